@@ -1,0 +1,143 @@
+package policy
+
+import (
+	"time"
+)
+
+// Action is what a rule does with a call. The zero value lets it pass, so that whatever goes wrong ends
+// in a call that rings.
+type Action uint8
+
+const (
+	Allow     Action = iota // the handset rings, nothing is noticed
+	Tag                     // the handset shows a label before the caller's name
+	Warn                    // the caller hears an announcement first
+	Challenge               // the caller must key in digits read out at random
+	Divert                  // the call goes elsewhere
+	Reject                  // the handset never rings
+)
+
+var actionNames = [...]string{"allow", "tag", "warn", "challenge", "divert", "reject"}
+
+// String is the action's name in the policy file and in ringfence_action.
+func (a Action) String() string {
+	if int(a) < len(actionNames) {
+		return actionNames[a]
+	}
+	return "allow"
+}
+
+// ParseAction reads an action's name.
+func ParseAction(s string) (Action, bool) {
+	for i, name := range actionNames {
+		if s == name {
+			return Action(i), true
+		}
+	}
+	return Allow, false
+}
+
+// ActionNames lists the actions, the mildest first.
+func ActionNames() []string { return append([]string(nil), actionNames[:]...) }
+
+// Mode says whether decisions are carried out.
+type Mode uint8
+
+const (
+	Enforce Mode = iota // decide and carry out
+	Observe             // decide and record, never touch a call
+)
+
+// String is "enforce" or "observe", as in the policy file and the journal.
+func (m Mode) String() string {
+	if m == Observe {
+		return "observe"
+	}
+	return "enforce"
+}
+
+// Rule names that no rule of a policy may take, because a decision made by something else bears them.
+const (
+	RuleDefault     = "default"      // no rule matched
+	RuleNeverScreen = "never_screen" // an emergency number calls, or one under never_screen; or the line awaits an emergency call-back
+	RuleInternal    = "internal"     // an internal number calls, from a trunk that may claim one
+	RuleFailOpen    = "fail-open"    // no decision in time, or a technical failure
+	RulePaused      = "paused"       // screening is paused
+	RuleKnownGrace  = "known-grace"  // let through once after a challenge that was not passed
+)
+
+// ReservedRules lists the names that no rule may take.
+func ReservedRules() []string {
+	return []string{RuleDefault, RuleNeverScreen, RuleInternal, RuleFailOpen, RulePaused, RuleKnownGrace}
+}
+
+// CallbackWindow is how long every call to a line passes after that line dialled an emergency number:
+// the emergency service may call back, from a number nobody knows.
+const CallbackWindow = 30 * time.Minute
+
+// Call is what is known of an inbound call when it is screened.
+type Call struct {
+	Caller      Number
+	Name        string // the caller's name as delivered, "" if none
+	Callee      Number
+	Trunk       string    // a name from the policy, or whatever ringfence_trunk named; "" when nothing is known
+	Withheld    bool      // the caller asked not to be shown; Caller may still hold the number
+	FromInside  bool      // the trunk may claim internal numbers, or the user is authenticated
+	Attestation string    // A, B, C, failed or none; "" is none
+	Time        time.Time // when the call came in
+
+	// EmergencyDialled is when the called line last dialled an emergency number; zero if it did not. For
+	// CallbackWindow from then every call to it passes.
+	EmergencyDialled time.Time
+}
+
+// Facts are a call's facts as text, before numbers are normalised.
+type Facts struct {
+	Caller      string // "" or a word such as "anonymous" when withheld
+	Name        string
+	Callee      string // as the dialplan saw it: a DID or an extension
+	Trunk       string
+	Withheld    bool
+	Inside      bool // an authenticated user calls; a trunk with internal = true need not say so
+	Attestation string
+	Time        time.Time
+}
+
+// Call normalises a call's facts. Live calls, the command line, the tests of a policy and replays all go
+// through it, so that the same facts get the same decision everywhere.
+func (p *Policy) Call(f Facts) Call {
+	if len(f.Name) > MaxRaw {
+		f.Name = cut(f.Name) // a rule's expression would be run over all of it
+	}
+	c := Call{
+		Name:        f.Name,
+		Trunk:       f.Trunk,
+		Withheld:    f.Withheld,
+		FromInside:  f.Inside || p.TrunkNamed(f.Trunk).Internal,
+		Attestation: f.Attestation,
+		Time:        f.Time,
+		Callee:      p.plan.ParseInternal(f.Callee),
+	}
+	if c.FromInside {
+		c.Caller = p.plan.ParseInternal(f.Caller)
+	} else {
+		c.Caller = p.plan.Parse(f.Caller)
+	}
+	if f.Withheld {
+		c.Caller = c.Caller.Withheld()
+	}
+	return c
+}
+
+// ListSource knows which caller is on which list.
+//
+// Lookup finds the narrowest entry of the list that matches n and has not expired at that time. It must
+// not keep n. Exists tells a list that is there, be it empty, from one that nobody made yet.
+type ListSource interface {
+	Lookup(list string, n *Number, at time.Time) (ListEntry, bool)
+	Exists(list string) bool
+}
+
+// Attestations are what a carrier's signature may say of a caller (the STIR/SHAKEN letters A, B and C), with "none" for a
+// call without one and "failed" for one that does not verify.
+func Attestations() []string { return []string{"A", "B", "C", "none", "failed"} }

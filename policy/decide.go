@@ -1,0 +1,353 @@
+package policy
+
+import (
+	"time"
+)
+
+// Decision is what becomes of a call. Rule, Would, List, Entry and Reason belong together: Would is what the rule named Rule
+// says, for that reason. Action and the fields after Trial are what is done.
+//
+// Under mode = "observe" Action is Allow and the fields for carrying it out are empty, whatever Would is. A rule that is on
+// trial by itself never decides: the first one that matched is in Trial and TrialWould. When the call is let
+// through in the end, nothing else has to be explained, and so Rule, Would and the reason are that rule's
+// then, with Mode Observe.
+type Decision struct {
+	Action Action // what is done
+	Would  Action // what the rule says
+	Mode   Mode   // Observe if what the rule says is not done because it is on trial
+	Rule   string // a rule's name or a reserved one
+	Line   string // the line called, the narrowest if several fit; "" if the callee belongs to none
+	Trunk  string
+	List   string    // the list that the rule found the caller on
+	Entry  ListEntry // and its entry there
+
+	Trial      string // the first rule on trial that matched, "" if none did
+	TrialWould Action // and what it would have done
+
+	Label        string        // tag: what the handset shows before the name
+	Announcement string        // warn, reject: what the caller hears
+	Whisper      string        // allow, tag, warn: what the person who answers hears first
+	Then         string        // warn: "continue" or "hangup"
+	Media        string        // with an announcement or a challenge: "early" or "answer"
+	Overflow     string        // warn, challenge: "allow" or "reject" when the trunk holds max_held calls
+	Otherwise    string        // challenge: "reject" or "allow" for who does not pass
+	To           string        // divert: an extension, "voicemail", or "extension dialplan context"
+	SIP          int           // reject, warn, challenge: the SIP answer where the call is refused before it is answered, overflow included
+	Digits       int           // challenge
+	Tries        int           // challenge
+	Remember     time.Duration // challenge: how long who passes is remembered
+	Grace        time.Duration // challenge: how soon a second call is let through
+
+	evidence evidence
+	decider  *rule // the rule that decided, also where one on trial is named instead
+}
+
+// evidence is what the reason is written from, gathered when a rule has matched.
+type evidence struct {
+	rule          *rule
+	who           Number
+	callee        string
+	callerPattern Pattern
+	calleePattern Pattern
+	name          string
+	attestation   string
+	hours         string
+	callback      bool
+	withheld      bool
+}
+
+// Decide says what becomes of a call. It does not allocate, and the lists are asked only by rules that name one. lists may
+// be nil: then nobody is on any list.
+func (p *Policy) Decide(c *Call, lists ListSource) Decision {
+	return p.decide(c, lists, nil)
+}
+
+// decide tries the rules in order. steps, when wanted, gets one for each.
+func (p *Policy) decide(c *Call, lists ListSource, steps *[]Step) Decision {
+	s := scan{p: p, c: c, lists: lists}
+	p.callers.find(&s.caller, &c.Caller)
+	s.caller.set(anyCaller)
+	p.callees.find(&s.callee, &c.Callee)
+
+	d := Decision{Line: s.line(), Trunk: c.Trunk}
+	decider := s.passes(&d, steps)
+	if decider == nil {
+		decider = s.rules(&d, steps)
+	}
+	p.carryOut(&d, decider, c)
+	return d
+}
+
+// scan is one call on its way through the rules.
+type scan struct {
+	p     *Policy
+	c     *Call
+	lists ListSource
+
+	caller, callee met
+
+	clock    clock // of the policy's time zone, once clockSet
+	clockSet bool
+
+	// What the rule being tried has found so far.
+	list  string
+	entry ListEntry
+	hours string
+}
+
+// line is the name of the line called.
+func (s *scan) line() string {
+	for _, m := range s.callee.all() {
+		for _, bit := range s.p.callees.of(m.Set) {
+			if int(bit) < len(s.p.lines) {
+				return s.p.lines[bit].name
+			}
+		}
+	}
+	return ""
+}
+
+// The calls that no rule is asked about are decided by these.
+var (
+	passNeverScreen = &rule{name: RuleNeverScreen}
+	passInternal    = &rule{name: RuleInternal}
+)
+
+// passes is the rule that lets a call pass before any other is tried: emergency services, a line's call-back from them, and
+// colleagues. nil is none.
+func (s *scan) passes(d *Decision, steps *[]Step) *rule {
+	caller := &s.c.Caller
+	if (caller.Kinds.Has(Emergency) || s.caller.has(neverScreenBit)) && s.neverScreenTrunk() {
+		d.evidence.callerPattern = s.p.callers.narrowest(s.caller.all(), neverScreenBit)
+		s.matched(d, passNeverScreen)
+		note(steps, d, "")
+		return passNeverScreen
+	}
+	if at := s.c.EmergencyDialled; !at.IsZero() && !s.c.Time.Before(at) && s.c.Time.Sub(at) < CallbackWindow {
+		s.matched(d, passNeverScreen)
+		d.evidence.callback = true
+		note(steps, d, "")
+		return passNeverScreen
+	}
+	if steps != nil {
+		*steps = append(*steps, Step{Rule: RuleNeverScreen, Why: s.whyScreened()})
+	}
+	if s.c.FromInside && caller.Kinds.Has(Internal) {
+		s.matched(d, passInternal)
+		note(steps, d, "")
+		return passInternal
+	}
+	if steps != nil {
+		*steps = append(*steps, Step{Rule: RuleInternal, Why: s.whyNotInternal()})
+	}
+	return nil
+}
+
+// neverScreenTrunk says whether emergency numbers may come from the call's trunk. A forged one comes from
+// elsewhere.
+func (s *scan) neverScreenTrunk() bool {
+	return len(s.p.neverTrunks) == 0 || contains(s.p.neverTrunks, s.c.Trunk)
+}
+
+// rules tries the rules in order and gives the one that decides.
+func (s *scan) rules(d *Decision, steps *[]Step) *rule {
+	var onTrial Decision // what the first rule on trial would have made of the call
+	var trial *rule
+	decider := &s.p.fallback
+	for i := range s.p.rules {
+		r := &s.p.rules[i]
+		if steps == nil && !s.caller.has(r.needs) {
+			continue // as try would find; who wants steps is told which condition failed
+		}
+		if failed := s.try(r); failed >= 0 {
+			if steps != nil {
+				*steps = append(*steps, Step{Rule: r.name, Why: s.whyFailed(&r.conditions[failed])})
+			}
+			continue
+		}
+		if !r.trial {
+			decider = r
+			break
+		}
+		if trial == nil {
+			trial = r
+			s.matched(&onTrial, r)
+			note(steps, &onTrial, onTrialText)
+		} else if steps != nil {
+			var d Decision
+			s.matched(&d, r)
+			note(steps, &d, onTrialText)
+		}
+	}
+	s.matched(d, decider)
+	note(steps, d, "")
+	if trial == nil {
+		return decider
+	}
+	if decider.do.action == Allow {
+		d.Rule, d.Would, d.List, d.Entry, d.evidence = onTrial.Rule, onTrial.Would, onTrial.List, onTrial.Entry, onTrial.evidence
+		d.Mode = Observe
+	}
+	d.Trial, d.TrialWould = trial.name, trial.do.action
+	return decider
+}
+
+// matched notes what a rule says and why it matched.
+func (s *scan) matched(d *Decision, r *rule) {
+	d.Rule, d.Would = r.name, r.do.action
+	e := &d.evidence
+	e.rule, e.who, e.withheld = r, s.c.Caller, s.c.Withheld
+	if s.c.Withheld {
+		e.who = s.c.Caller.Withheld()
+	}
+	for i := range r.conditions {
+		c := &r.conditions[i]
+		switch c.on {
+		case onCaller:
+			e.callerPattern = s.p.callers.narrowest(s.caller.all(), c.bit)
+		case onCallee:
+			e.calleePattern = s.p.callees.narrowest(s.callee.all(), c.bit)
+		case onList:
+			d.List, d.Entry = s.list, s.entry
+		case onHours:
+			e.hours = s.hours
+		case onCallerName:
+			e.name = s.c.Name
+		case onAttestation:
+			e.attestation = s.attestation()
+		}
+	}
+}
+
+// carryOut fills in what is done about a decision.
+func (p *Policy) carryOut(d *Decision, r *rule, c *Call) {
+	d.decider = r
+	if p.mode == Observe {
+		d.Mode = Observe
+		d.Action = Allow
+		return
+	}
+	t := &r.do
+	d.Action = t.action
+	d.Label, d.Announcement, d.Whisper = t.label, t.announcement, t.whisper
+	d.Then, d.Overflow, d.Otherwise, d.To = t.then, t.overflow, t.otherwise, t.to
+	d.SIP, d.Digits, d.Tries, d.Remember, d.Grace = t.sip, t.digits, t.tries, t.remember, t.grace
+	if d.Announcement != "" || d.Action == Challenge {
+		if d.Media = t.media; d.Media == "" {
+			d.Media = p.mediaOf(c.Trunk)
+		}
+	}
+}
+
+// mediaOf is how a trunk wants announcements.
+func (p *Policy) mediaOf(trunk string) string {
+	if t, ok := p.trunks[trunk]; ok {
+		return t.Media
+	}
+	return "early"
+}
+
+// try tests a rule's conditions and gives the first that fails, -1 if all hold.
+func (s *scan) try(r *rule) int {
+	for i := range r.conditions {
+		if !s.holds(&r.conditions[i]) {
+			return i
+		}
+	}
+	return -1
+}
+
+// holds tests one condition.
+func (s *scan) holds(c *condition) bool {
+	switch c.on {
+	case onCaller:
+		return s.caller.has(c.bit)
+	case onCallerNot:
+		return !s.caller.has(c.bit)
+	case onCallee:
+		return s.callee.has(c.bit)
+	case onCalleeNot:
+		return !s.callee.has(c.bit)
+	case onCallerKind:
+		return s.kinds()&c.kinds != 0
+	case onCallerName:
+		for _, re := range c.names {
+			if re.MatchString(s.c.Name) {
+				return true
+			}
+		}
+		return false
+	case onLine:
+		for _, bit := range c.lines {
+			if s.callee.has(bit) {
+				return true
+			}
+		}
+		return false
+	case onList:
+		return s.listed(c)
+	case onListNot:
+		return !s.listed(c)
+	case onTrunk:
+		return contains(c.words, s.c.Trunk)
+	case onAttestation:
+		return contains(c.words, s.attestation())
+	case onHours:
+		if !s.clockSet {
+			s.clock, s.clockSet = s.p.calendar.at(s.c.Time), true
+		}
+		for i := range c.hours {
+			if c.hours[i].holds(s.clock) {
+				s.hours = c.hours[i].text
+				return true
+			}
+		}
+		return false
+	}
+	return false
+}
+
+// kinds are the caller's; one who asked not to be shown is anonymous whatever the number is.
+func (s *scan) kinds() Kinds {
+	if s.c.Withheld {
+		return s.c.Caller.Kinds.With(Anonymous)
+	}
+	return s.c.Caller.Kinds
+}
+
+func (s *scan) attestation() string {
+	if s.c.Attestation == "" {
+		return "none"
+	}
+	return s.c.Attestation
+}
+
+// listed says whether the caller is on one of the condition's lists, and keeps which and how.
+func (s *scan) listed(c *condition) bool {
+	if s.lists == nil {
+		return false
+	}
+	for i := range c.lists {
+		l := &c.lists[i]
+		if l.own == nil {
+			if s.onList(l.name) {
+				return true
+			}
+			continue
+		}
+		for line, name := range l.own {
+			if s.callee.has(uint16(line)) && s.onList(name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (s *scan) onList(name string) bool {
+	entry, ok := s.lists.Lookup(name, &s.c.Caller, s.c.Time)
+	if ok {
+		s.list, s.entry = name, entry
+	}
+	return ok
+}

@@ -1,0 +1,390 @@
+package policy
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/BurntSushi/toml"
+)
+
+// Bounds of a policy file. The decoder calls itself for every bracket that stands within another, so their number bounds its stack.
+const (
+	MaxFile     = 32 << 20 // bytes
+	maxBrackets = 200_000
+)
+
+// Policy is a policy file, compiled. It does not change once Load has given it; any number of calls may be decided at once.
+type Policy struct {
+	file        string // its name, for messages
+	plan        *Plan
+	mode        Mode
+	calendar    calendar
+	fallback    rule // what an unmatched call gets
+	neverScreen []numberPattern
+	neverTrunks []string // where never_screen numbers pass; empty is everywhere
+	lines       []line
+	rules       []rule
+	tests       []test
+	lists       []mention // every list a rule may ask for
+	sounds      []mention // every recorded message a rule may play
+
+	trunks      map[string]Trunk
+	trunkNames  []string
+	trunkOf     map[string]string // "gateway:…", "endpoint:…", "profile:…" → trunk
+	trunkRanges []trunkRange      // the narrowest first
+
+	callers, callees matcher
+}
+
+// mention is where the file first names something that is kept elsewhere.
+type mention struct {
+	name string
+	line int
+	key  string
+	own  bool // a line's own list, which may well not be there for each line
+}
+
+// Load reads and compiles a policy file; file is its name for messages. It gives every fault at once, in the order of
+// the lines. With a fault that is not a warning there is no policy.
+func Load(file string, text []byte) (*Policy, []Fault) {
+	fs := &faults{file: file}
+	p := load(fs, text)
+	if fs.fatal() {
+		p = nil
+	}
+	return p, fs.sorted()
+}
+
+func load(fs *faults, text []byte) *Policy {
+	if !readable(fs, text) {
+		return nil
+	}
+	places, deep := findPlaces(string(text))
+	if deep > 0 {
+		fs.add(deep, "file", "has more parts or brackets within brackets here than any policy needs: take out what is none of it")
+		return nil
+	}
+	values := make(map[string]any)
+	if _, err := toml.Decode(string(text), &values); err != nil {
+		syntaxFault(fs, err)
+		return nil
+	}
+	r := &reader{
+		policy:     &Policy{file: fs.file},
+		top:        &section{fs: fs, at: places, values: values},
+		lineNumber: make(map[string]int),
+		ruleLine:   make(map[string]int),
+		mentioned:  make(map[string]bool),
+	}
+	r.readFile()
+	if fs.fatal() {
+		return nil
+	}
+	r.policy.compile()
+	r.lint()
+	return r.policy
+}
+
+// readable checks the text before the decoder sees it.
+func readable(fs *faults, text []byte) bool {
+	if len(text) > MaxFile {
+		fs.add(1, "file", "is larger than %d MiB: put long runs of numbers into a list (ringfence list import)", MaxFile>>20)
+		return false
+	}
+	if !utf8.Valid(text) {
+		line := 1
+		for rest := text; len(rest) > 0; {
+			c, size := utf8.DecodeRune(rest)
+			if c == utf8.RuneError && size == 1 {
+				break
+			}
+			if c == '\n' {
+				line++
+			}
+			rest = rest[size:]
+		}
+		fs.add(line, "file", "is not UTF-8 here: save the file in the encoding UTF-8")
+		return false
+	}
+	if bytes.Count(text, []byte("["))+bytes.Count(text, []byte("{")) > maxBrackets {
+		fs.add(1, "file", "has more than %d brackets, more than any policy needs: take out what is none of it", maxBrackets)
+		return false
+	}
+	return true
+}
+
+// reader turns the decoded file into a policy.
+type reader struct {
+	policy     *Policy
+	top        *section
+	lineNumber map[string]int  // line name → its number
+	ruleLine   map[string]int  // rule name → where it stands
+	mentioned  map[string]bool // lists that a rule asks for
+	usesHours  int             // the first line with an hours condition, 0 for none
+}
+
+func (r *reader) readFile() {
+	s, p := r.top, r.policy
+	s.only(tableKeys[""], map[string]string{
+		"detector":  "is a section that " + laterText,
+		"detectors": "is a section that " + laterText,
+		"rules":     "is not known here: write [[rule]] before each rule",
+		"tests":     "is not known here: write [[test]] before each test",
+	})
+	numbers := s.table("numbers", "[numbers]")
+	r.readCountry(numbers)
+	r.readCalendar()
+	r.readDefault()
+	if s.oneOf("mode", "enforce", "observe") == "observe" {
+		p.mode = Observe
+	}
+	r.readTrunks(s)
+	r.readNumbers(numbers)
+	r.readLines()
+
+	rules := s.tables("rule")
+	for i, rs := range rules {
+		if i == MaxRules {
+			s.fs.add(rs.at.line, "rule", "is rule number %d, more than a policy may have: put numbers that are treated alike into one rule or a list", MaxRules+1)
+			break
+		}
+		p.rules = append(p.rules, r.readRule(rs))
+	}
+	if r.usesHours > 0 && !s.has("timezone") {
+		s.fs.add(1, "timezone", "is missing, and line %d has hours: write the clock they are meant by, as in timezone = %q", r.usesHours, "Asia/Shanghai")
+	}
+	r.readTests()
+}
+
+// readCountry makes the numbering plan. Internal numbers are part of it, so they are read here.
+func (r *reader) readCountry(numbers *section) {
+	s, p := r.top, r.policy
+	if !s.has("country") {
+		s.fault("country", "is missing: write the country whose numbers are meant, as in country = %q", "CN")
+		return
+	}
+	country, ok := s.text("country", "CN")
+	if !ok {
+		return
+	}
+	var internal []word
+	if numbers != nil {
+		internal = numbers.texts("internal", "8???")
+	}
+	plan, bad := makePlan(country, internal)
+	if plan == nil {
+		// Again without what is wrong, so that the patterns of the rules can be checked all the same.
+		var good []word
+		for i, w := range internal {
+			if advice, wrong := bad[i]; wrong {
+				s.fs.add(w.line, numbers.key("internal"), "%q: %s", w.text, advice)
+			} else {
+				good = append(good, w)
+			}
+		}
+		if advice, wrong := bad[badCountry]; wrong {
+			s.fault("country", "%s", advice)
+			return
+		}
+		plan, _ = makePlan(country, good)
+	}
+	p.plan = plan
+}
+
+// badCountry is where makePlan puts advice that is not for an internal number.
+const badCountry = -1
+
+// makePlan makes a plan, or says what is wrong: advice by the place among the internal numbers, or badCountry.
+func makePlan(country string, internal []word) (*Plan, map[int]string) {
+	o := PlanOptions{Country: country}
+	for _, w := range internal {
+		o.Internal = append(o.Internal, w.text)
+	}
+	plan, err := NewPlan(o)
+	if err == nil {
+		return plan, nil
+	}
+	bad := make(map[int]string)
+	all := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		all = joined.Unwrap()
+	}
+	for _, err := range all {
+		var pe *PlanError
+		if errors.As(err, &pe) {
+			bad[pe.Internal] = pe.Advice
+		} else {
+			bad[badCountry] = "this country cannot be used: write another in the two letters of ISO 3166-1, as in \"CN\""
+		}
+	}
+	return nil, bad
+}
+
+func (r *reader) readNumbers(s *section) {
+	if s == nil {
+		return
+	}
+	s.only(tableKeys["numbers"], nil)
+	r.policy.neverScreen = r.patterns(s, "never_screen", s.texts("never_screen", "110"))
+	trunks := s.texts("never_screen_trunks", "telecom")
+	r.trunkWords(s, "never_screen_trunks", trunks)
+	for _, w := range trunks {
+		r.policy.neverTrunks = append(r.policy.neverTrunks, w.text)
+	}
+}
+
+func (r *reader) readCalendar() {
+	s, c := r.top, &r.policy.calendar
+	c.zone = time.UTC
+	if name, ok := s.text("timezone", "Asia/Shanghai"); ok {
+		zone, err := time.LoadLocation(name)
+		switch {
+		case err != nil:
+			s.fault("timezone", "there is no time zone %q: write a name of the tz database, as in %q", name, "Asia/Shanghai")
+		case name == "":
+			s.fault("timezone", "is empty: write a name of the tz database, as in %q", "Asia/Shanghai")
+		case name == "Local":
+			s.fault("timezone", "%q depends on the machine: write a name of the tz database, as in %q", name, "Asia/Shanghai")
+		default:
+			c.zone = zone
+		}
+	}
+	c.holidays, c.workdays = make(map[date]bool), make(map[date]bool)
+	for _, d := range s.dates("holidays") {
+		c.holidays[d.date] = true
+	}
+	for _, w := range s.dates("workdays") {
+		t := time.Date(w.year, w.month, w.day, 0, 0, 0, 0, time.UTC)
+		switch {
+		case c.holidays[w.date]:
+			s.fs.add(w.line, "workdays", "%s is also in holidays: take it out of one of them", w.text)
+		case t.Weekday() != time.Saturday && t.Weekday() != time.Sunday:
+			s.fs.warn(w.line, "workdays", "%s is a %s and worked anyway: take it out", w.text, t.Weekday())
+		}
+		c.workdays[w.date] = true
+	}
+}
+
+func (r *reader) readDefault() {
+	s := r.top
+	r.policy.fallback = rule{name: RuleDefault, do: byDefault(Allow)}
+	word, ok := s.text("default", "allow")
+	if !ok {
+		return
+	}
+	r.policy.fallback.line = s.line("default")
+	allowed := []string{"allow", "warn", "challenge", "reject"}
+	a, known := ParseAction(word)
+	switch {
+	case contains(allowed, word):
+		r.policy.fallback.do = byDefault(a)
+		if a == Warn {
+			r.policy.fallback.do.announcement = DefaultAnnouncement
+			r.policy.sounds = append(r.policy.sounds, mention{name: DefaultAnnouncement, line: s.line("default"), key: "default"})
+		}
+		if NotCarriedOut(a) {
+			s.warn("default", "%q is not carried out by this version yet: such calls pass", word)
+		}
+	case known:
+		s.fault("default", "%q needs keys of its own: write a last [[rule]] without `when` for it, or one of %s here", word, strings.Join(allowed, ", "))
+	default:
+		s.fault("default", "%q is no action: %s", word, didYouMean(word, allowed))
+	}
+}
+
+// readLines reads [lines.NAME].
+func (r *reader) readLines() {
+	names, tables := r.top.named("lines", "[lines.staff]")
+	owner := make(map[Pattern]string)
+	for i, s := range tables {
+		name := names[i]
+		if i == MaxLines {
+			s.fs.add(s.at.line, "lines", "has more than %d lines: put numbers that are protected alike into one", MaxLines)
+			return
+		}
+		if advice := badName(name); advice != "" {
+			s.fs.add(s.at.line, s.path, "%s", advice)
+		} else if name == "line" {
+			s.fs.add(s.at.line, s.path, "the name \"line\" stands for whatever line is called, in list = [\"line:…\"]: write another name")
+		}
+		s.only(tableKeys["lines.NAME"], nil)
+		if !s.has("numbers") {
+			s.fs.add(s.at.line, s.key("numbers"), "is missing: write the called numbers that belong to the line, as in numbers = [%q]", "05925550000-05925550999")
+		}
+		l := line{name: name, at: s.at.line}
+		for _, n := range r.patterns(s, "numbers", s.texts("numbers", "05925550000-05925550999")) {
+			if other, taken := owner[n.Pattern]; taken {
+				s.fs.warn(n.line, s.key("numbers"), "%q is also in line %s: calls there are for both, and the journal names that one; take one out", n.text, other)
+			} else {
+				owner[n.Pattern] = name
+			}
+			l.numbers = append(l.numbers, n)
+		}
+		r.lineNumber[name] = len(r.policy.lines)
+		r.policy.lines = append(r.policy.lines, l)
+	}
+}
+
+func (r *reader) lineNames() []string {
+	names := make([]string, 0, len(r.policy.lines))
+	for i := range r.policy.lines {
+		names = append(names, r.policy.lines[i].name)
+	}
+	return names
+}
+
+// Plan is how the policy reads numbers.
+func (p *Policy) Plan() *Plan { return p.plan }
+
+// Country is the country whose numbers are meant, in the two letters of ISO 3166-1.
+func (p *Policy) Country() string { return p.plan.Country() }
+
+// Mode says whether decisions are carried out at all.
+func (p *Policy) Mode() Mode { return p.mode }
+
+// Zone is the clock that `hours` is meant by.
+func (p *Policy) Zone() *time.Location { return p.calendar.zone }
+
+// Rules are the names of the rules, in the order they are tried.
+func (p *Policy) Rules() []string {
+	names := make([]string, 0, len(p.rules))
+	for i := range p.rules {
+		names = append(names, p.rules[i].name)
+	}
+	return names
+}
+
+// Lines are the names of the lines, in the order of the file.
+func (p *Policy) Lines() []string {
+	names := make([]string, 0, len(p.lines))
+	for i := range p.lines {
+		names = append(names, p.lines[i].name)
+	}
+	return names
+}
+
+// Lists are the names of the lists that rules ask for, the called line's own among them, each once.
+func (p *Policy) Lists() []string { return namesOf(p.lists) }
+
+// Announcements are the recorded messages that rules play to callers or whisper, each once.
+func (p *Policy) Announcements() []string { return namesOf(p.sounds) }
+
+func namesOf(mentions []mention) []string {
+	names := make([]string, 0, len(mentions))
+	for _, m := range mentions {
+		if !contains(names, m.name) {
+			names = append(names, m.name)
+		}
+	}
+	return names
+}
+
+// LineOf is the line that a number belongs to, the narrowest if several fit; "" if it belongs to none.
+func (p *Policy) LineOf(n *Number) string {
+	s := scan{p: p}
+	p.callees.find(&s.callee, n)
+	return s.line()
+}

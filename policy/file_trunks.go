@@ -1,0 +1,172 @@
+package policy
+
+import (
+	"net/netip"
+	"strings"
+)
+
+// Trunk is where calls come in, as far as screening has to know it.
+type Trunk struct {
+	Name     string
+	Known    bool     // the policy has a [trunks.NAME] for it
+	Identity []string // the headers that may say who calls, in order: pai, rpid, from
+	Media    string   // "early" or "answer": how announcements reach a caller
+	Internal bool     // its calls may come from internal numbers
+	MaxHeld  int      // announcements and challenges at once
+}
+
+// MaxHeld is how many announcements and challenges a trunk holds at once when the policy does not say.
+const MaxHeld = 20
+
+// identities are the headers that may say who calls: P-Asserted-Identity, Remote-Party-ID and From.
+var identities = []string{"pai", "rpid", "from"}
+
+// unknownTrunk is what holds for calls from a trunk that the policy does not name: only the From header counts, since anybody
+// can write the others.
+func unknownTrunk(name string) Trunk {
+	return Trunk{Name: name, Identity: []string{"from"}, Media: "early", MaxHeld: MaxHeld}
+}
+
+// TrunkFacts are what the switch knows of where a call came in. Any may be empty.
+type TrunkFacts struct {
+	Named    string // ringfence_trunk, set in the dialplan: it wins over the others
+	Gateway  string
+	Endpoint string
+	Address  netip.Addr // the peer's
+	Profile  string
+}
+
+// Trunk finds the trunk a call came in by: the one the dialplan names, else the one whose gateway or endpoint it is,
+// else the one with the narrowest address range around the peer, else the SIP profile's. If none fits, the
+// trunk has no name.
+func (p *Policy) Trunk(f TrunkFacts) Trunk {
+	if f.Named != "" {
+		return p.TrunkNamed(f.Named)
+	}
+	for _, value := range []string{"gateway:" + f.Gateway, "endpoint:" + f.Endpoint} {
+		if name, ok := p.trunkOf[value]; ok {
+			return p.TrunkNamed(name)
+		}
+	}
+	if f.Address.IsValid() {
+		address := f.Address.Unmap().WithZone("")
+		for _, r := range p.trunkRanges { // the narrowest first
+			if r.prefix.Contains(address) {
+				return p.TrunkNamed(r.trunk)
+			}
+		}
+	}
+	return p.TrunkNamed(p.trunkOf["profile:"+f.Profile])
+}
+
+// TrunkNamed is the trunk of that name, or what holds for unknown trunks.
+func (p *Policy) TrunkNamed(name string) Trunk {
+	if t, ok := p.trunks[name]; ok {
+		return t
+	}
+	return unknownTrunk(name)
+}
+
+// trunkRange is an address range of one trunk.
+type trunkRange struct {
+	prefix netip.Prefix
+	trunk  string
+}
+
+// readTrunks reads [trunks.NAME].
+func (r *reader) readTrunks(top *section) {
+	p := r.policy
+	p.trunks = make(map[string]Trunk)
+	p.trunkOf = make(map[string]string)
+	taken := make(map[string]string) // the value as it is compared → its trunk
+	names, tables := top.named("trunks", "[trunks.telecom]")
+	for i, s := range tables {
+		name := names[i]
+		if advice := badName(name); advice != "" {
+			s.fs.add(s.at.line, s.path, "%s", advice)
+		}
+		s.only(tableKeys["trunks.NAME"], nil)
+		t := unknownTrunk(name)
+		t.Known = true
+		for _, m := range s.texts("match", "gateway:telecom") {
+			r.readMatch(s, name, m, taken)
+		}
+		if words := s.texts("identity", "pai"); words != nil {
+			t.Identity = nil
+			for _, w := range words {
+				switch {
+				case !contains(identities, w.text):
+					s.fs.add(w.line, s.key("identity"), "%q is not a header that says who calls: %s", w.text, didYouMean(w.text, identities))
+				case contains(t.Identity, w.text):
+					s.fs.add(w.line, s.key("identity"), "%q is there twice: take one out", w.text)
+				default:
+					t.Identity = append(t.Identity, w.text)
+				}
+			}
+		}
+		if media := s.oneOf("media", "early", "answer"); media != "" {
+			t.Media = media
+		}
+		t.Internal = s.flag("internal")
+		t.MaxHeld = s.number("max_held", MaxHeld, 0, 10_000)
+		p.trunks[name] = t
+		p.trunkNames = append(p.trunkNames, name)
+	}
+	sortRanges(p.trunkRanges)
+}
+
+// readMatch reads one value of a trunk's match.
+func (r *reader) readMatch(s *section, trunk string, m word, taken map[string]string) {
+	p := r.policy
+	key := s.key("match")
+	value := m.text
+	kind, name, named := strings.Cut(m.text, ":")
+	prefix, isAddress := parseAddress(m.text)
+	switch {
+	case isAddress:
+		if prefix != prefix.Masked() {
+			s.fs.add(m.line, key, "%q has address digits beyond its /%d: write %q for the range, or %q for the one address",
+				m.text, prefix.Bits(), prefix.Masked(), prefix.Addr())
+			return
+		}
+		value = prefix.String()
+	case named && contains([]string{"gateway", "endpoint", "profile"}, kind):
+		if strings.TrimSpace(name) != name || name == "" {
+			s.fs.add(m.line, key, "%q names no %s: write its name right behind the colon, as in %q", m.text, kind, kind+":telecom")
+			return
+		}
+	default:
+		hint := `write "gateway:NAME", "endpoint:NAME", "profile:NAME" or an address such as "203.0.113.0/24"`
+		if near := nearest(kind, []string{"gateway", "endpoint", "profile"}); named && near != "" {
+			hint = "did you mean \"" + near + ":" + name + "\"?"
+		}
+		s.fs.add(m.line, key, "%q is nothing a trunk is known by: %s", m.text, hint)
+		return
+	}
+	if other, ok := taken[value]; ok {
+		if other == trunk {
+			s.fs.add(m.line, key, "%q is there twice: take one out", m.text)
+		} else {
+			s.fs.add(m.line, key, "%q is also in trunk %s: a call from there would belong to two trunks, take one out", m.text, other)
+		}
+		return
+	}
+	taken[value] = trunk
+	if isAddress {
+		p.trunkRanges = append(p.trunkRanges, trunkRange{prefix, trunk})
+	} else {
+		p.trunkOf[value] = trunk
+	}
+}
+
+// parseAddress reads an IP address or an address range.
+func parseAddress(text string) (netip.Prefix, bool) {
+	if prefix, err := netip.ParsePrefix(text); err == nil {
+		return prefix, true
+	}
+	if a, err := netip.ParseAddr(text); err == nil && a.Zone() == "" {
+		a = a.Unmap()
+		return netip.PrefixFrom(a, a.BitLen()), true
+	}
+	return netip.Prefix{}, false
+}

@@ -1,0 +1,185 @@
+package policy
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestCoverage holds covers and meets against every number of up to four digits.
+func TestCoverage(t *testing.T) {
+	var numbers []Number
+	for size := 1; size <= 4; size++ {
+		for v := range pow10[size] {
+			numbers = append(numbers, Number{national: fmt.Sprintf("%0*d", size, v)})
+		}
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	random := func() Pattern {
+		size := 1 + r.IntN(3)
+		a, b := r.Uint64N(pow10[size]), r.Uint64N(pow10[size])
+		p := Pattern{lo: min(a, b), hi: max(a, b), size: uint8(size), open: r.IntN(2) == 0}
+		if p.open || r.IntN(3) == 0 {
+			p.hi = p.lo
+		}
+		return p
+	}
+	covered, met := 0, 0
+	for range 2000 {
+		var set []numberPattern
+		for range 1 + r.IntN(8) {
+			set = append(set, numberPattern{Pattern: random()})
+		}
+		c, p := coverageOf(set), random()
+		all, some := true, false
+		for i := range numbers {
+			if p.Matches(&numbers[i]) {
+				in := matchesAny(set, &numbers[i])
+				all, some = all && in, some || in
+			}
+		}
+		if c.covers(p) {
+			covered++
+			if !all {
+				t.Fatalf("%v is not wholly in %v", p, set)
+			}
+		}
+		if c.meets(p) {
+			met++
+		}
+		if c.meets(p) != some {
+			t.Fatalf("%v meets %v: %v", p, set, !some)
+		}
+	}
+	if covered < 100 || met < 500 {
+		t.Errorf("only %d covered and %d met", covered, met)
+	}
+}
+
+// TestUnreachable holds which rules are said to be out of reach, behind the rule written first.
+func TestUnreachable(t *testing.T) {
+	for _, test := range []struct {
+		early, late string
+		want        bool
+	}{
+		{`caller = ["952*"]`, `caller = ["9521????"]`, true},
+		{`caller = ["9521????"]`, `caller = ["952*"]`, false},
+		{`caller = ["9521*"]`, `caller = ["95211613", "+8695211614"]`, true},
+		{`caller = ["+8695*"]`, `caller = ["95211613"]`, true},
+		{`caller = ["+8695*"]`, `caller = ["9521????"]`, false}, // they are within, but their digits do not tell
+		{`caller = ["95210000-95214999", "95215000-95219999"]`, `caller = ["9521????"]`, true},
+		{`caller = ["95210000-95214999", "95215001-95219999"]`, `caller = ["9521????"]`, false},
+		{`caller = ["952*"]`, `callee = ["05925550100"], caller = ["9521*"]`, true},
+		{`callee = ["05925550100"], caller = ["952*"]`, `caller = ["9521*"]`, false},
+		{`caller_not = ["95588"]`, `caller = ["95588"]`, false},
+		{`caller_not = ["95588"]`, `caller = ["9521*"]`, true},
+		{`caller_not = ["955*"]`, `caller = ["9521*", "95533"]`, false},
+		{`caller_not = ["95588"]`, `caller_not = ["955*"]`, true},
+		{`caller_not = ["955*"]`, `caller_not = ["95588"]`, false},
+		{`caller_not = ["95588"]`, `line = ["staff"]`, false},
+		{`line = ["staff", "hotline"]`, `line = ["staff"]`, true},
+		{`line = ["staff"]`, `line = ["staff", "hotline"]`, false},
+		{`caller_kind = ["anonymous", "invalid"]`, `caller_kind = ["invalid"], line = ["staff"]`, true},
+		{`caller_kind = ["invalid"]`, `caller_kind = ["anonymous", "invalid"]`, false},
+		{`list = ["a", "b"]`, `list = ["b"]`, true},
+		{`list = ["b"]`, `list = ["a", "b"]`, false},
+		{`list_not = ["a"]`, `list_not = ["a", "b"]`, true},
+		{`list_not = ["a", "b"]`, `list_not = ["a"]`, false},
+		{`list_not = ["a"]`, `list = ["b"]`, false},
+		{`hours = ["Mon-Fri"]`, `hours = ["Mon 08:00-12:00", "Tue"]`, true},
+		{`hours = ["Mon-Fri 08:00-12:00"]`, `hours = ["Mon"]`, false},
+		{`trunk = ["telecom"]`, `trunk = ["telecom"], attestation = ["A"]`, true},
+		{`attestation = ["A", "B"]`, `attestation = ["A"]`, true},
+		{`caller_name = ["loan"]`, `caller_name = ["loan"], line = ["staff"]`, true},
+		{`caller_name = ["loan"]`, `caller_name = ["loans"]`, false},
+		{`callee = ["0592555*"]`, `callee = ["05925550100"]`, true},
+		{`callee_not = ["05925550100"]`, `callee = ["05925550101"]`, true},
+	} {
+		text := fmt.Sprintf(`
+country  = "CN"
+timezone = "UTC"
+[lines.staff]
+numbers = ["05925550100"]
+[lines.hotline]
+numbers = ["4008001234"]
+[trunks.telecom]
+[[rule]]
+name = "early"
+when = { %s }
+action = "reject"
+[[rule]]
+name = "late"
+when = { %s }
+action = "allow"
+[[rule]]
+name = "for every line"
+when = { caller = ["9999"] }
+action = "allow"
+`, test.early, test.late)
+		_, faults := Load("p.toml", []byte(text))
+		got := false
+		for _, f := range faults {
+			if !f.Warning {
+				t.Errorf("%s", f)
+			}
+			got = got || strings.Contains(f.Text, `"late" can never match: rule "early"`)
+		}
+		if got != test.want {
+			t.Errorf("{ %s } behind { %s }: out of reach is %v", test.late, test.early, got)
+		}
+	}
+}
+
+// TestLint holds the warnings of small policies. The rule is the last part of each.
+func TestLint(t *testing.T) {
+	for _, test := range []struct {
+		country, rules string
+		want           []string
+	}{
+		{"CN", `{ name = "a", action = "reject", when = { caller = ["9521????", "9520????"], caller_not = ["95213333"] } }`, nil},
+		{"CN", `{ name = "a", action = "reject", when = { caller = ["9521*"] } }`,
+			[]string{`rule.when.caller: "9521*" also takes short service numbers such as 95210: write "9521????", or the service numbers that are to pass under caller_not`}},
+		{"CN", `{ name = "a", action = "reject", when = { caller = ["9521*"], caller_not = ["9521?", "9521??"] } }`, nil},
+		{"CN", `{ name = "a", action = "allow", when = { caller = ["955*"] } }`, nil},
+		{"CN", `{ name = "a", action = "tag", label = "?", when = { caller = ["95*"], caller_not = ["95588"] } }`,
+			[]string{`rule.when.caller: "95*" also takes short service numbers such as 95533: write "95??????", or the service numbers that are to pass under caller_not`}},
+		{"CN", `{ name = "a", action = "reject", when = { caller = ["1*"] } }`,
+			[]string{`rule.when.caller: "1*" also takes short service numbers such as 10086: write "1??????????", or the service numbers that are to pass under caller_not`}},
+		{"CN", `{ name = "a", action = "reject", when = { caller = ["95588*"] } }`,
+			[]string{`rule.when.caller: "95588*" also takes short service numbers such as 95588: write "95588???", or the service numbers that are to pass under caller_not`}},
+		{"CN", `{ name = "a", action = "reject", when = { caller = ["0952*", "+1*", "13*", "400*"] } }`, nil},
+		{"CN", `{ name = "a", action = "reject", when = { caller = ["9521????"], caller_not = ["13800138000", "95211*", "0592*"] } }`, []string{
+			`rule.when.caller_not: "13800138000" excepts nothing, since no pattern under caller matches it: take it out, or correct it`,
+			`rule.when.caller_not: "0592*" excepts nothing, since no pattern under caller matches it: take it out, or correct it`}},
+		{"CN", `{ name = "a", action = "reject", when = { caller = ["+8695*"], caller_not = ["95588", "9521????", "+1*"] } }`,
+			[]string{`rule.when.caller_not: "+1*" excepts nothing, since no pattern under caller matches it: take it out, or correct it`}},
+		{"CN", `{ name = "a", action = "reject", when = { caller = ["+8695211613"], caller_not = ["9522*", "95211*"] } }`, []string{
+			`rule.when.caller_not: "9522*" excepts nothing, since no pattern under caller matches it: take it out, or correct it`,
+			`rule: "a" can never match: its caller_not excepts all that caller matches`}},
+		{"CN", `{ name = "a", action = "reject", when = { callee = ["05925550100"], callee_not = ["05925550101"] } }`,
+			[]string{`rule.when.callee_not: "05925550101" excepts nothing, since no pattern under callee matches it: take it out, or correct it`}},
+		{"CN", `{ name = "a", action = "allow", when = { caller_kind = ["mobile"] } }, { name = "b", action = "reject", when = { list = ["blacklist"] } }`,
+			[]string{`rule: "a" lets calls pass by caller_kind before rule "b" on line 2 asks list blacklist, so a listed caller passes: move it behind that rule`}},
+		{"CN", `{ name = "a", action = "allow", when = { caller_kind = ["mobile"] } }, { name = "b", action = "allow", when = { list = ["allowlist"] } }`, nil},
+		{"CN", `{ name = "a", action = "allow", mode = "observe" }, { name = "b", action = "reject", when = { list = ["blacklist"] } }`, nil},
+		{"DE", `{ name = "a", action = "reject", when = { caller = ["0900*", "030*"] } }`, nil},
+		{"GB", `{ name = "a", action = "reject", when = { caller = ["1*"] } }`,
+			[]string{`rule.when.caller: "1*" also takes short service numbers such as 100: write the service numbers that are to pass under caller_not`}},
+		{"US", `{ name = "a", action = "reject", when = { caller = ["800*"] } }`, nil},
+	} {
+		_, faults := Load("p.toml", []byte("country = \""+test.country+"\"\nrule = ["+test.rules+"]\n"))
+		var got []string
+		for _, f := range faults {
+			if f.Line != 2 {
+				t.Errorf("%s", f)
+			}
+			got = append(got, f.Key+": "+f.Text)
+		}
+		if diff := cmp.Diff(test.want, got); diff != "" {
+			t.Errorf("%s\n%s", test.rules, diff)
+		}
+	}
+}

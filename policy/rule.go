@@ -1,0 +1,132 @@
+package policy
+
+import (
+	"regexp"
+	"time"
+)
+
+// MaxRules and MaxLines bound a policy, so that what one call can meet is bounded too.
+const (
+	MaxRules = 1000
+	MaxLines = 1000
+)
+
+// rule is one [[rule]] as compiled.
+type rule struct {
+	conditions []condition // all must hold; none holds for every call
+	needs      uint16      // the bit of its caller condition, anyCaller if it has none: most rules are passed over by it alone
+	trial      bool
+	name       string
+	line       int // in the file
+	do         treatment
+	at         map[string]int // the lines of its keys, for advice
+}
+
+// treatment is an action with its keys.
+type treatment struct {
+	action       Action
+	label        string
+	announcement string
+	whisper      string
+	then         string // continue or hangup, for warn
+	media        string // early or answer; "" is the trunk's
+	overflow     string // allow or reject
+	otherwise    string // allow or reject, for who fails the challenge
+	to           string
+	sip          int
+	digits       int
+	tries        int
+	remember     time.Duration
+	grace        time.Duration
+}
+
+// subject is what a condition looks at.
+type subject uint8
+
+const (
+	onCaller subject = iota
+	onCallerNot
+	onCallerKind
+	onCallerName
+	onLine
+	onCallee
+	onCalleeNot
+	onList
+	onListNot
+	onTrunk
+	onHours
+	onAttestation
+)
+
+// subjectKeys are the conditions' keys in the file, by subject.
+var subjectKeys = [...]string{
+	"caller", "caller_not", "caller_kind", "caller_name", "line", "callee", "callee_not",
+	"list", "list_not", "trunk", "hours", "attestation",
+}
+
+func (s subject) String() string { return subjectKeys[s] }
+
+// condition is one condition of a rule: what every call looks at, and the rest behind a pointer. A call walks the
+// conditions of every rule until one decides, so they are kept small.
+type condition struct {
+	on    subject
+	bit   uint16 // for numbers: set among a call's hits when one of the patterns matches
+	kinds Kinds  // for caller_kind: any of them
+	*terms
+}
+
+// terms are what a condition compares with; any of them will do. Only the fields of its subject are set.
+type terms struct {
+	lines []uint16         // for line: the bits of the lines
+	lists []listName       // for list and list_not
+	hours []hours          // for hours
+	names []*regexp.Regexp // for caller_name
+	words []string         // for trunk and attestation; for all others as written
+	text  []numberPattern  // for numbers: as written, for advice
+}
+
+// numberPattern is a pattern as it stands in the file.
+type numberPattern struct {
+	Pattern
+	text string
+	line int
+}
+
+// listName is a list that a condition asks for. own is set for the called line's own list: its name for each line.
+type listName struct {
+	name string
+	own  []string
+}
+
+// line is one [lines.NAME].
+type line struct {
+	name    string
+	at      int // line in the file
+	numbers []numberPattern
+}
+
+// SIPCodes are the answers a refused call may get. The SIP answer of a rule that names none is 603.
+func SIPCodes() []int { return []int{403, 404, 480, 486, 600, 603, 607, 608} }
+
+// DefaultAnnouncement is what a caller hears under default = "warn", which has no keys of its own.
+const DefaultAnnouncement = "suspected-nuisance"
+
+// byDefault is an action with the values its keys have when the file does not name them.
+func byDefault(a Action) treatment {
+	t := treatment{action: a}
+	switch a {
+	case Warn:
+		t.then, t.sip, t.overflow = "continue", 603, "allow"
+	case Challenge:
+		t.digits, t.tries = 3, 2
+		t.remember, t.grace = 30*24*time.Hour, 10*time.Minute
+		t.otherwise, t.media, t.sip, t.overflow = "reject", "answer", 603, "allow"
+	case Reject:
+		t.sip = 603
+	}
+	return t
+}
+
+// NotCarriedOut says that an action is decided and recorded, but that this version lets such calls pass. It is the one place
+// to change when it carries them out.
+func NotCarriedOut(a Action) bool { return a == Challenge }
