@@ -1,0 +1,80 @@
+package storage
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// followers are those who watch the journal grow. The zero value is ready for use.
+type followers struct {
+	mu     sync.Mutex
+	all    map[chan Record]struct{}
+	closed bool
+	missed atomic.Uint64
+}
+
+// Watch returns a channel of the records written from now on, and a function that
+// ends it. Records come after they are on disk, so whoever watches first and then
+// reads the journal misses none (but may see some twice, with the same ID).
+//
+// n is how many records may wait for the follower, 1 to 1024. One that is slower
+// misses records, which Missed counts; it never delays the journal. The channel is
+// closed by the function, and when the journal ends; at once if 64 others follow
+// already. Treat a record's Outcome as read-only: followers share it.
+func (j *Journal) Watch(n int) (<-chan Record, func()) {
+	return j.followers.add(min(max(n, 1), maxFollow))
+}
+
+// Missed is how many records followers were too slow for, each counted per follower.
+func (j *Journal) Missed() uint64 { return j.followers.missed.Load() }
+
+func (f *followers) add(n int) (<-chan Record, func()) {
+	c := make(chan Record, n)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed || len(f.all) >= maxFollowers {
+		close(c)
+		return c, func() {}
+	}
+	if f.all == nil {
+		f.all = make(map[chan Record]struct{})
+	}
+	f.all[c] = struct{}{}
+	return c, func() { f.remove(c) }
+}
+
+func (f *followers) remove(c chan Record) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, ok := f.all[c]; ok {
+		delete(f.all, c)
+		close(c)
+	}
+}
+
+func (f *followers) send(batch []*Record) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for c := range f.all {
+		for _, r := range batch {
+			if r.late {
+				continue // they follow decisions
+			}
+			select {
+			case c <- *r:
+			default:
+				f.missed.Add(1)
+			}
+		}
+	}
+}
+
+func (f *followers) close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.closed = true
+	for c := range f.all {
+		delete(f.all, c)
+		close(c)
+	}
+}

@@ -1,0 +1,144 @@
+package storage
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/oklog/ulid/v2"
+	bolt "go.etcd.io/bbolt"
+)
+
+// trimBatch is how many records one transaction removes at most. It is more than a
+// batch adds, so a journal at its bound stays there.
+const trimBatch = 2 * defaultBatch
+
+var keyJournal = []byte("journal")
+
+// row is a journal record as it is kept. One without a value brings the outcome for
+// a record that is there already.
+type row struct {
+	key, value []byte
+	outcome    *Outcome
+	stray      bool // set by putRows: there is no record for the outcome
+}
+
+func (r row) size() int64 { return int64(len(r.key) + len(r.value)) }
+
+// journalSize is kept in the file, so that nobody has to count.
+type journalSize struct {
+	Records int64 `json:"records"`
+	Bytes   int64 `json:"bytes"`
+}
+
+// JournalSize returns how many records the journal holds and how many bytes they
+// take, keys included.
+func (d *DB) JournalSize() (records, bytes int64, err error) {
+	err = d.view(func(tx *bolt.Tx) error {
+		size, err := d.journalSize(tx)
+		records, bytes = size.Records, size.Bytes
+		return err
+	})
+	return records, bytes, err
+}
+
+func (d *DB) journalSize(tx *bolt.Tx) (s journalSize, err error) {
+	v := tx.Bucket(bucketMeta).Get(keyJournal)
+	if v == nil {
+		return s, nil
+	}
+	if err := decodeJSON(v, &s); err != nil {
+		return s, corrupt(d.file, fmt.Errorf("the size of its journal: %w", err))
+	}
+	return s, nil
+}
+
+// putRows writes journal records and removes the oldest ones: those with a key below
+// oldest, and those that make the journal larger than maxBytes (unless it is 0). more
+// says that it left some of them for the next call.
+func (d *DB) putRows(rows []row, oldest string, maxBytes int64) (trimmed int, more bool, err error) {
+	if len(rows) == 0 { // only to trim: save the write if there is nothing to
+		over := false
+		err := d.view(func(tx *bolt.Tx) error {
+			size, err := d.journalSize(tx)
+			k, _ := tx.Bucket(bucketJournal).Cursor().First()
+			over = k != nil && (string(k) < oldest || maxBytes > 0 && size.Bytes > maxBytes)
+			return err
+		})
+		if err != nil || !over {
+			return 0, false, err
+		}
+	}
+	err = d.update(func(tx *bolt.Tx) error {
+		b := tx.Bucket(bucketJournal)
+		b.FillPercent = 0.9 // keys come nearly in order, so pages need little room to split
+		size, err := d.journalSize(tx)
+		if err != nil {
+			return err
+		}
+		for i := range rows {
+			r := &rows[i]
+			old := b.Get(r.key)
+			if r.outcome != nil {
+				r.value = withOutcome(r.key, old, r.outcome)
+				if r.stray = r.value == nil; r.stray {
+					continue
+				}
+			}
+			if old != nil {
+				size.Bytes -= row{key: r.key, value: old}.size()
+			} else {
+				size.Records++
+			}
+			size.Bytes += r.size()
+			if err := b.Put(r.key, r.value); err != nil {
+				return err
+			}
+		}
+		// Gather first: bbolt's cursor may skip keys after a deletion.
+		var gone [][]byte
+		c := b.Cursor()
+		for k, v := c.First(); k != nil; k, v = c.Next() {
+			if !(string(k) < oldest || maxBytes > 0 && size.Bytes > maxBytes) {
+				break
+			}
+			if len(gone) == trimBatch {
+				more = true
+				break
+			}
+			gone = append(gone, bytes.Clone(k[:min(len(k), ulid.EncodedSize)]))
+			size.Records--
+			size.Bytes -= row{key: k, value: v}.size()
+		}
+		for _, k := range gone {
+			if err := b.Delete(k); err != nil {
+				return err
+			}
+		}
+		if k, _ := b.Cursor().First(); more && bytes.Equal(k, gone[0]) {
+			more = false // a damaged file, in which it cannot be found: do not try for ever
+		}
+		trimmed = len(gone)
+		return putJSON(tx.Bucket(bucketMeta), string(keyJournal), size)
+	})
+	if err != nil {
+		return 0, false, fmt.Errorf("writing the journal: %w", err)
+	}
+	return trimmed, more, nil
+}
+
+// withOutcome is a kept record with its outcome, nil if there is none or it cannot be read.
+func withOutcome(key, old []byte, o *Outcome) []byte {
+	if old == nil {
+		return nil
+	}
+	r, err := decodeRecord(key, old)
+	if err != nil {
+		return nil
+	}
+	r.Outcome = o
+	value, err := r.MarshalJSON()
+	if err != nil {
+		return nil
+	}
+	return value
+}
