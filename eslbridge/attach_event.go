@@ -1,0 +1,360 @@
+package eslbridge
+
+import (
+	"bytes"
+	"time"
+	"unicode/utf8"
+)
+
+// CallEnd is what the switch says of one leg of a call when it is over. Both legs of a bridged call end,
+// each with an event of its own, in either order. Texts are URL-decoded once and otherwise untouched: any
+// of them may be the caller's own, or that of whoever was called. Each is cut at maxText bytes. Names in
+// quotes are the switch's; the rules for Answered, Ring, Talk and By were found on recorded calls
+// (testdata/events).
+type CallEnd struct {
+	Switch    string // AttachOptions.Name
+	UUID      string // "Unique-ID"
+	OtherUUID string // the leg it was bridged to last, else the one that it rang or that rang it; "" if none
+
+	// Inbound is "Call-Direction: inbound": somebody called the switch with this leg, from a trunk or from a
+	// phone of the house. Else the switch placed it, to a phone or to a trunk. It says nothing of in and out
+	// of the house.
+	Inbound bool
+	Context string // "Caller-Context"
+	Profile string // "sofia_profile_name"
+	Gateway string // "sip_gateway_name" of a leg that went out through one, "sip_gateway" of one that came in
+
+	Caller     string // "Caller-Caller-ID-Number"; of a leg placed by the switch, the number shown to the callee
+	CallerName string // "Caller-Caller-ID-Name"
+	Withheld   bool   // "Caller-Privacy-Hide-Number"
+	Callee     string // "Caller-Destination-Number": where the call was sent last, after transfers
+	ReqUser    string // "sip_req_user": what was dialled at first; inbound SIP legs only
+	FromUser   string // "sip_from_user"
+	AuthUser   string // "sip_auth_username": the phone's account, where the switch had it show its password
+
+	OtherCaller string // "Other-Leg-Caller-ID-Number": on the leg that goes out, the extension that called
+	OtherCallee string // "Other-Leg-Destination-Number": the same way, what it dialled
+
+	// What the dialplan and the screening left on the call. Only the leg that was screened has it.
+	RingfenceID string // "ringfence_id"; "" if the call was not screened
+	Line        string // "ringfence_line"
+	Trunk       string // "ringfence_trunk"
+	Action      string // "ringfence_action"
+	Guard       bool   // "ringfence_guard" is fired: the switch took the call away from a silent daemon
+
+	// Answered: a person or something of the house (voicemail, a menu) took the call. A leg that was answered
+	// only to play something to the caller, and whose callee then did not answer, was not, nor one that the
+	// screening ended. A caller who hangs up during an announcement that answered first does count as
+	// answered here: whoever played it knows better. Bridged: it was connected with another leg.
+	Answered, Bridged bool
+
+	// Ring is how long the callee's phone rang; 0 if it did not. Talk runs from the answer to the end, or
+	// from the connection with the callee where the switch itself had answered before. A call transferred
+	// after such an answer counts from its last connection only. Neither is negative nor above longestCall.
+	Ring, Talk time.Duration
+
+	Started, Ended time.Time // by the switch's clock; zero if it does not say
+	Cause          string    // "Hangup-Cause", as NORMAL_CLEARING
+	By             string    // who ended it: ByCaller …; "" where the switch does not say (legs that are not SIP)
+}
+
+// Who ended a call (CallEnd.By).
+const (
+	ByCaller    = "caller"
+	ByCallee    = "callee"    // by hanging up or by refusing
+	BySwitch    = "switch"    // nobody answered in time, the dialplan ended, an operator
+	ByRingfence = "ringfence" // the screening refused or ended it
+)
+
+const (
+	// maxText bounds each text of a CallEnd, so that a full queue is bounded too. A number or a name that
+	// is longer is cut; nothing of the house has one.
+	maxText = 512
+	// longestCall bounds durations, which come from a clock that may have been set.
+	longestCall = 30 * 24 * time.Hour
+)
+
+// marks are the parts of an event that a CallEnd is worked out from. Texts are as sent and belong to the
+// frame; times are microseconds since 1970, 0 for what did not happen.
+type marks struct {
+	created, answered, progress, early, bridged, hungup, fired int64
+
+	disposition []byte // "sip_hangup_disposition": who sent what at the end
+	originate   []byte // "originate_disposition": how ringing the callee ended, the last one if several
+	otherCause  []byte // "last_bridge_hangup_cause": the other leg ended first, or while it rang
+	otherSIP    []byte // "last_bridge_proto_specific_hangup_cause": it did so by itself, with this SIP status
+	otherName   []byte // "bridge_channel": the other leg's name, with its kind in front
+	lastApp     []byte // "last_app"
+}
+
+// readCallEnd reads a CHANNEL_HANGUP_COMPLETE event. ok is false when it names no call. Of two headers with
+// one name the first counts.
+func readCallEnd(f *Frame, name string) (e CallEnd, ok bool) {
+	e.Switch = name
+	var m marks
+	var otherLeg, originator string
+	for i := range f.Len() {
+		name, raw := f.Field(i)
+		if raw == nil {
+			continue
+		}
+		if p := e.place(name); p != nil {
+			if *p == "" {
+				*p = text(raw)
+			}
+			continue
+		}
+		if p := m.time(name); p != nil {
+			if *p == 0 {
+				*p = microseconds(raw)
+			}
+			continue
+		}
+		switch string(name) {
+		case "Call-Direction":
+			e.Inbound = string(raw) == "inbound"
+		case "Caller-Privacy-Hide-Number":
+			e.Withheld = string(raw) == "true"
+		case "variable_ringfence_guard":
+			e.Guard = string(raw) == "fired"
+		case "Other-Leg-Unique-ID":
+			otherLeg = text(raw)
+		case "variable_originator":
+			originator = text(raw)
+		case "variable_sip_hangup_disposition":
+			m.disposition = raw
+		case "variable_originate_disposition":
+			m.originate = raw
+		case "variable_last_bridge_hangup_cause":
+			m.otherCause = raw
+		case "variable_last_bridge_proto_specific_hangup_cause":
+			m.otherSIP = raw
+		case "variable_bridge_channel":
+			m.otherName = raw
+		case "variable_last_app":
+			m.lastApp = raw
+		}
+	}
+	if e.OtherUUID == "" {
+		e.OtherUUID = otherLeg
+	}
+	if e.OtherUUID == "" {
+		e.OtherUUID = originator
+	}
+	if m.hungup == 0 {
+		m.hungup = m.fired
+	}
+	e.Started, e.Ended = instant(m.created), instant(m.hungup)
+	e.Bridged = m.bridged != 0
+	e.By = m.by(&e)
+	e.Answered = m.answered != 0 && e.By != ByRingfence && !m.inVain(&e)
+	e.Ring = m.ring(&e)
+	e.Talk = m.talk(&e)
+	return e, e.UUID != ""
+}
+
+// place says which text of the CallEnd a header holds, nil if none.
+func (e *CallEnd) place(name []byte) *string {
+	switch string(name) {
+	case "Unique-ID":
+		return &e.UUID
+	case "Hangup-Cause":
+		return &e.Cause
+	case "Caller-Context":
+		return &e.Context
+	case "Caller-Caller-ID-Number":
+		return &e.Caller
+	case "Caller-Caller-ID-Name":
+		return &e.CallerName
+	case "Caller-Destination-Number":
+		return &e.Callee
+	case "Other-Leg-Caller-ID-Number":
+		return &e.OtherCaller
+	case "Other-Leg-Destination-Number":
+		return &e.OtherCallee
+	case "variable_bridge_uuid":
+		return &e.OtherUUID
+	case "variable_sofia_profile_name":
+		return &e.Profile
+	case "variable_sip_gateway_name", "variable_sip_gateway":
+		return &e.Gateway
+	case "variable_sip_req_user":
+		return &e.ReqUser
+	case "variable_sip_from_user":
+		return &e.FromUser
+	case "variable_sip_auth_username":
+		return &e.AuthUser
+	case "variable_ringfence_id":
+		return &e.RingfenceID
+	case "variable_ringfence_line":
+		return &e.Line
+	case "variable_ringfence_trunk":
+		return &e.Trunk
+	case "variable_ringfence_action":
+		return &e.Action
+	}
+	return nil
+}
+
+// time says which time a header holds, nil if none.
+func (m *marks) time(name []byte) *int64 {
+	switch string(name) {
+	case "Caller-Channel-Created-Time":
+		return &m.created
+	case "Caller-Channel-Answered-Time":
+		return &m.answered
+	case "Caller-Channel-Progress-Time":
+		return &m.progress
+	case "Caller-Channel-Progress-Media-Time":
+		return &m.early
+	case "Caller-Channel-Bridged-Time":
+		return &m.bridged
+	case "Caller-Channel-Hangup-Time":
+		return &m.hungup
+	case "Event-Date-Timestamp":
+		return &m.fired
+	}
+	return nil
+}
+
+// by says who ended the call. sip_hangup_disposition tells what this leg received or was sent. Where the
+// switch sent the end, either the other leg had ended by itself, which leaves its SIP status here, or the
+// switch had a reason of its own (mod_sofia.c, sofia_on_hangup; switch_channel.c, switch_channel_perform_hangup).
+func (m *marks) by(e *CallEnd) string {
+	near, far := ByCaller, ByCallee
+	if !e.Inbound {
+		near, far = far, near
+	}
+	switch string(m.disposition) {
+	case "recv_bye", "recv_cancel", "recv_refuse":
+		return near
+	case "send_bye", "send_cancel", "send_refuse":
+	default:
+		return ""
+	}
+	switch {
+	case m.endedByUs(e):
+		return ByRingfence
+	case m.otherLeft(e):
+		return far
+	}
+	return BySwitch
+}
+
+// endedByUs: the screening uses `respond`, or CALL_REJECTED where the call was answered, before any callee
+// was tried.
+func (m *marks) endedByUs(e *CallEnd) bool {
+	switch e.Action {
+	case "reject", "warn", "challenge":
+	default:
+		return false
+	}
+	return e.RingfenceID != "" && m.originate == nil && m.bridged == 0 &&
+		(string(m.lastApp) == "respond" || e.Cause == "CALL_REJECTED")
+}
+
+// otherLeft: the other leg ended first and by itself.
+func (m *marks) otherLeft(e *CallEnd) bool {
+	switch {
+	case m.bridged != 0 && m.otherName != nil && !bytes.HasPrefix(m.otherName, []byte("sofia/")):
+		// A leg that is not SIP leaves no status. LOSE_RACE is of one that another one beat to the answer.
+		return m.otherCause != nil && string(m.otherCause) != "LOSE_RACE"
+	case m.bridged != 0:
+		// Another status is of a phone that had refused before the one that answered.
+		return decode(m.otherSIP) == "sip:200"
+	case e.Inbound:
+		// A phone's refusal ended this leg only if the cause is the same: else the dialplan went on.
+		return m.otherSIP != nil && string(m.originate) == e.Cause
+	}
+	return m.otherSIP != nil
+}
+
+// inVain: the switch itself had answered, and the callee who was rung then did not.
+func (m *marks) inVain(e *CallEnd) bool {
+	if m.originate == nil || m.bridged != 0 {
+		return false
+	}
+	return m.answered < m.progress || string(m.originate) == e.Cause
+}
+
+// rang is when the callee's phone began to ring. What is heard before an answer is ringing only if there is
+// a phone that could ring: on an inbound leg it may be an announcement.
+func (m *marks) rang(e *CallEnd) int64 {
+	if m.progress != 0 {
+		return m.progress
+	}
+	if m.originate != nil || !e.Inbound {
+		return m.early
+	}
+	return 0
+}
+
+func (m *marks) ring(e *CallEnd) time.Duration {
+	from := m.rang(e)
+	for _, to := range []int64{m.answered, m.bridged} {
+		if to != 0 && to >= from { // an answer that came before the ringing did not end it
+			return span(from, to)
+		}
+	}
+	return span(from, m.hungup)
+}
+
+func (m *marks) talk(e *CallEnd) time.Duration {
+	if !e.Answered {
+		return 0
+	}
+	from := m.answered
+	if rang := m.rang(e); rang == 0 || from < rang {
+		from = max(from, m.bridged)
+	}
+	return span(from, m.hungup)
+}
+
+// span is the time between two marks, 0 if one is missing or the clock went back.
+func span(from, to int64) time.Duration {
+	if from == 0 || to <= from {
+		return 0
+	}
+	if to-from > longestCall.Microseconds() {
+		return longestCall
+	}
+	return time.Duration(to-from) * time.Microsecond
+}
+
+func instant(us int64) time.Time {
+	if us == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(us)
+}
+
+// microseconds reads a time of the switch, 0 for anything but 1 to 16 digits (up to the year 2286).
+func microseconds(raw []byte) int64 {
+	if len(raw) == 0 || len(raw) > 16 {
+		return 0
+	}
+	var n int64
+	for _, c := range raw {
+		if c < '0' || c > '9' {
+			return 0
+		}
+		n = n*10 + int64(c-'0')
+	}
+	return n
+}
+
+// text decodes a value and cuts it to maxText bytes, between characters.
+func text(raw []byte) string {
+	if long := 3 * (maxText + 1); len(raw) > long {
+		raw = raw[:long] // still more than maxText when decoded
+	}
+	s := decode(raw)
+	if len(s) <= maxText {
+		return s
+	}
+	cut := maxText
+	for cut > maxText-utf8.UTFMax && !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return s[:cut]
+}

@@ -1,0 +1,710 @@
+package eslbridge
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// switchSocket is a switch's own event socket, whose end of each connection the test drives.
+type switchSocket struct {
+	t  testing.TB
+	ln net.Listener
+}
+
+func listenEvents(t testing.TB, address string) *switchSocket {
+	t.Helper()
+	ln, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	return &switchSocket{t, ln}
+}
+
+// accept takes the next connection.
+func (s *switchSocket) accept() *peer {
+	s.t.Helper()
+	s.ln.(*net.TCPListener).SetDeadline(time.Now().Add(20 * time.Second))
+	conn, err := s.ln.Accept()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { conn.Close() })
+	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	return &peer{t: s.t, conn: conn, rd: NewReader(conn, 0)}
+}
+
+const (
+	greeting     = "Content-Type: auth/request\n\n"
+	accepted     = "Content-Type: command/reply\nReply-Text: +OK accepted\n\n"
+	subscribed   = "Content-Type: command/reply\nReply-Text: +OK event listener enabled plain\n\n"
+	subscription = "event plain CHANNEL_HANGUP_COMPLETE HEARTBEAT"
+)
+
+// admit lets the client in, as a switch does.
+func (p *peer) admit() *peer {
+	p.t.Helper()
+	p.say(greeting)
+	if c := p.command(); c != "auth measure-me" {
+		p.t.Fatalf("the first command is %q", c)
+	}
+	p.say(accepted)
+	if c := p.command(); c != subscription {
+		p.t.Fatalf("the second command is %q", c)
+	}
+	p.say(subscribed)
+	return p
+}
+
+// gone waits until the client has closed, and fails if it says anything before.
+func (p *peer) gone() {
+	p.t.Helper()
+	if c := p.command(); c != "" {
+		p.t.Fatalf("instead of its leaving: %q", c)
+	}
+}
+
+// logbook keeps what was logged.
+type logbook struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logbook) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logbook) lines() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Split(strings.TrimSpace(l.text.String()), "\n")
+}
+
+func (l *logbook) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
+
+// attachTo runs a client until the test ends. Its pauses are as short as they can be.
+func attachTo(t testing.TB, o AttachOptions, sink func(CallEnd)) *Attach {
+	t.Helper()
+	o.Name, o.Password = "pbx1", "measure-me"
+	if o.Log == nil {
+		o.Log = quiet
+	}
+	for _, d := range []*time.Duration{&o.RetryMin, &o.RetryMax, &o.RetryRefused} {
+		if *d == 0 {
+			*d = time.Millisecond
+		}
+	}
+	if sink == nil {
+		sink = func(CallEnd) {}
+	}
+	a := NewAttach(o, sink)
+	run(t, a)
+	return a
+}
+
+// run runs a client; the test ends it with the function returned, or by ending.
+func run(t testing.TB, a *Attach) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- a.Run(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+		if a.Attached() || a.Trouble() != "stopped" {
+			t.Errorf("after its end: attached %v, %q", a.Attached(), a.Trouble())
+		}
+	})
+	t.Cleanup(stop)
+	return stop
+}
+
+const heartbeat = "Content-Length: 46\nContent-Type: text/event-plain\n\nEvent-Name: HEARTBEAT\nEvent-Info: System%20R\n\n"
+
+// Every recorded event arrives, in order, however the stream is cut, heartbeats between them.
+func TestAttachLearnsEnds(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(recordedEvents, "*.txt"))
+	if err != nil || len(files) < 30 {
+		t.Fatalf("%d recorded events (%v)", len(files), err)
+	}
+	var stream strings.Builder
+	var want []CallEnd
+	for _, f := range files {
+		text := recordedEvent(t, filepath.Base(f))
+		e, _ := endOf(t, text)
+		want = append(want, e)
+		stream.WriteString(heartbeat + text)
+	}
+	for _, size := range []int{1 << 20, 4096, 1000} {
+		sw := listenEvents(t, "127.0.0.1:0")
+		ends := make(chan CallEnd, len(want))
+		a := attachTo(t, AttachOptions{Address: sw.ln.Addr().String()}, func(e CallEnd) { ends <- e })
+		p := sw.accept().admit()
+		for text := stream.String(); text != ""; {
+			n := min(size, len(text))
+			p.say(text[:n])
+			text = text[n:]
+		}
+		for i, w := range want {
+			if e := <-ends; e != w {
+				t.Fatalf("%s arrived as\n%+v, want\n%+v", files[i], e, w)
+			}
+		}
+		c := &a.Counters
+		if n := uint64(len(want)); !a.Attached() || a.Trouble() != "" || c.Connects.Load() != 1 || c.Ends.Load() != n || c.Events.Load() != 2*n ||
+			c.Dropped.Load()+c.Unreadable.Load()+c.UnknownFrames.Load()+c.Refused.Load() != 0 {
+			t.Errorf("attached %v, %+v", a.Attached(), c)
+		}
+	}
+}
+
+// A switch that says odd things is listened to.
+func TestAttachBearsWith(t *testing.T) {
+	end := event("Event-Name: CHANNEL_HANGUP_COMPLETE", "Unique-ID: x")
+	for name, c := range map[string]struct {
+		before, behind string // what comes before the reply to the subscription, and what behind it
+		count          func(c *AttachCounters) uint64
+	}{
+		"events before replies": {before: end + heartbeat, count: func(c *AttachCounters) uint64 { return c.Ends.Load() - 1 }},
+		"unknown frames":        {before: "Content-Type: log/data\nContent-Length: 3\n\nabc", count: func(c *AttachCounters) uint64 { return c.UnknownFrames.Load() }},
+		"unknown events":        {behind: event("Event-Name: CUSTOM"), count: func(c *AttachCounters) uint64 { return c.Events.Load() - 1 }},
+		"an end of no call":     {behind: event("Event-Name: CHANNEL_HANGUP_COMPLETE"), count: func(c *AttachCounters) uint64 { return c.Unreadable.Load() }},
+		"too many lines":        {behind: event(strings.Repeat("a: b\n", MaxFields) + "c: d"), count: func(c *AttachCounters) uint64 { return c.Unreadable.Load() }},
+		"an empty event":        {behind: "Content-Type: text/event-plain\n\n", count: func(c *AttachCounters) uint64 { return c.Events.Load() - 1 }},
+		"line ends behind":      {behind: "\n\r\n\n", count: func(c *AttachCounters) uint64 { return c.Events.Load() }},
+		"a reply to nothing":    {behind: ok + apiOK, count: func(c *AttachCounters) uint64 { return c.Events.Load() }},
+		"CRLF":                  {behind: "Content-Type: text/event-plain\r\nContent-Length: 58\r\n\r\nEvent-Name: CHANNEL_HANGUP_COMPLETE\r\nUnique-ID: 12345678\r\n\r\n", count: func(c *AttachCounters) uint64 { return c.Ends.Load() - 1 }},
+		"an event of 900 kB":    {behind: event("Event-Name: CHANNEL_HANGUP_COMPLETE", "Unique-ID: y", "CDR-Attached: xml", "", strings.Repeat("<a/>\n", 180000)), count: func(c *AttachCounters) uint64 { return c.Ends.Load() - 1 }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sw := listenEvents(t, "127.0.0.1:0")
+			ends := make(chan CallEnd, 2)
+			a := attachTo(t, AttachOptions{Address: sw.ln.Addr().String()}, func(e CallEnd) {
+				if e.UUID == "x" {
+					ends <- e
+				}
+			})
+			p := sw.accept()
+			p.say(greeting)
+			p.command()
+			p.say(accepted)
+			p.command()
+			p.say(c.before + subscribed + c.behind)
+			p.say(end)
+			<-ends
+			waitFor(t, a.Attached)
+			if n := c.count(&a.Counters); n != 1 || a.Counters.Connects.Load() != 1 {
+				t.Errorf("counted %d, %+v", n, &a.Counters)
+			}
+		})
+	}
+}
+
+// However a connection ends, the next one is opened and subscribes again.
+func TestAttachComesBack(t *testing.T) {
+	cdr := fmt.Sprintf("Content-Length: %d\nContent-Type: text/event-plain\n\n", maxEvent+1)
+	for name, act := range map[string]func(p *peer){
+		"closed":                  func(p *peer) { p.conn.Close() },
+		"reset":                   func(p *peer) { p.conn.(*net.TCPConn).SetLinger(0); p.conn.Close() },
+		"closed in a frame":       func(p *peer) { p.say("Content-Length: 100\nContent-Ty"); p.conn.Close() },
+		"the switch says goodbye": func(p *peer) { p.say(farewell) },
+		"garbage":                 func(p *peer) { p.say("\x00\xff\nContent-Length: nonsense\n\n") },
+		"an event without bounds": func(p *peer) { p.say(cdr) },
+		"a line without end":      func(p *peer) { io.Copy(p.conn, &endless{text: "A"}) },
+		"never let in":            nil,
+		"refused while greeting":  nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			sw := listenEvents(t, "127.0.0.1:0")
+			var log logbook
+			ends := make(chan CallEnd, 1)
+			a := attachTo(t, AttachOptions{Address: sw.ln.Addr().String(), Log: log.logger()}, func(e CallEnd) { ends <- e })
+			p := sw.accept()
+			switch name {
+			case "never let in":
+				p.say("SSH-2.0-OpenSSH_9.9\n\n") // another service there
+			case "refused while greeting":
+				p.say("Content-Type: text/rude-rejection\nContent-Length: 24\n\nAccess Denied, go away.\n" + farewell)
+			default:
+				p.admit()
+				waitFor(t, a.Attached)
+				act(p)
+			}
+			p = sw.accept().admit()
+			p.say(event("Event-Name: CHANNEL_HANGUP_COMPLETE", "Unique-ID: x"))
+			if e := <-ends; e.UUID != "x" {
+				t.Errorf("learnt %+v", e)
+			}
+			if n := a.Counters.Connects.Load(); n != 2 || !a.Attached() {
+				t.Errorf("attached %v after %d connections", a.Attached(), n)
+			}
+			if text := strings.Join(log.lines(), "\n"); strings.Count(text, "not attached") != 1 || strings.Contains(text, "measure-me") {
+				t.Errorf("logged\n%s", text)
+			}
+		})
+	}
+}
+
+// The switch is restarted: for a while nothing answers, then it is attached again, and one line says so.
+func TestAttachSurvivesRestart(t *testing.T) {
+	sw := listenEvents(t, "127.0.0.1:0")
+	var log logbook
+	a := attachTo(t, AttachOptions{Address: sw.ln.Addr().String(), Log: log.logger()}, nil)
+	p := sw.accept().admit()
+	waitFor(t, a.Attached)
+	sw.ln.Close()
+	p.say(farewell)
+	p.conn.Close()
+	waitFor(t, func() bool { return strings.Contains(a.Trouble(), "refused") })
+	if a.Attached() {
+		t.Error("attached to a switch that is not there")
+	}
+	listenEvents(t, sw.ln.Addr().String()).accept().admit()
+	waitFor(t, a.Attached)
+	lines := log.lines()
+	if len(lines) != 4 || !strings.Contains(lines[1], "closed the event socket") || !strings.Contains(lines[2], "connection refused") || !strings.Contains(lines[3], "attached to the switch") {
+		t.Errorf("logged\n%s", strings.Join(lines, "\n"))
+	}
+}
+
+// What only the administrator can change is logged once, with what to do, and tried again after a while.
+func TestAttachRefused(t *testing.T) {
+	wrong := string(transcript(t, "c1_auth_wrong.fs2peer.raw"))
+	wrong = wrong[len(greeting):]
+	for name, c := range map[string]struct {
+		refuse func(p *peer)
+		say    string
+	}{
+		"password": {func(p *peer) { p.say(greeting); p.command(); p.say(wrong); p.conn.Close() }, "event_socket.conf.xml"},
+		"address":  {func(p *peer) { p.say(string(transcript(p.t, "c8_acl_rude_rejection.fs2peer.raw"))); p.conn.Close() }, "apply-inbound-acl"},
+		"events": {func(p *peer) {
+			p.say(greeting)
+			p.command()
+			p.say(accepted)
+			p.command()
+			p.say("Content-Type: command/reply\nReply-Text: -ERR permission denied\n\n")
+		}, "subscription"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sw := listenEvents(t, "127.0.0.1:0")
+			var log logbook
+			a := attachTo(t, AttachOptions{Address: sw.ln.Addr().String(), Log: log.logger()}, nil)
+			for range 5 {
+				c.refuse(sw.accept())
+			}
+			sw.accept().admit()
+			waitFor(t, a.Attached)
+			lines := log.lines()
+			if len(lines) != 2 || !strings.Contains(lines[0], c.say) || !strings.Contains(lines[1], "attached to the switch") {
+				t.Errorf("logged\n%s", strings.Join(lines, "\n"))
+			}
+			if n := a.Counters.Refused.Load(); n != 5 {
+				t.Errorf("counted %d", n)
+			}
+		})
+	}
+}
+
+// A sink that stands still delays nothing: what does not fit is dropped and counted, and the switch's bytes
+// are read on.
+func TestAttachSlowSink(t *testing.T) {
+	sw := listenEvents(t, "127.0.0.1:0")
+	var log logbook
+	entered, hold, got := make(chan bool, 1), make(chan bool), make(chan string, 10)
+	first := true
+	a := attachTo(t, AttachOptions{Address: sw.ln.Addr().String(), Queue: 4, Log: log.logger()}, func(e CallEnd) {
+		if first {
+			first = false
+			entered <- true
+			<-hold
+		}
+		got <- e.UUID
+	})
+	p := sw.accept().admit()
+	say := func(n int) { p.say(event("Event-Name: CHANNEL_HANGUP_COMPLETE", fmt.Sprintf("Unique-ID: %d", n))) }
+	say(0)
+	<-entered
+	for n := range 1000 {
+		say(n + 1)
+	}
+	p.say(heartbeat)
+	waitFor(t, func() bool { return a.Counters.Events.Load() == 1002 })
+	if n := a.Counters.Dropped.Load(); n != 996 || !a.Attached() {
+		t.Errorf("%d dropped, attached %v", n, a.Attached())
+	}
+	close(hold)
+	for n := range 5 {
+		if uuid := <-got; uuid != fmt.Sprint(n) {
+			t.Errorf("got %s instead of %d", uuid, n)
+		}
+	}
+	if text := strings.Join(log.lines(), "\n"); strings.Count(text, "dropped") < 1 || len(log.lines()) > 3 {
+		t.Errorf("logged\n%s", text)
+	}
+}
+
+func TestAttachSinkPanics(t *testing.T) {
+	sw := listenEvents(t, "127.0.0.1:0")
+	ends := make(chan CallEnd, 1)
+	a := attachTo(t, AttachOptions{Address: sw.ln.Addr().String()}, func(e CallEnd) {
+		if e.UUID == "bad" {
+			panic("nil map")
+		}
+		ends <- e
+	})
+	sw.accept().admit().say(event("Event-Name: CHANNEL_HANGUP_COMPLETE", "Unique-ID: bad") + event("Event-Name: CHANNEL_HANGUP_COMPLETE", "Unique-ID: good"))
+	if e := <-ends; e.UUID != "good" || a.Counters.Dropped.Load() != 1 {
+		t.Errorf("%+v, %d dropped", e, a.Counters.Dropped.Load())
+	}
+}
+
+// Whatever the client was doing, it stops at once and leaves nothing behind.
+func TestAttachStops(t *testing.T) {
+	before := runtime.NumGoroutine()
+	for name, act := range map[string]func(p *peer){
+		"waiting for the greeting": func(p *peer) {},
+		"waiting for a reply":      func(p *peer) { p.say(greeting); p.command() },
+		"listening":                func(p *peer) { p.admit() },
+		"within a frame":           func(p *peer) { p.admit().say("Content-Length: 9\n") },
+		"waiting to come back":     func(p *peer) { p.conn.Close() },
+	} {
+		sw := listenEvents(t, "127.0.0.1:0")
+		a := NewAttach(AttachOptions{Address: sw.ln.Addr().String(), Password: "measure-me", Log: quiet, Wait: time.Hour, RetryMin: time.Hour, RetryMax: time.Hour}, func(CallEnd) {})
+		stop := run(t, a)
+		act(sw.accept())
+		stop()
+		if err := a.Run(context.Background()); err == nil {
+			t.Errorf("%s: ran a second time", name)
+		}
+	}
+	waitFor(t, func() bool { return runtime.NumGoroutine() <= before })
+}
+
+// bubble runs a client over pipes, in a time of its own. next waits for its next connection.
+func bubble(t *testing.T, o AttachOptions, sink func(CallEnd)) (a *Attach, next func() *peer, stop func()) {
+	conns := make(chan net.Conn)
+	o.Name, o.Password = "pbx1", "measure-me"
+	if o.Log == nil {
+		o.Log = quiet
+	}
+	if o.Dial == nil {
+		o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			here, there := net.Pipe()
+			select {
+			case conns <- there:
+				return here, nil
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}
+	}
+	if sink == nil {
+		sink = func(CallEnd) {}
+	}
+	a = NewAttach(o, sink)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- a.Run(ctx) }()
+	next = func() *peer {
+		conn := <-conns
+		t.Cleanup(func() { conn.Close() })
+		return &peer{t: t, conn: conn, rd: NewReader(conn, 0)}
+	}
+	return a, next, func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	}
+}
+
+// A switch that falls silent is asked, and left when it does not answer; every other wait has its bound too.
+func TestAttachNoticesSilence(t *testing.T) {
+	const idle, wait = time.Minute, 10 * time.Second // the defaults
+	const drop = 700 * time.Millisecond
+	lasted := func(t *testing.T, began time.Time, want time.Duration) {
+		t.Helper()
+		if d := time.Since(began); d < want || d > want+drop {
+			t.Errorf("it took %v, want %v", d, want)
+		}
+	}
+	trickle := func(p *peer, text string) {
+		for err := error(nil); err == nil; {
+			time.Sleep(drop)
+			_, err = io.WriteString(p.conn, text)
+		}
+	}
+	for name, act := range map[string]func(t *testing.T, a *Attach, p *peer){
+		"it answers, then it does not": func(t *testing.T, a *Attach, p *peer) {
+			p.admit()
+			for range 3 {
+				began := time.Now()
+				if c := p.command(); c != "api strepoch" {
+					t.Errorf("asked with %q", c)
+				}
+				lasted(t, began, idle)
+				p.say("Content-Type: api/response\nContent-Length: 10\n\n1795476057")
+			}
+			p.command()
+			began := time.Now()
+			p.gone()
+			lasted(t, began, wait)
+		},
+		"it does not even take the question": func(t *testing.T, a *Attach, p *peer) {
+			p.admit()
+			time.Sleep(idle + wait - time.Nanosecond)
+			if !a.Attached() {
+				t.Error("left too early")
+			}
+			time.Sleep(time.Nanosecond)
+			synctest.Wait()
+			if a.Attached() {
+				t.Error("still attached")
+			}
+		},
+		"no greeting": func(t *testing.T, a *Attach, p *peer) {
+			began := time.Now()
+			p.gone()
+			lasted(t, began, wait)
+		},
+		"a greeting without end": func(t *testing.T, a *Attach, p *peer) {
+			began := time.Now()
+			trickle(p, "a: b\n")
+			lasted(t, began, wait)
+		},
+		"no reply, but much else": func(t *testing.T, a *Attach, p *peer) {
+			p.say(greeting)
+			p.command()
+			began := time.Now()
+			trickle(p, heartbeat+"Content-Type: log/data\n\n")
+			lasted(t, began, wait)
+		},
+		"half an event, then drop by drop": func(t *testing.T, a *Attach, p *peer) {
+			p.admit()
+			time.Sleep(30 * time.Second)
+			p.say(heartbeat + "\n")
+			time.Sleep(30 * time.Second)
+			began := time.Now()
+			p.say("Content-Length: 100\n\n")
+			trickle(p, "x")
+			lasted(t, began, wait)
+		},
+		"an event that came half with the last": func(t *testing.T, a *Attach, p *peer) {
+			p.admit()
+			began := time.Now()
+			p.say(heartbeat + "Content-Length: 100\n")
+			p.gone()
+			lasted(t, began, wait)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a, next, stop := bubble(t, AttachOptions{}, nil)
+				defer stop()
+				act(t, a, next())
+				began := time.Now()
+				next().admit()
+				if d := time.Since(began); d > 3*time.Second {
+					t.Errorf("it came back after %v", d)
+				}
+				synctest.Wait()
+				if !a.Attached() {
+					t.Error("not attached")
+				}
+			})
+		})
+	}
+}
+
+// A heartbeat every 20 s is enough: an hour of them, and nothing is asked. Frames of no use do no harm.
+func TestAttachHeartbeat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, next, stop := bubble(t, AttachOptions{}, nil)
+		defer stop()
+		p := next().admit()
+		for range 180 {
+			time.Sleep(20 * time.Second)
+			p.say(heartbeat)
+			p.say("Content-Type: log/data\nContent-Length: 2\n\nab")
+		}
+		synctest.Wait()
+		if n := a.Counters.Events.Load(); n != 180 || !a.Attached() || a.Counters.Connects.Load() != 1 {
+			t.Errorf("%d heartbeats, %+v", n, &a.Counters)
+		}
+	})
+}
+
+// The pauses grow from one second to at most thirty, with chance in them, and begin anew behind a
+// connection that held. A refusal waits a minute.
+func TestAttachPauses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dialled := make(chan time.Time)
+		var up atomic.Bool
+		conns := make(chan net.Conn, 1)
+		_, _, stop := bubble(t, AttachOptions{Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			select {
+			case dialled <- time.Now():
+			case <-ctx.Done():
+			}
+			if !up.Load() {
+				return nil, errors.New("connection refused")
+			}
+			here, there := net.Pipe()
+			conns <- there
+			return here, nil
+		}}, nil)
+		defer stop()
+		next := func() *peer {
+			conn := <-conns
+			t.Cleanup(func() { conn.Close() })
+			return &peer{t: t, conn: conn, rd: NewReader(conn, 0)}
+		}
+		last := <-dialled
+		pause := func(base time.Duration) time.Duration {
+			t.Helper()
+			at := <-dialled
+			d := at.Sub(last)
+			last = at
+			if d < base || d > base*3/2 {
+				t.Errorf("a pause of %v, want %v to %v", d, base, base*3/2)
+			}
+			return d
+		}
+		seen := map[time.Duration]bool{}
+		for _, base := range []int{1, 2, 4, 8, 16, 20, 20, 20, 20, 20, 20, 20} {
+			seen[pause(time.Duration(base)*time.Second)] = true
+		}
+		if len(seen) < 10 {
+			t.Errorf("the pauses hold no chance: %v", seen)
+		}
+		up.Store(true)
+		last = <-dialled
+		p := next().admit()
+		time.Sleep(29 * time.Second)
+		p.conn.Close() // it did not hold
+		last = time.Now()
+		pause(20 * time.Second)
+		p = next().admit()
+		time.Sleep(30 * time.Second)
+		p.conn.Close()
+		last = time.Now()
+		pause(time.Second)
+		p = next()
+		p.say(greeting)
+		p.command()
+		p.say("Content-Type: command/reply\nReply-Text: -ERR invalid\n\n")
+		last = time.Now()
+		if at := <-dialled; at.Sub(last) != time.Minute {
+			t.Errorf("tried again %v after the refusal", at.Sub(last))
+		}
+		next().conn.Close()
+	})
+}
+
+// A sink that hangs does not keep the daemon from ending, and gets nothing more afterwards.
+func TestAttachStopsWithStuckSink(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hold := make(chan bool)
+		calls := 0
+		a, next, stop := bubble(t, AttachOptions{}, func(CallEnd) { calls++; <-hold })
+		p := next().admit()
+		for range 3 {
+			p.say(event("Event-Name: CHANNEL_HANGUP_COMPLETE", "Unique-ID: x"))
+		}
+		synctest.Wait()
+		began := time.Now()
+		stop()
+		if d := time.Since(began); d != 10*time.Second {
+			t.Errorf("it took %v to stop", d)
+		}
+		close(hold)
+		synctest.Wait()
+		if n := a.Counters.Dropped.Load(); calls != 1 || n != 2 {
+			t.Errorf("%d given, %d dropped", calls, n)
+		}
+	})
+}
+
+// What has arrived before the end is recorded.
+func TestAttachDeliversBeforeItEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		_, next, stop := bubble(t, AttachOptions{}, func(CallEnd) { time.Sleep(time.Second); calls++ })
+		p := next().admit()
+		for range 5 {
+			p.say(event("Event-Name: CHANNEL_HANGUP_COMPLETE", "Unique-ID: x"))
+		}
+		synctest.Wait()
+		stop()
+		if calls != 5 {
+			t.Errorf("%d of 5 were recorded", calls)
+		}
+	})
+}
+
+// Neither a password nor the names of events can become a second command.
+func TestAttachCommandsStayOneCommand(t *testing.T) {
+	evil := "x\n\nexit\r\n\r\napi system id\x00\x7f"
+	for name, build := range map[string]func(c *commands){
+		"auth":   func(c *commands) { c.auth(evil) },
+		"events": func(c *commands) { c.events(evil) },
+	} {
+		var c commands
+		build(&c)
+		if got, err := frames(NewReader(bytes.NewReader(c.buf), 0)); err != nil || len(got) != 1 || len(c.owed) != 1 {
+			t.Errorf("%s wrote %q (%v)", name, got, err)
+		}
+	}
+}
+
+// stream is a connection that has its bytes already and takes all that is written.
+type stream struct {
+	net.Conn
+	io.Reader
+}
+
+func (s stream) Read(p []byte) (int, error)       { return s.Reader.Read(p) }
+func (s stream) Write(p []byte) (int, error)      { return len(p), nil }
+func (s stream) SetReadDeadline(time.Time) error  { return nil }
+func (s stream) SetWriteDeadline(time.Time) error { return nil }
+func (s stream) Close() error                     { return nil }
+
+// FuzzAttach: whatever the switch sends, the connection ends with the stream, and memory is bounded.
+func FuzzAttach(f *testing.F) {
+	in := greeting + accepted + subscribed
+	f.Add([]byte(in + recordedEvent(f, "caller-hangs-up.a.txt") + heartbeat + farewell))
+	f.Add([]byte(in + event("Event-Name: CHANNEL_HANGUP_COMPLETE", "Unique-ID: x") + apiOK + ok))
+	f.Add(transcript(f, "c1_auth_wrong.fs2peer.raw"))
+	f.Add(transcript(f, "c7_heartbeat.fs2peer.raw"))
+	f.Add(transcript(f, "c8_acl_rude_rejection.fs2peer.raw"))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		a := NewAttach(AttachOptions{Log: quiet, Queue: 2, Dial: func(context.Context, string, string) (net.Conn, error) {
+			return stream{Reader: bytes.NewReader(raw)}, nil
+		}}, nil)
+		_, err := a.connect(context.Background())
+		if err == nil {
+			t.Fatal("it ended without a reason")
+		}
+		c := &a.Counters
+		if a.Attached() || c.Ends.Load() > c.Events.Load() || c.Dropped.Load()+uint64(len(a.queue)) != c.Ends.Load() {
+			t.Fatalf("%v: %+v", err, c)
+		}
+	})
+}

@@ -1,0 +1,130 @@
+package eslbridge
+
+import "strconv"
+
+// commands collects what is written to the switch in one go. Every value passes appendValue, so that no
+// value, wherever it came from, can end a line and begin a command of its own.
+type commands struct {
+	buf  []byte
+	owed []bool // an answer the switch owes for each; true: the call's way does not hang on it
+}
+
+func (c *commands) reset() { c.buf, c.owed = c.buf[:0], c.owed[:0] }
+
+// end closes a command.
+func (c *commands) end() {
+	c.buf = append(c.buf, "\n\n"...)
+	c.owed = append(c.owed, false)
+}
+
+// optional marks the last command as one that may be refused without harm.
+func (c *commands) optional() { c.owed[len(c.owed)-1] = true }
+
+func (c *commands) connect() { c.bare("connect") }
+func (c *commands) exit()    { c.bare("exit") }
+func (c *commands) resume()  { c.bare("resume") }
+
+// myevents asks for the events of this call. The switch first sends those since the call began.
+func (c *commands) myevents() { c.bare("myevents") }
+
+// auth shows the event socket's password. A control character in it becomes a space as anywhere, so that
+// such a password is refused: it could not stand in the switch's file either.
+func (c *commands) auth(password string) {
+	c.buf = append(c.buf, "auth "...)
+	c.value(password)
+	c.end()
+}
+
+// events subscribes to the events named, in the form that this package reads.
+func (c *commands) events(names string) {
+	c.buf = append(c.buf, "event plain "...)
+	c.value(names)
+	c.end()
+}
+
+func (c *commands) bare(name string) {
+	c.buf = append(c.buf, name...)
+	c.end()
+}
+
+// setVariable sets a channel variable literally: unlike the application `set`, `api uuid_setvar` expands
+// nothing. It splits its argument at spaces and interprets quotes and backslashes
+// (switch_separate_string), which inert text does not have.
+func (c *commands) setVariable(uuid, name, value string) {
+	c.buf = append(c.buf, "api uuid_setvar "...)
+	c.value(uuid)
+	c.buf = append(c.buf, ' ')
+	c.value(name)
+	c.buf = append(c.buf, ' ')
+	c.value(value)
+	c.end()
+}
+
+// api runs an API command whose arguments are ours, never a caller's.
+func (c *commands) api(command string) {
+	c.buf = append(c.buf, "api "...)
+	c.value(command)
+	c.end()
+}
+
+// execute runs a dialplan application on the call. In sync mode the answer comes when it has ended; in
+// async mode at once, its end is an event that carries id. event-lock keeps the order.
+func (c *commands) execute(application, argument, id string) {
+	c.buf = append(c.buf, "sendmsg\ncall-command: execute\nexecute-app-name: "...)
+	c.value(application)
+	if argument != "" {
+		c.buf = append(c.buf, "\nexecute-app-arg: "...)
+		c.value(argument)
+	}
+	c.buf = append(c.buf, "\nevent-lock: true"...)
+	if id != "" {
+		c.buf = append(c.buf, "\nEvent-UUID: "...)
+		c.value(id)
+	}
+	c.end()
+}
+
+// hangup ends the call with a Q.850 cause name.
+func (c *commands) hangup(cause string) {
+	c.buf = append(c.buf, "sendmsg\ncall-command: hangup\nhangup-cause: "...)
+	c.value(cause)
+	c.end()
+}
+
+// respond refuses a call that is not answered with a SIP status and the phrase that goes with it: without
+// one the switch writes "Because" behind codes it does not know.
+func (c *commands) respond(code int) {
+	c.execute("respond", strconv.Itoa(code)+" "+phrase(code), "")
+}
+
+// phrase is the reason phrase of the SIP codes a policy may use (RFC 3261; 607 RFC 8197; 608 RFC 8688).
+func phrase(code int) string {
+	switch code {
+	case 403:
+		return "Forbidden"
+	case 404:
+		return "Not Found"
+	case 480:
+		return "Temporarily Unavailable"
+	case 486:
+		return "Busy Here"
+	case 600:
+		return "Busy Everywhere"
+	case 607:
+		return "Unwanted"
+	case 608:
+		return "Rejected"
+	}
+	return "Decline"
+}
+
+// value appends v with every control character made a space.
+func (c *commands) value(v string) {
+	for i := 0; i < len(v); i++ {
+		b := v[i]
+		if b < 0x20 || b == 0x7f {
+			b = ' '
+		}
+		c.buf = append(c.buf, b)
+	}
+}

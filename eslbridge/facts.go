@@ -1,0 +1,188 @@
+package eslbridge
+
+import "bytes"
+
+// Facts are what the switch says of a call in its reply to `connect`, URL-decoded once and otherwise
+// untouched: any of it may be the caller's own text. Names in quotes are the switch's.
+type Facts struct {
+	UUID   string // "Unique-ID"
+	Switch string // "FreeSWITCH-Switchname", else "FreeSWITCH-Hostname"
+
+	// Who calls. The switch prefers P-Asserted-Identity to Remote-Party-ID to From, from any peer.
+	Number     string // "Caller-Caller-ID-Number"; "" when From had no user part
+	Name       string // "Caller-Caller-ID-Name"
+	ANI        string // "Caller-ANI"
+	Withheld   bool   // "Caller-Privacy-Hide-Number": Privacy: id, or Remote-Party-ID with privacy
+	HideName   bool   // "Caller-Privacy-Hide-Name"
+	FromUser   string // From as it was on the wire, a verstat parameter inside
+	FromName   string
+	FromHost   string
+	FromURI    string
+	FullFrom   string
+	IDSource   string // "sip_cid_type": pid, rpid, or "" for From
+	Asserted   string // user part of P-Asserted-Identity
+	RemoteID   string // Remote-Party-ID whole
+	Privacy    string // the Privacy header
+	Diversion  string // the last Diversion header only
+	Identity   string // the Identity header (RFC 8224)
+	Verstat    string // "sip_verstat_detailed", else "sip_verstat"
+	UserAgent  string
+	SIPCallID  string
+	NetworkIP  string // "Caller-Network-Addr"
+	Gateway    string // "sip_gateway_name", "sip_gateway"
+	Profile    string // "sofia_profile_name"
+	Context    string
+	Callee     string // "Caller-Destination-Number"
+	ReqUser    string // user part of the request URI
+	CreatedUS  string // "Caller-Channel-Created-Time", microseconds since 1970 by the switch's clock
+	AuthUser   string // "sip_auth_username"
+	Authorized bool   // "sip_authorized"; an access list alone sets it too, without an AuthUser
+	CallAnswer bool   // the call was answered before it came to us
+
+	// How the socket application was called.
+	Async  bool // "Socket-Mode: async"
+	Full   bool // "Control: full": api commands are allowed
+	Resume bool // socket_resume is true: the dialplan goes on when we leave
+
+	// What the dialplan told us.
+	Line       string // "ringfence_line"
+	Trunk      string // "ringfence_trunk"
+	Intent     string // "ringfence_intent"
+	ScreenedID string // "ringfence_id": screened before
+	Ringback   string // "ringback": what the administrator lets callers hear while a phone rings
+	Guard      string // "ringfence_guard"
+	GuardTask  string // "ringfence_guard_task": id of the scheduled guard
+	GuardTo    string // "ringfence_guard_to": where the guard sends the call
+}
+
+// readFacts takes the facts from a reply to `connect`. Of two headers with one name the first counts.
+func readFacts(f *Frame) Facts {
+	var x Facts
+	for i := range f.Len() {
+		name, raw := f.Field(i)
+		if raw == nil {
+			continue
+		}
+		if p := x.place(name); p != nil {
+			if *p == "" {
+				*p = decode(raw)
+			}
+			continue
+		}
+		switch string(name) {
+		case "Caller-Privacy-Hide-Number":
+			x.Withheld = string(raw) == "true"
+		case "Caller-Privacy-Hide-Name":
+			x.HideName = string(raw) == "true"
+		case "variable_sip_authorized":
+			x.Authorized = isTrue(raw)
+		case "Answer-State":
+			x.CallAnswer = string(raw) == "answered"
+		case "Socket-Mode":
+			x.Async = string(raw) == "async"
+		case "Control":
+			x.Full = string(raw) == "full"
+		case "variable_socket_resume":
+			x.Resume = isTrue(raw)
+		case "FreeSWITCH-Switchname":
+			x.Switch = decode(raw)
+		case "FreeSWITCH-Hostname":
+			if x.Switch == "" {
+				x.Switch = decode(raw)
+			}
+		case "variable_sip_verstat_detailed":
+			x.Verstat = decode(raw)
+		case "variable_sip_verstat":
+			if x.Verstat == "" {
+				x.Verstat = decode(raw)
+			}
+		}
+	}
+	return x
+}
+
+// place says which fact a header holds, nil if none.
+func (x *Facts) place(name []byte) *string {
+	switch string(name) {
+	case "Unique-ID":
+		return &x.UUID
+	case "Caller-Caller-ID-Number":
+		return &x.Number
+	case "Caller-Caller-ID-Name":
+		return &x.Name
+	case "Caller-ANI":
+		return &x.ANI
+	case "Caller-Network-Addr":
+		return &x.NetworkIP
+	case "Caller-Destination-Number":
+		return &x.Callee
+	case "Caller-Context":
+		return &x.Context
+	case "Caller-Channel-Created-Time":
+		return &x.CreatedUS
+	case "variable_sip_from_user":
+		return &x.FromUser
+	case "variable_sip_from_display":
+		return &x.FromName
+	case "variable_sip_from_host":
+		return &x.FromHost
+	case "variable_sip_from_uri":
+		return &x.FromURI
+	case "variable_sip_full_from":
+		return &x.FullFrom
+	case "variable_sip_cid_type":
+		return &x.IDSource
+	case "variable_sip_P-Asserted-Identity":
+		return &x.Asserted
+	case "variable_sip_Remote-Party-ID":
+		return &x.RemoteID
+	case "variable_sip_Privacy":
+		return &x.Privacy
+	case "variable_sip_identity":
+		return &x.Identity
+	case "variable_sip_user_agent":
+		return &x.UserAgent
+	case "variable_sip_call_id":
+		return &x.SIPCallID
+	case "variable_sip_gateway_name", "variable_sip_gateway":
+		return &x.Gateway
+	case "variable_sofia_profile_name":
+		return &x.Profile
+	case "variable_sip_req_user":
+		return &x.ReqUser
+	case "variable_sip_auth_username":
+		return &x.AuthUser
+	case "variable_ringfence_line":
+		return &x.Line
+	case "variable_ringfence_trunk":
+		return &x.Trunk
+	case "variable_ringfence_intent":
+		return &x.Intent
+	case "variable_ringfence_id":
+		return &x.ScreenedID
+	case "variable_ringback":
+		return &x.Ringback
+	case "variable_ringfence_guard":
+		return &x.Guard
+	case "variable_ringfence_guard_task":
+		return &x.GuardTask
+	case "variable_ringfence_guard_to":
+		return &x.GuardTo
+	}
+	// A SIP header keeps the case its sender gave it.
+	if len(name) == len("variable_sip_h_Diversion") && bytes.HasPrefix(name, []byte("variable_sip_h_")) &&
+		equalFold(name, "variable_sip_h_Diversion") {
+		return &x.Diversion
+	}
+	return nil
+}
+
+// isTrue reads a channel variable as switch_true() does.
+func isTrue(raw []byte) bool {
+	for _, t := range []string{"true", "yes", "on", "enabled", "active", "allow", "t", "1"} {
+		if equalFold(raw, t) {
+			return true
+		}
+	}
+	return false
+}

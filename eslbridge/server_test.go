@@ -1,0 +1,622 @@
+package eslbridge
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// desk is a Screener whose answers the test gives.
+type desk struct {
+	verdict func(f *Facts) Verdict
+	results chan recorded
+}
+
+type recorded struct {
+	facts   Facts
+	verdict Verdict
+	result  Result
+}
+
+func (d *desk) Screen(f *Facts) Verdict {
+	if d.verdict == nil {
+		return allow
+	}
+	return d.verdict(f)
+}
+
+func (d *desk) Record(f *Facts, v *Verdict, r Result) {
+	if d.results != nil {
+		d.results <- recorded{*f, *v, r}
+	}
+}
+
+var allow = Verdict{ID: "01J0000000", Action: "allow", Would: "allow", Rule: "default", Reason: "no rule matched"}
+
+var quiet = slog.New(slog.DiscardHandler)
+
+// serve starts a server on loopback and ends it with the test.
+func serve(t testing.TB, d *desk, o Options) (*Server, string) {
+	t.Helper()
+	ln, err := Listen(context.Background(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return serveOn(t, ln, d, o), ln.Addr().String()
+}
+
+func serveOn(t testing.TB, ln net.Listener, d *desk, o Options) *Server {
+	t.Helper()
+	if o.Log == nil {
+		o.Log = quiet
+	}
+	s, err := NewServer(d, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(ln) }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		s.Shutdown(ctx)
+		if err := <-done; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	return s
+}
+
+// peer is the switch's end of a connection, driven by the test.
+type peer struct {
+	t    testing.TB
+	conn net.Conn
+	rd   *Reader
+	f    Frame
+}
+
+func dial(t testing.TB, addr string) *peer {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	return &peer{t: t, conn: conn, rd: NewReader(conn, 0)}
+}
+
+// command reads what the daemon says next, as one line with | between the lines; "" at the end.
+func (p *peer) command() string {
+	p.t.Helper()
+	if err := p.rd.Next(&p.f); err != nil {
+		if err == io.EOF || isReset(err) {
+			return ""
+		}
+		p.t.Fatalf("waiting for a command: %v", err)
+	}
+	return strings.ReplaceAll(strings.TrimSpace(string(p.f.AppendTo(nil))), "\n", "|")
+}
+
+func (p *peer) say(text string) {
+	p.t.Helper()
+	if _, err := io.WriteString(p.conn, text); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+const (
+	ok       = "Content-Type: command/reply\nReply-Text: +OK\n\n"
+	apiOK    = "Content-Type: api/response\nContent-Length: 4\n\n+OK\n"
+	bye      = "Content-Type: command/reply\nReply-Text: +OK bye\n\n"
+	farewell = "Content-Type: text/disconnect-notice\nContent-Disposition: disconnect\nContent-Length: 67\n\nDisconnected, goodbye.\nSee you at ClueCon! http://www.cluecon.com/\n"
+)
+
+// answer replies to commands as a switch does until the daemon has left, and returns them.
+func (p *peer) answer() []string {
+	p.t.Helper()
+	var got []string
+	for {
+		c := p.command()
+		if c == "" {
+			return got
+		}
+		got = append(got, c)
+		switch {
+		case c == "exit":
+			p.say(bye + farewell)
+			p.conn.(*net.TCPConn).CloseWrite()
+		case strings.HasPrefix(c, "api "):
+			p.say(apiOK)
+		case strings.Contains(c, "respond"), strings.Contains(c, "hangup"):
+			p.say(ok + farewell)
+			p.conn.(*net.TCPConn).CloseWrite()
+		default:
+			p.say(ok)
+		}
+	}
+}
+
+// connectReply is the recorded reply to connect, with headers changed or added.
+func connectReply(t testing.TB, changes ...string) string {
+	t.Helper()
+	var f Frame
+	raw := transcript(t, "a1_sync_connect_exit.fs2peer.raw")
+	if err := NewReader(bytes.NewReader(raw), 0).Next(&f); err != nil {
+		t.Fatal(err)
+	}
+	text := string(f.AppendTo(nil))
+	for _, c := range changes {
+		name, _, _ := strings.Cut(c, ":")
+		if i := strings.Index("\n"+text, "\n"+name+":"); i >= 0 {
+			end := i + strings.IndexByte(text[i:], '\n')
+			text = text[:i] + c + text[end:]
+		} else {
+			text = c + "\n" + text
+		}
+	}
+	return text
+}
+
+func uuidOf(t testing.TB) string {
+	return factsOf(t.(*testing.T), "a1_sync_connect_exit.fs2peer.raw").UUID
+}
+
+func setvars(uuid string, v Verdict) []string {
+	return []string{
+		"api uuid_setvar " + uuid + " ringfence_action " + v.Action,
+		"api uuid_setvar " + uuid + " ringfence_would " + v.Would,
+		"api uuid_setvar " + uuid + " ringfence_rule " + v.Rule,
+		"api uuid_setvar " + uuid + " ringfence_reason " + v.Reason,
+		"api uuid_setvar " + uuid + " ringfence_id " + v.ID,
+	}
+}
+
+func TestWayOfACall(t *testing.T) {
+	uuid := uuidOf(t)
+	reject := Verdict{ID: "X", Action: "reject", Would: "reject", Rule: "listed", Reason: "on list blacklist", Refuse: 608}
+	tag := Verdict{ID: "X", Action: "tag", Would: "tag", Rule: "r", Reason: "y", ShowName: "Sales? Alice"}
+	for name, c := range map[string]struct {
+		reply   []string // changes to the recorded reply
+		verdict Verdict
+		want    []string // behind connect
+		silent  bool     // not recorded
+		counter func(c *Counters) uint64
+	}{
+		"allow, sync":  {verdict: allow, want: append(setvars(uuid, allow), "exit")},
+		"allow, async": {reply: []string{"Socket-Mode: async", "variable_socket_resume: true"}, verdict: allow, want: append(setvars(uuid, allow), "exit")},
+		"allow, async, nobody said resume": {reply: []string{"Socket-Mode: async"}, verdict: allow,
+			want: append(append([]string{"resume"}, setvars(uuid, allow)...), "exit")},
+		"allow, sync, but resume was said": {reply: []string{"variable_socket_resume: true"}, verdict: allow,
+			want: append(append([]string{"api uuid_setvar " + uuid + " socket_resume false"}, setvars(uuid, allow)...), "exit")},
+		"tag": {verdict: tag, want: append(setvars(uuid, tag), "api uuid_setvar "+uuid+" effective_caller_id_name Sales? Alice", "exit")},
+		"divert": {verdict: Verdict{ID: "X", Action: "divert", Would: "divert", Rule: "r", Reason: "y", Divert: "1001 XML default"},
+			want: append(setvars(uuid, Verdict{ID: "X", Action: "divert", Would: "divert", Rule: "r", Reason: "y"}),
+				"api uuid_setvar "+uuid+" ringfence_divert 1001 XML default", "exit")},
+		"reject": {verdict: reject,
+			want: append(setvars(uuid, reject), "sendmsg|call-command: execute|execute-app-name: respond|execute-app-arg: 608 Rejected|event-lock: true")},
+		"reject, answered": {reply: []string{"Answer-State: answered"}, verdict: reject,
+			want: append(setvars(uuid, reject), "sendmsg|call-command: hangup|hangup-cause: CALL_REJECTED")},
+		"without full": {reply: []string{"Control: single-channel"}, verdict: Verdict{Action: "allow", Rule: "default"}, want: []string{
+			"sendmsg|call-command: execute|execute-app-name: set|execute-app-arg: ringfence_action=allow|event-lock: true",
+			"sendmsg|call-command: execute|execute-app-name: set|execute-app-arg: ringfence_rule=default|event-lock: true", "exit"}},
+		"screened before":    {reply: []string{"variable_ringfence_id: 01J"}, want: []string{"exit"}, silent: true, counter: func(c *Counters) uint64 { return c.Repeated.Load() }},
+		"taken by the guard": {reply: []string{"variable_ringfence_guard: fired"}, want: []string{"exit"}, silent: true, counter: func(c *Counters) uint64 { return c.Repeated.Load() }},
+		"another intent":     {reply: []string{"variable_ringfence_intent: report"}, want: []string{"exit"}, silent: true, counter: func(c *Counters) uint64 { return c.Unscreened.Load() }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := &desk{verdict: func(*Facts) Verdict { return c.verdict }, results: make(chan recorded, 1)}
+			s, addr := serve(t, d, Options{})
+			p := dial(t, addr)
+			if got := p.command(); got != "connect" {
+				t.Fatalf("the first command is %q", got)
+			}
+			p.say(connectReply(t, c.reply...))
+			if got := p.answer(); fmt.Sprint(got) != fmt.Sprint(c.want) {
+				t.Errorf("commands\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(c.want, "\n"))
+			}
+			if c.silent {
+				if n := c.counter(&s.Counters); n != 1 {
+					t.Errorf("counted %d times", n)
+				}
+				return
+			}
+			if r := <-d.results; r.result.FailOpen != "" || r.result.HungUp || r.result.Took <= 0 || r.verdict != c.verdict {
+				t.Errorf("recorded %+v", r)
+			}
+		})
+	}
+}
+
+func TestAnnouncement(t *testing.T) {
+	uuid := uuidOf(t)
+	warn := Verdict{ID: "X", Action: "warn", Would: "warn", Rule: "r", Reason: "y", Play: "/s/w.wav", Length: time.Second}
+	const step = "|event-lock: true|Event-UUID: ringfence-step"
+	exec := func(app, arg string) string {
+		if arg != "" {
+			arg = "|execute-app-arg: " + arg
+		}
+		return "sendmsg|call-command: execute|execute-app-name: " + app + arg + step
+	}
+	answered, refused, ringing := warn, warn, warn
+	ringing.Ringback = "%(1000,4000,450)"
+	answered.Answer, refused.Refuse = true, 603
+	both := answered
+	both.Refuse = 603
+	for name, c := range map[string]struct {
+		reply   []string
+		verdict Verdict
+		want    []string
+	}{
+		"sync, early media": {verdict: warn, want: []string{exec("playback", "/s/w.wav"), "exit"}},
+		"sync, with ringback": {verdict: ringing, want: []string{
+			"api uuid_setvar " + uuid + " ringback %(1000,4000,450)", "api uuid_setvar " + uuid + " transfer_ringback %(1000,4000,450)",
+			exec("playback", "/s/w.wav"), "exit"}},
+		"sync, with the administrator's ringback": {reply: []string{"variable_ringback: his"}, verdict: ringing,
+			want: []string{exec("playback", "/s/w.wav"), "exit"}},
+		"sync, answered": {verdict: answered, want: []string{exec("answer", ""), exec("playback", "/s/w.wav"), "exit"}},
+		"sync, then refused": {verdict: refused, want: []string{exec("playback", "/s/w.wav"),
+			"sendmsg|call-command: execute|execute-app-name: respond|execute-app-arg: 603 Decline|event-lock: true"}},
+		"sync, answered, then ended": {verdict: both, want: []string{exec("answer", ""), exec("playback", "/s/w.wav"),
+			"sendmsg|call-command: hangup|hangup-cause: CALL_REJECTED"}},
+		"async": {reply: []string{"Socket-Mode: async", "variable_socket_resume: true"}, verdict: warn,
+			want: []string{"myevents", exec("playback", "/s/w.wav"), "exit"}},
+		"async under a guard": {reply: []string{"Socket-Mode: async", "variable_socket_resume: true", "variable_ringfence_guard_task: 41",
+			"variable_ringfence_guard_to: 2001%20XML%20ringfence"}, verdict: warn,
+			want: []string{"myevents", exec("sched_transfer", "+4 2001 XML ringfence"), "api sched_del 41",
+				"api uuid_setvar " + uuid + " ringfence_guard_task 42", exec("playback", "/s/w.wav"), "exit"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := &desk{verdict: func(*Facts) Verdict { return c.verdict }, results: make(chan recorded, 1)}
+			_, addr := serve(t, d, Options{})
+			p := dial(t, addr)
+			p.command()
+			p.say(connectReply(t, c.reply...))
+			async := strings.Contains(fmt.Sprint(c.reply), "async")
+			var got []string
+			for {
+				cmd := p.command()
+				if cmd == "" {
+					break
+				}
+				if !strings.Contains(cmd, "uuid_setvar "+uuid+" ringfence_") || strings.Contains(cmd, "guard_task") {
+					got = append(got, cmd)
+				}
+				switch {
+				case cmd == "exit":
+					p.say(bye + farewell)
+					p.conn.(*net.TCPConn).CloseWrite()
+				case strings.HasPrefix(cmd, "api "):
+					p.say(apiOK)
+				case strings.Contains(cmd, "respond"), strings.Contains(cmd, "hangup"):
+					p.say(ok + farewell)
+					p.conn.(*net.TCPConn).CloseWrite()
+				case async && strings.Contains(cmd, "execute"):
+					// A real switch was seen to send events before the reply.
+					app, _, _ := strings.Cut(strings.SplitAfterN(cmd, "execute-app-name: ", 2)[1], "|")
+					p.say(event("Event-Name: CHANNEL_EXECUTE", "Application: "+app, "Application-UUID: ringfence-step"))
+					p.say(ok)
+					p.say(event("Event-Name: CHANNEL_EXECUTE_COMPLETE", "Application: other", "Application-UUID: else"))
+					p.say(event("Event-Name: CHANNEL_EXECUTE_COMPLETE", "variable_last_sched_id: 42", "Application: "+app, "Application-UUID: ringfence-step"))
+				default:
+					p.say(ok)
+				}
+			}
+			if fmt.Sprint(got) != fmt.Sprint(c.want) {
+				t.Errorf("commands\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(c.want, "\n"))
+			}
+			if r := <-d.results; r.result.FailOpen != "" || r.result.HungUp {
+				t.Errorf("recorded %+v", r.result)
+			}
+		})
+	}
+}
+
+func event(lines ...string) string {
+	body := strings.Join(lines, "\n") + "\n\n"
+	return fmt.Sprintf("Content-Length: %d\nContent-Type: text/event-plain\n\n%s", len(body), body)
+}
+
+// Whatever goes wrong, the call is given back with `exit`, nothing is written after it, and the reason is
+// counted and recorded.
+func TestFailOpen(t *testing.T) {
+	release := make(chan struct{})
+	defer close(release)
+	never := func(*Facts) Verdict { <-release; return allow }
+	reject := func(*Facts) Verdict { v := allow; v.Refuse = 603; return v }
+	for name, c := range map[string]struct {
+		verdict func(*Facts) Verdict
+		act     func(p *peer)
+		reason  string
+		early   bool // before there are facts to record
+		last    string
+	}{
+		"the switch is silent": {act: func(p *peer) {}, reason: FailDeadline, early: true, last: "exit"},
+		"half a frame":         {act: func(p *peer) { p.say("Event-Name: CHANNEL_DATA\nUnique") }, reason: FailDeadline, early: true, last: "exit"},
+		"the decision is late": {verdict: never, act: func(p *peer) { p.say(connectReply(p.t)) }, reason: FailDeadline, last: "exit"},
+		"our own fault":        {verdict: func(*Facts) Verdict { panic("nil map") }, act: func(p *peer) { p.say(connectReply(p.t)) }, reason: FailPanic, last: "exit"},
+		"garbage":              {act: func(p *peer) { p.say("Content-Length: nonsense\n\n") }, reason: FailWire, early: true, last: "exit"},
+		"no call in the reply": {act: func(p *peer) { p.say(ok) }, reason: FailCommand, early: true, last: "exit"},
+		"a reply to nothing":   {act: func(p *peer) { p.say(connectReply(p.t) + strings.Repeat(ok, 9)) }, reason: FailCommand, last: "exit"},
+		"connect is refused":   {act: func(p *peer) { p.say("Content-Type: command/reply\nReply-Text: -ERR no\n\n") }, reason: FailCommand, early: true, last: "exit"},
+		"respond is refused": {verdict: reject, act: func(p *peer) {
+			p.say(connectReply(p.t) + strings.Repeat(apiOK, 5) + "Content-Type: command/reply\nReply-Text: -ERR no\n\n")
+		}, reason: FailCommand, last: "exit"},
+		"refused, and still there": {verdict: reject, act: func(p *peer) { p.say(connectReply(p.t) + strings.Repeat(apiOK, 5) + ok) }, reason: FailDeadline, last: "exit"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := &desk{verdict: c.verdict, results: make(chan recorded, 1)}
+			s, addr := serve(t, d, Options{Deadline: 250 * time.Millisecond})
+			p := dial(t, addr)
+			p.command()
+			c.act(p)
+			var got []string
+			for cmd := p.command(); cmd != ""; cmd = p.command() {
+				got = append(got, cmd)
+				if len(got) == 1 && cmd == "exit" && name == "the decision is late" {
+					p.say(bye + farewell)
+					p.conn.Close()
+					release <- struct{}{}
+					break
+				}
+			}
+			if len(got) == 0 || got[len(got)-1] != c.last || strings.Count(strings.Join(got, "\n"), "exit") != 1 {
+				t.Errorf("commands %q", got)
+			}
+			if !c.early {
+				if r := <-d.results; r.result.FailOpen != c.reason {
+					t.Errorf("recorded %+v", r.result)
+				}
+			}
+			waitFor(t, func() bool { return s.InHand() == 0 })
+			if n := s.Counters.FailOpen()[c.reason]; n != 1 {
+				t.Errorf("counted %v", s.Counters.FailOpen())
+			}
+		})
+	}
+}
+
+// waitFor polls what has no event to wait on.
+func waitFor(t testing.TB, cond func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(10 * time.Second); !cond(); <-tick.C {
+		if time.Now().After(end) {
+			t.Fatal("waited 10 s in vain")
+		}
+	}
+}
+
+// The caller gives up: the notice ends the call, and it is not a fail-open.
+func TestCallerHangsUp(t *testing.T) {
+	warn := func(*Facts) Verdict { v := allow; v.Play, v.Length = "/s/w.wav", time.Minute; return v }
+	for name, c := range map[string]struct {
+		verdict func(*Facts) Verdict
+		act     func(p *peer)
+	}{
+		"while variables are set": {act: func(p *peer) { p.say(connectReply(p.t) + apiOK + farewell) }},
+		"the call is gone": {act: func(p *peer) {
+			p.say(connectReply(p.t) + "Content-Type: api/response\nContent-Length: 23\n\n-ERR No such channel!\n\n")
+		}},
+		"in an announcement": {verdict: warn, act: func(p *peer) { p.say(connectReply(p.t) + strings.Repeat(apiOK, 5) + farewell) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := &desk{verdict: c.verdict, results: make(chan recorded, 1)}
+			_, addr := serve(t, d, Options{})
+			p := dial(t, addr)
+			p.command()
+			c.act(p)
+			if r := <-d.results; !r.result.HungUp || r.result.FailOpen != "" {
+				t.Errorf("recorded %+v", r.result)
+			}
+		})
+	}
+}
+
+// A connection that waited in the accept queue past its deadline, as when this process was stopped, is
+// given back without being looked at: the switch's guard may have bridged the call by now.
+func TestQueuedTooLong(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := dial(t, ln.Addr().String())
+	<-time.After(150 * time.Millisecond)
+	d := &desk{}
+	s := serveOn(t, ln, d, Options{Deadline: 100 * time.Millisecond})
+	if runtime.GOOS != "linux" {
+		t.Skip("NOT TESTED: only Linux tells how long a connection has waited")
+	}
+	var got []string
+	for c := p.command(); c != ""; c = p.command() {
+		got = append(got, c)
+	}
+	if fmt.Sprint(got) != "[exit]" {
+		t.Errorf("commands %q", got)
+	}
+	waitFor(t, func() bool { return s.InHand() == 0 })
+	if f := s.Counters.FailOpen(); f[FailLate] != 1 {
+		t.Errorf("counted %v", f)
+	}
+}
+
+func TestPeerNotAllowed(t *testing.T) {
+	s, addr := serve(t, &desk{}, Options{Allow: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
+	if c := dial(t, addr).command(); c != "" {
+		t.Errorf("a stranger was told %q", c)
+	}
+	if n := s.Counters.RefusedPeer.Load(); n != 1 {
+		t.Errorf("counted %d", n)
+	}
+}
+
+func TestTooManyCalls(t *testing.T) {
+	s, addr := serve(t, &desk{}, Options{MaxCalls: 1})
+	first := dial(t, addr)
+	first.command()
+	if c := dial(t, addr).command(); c != "" {
+		t.Errorf("over the limit, but told %q", c)
+	}
+	if n := s.Counters.FailOpen()[FailLimit]; n != 1 {
+		t.Errorf("counted %d", n)
+	}
+	first.say(connectReply(t))
+	if got := first.answer(); len(got) != 6 {
+		t.Errorf("the call in hand got %q", got)
+	}
+}
+
+func TestDeadlineBounds(t *testing.T) {
+	for _, d := range []time.Duration{-1, MaxDeadline + 1, time.Hour} {
+		if _, err := NewServer(&desk{}, Options{Deadline: d}); err == nil {
+			t.Errorf("a deadline of %v was taken", d)
+		}
+	}
+}
+
+// Shutdown lets the calls in hand finish, and gives back those that take too long.
+func TestShutdown(t *testing.T) {
+	d := &desk{results: make(chan recorded, 2)}
+	hold := make(chan struct{})
+	d.verdict = func(f *Facts) Verdict {
+		if f.Name == "slow" {
+			v := allow
+			v.Play, v.Length = "/s/long.wav", time.Hour
+			return v
+		}
+		<-hold
+		return allow
+	}
+	s, addr := serve(t, d, Options{})
+	slow, quick := dial(t, addr), dial(t, addr)
+	slow.command()
+	slow.say(connectReply(t, "Caller-Caller-ID-Name: slow"))
+	for range 5 {
+		slow.command()
+		slow.say(apiOK)
+	}
+	slow.command() // playback, which does not end
+	quick.command()
+	quick.say(connectReply(t))
+	ctx, cancel := context.WithCancel(context.Background())
+	down := make(chan error)
+	go func() { down <- s.Shutdown(ctx) }()
+	waitFor(t, func() bool { _, err := net.Dial("tcp", addr); return err != nil })
+	close(hold)
+	if got := quick.answer(); len(got) != 6 || got[5] != "exit" {
+		t.Errorf("the call in hand got %q", got)
+	}
+	if r := <-d.results; r.result.FailOpen != "" {
+		t.Errorf("recorded %+v", r.result)
+	}
+	cancel()
+	if c := slow.command(); c != "exit" {
+		t.Errorf("the slow call got %q", c)
+	}
+	if err := <-down; !errors.Is(err, context.Canceled) {
+		t.Errorf("Shutdown: %v", err)
+	}
+	if r := <-d.results; r.result.FailOpen != FailStopping {
+		t.Errorf("recorded %+v", r.result)
+	}
+}
+
+// 10,000 calls that end at every possible point of what the switch sends leave nothing behind.
+func TestNoGoroutineLeft(t *testing.T) {
+	calls := 10000
+	if testing.Short() {
+		calls = 1000
+	}
+	s, addr := serve(t, &desk{}, Options{})
+	before := runtime.NumGoroutine()
+	stream := connectReply(t) + strings.Repeat(apiOK, 5) + bye + farewell
+	var wg sync.WaitGroup
+	next := make(chan int)
+	for range 32 {
+		wg.Go(func() {
+			for i := range next {
+				conn, err := net.Dial("tcp", addr)
+				if err != nil {
+					t.Error(err)
+					continue
+				}
+				io.WriteString(conn, stream[:i*len(stream)/(calls-1)])
+				if i%3 == 0 {
+					conn.(*net.TCPConn).SetLinger(0) // RST
+				}
+				conn.Close()
+			}
+		})
+	}
+	for i := range calls {
+		next <- i
+	}
+	close(next)
+	wg.Wait()
+	waitFor(t, func() bool { return s.Counters.Accepted.Load() == uint64(calls) && s.InHand() == 0 })
+	waitFor(t, func() bool { return runtime.NumGoroutine() <= before })
+}
+
+// 1,000 hostile connections do not keep real calls from being answered, and cost bounded memory.
+func TestHostilePeers(t *testing.T) {
+	s, addr := serve(t, &desk{}, Options{})
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	const hostile = 1000
+	var wg sync.WaitGroup
+	for i := range hostile {
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wg.Go(func() {
+			defer conn.Close()
+			conn.SetDeadline(time.Now().Add(20 * time.Second))
+			switch i % 4 {
+			case 0: // nothing
+			case 1:
+				io.WriteString(conn, connectReply(t)[:3000])
+			case 2:
+				io.WriteString(conn, "\x00\xff\x16\x03\x01 GET / HTTP/1.1\r\n\r\n")
+			case 3: // a header of a gigabyte, until we are cut off
+				io.Copy(conn, io.LimitReader(&endless{text: "A"}, 1<<30))
+			}
+			io.Copy(io.Discard, conn)
+		})
+	}
+	served := 0
+	for range 50 {
+		p := dial(t, addr)
+		if p.command() == "connect" {
+			p.say(connectReply(t))
+			if got := p.answer(); len(got) == 6 {
+				served++
+			}
+		}
+	}
+	runtime.ReadMemStats(&after)
+	wg.Wait()
+	if served != 50 {
+		t.Errorf("%d of 50 real calls were screened", served)
+	}
+	waitFor(t, func() bool { return s.InHand() == 0 })
+	if grown := int64(after.HeapInuse) - int64(before.HeapInuse); grown > hostile*(4*MaxHeader) {
+		t.Errorf("the heap grew by %d MiB", grown>>20)
+	}
+	if f := s.Counters.FailOpen(); f[FailWire]+f[FailCommand]+f[FailDeadline] != hostile {
+		t.Errorf("of %d hostile connections these were counted: %v", hostile, f)
+	}
+}
