@@ -1,0 +1,163 @@
+package conf
+
+import (
+	"encoding/xml"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"ringfence/policy"
+)
+
+func TestDaemonFile(t *testing.T) {
+	d, err := parseDaemon("/etc/ringfence/ringfence.toml", string(SampleDaemon))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.Policy != "/etc/ringfence/policy.toml" || d.Database() != "/var/lib/ringfence/ringfence.db" || d.Socket != "/run/ringfence/ringfence.sock" ||
+		d.Screen.Listen != "127.0.0.1:8084" || d.Screen.Deadline != 800*time.Millisecond || len(d.Screen.Allow) != 2 ||
+		d.Journal.Keep != 90*24*time.Hour || d.Journal.MaxSize != 2<<30 || d.Node == "" {
+		t.Errorf("the sample reads %+v", d)
+	}
+	empty, err := parseDaemon("/etc/ringfence/ringfence.toml", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if empty.Screen.Listen != d.Screen.Listen || empty.Policy != d.Policy || empty.Journal != d.Journal || empty.Screen.Deadline != d.Screen.Deadline {
+		t.Errorf("the sample shows other defaults than an empty file has: %+v", empty)
+	}
+}
+
+func TestAttach(t *testing.T) {
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "esl-password"), []byte("secret word\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d, err := parseDaemon(filepath.Join(folder, "ringfence.toml"), "[[attach]]\nkind = \"freeswitch\"\npassword_file = \"esl-password\"\n[[attach]]\nkind = \"freeswitch\"\nname = \"pbx2\"\naddress = \"192.0.2.7:8021\"\npassword = \"x\"\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Attach{{"freeswitch", "127.0.0.1:8021", "127.0.0.1:8021", "secret word"}, {"freeswitch", "pbx2", "192.0.2.7:8021", "x"}}
+	if len(d.Attach) != 2 || d.Attach[0] != want[0] || d.Attach[1] != want[1] {
+		t.Errorf("%+v", d.Attach)
+	}
+}
+
+func TestDaemonFileFaults(t *testing.T) {
+	for name, c := range map[string]struct{ text, want string }{
+		"unknown keys": {"polcy = \"x\"\n[screen]\n# listen\nlisen = \"x\"\n[agi]\nlisten = \"x\"\n",
+			"f.toml:1: polcy: is not known here"},
+		"all at once": {"data = \"\"\n[screen]\nlisten = \"nowhere\"\nallow = [\"10.0.0.0/33\"]\ndeadline = \"2s\"\n[journal]\nkeep = \"0d\"\nmax_size = \"2\"\n",
+			"f.toml:1: data: is empty\nf.toml:3: screen.listen: \"nowhere\" is no address\nf.toml:4: screen.allow: \"10.0.0.0/33\" is no address range\nf.toml:5: screen.deadline: \"2s\" is not a time from 10ms to 900ms\nf.toml:7: journal.keep: \"0d\" is not a time\nf.toml:8: journal.max_size: \"2\" is not a size"},
+		"wrong types": {"policy = 7\n[screen]\nallow = \"127.0.0.1\"\ndeadline = 800\n",
+			"f.toml:1: policy: wants a text in quotes\nf.toml:3: screen.allow: is a list of address ranges\nf.toml:4: screen.deadline: wants a text in quotes"},
+		"syntax":     {"policy = \"x\"\ndata = /var\n", "f.toml:2: "},
+		"host name":  {"[screen]\nlisten = \"pbx:8084\"\n", "f.toml:2: screen.listen: \"pbx\" is no address"},
+		"a long way": {"socket = \"/" + strings.Repeat("x", 120) + "\"\n", "f.toml:1: socket: is longer"},
+		"attach": {"[[attach]]\nkind = \"freeswitch\"\npassword = \"x\"\n[[attach]]\nkind = \"asterisk\"\nname = \"127.0.0.1:8021\"\naddress = \"pbx\"\npassword = \"x\"\npassword_file = \"y\"\n",
+			"f.toml:5: attach.kind: \"asterisk\" cannot be attached to\nf.toml:6: attach.name: \"127.0.0.1:8021\" is the name of two switches\nf.toml:7: attach.address: \"pbx\" is no address\nf.toml:8: attach.password: stands beside password_file"},
+		"attach, passwords": {"[[attach]]\nkind = \"freeswitch\"\n[[attach]]\nkind = \"freeswitch\"\nname = \"b\"\npassword_file = \"/no/such/file\"\n",
+			"f.toml:1: attach.password: is missing\nf.toml:6: attach.password_file: /no/such/file cannot be read"},
+		"attach, wrong types": {"[[attach]]\nkind = 7\n", "f.toml:2: attach.kind: wants a text in quotes"},
+		"nobody":              {"[screen]\nallow = []\n", "f.toml:2: screen.allow: is empty"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := parseDaemon("f.toml", c.text)
+			if err == nil {
+				t.Fatal("no fault was found")
+			}
+			lines := strings.Split(err.Error(), "\n")
+			for i, want := range strings.Split(c.want, "\n") {
+				if i >= len(lines) || !strings.HasPrefix(lines[i], want) {
+					t.Errorf("fault %d: want %q\nin %s", i, want, err)
+				}
+			}
+			for _, word := range []string{"map[", "interface", "int64", "[]", "struct", " toml: "} {
+				if strings.Contains(err.Error(), word) {
+					t.Errorf("the message shows %s: %s", word, err)
+				}
+			}
+		})
+	}
+	if _, err := LoadDaemon(filepath.Join(t.TempDir(), "none.toml")); err == nil || !strings.Contains(err.Error(), "there is no") {
+		t.Errorf("a missing file: %v", err)
+	}
+}
+
+// The sample policy has no faults, not even warnings, and its announcements exist.
+func TestSamplePolicy(t *testing.T) {
+	p, faults := policy.Load("policy.toml", SamplePolicy)
+	for _, f := range faults {
+		t.Error(f)
+	}
+	if p == nil {
+		t.FailNow()
+	}
+	if p.Mode() != policy.Observe {
+		t.Error("the sample touches calls from the first minute: it must observe")
+	}
+	tests := p.RunTests()
+	for _, r := range tests {
+		if !r.Passed {
+			t.Errorf("policy.toml:%d: %s", r.Line, r)
+		}
+	}
+	if len(tests) < 10 {
+		t.Errorf("the sample carries %d tests", len(tests))
+	}
+	s, err := InstallSounds(t.TempDir(), p.Country())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range p.Announcements() {
+		if _, err := s.Find(name); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// The dialplan files are well-formed and keep the promises that a slip would break.
+func TestDialplans(t *testing.T) {
+	files, _ := filepath.Glob("freeswitch/*/*.xml")
+	more, _ := filepath.Glob("freeswitch/*/*/*.xml")
+	files = append(files, more...)
+	if len(files) < 3 {
+		t.Fatalf("files: %v", files)
+	}
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dec := xml.NewDecoder(strings.NewReader(string(b)))
+		for {
+			if _, err := dec.Token(); err == io.EOF {
+				break
+			} else if err != nil {
+				t.Errorf("%s: %v", file, err)
+				break
+			}
+		}
+		if strings.Contains(string(b), "ClueCon\"") {
+			t.Errorf("%s ships the password that everybody knows", file)
+		}
+	}
+	text, _ := os.ReadFile("freeswitch/dialplan/public/00_ringfence.xml")
+	order := []string{"socket_resume=true", "sched_transfer", "last_sched_id", "async full", "sched_cancel", `"unset" data="socket_resume"`}
+	at := 0
+	for _, step := range order {
+		i := strings.Index(string(text)[at:], step)
+		if i < 0 {
+			t.Fatalf("00_ringfence.xml: %s is missing or out of order", step)
+		}
+		at += i
+	}
+	open, _ := os.ReadFile("freeswitch/dialplan/ringfence-open.xml")
+	first := string(open)[strings.Index(string(open), "<action"):]
+	if !strings.HasPrefix(first, `<action application="unset" data="socket_resume"/>`) {
+		t.Error("ringfence-open.xml must unset socket_resume before anything else")
+	}
+}

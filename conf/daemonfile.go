@@ -1,0 +1,404 @@
+package conf
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/BurntSushi/toml"
+)
+
+// Daemon is the daemon's own file, ringfence.toml, with paths made absolute and defaults filled in.
+type Daemon struct {
+	File   string // where it was read from
+	Policy string // the policy file
+	Data   string // folder of the database and the announcements
+	Node   string // this machine's name in the journal
+	Socket string // unix socket that the commands talk to
+
+	Screen  Screen
+	Journal Journal
+	Attach  []Attach
+}
+
+// Attach is an event socket that the daemon attaches to, to learn what became of calls.
+type Attach struct {
+	Kind     string // "freeswitch"
+	Name     string
+	Address  string // host:port
+	Password string
+}
+
+// Screen is where FreeSWITCH's socket application connects.
+type Screen struct {
+	Listen   string
+	Allow    []netip.Prefix
+	Deadline time.Duration // from accept; at most 900 ms
+}
+
+// Journal bounds the journal.
+type Journal struct {
+	Keep    time.Duration
+	MaxSize int64 // bytes
+}
+
+// Database is the file of the lists and the journal.
+func (d *Daemon) Database() string { return filepath.Join(d.Data, "ringfence.db") }
+
+// SoundFolder is where announcements are looked for.
+func (d *Daemon) SoundFolder() string { return filepath.Join(d.Data, "sounds") }
+
+// DefaultFile is where the daemon's file is looked for when no --config is given.
+const DefaultFile = "/etc/ringfence/ringfence.toml"
+
+// raw is the file as it is written.
+type raw struct {
+	Policy string `toml:"policy"`
+	Data   string `toml:"data"`
+	Node   string `toml:"node"`
+	Socket string `toml:"socket"`
+	Screen struct {
+		Listen   string   `toml:"listen"`
+		Allow    []string `toml:"allow"`
+		Deadline string   `toml:"deadline"`
+	} `toml:"screen"`
+	Journal struct {
+		Keep    string `toml:"keep"`
+		MaxSize string `toml:"max_size"`
+	} `toml:"journal"`
+	Attach []rawAttach `toml:"attach"`
+}
+
+type rawAttach struct {
+	Kind         string `toml:"kind"`
+	Name         string `toml:"name"`
+	Address      string `toml:"address"`
+	Password     string `toml:"password"`
+	PasswordFile string `toml:"password_file"`
+}
+
+// LoadDaemon reads the daemon's file. The error names every fault, a line each, as FILE:LINE: key: what is
+// wrong and what to write instead.
+func LoadDaemon(file string) (*Daemon, error) {
+	text, err := os.ReadFile(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("there is no %s: name the daemon's file with --config, or copy conf/ringfence.toml there", file)
+	case err != nil:
+		return nil, fmt.Errorf("the daemon's file cannot be read: %w", err)
+	}
+	return parseDaemon(file, string(text))
+}
+
+func parseDaemon(file, text string) (*Daemon, error) {
+	r := raw{Policy: "policy.toml", Data: "/var/lib/ringfence", Socket: "/run/ringfence/ringfence.sock"}
+	r.Screen.Listen, r.Screen.Deadline = "127.0.0.1:8084", "800ms"
+	r.Screen.Allow = []string{"127.0.0.0/8", "::1/128"}
+	r.Journal.Keep, r.Journal.MaxSize = "90d", "2GiB"
+	p := &parser{file: file, text: text}
+	meta, err := toml.Decode(text, &r)
+	if err != nil {
+		var syntax toml.ParseError
+		if errors.As(err, &syntax) {
+			p.add(syntax.Position.Line, "", syntax.Message)
+			return nil, p.err()
+		}
+		p.wrongTypes()
+		if len(p.faults) == 0 {
+			p.add(1, "", "a value has the wrong type: write texts in quotes and addresses as [\"127.0.0.0/8\"]")
+		}
+		return nil, p.err()
+	}
+	for _, key := range meta.Undecoded() {
+		p.fault(key.String(), "is not known here: the keys are policy, data, node, socket, screen.listen, screen.allow, screen.deadline, journal.keep, journal.max_size and, under [[attach]], kind, name, address, password and password_file")
+	}
+	d := &Daemon{File: file, Policy: r.Policy, Data: r.Data, Node: r.Node, Socket: r.Socket}
+	d.Screen.Listen = r.Screen.Listen
+	if host, port, err := net.SplitHostPort(r.Screen.Listen); err != nil || !validPort(port) {
+		p.fault("screen.listen", "%q is no address with a port: write \"127.0.0.1:8084\"", r.Screen.Listen)
+	} else if host != "" && host != "localhost" && !validIP(host) {
+		p.fault("screen.listen", "%q is no address: write an IP address of this machine, as in \"127.0.0.1:8084\"", host)
+	}
+	for _, a := range r.Screen.Allow {
+		prefix, err := parsePrefix(a)
+		if err != nil {
+			p.fault("screen.allow", "%q is no address range: write \"192.0.2.7/32\" or \"192.0.2.0/24\"", a)
+		}
+		d.Screen.Allow = append(d.Screen.Allow, prefix)
+	}
+	if len(r.Screen.Allow) == 0 {
+		p.fault("screen.allow", "is empty, so no switch could connect: write [\"127.0.0.0/8\", \"::1/128\"]")
+	}
+	if d.Screen.Deadline, err = time.ParseDuration(r.Screen.Deadline); err != nil || d.Screen.Deadline < 10*time.Millisecond || d.Screen.Deadline > 900*time.Millisecond {
+		p.fault("screen.deadline", "%q is not a time from 10ms to 900ms: write \"800ms\". The switch's own guard takes the call away after a second", r.Screen.Deadline)
+	}
+	if d.Journal.Keep, err = parseDays(r.Journal.Keep); err != nil {
+		p.fault("journal.keep", "%q is not a time of at least 1h: write \"90d\"", r.Journal.Keep)
+	}
+	if d.Journal.MaxSize, err = parseSize(r.Journal.MaxSize); err != nil {
+		p.fault("journal.max_size", "%q is not a size of at least 1MiB: write \"2GiB\" or \"500MiB\"", r.Journal.MaxSize)
+	}
+	d.Attach = p.attaches(r.Attach)
+	for key, v := range map[string]*string{"policy": &d.Policy, "data": &d.Data, "socket": &d.Socket} {
+		if *v == "" {
+			p.fault(key, "is empty: name a file or leave the key out")
+		}
+		if !filepath.IsAbs(*v) {
+			*v = filepath.Join(filepath.Dir(file), *v)
+		}
+		if abs, err := filepath.Abs(*v); err == nil {
+			*v = abs
+		}
+	}
+	if len(d.Socket) > 100 {
+		p.fault("socket", "is longer than the 100 characters that a socket's path may have: choose a shorter one, as in \"/run/ringfence/ringfence.sock\"")
+	}
+	if d.Node == "" {
+		d.Node, _ = os.Hostname()
+	}
+	return d, p.err()
+}
+
+// attaches checks the [[attach]] tables.
+func (p *parser) attaches(raw []rawAttach) []Attach {
+	var out []Attach
+	names := map[string]bool{}
+	for i, r := range raw {
+		fault := func(key, format string, args ...any) {
+			p.add(p.lineIn("attach", i, key), "attach."+key, fmt.Sprintf(format, args...))
+		}
+		a := Attach{Kind: r.Kind, Name: r.Name, Address: r.Address, Password: r.Password}
+		if a.Kind != "freeswitch" {
+			fault("kind", "%q cannot be attached to: write \"freeswitch\"", a.Kind)
+		}
+		if a.Address == "" {
+			a.Address = "127.0.0.1:8021"
+		}
+		if host, port, err := net.SplitHostPort(a.Address); err != nil || host == "" || !validPort(port) {
+			fault("address", "%q is no address with a port: write \"127.0.0.1:8021\"", a.Address)
+		}
+		if a.Name == "" {
+			a.Name = a.Address
+		}
+		if names[a.Name] {
+			fault("name", "%q is the name of two switches: give each one of its own", a.Name)
+		}
+		names[a.Name] = true
+		switch {
+		case r.Password != "" && r.PasswordFile != "":
+			fault("password", "stands beside password_file: keep one of the two")
+		case r.PasswordFile != "":
+			file := r.PasswordFile
+			if !filepath.IsAbs(file) {
+				file = filepath.Join(filepath.Dir(p.file), file)
+			}
+			text, err := os.ReadFile(file)
+			if err != nil {
+				fault("password_file", "%s cannot be read: write the event socket's password into it, readable for the daemon alone (%v)", file, err)
+			}
+			a.Password = strings.TrimRight(string(text), "\r\n")
+		}
+		if a.Password == "" && r.PasswordFile == "" {
+			fault("password", "is missing: write the one of the switch's event_socket.conf.xml, or better the name of a file that holds it as password_file")
+		}
+		if strings.ContainsAny(a.Password, "\r\n") {
+			fault("password_file", "has more than one line: the password stands alone in it")
+		}
+		out = append(out, a)
+	}
+	return out
+}
+
+func validPort(s string) bool {
+	n, err := strconv.Atoi(s)
+	return err == nil && n >= 0 && n <= 65535
+}
+
+func validIP(s string) bool {
+	_, err := netip.ParseAddr(s)
+	return err == nil
+}
+
+func parsePrefix(s string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(s); err == nil {
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(s)
+	return p.Masked(), err
+}
+
+// parseDays reads a duration that may be in days.
+func parseDays(s string) (time.Duration, error) {
+	d, err := time.ParseDuration(s)
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		n, e := strconv.Atoi(days)
+		d, err = time.Duration(n)*24*time.Hour, e
+		if n > 36500 {
+			err = strconv.ErrRange
+		}
+	}
+	if err == nil && d < time.Hour {
+		err = strconv.ErrRange
+	}
+	return d, err
+}
+
+func parseSize(s string) (int64, error) {
+	for unit, factor := range map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40} {
+		if number, ok := strings.CutSuffix(s, unit); ok {
+			n, err := strconv.ParseInt(strings.TrimSpace(number), 10, 32)
+			if err == nil && n*factor >= 1<<20 {
+				return n * factor, nil
+			}
+		}
+	}
+	return 0, strconv.ErrSyntax
+}
+
+// parser collects faults.
+type parser struct {
+	file, text string
+	faults     []fault
+}
+
+type fault struct {
+	line int
+	text string
+}
+
+func (p *parser) add(line int, key, text string) {
+	where := fmt.Sprintf("%s:%d: ", p.file, line)
+	if key != "" {
+		where += key + ": "
+	}
+	p.faults = append(p.faults, fault{line, where + text})
+}
+
+func (p *parser) fault(key, format string, args ...any) {
+	p.add(p.line(key), key, fmt.Sprintf(format, args...))
+}
+
+func (p *parser) err() error {
+	if len(p.faults) == 0 {
+		return nil
+	}
+	sort.Slice(p.faults, func(i, j int) bool {
+		a, b := p.faults[i], p.faults[j]
+		return a.line < b.line || a.line == b.line && a.text < b.text
+	})
+	lines := make([]string, len(p.faults))
+	for i, f := range p.faults {
+		lines[i] = f.text
+	}
+	return errors.New(strings.Join(lines, "\n"))
+}
+
+var header = regexp.MustCompile(`^\s*\[\s*([A-Za-z0-9_-]+)\s*\]`)
+
+// line finds a key in the text: its own line behind its table's header, or the table's. The file is flat,
+// so lines can be read one by one.
+func (p *parser) line(key string) int {
+	table, name, ok := strings.Cut(key, ".")
+	if !ok {
+		table, name = "", key
+	}
+	current, found := "", 1
+	for i, l := range strings.Split(p.text, "\n") {
+		if m := header.FindStringSubmatch(l); m != nil {
+			current = m[1]
+			if current == table || current == key {
+				found = i + 1
+			}
+		}
+		left, _, ok := strings.Cut(l, "=")
+		left = strings.Trim(left, " \t\"'")
+		if ok && (current == table && left == name || current == "" && left == key) {
+			return i + 1
+		}
+	}
+	return found
+}
+
+// lineIn finds a key of the n-th table of an array of tables, from 0, or that table.
+func (p *parser) lineIn(array string, n int, key string) int {
+	seen, found := -1, 1
+	for i, l := range strings.Split(p.text, "\n") {
+		if t := strings.TrimSpace(l); strings.HasPrefix(t, "[") {
+			if strings.HasPrefix(t, "[["+array+"]]") {
+				seen++
+			} else if seen == n {
+				return found
+			}
+			if seen == n {
+				found = i + 1
+			}
+			continue
+		}
+		if name, _, ok := strings.Cut(l, "="); ok && seen == n && strings.TrimSpace(name) == key {
+			return i + 1
+		}
+	}
+	return found
+}
+
+// wrongTypes says which of the known keys has a value of another type than it wants.
+func (p *parser) wrongTypes() {
+	var m map[string]any
+	if _, err := toml.Decode(p.text, &m); err != nil {
+		return
+	}
+	for _, table := range []string{"screen", "journal"} {
+		switch t := m[table].(type) {
+		case nil:
+		case map[string]any:
+			for name, v := range t {
+				p.wantText(table+"."+name, v)
+			}
+		default:
+			p.fault(table, "is a table: write [%s] on a line of its own", table)
+		}
+		delete(m, table)
+	}
+	if tables, ok := m["attach"].([]map[string]any); ok {
+		for i, t := range tables {
+			for name, v := range t {
+				if _, text := v.(string); !text {
+					p.add(p.lineIn("attach", i, name), "attach."+name, "wants a text in quotes")
+				}
+			}
+		}
+	} else if m["attach"] != nil {
+		p.fault("attach", "is an array of tables: write [[attach]] on a line of its own")
+	}
+	delete(m, "attach")
+	for name, v := range m {
+		p.wantText(name, v)
+	}
+}
+
+func (p *parser) wantText(key string, v any) {
+	if key == "screen.allow" {
+		list, ok := v.([]any)
+		for _, x := range list {
+			if _, text := x.(string); !text {
+				ok = false
+			}
+		}
+		if !ok {
+			p.fault(key, "is a list of address ranges: write [\"127.0.0.0/8\", \"::1/128\"]")
+		}
+		return
+	}
+	if _, ok := v.(string); !ok {
+		p.fault(key, "wants a text in quotes")
+	}
+}
