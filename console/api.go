@@ -1,0 +1,190 @@
+// Package console is how people and programs reach a running daemon: an HTTP API in JSON. Today it is
+// served on the daemon's unix socket for the command line, where the socket's file mode says who may
+// use it.
+//
+// The package declares Desk, what it can be asked for; the daemon fills it. Client is the same Desk seen
+// from the other end of the socket, so that a command does not care whether the daemon runs.
+package console
+
+import (
+	"context"
+	"time"
+
+	"ringfence/storage"
+)
+
+// Desk is everything that can be asked of Ringfence. Errors are for the person who asked; those that
+// are his mistake wrap ErrBad, what does not exist wraps ErrNotFound.
+type Desk interface {
+	Check(ctx context.Context, q CheckQuery) (*CheckReport, error)
+
+	Lists(ctx context.Context) ([]ListSummary, error)
+	// Entries calls yield for each entry of a list.
+	Entries(ctx context.Context, list string, yield func(ListEntry) error) error
+	// AddEntries adds all or, when one cannot be read, none. With keepGood it adds the others, and those
+	// that cannot be read come back as refused.
+	AddEntries(ctx context.Context, list string, add []NewEntry, keepGood bool) ([]Edit, error)
+	RemoveEntries(ctx context.Context, list string, patterns []string) ([]Edit, error)
+
+	// Journal calls yield for each record asked for, newest first if q.Newest.
+	Journal(ctx context.Context, q storage.Query, yield func(storage.Record) error) error
+	// Follow calls yield for each record from now on, until ctx ends.
+	Follow(ctx context.Context, yield func(storage.Record) error) error
+
+	Reload(ctx context.Context) (*ReloadReport, error)
+	Pause(ctx context.Context, d time.Duration) (*PauseState, error) // 0: until Resume
+	Resume(ctx context.Context) (*PauseState, error)
+	Status(ctx context.Context) (*Status, error)
+}
+
+// CheckQuery is a call to try.
+type CheckQuery struct {
+	Caller   string `json:"caller"`
+	Callee   string `json:"callee,omitempty"`
+	Trunk    string `json:"trunk,omitempty"`
+	Name     string `json:"name,omitempty"`
+	At       string `json:"at,omitempty"` // 2026-11-24T20:00, with or without a zone; without it is the policy's; "" is now
+	Withheld bool   `json:"withheld,omitempty"`
+
+	// Policy is the text of a policy to try instead of the running one, PolicyFile the name that its
+	// faults are reported under.
+	Policy     string `json:"policy,omitempty"`
+	PolicyFile string `json:"policy_file,omitempty"`
+}
+
+// CheckReport is what would happen to a call, and why.
+type CheckReport struct {
+	Caller    CallerReport `json:"caller"`
+	Callee    string       `json:"callee"`
+	Line      string       `json:"line"`
+	Trunk     string       `json:"trunk"`
+	Action    string       `json:"action"`
+	Would     string       `json:"would"`
+	Rule      string       `json:"rule"`
+	Reason    string       `json:"reason"`
+	Mode      string       `json:"mode"`
+	SIP       int          `json:"sip,omitempty"`
+	Label     string       `json:"label,omitempty"`
+	Paused    bool         `json:"paused,omitempty"`
+	Steps     []Step       `json:"steps"`
+	Detectors []string     `json:"detectors"`
+	Lists     []OnList     `json:"lists"`
+}
+
+// CallerReport is a number as it was read.
+type CallerReport struct {
+	Raw    string   `json:"raw"`
+	E164   string   `json:"e164"`
+	Kind   string   `json:"kind"`
+	Kinds  []string `json:"kinds"`
+	Reason string   `json:"reason,omitempty"` // why it is invalid
+}
+
+// Step is one rule that was tried.
+type Step struct {
+	Rule    string `json:"rule"`
+	Matched bool   `json:"matched"`
+	Why     string `json:"why"`
+}
+
+// OnList is a list the caller is on.
+type OnList struct {
+	List    string `json:"list"`
+	Pattern string `json:"pattern"`
+	Reason  string `json:"reason"`
+	Source  string `json:"source,omitempty"`
+}
+
+// ListSummary describes a list.
+type ListSummary struct {
+	List    string    `json:"list"`
+	Entries int       `json:"entries"`
+	Created time.Time `json:"created"`
+	Changed time.Time `json:"changed"`
+}
+
+// ListEntry is one entry of a list.
+type ListEntry struct {
+	List    string    `json:"list"`
+	Number  string    `json:"number"` // the pattern in its canonical form
+	Reason  string    `json:"reason"`
+	Source  string    `json:"source,omitempty"`
+	Who     string    `json:"who,omitempty"`
+	Added   time.Time `json:"added"`
+	Expires time.Time `json:"expires,omitzero"`
+}
+
+// NewEntry is a pattern to add, in any spelling.
+type NewEntry struct {
+	Number  string    `json:"number"`
+	Reason  string    `json:"reason,omitempty"`
+	Source  string    `json:"source,omitempty"`
+	Who     string    `json:"who,omitempty"`
+	Expires time.Time `json:"expires,omitzero"`
+}
+
+// Edit is what became of one pattern: added, updated, unchanged, removed, absent or refused.
+type Edit struct {
+	List   string `json:"list"`
+	Number string `json:"number"` // canonical; as it was written if refused
+	Change string `json:"change"`
+	Why    string `json:"why,omitempty"` // of a refused one
+}
+
+// Refused is the Change of a pattern that cannot be read.
+const Refused = "refused"
+
+// ReloadReport is what came of reading the policy again. With a fault that is not a warning the running
+// policy stayed.
+type ReloadReport struct {
+	File   string  `json:"file"`
+	Loaded bool    `json:"loaded"`
+	Rules  int     `json:"rules"`
+	Faults []Fault `json:"faults"`
+}
+
+// Fault is a fault or a warning of a policy file.
+type Fault struct {
+	Text    string `json:"text"` // FILE:LINE: key: what is wrong
+	Warning bool   `json:"warning"`
+}
+
+// PauseState says whether screening is paused: every call passes and is recorded.
+type PauseState struct {
+	Paused bool      `json:"paused"`
+	Since  time.Time `json:"since,omitzero"`
+	Until  time.Time `json:"until,omitzero"` // zero while paused: until somebody resumes
+}
+
+// Status is a look at the running daemon.
+type Status struct {
+	Version  string            `json:"version"`
+	Node     string            `json:"node"`
+	Started  time.Time         `json:"started"`
+	Screen   string            `json:"screen"` // where the switch connects
+	Policy   string            `json:"policy"`
+	Loaded   time.Time         `json:"policy_loaded"`
+	Mode     string            `json:"mode"`
+	Pause    PauseState        `json:"pause"`
+	Calls    uint64            `json:"calls"`
+	InHand   int               `json:"in_hand"`
+	FailOpen map[string]uint64 `json:"fail_open"`
+	Held     map[string]int    `json:"held,omitempty"`     // calls that hear an announcement now, by trunk
+	Overflow uint64            `json:"overflow,omitempty"` // calls that met a trunk full of them
+	Journal  JournalStatus     `json:"journal"`
+	Attached []AttachStatus    `json:"attached,omitempty"`
+}
+
+// AttachStatus is the state of the connection to a switch's event socket.
+type AttachStatus struct {
+	Name     string `json:"name"`
+	Attached bool   `json:"attached"`
+	Trouble  string `json:"trouble,omitempty"` // what is in the way
+}
+
+// JournalStatus is the state of the journal's writer.
+type JournalStatus struct {
+	Written uint64 `json:"written"`
+	Dropped uint64 `json:"dropped"`
+	Error   string `json:"error,omitempty"`
+}

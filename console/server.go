@@ -1,0 +1,217 @@
+package console
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"strconv"
+	"time"
+
+	"ringfence/storage"
+)
+
+// Limits of a request.
+const (
+	maxBody    = 8 << 20 // bytes of JSON: a policy to try, or one batch of list entries
+	maxEntries = 10000   // entries in one request
+)
+
+// Handler serves a Desk under /api/v1/.
+func Handler(d Desk) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /api/v1/check", answer(func(r *http.Request, q CheckQuery) (any, error) {
+		return d.Check(r.Context(), q)
+	}))
+	mux.HandleFunc("GET /api/v1/lists", ask(func(r *http.Request) (any, error) {
+		l, err := d.Lists(r.Context())
+		return nonNil(l), err
+	}))
+	mux.HandleFunc("GET /api/v1/lists/{list}/entries", func(w http.ResponseWriter, r *http.Request) {
+		stream(w, func(yield func(any) error) error {
+			return d.Entries(r.Context(), r.PathValue("list"), func(e ListEntry) error { return yield(e) })
+		})
+	})
+	mux.HandleFunc("POST /api/v1/lists/{list}/entries", answer(func(r *http.Request, add []NewEntry) (any, error) {
+		if len(add) > maxEntries {
+			return nil, Bad(fmt.Sprintf("%d entries at once: at most %d go in one request", len(add), maxEntries))
+		}
+		e, err := d.AddEntries(r.Context(), r.PathValue("list"), add, r.URL.Query().Get("keep") == "good")
+		return nonNil(e), err
+	}))
+	mux.HandleFunc("DELETE /api/v1/lists/{list}/entries", answer(func(r *http.Request, patterns []string) (any, error) {
+		if len(patterns) > maxEntries {
+			return nil, Bad(fmt.Sprintf("%d patterns at once: at most %d go in one request", len(patterns), maxEntries))
+		}
+		e, err := d.RemoveEntries(r.Context(), r.PathValue("list"), patterns)
+		return nonNil(e), err
+	}))
+	mux.HandleFunc("GET /api/v1/calls", func(w http.ResponseWriter, r *http.Request) {
+		q, err := journalQuery(r)
+		if err != nil {
+			writeError(w, err)
+			return
+		}
+		stream(w, func(yield func(any) error) error {
+			return d.Journal(r.Context(), q, func(r storage.Record) error { return yield(r) })
+		})
+	})
+	mux.HandleFunc("GET /api/v1/calls/stream", func(w http.ResponseWriter, r *http.Request) { follow(d, w, r) })
+	mux.HandleFunc("POST /api/v1/policy/reload", ask(func(r *http.Request) (any, error) { return d.Reload(r.Context()) }))
+	mux.HandleFunc("POST /api/v1/pause", answer(func(r *http.Request, q pauseQuery) (any, error) {
+		return d.Pause(r.Context(), time.Duration(q.Seconds*float64(time.Second)))
+	}))
+	mux.HandleFunc("DELETE /api/v1/pause", ask(func(r *http.Request) (any, error) { return d.Resume(r.Context()) }))
+	mux.HandleFunc("GET /api/v1/status", ask(func(r *http.Request) (any, error) { return d.Status(r.Context()) }))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h, pattern := mux.Handler(r); pattern == "" {
+			refuse(h, w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// refuse says in JSON what the mux would say in plain text: no such path, or not with this method.
+func refuse(h http.Handler, w http.ResponseWriter, r *http.Request) {
+	status := statusOnly{header: w.Header()}
+	h.ServeHTTP(&status, r)
+	if status.code == http.StatusMethodNotAllowed {
+		writeErrorCode(w, status.code, "method_not_allowed", r.Method+" is not for "+r.URL.Path)
+		return
+	}
+	writeErrorCode(w, http.StatusNotFound, "not_found", "there is nothing under "+r.URL.Path)
+}
+
+// statusOnly is a ResponseWriter that keeps the status and the headers.
+type statusOnly struct {
+	header http.Header
+	code   int
+}
+
+func (s *statusOnly) Header() http.Header         { return s.header }
+func (s *statusOnly) Write(b []byte) (int, error) { return len(b), nil }
+func (s *statusOnly) WriteHeader(code int)        { s.code = code }
+
+type pauseQuery struct {
+	Seconds float64 `json:"seconds"` // 0: until resumed
+}
+
+func nonNil[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}
+
+// ask serves a request without a body.
+func ask(f func(r *http.Request) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		v, err := f(r)
+		if err != nil {
+			writeError(w, err)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		json.NewEncoder(w).Encode(v)
+	}
+}
+
+// answer serves a request with a JSON body.
+func answer[Q any](f func(r *http.Request, q Q) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/json" {
+			writeErrorCode(w, http.StatusUnsupportedMediaType, "bad_request", "send the request as application/json")
+			return
+		}
+		var q Q
+		dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+		dec.DisallowUnknownFields()
+		if err := dec.Decode(&q); err != nil {
+			writeError(w, Bad("the request is not the JSON expected here: "+err.Error()))
+			return
+		}
+		ask(func(r *http.Request) (any, error) { return f(r, q) })(w, r)
+	}
+}
+
+// stream writes one JSON object a line. An error before the first line is a status; one that comes later
+// is a last line {"error":…}.
+func stream(w http.ResponseWriter, each func(yield func(any) error) error) {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	started := false
+	start := func() {
+		if !started {
+			started = true
+			w.Header().Set("Content-Type", "application/x-ndjson")
+		}
+	}
+	err := each(func(v any) error {
+		start()
+		return enc.Encode(v)
+	})
+	switch {
+	case err != nil && !started:
+		writeError(w, err)
+	case err != nil:
+		var b errorBody
+		b.Error.Code, b.Error.Message = "failed", err.Error()
+		enc.Encode(b)
+	default:
+		start()
+	}
+}
+
+// follow sends records as server-sent events. A comment now and then lets a dead reader be noticed.
+func follow(d Desk, w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	flusher := http.NewResponseController(w)
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	fmt.Fprint(w, ": following\n\n")
+	flusher.Flush()
+	err := d.Follow(ctx, func(rec storage.Record) error {
+		line, err := json.Marshal(rec)
+		if err != nil {
+			return err
+		}
+		flusher.SetWriteDeadline(time.Now().Add(10 * time.Second))
+		if _, err := fmt.Fprintf(w, "data: %s\n\n", line); err != nil {
+			return err
+		}
+		return flusher.Flush()
+	})
+	if err != nil && !errors.Is(err, context.Canceled) {
+		fmt.Fprintf(w, "event: error\ndata: %q\n\n", err.Error())
+	}
+}
+
+// journalQuery reads the parameters of GET calls.
+func journalQuery(r *http.Request) (storage.Query, error) {
+	v := r.URL.Query()
+	q := storage.Query{
+		Caller: v.Get("caller"), Callee: v.Get("callee"), Action: v.Get("action"), ID: v.Get("id"),
+		Cursor: v.Get("cursor"), Newest: v.Get("order") != "oldest", Limit: 100,
+	}
+	for name, at := range map[string]*time.Time{"since": &q.Since, "until": &q.Until} {
+		if text := v.Get(name); text != "" {
+			t, err := time.Parse(time.RFC3339, text)
+			if err != nil {
+				return q, Bad(name + " is not a time like 2026-11-24T08:00:00Z")
+			}
+			*at = t
+		}
+	}
+	if text := v.Get("limit"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 0 {
+			return q, Bad("limit is not a whole number")
+		}
+		q.Limit = n
+	}
+	return q, nil
+}

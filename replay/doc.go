@@ -1,0 +1,17 @@
+// Package replay reads journals and call detail records and runs their calls through policies. It writes
+// nothing.
+//
+// The way of a call:
+//
+//	Source    a file, cut into chunks of whole rows (source.go, rows.go)
+//	worker    row → Call (journal.go, columns.go) → Verdict of one or two policies (judge.go)
+//	tally     totals, changes, mistakes, callers (tally.go) → Report
+//
+// One goroutine reads, as many as there are processors decide, one adds up, chunk by chunk in the order of the
+// files, so that the same input gives the same report whatever the scheduling. Memory is bounded: by chunks
+// in flight, by tables with a bound each (the report says when one was reached), not by the number of calls.
+//
+// What a file cannot say is not known here either: which call-backs an emergency number asked for,
+// signatures (attestation is "none"), and in call detail records whether an internal number called from
+// inside (see claim).
+package replay

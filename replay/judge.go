@@ -1,0 +1,183 @@
+package replay
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+
+	"ringfence/policy"
+)
+
+// Verdict is what a policy says to a call.
+type Verdict struct {
+	Action  policy.Action // what the rule says
+	Rule    string        // its name or a reserved one
+	Observe bool          // it is not done, because the rule or the policy is on trial; never for allow
+}
+
+// MarshalJSON writes the verdict as {"action","rule","mode"}, in the words of the journal.
+func (v Verdict) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Action string `json:"action"`
+		Rule   string `json:"rule"`
+		Mode   string `json:"mode"`
+	}{v.Action.String(), v.Rule, v.Mode().String()})
+}
+
+// Mode says whether what the rule says is done.
+func (v Verdict) Mode() policy.Mode {
+	if v.Observe {
+		return policy.Observe
+	}
+	return policy.Enforce
+}
+
+// verdictOf is what a decision says. The mode of an allow is left out: nothing is done either way.
+func verdictOf(d *policy.Decision) Verdict {
+	return Verdict{Action: d.Would, Rule: d.Rule, Observe: d.Would != policy.Allow && d.Mode == policy.Observe}
+}
+
+// Judge is a policy that calls are run through, with the lists it asks.
+type Judge struct {
+	Policy  *policy.Policy
+	Lists   policy.ListSource // nil: nobody is on any list
+	says    []Verdict         // what each rule says, in the order of the file
+	hangsUp map[string]bool   // the rules that warn and then end the call
+}
+
+// NewJudge makes a judge of a policy; text is the file that the policy was loaded from.
+func NewJudge(p *policy.Policy, text []byte, lists policy.ListSource) *Judge {
+	// A policy does not tell what its rules say before one matches, nor a decision under mode = "observe"
+	// what would come after a warning. The file does.
+	var file struct {
+		Rule []struct{ Name, Action, Then, Mode string }
+	}
+	j := &Judge{Policy: p, Lists: lists, hangsUp: make(map[string]bool)}
+	if _, err := toml.Decode(string(text), &file); err != nil {
+		return j // not the text that p was loaded from
+	}
+	for _, r := range file.Rule {
+		action, _ := policy.ParseAction(r.Action)
+		onTrial := r.Mode == policy.Observe.String() || p.Mode() == policy.Observe
+		j.says = append(j.says, Verdict{Action: action, Rule: r.Name, Observe: onTrial && action != policy.Allow})
+		j.hangsUp[r.Name] = action == policy.Warn && r.Then == "hangup"
+	}
+	return j
+}
+
+// refuses says whether a verdict ends the call before anybody can talk.
+func (j *Judge) refuses(v Verdict) bool {
+	return v.Action == policy.Reject || v.Action == policy.Warn && j.hangsUp[v.Rule]
+}
+
+// facts are a call's facts for a policy, and other the second policy if there is one. Both get the same.
+func facts(c *Call, p, other *policy.Policy) policy.Facts {
+	f := c.Facts
+	f.Trunk = c.origin.trunk(p)
+	f.Inside = c.inside(p.TrunkNamed(f.Trunk))
+	if f.Inside && other != nil {
+		f.Inside = c.inside(other.TrunkNamed(c.origin.trunk(other)))
+	}
+	return f
+}
+
+// inside says whether an internal number may have called, where the trunk does not say so. What was internal in
+// a journal came by a trunk that may claim it, which a policy says, or else from an authenticated user. In
+// a call detail record it is one of the PBX's own phones that calls, unless the call came in by a trunk
+// that the policy knows.
+func (c *Call) inside(t policy.Trunk) bool {
+	switch c.claim {
+	case claimJournal:
+		return !t.Internal
+	case claimUnknown:
+		return !t.Known
+	}
+	return false
+}
+
+// What a mind remembers: so many callers, and as many callees. Numbers longer than maxRemembered bytes are read
+// each time.
+const (
+	workerMemory  = 1 << 13 // 4 MB
+	tallyMemory   = 1 << 5
+	maxRemembered = 64
+)
+
+// mind runs calls through one policy for one worker. It remembers the numbers it has read, since numbers of
+// other countries take tens of microseconds to read, and callers and callees come again. Each number has one
+// place; another one that falls on it takes its place.
+type mind struct {
+	judge   *Judge
+	other   *policy.Policy // of the second policy, nil if there is none
+	callers []knownCaller
+	callees []knownCallee
+}
+
+// knownCaller is a caller as policy.Call makes it of these facts.
+type knownCaller struct {
+	facts policy.Facts // Caller, Trunk, Withheld and Inside
+	call  policy.Call
+	there bool
+}
+
+type knownCallee struct {
+	text   string
+	number policy.Number
+	there  bool
+}
+
+func newMind(j *Judge, other *policy.Policy, memory int) *mind {
+	return &mind{judge: j, other: other, callers: make([]knownCaller, memory), callees: make([]knownCallee, memory)}
+}
+
+// call is policy.Call of the call's facts.
+func (m *mind) call(c *Call) policy.Call {
+	f := facts(c, m.judge.Policy, m.other)
+	call := m.caller(policy.Facts{Caller: f.Caller, Trunk: f.Trunk, Withheld: f.Withheld, Inside: f.Inside})
+	call.Callee = m.callee(f.Callee)
+	call.Name, call.Attestation, call.Time = f.Name, f.Attestation, f.Time
+	return call
+}
+
+// caller is policy.Call of what is known of the caller alone.
+func (m *mind) caller(f policy.Facts) policy.Call {
+	if len(f.Caller) > maxRemembered || len(f.Trunk) > maxRemembered {
+		return m.judge.Policy.Call(f)
+	}
+	h := hash(hash(hashStart, f.Caller), f.Trunk)
+	k := &m.callers[h%uint64(len(m.callers))]
+	if !k.there || k.facts != f {
+		f.Caller, f.Trunk = strings.Clone(f.Caller), strings.Clone(f.Trunk) // not a part of a chunk
+		*k = knownCaller{facts: f, call: m.judge.Policy.Call(f), there: true}
+	}
+	return k.call
+}
+
+func (m *mind) callee(text string) policy.Number {
+	if len(text) > maxRemembered {
+		return m.judge.Policy.Call(policy.Facts{Callee: text}).Callee
+	}
+	k := &m.callees[hash(hashStart, text)%uint64(len(m.callees))]
+	if !k.there || k.text != text {
+		text = strings.Clone(text)
+		*k = knownCallee{text: text, number: m.judge.Policy.Call(policy.Facts{Callee: text}).Callee, there: true}
+	}
+	return k.number
+}
+
+// decide is what the policy says to the call.
+func (m *mind) decide(c *Call) (policy.Call, policy.Decision) {
+	call := m.call(c)
+	return call, m.judge.Policy.Decide(&call, m.judge.Lists)
+}
+
+// hashStart and hash are FNV-1a of 64 bits: the same in each run, so that reports are.
+const hashStart uint64 = 14695981039346656037
+
+func hash(h uint64, s string) uint64 {
+	for i := 0; i < len(s); i++ {
+		h = (h ^ uint64(s[i])) * 1099511628211
+	}
+	return h
+}

@@ -1,0 +1,250 @@
+package replay
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"ringfence/storage"
+)
+
+// The formats that a file may be said to have.
+const (
+	FormatAuto  = "auto"  // as its beginning shows
+	FormatJSONL = "jsonl" // a journal, a JSON object a line
+	FormatCSV   = "csv"   // a journal or call detail records
+)
+
+// SourceOptions say how a file is to be read.
+type SourceOptions struct {
+	Format   string // FormatAuto if ""
+	NoHeader bool   // CSV: the first row is a call
+	Columns  Columns
+	Contexts []string       // only calls of one of these dialplan contexts; call detail records only
+	Zone     *time.Location // the clock of times without an offset, and what reports are written by; UTC if nil
+}
+
+// Source is a file of calls.
+type Source struct {
+	Name   string
+	Format string // what it was recognised as, for people
+	Size   int64  // bytes; 0 if not known, as of standard input
+
+	in       *bufio.Reader
+	bytes    atomic.Int64 // read so far
+	comma    byte         // 0: a line is a row
+	header   bool         // the first row is none
+	width    int          // columns of a row, if it is CSV
+	zone     *time.Location
+	contexts []string
+
+	// One of these reads the rows; none: each is a line of a JSON journal.
+	layout  *layout
+	journal *storage.CSVLayout
+}
+
+// peek is how much of a file is looked at to recognise it. It holds the longest row there may be.
+const peek = 2 * maxRow
+
+// Open recognises what a file holds by its beginning. size may be 0. The error says what to do about a file
+// that is not recognised.
+func Open(name string, in io.Reader, size int64, o SourceOptions) (*Source, error) {
+	s := &Source{Name: name, Size: size, zone: o.Zone, contexts: o.Contexts}
+	if s.zone == nil {
+		s.zone = time.UTC
+	}
+	s.in = bufio.NewReaderSize(in, peek)
+	start, err := s.in.Peek(peek)
+	if err != nil && err != io.EOF {
+		return nil, fmt.Errorf("%s cannot be read: %w", name, plainReadError(err))
+	}
+	if bytes.HasPrefix(start, []byte("\ufeff")) {
+		start = start[3:]
+		s.in.Discard(3)
+		s.bytes.Add(3)
+	}
+	if bytes.HasPrefix(start, []byte("\xff\xfe")) || bytes.HasPrefix(start, []byte("\xfe\xff")) {
+		return nil, fmt.Errorf("%s is UTF-16: save it as UTF-8", name)
+	}
+	if bytes.HasPrefix(start, []byte("\x1f\x8b")) {
+		return nil, fmt.Errorf("%s is compressed: write `zcat %s | ringfence policy replay - …`", name, name)
+	}
+	text := strings.TrimLeft(string(start), " \t\r\n")
+	if o.Format == FormatJSONL || o.Format != FormatCSV && strings.HasPrefix(text, "{") {
+		s.Format = "journal, JSON lines"
+		return s, s.onlyCDR(&o)
+	}
+	if text == "" {
+		s.Format = "empty file"
+		return s, nil
+	}
+	return s, s.recogniseCSV(string(start), &o)
+}
+
+// recogniseCSV finds the separator and the columns of a CSV file.
+func (s *Source) recogniseCSV(start string, o *SourceOptions) error {
+	var first []string
+	at := len(start) - len(strings.TrimLeft(start, "\r\n"))
+	for _, comma := range []byte{',', ';', '\t'} {
+		r := rows{comma: comma}
+		if _, _, fault := r.scan(start, at); fault == "" && len(r.fields) > len(first) {
+			s.comma, first = comma, r.fields
+		}
+	}
+	if first == nil {
+		return fmt.Errorf("%s:1: the first row %s: is this a CSV file?", s.Name, faultQuotes)
+	}
+	if journal, ok := storage.ReadCSVHeader(first); ok && !o.NoHeader {
+		s.Format, s.journal, s.header, s.width = "journal, CSV", journal, true, len(first)
+		return s.onlyCDR(o)
+	}
+	var err error
+	if s.layout, s.header, err = layoutOf(s.firstRows(start[at:]), o.NoHeader, &o.Columns); err != nil {
+		return fmt.Errorf("%s: %w", s.Name, err)
+	}
+	s.Format, s.width = "call detail records", s.layout.width
+	if s.layout.shape != nil {
+		s.Format = s.layout.shape.name
+	}
+	if len(o.Contexts) > 0 && len(s.layout.at[roleContext]) == 0 {
+		return fmt.Errorf("%s: --context: the file has no column named context or dcontext", s.Name)
+	}
+	return nil
+}
+
+// firstRows are a few rows from the beginning of a file.
+func (s *Source) firstRows(text string) (first [][]string) {
+	const few = 20
+	r := rows{comma: s.comma}
+	for pos := 0; pos < len(text) && len(first) < few; {
+		next, open, fault := r.scan(text, pos)
+		if fault == "" && (!open || len(first) == 0) {
+			first = append(first, slices.Clone(r.fields))
+		}
+		pos = next
+	}
+	return first
+}
+
+// onlyCDR refuses what is said about columns when the file is a journal, whose columns are known.
+func (s *Source) onlyCDR(o *SourceOptions) error {
+	flag := o.Columns.any()
+	switch {
+	case flag != "":
+	case len(o.Contexts) > 0:
+		flag = "--context"
+	case o.NoHeader:
+		flag = "--no-header"
+	default:
+		return nil
+	}
+	return fmt.Errorf("%s: %s is for call detail records, and this is a journal: take it out", s.Name, flag)
+}
+
+// Read is how many bytes of the file have been read. It may be asked while the file is being read.
+func (s *Source) Read() int64 { return s.bytes.Load() }
+
+// chunkSize is how much text is handed from one stage to the next, in bytes. A row must fit in.
+const chunkSize = 4 * maxRow
+
+// chunk is a piece of a file: whole rows.
+type chunk struct {
+	source *Source
+	text   string
+	line   int  // of its first row
+	header bool // its first row is the header
+}
+
+// chunks cuts the file into pieces and hands them to yield, in order, until that returns false.
+func (s *Source) chunks(yield func(chunk) bool) error {
+	buf, have, line := make([]byte, chunkSize), 0, 1
+	header, skipping, eof := s.header, false, false
+	for {
+		for have < len(buf) && !eof {
+			n, err := s.in.Read(buf[have:])
+			have += n
+			s.bytes.Add(int64(n))
+			if err == io.EOF {
+				eof = true
+			} else if err != nil {
+				return fmt.Errorf("%s cannot be read on: %w", s.Name, plainReadError(err))
+			}
+		}
+		if have == 0 {
+			return nil
+		}
+		if skipping { // the rest of a line that is too long
+			at := bytes.IndexByte(buf[:have], '\n')
+			if at < 0 {
+				have = 0
+				continue
+			}
+			have = copy(buf, buf[at+1:have])
+			skipping = false
+			line++
+			continue
+		}
+		text := string(buf[:have])
+		end, cut := s.wholeRows(text, eof)
+		if end > 0 {
+			if !yield(chunk{source: s, text: text[:end], line: line, header: header}) {
+				return nil
+			}
+			header, skipping = false, cut && !eof
+			line += strings.Count(text[:end], "\n")
+		}
+		have = copy(buf, buf[end:have])
+	}
+}
+
+// wholeRows is the length of the rows at the beginning of a text that are whole. cut is set when the last one
+// is not, because it is too long to wait for its end.
+func (s *Source) wholeRows(text string, eof bool) (end int, cut bool) {
+	if eof {
+		return len(text), false
+	}
+	if s.comma == 0 {
+		if at := strings.LastIndexByte(text, '\n'); at >= 0 && len(text)-at <= maxRow {
+			return at + 1, false
+		}
+	}
+	r := rows{comma: s.comma}
+	for end < len(text) {
+		next, open, fault := r.scan(text, end)
+		if open {
+			return end, false
+		}
+		end = next
+		cut = fault != "" && text[end-1] != '\n'
+	}
+	return end, cut
+}
+
+// wide says whether a row has as many columns as the first one. One that has fewer or more may be read wrongly: a
+// name with quotes in it may have swallowed the number. Empty columns at the end do no harm, and Asterisk may
+// have been told to write more or fewer of them meanwhile.
+func (s *Source) wide(row []string) bool {
+	if s.comma == 0 || len(row) == s.width {
+		return true
+	}
+	n := len(row)
+	for n > s.width && strings.TrimSpace(row[n-1]) == "" {
+		n--
+	}
+	return n == s.width || s.layout != nil && s.layout.shape != nil && s.layout.shape.fits(row) && len(row) >= s.layout.need
+}
+
+// plainReadError takes the name of the file out of an error, where it stands already.
+func plainReadError(err error) error {
+	var path interface{ Unwrap() error }
+	if errors.As(err, &path) && path.Unwrap() != nil {
+		return path.Unwrap()
+	}
+	return err
+}
