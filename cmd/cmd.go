@@ -1,0 +1,174 @@
+// Package cmd is the command line: it reads arguments, asks the running daemon or, when none runs, works on
+// the files, and prints for people or, with --json, for programs.
+package cmd
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	_ "time/tzdata" // a policy's time zone must be known on a machine without that package too
+
+	"github.com/alecthomas/kong"
+
+	"ringfence/conf"
+	"ringfence/console"
+	"ringfence/daemon"
+)
+
+// Exit statuses.
+const (
+	done    = 0 // done
+	undone  = 1 // it could not be done; the reason is on standard error
+	misused = 2 // wrong usage
+)
+
+// commands is the command line as kong reads it. Flags may stand anywhere.
+type commands struct {
+	Config string `default:"${config}" placeholder:"FILE" help:"The daemon's file (${config})."`
+	JSON   bool   `help:"Print JSON, one object a line."`
+
+	Run runCmd `cmd:"" help:"Run the daemon in the foreground, logging to standard error."`
+
+	Demo    demoCmd    `cmd:"" help:"Run a daemon on a throw-away folder and place calls to it from a simulated FreeSWITCH."`
+	Check   checkCmd   `cmd:"" help:"Say what would happen to a call, and why, rule by rule."`
+	List    listCmd    `cmd:"" help:"Look at the lists and change them."`
+	Policy  policyCmd  `cmd:"" help:"Check the policy, or have the daemon read it again."`
+	Journal journalCmd `cmd:"" help:"Read the record of decisions."`
+	Pause   pauseCmd   `cmd:"" help:"Let every call pass, and record it, until resumed."`
+	Resume  resumeCmd  `cmd:"" help:"Screen calls again."`
+	Status  statusCmd  `cmd:"" help:"Say how the running daemon is."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+// app is what every command gets.
+type app struct {
+	ctx    context.Context
+	config string
+	json   bool
+	in     io.Reader
+	out    io.Writer
+	err    io.Writer
+}
+
+// usageError is a mistake in how the command was called.
+type usageError struct{ text string }
+
+func (u usageError) Error() string { return u.text }
+
+// errSilent is for failures that have been reported already.
+var errSilent = errors.New("")
+
+// Main runs one command and returns the exit status.
+func Main(args []string, in io.Reader, out, errs io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var c commands
+	exited := -1
+	parser, err := kong.New(&c, kong.Name("ringfence"),
+		kong.Description("Screens inbound calls on a PBX before a handset rings."),
+		kong.Vars{"config": conf.DefaultFile}, kong.Writers(out, errs), kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Exit(func(code int) { exited = code; panic(helpShown{}) }))
+	if err != nil {
+		fmt.Fprintln(errs, "ringfence:", err)
+		return undone
+	}
+	parsed, err := parse(parser, args)
+	if exited >= 0 {
+		return exited
+	}
+	if err != nil {
+		fmt.Fprintf(errs, "ringfence: %v\nTry `ringfence --help`.\n", err)
+		return misused
+	}
+	a := &app{ctx: ctx, config: c.Config, json: c.JSON, in: in, out: out, err: errs}
+	err = parsed.Run(a)
+	var usage usageError
+	switch {
+	case err == nil:
+		return done
+	case errors.As(err, &usage):
+		fmt.Fprintf(errs, "ringfence: %v\nTry `ringfence --help`.\n", err)
+		return misused
+	case !errors.Is(err, errSilent):
+		fmt.Fprintln(errs, "ringfence:", err)
+	}
+	return undone
+}
+
+// helpShown unwinds out of kong once it has printed what was asked for: kong counts on the process ending
+// there, which is not a library's to do.
+type helpShown struct{}
+
+func parse(parser *kong.Kong, args []string) (ctx *kong.Context, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			if _, ok := p.(helpShown); !ok {
+				panic(p)
+			}
+		}
+	}()
+	return parser.Parse(args)
+}
+
+// desk is the running daemon, or the files if none runs. Anything in the way but a missing or refusing
+// socket is an error: a daemon that does not answer must not have its files changed behind its back.
+type desk struct {
+	console.Desk
+	close func()
+}
+
+func (a *app) desk(readOnly bool) (*desk, error) {
+	c, err := conf.LoadDaemon(a.config)
+	if err != nil {
+		return nil, err
+	}
+	client, err := console.Dial(a.ctx, c.Socket)
+	if err == nil {
+		return &desk{client, client.Close}, nil
+	}
+	if !errors.Is(err, console.ErrNotRunning) {
+		return nil, err
+	}
+	d, err := daemon.OpenDesk(c, readOnly, slog.New(slog.NewTextHandler(a.err, nil)))
+	if err != nil {
+		return nil, err
+	}
+	return &desk{d, func() { d.Close() }}, nil
+}
+
+// running is the running daemon, for commands that mean nothing without one.
+func (a *app) running() (*console.Client, error) {
+	c, err := conf.LoadDaemon(a.config)
+	if err != nil {
+		return nil, err
+	}
+	client, err := console.Dial(a.ctx, c.Socket)
+	if errors.Is(err, console.ErrNotRunning) {
+		return nil, fmt.Errorf("the daemon is not running (nobody answers on %s): start it with `systemctl start ringfence` or `ringfence run`", c.Socket)
+	}
+	return client, err
+}
+
+// print writes one JSON object, or the line for people.
+func (a *app) print(v any, format string, args ...any) error {
+	if a.json {
+		enc := json.NewEncoder(a.out)
+		enc.SetEscapeHTML(false)
+		return enc.Encode(v)
+	}
+	_, err := fmt.Fprintf(a.out, format+"\n", args...)
+	return err
+}
+
+type versionCmd struct{}
+
+func (versionCmd) Run(a *app) error {
+	return a.print(map[string]string{"version": version()}, "ringfence %s", version())
+}

@@ -1,0 +1,169 @@
+package cmd
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"ringfence/console"
+	"ringfence/policy"
+	"ringfence/storage"
+)
+
+type journalCmd struct {
+	Tail   journalTailCmd   `cmd:"" help:"Show the last decisions."`
+	Export journalExportCmd `cmd:"" help:"Write the journal, the oldest first, for policy replay or a spreadsheet."`
+}
+
+type journalExportCmd struct {
+	Since  string `placeholder:"WHEN" help:"Only from then on: 7d back, a date 2026-11-01, or a time 2026-11-01T08:00:00+08:00."`
+	Format string `default:"jsonl" enum:"jsonl,csv" help:"jsonl or csv (jsonl)."`
+}
+
+func (c *journalExportCmd) Run(a *app) error {
+	since, err := past(c.Since, time.Now())
+	if err != nil {
+		return usageError{"--since: " + err.Error()}
+	}
+	d, err := a.desk(true)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	out := bufio.NewWriter(a.out)
+	csv := c.Format == "csv" && !a.json
+	if csv {
+		out.Write(storage.AppendCSVHeader(nil))
+	}
+	enc := json.NewEncoder(out)
+	enc.SetEscapeHTML(false)
+	var line []byte
+	err = d.Journal(a.ctx, storage.Query{Since: since}, func(r storage.Record) error {
+		if !csv {
+			return enc.Encode(r)
+		}
+		line = r.AppendCSV(line[:0])
+		_, err := out.Write(line)
+		return err
+	})
+	return errors.Join(err, out.Flush())
+}
+
+// past reads a moment that has been: a span back from now, a date, or a time.
+func past(text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if d, err := policy.ParseSpan(text); err == nil {
+		return now.Add(-d), nil
+	}
+	if t, err := time.ParseInLocation("2006-01-02", text, time.Local); err == nil {
+		return t, nil
+	}
+	if t, err := time.Parse(time.RFC3339, text); err == nil {
+		return t, nil
+	}
+	return time.Time{}, fmt.Errorf("%q is neither a span back such as 7d nor a date such as 2026-11-01", text)
+}
+
+type journalTailCmd struct {
+	Follow bool   `short:"f" help:"Go on with those to come."`
+	N      int    `short:"n" default:"20" help:"How many (20)."`
+	Caller string `help:"Only of this caller, in any spelling."`
+	Callee string `help:"Only to this callee."`
+	Action string `help:"Only with this action."`
+	ID     string `name:"id" help:"Only the call with this id."`
+}
+
+func checkOf(caller string) console.CheckQuery { return console.CheckQuery{Caller: caller} }
+
+func (c *journalTailCmd) Run(a *app) error {
+	if c.Action != "" {
+		if _, ok := policy.ParseAction(c.Action); !ok {
+			return usageError{fmt.Sprintf("--action: %q is none of %s", c.Action, strings.Join(policy.ActionNames(), ", "))}
+		}
+	}
+	if c.N < 0 {
+		return usageError{"-n: a number of calls, 0 or more"}
+	}
+	d, err := a.desk(true)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	q := storage.Query{Caller: c.Caller, Callee: c.Callee, Action: c.Action, ID: c.ID, Limit: c.N, Newest: true}
+	var last []storage.Record
+	if c.N > 0 {
+		err = d.Journal(a.ctx, q, func(r storage.Record) error {
+			last = append(last, r)
+			return nil
+		})
+	}
+	if err != nil {
+		return err
+	}
+	slices.Reverse(last)
+	for _, r := range last {
+		if err := a.printRecord(r); err != nil {
+			return err
+		}
+	}
+	if !c.Follow {
+		return nil
+	}
+	caller := ""
+	if c.Caller != "" { // as the daemon reads it
+		if r, err := d.Check(a.ctx, checkOf(c.Caller)); err == nil {
+			caller = r.Caller.E164
+		}
+	}
+	return d.Follow(a.ctx, func(r storage.Record) error {
+		switch {
+		case c.Caller != "" && r.Caller.Raw != c.Caller && (caller == "" || r.Caller.E164 != caller),
+			c.Callee != "" && r.Callee != c.Callee,
+			c.Action != "" && r.Action != c.Action,
+			c.ID != "" && r.ID != c.ID:
+			return nil
+		}
+		return a.printRecord(r)
+	})
+}
+
+func (a *app) printRecord(r storage.Record) error {
+	return a.print(r, "%s", recordLine(r))
+}
+
+// recordLine is one decision as a person reads it. Nothing in it can move a terminal's cursor.
+func recordLine(r storage.Record) string {
+	caller := r.Caller.E164
+	if caller == "" {
+		caller = shown(r.Caller.Raw)
+	}
+	if caller == "" {
+		caller = "withheld"
+	}
+	if r.Caller.Withheld && r.Caller.E164 != "" {
+		caller += " (withheld)"
+	}
+	name := shown(r.Name)
+	if name != "" && name != shown(r.Caller.Raw) {
+		caller += " " + policy.InertUpTo(name, 20)
+	}
+	action := strings.ToUpper(r.Action)
+	if r.Would != r.Action {
+		action += " (" + r.Would + ")"
+	}
+	callee := shown(r.Callee)
+	if r.Line != "" {
+		callee += " " + shown(r.Line)
+	}
+	text := fmt.Sprintf("%s  %-7s  %s → %s  [%s] %s", r.Time.Local().Format(time.DateTime), action, caller, callee, shown(r.Rule), policy.InertUpTo(r.Reason, 200))
+	if r.Outcome != nil && r.Outcome.By == "caller" && !r.Outcome.Answered {
+		text += "; the caller hung up"
+	}
+	return text
+}

@@ -1,0 +1,109 @@
+package cmd
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"ringfence/conf"
+	"ringfence/console"
+	"ringfence/standin"
+)
+
+// The scripts in testdata read like a session in a terminal, with the real program, a real socket and a
+// simulated switch (`call`).
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"ringfence": func() { os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
+		"call":      func() { os.Exit(call(os.Args[1:])) },
+		"ready":     func() { os.Exit(ready(os.Args[1])) },
+	})
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(e *testscript.Env) error {
+			// A socket's path must be short, and a port free.
+			ln, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				return err
+			}
+			defer ln.Close()
+			socket := filepath.Join(os.TempDir(), fmt.Sprintf("rf-%d-%d.sock", os.Getpid(), time.Now().UnixNano()%1e9))
+			e.Defer(func() { os.Remove(socket) })
+			e.Setenv("SCREEN", ln.Addr().String())
+			text := fmt.Sprintf("policy = %q\ndata = %q\nnode = \"pbx1\"\nsocket = %q\n[screen]\nlisten = %q\n", "policy.toml", "data", socket, ln.Addr())
+			enforced := strings.Replace(string(conf.SamplePolicy), `mode     = "observe"`, `mode     = "enforce"`, 1)
+			for name, content := range map[string]string{"ringfence.toml": text, "policy.toml": enforced} {
+				if err := os.WriteFile(filepath.Join(e.WorkDir, name), []byte(content), 0o644); err != nil {
+					return err
+				}
+			}
+			return os.Mkdir(filepath.Join(e.WorkDir, "data"), 0o755)
+		},
+	})
+}
+
+// ready waits until the daemon of a configuration answers.
+func ready(config string) int {
+	c, err := conf.LoadDaemon(config)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); <-tick.C {
+		if client, err := console.Dial(context.Background(), c.Socket); err == nil {
+			client.Close()
+			return 0
+		}
+	}
+	fmt.Fprintln(os.Stderr, "the daemon did not come up in 20 s")
+	return 1
+}
+
+// call places one call to $SCREEN and prints what the caller and the handset met.
+func call(args []string) int {
+	fs := flag.NewFlagSet("call", flag.ContinueOnError)
+	name := fs.String("name", "", "")
+	async := fs.Bool("async", false, "")
+	withheld := fs.Bool("withheld", false, "")
+	if err := fs.Parse(args); err != nil || fs.NArg() != 2 {
+		return 2
+	}
+	c := standin.Call{From: fs.Arg(0), Display: *name, To: fs.Arg(1), Async: *async, Resume: *async}
+	if *withheld {
+		c.PAI, c.From, c.Privacy = c.From, "anonymous", true
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	sw := &standin.Switch{Address: os.Getenv("SCREEN"), Speed: 100}
+	r, err := sw.Place(ctx, c)
+	switch {
+	case err != nil:
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	case r.Stuck || len(r.ProtocolErrors) > 0 || len(r.Expanded) > 0:
+		fmt.Fprintf(os.Stderr, "stuck %v, protocol %v, expanded %v\n", r.Stuck, r.ProtocolErrors, r.Expanded)
+		return 1
+	case r.Rang:
+		fmt.Printf("rang as %q", r.ShownName)
+	default:
+		fmt.Printf("%d %s", r.SIP, r.Phrase)
+	}
+	for _, p := range r.Played {
+		fmt.Printf(", heard %s", filepath.Base(p))
+	}
+	fmt.Printf("\naction=%s would=%s rule=%s\n", r.Vars["ringfence_action"], r.Vars["ringfence_would"], r.Vars["ringfence_rule"])
+	return 0
+}

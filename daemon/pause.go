@@ -1,0 +1,82 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"ringfence/console"
+)
+
+// pause is kept in the database, so that it survives a restart.
+type pause struct {
+	Since time.Time `json:"since"`
+	Until time.Time `json:"until,omitzero"` // zero: until somebody resumes
+}
+
+const pauseSetting = "pause"
+
+func (d *Desk) loadPause() error {
+	text, err := d.db.Setting(pauseSetting)
+	if err != nil || len(text) == 0 {
+		return err
+	}
+	var p pause
+	if err := json.Unmarshal(text, &p); err != nil {
+		return fmt.Errorf("the kept pause cannot be read: %w", err)
+	}
+	if !p.Since.IsZero() {
+		d.pause.Store(&p)
+	}
+	return nil
+}
+
+// paused says whether every call passes at a moment.
+func (d *Desk) paused(now time.Time) bool {
+	p := d.pause.Load()
+	return p != nil && (p.Until.IsZero() || now.Before(p.Until))
+}
+
+func (d *Desk) pauseState() console.PauseState {
+	p := d.pause.Load()
+	if !d.paused(d.now()) {
+		return console.PauseState{}
+	}
+	return console.PauseState{Paused: true, Since: p.Since, Until: p.Until}
+}
+
+// Pause lets every call pass from now on, for a time or (0) until Resume.
+func (d *Desk) Pause(_ context.Context, length time.Duration) (*console.PauseState, error) {
+	if length < 0 {
+		return nil, console.Bad("a pause cannot be shorter than nothing: write --for 1h")
+	}
+	p := pause{Since: d.now().Round(0)}
+	if length > 0 {
+		p.Until = p.Since.Add(length)
+	}
+	return d.setPause(&p)
+}
+
+// Resume ends a pause.
+func (d *Desk) Resume(context.Context) (*console.PauseState, error) { return d.setPause(nil) }
+
+func (d *Desk) setPause(p *pause) (*console.PauseState, error) {
+	d.edit.Lock()
+	defer d.edit.Unlock()
+	text := []byte("{}")
+	if p != nil {
+		text, _ = json.Marshal(p)
+	}
+	if err := d.db.PutSetting(pauseSetting, text); err != nil {
+		return nil, err
+	}
+	d.pause.Store(p)
+	s := d.pauseState()
+	if s.Paused {
+		d.log.Warn("screening is paused: every call passes and is recorded", "until", s.Until)
+	} else {
+		d.log.Info("screening is on")
+	}
+	return &s, nil
+}

@@ -1,0 +1,166 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"ringfence/conf"
+	"ringfence/console"
+	"ringfence/eslbridge"
+	"ringfence/storage"
+)
+
+// Daemon is a running Ringfence. Start makes it, Stop ends it.
+type Daemon struct {
+	desk     *Desk
+	screen   *eslbridge.Server
+	listener net.Listener
+	started  time.Time
+	version  string
+	attached []namedAttach
+	log      *slog.Logger
+	failed   chan error // what ends the daemon by itself
+
+	teardown []step // in the order things were started; Stop goes backwards
+}
+
+type step struct {
+	name string
+	stop func(context.Context) error
+}
+
+// Start brings everything up in this order: the database with its lists, the policy, the announcements, the
+// journal, the switches to learn from, the port that FreeSWITCH connects to, the socket for commands. When something fails, what was
+// started is stopped again.
+func Start(ctx context.Context, c *conf.Daemon, version string, log *slog.Logger) (*Daemon, error) {
+	d := &Daemon{started: time.Now(), version: version, log: log, failed: make(chan error, 2)}
+	if err := d.start(ctx, c); err != nil {
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		d.Stop(stop)
+		return nil, err
+	}
+	return d, nil
+}
+
+func (d *Daemon) start(ctx context.Context, c *conf.Daemon) error {
+	if err := os.MkdirAll(c.Data, 0o755); err != nil {
+		return fmt.Errorf("the data folder cannot be made: %w", err)
+	}
+	db, err := storage.Open(c.Database(), storage.Options{})
+	if err != nil {
+		return err
+	}
+	d.onStop("database", func(context.Context) error { return db.Close() })
+	desk := newDesk(c, db, d.log)
+	d.desk = desk
+
+	desk.journal = db.StartJournal(storage.JournalOptions{Keep: c.Journal.Keep, MaxBytes: c.Journal.MaxSize})
+	d.onStop("journal", desk.journal.Close)
+
+	desk.status = d.status
+	if err := desk.load(); err != nil {
+		return err
+	}
+	if s := desk.pauseState(); s.Paused {
+		d.log.Warn("screening is paused: every call passes and is recorded; `ringfence resume` ends that", "until", s.Until)
+	}
+
+	d.attach(ctx, c.Attach)
+
+	d.screen, err = eslbridge.NewServer(desk, eslbridge.Options{Allow: c.Screen.Allow, Deadline: c.Screen.Deadline, Log: d.log})
+	if err != nil {
+		return err
+	}
+	d.listener, err = eslbridge.Listen(ctx, c.Screen.Listen)
+	if err != nil {
+		return fmt.Errorf("the screening port cannot be opened: %w", err)
+	}
+	go func() { d.failed <- d.screen.Serve(d.listener) }()
+	d.onStop("screening", d.screen.Shutdown)
+
+	if err := d.serveCommands(ctx, c.Socket); err != nil {
+		return err
+	}
+	p := desk.rules.Load().policy
+	d.log.Info("screening calls", "address", d.Address(), "policy", c.Policy, "rules", len(p.Rules()), "mode", p.Mode().String(), "commands", c.Socket)
+	return nil
+}
+
+func (d *Daemon) onStop(name string, stop func(context.Context) error) {
+	d.teardown = append(d.teardown, step{name, stop})
+}
+
+// serveCommands opens the unix socket. One left behind by a daemon that was killed is removed; one that
+// somebody answers is another daemon's.
+func (d *Daemon) serveCommands(ctx context.Context, path string) error {
+	if client, err := console.Dial(ctx, path); err == nil {
+		client.Close()
+		return fmt.Errorf("another ringfence answers on %s: stop it first, or give this one a socket of its own", path)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return fmt.Errorf("the folder of the command socket cannot be made: %w", err)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("the old command socket cannot be removed: %w", err)
+	}
+	ln, err := net.Listen("unix", path)
+	if err != nil {
+		return fmt.Errorf("the command socket cannot be opened: %w", err)
+	}
+	if err := os.Chmod(path, 0o660); err != nil {
+		ln.Close()
+		return err
+	}
+	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	server := &http.Server{
+		Handler: console.Handler(d.desk), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute,
+		BaseContext: func(net.Listener) context.Context { return base },
+		ErrorLog:    slog.NewLogLogger(d.log.Handler(), slog.LevelWarn),
+	}
+	go func() { d.failed <- server.Serve(ln) }()
+	d.onStop("commands", func(ctx context.Context) error {
+		cancel() // ends those who follow the journal
+		return server.Shutdown(ctx)
+	})
+	return nil
+}
+
+// Desk answers questions and takes edits.
+func (d *Daemon) Desk() *Desk { return d.desk }
+
+// Address is where FreeSWITCH connects.
+func (d *Daemon) Address() string { return d.listener.Addr().String() }
+
+// Failed delivers the error that ends the daemon by itself: a port that no longer takes connections.
+func (d *Daemon) Failed() <-chan error { return d.failed }
+
+func (d *Daemon) status(s *console.Status) {
+	s.Version, s.Started, s.Screen = d.version, d.started, d.Address()
+	for _, a := range d.attached {
+		s.Attached = append(s.Attached, console.AttachStatus{Name: a.name, Attached: a.attach.Attached(), Trouble: a.attach.Trouble()})
+	}
+	s.Calls, s.InHand, s.FailOpen = d.screen.Counters.Screened.Load(), d.screen.InHand(), d.screen.Counters.FailOpen()
+}
+
+// Stop ends everything in reverse order: no more commands, no more calls (those in hand are finished until
+// ctx ends, then given back), the journal to disk, the database closed.
+func (d *Daemon) Stop(ctx context.Context) error {
+	var errs []error
+	for i := len(d.teardown) - 1; i >= 0; i-- {
+		s := d.teardown[i]
+		if err := s.stop(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			errs = append(errs, fmt.Errorf("%s: %w", s.name, err))
+		}
+	}
+	d.teardown = nil
+	return errors.Join(errs...)
+}

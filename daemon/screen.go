@@ -1,0 +1,277 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"ringfence/console"
+	"ringfence/eslbridge"
+	"ringfence/policy"
+	"ringfence/storage"
+)
+
+// The way of a call, once eslbridge has read its facts from the socket:
+//
+//	Screen   facts → policy.Call → decision → what the switch shall do
+//	(eslbridge carries it out and gives the call back)
+//	Record   what was decided and what became of it → journal
+
+// considered is what Record needs of Screen.
+type considered struct {
+	call     policy.Call
+	decision policy.Decision
+	paused   bool
+	holds    bool   // an announcement, on the trunk
+	trunk    string // as held counts it
+}
+
+// Screen decides on a call that FreeSWITCH handed over. It only computes: policy and lists are in memory.
+func (d *Desk) Screen(f *eslbridge.Facts) eslbridge.Verdict {
+	r, now := d.rules.Load(), d.now()
+	c := &considered{call: callOf(r.policy, f, now), paused: d.paused(now)}
+	c.decision = r.policy.Decide(&c.call, r.lists)
+	v := eslbridge.Verdict{ID: storage.NewID(now), Would: c.decision.Would.String(), Note: c}
+	if c.paused {
+		v.Action, v.Rule, v.Reason = policy.Allow.String(), policy.RulePaused, "screening is paused"
+		return v
+	}
+	v.Action, v.Rule, v.Reason = c.decision.Action.String(), policy.Inert(c.decision.Rule), policy.InertUpTo(c.decision.Reason(), maxReason)
+	carryOut(&v, f, c, r)
+	d.hold(&v, c, r.policy)
+	return v
+}
+
+// hold finds room for the call's announcement. On a full trunk the rule's overflow says what happens
+// instead: the call passes, or it is refused without a word.
+func (d *Desk) hold(v *eslbridge.Verdict, c *considered, p *policy.Policy) {
+	if v.Play == "" {
+		return
+	}
+	trunk := trunkOf(p, &c.call)
+	if d.held.take(trunk.Name, trunk.MaxHeld) {
+		c.holds, c.trunk = true, trunk.Name
+		return
+	}
+	v.Play, v.Length, v.Answer = "", 0, false
+	if c.decision.Action == policy.Reject {
+		return // refused all the same, only without its announcement
+	}
+	if c.decision.Overflow == "reject" {
+		v.Action, v.Refuse = policy.Reject.String(), c.decision.SIP
+	} else {
+		v.Action, v.Refuse = policy.Allow.String(), 0
+	}
+	v.Reason = policy.InertUpTo(fmt.Sprintf("%s: trunk %q holds %d calls already (%s)", v.Action, trunk.Name, trunk.MaxHeld, c.decision.Reason()), maxReason)
+}
+
+// ringback is the ringing tone that callers of a country know (ITU-T E.180 supplement 2), as the switch's
+// tone generator writes it: on and off in milliseconds, then the frequencies.
+func ringback(country string) string {
+	switch country {
+	case "CN", "TW":
+		return "%(1000,4000,450)"
+	case "US", "CA":
+		return "%(2000,4000,440,480)"
+	case "GB", "IE", "HK", "SG", "MY", "AU", "NZ", "IN", "ZA":
+		return "%(400,200,400,450);%(400,2000,400,450)"
+	case "JP":
+		return "%(1000,2000,400)"
+	}
+	return "%(1000,4000,425)"
+}
+
+// destination completes a rule's `to`. An extension alone is one of the context that the call came in by;
+// were it not named here, the switch would look for it in the context that transfers the call.
+func destination(to, context string) string {
+	switch {
+	case to == "voicemail":
+		return voicemail
+	case strings.Contains(to, " "):
+		return to
+	case policy.Inert(context) != context || context == "" || strings.Contains(context, " "):
+		context = "public"
+	}
+	return to + " XML " + context
+}
+
+// voicemail is the extension of the shipped dialplan that a diversion to "voicemail" goes to.
+const voicemail = "voicemail XML ringfence-after"
+
+// maxReason is how many characters of a reason become ringfence_reason. The journal has it whole.
+const maxReason = 200
+
+// callOf reads a call's facts as the policy does everywhere. Of several identity headers the switch
+// has chosen one by then, and the number it shows is the number that is screened.
+func callOf(p *policy.Policy, f *eslbridge.Facts, now time.Time) policy.Call {
+	address, _ := netip.ParseAddr(f.NetworkIP)
+	trunk := p.Trunk(policy.TrunkFacts{Named: f.Trunk, Gateway: f.Gateway, Address: address, Profile: f.Profile})
+	return p.Call(policy.Facts{
+		Caller: f.Number, Name: f.Name, Callee: calleeOf(f), Trunk: trunk.Name, Withheld: f.Withheld,
+		Inside: f.Authorized && f.AuthUser != "", Time: now,
+	})
+}
+
+// calleeOf is the called number: the one the dialplan names, else the destination.
+func calleeOf(f *eslbridge.Facts) string {
+	if f.Line != "" {
+		return f.Line
+	}
+	return f.Callee
+}
+
+// carryOut turns a decision into what the switch shall do. What cannot be done lets the call pass.
+func carryOut(v *eslbridge.Verdict, f *eslbridge.Facts, c *considered, r *rules) {
+	d := &c.decision
+	pass := func(why string) {
+		v.Action, v.Reason = policy.Allow.String(), policy.InertUpTo("let through: "+why+" ("+d.Reason()+")", maxReason)
+	}
+	switch d.Action {
+	case policy.Tag:
+		name, number := c.call.Name, c.call.Caller.Shown()
+		if c.call.Withheld || c.call.Caller.Kind == policy.Anonymous {
+			name, number = "", "" // neither is shown on a handset
+		}
+		v.ShowName = policy.TagName(d.Label, name, number)
+	case policy.Warn, policy.Reject:
+		if d.Announcement != "" {
+			sound, err := r.sounds.Find(d.Announcement)
+			if err != nil && d.Action == policy.Warn {
+				pass("its announcement is missing")
+				return
+			} else if err == nil {
+				v.Play, v.Length, v.Answer = sound.File, sound.Length, d.Media == "answer"
+				v.Ringback = ringback(r.policy.Country())
+			}
+		}
+		if d.Action == policy.Reject || d.Then == "hangup" {
+			v.Refuse = d.SIP
+		}
+	case policy.Divert:
+		v.Divert = destination(d.To, f.Context)
+	case policy.Challenge:
+		pass(d.Action.String() + " is not carried out by this version")
+	}
+}
+
+// Record writes down what became of a call.
+func (d *Desk) Record(f *eslbridge.Facts, v *eslbridge.Verdict, res eslbridge.Result) {
+	r := d.rules.Load()
+	c, _ := v.Note.(*considered)
+	if c != nil && c.holds {
+		d.held.release(c.trunk)
+	}
+	if c == nil { // no decision came: deadline or fault
+		now := d.now()
+		c = &considered{call: callOf(r.policy, f, now)}
+		v.ID, v.Would = storage.NewID(now), policy.Allow.String()
+	}
+	rec := storage.Record{
+		ID: v.ID, Time: c.call.Time, Node: d.conf.Node, Trunk: c.call.Trunk,
+		Caller: storage.Caller{Raw: f.Number, E164: c.call.Caller.E164, Kind: c.call.Caller.Kind.String(), Withheld: c.call.Withheld},
+		Name:   c.call.Name, Callee: calleeOf(f), Line: c.decision.Line,
+		Action: v.Action, Would: v.Would, Mode: c.decision.Mode.String(),
+		Rule: v.Rule, Reason: c.decision.Reason(), List: c.decision.List,
+	}
+	switch {
+	case res.FailOpen != "":
+		rec.Action, rec.Rule = policy.Allow.String(), policy.RuleFailOpen
+		rec.Reason = "let through: " + failOpenText(res.FailOpen)
+		rec.List = ""
+	case c.paused || v.Action != c.decision.Action.String():
+		rec.Reason = v.Reason
+	}
+	if res.HungUp {
+		rec.Outcome = &storage.Outcome{Cause: "ORIGINATOR_CANCEL", By: "caller"}
+	}
+	d.journal.Add(rec) // a full queue drops and counts; the status shows it
+}
+
+// failOpenText says in words why a call passed without its decision.
+func failOpenText(reason string) string {
+	switch reason {
+	case eslbridge.FailDeadline:
+		return "there was no decision, or no word from the switch, within the deadline"
+	case eslbridge.FailLate:
+		return "the call had waited too long before this program saw it"
+	case eslbridge.FailWire:
+		return "the connection to the switch broke"
+	case eslbridge.FailCommand:
+		return "the switch refused a command"
+	case eslbridge.FailPanic:
+		return "a fault in this program (the log has it)"
+	case eslbridge.FailLimit:
+		return "too many calls at once"
+	case eslbridge.FailStopping:
+		return "this program was being stopped"
+	}
+	return reason
+}
+
+// Check says what would happen to a call, and why, by the same steps as Screen.
+func (d *Desk) Check(_ context.Context, q console.CheckQuery) (*console.CheckReport, error) {
+	r := d.rules.Load()
+	p, lists := r.policy, r.lists
+	if q.Policy != "" {
+		other, faults := policy.Load(q.PolicyFile, []byte(q.Policy))
+		if other == nil {
+			text := "the policy has faults:"
+			for _, f := range faults {
+				if !f.Warning {
+					text += "\n" + f.String()
+				}
+			}
+			return nil, console.Bad(text)
+		}
+		p = other
+	}
+	at, err := momentOf(q.At, d.now(), p.Zone())
+	if err != nil {
+		return nil, err
+	}
+	call := p.Call(policy.Facts{Caller: q.Caller, Name: q.Name, Callee: q.Callee, Trunk: q.Trunk, Withheld: q.Withheld, Time: at})
+	dec, steps := p.Explain(&call, lists)
+	n := call.Caller
+	report := &console.CheckReport{
+		Caller: console.CallerReport{Raw: n.Raw, E164: n.E164, Kind: n.Kind.String(), Kinds: nonNil(n.Kinds.Strings()), Reason: n.Reason},
+		Callee: q.Callee, Line: dec.Line, Trunk: dec.Trunk, Action: dec.Action.String(), Would: dec.Would.String(),
+		Rule: dec.Rule, Reason: dec.Reason(), Mode: dec.Mode.String(), SIP: dec.SIP, Label: dec.Label,
+		Steps: []console.Step{}, Detectors: []string{}, Lists: []console.OnList{},
+	}
+	for _, s := range steps {
+		report.Steps = append(report.Steps, console.Step{Rule: s.Rule, Matched: s.Matched, Why: s.Why})
+	}
+	for _, name := range lists.Names() {
+		if e, ok := lists.Lookup(name, &call.Caller, at); ok {
+			report.Lists = append(report.Lists, console.OnList{List: name, Pattern: e.Pattern.String(), Reason: e.Reason, Source: e.Source})
+		}
+	}
+	if d.paused(at) {
+		report.Paused, report.Action, report.Rule = true, policy.Allow.String(), policy.RulePaused
+		report.SIP, report.Label = 0, ""
+		report.Reason = "screening is paused; otherwise: " + report.Reason
+	}
+	return report, nil
+}
+
+// momentOf reads when a call to try comes in.
+func momentOf(text string, now time.Time, zone *time.Location) (time.Time, error) {
+	if text == "" {
+		return now, nil
+	}
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02"} {
+		if t, err := time.ParseInLocation(layout, text, zone); err == nil {
+			return t, nil
+		}
+	}
+	return now, console.Bad(fmt.Sprintf("%q is no time: write 2026-11-24T20:00, or 2026-11-24T20:00:00+08:00", text))
+}
+
+func nonNil[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}
