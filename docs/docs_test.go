@@ -1,0 +1,580 @@
+// Package docs holds the reference of the policy language against the code: what it says is tried.
+package docs
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/BurntSushi/toml"
+	"github.com/google/go-cmp/cmp"
+
+	"ringfence/conf"
+	"ringfence/policy"
+)
+
+var update = flag.Bool("update", false, "write the tables of keys in policy.md from the schema")
+
+const pageFile = "policy.md"
+
+func page(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(pageFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// example is one ```toml block of the page; one with conditions alone is an example for each of its lines.
+type example struct {
+	line int
+	text string
+}
+
+func examples(t *testing.T) []example {
+	t.Helper()
+	var all []example
+	var block []string
+	fence, start := "", 0
+	for i, l := range strings.Split(page(t), "\n") {
+		switch rest, mark := strings.CutPrefix(l, "```"); {
+		case mark && fence == "":
+			fence, start, block = rest, i+2, nil
+			if fence != "toml" && fence != "sh" {
+				t.Errorf("%s:%d: a block of %q, which no test reads", pageFile, i+1, fence)
+			}
+		case mark && fence == "toml" && strings.HasPrefix(block[0], "when"):
+			for j, when := range block {
+				all = append(all, example{start + j, fmt.Sprintf("[[rule]]\nname = \"example\"\n%s\naction = \"tag\"\nlabel = \"?\"", when)})
+			}
+			fence = ""
+		case mark && fence == "toml":
+			all = append(all, example{start, strings.Join(block, "\n")})
+			fence = ""
+		case mark:
+			fence = ""
+		default:
+			block = append(block, l)
+		}
+	}
+	if len(all) < 25 {
+		t.Fatalf("only %d examples were found", len(all))
+	}
+	return all
+}
+
+// complete adds what an example leaves to the rest of a policy. first and last are its own lines in the text.
+func (e example) complete() (text string, first, last int) {
+	has := func(pattern string) bool { return regexp.MustCompile(`(?m)^` + pattern).MatchString(e.text) }
+	var head, tail string
+	for _, key := range []string{`country = "CN"`, `timezone = "Asia/Shanghai"`, `holidays = [2026-10-01]`} {
+		if name, _, _ := strings.Cut(key, " "); !has(name + `\s*=`) {
+			head += key + "\n"
+		}
+	}
+	for _, table := range []string{"[lines.staff]\nnumbers = \"05925550000-05925550999\"\n", "[lines.hotline]\nnumbers = \"4008001234\"\n", "[trunks.telecom]\n"} {
+		if name, _, _ := strings.Cut(table, "\n"); !has(regexp.QuoteMeta(name)) {
+			tail += table
+		}
+	}
+	if !has(`\[\[rule\]\]`) {
+		tail += "[[rule]]\nname = \"every line\"\naction = \"allow\"\n"
+	}
+	text = head + e.text + "\n" + tail
+	first = strings.Count(head, "\n") + 1
+	return text, first, first + strings.Count(e.text, "\n")
+}
+
+func TestExamples(t *testing.T) {
+	for _, e := range examples(t) {
+		text, first, last := e.complete()
+		p, faults := policy.Load("p.toml", []byte(text))
+		for _, f := range faults {
+			if !f.Warning || f.Line >= first && f.Line <= last && !strings.Contains(f.Text, "not carried out by this version") {
+				t.Errorf("%s:%d: %s: %s", pageFile, e.line+f.Line-first, f.Key, f.Text)
+			}
+		}
+		if p == nil {
+			continue
+		}
+		for _, name := range p.Announcements() {
+			if !conf.Shipped(name) {
+				t.Errorf("%s:%d: there is no announcement %q", pageFile, e.line, name)
+			}
+		}
+		for _, r := range p.RunTests() {
+			if !r.Passed {
+				t.Errorf("%s:%d: %s", pageFile, e.line+r.Line-first, r)
+			}
+		}
+	}
+}
+
+// TestEverythingHasAnExample holds that nothing of the language is left without one.
+func TestEverythingHasAnExample(t *testing.T) {
+	keys := make(map[string]bool)
+	words := make(map[string]map[string]bool) // key → the texts and numbers that examples give it
+	var walk func(path string, v any)
+	walk = func(path string, v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			for key, inner := range v {
+				switch path {
+				case "":
+				case "lines", "trunks":
+					walk(path+".NAME", inner)
+					continue
+				default:
+					key = path + "." + key
+				}
+				keys[key] = true
+				walk(key, inner)
+			}
+		case []map[string]any:
+			for _, inner := range v {
+				walk(path, inner)
+			}
+		case []any:
+			for _, inner := range v {
+				walk(path, inner)
+			}
+		default:
+			if words[path] == nil {
+				words[path] = make(map[string]bool)
+			}
+			words[path][fmt.Sprint(v)] = true
+		}
+	}
+	for _, e := range examples(t) {
+		var values map[string]any
+		if _, err := toml.Decode(e.text, &values); err != nil {
+			t.Errorf("%s:%d: %v", pageFile, e.line, err)
+		}
+		walk("", values)
+	}
+	if diff := cmp.Diff(policy.Keys(), sortedKeys(keys)); diff != "" {
+		t.Errorf("keys that the code knows (-) and that examples have (+):\n%s", diff)
+	}
+	for key, want := range map[string][]string{
+		"rule.action":           policy.ActionNames(),
+		"rule.when.caller_kind": policy.KindNames(),
+		"rule.when.attestation": policy.Attestations(),
+	} {
+		for _, word := range want {
+			if !words[key][word] {
+				t.Errorf("no example has %s = %q", key, word)
+			}
+		}
+	}
+}
+
+// TestHeadings holds the parts of the page against the words of the language.
+func TestHeadings(t *testing.T) {
+	text := page(t)
+	names := func(section string) []string {
+		var all []string
+		for _, h := range regexp.MustCompile("(?m)^### (.*)$").FindAllStringSubmatch(part(t, text, section), -1) {
+			for _, m := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(h[1], -1) {
+				all = append(all, m[1])
+			}
+		}
+		return all
+	}
+	if diff := cmp.Diff(policy.ActionNames(), names("Actions")); diff != "" {
+		t.Errorf("actions:\n%s", diff)
+	}
+	var conditions []string
+	for _, key := range policy.Keys() {
+		if name, ok := strings.CutPrefix(key, "rule.when."); ok {
+			conditions = append(conditions, name)
+		}
+	}
+	got := names("Conditions")
+	slices.Sort(got)
+	if diff := cmp.Diff(conditions, got); diff != "" {
+		t.Errorf("conditions:\n%s", diff)
+	}
+
+	anchors := make(map[string]bool)
+	for _, h := range regexp.MustCompile("(?m)^#+ (.*)$").FindAllStringSubmatch(text, -1) {
+		slug := regexp.MustCompile(`[^a-z0-9_ -]`).ReplaceAllString(strings.ToLower(h[1]), "")
+		anchors[strings.ReplaceAll(slug, " ", "-")] = true
+	}
+	for _, link := range regexp.MustCompile(`\]\(#([^)]*)\)`).FindAllStringSubmatch(text, -1) {
+		if !anchors[link[1]] {
+			t.Errorf("a link goes to #%s, and no heading is called so", link[1])
+		}
+	}
+}
+
+// part is what stands below a heading, up to the next of its rank.
+func part(t *testing.T, text, heading string) string {
+	t.Helper()
+	m := regexp.MustCompile(`(?m)^(#+) ` + regexp.QuoteMeta(heading) + `$`).FindStringSubmatchIndex(text)
+	if m == nil {
+		t.Fatalf("there is no heading %q", heading)
+	}
+	rest := text[m[1]:]
+	if end := regexp.MustCompile(fmt.Sprintf(`(?m)^#{1,%d} `, m[3]-m[2])).FindStringIndex(rest); end != nil {
+		rest = rest[:end[0]]
+	}
+	return rest
+}
+
+// table gives the cells of the rows of the table with that header.
+func table(t *testing.T, header string) [][]string {
+	t.Helper()
+	_, rest, ok := strings.Cut(page(t), "\n"+header+"\n")
+	if !ok {
+		t.Fatalf("there is no table %s", header)
+	}
+	var rows [][]string
+	for i, l := range strings.Split(rest, "\n") {
+		if i == 0 {
+			continue // | --- |
+		}
+		if !strings.HasPrefix(l, "|") {
+			break
+		}
+		var cells []string
+		for _, c := range strings.Split(strings.Trim(l, "|"), "|") {
+			cells = append(cells, strings.TrimSpace(c))
+		}
+		rows = append(rows, cells)
+	}
+	return rows
+}
+
+// quoted are the words of a cell that stand between backticks.
+func quoted(cell string) []string {
+	var words []string
+	for _, m := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(cell, -1) {
+		words = append(words, m[1])
+	}
+	return words
+}
+
+func column(rows [][]string, i int) []string {
+	var words []string
+	for _, r := range rows {
+		words = append(words, strings.Trim(r[i], "`"))
+	}
+	return words
+}
+
+func plan(t *testing.T) *policy.Plan {
+	t.Helper()
+	p, err := policy.NewPlan(policy.PlanOptions{Country: "CN", Internal: []string{"8???"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestPatternTables(t *testing.T) {
+	plan := plan(t)
+	for _, row := range table(t, "| pattern | takes | leaves alone |") {
+		p, err := plan.Pattern(quoted(row[0])[0])
+		if err != nil {
+			t.Errorf("%s: %v", row[0], err)
+			continue
+		}
+		for i, takes := range []bool{true, false} {
+			for _, number := range quoted(row[i+1]) {
+				if n := plan.ParseInternal(number); p.Matches(&n) != takes {
+					t.Errorf("%s takes %s: %v", row[0], number, !takes)
+				}
+			}
+		}
+	}
+	for _, row := range table(t, "| refused | because |") {
+		if p, err := plan.Pattern(quoted(row[0])[0]); err == nil {
+			t.Errorf("%s is not refused, it is %s", row[0], p)
+		}
+		for _, instead := range quoted(row[1]) {
+			if _, err := plan.Pattern(instead); err != nil && regexp.MustCompile(`\d`).MatchString(instead) {
+				t.Errorf("%s, written instead of %s: %v", instead, row[0], err)
+			}
+		}
+	}
+}
+
+func TestKindTable(t *testing.T) {
+	plan := plan(t)
+	rows := table(t, "| kind | is | such as |")
+	if diff := cmp.Diff(policy.KindNames(), column(rows, 0)); diff != "" {
+		t.Error(diff)
+	}
+	for _, row := range rows {
+		kind, _ := policy.ParseKind(quoted(row[0])[0])
+		for _, number := range quoted(row[2]) {
+			n := plan.Parse(number)
+			if kind == policy.Internal {
+				n = plan.ParseInternal(number)
+			}
+			if !n.Kinds.Has(kind) {
+				t.Errorf("%s is %v, not %s", number, n.Kinds.Strings(), kind)
+			}
+		}
+	}
+}
+
+func TestHoursTable(t *testing.T) {
+	moment := func(text string) time.Time {
+		if at, err := time.ParseInLocation("2006-01-02 15:04", text, time.UTC); err == nil {
+			return at
+		}
+		day, clock, _ := strings.Cut(text, " ")
+		at, err := time.ParseInLocation("15:04", clock, time.UTC)
+		if err != nil {
+			t.Fatalf("%q is no time", text)
+		}
+		at = time.Date(2026, time.March, 1, at.Hour(), at.Minute(), 0, 0, time.UTC) // a Sunday
+		for range 7 {
+			if at.Format("Mon") == day {
+				return at
+			}
+			at = at.AddDate(0, 0, 1)
+		}
+		t.Fatalf("%q has no day", text)
+		return at
+	}
+	for _, row := range table(t, "| entry | holds | does not hold |") {
+		p, faults := policy.Load("p.toml", fmt.Appendf(nil, "country = \"CN\"\ntimezone = \"UTC\"\nholidays = [2026-10-01]\nworkdays = [2026-10-10]\n"+
+			"[[rule]]\nname = \"x\"\naction = \"reject\"\nwhen = { hours = %q }\n", quoted(row[0])[0]))
+		if len(faults) > 0 {
+			t.Errorf("%v", faults)
+			continue
+		}
+		for i, holds := range []bool{true, false} {
+			for _, at := range quoted(row[i+1]) {
+				c := p.Call(policy.Facts{Caller: "13800138000", Time: moment(at)})
+				if d := p.Decide(&c, nil); (d.Action == policy.Reject) != holds {
+					t.Errorf("%s holds at %s: %v", row[0], at, !holds)
+				}
+			}
+		}
+	}
+}
+
+func TestNameTables(t *testing.T) {
+	if diff := cmp.Diff(policy.ReservedRules(), column(table(t, "| name | stands for |"), 0)); diff != "" {
+		t.Error(diff)
+	}
+	var codes []string
+	for _, code := range policy.SIPCodes() {
+		codes = append(codes, fmt.Sprint(code))
+	}
+	if diff := cmp.Diff(codes, column(table(t, "| `sip` | says to the caller's side |"), 0)); diff != "" {
+		t.Error(diff)
+	}
+	if text := page(t); !strings.Contains(text, fmt.Sprintf("For %.0f minutes after", policy.CallbackWindow.Minutes())) {
+		t.Errorf("the page does not say how long emergency call-backs pass")
+	}
+}
+
+// TestNotCarriedOut holds that the page says what is read, but not carried out yet: of the actions all, and of keys those that
+// the code says so of.
+func TestNotCarriedOut(t *testing.T) {
+	said := column(table(t, "| what | instead |"), 0)
+	later := make(map[string]bool)
+	for _, e := range examples(t) {
+		text, _, _ := e.complete()
+		_, faults := policy.Load("p.toml", []byte(text))
+		for _, f := range faults {
+			if key := strings.TrimPrefix(f.Key, "rule."); key != "action" && strings.Contains(f.Text, "not carried out by this version") {
+				later[key] = true
+			}
+		}
+	}
+	for key := range later {
+		if !slices.Contains(said, key) {
+			t.Errorf("the page does not say that %s is not carried out", key)
+		}
+	}
+	if slices.Contains(said, "whisper") != later["whisper"] {
+		t.Errorf("whisper is not carried out: the code says %v", later["whisper"])
+	}
+	for _, name := range policy.ActionNames() {
+		a, _ := policy.ParseAction(name)
+		says := slices.ContainsFunc(said, func(what string) bool { return strings.HasPrefix(what, fmt.Sprintf("action = %q", name)) })
+		if says != policy.NotCarriedOut(a) {
+			t.Errorf("%s is not carried out: the page says %v, the code %v", name, says, !says)
+		}
+	}
+}
+
+// TestWarnings holds the table of warnings against those that the wrong policies of package policy give.
+func TestWarnings(t *testing.T) {
+	var given []string
+	files, _ := filepath.Glob("../policy/testdata/policies/*.want")
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range strings.Split(string(text), "\n") {
+			if w, ok := strings.CutPrefix(l, "warning: "); ok {
+				given = append(given, w)
+			}
+		}
+	}
+	p, _ := policy.Load("p.toml", []byte("country = \"CN\"\ndefault = \"warn\"\n[[rule]]\nname = \"x\"\naction = \"reject\"\nwhen = { list = \"x\" }\n"))
+	for _, f := range append(p.CheckLists(policy.NewLists()), p.CheckAnnouncements(func(string) bool { return false })...) {
+		given = append(given, f.String())
+	}
+	rows := column(table(t, "| says | means |"), 0)
+	used := make(map[string]bool)
+	for _, w := range given {
+		known := false
+		for _, row := range rows {
+			if strings.Contains(w, row) || strings.Contains(plainNames(w), row) {
+				known, used[row] = true, true
+			}
+		}
+		if !known {
+			t.Errorf("the page does not explain %q", w)
+		}
+	}
+	for _, row := range rows {
+		if !used[row] {
+			t.Errorf("the page explains a warning that there is not: %q", row)
+		}
+	}
+}
+
+// plainNames drops the names in a message.
+func plainNames(s string) string {
+	return strings.ReplaceAll(regexp.MustCompile(`"[^"]*"`).ReplaceAllString(s, ""), "  ", " ")
+}
+
+func TestLimits(t *testing.T) {
+	// says asks whether a policy with that rest has a fault with those words; without words, whether it has none.
+	says := func(rest, want string) bool {
+		_, faults := policy.Load("p.toml", []byte("country = \"CN\"\n"+rest))
+		var text strings.Builder
+		for _, f := range faults {
+			if !f.Warning {
+				fmt.Fprintln(&text, f)
+			}
+		}
+		if want == "" {
+			return text.Len() == 0
+		}
+		return strings.Contains(text.String(), want)
+	}
+	rule := "[[rule]]\nname = \"x\"\n"
+	bytes65, runes64 := strings.Repeat("x", 65), strings.Repeat("号", 64)
+	tries := map[string]struct {
+		most string
+		ok   bool
+	}{
+		"the file": {fmt.Sprintf("%d MiB; put long runs of numbers into a list", policy.MaxFile>>20), true},
+		"rules":    {fmt.Sprint(policy.MaxRules), true},
+		"lines":    {fmt.Sprint(policy.MaxLines), true},
+		"names of rules, labels": {fmt.Sprintf("%d characters", policy.MaxInert),
+			says(rule+"action = \"tag\"\nlabel = \""+runes64+"\"", "") && says(rule+"action = \"tag\"\nlabel = \""+runes64+"号\"", "more than 64")},
+		"names of lines, trunks, lists, announcements": {"64 bytes",
+			says("[trunks."+bytes65[1:]+"]", "") && says("[trunks."+bytes65+"]", "longer than 64 bytes")},
+		"a pattern": {"16 digits", says("[numbers]\nnever_screen = \"9???????????????\"", "") && says("[numbers]\nnever_screen = \"9????????????????\"", "too long")},
+		"a `caller_name` expression": {"1000 bytes",
+			says(rule+"action = \"allow\"\nwhen = { caller_name = \""+strings.Repeat("x", 1000)+"\" }", "") &&
+				says(rule+"action = \"allow\"\nwhen = { caller_name = \""+strings.Repeat("x", 1001)+"\" }", "longer than 1000")},
+		"`max_held`": {"10000 calls", says("[trunks.a]\nmax_held = 1000000", "from 0 to 10000")},
+		"`remember`": {"3650d", says(rule+"action = \"challenge\"\nremember = \"9999d\"", "0s to 3650d")},
+		"`grace`":    {"1d", says(rule+"action = \"challenge\"\ngrace = \"9999d\"", "0s to 1d")},
+	}
+	for _, row := range table(t, "| what | at most |") {
+		try, there := tries[row[0]]
+		if !there || !try.ok || try.most != row[1] {
+			t.Errorf("at most %s for %s: the code says %q, tried and found so: %v", row[1], row[0], try.most, try.ok)
+		}
+	}
+}
+
+// TestKeyTables holds the tables of keys against the schema, and with -update writes them. The schema is held against
+// the code.
+func TestKeyTables(t *testing.T) {
+	old := page(t)
+	sch := readSchema(t)
+	marks := regexp.MustCompile(`(?s)(<!-- keys:([^>]*) -->\n).*?(<!-- end -->)`)
+	seen := make(map[string]bool)
+	text := marks.ReplaceAllStringFunc(old, func(block string) string {
+		m := marks.FindStringSubmatch(block)
+		path := strings.TrimSpace(m[2])
+		seen[path] = true
+		action, ofAction := strings.CutPrefix(path, "action ")
+		if !ofAction {
+			action = ""
+		} else {
+			path = "rule"
+		}
+		var b strings.Builder
+		b.WriteString(m[1] + "| key | | without it |\n| --- | --- | --- |\n")
+		for _, key := range keysOf(sch, path, action) {
+			k := sch.at(join(path, key))
+			without := "–"
+			switch {
+			case sch.requires(path, key, action):
+				without = "a fault"
+			case k["default"] != nil:
+				without = "`" + literal(k["default"]) + "`"
+			case key == "media" && action != "":
+				without = mediaDefaults[action]
+			}
+			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", key, k["description"], without)
+		}
+		return b.String() + m[3]
+	})
+	for _, want := range []string{"", "numbers", "lines.NAME", "trunks.NAME", "rule", "rule.when", "test",
+		"action allow", "action tag", "action warn", "action challenge", "action divert", "action reject"} {
+		if !seen[want] {
+			t.Errorf("the page has no table of keys %q", want)
+		}
+	}
+	if text == old {
+		return
+	}
+	if !*update {
+		t.Fatalf("the tables of keys are not those of the schema; go test ./docs -update writes them:\n%s", cmp.Diff(old, text))
+	}
+	if err := os.WriteFile(pageFile, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func join(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
+// literal is a value of the schema as the policy file writes it.
+func literal(v any) string {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		panic(err)
+	}
+	return strings.TrimSpace(b.String())
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

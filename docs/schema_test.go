@@ -1,0 +1,668 @@
+package docs
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/BurntSushi/toml"
+	"github.com/google/go-cmp/cmp"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+
+	"ringfence/conf"
+	"ringfence/policy"
+)
+
+const schemaFile = "../conf/policy.schema.json"
+
+// schema is the schema or a part of it. The whole has its text under "order", which tells the order of keys.
+type schema map[string]any
+
+func readSchema(t *testing.T) schema {
+	t.Helper()
+	text, err := os.ReadFile(schemaFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s schema
+	if err := json.Unmarshal(text, &s); err != nil {
+		t.Fatal(err)
+	}
+	s["order"] = string(text)
+	return s
+}
+
+// at is the part for a key with the tables it stands in, as policy.Keys writes it.
+func (s schema) at(path string) schema {
+	at := s
+	for _, key := range strings.Split(path, ".") {
+		if path == "" {
+			break
+		}
+		props, _ := at.table()["properties"].(map[string]any)
+		switch inner := props[key].(type) {
+		case map[string]any:
+			at = inner
+		default:
+			at = at.named()
+		}
+	}
+	return at
+}
+
+// named is the part for tables that have names of the operator's, nil if there are none.
+func (s schema) named() schema {
+	byName, _ := s["patternProperties"].(map[string]any)
+	for _, inner := range byName {
+		return inner.(map[string]any)
+	}
+	return nil
+}
+
+// table is the part that has the keys: of an array of tables that of its elements.
+func (s schema) table() schema {
+	items, ok := s["items"].(map[string]any)
+	if !ok {
+		return s
+	}
+	if all, ok := items["allOf"].([]any); ok {
+		return all[0].(map[string]any)
+	}
+	return items
+}
+
+// actionPart is what the schema says of rules with an action.
+func (s schema) actionPart(action string) schema {
+	for _, part := range s.at("rule")["items"].(map[string]any)["allOf"].([]any)[1:] {
+		is := part.(map[string]any)["if"].(map[string]any)["properties"].(map[string]any)["action"].(map[string]any)["const"]
+		if is == action {
+			return part.(map[string]any)["then"].(map[string]any)
+		}
+	}
+	return nil
+}
+
+var commonKeys = []string{"name", "when", "action", "mode"}
+
+// keysOf are the keys of a table in the order of the schema; of rules those that every one may have, or those of an action.
+func keysOf(s schema, path, action string) []string {
+	if path == "rule" {
+		if action == "" {
+			return commonKeys
+		}
+		others, _ := s.actionPart(action)["properties"].(map[string]any) // each is false
+		return slices.DeleteFunc(s.ordered(path), func(key string) bool {
+			_, other := others[key]
+			return other || slices.Contains(commonKeys, key)
+		})
+	}
+	return s.ordered(path)
+}
+
+// ordered are the keys of a table in the order of the file.
+func (s schema) ordered(path string) []string {
+	props, _ := s.at(path).table()["properties"].(map[string]any)
+	keys := sortedKeys(props)
+	place := func(key string) int { // where its description stands
+		return strings.Index(s["order"].(string), literal(props[key].(map[string]any)["description"]))
+	}
+	slices.SortFunc(keys, func(a, b string) int { return place(a) - place(b) })
+	return keys
+}
+
+// requires says whether a table must have a key.
+func (s schema) requires(path, key, action string) bool {
+	required, _ := s.at(path).table()["required"].([]any)
+	if action != "" {
+		required, _ = s.actionPart(action)["required"].([]any)
+	}
+	return slices.Contains(required, any(key))
+}
+
+// allKeys are the keys of the schema as policy.Keys writes them.
+func (s schema) allKeys() []string {
+	var all []string
+	var walk func(path string)
+	walk = func(path string) {
+		at := s.at(path)
+		if at.named() != nil {
+			walk(path + ".NAME")
+			return
+		}
+		props, _ := at.table()["properties"].(map[string]any)
+		for key := range props {
+			all = append(all, join(path, key))
+			walk(join(path, key))
+		}
+	}
+	walk("")
+	slices.Sort(all)
+	return all
+}
+
+func TestSchemaKeys(t *testing.T) {
+	s := readSchema(t)
+	if diff := cmp.Diff(policy.Keys(), s.allKeys()); diff != "" {
+		t.Errorf("keys of the code (-) and of the schema (+):\n%s", diff)
+	}
+	for _, key := range s.allKeys() {
+		if text, _ := s.at(key)["description"].(string); !strings.HasSuffix(text, ".") {
+			t.Errorf("%s has no description that is a sentence: %q", key, text)
+		}
+	}
+	for _, key := range s.allKeys() {
+		for path, more := key, true; more; {
+			path, _, more = cutLast(path)
+			if s.at(path).table()["additionalProperties"] != false {
+				t.Errorf("table %q takes any key", path)
+			}
+		}
+	}
+}
+
+// cutLast takes the last part off a key; the top of the file is "".
+func cutLast(path string) (table, key string, more bool) {
+	i := strings.LastIndexByte(path, '.')
+	if i < 0 {
+		return "", path, false
+	}
+	return path[:i], path[i+1:], true
+}
+
+// document is a small policy that gives a key a value, and of which nothing else is wrong that matters.
+func document(path, value, action string) string {
+	table, key, _ := cutLast(path)
+	country := "country = \"CN\"\n"
+	if path == "country" {
+		country = ""
+	}
+	head := map[string]string{
+		"numbers": "[numbers]\n", "lines.NAME": "[lines.a]\n", "trunks.NAME": "[trunks.a]\n", "test": "[[test]]\n",
+		"rule": "[[rule]]\nname = \"x\"\n", "rule.when": "[[rule]]\nname = \"x\"\naction = \"allow\"\n[rule.when]\n",
+	}[table]
+	if table == "rule" && key != "action" {
+		head += fmt.Sprintf("action = %q\n", action)
+	}
+	return country + head + key + " = " + value + "\n"
+}
+
+// said gives what the loader says of a key, faults alone.
+func said(key, text string) string {
+	_, faults := policy.Load("p.toml", []byte(text))
+	var all []string
+	for _, f := range faults {
+		if !f.Warning && strings.ReplaceAll(f.Key, ".a.", ".NAME.") == key {
+			all = append(all, f.Text)
+		}
+	}
+	return strings.Join(all, "\n")
+}
+
+// takerOf is some action that takes a key of a rule.
+func takerOf(s schema, key string) string {
+	for _, a := range policy.ActionNames() {
+		if slices.Contains(keysOf(s, "rule", a), key) {
+			return a
+		}
+	}
+	return "allow"
+}
+
+// TestSchemaWords asks the code for the words that each key knows, by writing one that it does not know.
+func TestSchemaWords(t *testing.T) {
+	s := readSchema(t)
+	found := 0
+	for _, path := range s.allKeys() {
+		_, key, _ := strings.Cut(path, "rule.")
+		text := said(path, document(path, `"zzzzzzzz"`, takerOf(s, key)))
+		_, list, has := strings.Cut(text, "write one of ")
+		var words []string
+		if has {
+			words = strings.Split(list, ", ")
+		}
+		if path == "default" {
+			words = strings.Split(strings.TrimSuffix(list, " here"), ", ")
+		}
+		var got []string
+		for _, e := range s.enum(path) {
+			if word, ok := e.(string); ok {
+				got = append(got, word)
+			}
+		}
+		found += len(got)
+		slices.Sort(words)
+		slices.Sort(got)
+		if diff := cmp.Diff(words, got); diff != "" {
+			t.Errorf("%s: words of the code (-) and of the schema (+):\n%s", path, diff)
+		}
+	}
+	if found < 40 {
+		t.Errorf("only %d words were found", found)
+	}
+	var codes []int
+	for _, code := range s.enum("rule.sip") {
+		codes = append(codes, int(code.(float64)))
+	}
+	if diff := cmp.Diff(policy.SIPCodes(), codes); diff != "" {
+		t.Error(diff)
+	}
+	var reserved []string
+	for _, name := range s.at("rule.name")["not"].(map[string]any)["enum"].([]any) {
+		reserved = append(reserved, name.(string))
+	}
+	if diff := cmp.Diff(policy.ReservedRules(), reserved); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// enum are the words of a key, of which an array may have several.
+func (s schema) enum(path string) []any {
+	at := s.at(path)
+	if either, ok := at["anyOf"].([]any); ok {
+		ref, _ := either[0].(map[string]any)["$ref"].(string)
+		name, _ := strings.CutPrefix(ref, "#/definitions/")
+		at, _ = s["definitions"].(map[string]any)[name].(map[string]any)
+	}
+	words, _ := at["enum"].([]any)
+	return words
+}
+
+// TestSchemaActions asks the code which action takes and wants which key.
+func TestSchemaActions(t *testing.T) {
+	s := readSchema(t)
+	for _, action := range policy.ActionNames() {
+		missing := document("rule.name", `"y"`, action)
+		for _, path := range s.allKeys() {
+			key, ok := strings.CutPrefix(path, "rule.")
+			if !ok || slices.Contains(commonKeys, key) || strings.Contains(key, ".") {
+				continue
+			}
+			takes := !strings.Contains(said(path, document(path, "1979-05-27", action)), "does nothing with")
+			if got := slices.Contains(keysOf(s, "rule", action), key); got != takes {
+				t.Errorf("%s takes %s: the schema says %v", action, key, got)
+			}
+			wants := strings.Contains(said(path, strings.Replace(missing, "name = \"y\"\n", "", 1)), "is missing")
+			if got := s.requires("rule", key, action); got != wants {
+				t.Errorf("%s wants %s: the schema says %v", action, key, got)
+			}
+		}
+	}
+}
+
+// mediaDefaults are what media is without being written; the schema gives a key one default for all actions.
+var mediaDefaults = map[string]string{"warn": "the trunk's", "challenge": "`\"answer\"`"}
+
+// TestSchemaDefaults asks the code what a key is when it is not written.
+func TestSchemaDefaults(t *testing.T) {
+	s := readSchema(t)
+	load := func(text string) *policy.Policy {
+		p, faults := policy.Load("p.toml", []byte("country = \"CN\"\n"+text))
+		if p == nil {
+			t.Fatalf("%v", faults)
+		}
+		return p
+	}
+	decide := func(p *policy.Policy, trunk string) policy.Decision {
+		c := p.Call(policy.Facts{Caller: "13800138000", Trunk: trunk, Time: time.Now()})
+		return p.Decide(&c, nil)
+	}
+	p := load("[trunks.a]\n")
+	trunk := p.TrunkNamed("a")
+	got := map[string]string{
+		"default":              literal(decide(p, "").Would.String()),
+		"mode":                 literal(p.Mode().String()),
+		"trunks.NAME.identity": literal(trunk.Identity),
+		"trunks.NAME.media":    literal(trunk.Media),
+		"trunks.NAME.internal": literal(trunk.Internal),
+		"trunks.NAME.max_held": literal(trunk.MaxHeld),
+	}
+	if elsewhere := p.TrunkNamed("b"); !cmp.Equal(elsewhere.Identity, trunk.Identity) || elsewhere.Media != trunk.Media ||
+		elsewhere.Internal != trunk.Internal || elsewhere.MaxHeld != trunk.MaxHeld {
+		t.Errorf("an unknown trunk is %+v", elsewhere)
+	}
+	noon := "holidays = [2026-01-07]\ntimezone = \"Asia/Shanghai\"\n[[rule]]\nname = \"x\"\naction = \"reject\"\nwhen = { hours = \"holidays 12:00-12:01\" }\n" +
+		"[[test]]\ncaller = \"13800138000\"\nexpect = \"reject\"\n"
+	if r := load(noon).RunTests(); r[0].Passed {
+		got["test.at"] = `"2026-01-07T12:00:00"`
+	}
+	for _, action := range policy.ActionNames() {
+		rule := "[trunks.a]\nmedia = \"answer\"\n[[rule]]\nname = \"x\"\naction = \"" + action + "\"\n"
+		for key, value := range map[string]string{"label": "x", "announcement": "x", "to": "x"} {
+			if s.requires("rule", key, action) {
+				rule += key + " = \"" + value + "\"\n"
+			}
+		}
+		p := load(rule)
+		d := decide(p, "")
+		got["rule.mode"] = literal(d.Mode.String())
+		for key, value := range map[string]any{
+			"then": d.Then, "sip": d.SIP, "overflow": d.Overflow, "digits": d.Digits, "tries": d.Tries,
+			"remember": fmt.Sprintf("%.0fd", d.Remember.Hours()/24), "grace": fmt.Sprintf("%.0fm", d.Grace.Minutes()), "otherwise": d.Otherwise,
+		} {
+			if !slices.Contains(keysOf(s, "rule", action), key) {
+				continue
+			}
+			key = "rule." + key
+			if before, twice := got[key]; twice && before != literal(value) {
+				t.Errorf("%s is %s for %s, and %s for another action", key, literal(value), action, before)
+			}
+			got[key] = literal(value)
+		}
+		if slices.Contains(keysOf(s, "rule", action), "media") {
+			media := "`" + literal(d.Media) + "`"
+			if d.Media != decide(p, "a").Media {
+				media = "the trunk's"
+			}
+			if media != mediaDefaults[action] {
+				t.Errorf("media of %s is %s without being written", action, media)
+			}
+		}
+	}
+	want := make(map[string]string)
+	for _, path := range s.allKeys() {
+		if v, ok := s.at(path)["default"]; ok {
+			want[path] = literal(v)
+		}
+	}
+	if diff := cmp.Diff(got, want); diff != "" {
+		t.Errorf("defaults of the code (-) and of the schema (+):\n%s", diff)
+	}
+}
+
+// TestSchemaBounds asks the code for the bounds of numbers.
+func TestSchemaBounds(t *testing.T) {
+	s := readSchema(t)
+	for _, path := range s.allKeys() {
+		k := s.at(path)
+		if k["type"] != "integer" {
+			continue
+		}
+		_, key, _ := strings.Cut(path, "rule.")
+		text := said(path, document(path, "1000000", takerOf(s, key)))
+		if want := fmt.Sprintf("write a number from %v to %v", k["minimum"], k["maximum"]); !strings.HasSuffix(text, want) {
+			t.Errorf("%s: %s; the schema: %s", path, text, want)
+		}
+	}
+	if most := s.at("rule")["maxItems"]; most != float64(policy.MaxRules) {
+		t.Errorf("%v rules at most", most)
+	}
+}
+
+// validator is the schema as editors use it.
+func validator(t testing.TB) *jsonschema.Schema {
+	t.Helper()
+	text, err := os.ReadFile(schemaFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	c.AssertFormat()
+	if err := c.AddResource("policy.schema.json", doc); err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.Compile("policy.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// asJSON reads a TOML text the way an editor hands it to a schema: dates become texts.
+func asJSON(t testing.TB, text string) (any, error) {
+	t.Helper()
+	var values map[string]any
+	if _, err := toml.Decode(text, &values); err != nil {
+		return nil, err
+	}
+	var plain func(v any) any
+	plain = func(v any) any {
+		switch v := v.(type) {
+		case map[string]any:
+			for k := range v {
+				v[k] = plain(v[k])
+			}
+		case []map[string]any:
+			for i := range v {
+				plain(v[i])
+			}
+		case []any:
+			for i := range v {
+				v[i] = plain(v[i])
+			}
+		case time.Time:
+			switch v.Location().String() {
+			case "date-local":
+				return v.Format(time.DateOnly)
+			case "datetime-local":
+				return v.Format("2006-01-02T15:04:05")
+			case "time-local":
+				return v.Format(time.TimeOnly)
+			}
+			return v.Format(time.RFC3339)
+		}
+		return v
+	}
+	b, err := json.Marshal(plain(values))
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return doc, nil
+}
+
+// refused gives the keys that the schema finds fault with: rule[2].when.caller, numbers.internal.
+func refused(s *jsonschema.Schema, doc any) map[string]bool {
+	keys := make(map[string]bool)
+	err, ok := s.Validate(doc).(*jsonschema.ValidationError)
+	if !ok {
+		return keys
+	}
+	var walk func(e *jsonschema.ValidationError)
+	walk = func(e *jsonschema.ValidationError) {
+		at := placeOf(e.InstanceLocation)
+		switch k := e.ErrorKind.(type) {
+		case *kind.Required:
+			for _, key := range k.Missing {
+				keys[placeOf(append(slices.Clone(e.InstanceLocation), key))] = true
+			}
+		case *kind.AdditionalProperties:
+			for _, key := range k.Properties {
+				keys[placeOf(append(slices.Clone(e.InstanceLocation), key))] = true
+			}
+		case *kind.AnyOf:
+			keys[at] = true
+		default:
+			if len(e.Causes) == 0 {
+				keys[at] = true
+			}
+			for _, cause := range e.Causes {
+				walk(cause)
+			}
+		}
+	}
+	walk(err)
+	return keys
+}
+
+// placeOf writes a place in a document like the key of a fault, with the number of the rule or test.
+func placeOf(path []string) string {
+	var b strings.Builder
+	for i, key := range path {
+		if _, err := strconv.Atoi(key); err == nil {
+			if i == 1 && len(path) > 2 {
+				fmt.Fprintf(&b, "[%s]", key)
+			}
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteByte('.')
+		}
+		b.WriteString(key)
+	}
+	return b.String()
+}
+
+func TestSchemaTakesPolicies(t *testing.T) {
+	s := validator(t)
+	policies := map[string]string{"conf/policy.toml": string(conf.SamplePolicy)}
+	for _, e := range examples(t) {
+		policies[fmt.Sprintf("%s:%d", pageFile, e.line)], _, _ = e.complete()
+	}
+	for _, glob := range []string{"../policy/testdata/policies/*.toml", "../cmd/testdata/*.txtar"} {
+		files, _ := filepath.Glob(glob)
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, part := range regexp.MustCompile(`(?m)^-- .* --$`).Split(string(text), -1) {
+				policies[fmt.Sprintf("%s %d", file, i)] = part
+			}
+		}
+	}
+	// Spellings that the sample has not.
+	for i, text := range []string{
+		"holidays = []\nrule = []\n[trunks]",
+		"[lines]\na.numbers = '1234567'\n[[rule]]\nname = \"x\"\naction = \"allow\"\nwhen = {}",
+		"timezone = \"UTC\"\n[[rule]]\nname = \"x\"\naction = \"allow\"\nwhen = { hours = ['mon-FRI 8:00-24:00', ' Holidays ', '0:00-24:00'] }",
+		"[trunks.\"商务.a-b_1\"]\nmatch = ['gateway:a b', '2001:db8::/32', '::ffff:192.0.2.1', '192.0.2.0/24', 'profile:x:y']\nidentity = 'pai'\nmax_held = 0",
+		"[[test]]\ncaller = ''\nexpect = 'allow'\nat = 2026-03-04T23:30:00+08:00\n[[test]]\ncaller = ''\nexpect = 'allow'\nat = 2026-03-04 23:30:00.5\n[[test]]\ncaller = ''\nexpect = 'allow'\nat = '2026-03-04 23:30'",
+		"[[rule]]\nname = \"x\"\naction = \"challenge\"\nremember = '1d2h3m4s'\ngrace = '0s'",
+		"[[rule]]\nname = \"a, b (c) 外呼\"\naction = \"divert\"\nto = '*98 XML default'",
+	} {
+		policies[fmt.Sprintf("spelling %d", i)] = "country = \"CN\"\n" + text
+	}
+	taken := 0
+	for name, text := range policies {
+		p, faults := policy.Load(name, []byte(text))
+		if p == nil {
+			if strings.HasPrefix(name, "spelling") {
+				t.Errorf("%v", faults)
+			}
+			continue
+		}
+		taken++
+		doc, err := asJSON(t, text)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if err := s.Validate(doc); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if taken < 40 {
+		t.Errorf("only %d policies were tried", taken)
+	}
+}
+
+// unseen are the faults that no schema can see, since they need a numbering plan, a calendar or a look at another part of the file.
+var unseen = []struct{ key, text string }{
+	{`numbers\.(internal|never_screen)|lines\..*|rule\[.*\]\.when\.call(er|ee)(_not)?`, `^"[^"]+": `}, // what a pattern says
+	{`country`, `is no country`},
+	{`timezone`, `there is no time zone`},
+	{`holidays`, `has a text in quotes among its dates`}, // an editor hands dates over as texts
+	{`workdays`, `is also in holidays`},
+	{`rule\[.*\]\.name`, `is already the name of the rule`},
+	{`rule\[.*\]\.(remember|grace)`, `: write \S+ to \S+d$|longer than anything`},
+	{`rule\[.*\]\.when\.line`, `there is no line`},
+	{`rule\[.*\]\.when\.list`, `is a list of a line .* that is not there`},
+	{`(rule\[.*\]\.when|test\[.*\])\.trunk|numbers\.never_screen_trunks`, `there is no trunk`},
+	{`rule\[.*\]\.when\.caller_name`, `cannot be used`},
+	{`rule\[.*\]\.when\.hours`, `begins and ends at the same minute`},
+	{`trunks\..*\.match`, `address digits beyond|is also in trunk`},
+	{`test\[.*\]\.rule`, `there is no rule`},
+}
+
+// TestSchemaRefuses holds each fault of the wrong policies against what the schema finds in them, in both directions.
+func TestSchemaRefuses(t *testing.T) {
+	s := validator(t)
+	files, _ := filepath.Glob("../policy/testdata/policies/*.toml")
+	seen, used := 0, make(map[int]bool)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, faults := policy.Load(filepath.Base(file), text)
+		doc, err := asJSON(t, string(text))
+		if err != nil {
+			continue // is no TOML, as an editor says without a schema
+		}
+		got := refused(s, doc)
+		said := make(map[string]bool)
+	next:
+		for _, f := range faults {
+			key := faultPlace(f, string(text))
+			if f.Warning {
+				continue
+			}
+			said[key] = true
+			for i, u := range unseen {
+				if regexp.MustCompile("^("+u.key+")$").MatchString(key) && regexp.MustCompile(u.text).MatchString(f.Text) {
+					used[i] = true
+					continue next
+				}
+			}
+			if seen++; !got[key] {
+				t.Errorf("the schema does not see %s: %s", key, f)
+			}
+		}
+		for key := range got {
+			if !said[key] {
+				t.Errorf("%s: the schema refuses %s, the code does not", filepath.Base(file), key)
+			}
+		}
+	}
+	if seen < 100 {
+		t.Errorf("only %d faults were seen", seen)
+	}
+	for i, u := range unseen {
+		if !used[i] {
+			t.Errorf("there is no fault of %s: %s", u.key, u.text)
+		}
+	}
+}
+
+// faultPlace is the key of a fault with the number of its rule or test.
+func faultPlace(f policy.Fault, text string) string {
+	key := strings.ReplaceAll(f.Key, `"`, "")
+	for _, table := range []string{"rule", "test"} {
+		rest, ok := strings.CutPrefix(key, table+".")
+		if !ok {
+			continue
+		}
+		n := -1
+		for i, l := range strings.Split(text, "\n") {
+			if i < f.Line && (strings.HasPrefix(l, "[["+table+"]]") || strings.Contains(l, "{ name = ")) {
+				n++
+			}
+		}
+		return fmt.Sprintf("%s[%d].%s", table, n, rest)
+	}
+	return key
+}
+
+// TestSampleNamesSchema holds that the sample tells editors where the schema is.
+func TestSampleNamesSchema(t *testing.T) {
+	first, _, _ := strings.Cut(string(conf.SamplePolicy), "\n")
+	if first != "#:schema ./"+filepath.Base(schemaFile) {
+		t.Errorf("the sample begins with %q", first)
+	}
+}

@@ -1,0 +1,178 @@
+package e2e_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// eventPassword is that of the event socket of a switch under test.
+const eventPassword = "for this test alone"
+
+// startFreeSWITCH runs a switch of its own on loopback, with the dialplan that we ship and one extension
+// behind it that bridges every number to the handset. It returns the switch's SIP address.
+func startFreeSWITCH(t *testing.T, program, screen, handset string, events int, async bool) string {
+	t.Helper()
+	folder := t.TempDir()
+	sip := freePort(t)
+	write := func(name, text string) {
+		file := filepath.Join(folder, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	shipped := "../conf/freeswitch/sync/00_ringfence.xml"
+	if async {
+		shipped = "../conf/freeswitch/dialplan/public/00_ringfence.xml"
+	}
+	for from, to := range map[string]string{shipped: "conf/dialplan/public/00_ringfence.xml", "../conf/freeswitch/dialplan/ringfence-open.xml": "conf/dialplan/ringfence-open.xml",
+		"../conf/freeswitch/dialplan/ringfence-after.xml": "conf/dialplan/ringfence-after.xml"} {
+		text, err := os.ReadFile(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(to, strings.ReplaceAll(string(text), "127.0.0.1:8084", screen))
+	}
+	write("conf/dialplan/public/90_handset.xml", fmt.Sprintf(`<include>
+  <extension name="handset">
+    <condition field="destination_number" expression="^(\d+)$">
+      <action application="bridge" data="sofia/external/$1@%s"/>
+    </condition>
+  </extension>
+</include>
+`, handset))
+	write("conf/freeswitch.xml", fmt.Sprintf(`<?xml version="1.0"?>
+<document type="freeswitch/xml">
+  <section name="configuration">
+    <configuration name="switch.conf"><settings>
+      <param name="rtp-start-port" value="31000"/><param name="rtp-end-port" value="32000"/>
+    </settings></configuration>
+    <configuration name="modules.conf"><modules>
+      <load module="mod_logfile"/><load module="mod_event_socket"/><load module="mod_commands"/><load module="mod_dptools"/>
+      <load module="mod_dialplan_xml"/><load module="mod_sndfile"/><load module="mod_sofia"/>
+    </modules></configuration>
+    <configuration name="event_socket.conf"><settings>
+      <param name="listen-ip" value="127.0.0.1"/><param name="listen-port" value="%d"/><param name="password" value="%s"/>
+    </settings></configuration>
+    <configuration name="acl.conf"><network-lists/></configuration>
+    <configuration name="timezones.conf"><timezones><zone name="UTC" value="UTC0"/></timezones></configuration>
+    <configuration name="sofia.conf"><global_settings/><profiles><profile name="external"><gateways/><settings>
+      <param name="context" value="public"/><param name="dialplan" value="XML"/>
+      <param name="sip-ip" value="127.0.0.1"/><param name="sip-port" value="%d"/>
+      <param name="rtp-ip" value="127.0.0.1"/><param name="ext-sip-ip" value="127.0.0.1"/><param name="ext-rtp-ip" value="127.0.0.1"/>
+      <param name="auth-calls" value="false"/><param name="manage-presence" value="false"/>
+      <param name="inbound-codec-prefs" value="PCMU"/><param name="outbound-codec-prefs" value="PCMU"/>
+      <param name="local-network-acl" value="loopback.auto"/><param name="rtp-timer-name" value="soft"/><param name="enable-timer" value="false"/>
+    </settings></profile></profiles></configuration>
+  </section>
+  <section name="dialplan">
+    <X-PRE-PROCESS cmd="include" data="dialplan/public.xml"/>
+    <X-PRE-PROCESS cmd="include" data="dialplan/ringfence-open.xml"/>
+    <X-PRE-PROCESS cmd="include" data="dialplan/ringfence-after.xml"/>
+  </section>
+  <section name="directory"><domain name="127.0.0.1"/></section>
+</document>
+`, events, eventPassword, sip))
+	write("conf/dialplan/public.xml", `<include>
+  <context name="public">
+    <X-PRE-PROCESS cmd="include" data="public/*.xml"/>
+  </context>
+</include>
+`)
+	args := []string{"-nf", "-nc", "-nonat", "-np", "-conf", filepath.Join(folder, "conf")}
+	for _, what := range []string{"log", "db", "run", "certs", "temp", "storage", "cache", "recordings", "scripts", "htdocs", "grammar", "sounds"} {
+		dir := filepath.Join(folder, what)
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, "-"+what, dir)
+	}
+	cmd := exec.Command(program, args...)
+	log, err := os.Create(filepath.Join(folder, "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		<-ended
+		if t.Failed() {
+			text, _ := os.ReadFile(filepath.Join(folder, "log", "freeswitch.log"))
+			t.Logf("the switch said:\n%.4000s", text)
+		}
+	})
+	address := fmt.Sprintf("127.0.0.1:%d", sip)
+	waitForSIP(t, address, ended)
+	waitForCalls(t, address)
+	return address
+}
+
+// waitForSIP asks until the switch answers.
+func waitForSIP(t *testing.T, address string, ended chan error) {
+	t.Helper()
+	conn, err := net.Dial("udp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for end := time.Now().Add(60 * time.Second); time.Now().Before(end); {
+		select {
+		case err := <-ended:
+			ended <- err
+			t.Fatalf("the switch ended: %v", err)
+		default:
+		}
+		fmt.Fprintf(conn, "OPTIONS sip:x@%s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bK%d\r\nMax-Forwards: 70\r\nFrom: <sip:e2e@127.0.0.1>;tag=1\r\nTo: <sip:x@%s>\r\nCall-ID: %d\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n",
+			address, conn.LocalAddr(), time.Now().UnixNano(), address, time.Now().UnixNano())
+		conn.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
+		b := make([]byte, 4096)
+		if n, err := conn.Read(b); err == nil && strings.HasPrefix(string(b[:n]), "SIP/2.0 200") {
+			return
+		}
+	}
+	t.Fatal("the switch did not answer on its SIP port in 60 s")
+}
+
+// waitForCalls places calls that no extension takes until the switch says so: at first it says that it takes
+// no calls at all.
+func waitForCalls(t *testing.T, address string) {
+	t.Helper()
+	p := newPhone(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	for {
+		h, err := p.dial(ctx, address, "probe", "", "probe")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(h.final, "503") {
+			return
+		}
+		<-time.After(100 * time.Millisecond)
+	}
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	return conn.LocalAddr().(*net.UDPAddr).Port
+}

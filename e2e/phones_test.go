@@ -1,0 +1,303 @@
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// phone is one end of SIP over UDP on loopback, as much of RFC 3261 as a test call needs. It answers every
+// INVITE (the handset), and it can place one (the caller).
+type phone struct {
+	t    testing.TB
+	conn *net.UDPConn
+	addr string
+
+	rtp *net.UDPConn
+
+	mu      sync.Mutex
+	ringFor time.Duration // how long the handset rings before it answers
+	audio   []audio
+	invites map[string]invite          // by callee's user part: what the handset was shown
+	dialogs map[string]chan sipMessage // by Call-ID: answers for the caller
+	hold    time.Duration              // how long an answered call is held before the caller hangs up
+}
+
+// audio is one RTP packet of G.711 µ-law that came in.
+type audio struct {
+	at   time.Time
+	loud bool // above silence
+}
+
+// invite is what the handset got.
+type invite struct {
+	from string // the From header
+	at   time.Time
+}
+
+type sipMessage struct {
+	start   string
+	headers [][2]string
+}
+
+func (m sipMessage) get(name string) string {
+	for _, h := range m.headers {
+		if strings.EqualFold(h[0], name) {
+			return h[1]
+		}
+	}
+	return ""
+}
+
+// status is the code and phrase of a response, "" of a request.
+func (m sipMessage) status() string {
+	s, ok := strings.CutPrefix(m.start, "SIP/2.0 ")
+	if !ok {
+		return ""
+	}
+	return s
+}
+
+func newPhone(t testing.TB) *phone {
+	t.Helper()
+	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rtp, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &phone{t: t, conn: conn, rtp: rtp, addr: conn.LocalAddr().String(), invites: map[string]invite{}, dialogs: map[string]chan sipMessage{}}
+	var done sync.WaitGroup
+	done.Go(p.listen)
+	done.Go(p.hear)
+	t.Cleanup(func() { conn.Close(); rtp.Close(); done.Wait() })
+	return p
+}
+
+// hear notes the audio that comes in.
+func (p *phone) hear() {
+	buf := make([]byte, 2048)
+	for {
+		n, err := p.rtp.Read(buf)
+		if err != nil {
+			return
+		}
+		loud := 0
+		for _, b := range buf[min(12, n):n] {
+			if b&0x7f < 0x60 { // µ-law, inverted: small numbers are loud
+				loud++
+			}
+		}
+		p.mu.Lock()
+		p.audio = append(p.audio, audio{time.Now(), loud > (n-12)/4})
+		p.mu.Unlock()
+	}
+}
+
+// ringsFor lets the handset ring for so long before it answers, from now on.
+func (p *phone) ringsFor(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ringFor = d
+}
+
+// heardAfter is how much loud audio came in after a moment.
+func (p *phone) heardAfter(t time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := 0
+	for _, a := range p.audio {
+		if a.loud && a.at.After(t) {
+			n++
+		}
+	}
+	return time.Duration(n) * 20 * time.Millisecond
+}
+
+func (p *phone) listen() {
+	buf := make([]byte, 64<<10)
+	for {
+		n, from, err := p.conn.ReadFromUDP(buf)
+		if err != nil {
+			return
+		}
+		m, ok := parseSIP(buf[:n])
+		if !ok {
+			continue
+		}
+		method, _, _ := strings.Cut(m.start, " ")
+		switch {
+		case m.status() != "":
+			p.mu.Lock()
+			ch := p.dialogs[m.get("Call-ID")]
+			p.mu.Unlock()
+			if ch != nil {
+				select {
+				case ch <- m:
+				default: // a retransmission nobody waits for
+				}
+			}
+		case method == "INVITE":
+			p.ring(m, from)
+		case method == "BYE", method == "CANCEL", method == "OPTIONS":
+			p.reply(m, from, "200 OK", "")
+			p.mu.Lock()
+			ch := p.dialogs[m.get("Call-ID")]
+			p.mu.Unlock()
+			if ch != nil && method == "BYE" {
+				select {
+				case ch <- m:
+				default:
+				}
+			}
+		}
+	}
+}
+
+// ring notes the INVITE and answers it at once.
+func (p *phone) ring(m sipMessage, from *net.UDPAddr) {
+	user := strings.TrimPrefix(strings.Fields(m.start)[1], "sip:")
+	user, _, _ = strings.Cut(user, "@")
+	p.mu.Lock()
+	if _, seen := p.invites[user]; !seen {
+		p.invites[user] = invite{from: m.get("From"), at: time.Now()}
+	}
+	ringFor := p.ringFor
+	p.mu.Unlock()
+	p.reply(m, from, "180 Ringing", "")
+	time.AfterFunc(ringFor, func() { p.reply(m, from, "200 OK", p.sdp()) })
+}
+
+func (p *phone) sdp() string {
+	return fmt.Sprintf("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio %d RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\na=ptime:20\r\n",
+		p.rtp.LocalAddr().(*net.UDPAddr).Port)
+}
+
+func (p *phone) reply(m sipMessage, to *net.UDPAddr, status, body string) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "SIP/2.0 %s\r\n", status)
+	for _, h := range m.headers {
+		switch strings.ToLower(h[0]) {
+		case "via", "from", "call-id", "cseq", "record-route":
+			fmt.Fprintf(&b, "%s: %s\r\n", h[0], h[1])
+		case "to":
+			fmt.Fprintf(&b, "To: %s;tag=phone\r\n", h[1])
+		}
+	}
+	fmt.Fprintf(&b, "Contact: <sip:phone@%s>\r\n", p.addr)
+	if body != "" {
+		b.WriteString("Content-Type: application/sdp\r\n")
+	}
+	fmt.Fprintf(&b, "Content-Length: %d\r\n\r\n%s", len(body), body)
+	p.conn.WriteToUDP([]byte(b.String()), to)
+}
+
+func parseSIP(b []byte) (sipMessage, bool) {
+	head, _, _ := bytes.Cut(b, []byte("\r\n\r\n"))
+	lines := strings.Split(string(head), "\r\n")
+	if len(lines) < 2 {
+		return sipMessage{}, false
+	}
+	m := sipMessage{start: lines[0]}
+	for _, l := range lines[1:] {
+		if name, value, ok := strings.Cut(l, ":"); ok {
+			m.headers = append(m.headers, [2]string{strings.TrimSpace(name), strings.TrimSpace(value)})
+		}
+	}
+	return m, true
+}
+
+// heard is what a caller met.
+type heard struct {
+	final      string // "603 Decline", "200 OK"; "" if the caller gave up waiting
+	earlyMedia bool   // 183
+	took       time.Duration
+	torn       time.Duration // when the far end hung up on us, from the INVITE; 0 if it did not
+}
+
+// dial places a call and returns when it is answered or refused; it hangs up an answered one.
+func (p *phone) dial(ctx context.Context, server, from, display, to string, extra ...string) (heard, error) {
+	dst, err := net.ResolveUDPAddr("udp", server)
+	if err != nil {
+		return heard{}, err
+	}
+	id := fmt.Sprintf("%d-%s@e2e", time.Now().UnixNano(), from)
+	ch := make(chan sipMessage, 64)
+	p.mu.Lock()
+	p.dialogs[id] = ch
+	p.mu.Unlock()
+	defer func() { p.mu.Lock(); delete(p.dialogs, id); p.mu.Unlock() }()
+	request := func(method, cseq, toTag, branch, body string, extra ...string) {
+		var b strings.Builder
+		fmt.Fprintf(&b, "%s sip:%s@%s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bK%s%s;rport\r\nMax-Forwards: 70\r\n", method, to, server, p.addr, branch, id[:12])
+		fmt.Fprintf(&b, "From: %s <sip:%s@127.0.0.1>;tag=caller\r\nTo: <sip:%s@%s>%s\r\nCall-ID: %s\r\nCSeq: %s\r\nContact: <sip:caller@%s>\r\n", display, from, to, server, toTag, id, cseq, p.addr)
+		for _, h := range extra {
+			b.WriteString(h + "\r\n")
+		}
+		if body != "" {
+			b.WriteString("Content-Type: application/sdp\r\n")
+		}
+		fmt.Fprintf(&b, "Content-Length: %d\r\n\r\n%s", len(body), body)
+		p.conn.WriteToUDP([]byte(b.String()), dst)
+	}
+	start := time.Now()
+	request("INVITE", "1 INVITE", "", "a", p.sdp(), extra...)
+	var h heard
+	for {
+		select {
+		case <-ctx.Done():
+			request("CANCEL", "1 CANCEL", "", "a", "")
+			return h, errors.New("no final answer")
+		case m := <-ch:
+			if !strings.Contains(m.get("CSeq"), "INVITE") {
+				continue
+			}
+			tag := ""
+			if _, t, ok := strings.Cut(m.get("To"), "tag="); ok {
+				tag = ";tag=" + t
+			}
+			switch s := m.status(); {
+			case strings.HasPrefix(s, "183"):
+				h.earlyMedia = true
+			case strings.HasPrefix(s, "1"):
+			case strings.HasPrefix(s, "2"):
+				h.final, h.took = s, time.Since(start)
+				request("ACK", "1 ACK", tag, "b", "")
+				for end := time.After(p.hold); ; {
+					select {
+					case m := <-ch:
+						if strings.HasPrefix(m.start, "BYE") {
+							h.torn = time.Since(start)
+							return h, nil
+						}
+						continue // a retransmission
+					case <-end:
+					}
+					break
+				}
+				request("BYE", "2 BYE", tag, "c", "")
+				return h, nil
+			default:
+				h.final, h.took = s, time.Since(start)
+				request("ACK", "1 ACK", tag, "a", "")
+				return h, nil
+			}
+		}
+	}
+}
+
+// invited says what the handset of a callee was shown.
+func (p *phone) invited(callee string) (invite, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i, ok := p.invites[callee]
+	return i, ok
+}

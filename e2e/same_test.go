@@ -1,0 +1,264 @@
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"ringfence/cmd"
+	"ringfence/console"
+	"ringfence/standin"
+	"ringfence/storage"
+)
+
+// manyRules touches every condition that a call alone can meet.
+const manyRules = `
+country  = "CN"
+timezone = "Asia/Shanghai"
+default  = "allow"
+[numbers]
+internal     = ["8???"]
+never_screen = ["12110"]
+[lines.staff]
+numbers = ["05925550000-05925550999"]
+[lines.hotline]
+numbers = ["4008001234"]
+[trunks.telecom]
+match = ["gateway:telecom"]
+[trunks.branch]
+match    = ["gateway:branch"]
+internal = true
+[[rule]]
+name   = "trusted"
+when   = { list = ["allowlist"] }
+action = "allow"
+[[rule]]
+name   = "own list"
+when   = { list = ["line:blacklist"] }
+action = "reject"
+sip    = 607
+[[rule]]
+name   = "listed"
+when   = { list = ["blacklist"], list_not = ["friends"] }
+action = "reject"
+[[rule]]
+name   = "on trial"
+when   = { caller = ["9523*"] }
+action = "reject"
+mode   = "observe"
+[[rule]]
+name   = "952"
+when   = { caller = ["9521????", "9520????"], caller_not = ["95213333", "952133??"], line = "staff" }
+action = "tag"
+label  = "外呼"
+[[rule]]
+name   = "hidden"
+when   = { caller_kind = ["anonymous", "invalid"], callee_not = ["05925550100-05925550199"] }
+action = "reject"
+sip    = 480
+[[rule]]
+name   = "sellers"
+when   = { caller_name = "(?i)loan|贷款" }
+action = "reject"
+sip    = 603
+[[rule]]
+name   = "abroad"
+when   = { caller = ["+1*", "+4930*"], trunk = "telecom" }
+action = "tag"
+label  = "abroad"
+[[rule]]
+name   = "office hours"
+when   = { callee = ["0592555010?"], hours = ["Mon-Fri 09:00-18:00"] }
+action = "tag"
+label  = "work"
+[[rule]]
+name   = "night"
+when   = { line = "hotline", hours = ["Mon-Sun 20:00-08:00"], caller_kind = "mobile" }
+action = "tag"
+label  = "night"
+`
+
+// randomCall draws a call whose numbers lie near the rules.
+func randomCall(r *rand.Rand) standin.Call {
+	pick := func(texts ...string) string {
+		s := []byte(texts[r.IntN(len(texts))])
+		for i := range s {
+			if s[i] == '?' {
+				s[i] = byte('0' + r.IntN(10))
+			}
+		}
+		return string(s)
+	}
+	c := standin.Call{
+		From: pick("9521????", "9520????", "+869521????", "952133??", "9523????", "95588", "0109558?", "1380013800?", "+861390013900?", "0592555????",
+			"+1212555????", "+49301234??", "0049301234??", "800?", "anonymous", "", "12345678901234567", "952", "110", "12110", "abc", "86952133??", "tel:+869521????",
+			"95211613"+strings.Repeat(" ", 300)),
+		Display: pick("", strings.Repeat("长", 100)+"贷款", "Zhang", "Fast LOAN", "低息贷款", "a'b", "x\\y", "100%25"),
+		To:      pick("0592555010?", "05925550???", "4008001234", "2001", "+865925550???", "800?"),
+		Gateway: pick("telecom", "branch", ""),
+		Async:   r.IntN(2) == 0,
+	}
+	c.Resume = c.Async
+	return c
+}
+
+// run is the command line in this process.
+func run(t *testing.T, args ...string) (status int, out string) {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	status = cmd.Main(args, strings.NewReader(""), &stdout, &stderr)
+	return status, stdout.String() + stderr.String()
+}
+
+// The same calls get the same decision in a live call, in `check`, in `policy test` and in `policy replay`.
+func TestSameEverywhere(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 1))
+	calls := 400
+	if testing.Short() {
+		calls = 60
+	}
+
+	d, file := startDaemonWith(t, manyRules)
+	for list, numbers := range map[string][]string{
+		"allowlist": {"95219000-95219999", "+49301234*"}, "blacklist": {"9521????", "1380013800?", "+1212*"}, "friends": {"95212*", "13800138001"},
+		"staff:blacklist": {"+861390013900?", "0592555*"}, "hotline:blacklist": {"9520????"},
+	} {
+		var add []console.NewEntry
+		for _, n := range numbers {
+			add = append(add, console.NewEntry{Number: n, Reason: "of " + list})
+		}
+		if _, err := d.Desk().AddEntries(t.Context(), list, add, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	records, stop := d.Desk().Watch()
+	defer stop()
+	sw := &standin.Switch{Address: d.Address(), Speed: 100}
+	journal, err := os.Create(filepath.Join(t.TempDir(), "journal.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer journal.Close()
+	live := placeAll(t, sw, r, calls, records)
+	var tests strings.Builder
+	for _, rec := range live {
+		line, err := json.Marshal(rec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		journal.Write(append(line, '\n'))
+
+		at := rec.Time.Format(time.RFC3339Nano)
+		status, out := run(t, "--config", file, "check", "--json", "--at", at, "--trunk", rec.Trunk, "--name", rec.Name, "--", rec.Caller.Raw, rec.Callee)
+		var check console.CheckReport
+		if err := json.Unmarshal([]byte(out), &check); status != 0 || err != nil {
+			t.Fatalf("check %q: status %d, %s", rec.Caller.Raw, status, out)
+		}
+		if check.Action != rec.Action || check.Would != rec.Would || check.Rule != rec.Rule || check.Reason != rec.Reason || check.Caller.E164 != rec.Caller.E164 || check.Mode != rec.Mode {
+			t.Errorf("%q to %q\nlive:  %s %s %q %q %s\ncheck: %s %s %q %q %s", rec.Caller.Raw, rec.Callee, rec.Action, rec.Would, rec.Rule, rec.Reason, rec.Mode, check.Action, check.Would, check.Rule, check.Reason, check.Mode)
+		}
+		fmt.Fprintf(&tests, "\n[[test]]\ncaller = %s\ncallee = %s\nname = %s\nat = %q\nexpect = %q\nrule = %q\n",
+			tomlText(rec.Caller.Raw), tomlText(rec.Callee), tomlText(rec.Name), at, rec.Would, rec.Rule)
+		if rec.Trunk != "" {
+			fmt.Fprintf(&tests, "trunk = %q\n", rec.Trunk)
+		}
+		var on []string
+		for _, l := range check.Lists {
+			on = append(on, fmt.Sprintf("%q", l.List))
+		}
+		if len(on) > 0 {
+			fmt.Fprintf(&tests, "list_has = [%s]\n", strings.Join(on, ", "))
+		}
+	}
+
+	policyFile := filepath.Join(t.TempDir(), "tested.toml")
+	if err := os.WriteFile(policyFile, []byte(manyRules+tests.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if status, out := run(t, "policy", "test", policyFile); status != 0 || !strings.Contains(out, fmt.Sprintf("%d passed, 0 failed", calls)) {
+		t.Errorf("policy test: status %d\n%.3000s", status, out)
+	}
+
+	status, out := run(t, "--config", file, "policy", "replay", journal.Name(), "--policy", filepath.Join(filepath.Dir(file), "policy.toml"), "--json")
+	if status != 0 || strings.Contains(out, `"type":"change"`) || !strings.Contains(out, fmt.Sprintf(`"calls":%d`, calls)) {
+		t.Errorf("policy replay: status %d\n%.3000s", status, out)
+	}
+}
+
+// placeAll places random calls, some at a time, and waits for their records.
+func placeAll(t *testing.T, sw *standin.Switch, r *rand.Rand, n int, records <-chan storage.Record) []storage.Record {
+	t.Helper()
+	jobs, results := make(chan standin.Call), make(chan standin.Result)
+	byID := make(map[string]storage.Record)
+	for range 8 {
+		go func() {
+			for c := range jobs {
+				ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+				res, err := sw.Place(ctx, c)
+				cancel()
+				if err != nil || res.Stuck || len(res.Expanded) > 0 {
+					t.Errorf("%+v: %v, stuck %v, expanded %v", c, err, res.Stuck, res.Expanded)
+				}
+				results <- res
+			}
+		}()
+	}
+	calls := make([]standin.Call, n)
+	for i := range calls {
+		calls[i] = randomCall(r)
+	}
+	go func() {
+		for _, c := range calls {
+			jobs <- c
+		}
+		close(jobs)
+	}()
+	met := make(map[string]standin.Result)
+	timeout := time.After(60 * time.Second)
+	var out []storage.Record
+	for len(met) < n || len(byID) < n {
+		select {
+		case res := <-results:
+			met[res.Vars["ringfence_id"]] = res
+		case rec := <-records:
+			byID[rec.ID] = rec
+		case <-timeout:
+			t.Fatalf("of %d calls %d ended and %d were recorded", n, len(met), len(byID))
+		}
+	}
+	for id, rec := range byID {
+		res := met[id]
+		if rec.Action != res.Vars["ringfence_action"] || rec.Would != res.Vars["ringfence_would"] {
+			t.Errorf("the journal says %s (%s), the switch got %v", rec.Action, rec.Would, res.Vars)
+		}
+		out = append(out, rec)
+	}
+	return out
+}
+
+// tomlText is a TOML string of any text.
+func tomlText(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteString(`\` + string(r))
+		case r < 0x20 || r == 0x7f:
+			fmt.Fprintf(&b, `\u%04X`, r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}
