@@ -1,0 +1,49 @@
+# Bare `make` lists what there is.
+
+GO ?= go
+export CGO_ENABLED ?= 1
+
+.PHONY: help build demo test race-tools short vet fuzz bench sounds clean
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build ./ringfence
+	CGO_ENABLED=0 $(GO) build -trimpath -o ringfence .
+
+demo: build ## watch calls being screened: a daemon on a throw-away folder and a simulated FreeSWITCH
+	./ringfence demo
+
+test: race-tools vet ## all tests, with the race detector
+	$(GO) test -race -timeout 14m ./...
+
+short: ## the tests without the long ones and without the race detector
+	$(GO) test -short ./...
+
+vet: ## go vet and gofmt
+	$(GO) vet ./...
+	@out=$$(gofmt -l .); [ -z "$$out" ] || { echo "gofmt would change: $$out"; exit 1; }
+
+fuzz: ## every fuzz target for 30 seconds
+	@for p in $$($(GO) list ./...); do \
+		for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
+			echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime 30s $$p || exit 1; \
+		done; \
+	done
+
+bench: ## the benchmarks, each beside what it is compared with
+	$(GO) test -run '^$$' -bench . -benchtime 20000x ./eslbridge
+	$(GO) test -run '^$$' -bench . ./policy ./storage ./replay
+
+sounds: ## speak the announcements of conf/sounds/texts.tsv again (needs Debian's espeak-ng and sox)
+	sh conf/make-sounds.sh
+
+clean: ## remove what was built
+	rm -f ringfence
+
+# The race detector wants a C compiler; a fresh machine may have none.
+race-tools:
+	@command -v gcc >/dev/null || { \
+		echo "installing gcc for the race detector"; \
+		SUDO=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+		$$SUDO apt-get update -q && $$SUDO apt-get install -qy --no-install-recommends gcc libc6-dev; }
