@@ -559,11 +559,12 @@ func TestAttachPauses(t *testing.T) {
 		var up atomic.Bool
 		conns := make(chan net.Conn, 1)
 		_, _, stop := bubble(t, AttachOptions{Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			answers := up.Load() // before the test knows of this try, and sets it for the next one
 			select {
 			case dialled <- time.Now():
 			case <-ctx.Done():
 			}
-			if !up.Load() {
+			if !answers {
 				return nil, errors.New("connection refused")
 			}
 			here, there := net.Pipe()

@@ -20,6 +20,7 @@ type packet struct {
 	headers headers
 	body    string
 	at      time.Time // when its last byte was read
+	more    bool      // bytes of the next command had come with it
 }
 
 // listener is the switch's end of the socket. One goroutine reads packets, the
@@ -42,6 +43,7 @@ type listener struct {
 	hungUp     bool // the peer knows, or is about to, that the channel is down
 	resume     bool
 	late       bool // the peer's socket can no longer be written
+	more       bool // the next command is here, but read may not have handed it over yet
 
 	mu      sync.Mutex // guards what follows
 	enabled bool
@@ -75,7 +77,7 @@ func (l *listener) read() {
 		if err != nil {
 			return
 		}
-		p.at = time.Now()
+		p.at, p.more = time.Now(), r.Buffered() > 0
 		select {
 		case l.packets <- p:
 		case <-l.quit:
@@ -225,6 +227,7 @@ func (l *listener) next(patience <-chan time.Time) (*packet, bool) {
 			if l.channelOver() && !l.linger {
 				continue
 			}
+			l.more = p != nil && p.more
 			return p, ok
 		case <-patience:
 			t.Stop()
@@ -234,14 +237,27 @@ func (l *listener) next(patience <-chan time.Time) (*packet, bool) {
 	}
 }
 
-// poll takes a packet that is there already.
+// poll takes a packet that is there already. The switch reads its socket and sends events in one thread, so
+// that commands written in one piece are all taken before an event goes out; here read may lag behind.
 func (l *listener) poll() (p *packet, ok, any bool) {
-	select {
-	case p, ok = <-l.packets:
-		return p, ok, true
-	default:
-		return nil, false, false
+	if l.more {
+		l.more = false
+		t := time.NewTimer(pollEvery)
+		defer t.Stop()
+		select {
+		case p, ok = <-l.packets:
+		case <-t.C:
+			return nil, false, false
+		}
+	} else {
+		select {
+		case p, ok = <-l.packets:
+		default:
+			return nil, false, false
+		}
 	}
+	l.more = p != nil && p.more
+	return p, ok, true
 }
 
 // channelOver reports whether the call was hung up, and its last events are out.
