@@ -16,7 +16,7 @@ import (
 //	begin    the deadline starts to run
 //	connect  we ask for the call, the switch replies with its facts
 //	decide   the Screener says what to do
-//	carryOut variables, announcement, refusal; in the end `exit`
+//	carryOut variables, announcement, challenge, refusal; in the end `exit`
 //	finish   the switch has the call back (or it is over); the Screener is told
 //
 // Past its deadline a call is given back: `exit` is written by the timer, and nothing after it.
@@ -33,6 +33,7 @@ type call struct {
 	seen     bool      // facts were read
 	facts    Facts
 	verdict  Verdict
+	keyed    Keyed  // how the caller met the challenge
 	owed     []bool // replies the switch owes us; see commands.owed
 
 	mu       sync.Mutex // guards what follows; held while writing
@@ -81,7 +82,7 @@ func (c *call) release() {
 // run takes the call its whole way.
 func (c *call) run() {
 	err := c.screen()
-	var r Result
+	r := Result{Keyed: c.keyed}
 	switch {
 	case errors.Is(err, errHungUp):
 		r.HungUp = true
@@ -115,6 +116,9 @@ func (c *call) screen() (err error) {
 	}
 	if c.facts.Intent != "" && c.facts.Intent != "screen" {
 		c.srv.Counters.Unscreened.Add(1)
+		if r, ok := c.srv.screener.(Reporter); ok && c.facts.Intent == "report" {
+			return c.report(r)
+		}
 		return c.leave()
 	}
 	c.seen = true
@@ -202,24 +206,48 @@ func (c *call) carryOut(v *Verdict) error {
 	if v.ShowName != "" {
 		c.set("effective_caller_id_name", v.ShowName)
 	}
+	if v.ShowNumber != "" {
+		c.set("effective_caller_id_number", v.ShowNumber)
+	}
 	if v.Divert != "" {
 		// The switch's guard would fetch a call back that we had transferred; the dialplan does it, when
 		// the guard is gone.
 		c.set("ringfence_divert", v.Divert)
 	}
-	if v.Play != "" && v.Refuse == 0 && v.Ringback != "" && c.facts.Ringback == "" {
+	if v.Whisper != "" {
+		c.whisper(v.Whisper)
+	}
+	if v.Play.File == "" && v.Challenge == nil {
+		return c.end(v, v.Refuse)
+	}
+	if v.Refuse == 0 && v.Ringback != "" && c.facts.Ringback == "" {
 		c.tell("ringback", v.Ringback)
 		c.tell("transfer_ringback", v.Ringback)
 	}
-	if v.Play != "" {
-		if err := c.play(v); err != nil {
+	if err := c.beginPlaying(v.Answer); err != nil {
+		return err
+	}
+	if err := c.play(v.Play); err != nil {
+		return err
+	}
+	if v.Challenge != nil {
+		passed, err := c.challenge(v.Challenge)
+		if err != nil {
 			return err
 		}
+		if !passed {
+			return c.end(v, v.Challenge.Refuse)
+		}
 	}
-	if v.Refuse == 0 {
+	return c.end(v, v.Refuse)
+}
+
+// end refuses the call with a SIP status or, if that is 0, gives it back.
+func (c *call) end(v *Verdict, status int) error {
+	if status == 0 {
 		return c.leave()
 	}
-	return c.refuse(v)
+	return c.refuse(status, v.Refusal)
 }
 
 // set sets a channel variable. Without `full` in the dialplan's socket line there is no api; then `set`
@@ -241,13 +269,19 @@ func (c *call) tell(name, value string) {
 	c.cmd.optional()
 }
 
-// refuse ends the call with the verdict's SIP status. The switch then closes the connection; should it
-// not, the call is still there at the deadline and is given back.
-func (c *call) refuse(v *Verdict) error {
-	if c.facts.CallAnswer || (v.Play != "" && v.Answer) {
+// refuse ends the call with a SIP status. The switch then closes the connection; should it not, the call is
+// still there at the deadline and is given back.
+func (c *call) refuse(status int, r Refusal) error {
+	if r.Reason != "" {
+		c.cmd.execute("set", "sip_reason="+r.Reason, "")
+	}
+	if c.facts.CallAnswer {
 		c.cmd.hangup("CALL_REJECTED") // an answered call has no SIP status left to send
 	} else {
-		c.cmd.respond(v.Refuse)
+		if r.CallInfo != "" {
+			c.cmd.execute("set", "sip_rh_Call-Info="+r.CallInfo, "")
+		}
+		c.cmd.respond(status, r.Phrase)
 	}
 	if err := c.send(); err != nil {
 		return err
@@ -296,13 +330,13 @@ func (c *call) send() error {
 	return err
 }
 
-// extend moves the deadline for a step whose length is known.
-func (c *call) extend(step time.Duration) {
+// extend moves the deadline to the end of a step whose length is known.
+func (c *call) extend(to time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.over == "" {
-		c.deadline = time.Now().Add(step)
-		c.timer.Reset(step)
+		c.deadline = to
+		c.timer.Reset(time.Until(to))
 	}
 }
 

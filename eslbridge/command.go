@@ -24,6 +24,10 @@ func (c *commands) connect() { c.bare("connect") }
 func (c *commands) exit()    { c.bare("exit") }
 func (c *commands) resume()  { c.bare("resume") }
 
+// getvar asks for a variable that holds nothing of a caller's but keys: other values come with raw line ends,
+// and whole replies were forged that way. Its reply is the value itself.
+func (c *commands) getvar(name string) { c.bare("getvar " + name) }
+
 // myevents asks for the events of this call. The switch first sends those since the call began.
 func (c *commands) myevents() { c.bare("myevents") }
 
@@ -91,10 +95,13 @@ func (c *commands) hangup(cause string) {
 	c.end()
 }
 
-// respond refuses a call that is not answered with a SIP status and the phrase that goes with it: without
-// one the switch writes "Because" behind codes it does not know.
-func (c *commands) respond(code int) {
-	c.execute("respond", strconv.Itoa(code)+" "+phrase(code), "")
+// respond refuses a call that is not answered with a SIP status and a phrase, "" for the one that goes with
+// it: without one the switch writes "Because" behind codes it does not know.
+func (c *commands) respond(code int, text string) {
+	if text == "" {
+		text = phrase(code)
+	}
+	c.execute("respond", strconv.Itoa(code)+" "+text, "")
 }
 
 // phrase is the reason phrase of the SIP codes a policy may use (RFC 3261; 607 RFC 8197; 608 RFC 8688).

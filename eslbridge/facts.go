@@ -49,6 +49,7 @@ type Facts struct {
 	Trunk      string // "ringfence_trunk"
 	Intent     string // "ringfence_intent"
 	ScreenedID string // "ringfence_id": screened before
+	Confirm    string // "group_confirm_key": the administrator asks or plays something to who answers
 	Ringback   string // "ringback": what the administrator lets callers hear while a phone rings
 	Guard      string // "ringfence_guard"
 	GuardTask  string // "ringfence_guard_task": id of the scheduled guard
@@ -160,6 +161,8 @@ func (x *Facts) place(name []byte) *string {
 		return &x.Intent
 	case "variable_ringfence_id":
 		return &x.ScreenedID
+	case "variable_group_confirm_key", "variable_group_confirm_file":
+		return &x.Confirm
 	case "variable_ringback":
 		return &x.Ringback
 	case "variable_ringfence_guard":

@@ -24,6 +24,22 @@ type Screener interface {
 	Record(f *Facts, v *Verdict, r Result)
 }
 
+// Reporter is a Screener that also serves the star code by which a person in the house reports the last caller
+// (ringfence_intent = report).
+type Reporter interface {
+	// Report says what the person is asked. Like Screen it must not block.
+	Report(f *Facts) Report
+}
+
+// Report is a question to a person in the house, and what the answer brings.
+type Report struct {
+	Prompt Sound
+	Key    string // the one key that confirms
+	// Confirm is run when it was pressed and returns what is heard then. Its context ends when the caller is
+	// told nothing any more; what it has done by then stands. nil: the prompt asks nothing.
+	Confirm func(context.Context) Sound
+}
+
 // Verdict is what to do with a call. Its texts become channel variables: whoever fills them has made
 // them inert (no $ \ % " < > { } ' or control character).
 type Verdict struct {
@@ -33,23 +49,78 @@ type Verdict struct {
 	Rule   string
 	Reason string
 
-	ShowName string        // the caller's name as the handset shall show it; "" leaves it alone
-	Play     string        // sound file the caller hears first, as the switch finds it; "" for none
-	Length   time.Duration // how long Play takes
-	Answer   bool          // answer before playing; else it is early media
-	Ringback string        // tone that the caller hears, after Play, while the phone rings: the switch would send silence
-	Divert   string        // where the dialplan sends the call once it has it back: "extension dialplan context"
-	Refuse   int           // SIP status that refuses the call (403 … 608); 0 lets it go on
+	ShowName   string     // the caller's name as the handset shall show it; "" leaves it alone
+	ShowNumber string     // the same for the number
+	Play       Sound      // what the caller hears first
+	Challenge  *Challenge // what the caller must key in then; nil for nothing
+	Answer     bool       // answer before anything is played; else it is early media
+	Ringback   string     // tone that the caller hears, after all that, while the phone rings: the switch would send silence
+	Whisper    string     // sound file that the person who answers hears before the two are connected; "" for none
+	Divert     string     // where the dialplan sends the call once it has it back: "extension dialplan context"
+	Refuse     int        // SIP status that refuses the call (403 … 608); 0 lets it go on
+	Refusal    Refusal    // what the refusal says besides
 
 	Note any // what the Screener wants to see again in Record
+}
+
+// Sound is what the switch plays: a file as the switch finds it, or several behind each other (Sounds).
+type Sound struct {
+	File   string // "" for nothing
+	Length time.Duration
+}
+
+// Sounds are several files played behind each other (mod_dptools.c, file_string).
+func Sounds(each ...Sound) Sound {
+	all := Sound{File: "file_string://"}
+	for i, s := range each {
+		if i > 0 {
+			all.File += "!"
+		}
+		all.File += s.File
+		all.Length += s.Length
+	}
+	return all
+}
+
+// Challenge is what a caller must key in to be put through.
+type Challenge struct {
+	Tries  []Question // in their order
+	Passed Sound      // what who passes hears
+	Failed Sound      // what who does not hears
+	Refuse int        // SIP status that refuses who does not pass; 0 lets the call go on
+}
+
+// Question is a prompt and the digits that answer it.
+type Question struct {
+	Prompt Sound
+	Want   string
+}
+
+// Refusal is what a refusal says besides its SIP status. Both texts come from the administrator and hold
+// nothing that the switch expands.
+type Refusal struct {
+	CallInfo string // value of a Call-Info header (RFC 8688); "" for none
+	Reason   string // value of a Reason header in place of the switch's own; "" for that
+	Phrase   string // in place of the phrase that goes with the status; "" for that
 }
 
 // Result is what became of a screened call.
 type Result struct {
 	FailOpen string        // why the call was let through without the verdict; "" if it was carried out
 	HungUp   bool          // the caller gave up before we were done
+	Keyed    Keyed         // how the caller met the verdict's Challenge
 	Took     time.Duration // from accept until the switch had the call back
 }
+
+// Keyed says how a caller met a challenge.
+type Keyed int
+
+const (
+	NotAsked     Keyed = iota // there was none, or the caller hung up before it
+	KeyedNothing              // the caller pressed no key: many cannot
+	KeyedWrong
+	KeyedRight
+)
 
 // Reasons of a fail-open (Result.FailOpen, and the keys of Counters).
 const (
@@ -82,6 +153,7 @@ type Counters struct {
 	UnknownFrames atomic.Uint64 // frames of a content type we do not know, skipped
 	Repeated      atomic.Uint64 // calls that were screened before, or that the guard had taken
 	Unscreened    atomic.Uint64 // calls with another ringfence_intent than screen
+	Reports       atomic.Uint64 // of them, people who dialled the star code to report a caller
 	Untold        atomic.Uint64 // ringfence_* variables that the switch would not set
 
 	mu       sync.Mutex

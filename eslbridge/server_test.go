@@ -46,7 +46,7 @@ var allow = Verdict{ID: "01J0000000", Action: "allow", Would: "allow", Rule: "de
 var quiet = slog.New(slog.DiscardHandler)
 
 // serve starts a server on loopback and ends it with the test.
-func serve(t testing.TB, d *desk, o Options) (*Server, string) {
+func serve(t testing.TB, d Screener, o Options) (*Server, string) {
 	t.Helper()
 	ln, err := Listen(context.Background(), "127.0.0.1:0")
 	if err != nil {
@@ -55,7 +55,7 @@ func serve(t testing.TB, d *desk, o Options) (*Server, string) {
 	return serveOn(t, ln, d, o), ln.Addr().String()
 }
 
-func serveOn(t testing.TB, ln net.Listener, d *desk, o Options) *Server {
+func serveOn(t testing.TB, ln net.Listener, d Screener, o Options) *Server {
 	t.Helper()
 	if o.Log == nil {
 		o.Log = quiet
@@ -238,90 +238,6 @@ func TestWayOfACall(t *testing.T) {
 	}
 }
 
-func TestAnnouncement(t *testing.T) {
-	uuid := uuidOf(t)
-	warn := Verdict{ID: "X", Action: "warn", Would: "warn", Rule: "r", Reason: "y", Play: "/s/w.wav", Length: time.Second}
-	const step = "|event-lock: true|Event-UUID: ringfence-step"
-	exec := func(app, arg string) string {
-		if arg != "" {
-			arg = "|execute-app-arg: " + arg
-		}
-		return "sendmsg|call-command: execute|execute-app-name: " + app + arg + step
-	}
-	answered, refused, ringing := warn, warn, warn
-	ringing.Ringback = "%(1000,4000,450)"
-	answered.Answer, refused.Refuse = true, 603
-	both := answered
-	both.Refuse = 603
-	for name, c := range map[string]struct {
-		reply   []string
-		verdict Verdict
-		want    []string
-	}{
-		"sync, early media": {verdict: warn, want: []string{exec("playback", "/s/w.wav"), "exit"}},
-		"sync, with ringback": {verdict: ringing, want: []string{
-			"api uuid_setvar " + uuid + " ringback %(1000,4000,450)", "api uuid_setvar " + uuid + " transfer_ringback %(1000,4000,450)",
-			exec("playback", "/s/w.wav"), "exit"}},
-		"sync, with the administrator's ringback": {reply: []string{"variable_ringback: his"}, verdict: ringing,
-			want: []string{exec("playback", "/s/w.wav"), "exit"}},
-		"sync, answered": {verdict: answered, want: []string{exec("answer", ""), exec("playback", "/s/w.wav"), "exit"}},
-		"sync, then refused": {verdict: refused, want: []string{exec("playback", "/s/w.wav"),
-			"sendmsg|call-command: execute|execute-app-name: respond|execute-app-arg: 603 Decline|event-lock: true"}},
-		"sync, answered, then ended": {verdict: both, want: []string{exec("answer", ""), exec("playback", "/s/w.wav"),
-			"sendmsg|call-command: hangup|hangup-cause: CALL_REJECTED"}},
-		"async": {reply: []string{"Socket-Mode: async", "variable_socket_resume: true"}, verdict: warn,
-			want: []string{"myevents", exec("playback", "/s/w.wav"), "exit"}},
-		"async under a guard": {reply: []string{"Socket-Mode: async", "variable_socket_resume: true", "variable_ringfence_guard_task: 41",
-			"variable_ringfence_guard_to: 2001%20XML%20ringfence"}, verdict: warn,
-			want: []string{"myevents", exec("sched_transfer", "+4 2001 XML ringfence"), "api sched_del 41",
-				"api uuid_setvar " + uuid + " ringfence_guard_task 42", exec("playback", "/s/w.wav"), "exit"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			d := &desk{verdict: func(*Facts) Verdict { return c.verdict }, results: make(chan recorded, 1)}
-			_, addr := serve(t, d, Options{})
-			p := dial(t, addr)
-			p.command()
-			p.say(connectReply(t, c.reply...))
-			async := strings.Contains(fmt.Sprint(c.reply), "async")
-			var got []string
-			for {
-				cmd := p.command()
-				if cmd == "" {
-					break
-				}
-				if !strings.Contains(cmd, "uuid_setvar "+uuid+" ringfence_") || strings.Contains(cmd, "guard_task") {
-					got = append(got, cmd)
-				}
-				switch {
-				case cmd == "exit":
-					p.say(bye + farewell)
-					p.conn.(*net.TCPConn).CloseWrite()
-				case strings.HasPrefix(cmd, "api "):
-					p.say(apiOK)
-				case strings.Contains(cmd, "respond"), strings.Contains(cmd, "hangup"):
-					p.say(ok + farewell)
-					p.conn.(*net.TCPConn).CloseWrite()
-				case async && strings.Contains(cmd, "execute"):
-					// A real switch was seen to send events before the reply.
-					app, _, _ := strings.Cut(strings.SplitAfterN(cmd, "execute-app-name: ", 2)[1], "|")
-					p.say(event("Event-Name: CHANNEL_EXECUTE", "Application: "+app, "Application-UUID: ringfence-step"))
-					p.say(ok)
-					p.say(event("Event-Name: CHANNEL_EXECUTE_COMPLETE", "Application: other", "Application-UUID: else"))
-					p.say(event("Event-Name: CHANNEL_EXECUTE_COMPLETE", "variable_last_sched_id: 42", "Application: "+app, "Application-UUID: ringfence-step"))
-				default:
-					p.say(ok)
-				}
-			}
-			if fmt.Sprint(got) != fmt.Sprint(c.want) {
-				t.Errorf("commands\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(c.want, "\n"))
-			}
-			if r := <-d.results; r.result.FailOpen != "" || r.result.HungUp {
-				t.Errorf("recorded %+v", r.result)
-			}
-		})
-	}
-}
-
 func event(lines ...string) string {
 	body := strings.Join(lines, "\n") + "\n\n"
 	return fmt.Sprintf("Content-Length: %d\nContent-Type: text/event-plain\n\n%s", len(body), body)
@@ -401,7 +317,7 @@ func waitFor(t testing.TB, cond func() bool) {
 
 // The caller gives up: the notice ends the call, and it is not a fail-open.
 func TestCallerHangsUp(t *testing.T) {
-	warn := func(*Facts) Verdict { v := allow; v.Play, v.Length = "/s/w.wav", time.Minute; return v }
+	warn := func(*Facts) Verdict { v := allow; v.Play = Sound{"/s/w.wav", time.Minute}; return v }
 	for name, c := range map[string]struct {
 		verdict func(*Facts) Verdict
 		act     func(p *peer)
@@ -493,7 +409,7 @@ func TestShutdown(t *testing.T) {
 	d.verdict = func(f *Facts) Verdict {
 		if f.Name == "slow" {
 			v := allow
-			v.Play, v.Length = "/s/long.wav", time.Hour
+			v.Play = Sound{"/s/long.wav", time.Hour}
 			return v
 		}
 		<-hold
