@@ -99,7 +99,7 @@ func TestExamples(t *testing.T) {
 		text, first, last := e.complete()
 		p, faults := policy.Load("p.toml", []byte(text))
 		for _, f := range faults {
-			if !f.Warning || f.Line >= first && f.Line <= last && !strings.Contains(f.Text, "not carried out by this version") {
+			if !f.Warning || f.Line >= first && f.Line <= last {
 				t.Errorf("%s:%d: %s: %s", pageFile, e.line+f.Line-first, f.Key, f.Text)
 			}
 		}
@@ -379,37 +379,6 @@ func TestNameTables(t *testing.T) {
 	}
 	if text := page(t); !strings.Contains(text, fmt.Sprintf("For %.0f minutes after", policy.CallbackWindow.Minutes())) {
 		t.Errorf("the page does not say how long emergency call-backs pass")
-	}
-}
-
-// TestNotCarriedOut holds that the page says what is read, but not carried out yet: of the actions all, and of keys those that
-// the code says so of.
-func TestNotCarriedOut(t *testing.T) {
-	said := column(table(t, "| what | instead |"), 0)
-	later := make(map[string]bool)
-	for _, e := range examples(t) {
-		text, _, _ := e.complete()
-		_, faults := policy.Load("p.toml", []byte(text))
-		for _, f := range faults {
-			if key := strings.TrimPrefix(f.Key, "rule."); key != "action" && strings.Contains(f.Text, "not carried out by this version") {
-				later[key] = true
-			}
-		}
-	}
-	for key := range later {
-		if !slices.Contains(said, key) {
-			t.Errorf("the page does not say that %s is not carried out", key)
-		}
-	}
-	if slices.Contains(said, "whisper") != later["whisper"] {
-		t.Errorf("whisper is not carried out: the code says %v", later["whisper"])
-	}
-	for _, name := range policy.ActionNames() {
-		a, _ := policy.ParseAction(name)
-		says := slices.ContainsFunc(said, func(what string) bool { return strings.HasPrefix(what, fmt.Sprintf("action = %q", name)) })
-		if says != policy.NotCarriedOut(a) {
-			t.Errorf("%s is not carried out: the page says %v, the code %v", name, says, !says)
-		}
 	}
 }
 

@@ -86,6 +86,11 @@ type Call struct {
 	Attestation string    // A, B, C, failed or none; "" is none
 	Time        time.Time // when the call came in
 
+	// ChallengePassed is when the caller last passed a challenge, and ChallengeTried when the caller last left one
+	// without having keyed in a wrong digit; zero if never. Who was let through once for the latter has no
+	// such time any more.
+	ChallengePassed, ChallengeTried time.Time
+
 	// EmergencyDialled is when the called line last dialled an emergency number; zero if it did not. For
 	// CallbackWindow from then every call to it passes.
 	EmergencyDialled time.Time

@@ -54,6 +54,7 @@ type evidence struct {
 	hours         string
 	callback      bool
 	withheld      bool
+	passed, tried time.Time // of an earlier challenge that lets the call through, by the policy's clock
 }
 
 // Decide says what becomes of a call. It does not allocate, and the lists are asked only by rules that name one. lists may
@@ -123,7 +124,7 @@ func (s *scan) passes(d *Decision, steps *[]Step) *rule {
 		note(steps, d, "")
 		return passNeverScreen
 	}
-	if at := s.c.EmergencyDialled; !at.IsZero() && !s.c.Time.Before(at) && s.c.Time.Sub(at) < CallbackWindow {
+	if within(s.c.EmergencyDialled, CallbackWindow, s.c.Time) {
 		s.matched(d, passNeverScreen)
 		d.evidence.callback = true
 		note(steps, d, "")
@@ -228,6 +229,10 @@ func (p *Policy) carryOut(d *Decision, r *rule, c *Call) {
 		return
 	}
 	t := &r.do
+	if t.action == Challenge && p.spared(d, t, c) {
+		d.Action = Allow
+		return
+	}
 	d.Action = t.action
 	d.Label, d.Announcement, d.Whisper = t.label, t.announcement, t.whisper
 	d.Then, d.Overflow, d.Otherwise, d.To = t.then, t.overflow, t.otherwise, t.to
@@ -237,6 +242,26 @@ func (p *Policy) carryOut(d *Decision, r *rule, c *Call) {
 			d.Media = p.mediaOf(c.Trunk)
 		}
 	}
+}
+
+// spared says that a caller need not be asked: who has passed a challenge is remembered, and who could not press
+// keys and calls again soon is let through.
+func (p *Policy) spared(d *Decision, t *treatment, c *Call) bool {
+	switch {
+	case within(c.ChallengePassed, t.remember, c.Time):
+		d.evidence.passed = c.ChallengePassed.In(p.calendar.zone)
+	case within(c.ChallengeTried, t.grace, c.Time):
+		d.evidence.tried = c.ChallengeTried.In(p.calendar.zone)
+		d.Rule = RuleKnownGrace
+	default:
+		return false
+	}
+	return true
+}
+
+// within says whether at lies less than window before now. The zero time is never.
+func within(at time.Time, window time.Duration, now time.Time) bool {
+	return !at.IsZero() && !now.Before(at) && now.Sub(at) < window
 }
 
 // mediaOf is how a trunk wants announcements.

@@ -50,6 +50,12 @@ func (d *Decision) Reason() string {
 	default:
 		text += "; on trial, rule " + d.Trial + " would " + d.TrialWould.String()
 	}
+	switch e := &d.evidence; {
+	case !e.passed.IsZero():
+		text += "; passed the challenge on " + e.passed.Format("2006-01-02 at 15:04")
+	case !e.tried.IsZero():
+		text += "; rule " + e.rule.name + " asked at " + e.tried.Format("15:04") + ", no wrong digit was keyed, and the caller calls again"
+	}
 	return InertUpTo(text, maxReason)
 }
 

@@ -285,9 +285,6 @@ func (r *reader) readDefault() {
 			r.policy.fallback.do.announcement = DefaultAnnouncement
 			r.policy.sounds = append(r.policy.sounds, mention{name: DefaultAnnouncement, line: s.line("default"), key: "default"})
 		}
-		if NotCarriedOut(a) {
-			s.warn("default", "%q is not carried out by this version yet: such calls pass", word)
-		}
 	case known:
 		s.fault("default", "%q needs keys of its own: write a last [[rule]] without `when` for it, or one of %s here", word, strings.Join(allowed, ", "))
 	default:

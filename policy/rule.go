@@ -126,7 +126,3 @@ func byDefault(a Action) treatment {
 	}
 	return t
 }
-
-// NotCarriedOut says that an action is decided and recorded, but that this version lets such calls pass. It is the one place
-// to change when it carries them out.
-func NotCarriedOut(a Action) bool { return a == Challenge }

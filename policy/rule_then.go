@@ -27,9 +27,6 @@ func (r *reader) readRule(s *section) rule {
 	}
 	r.onlyKeysOf(s, action)
 	out.do = r.readTreatment(s, action, out.find(onTrunk))
-	if NotCarriedOut(action) {
-		s.warn("action", "%q is not carried out by this version yet: such calls pass", action)
-	}
 	return out
 }
 
@@ -133,9 +130,6 @@ func (r *reader) readTreatment(s *section, action Action, from *condition) treat
 	}
 	if takes("whisper") {
 		t.whisper = r.soundName(s, "whisper")
-		if s.has("whisper") {
-			s.warn("whisper", "is not carried out by this version yet: nothing is played to the person who answers")
-		}
 	}
 	if takes("then") {
 		t.then = s.oneOf("then", "continue", "hangup")
@@ -179,11 +173,11 @@ func (r *reader) shownText(s *section, key, example string) string {
 	return text
 }
 
-// soundName reads the name of a recorded message: a name, not a path.
 // announcement is the name of a message: a file's name without folder and ending, with a language in front
 // where the country's is not meant.
 var announcement = regexp.MustCompile(`^([a-z]{2}/)?[A-Za-z0-9_-]+$`)
 
+// soundName reads the name of a recorded message: a name, not a path.
 func (r *reader) soundName(s *section, key string) string {
 	name, ok := s.text(key, DefaultAnnouncement)
 	if !ok {
