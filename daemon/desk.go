@@ -31,7 +31,8 @@ type Desk struct {
 	rules atomic.Pointer[rules]
 	pause atomic.Pointer[pause]
 
-	held held // calls that hear an announcement
+	held       held       // calls that hear an announcement
+	challenged challenged // callers who were asked for digits
 
 	edit sync.Mutex // one edit or reload at a time: what is on disk and in rules.lists stays the same
 

@@ -49,27 +49,27 @@ announcement = "suspected-nuisance"
 	}
 	first, v1 := screen("95211001", "telecom")
 	second, v2 := screen("95211002", "telecom")
-	if v1.Play == "" || v2.Play == "" || v1.Action != "warn" {
+	if v1.Play.File == "" || v2.Play.File == "" || v1.Action != "warn" {
 		t.Fatalf("%+v %+v", v1, v2)
 	}
 	third, v3 := screen("95211003", "telecom")
-	if v3.Play != "" || v3.Refuse != 0 || v3.Action != "allow" || v3.Would != "warn" || !strings.Contains(v3.Reason, "holds 2 calls already") {
+	if v3.Play.File != "" || v3.Refuse != 0 || v3.Action != "allow" || v3.Would != "warn" || !strings.Contains(v3.Reason, "holds 2 calls already") {
 		t.Errorf("on a full trunk: %+v", v3)
 	}
-	if _, v := screen("95201004", "telecom"); v.Play != "" || v.Refuse != 486 || v.Action != "reject" {
+	if _, v := screen("95201004", "telecom"); v.Play.File != "" || v.Refuse != 486 || v.Action != "reject" {
 		t.Errorf("overflow = reject on a full trunk: %+v", v)
 	}
 	if _, v := screen("95231010", "telecom"); v.Refuse != 603 || v.Action != "reject" {
 		t.Errorf("overflow = reject of a rule without sip: %+v", v)
 	}
-	if _, v := screen("95221005", "telecom"); v.Play != "" || v.Refuse != 603 || v.Action != "reject" {
+	if _, v := screen("95221005", "telecom"); v.Play.File != "" || v.Refuse != 603 || v.Action != "reject" {
 		t.Errorf("a rejection on a full trunk: %+v", v)
 	}
-	if _, v := screen("95211006", "other"); v.Play == "" {
+	if _, v := screen("95211006", "other"); v.Play.File == "" {
 		t.Errorf("the other trunk: %+v", v)
 	}
 	d.Record(third, &v3, eslbridge.Result{}) // it held nothing
-	if _, v := screen("95211007", "telecom"); v.Play != "" {
+	if _, v := screen("95211007", "telecom"); v.Play.File != "" {
 		t.Errorf("still full: %+v", v)
 	}
 	d.Record(first, &v1, eslbridge.Result{HungUp: true})
@@ -77,13 +77,13 @@ announcement = "suspected-nuisance"
 	if calls, over := d.held.count(); calls["telecom"] != 0 || over != 5 {
 		t.Errorf("%d calls are held after all ended, %d met a full trunk", calls["telecom"], over)
 	}
-	if _, v := screen("95211008", "telecom"); v.Play == "" {
+	if _, v := screen("95211008", "telecom"); v.Play.File == "" {
 		t.Errorf("free again: %+v", v)
 	}
 	// Made-up trunks share one account.
 	for i := range 30 {
 		f := &eslbridge.Facts{Number: "95211009", Trunk: strings.Repeat("x", i+1)}
-		if v := d.Screen(f); (v.Play != "") != (i < 20) {
+		if v := d.Screen(f); (v.Play.File != "") != (i < 20) {
 			t.Errorf("call %d of made-up trunks: %+v", i, v)
 		}
 	}

@@ -22,6 +22,7 @@ import (
 // considered is what Record needs of Screen.
 type considered struct {
 	call     policy.Call
+	id       identity
 	decision policy.Decision
 	paused   bool
 	holds    bool   // an announcement, on the trunk
@@ -31,8 +32,13 @@ type considered struct {
 // Screen decides on a call that FreeSWITCH handed over. It only computes: policy and lists are in memory.
 func (d *Desk) Screen(f *eslbridge.Facts) eslbridge.Verdict {
 	r, now := d.rules.Load(), d.now()
-	c := &considered{call: callOf(r.policy, f, now), paused: d.paused(now)}
+	c := &considered{paused: d.paused(now)}
+	c.call, c.id = d.callOf(r.policy, f, now)
 	c.decision = r.policy.Decide(&c.call, r.lists)
+	if c.decision.Rule == policy.RuleKnownGrace && !c.paused && !d.challenged.takeGrace(&c.call.Caller) {
+		c.call.ChallengeTried = time.Time{} // another call of the caller's was quicker
+		c.decision = r.policy.Decide(&c.call, r.lists)
+	}
 	v := eslbridge.Verdict{ID: storage.NewID(now), Would: c.decision.Would.String(), Note: c}
 	if c.paused {
 		v.Action, v.Rule, v.Reason = policy.Allow.String(), policy.RulePaused, "screening is paused"
@@ -40,6 +46,9 @@ func (d *Desk) Screen(f *eslbridge.Facts) eslbridge.Verdict {
 	}
 	v.Action, v.Rule, v.Reason = c.decision.Action.String(), policy.Inert(c.decision.Rule), policy.InertUpTo(c.decision.Reason(), maxReason)
 	carryOut(&v, f, c, r)
+	if r.policy.Mode() == policy.Enforce {
+		showIdentity(&v, f, c)
+	}
 	d.hold(&v, c, r.policy)
 	return v
 }
@@ -47,7 +56,7 @@ func (d *Desk) Screen(f *eslbridge.Facts) eslbridge.Verdict {
 // hold finds room for the call's announcement. On a full trunk the rule's overflow says what happens
 // instead: the call passes, or it is refused without a word.
 func (d *Desk) hold(v *eslbridge.Verdict, c *considered, p *policy.Policy) {
-	if v.Play == "" {
+	if v.Play.File == "" && v.Challenge == nil {
 		return
 	}
 	trunk := trunkOf(p, &c.call)
@@ -55,7 +64,7 @@ func (d *Desk) hold(v *eslbridge.Verdict, c *considered, p *policy.Policy) {
 		c.holds, c.trunk = true, trunk.Name
 		return
 	}
-	v.Play, v.Length, v.Answer = "", 0, false
+	v.Play, v.Challenge, v.Answer = eslbridge.Sound{}, nil, false
 	if c.decision.Action == policy.Reject {
 		return // refused all the same, only without its announcement
 	}
@@ -103,15 +112,26 @@ const voicemail = "voicemail XML ringfence-after"
 // maxReason is how many characters of a reason become ringfence_reason. The journal has it whole.
 const maxReason = 200
 
-// callOf reads a call's facts as the policy does everywhere. Of several identity headers the switch
-// has chosen one by then, and the number it shows is the number that is screened.
-func callOf(p *policy.Policy, f *eslbridge.Facts, now time.Time) policy.Call {
+// callOf reads a call's facts as the policy does everywhere.
+func (d *Desk) callOf(p *policy.Policy, f *eslbridge.Facts, now time.Time) (policy.Call, identity) {
 	address, _ := netip.ParseAddr(f.NetworkIP)
 	trunk := p.Trunk(policy.TrunkFacts{Named: f.Trunk, Gateway: f.Gateway, Address: address, Profile: f.Profile})
-	return p.Call(policy.Facts{
-		Caller: f.Number, Name: f.Name, Callee: calleeOf(f), Trunk: trunk.Name, Withheld: f.Withheld,
-		Inside: f.Authorized && f.AuthUser != "", Time: now,
+	id := identify(f, trunk)
+	c := p.Call(policy.Facts{
+		Caller: id.number, Name: id.name, Callee: calleeOf(f), Trunk: trunk.Name, Withheld: id.withheld,
+		Inside: f.Authorized && f.AuthUser != "", Attestation: attestationOf(id.verstat), Time: now,
 	})
+	if n := p.Plan().Parse(id.from); n.E164 == c.Caller.E164 || id.from == "" {
+		id.from = "" // the same number, however it is written
+	}
+	d.recall(&c)
+	return c, id
+}
+
+// recall adds to a call what is remembered of its caller.
+func (d *Desk) recall(c *policy.Call) {
+	a := d.challenged.of(&c.Caller)
+	c.ChallengePassed, c.ChallengeTried = a.passed, a.tried
 }
 
 // calleeOf is the called number: the one the dialplan names, else the destination.
@@ -142,7 +162,7 @@ func carryOut(v *eslbridge.Verdict, f *eslbridge.Facts, c *considered, r *rules)
 				pass("its announcement is missing")
 				return
 			} else if err == nil {
-				v.Play, v.Length, v.Answer = sound.File, sound.Length, d.Media == "answer"
+				v.Play, v.Answer = eslbridge.Sound(sound), d.Media == "answer"
 				v.Ringback = ringback(r.policy.Country())
 			}
 		}
@@ -152,7 +172,18 @@ func carryOut(v *eslbridge.Verdict, f *eslbridge.Facts, c *considered, r *rules)
 	case policy.Divert:
 		v.Divert = destination(d.To, f.Context)
 	case policy.Challenge:
-		pass(d.Action.String() + " is not carried out by this version")
+		challenge, err := challengeOf(d, r.sounds)
+		if err != nil {
+			pass("a recording of the challenge is missing")
+			return
+		}
+		v.Challenge, v.Answer = challenge, d.Media == "answer"
+		v.Ringback = ringback(r.policy.Country())
+	}
+	if d.Whisper != "" && v.Refuse == 0 {
+		if sound, err := r.sounds.Find(d.Whisper); err == nil { // else the two are connected without
+			v.Whisper = sound.File
+		}
 	}
 }
 
@@ -165,12 +196,13 @@ func (d *Desk) Record(f *eslbridge.Facts, v *eslbridge.Verdict, res eslbridge.Re
 	}
 	if c == nil { // no decision came: deadline or fault
 		now := d.now()
-		c = &considered{call: callOf(r.policy, f, now)}
+		c = &considered{}
+		c.call, c.id = d.callOf(r.policy, f, now)
 		v.ID, v.Would = storage.NewID(now), policy.Allow.String()
 	}
 	rec := storage.Record{
 		ID: v.ID, Time: c.call.Time, Node: d.conf.Node, Trunk: c.call.Trunk,
-		Caller: storage.Caller{Raw: f.Number, E164: c.call.Caller.E164, Kind: c.call.Caller.Kind.String(), Withheld: c.call.Withheld},
+		Caller: storage.Caller{Raw: c.id.number, E164: c.call.Caller.E164, Kind: c.call.Caller.Kind.String(), Withheld: c.call.Withheld, From: c.id.from},
 		Name:   c.call.Name, Callee: calleeOf(f), Line: c.decision.Line,
 		Action: v.Action, Would: v.Would, Mode: c.decision.Mode.String(),
 		Rule: v.Rule, Reason: c.decision.Reason(), List: c.decision.List,
@@ -183,10 +215,27 @@ func (d *Desk) Record(f *eslbridge.Facts, v *eslbridge.Verdict, res eslbridge.Re
 	case c.paused || v.Action != c.decision.Action.String():
 		rec.Reason = v.Reason
 	}
+	if v.Challenge != nil {
+		d.challenged.note(&c.call.Caller, res.Keyed, c.call.Time)
+		rec.Reason += keyedText(res.Keyed)
+	}
 	if res.HungUp {
 		rec.Outcome = &storage.Outcome{Cause: "ORIGINATOR_CANCEL", By: "caller"}
 	}
 	d.journal.Add(rec) // a full queue drops and counts; the status shows it
+}
+
+// keyedText says how a caller met a challenge.
+func keyedText(k eslbridge.Keyed) string {
+	switch k {
+	case eslbridge.KeyedRight:
+		return "; passed the challenge"
+	case eslbridge.KeyedWrong:
+		return "; keyed in wrong digits"
+	case eslbridge.KeyedNothing:
+		return "; keyed in nothing"
+	}
+	return ""
 }
 
 // failOpenText says in words why a call passed without its decision.
@@ -232,6 +281,7 @@ func (d *Desk) Check(_ context.Context, q console.CheckQuery) (*console.CheckRep
 		return nil, err
 	}
 	call := p.Call(policy.Facts{Caller: q.Caller, Name: q.Name, Callee: q.Callee, Trunk: q.Trunk, Withheld: q.Withheld, Time: at})
+	d.recall(&call)
 	dec, steps := p.Explain(&call, lists)
 	n := call.Caller
 	report := &console.CheckReport{

@@ -25,6 +25,9 @@ country = "CN"
 timezone = "Asia/Shanghai"
 [lines.staff]
 numbers = ["05925550000-05925550999"]
+[trunks.carrier]
+match = ["profile:external", "profile:internal"]
+identity = ["pai", "rpid", "from"]
 [[rule]]
 name = "listed"
 when = { list = ["blacklist"] }

@@ -27,6 +27,7 @@ var applications = map[string]application{
 	"park":            {run: nothing},
 	"playback":        {run: playApp, media: true},
 	"pre_answer":      {run: func(ch *channel, _ string) string { ch.preAnswer(); return "" }},
+	"read":            {run: readApp, media: true},
 	"redirect":        {run: transferApp},
 	"respond":         {run: respondApp},
 	"ring_ready":      {run: func(ch *channel, _ string) string { ch.event("CHANNEL_PROGRESS"); return "" }},
@@ -229,6 +230,44 @@ func playApp(ch *channel, file string) string {
 		return "PLAYBACK ERROR"
 	}
 	return "FILE PLAYED"
+}
+
+// readApp is `read MIN MAX FILE VARIABLE TIMEOUT TERMINATORS DIGIT-TIMEOUT` (switch_ivr_read): the file plays
+// until the first key, then the keys are gathered.
+func readApp(ch *channel, arg string) string {
+	parts := separate(arg, 7)
+	if len(parts) < 5 {
+		ch.fault("read with the arguments %q", arg)
+		return ""
+	}
+	most, _ := strconv.Atoi(parts[1])
+	timeout, _ := strconv.Atoi(parts[4])
+	terminators := "#"
+	if len(parts) > 5 {
+		terminators = parts[5]
+	}
+	file, variable := parts[2], parts[3]
+	ch.setByPeer(variable, "")
+	keys := ""
+	if ch.call.Keys != nil {
+		keys = ch.call.Keys(file)
+	}
+	if i := strings.IndexAny(keys, terminators); i >= 0 {
+		keys = keys[:i]
+	}
+	keys = keys[:min(len(keys), most)]
+	if keys == "" {
+		playApp(ch, file)
+		ch.wait(time.Duration(timeout) * time.Millisecond)
+	} else {
+		ch.mu.Lock()
+		ch.res.Played = append(ch.res.Played, file)
+		ch.mu.Unlock()
+	}
+	if ch.ready() && keys != "" {
+		ch.setByPeer(variable, keys)
+	}
+	return ""
 }
 
 func sleepApp(ch *channel, arg string) string {

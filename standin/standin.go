@@ -48,6 +48,10 @@ type Call struct {
 	Vars    map[string]string
 	Headers []Header // further headers near the end of the connect reply
 
+	// Keys is what the caller keys in when a file is played that asks for it, as `read` plays it; nil is a
+	// caller who presses nothing.
+	Keys func(file string) string
+
 	CancelAfter time.Duration // the caller gives up so long after the socket was connected; 0 is never
 	TalkFor     time.Duration // how long a call lasts that a guard has bridged or that was sent away; default 1 s
 
