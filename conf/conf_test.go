@@ -46,6 +46,20 @@ func TestAttach(t *testing.T) {
 	}
 }
 
+func TestReject(t *testing.T) {
+	for analytics, want := range map[string]string{
+		"": "", "https://example.com/b?x=1": "url=https://example.com/b?x=1", "+865925550100": "tel=+865925550100", "redress@example.com": "email=redress@example.com",
+	} {
+		d, err := parseDaemon("/f.toml", "[reject]\nredress = \"https://example.com/r.jws\"\nanalytics = \""+analytics+"\"\n[notify]\ncommand = \"/bin/true\"\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d.Reject != (Reject{"https://example.com/r.jws", want}) || d.Notify.Command != "/bin/true" {
+			t.Errorf("%+v %+v", d.Reject, d.Notify)
+		}
+	}
+}
+
 func TestDaemonFileFaults(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
 		"unknown keys": {"polcy = \"x\"\n[screen]\n# listen\nlisen = \"x\"\n[agi]\nlisten = \"x\"\n",
@@ -62,7 +76,10 @@ func TestDaemonFileFaults(t *testing.T) {
 		"attach, passwords": {"[[attach]]\nkind = \"freeswitch\"\n[[attach]]\nkind = \"freeswitch\"\nname = \"b\"\npassword_file = \"/no/such/file\"\n",
 			"f.toml:1: attach.password: is missing\nf.toml:6: attach.password_file: /no/such/file cannot be read"},
 		"attach, wrong types": {"[[attach]]\nkind = 7\n", "f.toml:2: attach.kind: wants a text in quotes"},
-		"nobody":              {"[screen]\nallow = []\n", "f.toml:2: screen.allow: is empty"},
+		"reject":              {"[reject]\nredress = \"ftp://x\"\nanalytics = \"${x}\"\n", "f.toml:2: reject.redress: \"ftp://x\" is no web address\nf.toml:3: reject.analytics: \"${x}\" is no address to turn to"},
+		"notify":              {"[notify]\ncommand = \"page-me\"\n", "f.toml:2: notify.command: \"page-me\" has no absolute path"},
+		"a data folder that the switch would split": {"data = \"/srv/my data\"\n", "f.toml:1: data: \"/srv/my data\" has a character at \" data\""},
+		"nobody": {"[screen]\nallow = []\n", "f.toml:2: screen.allow: is empty"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := parseDaemon("f.toml", c.text)

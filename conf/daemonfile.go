@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -26,8 +27,21 @@ type Daemon struct {
 	Socket string // unix socket that the commands talk to
 
 	Screen  Screen
+	Reject  Reject
 	Journal Journal
+	Notify  Notify
 	Attach  []Attach
+}
+
+// Reject is what refusals say besides their SIP code, so that a caller who is refused by mistake knows where to turn.
+type Reject struct {
+	Redress   string // URL of a signed jCard, for the Call-Info of 608 (RFC 8688); "" for none
+	Analytics string // "url=…", "tel=…" or "email=…" for the Reason header of 603, which then reads "Network Blocked" (ATIS-1000099); "" for none
+}
+
+// Notify is who is told that something is wrong.
+type Notify struct {
+	Command string // a program with an absolute path; "" for nobody
 }
 
 // Attach is an event socket that the daemon attaches to, to learn what became of calls.
@@ -75,6 +89,13 @@ type raw struct {
 		Keep    string `toml:"keep"`
 		MaxSize string `toml:"max_size"`
 	} `toml:"journal"`
+	Reject struct {
+		Redress   string `toml:"redress"`
+		Analytics string `toml:"analytics"`
+	} `toml:"reject"`
+	Notify struct {
+		Command string `toml:"command"`
+	} `toml:"notify"`
 	Attach []rawAttach `toml:"attach"`
 }
 
@@ -119,7 +140,7 @@ func parseDaemon(file, text string) (*Daemon, error) {
 		return nil, p.err()
 	}
 	for _, key := range meta.Undecoded() {
-		p.fault(key.String(), "is not known here: the keys are policy, data, node, socket, screen.listen, screen.allow, screen.deadline, journal.keep, journal.max_size and, under [[attach]], kind, name, address, password and password_file")
+		p.fault(key.String(), "is not known here: the keys are policy, data, node, socket, screen.listen, screen.allow, screen.deadline, journal.keep, journal.max_size, reject.redress, reject.analytics, notify.command and, under [[attach]], kind, name, address, password and password_file")
 	}
 	d := &Daemon{File: file, Policy: r.Policy, Data: r.Data, Node: r.Node, Socket: r.Socket}
 	d.Screen.Listen = r.Screen.Listen
@@ -147,6 +168,10 @@ func parseDaemon(file, text string) (*Daemon, error) {
 	if d.Journal.MaxSize, err = parseSize(r.Journal.MaxSize); err != nil {
 		p.fault("journal.max_size", "%q is not a size of at least 1MiB: write \"2GiB\" or \"500MiB\"", r.Journal.MaxSize)
 	}
+	d.Reject = p.reject(r.Reject.Redress, r.Reject.Analytics)
+	if d.Notify.Command = r.Notify.Command; d.Notify.Command != "" && !filepath.IsAbs(d.Notify.Command) {
+		p.fault("notify.command", "%q has no absolute path: write \"/usr/local/bin/page-me\", a program that takes no arguments here", d.Notify.Command)
+	}
 	d.Attach = p.attaches(r.Attach)
 	for key, v := range map[string]*string{"policy": &d.Policy, "data": &d.Data, "socket": &d.Socket} {
 		if *v == "" {
@@ -159,6 +184,9 @@ func parseDaemon(file, text string) (*Daemon, error) {
 			*v = abs
 		}
 	}
+	if i := strings.IndexFunc(d.Data, func(c rune) bool { return c <= ' ' || c == 0x7f || strings.ContainsRune("!$'\"`\\{}<>|,^", c) }); i >= 0 {
+		p.fault("data", "%q has a character at %q that the switch would read otherwise in the path of an announcement: choose a folder of letters, digits, / - _ and .", d.Data, d.Data[i:])
+	}
 	if len(d.Socket) > 100 {
 		p.fault("socket", "is longer than the 100 characters that a socket's path may have: choose a shorter one, as in \"/run/ringfence/ringfence.sock\"")
 	}
@@ -166,6 +194,33 @@ func parseDaemon(file, text string) (*Daemon, error) {
 		d.Node, _ = os.Hostname()
 	}
 	return d, p.err()
+}
+
+// reject checks [reject].
+func (p *parser) reject(redress, analytics string) Reject {
+	plain := func(s string) bool {
+		return strings.Trim(s, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ:/?#@&=+._~%-") == ""
+	}
+	web := func(s string) bool {
+		u, err := url.Parse(s)
+		return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && plain(s)
+	}
+	r := Reject{Redress: redress}
+	if redress != "" && !web(redress) {
+		p.fault("reject.redress", "%q is no web address: write where the signed jCard of RFC 8688 lies, as in \"https://example.com/redress.jws\"", redress)
+	}
+	switch digits := strings.TrimPrefix(analytics, "+"); {
+	case analytics == "":
+	case web(analytics):
+		r.Analytics = "url=" + analytics
+	case strings.Trim(digits, "0123456789") == "" && len(digits) > 2:
+		r.Analytics = "tel=" + analytics
+	case strings.Count(analytics, "@") == 1 && plain(analytics) && !strings.Contains(analytics, "/"):
+		r.Analytics = "email=" + analytics
+	default:
+		p.fault("reject.analytics", "%q is no address to turn to: write a web address, a telephone number or a mail address, as in \"https://example.com/blocked\"", analytics)
+	}
+	return r
 }
 
 // attaches checks the [[attach]] tables.

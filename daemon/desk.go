@@ -31,13 +31,15 @@ type Desk struct {
 	rules atomic.Pointer[rules]
 	pause atomic.Pointer[pause]
 
-	held       held       // calls that hear an announcement
-	challenged challenged // callers who were asked for digits
+	held       held          // calls that hear an announcement
+	challenged challenged    // callers who were asked for digits
+	guardTook  atomic.Uint64 // calls that the switch's guard took, as the switch says at their end
 
 	edit sync.Mutex // one edit or reload at a time: what is on disk and in rules.lists stays the same
 
 	// These are of the running daemon; nil when a command works on the files.
 	journal *storage.Journal
+	notify  *notifier
 	status  func(*console.Status)
 }
 
@@ -182,6 +184,9 @@ func (d *Desk) Reload(context.Context) (*console.ReloadReport, error) {
 			faults = append(faults, p.CheckAnnouncements(sounds.Has)...)
 		}
 		report.Rules = len(p.Rules())
+	}
+	if p == nil {
+		d.notify.tell(notifyPolicy, fmt.Sprintf("the policy %s was refused for its faults; the one that was in force stays. `ringfence policy check %s` names them.", d.conf.Policy, d.conf.Policy))
 	}
 	for _, f := range faults {
 		if f.Warning && d.journal != nil {

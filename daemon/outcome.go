@@ -36,6 +36,9 @@ type namedAttach struct {
 
 // ended completes the journal's record of a call that was screened.
 func (d *Desk) ended(e eslbridge.CallEnd) {
+	if e.Guard {
+		d.guardTook.Add(1)
+	}
 	if e.RingfenceID == "" {
 		return
 	}

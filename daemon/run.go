@@ -66,6 +66,7 @@ func (d *Daemon) start(ctx context.Context, c *conf.Daemon) error {
 	desk.journal = db.StartJournal(storage.JournalOptions{Keep: c.Journal.Keep, MaxBytes: c.Journal.MaxSize})
 	d.onStop("journal", desk.journal.Close)
 
+	desk.notify = newNotifier(c.Notify.Command, d.log, desk.now)
 	desk.status = d.status
 	if err := desk.load(); err != nil {
 		return err
@@ -86,6 +87,8 @@ func (d *Daemon) start(ctx context.Context, c *conf.Daemon) error {
 	}
 	go func() { d.failed <- d.screen.Serve(d.listener) }()
 	d.onStop("screening", d.screen.Shutdown)
+	d.background("notices", func(ctx context.Context) { desk.notify.run(ctx) })
+	d.background("watch for fail-opens", func(ctx context.Context) { desk.notify.watchFailOpen(ctx, d.failOpen) })
 
 	if err := d.serveCommands(ctx, c.Socket); err != nil {
 		return err
@@ -98,6 +101,31 @@ func (d *Daemon) start(ctx context.Context, c *conf.Daemon) error {
 func (d *Daemon) onStop(name string, stop func(context.Context) error) {
 	d.teardown = append(d.teardown, step{name, stop})
 }
+
+// background runs work until the daemon stops.
+func (d *Daemon) background(name string, work func(context.Context)) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); work(ctx) }()
+	d.onStop(name, func(context.Context) error {
+		cancel()
+		<-done
+		return nil
+	})
+}
+
+// failOpen is how many calls passed unscreened, by reason: those we know of, and those that the switch's guard
+// took away from us.
+func (d *Daemon) failOpen() map[string]uint64 {
+	counts := d.screen.Counters.FailOpen()
+	if n := d.desk.guardTook.Load(); n > 0 {
+		counts[failGuard] = n
+	}
+	return counts
+}
+
+// failGuard is the reason of calls that the switch's guard took away: the daemon had hung, or was stopped.
+const failGuard = "guard"
 
 // serveCommands opens the unix socket. One left behind by a daemon that was killed is removed; one that
 // somebody answers is another daemon's.
@@ -148,7 +176,7 @@ func (d *Daemon) status(s *console.Status) {
 	for _, a := range d.attached {
 		s.Attached = append(s.Attached, console.AttachStatus{Name: a.name, Attached: a.attach.Attached(), Trouble: a.attach.Trouble()})
 	}
-	s.Calls, s.InHand, s.FailOpen = d.screen.Counters.Screened.Load(), d.screen.InHand(), d.screen.Counters.FailOpen()
+	s.Calls, s.InHand, s.FailOpen = d.screen.Counters.Screened.Load(), d.screen.InHand(), d.failOpen()
 }
 
 // Stop ends everything in reverse order: no more commands, no more calls (those in hand are finished until

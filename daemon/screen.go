@@ -45,7 +45,7 @@ func (d *Desk) Screen(f *eslbridge.Facts) eslbridge.Verdict {
 		return v
 	}
 	v.Action, v.Rule, v.Reason = c.decision.Action.String(), policy.Inert(c.decision.Rule), policy.InertUpTo(c.decision.Reason(), maxReason)
-	carryOut(&v, f, c, r)
+	d.carryOut(&v, f, c, r)
 	if r.policy.Mode() == policy.Enforce {
 		showIdentity(&v, f, c)
 	}
@@ -70,6 +70,7 @@ func (d *Desk) hold(v *eslbridge.Verdict, c *considered, p *policy.Policy) {
 	}
 	if c.decision.Overflow == "reject" {
 		v.Action, v.Refuse = policy.Reject.String(), c.decision.SIP
+		v.Refusal = d.refusal(v)
 	} else {
 		v.Action, v.Refuse = policy.Allow.String(), 0
 	}
@@ -143,48 +144,64 @@ func calleeOf(f *eslbridge.Facts) string {
 }
 
 // carryOut turns a decision into what the switch shall do. What cannot be done lets the call pass.
-func carryOut(v *eslbridge.Verdict, f *eslbridge.Facts, c *considered, r *rules) {
-	d := &c.decision
+func (d *Desk) carryOut(v *eslbridge.Verdict, f *eslbridge.Facts, c *considered, r *rules) {
+	dec := &c.decision
 	pass := func(why string) {
-		v.Action, v.Reason = policy.Allow.String(), policy.InertUpTo("let through: "+why+" ("+d.Reason()+")", maxReason)
+		v.Action, v.Reason = policy.Allow.String(), policy.InertUpTo("let through: "+why+" ("+dec.Reason()+")", maxReason)
 	}
-	switch d.Action {
+	switch dec.Action {
 	case policy.Tag:
 		name, number := c.call.Name, c.call.Caller.Shown()
 		if c.call.Withheld || c.call.Caller.Kind == policy.Anonymous {
 			name, number = "", "" // neither is shown on a handset
 		}
-		v.ShowName = policy.TagName(d.Label, name, number)
+		v.ShowName = policy.TagName(dec.Label, name, number)
 	case policy.Warn, policy.Reject:
-		if d.Announcement != "" {
-			sound, err := r.sounds.Find(d.Announcement)
-			if err != nil && d.Action == policy.Warn {
+		if dec.Announcement != "" {
+			sound, err := r.sounds.Find(dec.Announcement)
+			if err != nil && dec.Action == policy.Warn {
 				pass("its announcement is missing")
 				return
 			} else if err == nil {
-				v.Play, v.Answer = eslbridge.Sound(sound), d.Media == "answer"
+				v.Play, v.Answer = eslbridge.Sound(sound), dec.Media == "answer"
 				v.Ringback = ringback(r.policy.Country())
 			}
 		}
-		if d.Action == policy.Reject || d.Then == "hangup" {
-			v.Refuse = d.SIP
+		if dec.Action == policy.Reject || dec.Then == "hangup" {
+			v.Refuse = dec.SIP
 		}
 	case policy.Divert:
-		v.Divert = destination(d.To, f.Context)
+		v.Divert = destination(dec.To, f.Context)
 	case policy.Challenge:
-		challenge, err := challengeOf(d, r.sounds)
+		challenge, err := challengeOf(dec, r.sounds)
 		if err != nil {
 			pass("a recording of the challenge is missing")
 			return
 		}
-		v.Challenge, v.Answer = challenge, d.Media == "answer"
+		v.Challenge, v.Answer = challenge, dec.Media == "answer"
 		v.Ringback = ringback(r.policy.Country())
 	}
-	if d.Whisper != "" && v.Refuse == 0 {
-		if sound, err := r.sounds.Find(d.Whisper); err == nil { // else the two are connected without
+	v.Refusal = d.refusal(v)
+	if dec.Whisper != "" && v.Refuse == 0 {
+		if sound, err := r.sounds.Find(dec.Whisper); err == nil { // else the two are connected without
 			v.Whisper = sound.File
 		}
 	}
+}
+
+// refusal is what a refusal says besides its code.
+func (d *Desk) refusal(v *eslbridge.Verdict) eslbridge.Refusal {
+	status := v.Refuse
+	if v.Challenge != nil {
+		status = v.Challenge.Refuse
+	}
+	switch c := d.conf.Reject; {
+	case status == 608 && c.Redress != "":
+		return eslbridge.Refusal{CallInfo: "<" + c.Redress + ">;purpose=jwscard"}
+	case status == 603 && c.Analytics != "":
+		return eslbridge.Refusal{Reason: `Q.850;cause=21;text="v=analytics1;` + c.Analytics + `"`, Phrase: "Network Blocked"}
+	}
+	return eslbridge.Refusal{}
 }
 
 // Record writes down what became of a call.
