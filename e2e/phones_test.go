@@ -21,18 +21,21 @@ type phone struct {
 
 	rtp *net.UDPConn
 
-	mu      sync.Mutex
-	ringFor time.Duration // how long the handset rings before it answers
-	audio   []audio
-	invites map[string]invite          // by callee's user part: what the handset was shown
-	dialogs map[string]chan sipMessage // by Call-ID: answers for the caller
-	hold    time.Duration              // how long an answered call is held before the caller hangs up
+	mu       sync.Mutex
+	ringFor  time.Duration // how long the handset rings before it answers
+	endAfter time.Duration // how long after its answer the handset hangs up; 0 is never
+	audio    []audio
+	invites  map[string]invite          // by callee's user part: what the handset was shown
+	dialogs  map[string]chan sipMessage // by Call-ID: answers for the caller
+	hold     time.Duration              // how long an answered call is held before the caller hangs up
+	keys     func(heard string) string  // what the caller keys in, once, when so many digits were read out; nil for nothing
 }
 
 // audio is one RTP packet of G.711 µ-law that came in.
 type audio struct {
 	at   time.Time
 	loud bool // above silence
+	tone int  // the digit that is played, as digitTone plays it; -1 for none
 }
 
 // invite is what the handset got.
@@ -97,7 +100,7 @@ func (p *phone) hear() {
 			}
 		}
 		p.mu.Lock()
-		p.audio = append(p.audio, audio{time.Now(), loud > (n-12)/4})
+		p.audio = append(p.audio, audio{time.Now(), loud > (n-12)/4, toneOf(buf[min(12, n):n])})
 		p.mu.Unlock()
 	}
 }
@@ -170,10 +173,27 @@ func (p *phone) ring(m sipMessage, from *net.UDPAddr) {
 	if _, seen := p.invites[user]; !seen {
 		p.invites[user] = invite{from: m.get("From"), at: time.Now()}
 	}
-	ringFor := p.ringFor
+	ringFor, endAfter := p.ringFor, p.endAfter
 	p.mu.Unlock()
 	p.reply(m, from, "180 Ringing", "")
 	time.AfterFunc(ringFor, func() { p.reply(m, from, "200 OK", p.sdp()) })
+	if endAfter > 0 {
+		time.AfterFunc(ringFor+endAfter, func() { p.bye(m, from) })
+	}
+}
+
+// hangsUpAfter lets the handset end each call so long after it answered, from now on.
+func (p *phone) hangsUpAfter(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.endAfter = d
+}
+
+// bye ends a call that came in.
+func (p *phone) bye(invite sipMessage, to *net.UDPAddr) {
+	contact := strings.Trim(strings.SplitN(invite.get("Contact"), ";", 2)[0], "<>")
+	p.conn.WriteToUDP(fmt.Appendf(nil, "BYE %s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bKbye%d;rport\r\nMax-Forwards: 70\r\nFrom: %s;tag=phone\r\nTo: %s\r\nCall-ID: %s\r\nCSeq: 1 BYE\r\nContent-Length: 0\r\n\r\n",
+		contact, p.addr, time.Now().UnixNano(), invite.get("To"), invite.get("From"), invite.get("Call-ID")), to)
 }
 
 func (p *phone) sdp() string {
@@ -242,7 +262,7 @@ func (p *phone) dial(ctx context.Context, server, from, display, to string, extr
 		for _, h := range extra {
 			b.WriteString(h + "\r\n")
 		}
-		if body != "" {
+		if body != "" && method == "INVITE" {
 			b.WriteString("Content-Type: application/sdp\r\n")
 		}
 		fmt.Fprintf(&b, "Content-Length: %d\r\n\r\n%s", len(body), body)
@@ -271,6 +291,10 @@ func (p *phone) dial(ctx context.Context, server, from, display, to string, extr
 			case strings.HasPrefix(s, "2"):
 				h.final, h.took = s, time.Since(start)
 				request("ACK", "1 ACK", tag, "b", "")
+				cseq := 2
+				look := time.NewTicker(20 * time.Millisecond)
+				defer look.Stop()
+				keys := p.keys
 				for end := time.After(p.hold); ; {
 					select {
 					case m := <-ch:
@@ -279,11 +303,21 @@ func (p *phone) dial(ctx context.Context, server, from, display, to string, extr
 							return h, nil
 						}
 						continue // a retransmission
+					case <-look.C:
+						if keys == nil {
+							continue
+						}
+						for _, key := range keys(p.digitsHeard(start)) {
+							request("INFO", fmt.Sprintf("%d INFO", cseq), tag, fmt.Sprint("i", cseq), fmt.Sprintf("Signal=%c\r\nDuration=160\r\n", key), "Content-Type: application/dtmf-relay")
+							cseq++
+							keys = nil
+						}
+						continue
 					case <-end:
 					}
 					break
 				}
-				request("BYE", "2 BYE", tag, "c", "")
+				request("BYE", fmt.Sprintf("%d BYE", cseq), tag, "c", "")
 				return h, nil
 			default:
 				h.final, h.took = s, time.Since(start)

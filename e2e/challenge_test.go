@@ -1,0 +1,200 @@
+package e2e_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"ringfence/daemon"
+	"ringfence/standin"
+	"ringfence/storage"
+)
+
+const challengePolicy = `
+country = "CN"
+timezone = "Asia/Shanghai"
+[trunks.carrier]
+match = ["profile:external", "profile:internal"]
+[[rule]]
+name = "ask"
+when = { caller = ["9524????"] }
+action = "challenge"
+digits = 3
+tries = 2
+[[rule]]
+name = "announced to the staff"
+when = { caller = ["9525????"] }
+action = "tag"
+label = "Sales?"
+whisper = "whisper-suspected"
+`
+
+// startChallenges runs a daemon whose recordings are tones.
+func startChallenges(t *testing.T, settings ...string) *daemon.Daemon {
+	t.Helper()
+	d, file := startDaemonWith(t, challengePolicy, settings...)
+	sounds := filepath.Join(filepath.Dir(file), "data", "sounds")
+	if err := os.MkdirAll(filepath.Join(sounds, "digits"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	files := map[string][]byte{}
+	for digit := range 10 {
+		files[fmt.Sprintf("digits/%d.wav", digit)] = digitTone(digit)
+	}
+	for _, name := range []string{"challenge-intro", "challenge-again", "challenge-passed", "challenge-failed"} {
+		files[name+".wav"] = wav(otherTone, 300*time.Millisecond)
+	}
+	files["whisper-suspected.wav"] = digitTone(7) // recognised on the handset
+	for name, content := range files {
+		if err := os.WriteFile(filepath.Join(sounds, name), content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return d
+}
+
+// answersOf are ways in which callers meet a challenge: what is keyed in for the digits heard, "" for nothing yet.
+var answersOf = map[string]func(heard string) string{
+	"right": func(heard string) string {
+		if len(heard) == 3 {
+			return heard
+		}
+		return ""
+	},
+	"wrong twice": func(heard string) string {
+		if len(heard) == 3 {
+			return other(heard) + other(heard)
+		}
+		return ""
+	},
+	"nothing": nil,
+}
+
+// other are digits that differ from those.
+func other(digits string) string {
+	b := []byte(digits)
+	for i := range b {
+		b[i] = '0' + (b[i]-'0'+1)%10
+	}
+	return string(b)
+}
+
+// challengeCalls are calls of two callers, one after the other, and what must become of each.
+var challengeCalls = []struct {
+	name, from, keys string
+	rang             bool
+	rule, action     string
+	reason           string
+}{
+	{"wrong digits", "95240001", "wrong twice", false, "ask", "challenge", "; keyed in wrong digits"},
+	{"no digits", "95240001", "nothing", false, "ask", "challenge", "; keyed in nothing"},
+	{"called again soon", "95240001", "nothing", true, "known-grace", "allow", "no wrong digit was keyed"},
+	{"but only once", "95240001", "nothing", false, "ask", "challenge", "; keyed in nothing"},
+	{"right digits", "95240002", "right", true, "ask", "challenge", "; passed the challenge"},
+	{"remembered", "95240002", "nothing", true, "ask", "allow", "; passed the challenge on"},
+}
+
+// runChallenges holds the calls against what must become of them. place says whether the handset rang.
+func runChallenges(t *testing.T, d *daemon.Daemon, place func(ctx context.Context, from, to, keys string) (rang bool, err error)) {
+	records, stop := d.Desk().Watch()
+	defer stop()
+	for i, c := range challengeCalls {
+		ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+		defer cancel()
+		rang, err := place(ctx, c.from, fmt.Sprintf("0592555020%d", i), c.keys)
+		if err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		var rec storage.Record
+		select {
+		case rec = <-records:
+		case <-ctx.Done():
+			t.Fatalf("%s: no record", c.name)
+		}
+		if rang != c.rang || rec.Rule != c.rule || rec.Action != c.action || !strings.Contains(rec.Reason, c.reason) {
+			t.Errorf("%s: rang %v, %s by %s: %s", c.name, rang, rec.Action, rec.Rule, rec.Reason)
+		}
+	}
+}
+
+func TestChallengeSimulated(t *testing.T) {
+	for mode, async := range map[string]bool{"sync": false, "async": true} {
+		t.Run(mode, func(t *testing.T) {
+			d := startChallenges(t)
+			spoken := regexp.MustCompile(`/digits/(\d)\.wav`)
+			runChallenges(t, d, func(ctx context.Context, from, to, keys string) (bool, error) {
+				sw := &standin.Switch{Address: d.Address(), Speed: 20}
+				r, err := sw.Place(ctx, standin.Call{From: from, To: to, Async: async, Resume: async, Keys: func(file string) string {
+					heard := ""
+					for _, m := range spoken.FindAllStringSubmatch(file, -1) {
+						heard += m[1]
+					}
+					if answer := answersOf[keys]; answer != nil {
+						return answer(heard)[:3]
+					}
+					return ""
+				}})
+				if len(r.ProtocolErrors) > 0 || r.Stuck {
+					t.Errorf("stuck %v, %v", r.Stuck, r.ProtocolErrors)
+				}
+				return r.Rang, err
+			})
+		})
+	}
+}
+
+// The same on a real switch: the caller hears the digits, recognised by their spectrum, and keys them in. And the
+// person who answers hears the whisper before the caller is heard.
+func TestChallengeReal(t *testing.T) {
+	program, err := exec.LookPath("freeswitch")
+	if err != nil {
+		t.Skip("NOT TESTED: there is no freeswitch on PATH; the challenge was tried on the simulated switch only, and the whisper not at all")
+	}
+	for _, mode := range []string{"sync", "async"} {
+		t.Run(mode, func(t *testing.T) {
+			d := startChallenges(t)
+			handset := newPhone(t)
+			server := startFreeSWITCH(t, program, d.Address(), handset.addr, freePort(t), mode == "async")
+			runChallenges(t, d, func(ctx context.Context, from, to, keys string) (bool, error) {
+				caller := newPhone(t)
+				caller.hold, caller.keys = 40*time.Second, answersOf[keys]
+				handset.hangsUpAfter(500 * time.Millisecond)
+				_, err := caller.dial(ctx, server, from, "", to)
+				_, rang := handset.invited(to)
+				return rang, err
+			})
+			t.Run("whisper", func(t *testing.T) {
+				records, stop := d.Desk().Watch()
+				defer stop()
+				caller := newPhone(t)
+				caller.hold = 3 * time.Second
+				handset.hangsUpAfter(2 * time.Second)
+				start := time.Now()
+				h, err := caller.dial(t.Context(), server, "95250001", "Sale", "05925550210")
+				if err != nil || !strings.HasPrefix(h.final, "200") {
+					t.Fatalf("%+v %v", h, err)
+				}
+				in, ok := handset.invited("05925550210")
+				if rec := <-records; rec.Rule != "announced to the staff" || !ok || !strings.Contains(in.from, "Sales? Sale") {
+					t.Errorf("%+v: %+v", rec, in)
+				}
+				if heard := handset.digitsHeard(start); heard != "7" {
+					t.Errorf("the person who answered heard %q", heard)
+				}
+				// The caller is answered only when the whisper is over.
+				if h.took < 250*time.Millisecond {
+					t.Errorf("connected after %v, in the middle of the whisper", h.took)
+				}
+				if heard := caller.digitsHeard(start); heard != "" {
+					t.Errorf("the caller heard the whisper: %q", heard)
+				}
+			})
+		})
+	}
+}
