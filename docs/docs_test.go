@@ -458,9 +458,10 @@ func TestLimits(t *testing.T) {
 		"a `caller_name` expression": {"1000 bytes",
 			says(rule+"action = \"allow\"\nwhen = { caller_name = \""+strings.Repeat("x", 1000)+"\" }", "") &&
 				says(rule+"action = \"allow\"\nwhen = { caller_name = \""+strings.Repeat("x", 1001)+"\" }", "longer than 1000")},
-		"`max_held`": {"10000 calls", says("[trunks.a]\nmax_held = 1000000", "from 0 to 10000")},
-		"`remember`": {"3650d", says(rule+"action = \"challenge\"\nremember = \"9999d\"", "0s to 3650d")},
-		"`grace`":    {"1d", says(rule+"action = \"challenge\"\ngrace = \"9999d\"", "0s to 1d")},
+		"`max_held`":     {"10000 calls", says("[trunks.a]\nmax_held = 1000000", "from 0 to 10000")},
+		"`remember`":     {"3650d", says(rule+"action = \"challenge\"\nremember = \"9999d\"", "0s to 3650d")},
+		"`known_caller`": {"400d", says(rule+"action = \"allow\"\nwhen = { known_caller = \"9999d\" }", "1m to 400d")},
+		"`grace`":        {"1d", says(rule+"action = \"challenge\"\ngrace = \"9999d\"", "0s to 1d")},
 	}
 	for _, row := range table(t, "| what | at most |") {
 		try, there := tries[row[0]]

@@ -334,6 +334,17 @@ func TestSchemaDefaults(t *testing.T) {
 	if r := load(noon).RunTests(); r[0].Passed {
 		got["test.at"] = `"2026-01-07T12:00:00"`
 	}
+	known := "[lines.a]\nnumbers = \"05925550100\"\n[[rule]]\nname = \"x\"\naction = \"reject\"\nwhen = { known_caller = \"30d\" }\n" +
+		"[[test]]\ncaller = \"13800138000\"\ncallee = \"05925550100\"\nexpect = \"reject\"\n"
+	if r := load(known).RunTests(); !r[0].Passed {
+		got["test.known"] = "false"
+	}
+	p = load(known)
+	c := p.Call(policy.Facts{Caller: "13800138000", Callee: "05925550100", Time: time.Now()})
+	c.KnownToAll = c.Time
+	if d := p.Decide(&c, nil); d.Would == policy.Allow {
+		got["rule.when.known_scope"] = literal("line")
+	}
 	for _, action := range policy.ActionNames() {
 		rule := "[trunks.a]\nmedia = \"answer\"\n[[rule]]\nname = \"x\"\naction = \"" + action + "\"\n"
 		for key, value := range map[string]string{"label": "x", "announcement": "x", "to": "x"} {
@@ -580,7 +591,7 @@ var unseen = []struct{ key, text string }{
 	{`holidays`, `has a text in quotes among its dates`}, // an editor hands dates over as texts
 	{`workdays`, `is also in holidays`},
 	{`rule\[.*\]\.name`, `is already the name of the rule`},
-	{`rule\[.*\]\.(remember|grace)`, `: write \S+ to \S+d$|longer than anything`},
+	{`rule\[.*\]\.(remember|grace|when\.known_caller)`, `: write \S+ to \S+d$|longer than anything`},
 	{`rule\[.*\]\.when\.line`, `there is no line`},
 	{`rule\[.*\]\.when\.list`, `is a list of a line .* that is not there`},
 	{`(rule\[.*\]\.when|test\[.*\])\.trunk|numbers\.never_screen_trunks`, `there is no trunk`},

@@ -94,6 +94,10 @@ type Call struct {
 	// EmergencyDialled is when the called line last dialled an emergency number; zero if it did not. For
 	// CallbackWindow from then every call to it passes.
 	EmergencyDialled time.Time
+
+	// KnownToLine is when the caller was last known to a line that the callee belongs to, by what DialledTalk and CalledTalk
+	// say, KnownToAll when to any line at all. Zero is never.
+	KnownToLine, KnownToAll time.Time
 }
 
 // Facts are a call's facts as text, before numbers are normalised.

@@ -142,7 +142,7 @@ func (p *Policy) compile() {
 // costOf ranks the conditions by what testing one costs.
 var costOf = [...]int{
 	onCaller: 1, onCallerNot: 2, onLine: 0, onCallee: 1, onCalleeNot: 2, onCallerKind: 1,
-	onTrunk: 3, onAttestation: 3, onHours: 4, onCallerName: 5, onList: 6, onListNot: 6,
+	onTrunk: 3, onAttestation: 3, onKnown: 3, onHours: 4, onCallerName: 5, onList: 6, onListNot: 6,
 }
 
 // sortRanges puts the narrowest address ranges first.

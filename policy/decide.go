@@ -52,6 +52,7 @@ type evidence struct {
 	name          string
 	attestation   string
 	hours         string
+	known         time.Time // when the caller was known last, by the policy's clock
 	callback      bool
 	withheld      bool
 	passed, tried time.Time // of an earlier challenge that lets the call through, by the policy's clock
@@ -94,6 +95,8 @@ type scan struct {
 	list  string
 	entry ListEntry
 	hours string
+
+	knownAt time.Time
 }
 
 // line is the name of the line called.
@@ -212,6 +215,8 @@ func (s *scan) matched(d *Decision, r *rule) {
 			d.List, d.Entry = s.list, s.entry
 		case onHours:
 			e.hours = s.hours
+		case onKnown:
+			e.known = s.knownAt.In(s.p.calendar.zone)
 		case onCallerName:
 			e.name = s.c.Name
 		case onAttestation:
@@ -317,6 +322,8 @@ func (s *scan) holds(c *condition) bool {
 		return contains(c.words, s.c.Trunk)
 	case onAttestation:
 		return contains(c.words, s.attestation())
+	case onKnown:
+		return s.isKnown(c)
 	case onHours:
 		if !s.clockSet {
 			s.clock, s.clockSet = s.p.calendar.at(s.c.Time), true

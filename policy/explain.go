@@ -116,6 +116,8 @@ func (d *Decision) held(c *condition, who string) string {
 		return "trunk " + d.Trunk
 	case onHours:
 		return "hours " + e.hours
+	case onKnown:
+		return d.knownText(c, who)
 	case onAttestation:
 		return "attestation " + e.attestation
 	}
@@ -236,6 +238,8 @@ func (s *scan) whyFailed(c *condition) string {
 			text += ", worked like a " + dayNames[s.clock.day] + ","
 		}
 		return key + text + " is outside " + some(c.words)
+	case onKnown:
+		return key + s.whyUnknown(c)
 	case onAttestation:
 		return key + "the attestation is " + s.attestation() + ", not " + some(c.words)
 	}

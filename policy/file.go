@@ -28,8 +28,10 @@ type Policy struct {
 	lines       []line
 	rules       []rule
 	tests       []test
-	lists       []mention // every list a rule may ask for
-	sounds      []mention // every recorded message a rule may play
+	lists       []mention     // every list a rule may ask for
+	sounds      []mention     // every recorded message a rule may play
+	knownWindow time.Duration // the longest known_caller, 0 for none
+	knownToLine bool          // one asks for the called line
 
 	trunks      map[string]Trunk
 	trunkNames  []string

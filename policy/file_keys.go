@@ -9,8 +9,8 @@ var tableKeys = map[string][]string{
 	"lines.NAME":  {"numbers"},
 	"trunks.NAME": {"match", "identity", "media", "internal", "max_held"},
 	"rule":        everyRuleKey(),
-	"rule.when":   subjectKeys[:],
-	"test":        {"caller", "callee", "trunk", "name", "at", "list_has", "expect", "rule"},
+	"rule.when":   whenKeys(),
+	"test":        {"caller", "callee", "trunk", "name", "at", "list_has", "known", "expect", "rule"},
 }
 
 // Keys are all keys that a policy file may have, with the tables they stand in: country, numbers.internal,
@@ -58,10 +58,8 @@ func otherHome(key string) string {
 // laterText is said of keys that this version does not know yet.
 const laterText = "comes with a later version, this one does not know it yet: take it out until then"
 
-// laterConditions need known callers or detectors.
+// laterConditions need detectors.
 var laterConditions = map[string]string{
-	"known_caller":   laterText,
-	"known_scope":    laterText,
 	"tripped":        laterText,
 	"score_at_least": laterText,
 }

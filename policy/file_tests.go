@@ -11,6 +11,7 @@ type test struct {
 	line    int
 	facts   Facts
 	listHas []string
+	known   bool
 	expect  Action
 	rule    string // "" is any
 }
@@ -23,7 +24,7 @@ func (p *Policy) testTime() time.Time {
 // readTests reads the [[test]] tables, after the rules they name.
 func (r *reader) readTests() {
 	for _, s := range r.top.tables("test") {
-		s.only(tableKeys["test"], map[string]string{"tripped": laterText, "known": laterText})
+		s.only(tableKeys["test"], map[string]string{"tripped": laterText})
 		r.policy.tests = append(r.policy.tests, r.readTest(s))
 	}
 }
@@ -47,6 +48,7 @@ func (r *reader) readTest(s *section) test {
 		}
 		t.listHas = append(t.listHas, w.text)
 	}
+	r.readTestKnown(s, &t)
 	if !s.has("expect") {
 		s.fault("expect", "is missing: write what the rules are to say, one of %s", strings.Join(actionNames[:], ", "))
 	}
@@ -59,6 +61,32 @@ func (r *reader) readTest(s *section) test {
 		}
 	}
 	return t
+}
+
+// readTestKnown reads whether the caller of a test is known, to the called line and so to all.
+func (r *reader) readTestKnown(s *section, t *test) {
+	t.known = s.flag("known")
+	switch p := r.policy; {
+	case !t.known:
+	case p.knownWindow == 0:
+		s.warn("known", "changes nothing, since no rule asks for known_caller: take it out, or write such a rule")
+	case p.knownToLine && !p.inLine(t.facts.Callee):
+		s.warn("known", "makes the caller known to no line, since callee %q belongs to none: write a called number of [lines.NAME], or known_scope = \"all\" in the rule", t.facts.Callee)
+	}
+}
+
+// inLine says whether a called number belongs to a line, before the policy is compiled.
+func (p *Policy) inLine(callee string) bool {
+	if p.plan == nil {
+		return true // the country is wrong and says so
+	}
+	n := p.plan.ParseInternal(callee)
+	for i := range p.lines {
+		if matchesAny(p.lines[i].numbers, &n) {
+			return true
+		}
+	}
+	return false
 }
 
 // testAt reads the time of a test: with an offset it is a moment, without one it is meant by the clock of the policy.
@@ -157,6 +185,12 @@ func (p *Policy) RunTests() []TestResult {
 
 func (p *Policy) runTest(t *test) TestResult {
 	c := p.Call(t.facts)
+	if t.known {
+		c.KnownToAll = c.Time
+		if p.LineOf(&c.Callee) != "" {
+			c.KnownToLine = c.Time
+		}
+	}
 	d := p.Decide(&c, p.testLists(t, &c.Callee))
 	expects := func(rule string, says Action) bool {
 		return t.expect == says && (t.rule == "" || t.rule == rule)

@@ -55,13 +55,28 @@ const (
 	onListNot
 	onTrunk
 	onHours
+	onKnown
 	onAttestation
 )
 
 // subjectKeys are the conditions' keys in the file, by subject.
 var subjectKeys = [...]string{
 	"caller", "caller_not", "caller_kind", "caller_name", "line", "callee", "callee_not",
-	"list", "list_not", "trunk", "hours", "attestation",
+	"list", "list_not", "trunk", "hours", "known_caller", "attestation",
+}
+
+// scopeKey is no condition of its own: it says which lines known_caller is about.
+const scopeKey = "known_scope"
+
+// whenKeys are the keys that `when` may have.
+func whenKeys() []string {
+	var keys []string
+	for _, key := range subjectKeys {
+		if keys = append(keys, key); key == onKnown.String() {
+			keys = append(keys, scopeKey)
+		}
+	}
+	return keys
 }
 
 func (s subject) String() string { return subjectKeys[s] }
@@ -83,6 +98,9 @@ type terms struct {
 	names []*regexp.Regexp // for caller_name
 	words []string         // for trunk and attestation; for all others as written
 	text  []numberPattern  // for numbers: as written, for advice
+
+	window  time.Duration // for known_caller
+	anyLine bool          // for known_caller: known to whatever line will do
 }
 
 // numberPattern is a pattern as it stands in the file.

@@ -95,6 +95,8 @@ func (l *linter) within(c, e *condition) bool {
 		return c.kinds&^e.kinds == 0
 	case onHours:
 		return hoursWithin(c.hours, e.hours)
+	case onKnown:
+		return c.window <= e.window && (e.anyLine || !c.anyLine)
 	}
 	return subset(c.words, e.words)
 }
@@ -174,8 +176,8 @@ func (l *linter) apart(c, e *condition) bool {
 	return true
 }
 
-// claimed warns of a rule that lets calls pass by what callers say of themselves, before rules that ask a list: who is listed
-// need only claim it.
+// claimed warns of a rule that lets calls pass by what callers say of themselves, or by itself as soon as somebody has talked
+// with them, before rules that ask a list: who is listed need only claim it, or be called once.
 func (l *linter) claimed(i int, r *rule) {
 	if r.do.action != Allow || r.trial {
 		return
@@ -183,7 +185,7 @@ func (l *linter) claimed(i int, r *rule) {
 	by := ""
 	for j := range r.conditions {
 		switch r.conditions[j].on {
-		case onCallerName, onAttestation, onCallerKind:
+		case onCallerName, onAttestation, onCallerKind, onKnown:
 			by = r.conditions[j].on.String()
 		case onCaller, onList, onCallee:
 			return // the administrator named the numbers

@@ -83,8 +83,12 @@ func inertAdvice(text string) string {
 // conditionHints answer for conditions written beside `when` instead of in it.
 func conditionHints() map[string]string {
 	hints := make(map[string]string)
-	for _, key := range subjectKeys {
-		hints[key] = fmt.Sprintf("is a condition: write it inside when, as in when = { %s = […] }", key)
+	for _, key := range whenKeys() {
+		value := "[…]"
+		if key == onKnown.String() || key == scopeKey {
+			value = `"…"`
+		}
+		hints[key] = fmt.Sprintf("is a condition: write it inside when, as in when = { %s = %s }", key, value)
 	}
 	for key, text := range laterConditions {
 		hints[key] = text

@@ -9,7 +9,7 @@ import (
 // conditionExamples are what advice shows for each condition.
 var conditionExamples = [...]string{
 	"9521????", "95213333", "anonymous", "(?i)loan", "staff", "05925550100", "05925550199",
-	"blacklist", "allowlist", "telecom", "Mon-Fri 18:00-08:30", "failed",
+	"blacklist", "allowlist", "telecom", "Mon-Fri 18:00-08:30", "30d", "failed",
 }
 
 // maxExpression bounds a caller_name expression, in bytes as written; compiled ones take a multiple of it.
@@ -40,6 +40,9 @@ func (r *reader) readWhen(rule *section) []condition {
 
 // readCondition reads one condition; ok is false when the rule does not have it or when nothing of it is right.
 func (r *reader) readCondition(s *section, on subject) (condition, bool) {
+	if on == onKnown {
+		return r.readKnown(s)
+	}
 	key := on.String()
 	words := s.texts(key, conditionExamples[on])
 	if words == nil {

@@ -27,6 +27,7 @@ const (
 //	add LIST N      entry(N) is on the list
 //	remove LIST N   and is gone again
 //	set N           the setting has this value
+//	report N        report(N) waits for review
 //	journal N       record N is in the journal
 func crashChild(file string) {
 	fail := func(err error) {
@@ -76,6 +77,9 @@ func crashChild(file string) {
 		}
 		fail(d.PutSetting("round", fmt.Append(nil, n)))
 		say("set %d", n)
+		_, _, err = d.AddReport(report(n))
+		fail(err)
+		say("report %d", n)
 	}
 }
 
@@ -84,7 +88,7 @@ func crashChild(file string) {
 func TestKill(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "ringfence.db")
 	entries := map[string]map[int]bool{} // list → edit → is it there
-	set, journal, acked := -1, map[int]bool{}, 0
+	set, journal, reports, acked := -1, map[int]bool{}, map[string]bool{}, 0
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 0))
@@ -109,6 +113,9 @@ func TestKill(t *testing.T) {
 				lastEdit = n
 			case "set":
 				fmt.Sscanf(line, "set %d", &set)
+			case "report":
+				fmt.Sscanf(line, "report %d", &n)
+				reports[report(n).Extension] = true
 			case "journal":
 				fmt.Sscanf(line, "journal %d", &n)
 				for ; firstJournal <= n; firstJournal++ {
@@ -163,6 +170,13 @@ func TestKill(t *testing.T) {
 				t.Errorf("round %d: record %d is not in the journal", round, n)
 			}
 		}
+		for _, r := range readReports(t, d, ReportOpen) {
+			delete(reports, r.Extension)
+		}
+		if len(reports) > 0 {
+			t.Fatalf("round %d: reports that were acknowledged are not there: %v", round, reports)
+		}
+		counts(t, d)
 		sizeIsTrue(t, d)
 		check(t, d.Close())
 	}

@@ -1,11 +1,13 @@
 // Package storage keeps what must outlive the daemon in one bbolt file: the
-// lists of callers, the journal of decisions, and a few settings.
+// lists of callers, the journal of decisions, what was learnt of callers, what
+// people reported, and a few settings.
 //
 // Its promise is short: an edit that was acknowledged is on disk, and the file
 // opens again whatever moment the process was killed at. List edits and
 // settings are one transaction each, synced to disk before the call returns.
 // Journal records are different: they come from the call path, so they go
-// through a bounded queue and are written in batches ([DB.StartJournal]).
+// through a bounded queue and are written in batches ([DB.StartJournal]). Learnt
+// facts ([DB.PutStamps]) are written in batches by whoever learns them.
 //
 // To this package a pattern is a canonical text that serves as a key; what it
 // matches is known elsewhere.
@@ -54,10 +56,20 @@ import (
 //
 //	meta      "schema"  → "1"
 //	          "journal" → journalSize as JSON
+//	          "reports" → reportCount as JSON
 //	settings  key       → bytes
 //	lists     name      → listMeta as JSON
 //	entries   name      → bucket: pattern → entryValue as JSON
 //	journal   ULID text → Record as JSON
+//	known     line NUL number → milliseconds since 1970
+//	emergency whose → milliseconds since 1970
+//	reports   "all"     → bucket: ULID → Report as JSON
+//	          "open"    → bucket: caller NUL extension → ULID
+//	          "decided" → bucket: ULID → nothing
+//
+// The last three came after the schema's first version, which they do not change: an
+// older program passes over them, and Open adds them to a file that lacks them.
+// Opened read-only, such a file has none of what is in them.
 //
 // JSON costs less than the disk where it matters: a record takes 2 µs to encode, and
 // the journal takes some 170,000 of them a second (go test -bench .). Decoding is
@@ -70,6 +82,13 @@ var (
 	bucketLists    = []byte("lists")
 	bucketEntries  = []byte("entries")
 	bucketJournal  = []byte("journal")
+
+	bucketKnown     = []byte("known")
+	bucketEmergency = []byte("emergency")
+	bucketReports   = []byte("reports")
+
+	// laterBuckets may be missing from a file that an older version wrote.
+	laterBuckets = [][]byte{bucketKnown, bucketEmergency, bucketReports}
 
 	keySchema = []byte("schema")
 )
@@ -106,6 +125,8 @@ type DB struct {
 
 	edits   chan struct{}         // holds one token: edits take turns, see edit
 	damaged atomic.Pointer[fault] // set once bbolt's locks can no longer be trusted
+
+	maxReports int // MaxReports; tests make it smaller
 }
 
 // Open opens the database file, and creates it with mode 0640 if it is not there
@@ -125,7 +146,7 @@ func Open(file string, o Options) (*DB, error) {
 	if err := prepare(file, o.ReadOnly); err != nil {
 		return nil, err
 	}
-	d := &DB{file: file, now: o.Now, edits: make(chan struct{}, 1)}
+	d := &DB{file: file, now: o.Now, edits: make(chan struct{}, 1), maxReports: MaxReports}
 	err := guard(func() (err error) {
 		d.bolt, err = bolt.Open(file, 0o640, &bolt.Options{
 			Timeout:      o.LockWait,
@@ -225,7 +246,7 @@ func (d *DB) PutSetting(key string, v []byte) error {
 // lays out a new one. It reads a little of every part, so that a damaged file is
 // more likely to be found now than later.
 func (d *DB) checkFormat() error {
-	var empty bool
+	var empty, older bool
 	err := d.view(func(tx *bolt.Tx) error {
 		info, err := d.raw.Stat()
 		if err != nil {
@@ -260,15 +281,27 @@ func (d *DB) checkFormat() error {
 			b.Cursor().First()
 			b.Cursor().Last()
 		}
+		for _, name := range laterBuckets {
+			if b := tx.Bucket(name); b == nil {
+				older = true
+			} else {
+				b.Cursor().First()
+				b.Cursor().Last()
+			}
+		}
 		return nil
 	})
-	if err != nil || !empty {
+	switch {
+	case err != nil:
 		return err
-	}
-	if d.bolt.IsReadOnly() {
+	case empty && d.bolt.IsReadOnly():
 		return corrupt(d.file, errors.New("it is empty"))
+	case empty:
+		return d.update(layOut)
+	case older && !d.bolt.IsReadOnly():
+		return d.update(addLater)
 	}
-	return d.update(layOut)
+	return nil
 }
 
 // layOut writes the buckets of an empty database.
@@ -278,7 +311,29 @@ func layOut(tx *bolt.Tx) error {
 			return err
 		}
 	}
+	if err := addLater(tx); err != nil {
+		return err
+	}
 	return tx.Bucket(bucketMeta).Put(keySchema, []byte(strconv.Itoa(schemaVersion)))
+}
+
+// addLater writes the buckets that files of older versions lack.
+func addLater(tx *bolt.Tx) error {
+	for _, name := range laterBuckets {
+		b, err := tx.CreateBucketIfNotExists(name)
+		if err != nil {
+			return err
+		}
+		if string(name) != string(bucketReports) {
+			continue
+		}
+		for _, part := range [][]byte{partAll, partOpen, partDecided} {
+			if _, err := b.CreateBucketIfNotExists(part); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // view runs fn in a read transaction. Keep it short, and copy what outlives it.

@@ -30,6 +30,10 @@ var (
 	ErrBusy = errors.New("database busy")
 	// ErrNoList: there is no list of that name.
 	ErrNoList = errors.New("no such list")
+	// ErrNoReport: there is no report of that id.
+	ErrNoReport = errors.New("no such report")
+	// ErrFull: there is no room for more of what was to be added.
+	ErrFull = errors.New("no room left")
 	// ErrInvalid: an argument is out of bounds; nothing was changed.
 	ErrInvalid = errors.New("invalid argument")
 )

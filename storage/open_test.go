@@ -210,6 +210,22 @@ func sample(t testing.TB) []byte {
 	_, err = d.RemoveEntries("blacklist", []string{es[7].Pattern})
 	check(t, err)
 	check(t, d.PutSetting("pause", []byte("on")))
+	var stamps []Stamp
+	for i := range 300 {
+		stamps = append(stamps, Stamp{"staff\x00" + es[i].Pattern, epoch})
+	}
+	check(t, d.PutStamps(Known, stamps, nil))
+	check(t, d.PutStamps(Emergency, stamps[:3], nil))
+	check(t, d.update(func(tx *bolt.Tx) error { // not AddReport: its ids differ each time
+		for i := range 40 {
+			r := report(i)
+			r.ID, r.Call, r.State = firstID(r.Time), "", ReportOpen
+			b := tx.Bucket(bucketReports)
+			check(t, putJSON(b.Bucket(partAll), r.ID, r))
+			check(t, b.Bucket(partOpen).Put(r.openKey(), []byte(r.ID)))
+		}
+		return putJSON(tx.Bucket(bucketMeta), string(keyReports), reportCount{Open: 40})
+	}))
 	rows := make([]row, 300)
 	for i := range rows {
 		r := record(i)
@@ -247,9 +263,18 @@ func tryDamaged(t *testing.T, data []byte, readOnly, write bool) (opened bool) {
 	d.Journal(Query{}, func(Record) error { return nil })
 	d.Journal(Query{Newest: true, Caller: "+8695200017"}, func(Record) error { return nil })
 	d.Setting("pause")
+	d.EachStamp(Known, func(Stamp) error { return nil })
+	d.EachStamp(Emergency, func(Stamp) error { return nil })
+	d.Reports("", func(Report) error { return nil })
+	d.Report(firstID(report(7).Time))
+	d.ReportCount()
 	if !readOnly && write {
 		d.AddEntries("blacklist", []Entry{entry(8), entry(1000)})
 		d.RemoveEntries("blacklist", []string{entry(9).Pattern})
+		d.PutStamps(Known, []Stamp{{"staff\x00" + entry(8).Pattern, epoch}}, []string{"staff\x00" + entry(9).Pattern})
+		d.AddReport(report(3))
+		d.AddReport(report(1000))
+		d.DecideReport(firstID(report(5).Time), ReportDismissed, "root")
 		d.putRows([]row{{key: []byte(NewID(epoch)), value: []byte("{}")}}, firstID(epoch.Add(time.Minute)), 0)
 	}
 	if err := d.Close(); err != nil {

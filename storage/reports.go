@@ -1,0 +1,300 @@
+package storage
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/oklog/ulid/v2"
+	bolt "go.etcd.io/bbolt"
+)
+
+// Bounds on reports.
+const (
+	// MaxReports is how many reports there may be. When they are so many, the oldest
+	// that was decided goes for a new one; when all are open, the new one is refused.
+	MaxReports = 100_000
+	// pageReports is how many of them one read transaction collects.
+	pageReports = 500
+)
+
+// What became of a report (Report.State).
+const (
+	ReportOpen      = "open"      // nobody has looked at it yet
+	ReportConfirmed = "confirmed" // the caller was put on a list for it
+	ReportDismissed = "dismissed" // nothing came of it
+)
+
+// Report says that somebody found a caller a nuisance. It waits for a person to
+// decide. Its texts are UTF-8 without control characters; times are kept in UTC, to
+// the millisecond.
+type Report struct {
+	ID        string    `json:"id"`
+	Time      time.Time `json:"time"` // when it was made
+	Caller    Caller    `json:"caller"`
+	Extension string    `json:"extension"` // who made it
+	Line      string    `json:"line"`      // the line that was called
+	Call      string    `json:"call"`      // the journal's id of the call, "" if it is not known
+	State     string    `json:"state"`
+	Repeats   int       `json:"repeats"`       // how often it was made again while it was open
+	Last      time.Time `json:"last,omitzero"` // when it was made the last time; zero without repeats
+	Who       string    `json:"who,omitempty"` // who decided
+	Decided   time.Time `json:"decided,omitzero"`
+}
+
+var (
+	partAll     = []byte("all")
+	partOpen    = []byte("open")
+	partDecided = []byte("decided")
+	keyReports  = []byte("reports")
+)
+
+// reportCount is kept in the file, so that nobody has to count.
+type reportCount struct {
+	Open    int `json:"open"`
+	Decided int `json:"decided"`
+}
+
+// AddReport adds a report, whose ID, State and what follows it are set here. The same
+// extension reporting the same caller (number or raw text) again while the first
+// report is open makes no second one: that one's Repeats, Last and Call are brought
+// up to date, and added is false. It returns the report as it is kept, on disk.
+//
+// There is ErrFull when MaxReports are open, and ErrInvalid for texts that cannot be
+// kept: too long (an extension 64 bytes, others 256), not UTF-8, or with control characters.
+func (d *DB) AddReport(r Report) (kept Report, added bool, err error) {
+	if err := checkReport(&r); err != nil {
+		return Report{}, false, err
+	}
+	now := millis(d.now())
+	if r.Time.IsZero() {
+		r.Time = now
+	}
+	r.Time = millis(r.Time)
+	err = d.edit(func(tx *bolt.Tx) error {
+		b := tx.Bucket(bucketReports)
+		key := r.openKey()
+		if id := b.Bucket(partOpen).Get(key); id != nil {
+			old, err := d.report(b, string(id[:min(len(id), ulid.EncodedSize)]))
+			if err != nil {
+				return err
+			}
+			old.Repeats++
+			old.Last, old.Call, old.Line = r.Time, r.Call, r.Line
+			kept, added = old, false
+			return putJSON(b.Bucket(partAll), old.ID, old)
+		}
+		count, err := d.reportCount(tx)
+		if err != nil {
+			return err
+		}
+		if count.Open+count.Decided >= d.maxReports {
+			if err := d.dropDecided(b, &count); err != nil {
+				return err
+			}
+		}
+		r.ID, r.State, r.Repeats, r.Last, r.Who, r.Decided = NewID(r.Time), ReportOpen, 0, time.Time{}, "", time.Time{}
+		if err := putJSON(b.Bucket(partAll), r.ID, r); err != nil {
+			return err
+		}
+		if err := b.Bucket(partOpen).Put(key, []byte(r.ID)); err != nil {
+			return err
+		}
+		count.Open++
+		kept, added = r, true
+		return putJSON(tx.Bucket(bucketMeta), string(keyReports), count)
+	})
+	if err != nil {
+		return Report{}, false, explain("adding a report", err)
+	}
+	return kept, added, nil
+}
+
+// dropDecided makes room for one report.
+func (d *DB) dropDecided(b *bolt.Bucket, count *reportCount) error {
+	id, _ := b.Bucket(partDecided).Cursor().First()
+	if id == nil {
+		return &fault{kind: ErrFull, text: fmt.Sprintf(
+			"there are %d reports to review, which is the most that are kept: confirm or dismiss some first (ringfence reports ls)", count.Open)}
+	}
+	key := append([]byte(nil), id[:min(len(id), ulid.EncodedSize)]...)
+	if err := b.Bucket(partAll).Delete(key); err != nil {
+		return err
+	}
+	count.Decided--
+	return b.Bucket(partDecided).Delete(key)
+}
+
+// DecideReport closes a report: state is ReportConfirmed or ReportDismissed, who is
+// whoever says so. It returns the report as it is kept, on disk. changed is false if
+// it was decided so before, and also for a confirmed one that is to be dismissed, which
+// stays confirmed: its State tells. One that was dismissed can be confirmed. There is
+// ErrNoReport for an unknown id.
+func (d *DB) DecideReport(id, state, who string) (r Report, changed bool, err error) {
+	if state != ReportConfirmed && state != ReportDismissed {
+		return r, false, invalid("a report cannot become %q", state)
+	}
+	if err := checkReportText("who", who, MaxText); err != nil {
+		return r, false, err
+	}
+	key, ok := parseID(id)
+	if !ok {
+		return r, false, noReport(id)
+	}
+	err = d.edit(func(tx *bolt.Tx) error {
+		b := tx.Bucket(bucketReports)
+		if r, err = d.report(b, key); err != nil {
+			return err
+		}
+		if changed = r.State != state && r.State != ReportConfirmed; !changed {
+			return errNothing
+		}
+		if r.State == ReportOpen {
+			count, err := d.reportCount(tx)
+			if err != nil {
+				return err
+			}
+			count.Open--
+			count.Decided++
+			if err := putJSON(tx.Bucket(bucketMeta), string(keyReports), count); err != nil {
+				return err
+			}
+			if err := b.Bucket(partOpen).Delete(r.openKey()); err != nil {
+				return err
+			}
+			if err := b.Bucket(partDecided).Put([]byte(key), nil); err != nil {
+				return err
+			}
+		}
+		r.State, r.Who, r.Decided = state, who, millis(d.now())
+		return putJSON(b.Bucket(partAll), key, r)
+	})
+	if err != nil && err != errNothing {
+		return Report{}, false, explain("deciding the report "+key, err)
+	}
+	return r, changed, nil
+}
+
+// Report returns one report. There is ErrNoReport for an unknown id.
+func (d *DB) Report(id string) (r Report, err error) {
+	key, ok := parseID(id)
+	if !ok {
+		return r, noReport(id)
+	}
+	err = d.view(func(tx *bolt.Tx) error {
+		r, err = d.report(tx.Bucket(bucketReports), key)
+		return err
+	})
+	return r, err
+}
+
+// Reports calls yield for each report of a state, or for all ("" ), the oldest first,
+// until yield returns an error, which Reports then returns. It reads in pages and
+// passes over what is damaged, as Entries does.
+func (d *DB) Reports(state string, yield func(Report) error) error {
+	find := func(tx *bolt.Tx) *bolt.Bucket {
+		if b := tx.Bucket(bucketReports); b != nil {
+			return b.Bucket(partAll)
+		}
+		return nil
+	}
+	return eachKey(d, find, ulid.EncodedSize, pageReports, "reports", decodeReport, func(r Report) error {
+		if state != "" && r.State != state {
+			return nil
+		}
+		return yield(r)
+	})
+}
+
+// ReportCount returns how many reports are open and how many were decided.
+func (d *DB) ReportCount() (open, decided int, err error) {
+	err = d.view(func(tx *bolt.Tx) error {
+		count, err := d.reportCount(tx)
+		open, decided = count.Open, count.Decided
+		return err
+	})
+	return open, decided, err
+}
+
+func (d *DB) reportCount(tx *bolt.Tx) (c reportCount, err error) {
+	v := tx.Bucket(bucketMeta).Get(keyReports)
+	if v == nil {
+		return c, nil
+	}
+	if err := decodeJSON(v, &c); err != nil {
+		return c, corrupt(d.file, fmt.Errorf("the number of its reports: %w", err))
+	}
+	return c, nil
+}
+
+// report reads one from the bucket of them, which may be missing.
+func (d *DB) report(b *bolt.Bucket, id string) (Report, error) {
+	var v []byte
+	if b != nil {
+		v = b.Bucket(partAll).Get([]byte(id))
+	}
+	if v == nil {
+		return Report{}, noReport(id)
+	}
+	r, err := decodeReport([]byte(id), v)
+	if err != nil {
+		return Report{}, corrupt(d.file, err)
+	}
+	return r, nil
+}
+
+func decodeReport(k, v []byte) (r Report, err error) {
+	if err := decodeJSON(v, &r); err != nil {
+		return Report{}, fmt.Errorf("report %q: %w", short(k), err)
+	}
+	if r.ID != string(k) {
+		return Report{}, fmt.Errorf("report %q: it says its id is %.40q", short(k), r.ID)
+	}
+	return r, nil
+}
+
+// openKey is under what an open report is found again: who reported whom.
+func (r *Report) openKey() []byte {
+	caller := r.Caller.E164
+	if caller == "" {
+		caller = r.Caller.Raw
+	}
+	return []byte(caller + "\x00" + r.Extension)
+}
+
+func noReport(id string) error {
+	return &fault{kind: ErrNoReport, text: fmt.Sprintf("there is no report %.40q: `ringfence reports ls` names those there are", id)}
+}
+
+func checkReport(r *Report) error {
+	for _, f := range []struct {
+		name, text string
+		max        int
+	}{
+		{"caller", r.Caller.Raw, MaxText}, {"number", r.Caller.E164, MaxText}, {"kind", r.Caller.Kind, MaxText},
+		{"extension", r.Extension, 64}, {"line", r.Line, MaxText}, {"call", r.Call, MaxText},
+	} {
+		if err := checkReportText(f.name, f.text, f.max); err != nil {
+			return err
+		}
+	}
+	if r.Extension == "" {
+		return invalid("a report without an extension: say who reports")
+	}
+	if y := r.Time.Year(); !r.Time.IsZero() && (y < 1970 || y > 9999) {
+		return invalid("a report of the year %d: use 1970 to 9999", y)
+	}
+	return nil
+}
+
+func checkReportText(name, text string, max int) error {
+	switch {
+	case len(text) > max:
+		return invalid("a report's %s has %d bytes; make it %d at most", name, len(text), max)
+	case !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl):
+		return invalid("a report's %s is not UTF-8 or has a control character in it: take it out", name)
+	}
+	return nil
+}
