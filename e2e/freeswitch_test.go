@@ -55,6 +55,7 @@ func startFreeSWITCH(t *testing.T, program, screen, handset string, events int, 
   <section name="configuration">
     <configuration name="switch.conf"><settings>
       <param name="rtp-start-port" value="31000"/><param name="rtp-end-port" value="32000"/>
+      <param name="max-sessions" value="2000"/><param name="sessions-per-second" value="400"/>
     </settings></configuration>
     <configuration name="modules.conf"><modules>
       <load module="mod_logfile"/><load module="mod_event_socket"/><load module="mod_commands"/><load module="mod_dptools"/>
