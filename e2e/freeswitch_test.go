@@ -45,11 +45,20 @@ func startFreeSWITCH(t *testing.T, program, screen, handset string, events int, 
 	write("conf/dialplan/public/90_handset.xml", fmt.Sprintf(`<include>
   <extension name="handset">
     <condition field="destination_number" expression="^(\d+)$">
+      <!-- Somebody's dialplan that mentions what we have set: a text that is not inert would be expanded here. -->
+      <action application="set" data="seen=${ringfence_rule} ${ringfence_reason} ${effective_caller_id_name} ${effective_caller_id_number}"/>
+      <action application="set" data="seen_again=${seen}"/>
+      <action application="bridge" data="sofia/external/$1@%s"/>
+    </condition>
+  </extension>
+  <!-- What the same call gets where nothing is screened. -->
+  <extension name="unscreened">
+    <condition field="destination_number" expression="^unscreened-(\d+)$">
       <action application="bridge" data="sofia/external/$1@%s"/>
     </condition>
   </extension>
 </include>
-`, handset))
+`, handset, handset))
 	write("conf/freeswitch.xml", fmt.Sprintf(`<?xml version="1.0"?>
 <document type="freeswitch/xml">
   <section name="configuration">
