@@ -115,6 +115,9 @@ func (c *call) screen() (err error) {
 	}
 	if c.facts.Intent != "" && c.facts.Intent != "screen" {
 		c.srv.Counters.Unscreened.Add(1)
+		if d, ok := c.srv.screener.(Dialler); ok && c.facts.Intent == "dialled" {
+			d.Dialled(&c.facts)
+		}
 		return c.leave()
 	}
 	c.seen = true

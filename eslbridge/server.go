@@ -24,6 +24,12 @@ type Screener interface {
 	Record(f *Facts, v *Verdict, r Result)
 }
 
+// Dialler is a Screener that also wants to know of calls that go out: those that the dialplan hands over
+// with ringfence_intent=dialled. They are given back as soon as it returns, and it must not block.
+type Dialler interface {
+	Dialled(f *Facts)
+}
+
 // Verdict is what to do with a call. Its texts become channel variables: whoever fills them has made
 // them inert (no $ \ % " < > { } ' or control character).
 type Verdict struct {
