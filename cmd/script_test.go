@@ -25,6 +25,7 @@ func TestMain(m *testing.M) {
 		"ringfence": func() { os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
 		"call":      func() { os.Exit(call(os.Args[1:])) },
 		"ready":     func() { os.Exit(ready(os.Args[1])) },
+		"report":    func() { os.Exit(report(os.Args[1:])) },
 	})
 }
 
@@ -70,6 +71,27 @@ func ready(config string) int {
 	}
 	fmt.Fprintln(os.Stderr, "the daemon did not come up in 20 s")
 	return 1
+}
+
+// report has an extension report a caller: CALLER EXTENSION [CALLEE]. It prints the report's id.
+func report(args []string) int {
+	c, err := conf.LoadDaemon("ringfence.toml")
+	if err != nil || len(args) < 2 {
+		return 2
+	}
+	client, err := console.Dial(context.Background(), c.Socket)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer client.Close()
+	r, err := client.Report(context.Background(), console.NewReport{Caller: args[0], Extension: args[1], Callee: strings.Join(args[2:], "")})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	fmt.Print(r.ID)
+	return 0
 }
 
 // call places one call to $SCREEN and prints what the caller and the handset met.

@@ -32,6 +32,7 @@ type considered struct {
 func (d *Desk) Screen(f *eslbridge.Facts) eslbridge.Verdict {
 	r, now := d.rules.Load(), d.now()
 	c := &considered{call: callOf(r.policy, f, now), paused: d.paused(now)}
+	d.recall(r.policy, &c.call)
 	c.decision = r.policy.Decide(&c.call, r.lists)
 	v := eslbridge.Verdict{ID: storage.NewID(now), Would: c.decision.Would.String(), Note: c}
 	if c.paused {
@@ -186,6 +187,9 @@ func (d *Desk) Record(f *eslbridge.Facts, v *eslbridge.Verdict, res eslbridge.Re
 	if res.HungUp {
 		rec.Outcome = &storage.Outcome{Cause: "ORIGINATOR_CANCEL", By: "caller"}
 	}
+	if v.Refuse == 0 || res.FailOpen != "" {
+		d.note(f, &c.call, &rec)
+	}
 	d.journal.Add(rec) // a full queue drops and counts; the status shows it
 }
 
@@ -232,6 +236,7 @@ func (d *Desk) Check(_ context.Context, q console.CheckQuery) (*console.CheckRep
 		return nil, err
 	}
 	call := p.Call(policy.Facts{Caller: q.Caller, Name: q.Name, Callee: q.Callee, Trunk: q.Trunk, Withheld: q.Withheld, Time: at})
+	d.recall(p, &call)
 	dec, steps := p.Explain(&call, lists)
 	n := call.Caller
 	report := &console.CheckReport{
