@@ -40,6 +40,7 @@ type commands struct {
 	List    listCmd    `cmd:"" help:"Look at the lists and change them."`
 	Policy  policyCmd  `cmd:"" help:"Check the policy, or have the daemon read it again."`
 	Journal journalCmd `cmd:"" help:"Read the record of decisions."`
+	Reports reportsCmd `cmd:"" help:"Review what people reported as a nuisance."`
 	Pause   pauseCmd   `cmd:"" help:"Let every call pass, and record it, until resumed."`
 	Resume  resumeCmd  `cmd:"" help:"Screen calls again."`
 	Status  statusCmd  `cmd:"" help:"Say how the running daemon is."`

@@ -63,11 +63,12 @@ import (
 //	journal   ULID text → Record as JSON
 //	known     line NUL number → milliseconds since 1970
 //	emergency whose → milliseconds since 1970
+//	passed    number → milliseconds since 1970
 //	reports   "all"     → bucket: ULID → Report as JSON
 //	          "open"    → bucket: caller NUL extension → ULID
 //	          "decided" → bucket: ULID → nothing
 //
-// The last three came after the schema's first version, which they do not change: an
+// The last four came after the schema's first version, which they do not change: an
 // older program passes over them, and Open adds them to a file that lacks them.
 // Opened read-only, such a file has none of what is in them.
 //
@@ -85,10 +86,11 @@ var (
 
 	bucketKnown     = []byte("known")
 	bucketEmergency = []byte("emergency")
+	bucketPassed    = []byte("passed")
 	bucketReports   = []byte("reports")
 
 	// laterBuckets may be missing from a file that an older version wrote.
-	laterBuckets = [][]byte{bucketKnown, bucketEmergency, bucketReports}
+	laterBuckets = [][]byte{bucketKnown, bucketEmergency, bucketPassed, bucketReports}
 
 	keySchema = []byte("schema")
 )
