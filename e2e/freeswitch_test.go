@@ -59,6 +59,7 @@ func startFreeSWITCH(t *testing.T, program, screen, handset string, events int, 
   </extension>
 </include>
 `, handset, handset))
+	write("conf/dialplan/public/95_out.xml", strings.NewReplacer("HANDSET", handset, "SCREEN", screen).Replace(outRoutes))
 	write("conf/freeswitch.xml", fmt.Sprintf(`<?xml version="1.0"?>
 <document type="freeswitch/xml">
   <section name="configuration">
