@@ -89,6 +89,8 @@ type examination struct {
 	status   *console.Status   // nil: no daemon runs
 	sw       *eslbridge.Client // nil: the event socket cannot be used
 	screen   string            // where the live dialplan sends calls, "" if it does not
+
+	knownPassword bool // that the event socket has the password of every installation has been said
 }
 
 func (x *examination) ok(format string, args ...any) {
@@ -122,6 +124,9 @@ func (x *examination) policyFile() {
 	x.policy = p
 }
 
+// daemonWait bounds the daemon's answer: one that hangs has an open socket too.
+const daemonWait = 5 * time.Second
+
 // daemon asks the running daemon how it is.
 func (x *examination) daemon(ctx context.Context) {
 	desk, err := console.Dial(ctx, x.settings.Socket)
@@ -133,7 +138,9 @@ func (x *examination) daemon(ctx context.Context) {
 		x.fail("the daemon does not take commands", err.Error())
 		return
 	}
-	s, err := desk.Status(ctx)
+	short, cancel := context.WithTimeout(ctx, daemonWait)
+	defer cancel()
+	s, err := desk.Status(short)
 	if err != nil {
 		desk.Close()
 		x.fail("the daemon does not say how it is", err.Error())
@@ -269,6 +276,9 @@ func (x *examination) kit() {
 	if fine > 0 {
 		x.ok("%d files of the dialplan kit are as they were installed", fine)
 	}
+	if e, err := kit.ReadEventSocket(x.o.Conf); err == nil {
+		x.knownPassword = e.Password == kit.KnownPassword
+	}
 	for _, n := range kit.Look(x.o.Conf, s) {
 		switch n.Level {
 		case kit.Must:
@@ -295,7 +305,7 @@ func (x *examination) connect(ctx context.Context) bool {
 		return false
 	}
 	sw, err := eslbridge.Dial(ctx, address, password)
-	var where = fmt.Sprintf("the switch's event socket %s", address)
+	where := "the switch's event socket " + address
 	switch {
 	case err == nil:
 	case errors.Is(err, eslbridge.ErrPassword):
@@ -313,7 +323,7 @@ func (x *examination) connect(ctx context.Context) bool {
 	}
 	x.sw = sw
 	x.ok("%s takes the password", where)
-	if password == kit.KnownPassword {
+	if password == kit.KnownPassword && !x.knownPassword {
 		x.fail("the event socket's password is the one that every installation comes with", "write one of your own into event_socket.conf.xml, the daemon's [[attach]] and /etc/fs_cli.conf; then restart the switch")
 	}
 	status, err := sw.API(ctx, "status")
