@@ -143,7 +143,7 @@ func (x *examination) daemon(ctx context.Context) {
 	s, err := desk.Status(short)
 	if err != nil {
 		desk.Close()
-		x.fail("the daemon does not say how it is", err.Error())
+		x.fail(fmt.Sprintf("the daemon does not say how it is: %v", err), "systemctl restart ringfence, if it hangs")
 		return
 	}
 	x.desk, x.status = desk, s
@@ -191,7 +191,7 @@ func (x *examination) screeningPort(ctx context.Context) {
 	case err == nil:
 		x.ok("the screening port %s takes calls", address)
 	case x.status == nil:
-		x.fail(fmt.Sprintf("the screening port %s does not answer: %v", address, err), "start the daemon")
+		x.fail(fmt.Sprintf("the screening port %s does not answer: %v", address, err), "start the daemon, or restart it if it hangs")
 	case !x.allowedFromHere(host):
 		x.ok("the screening port %s takes calls from other machines only ([screen] allow)", address)
 	default:

@@ -360,7 +360,7 @@ func TestLook(t *testing.T) {
 		"included the old way":        {map[string]string{"freeswitch.xml": `<!--#include "dialplan/*.xml"-->`}, nil},
 		"switched off":                {map[string]string{"freeswitch.xml": `<X-NO-PRE-PROCESS cmd="include" data="dialplan/*.xml"/>`}, []string{"must freeswitch.xml does not include"}},
 		"folders not included":        {map[string]string{"dialplan/public.xml": `<context name="public"/>`, "dialplan/default.xml": `<context name="default"/>`}, []string{"must dialplan/public.xml does not include", "must dialplan/default.xml does not include"}},
-		"no public.xml":               {map[string]string{"dialplan/public.xml": ""}, []string{"note dialplan/public.xml cannot be looked into"}},
+		"no public.xml":               {map[string]string{"dialplan/public.xml": ""}, []string{"should dialplan/public.xml cannot be looked into"}},
 		"ClueCon":                     {map[string]string{eventSocket: strings.Replace(eventSocketXML, "one of our own", "ClueCon", 1)}, []string{"must password that every installation"}},
 		"no password is ClueCon":      {map[string]string{eventSocket: "<configuration><settings/></configuration>"}, []string{"must password that every installation"}},
 		"everywhere without an ACL":   {map[string]string{eventSocket: strings.Replace(eventSocketXML, "127.0.0.1", "::", 1)}, []string{"must listens on all addresses (::)"}},

@@ -37,7 +37,7 @@ func (n *notes) add(level, format string, args ...any) {
 // extensions that take calls before they are screened, an event socket that others can use.
 func Look(folder string, s Settings) []Note {
 	var n notes
-	if !s.FusionPBX {
+	if !s.FusionPBX && !fusionHandler(folder) {
 		n.includes(folder, s)
 		n.order(folder, s)
 		n.elsewhere(folder)
@@ -58,7 +58,7 @@ func (n *notes) includes(folder string, s Settings) {
 	for _, w := range want {
 		text, err := os.ReadFile(filepath.Join(folder, filepath.FromSlash(w.in)))
 		if err != nil {
-			n.add(Know, "%s cannot be looked into (%v): see to it that %s is included", w.in, err, w.file)
+			n.add(Should, "%s cannot be looked into: see to it that it includes %s (%v)", w.in, w.file, err)
 			continue
 		}
 		if !includesFile(string(text), folder, path.Dir(w.in), w.file) {
