@@ -404,6 +404,6 @@ func (x *examination) sounds(ctx context.Context) {
 		fine++
 	}
 	if fine > 0 {
-		x.ok("the switch can read %d announcements in %s", fine, x.settings.SoundFolder())
+		x.ok("the switch can read the policy's announcements in %s (%d)", x.settings.SoundFolder(), fine)
 	}
 }

@@ -128,6 +128,8 @@ func dialplanOf(t *testing.T, s Settings, e Emergency) map[string]*xmlContext {
 			context = "ringfence-open"
 		case strings.HasSuffix(f.name, "fusionpbx/ringfence-after.xml"):
 			context = "ringfence-after"
+		case strings.HasSuffix(f.name, "fusionpbx/ringfence-whisper.xml"):
+			context = "ringfence-whisper"
 		}
 		for name, c := range readContexts(t, string(f.content), context) {
 			if all[name] == nil {
@@ -216,7 +218,7 @@ func TestDialplanWaysOut(t *testing.T) {
 	for _, s := range all("127.0.0.1:8084") {
 		contexts := dialplanOf(t, s, china)
 		for name, c := range contexts {
-			if !strings.HasPrefix(name, "ringfence-") {
+			if !strings.HasPrefix(name, "ringfence-open") && name != "ringfence-after" {
 				continue
 			}
 			for _, e := range c.Extensions {
@@ -252,6 +254,15 @@ func TestDialplanWaysOut(t *testing.T) {
 		for _, action := range []string{"allow", "tag", "warn", "challenge", "reject"} {
 			if did := contexts["ringfence-after"].hunt(map[string]string{"destination_number": action}); len(did) > 0 {
 				t.Errorf("%s: %q", action, did)
+			}
+		}
+		if s.FusionPBX { // where nothing of FusionPBX's own may follow
+			for _, name := range []string{"ringfence-after", "ringfence-whisper"} {
+				own := *contexts[name]
+				own.Extensions = append(own.Extensions, xmlExtension{Name: "user_exists", Conditions: []xmlCondition{{Field: "destination_number", Actions: []xmlAction{{"set", "x=y"}}}}})
+				if did := own.hunt(map[string]string{"destination_number": "allow", "channel_name": "loopback/x"}); len(did) > 0 {
+					t.Errorf("%s goes on: %q", name, did)
+				}
 			}
 		}
 		// Every destination of a guard exists.

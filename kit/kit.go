@@ -124,7 +124,8 @@ func (s *Settings) chosen() []kitFile {
 	if s.FusionPBX {
 		out := []kitFile{{"fusionpbx/ringfence.xml", fusionFolder + "/ringfence.xml"},
 			{"fusionpbx/ringfence-open.xml", fusionFolder + "/ringfence-open.xml"},
-			{"fusionpbx/ringfence-after.xml", fusionFolder + "/ringfence-after.xml"}}
+			{"fusionpbx/ringfence-after.xml", fusionFolder + "/ringfence-after.xml"},
+			{"fusionpbx/ringfence-whisper.xml", fusionFolder + "/ringfence-whisper.xml"}}
 		if s.Star != "" {
 			out = append(out, kitFile{"fusionpbx/ringfence-report.xml", fusionFolder + "/ringfence-report.xml"})
 		}
