@@ -2,63 +2,26 @@ package eslbridge
 
 import "bytes"
 
-// Facts are what the switch says of a call in its reply to `connect`, URL-decoded once and otherwise
-// untouched: any of it may be the caller's own text. Names in quotes are the switch's.
-type Facts struct {
-	UUID   string // "Unique-ID"
-	Switch string // "FreeSWITCH-Switchname", else "FreeSWITCH-Hostname"
-
-	// Who calls. The switch prefers P-Asserted-Identity to Remote-Party-ID to From, from any peer.
-	Number     string // "Caller-Caller-ID-Number"; "" when From had no user part
-	Name       string // "Caller-Caller-ID-Name"
-	ANI        string // "Caller-ANI"
-	Withheld   bool   // "Caller-Privacy-Hide-Number": Privacy: id, or Remote-Party-ID with privacy
-	HideName   bool   // "Caller-Privacy-Hide-Name"
-	FromUser   string // From as it was on the wire, a verstat parameter inside
-	FromName   string
-	FromHost   string
-	FromURI    string
-	FullFrom   string
-	IDSource   string // "sip_cid_type": pid, rpid, or "" for From
-	Asserted   string // user part of P-Asserted-Identity
-	RemoteID   string // Remote-Party-ID whole
-	Privacy    string // the Privacy header
-	Diversion  string // the last Diversion header only
-	Identity   string // the Identity header (RFC 8224)
-	Verstat    string // "sip_verstat_detailed", else "sip_verstat"
-	UserAgent  string
-	SIPCallID  string
-	NetworkIP  string // "Caller-Network-Addr"
-	Gateway    string // "sip_gateway_name", "sip_gateway"
-	Profile    string // "sofia_profile_name"
-	Context    string
-	Callee     string // "Caller-Destination-Number"
-	ReqUser    string // user part of the request URI
-	CreatedUS  string // "Caller-Channel-Created-Time", microseconds since 1970 by the switch's clock
-	AuthUser   string // "sip_auth_username"
-	Authorized bool   // "sip_authorized"; an access list alone sets it too, without an AuthUser
-	CallAnswer bool   // the call was answered before it came to us
+// request is what the switch says of a call in its reply to `connect`: the facts, and how its dialplan uses
+// the socket application. Names in quotes are the switch's.
+type request struct {
+	Facts
 
 	// How the socket application was called.
 	Async  bool // "Socket-Mode: async"
 	Full   bool // "Control: full": api commands are allowed
 	Resume bool // socket_resume is true: the dialplan goes on when we leave
 
-	// What the dialplan told us.
-	Line       string // "ringfence_line"
-	Trunk      string // "ringfence_trunk"
-	Intent     string // "ringfence_intent"
-	ScreenedID string // "ringfence_id": screened before
-	Confirm    string // "group_confirm_key": the administrator asks or plays something to who answers
-	Ringback   string // "ringback": what the administrator lets callers hear while a phone rings
-	Guard      string // "ringfence_guard"
-	GuardTask  string // "ringfence_guard_task": id of the scheduled guard
-	GuardTo    string // "ringfence_guard_to": where the guard sends the call
+	Confirm   string // "group_confirm_key": the administrator asks or plays something to who answers
+	Ringback  string // "ringback": what the administrator lets callers hear while a phone rings
+	Guard     string // "ringfence_guard"
+	GuardTask string // "ringfence_guard_task": id of the scheduled guard
+	GuardTo   string // "ringfence_guard_to": where the guard sends the call
 }
 
 // readFacts takes the facts from a reply to `connect`. Of two headers with one name the first counts.
-func readFacts(f *Frame) Facts {
-	var x Facts
+func readFacts(f *Frame) request {
+	var x request
 	for i := range f.Len() {
 		name, raw := f.Field(i)
 		if raw == nil {
@@ -103,7 +66,7 @@ func readFacts(f *Frame) Facts {
 }
 
 // place says which fact a header holds, nil if none.
-func (x *Facts) place(name []byte) *string {
+func (x *request) place(name []byte) *string {
 	switch string(name) {
 	case "Unique-ID":
 		return &x.UUID

@@ -134,7 +134,7 @@ func TestFacts(t *testing.T) {
 	}
 }
 
-func factsOf(t *testing.T, name string) Facts {
+func factsOf(t *testing.T, name string) request {
 	t.Helper()
 	var f Frame
 	if err := NewReader(bytes.NewReader(transcript(t, name)), 0).Next(&f); err != nil {

@@ -1,20 +1,12 @@
 package eslbridge
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
-)
 
-// How long a caller has for the keys of a challenge: to the first one, counted from the end of the prompt,
-// and from one to the next. Elderly people need it.
-const (
-	firstKey = 5 * time.Second
-	nextKey  = 3 * time.Second
+	"ringfence/screening"
 )
 
 // Between the end of a step and the moment that the switch's guard may take the call away. The guard counts
@@ -24,11 +16,12 @@ const (
 	guardHair = 50 * time.Millisecond // by which our own deadline comes before it
 )
 
-// margin is what a step may take beyond its own length where no guard of the switch bounds it.
-const margin = 2 * time.Second
-
-// beginPlaying sends what has been collected, and answers the call if that is wanted.
-func (c *call) beginPlaying(answer bool) error {
+// Begin sends what has been collected, and answers the call if that is wanted.
+func (c *call) Begin(answer bool, ringback string) error {
+	if ringback != "" && c.facts.Ringback == "" {
+		c.tell("ringback", ringback)
+		c.tell("transfer_ringback", ringback)
+	}
 	if c.facts.Async {
 		c.cmd.myevents() // the end of an application is an event there
 	}
@@ -48,51 +41,25 @@ func (c *call) beginPlaying(answer bool) error {
 	return nil
 }
 
-// play lets the caller hear a sound and returns when it has ended.
-func (c *call) play(s Sound) error {
-	if s.File == "" {
-		return nil
-	}
+// Play lets the caller hear a sound and returns when it has ended.
+func (c *call) Play(s Sound) error {
 	if err := c.step(s.Length); err != nil {
 		return err
 	}
 	return c.execute("playback", s.File)
 }
 
-// challenge asks the caller for digits and says whether they came. c.keyed keeps how it went, also when the
-// caller hangs up on it.
-func (c *call) challenge(ch *Challenge) (passed bool, err error) {
-	for _, q := range ch.Tries {
-		keys, err := c.ask(q.Prompt, len(q.Want))
-		switch {
-		case err != nil:
-			if errors.Is(err, errHungUp) && c.keyed == NotAsked {
-				c.keyed = KeyedNothing
-			}
-			return false, err
-		case keys == q.Want:
-			c.keyed = KeyedRight
-			return true, c.play(ch.Passed)
-		case keys != "":
-			c.keyed = KeyedWrong
-		case c.keyed == NotAsked:
-			c.keyed = KeyedNothing
-		}
-	}
-	return false, c.play(ch.Failed)
-}
-
-// ask plays a prompt and returns the keys that the caller pressed, from its first word on, until there are n,
+// Keys plays a prompt and returns the keys that the caller pressed, from its first word on, until there are n,
 // or #, or the time is up.
-func (c *call) ask(prompt Sound, n int) (keys string, err error) {
+func (c *call) Keys(prompt Sound, n int) (keys string, err error) {
 	if !plainFile(prompt.File) {
 		return "", fmt.Errorf("%w: the path of the announcement %q has characters that split an argument: move the data folder", errRefused, prompt.File)
 	}
-	if err := c.step(prompt.Length + firstKey + time.Duration(n-1)*nextKey); err != nil {
+	if err := c.step(prompt.Length + screening.FirstKey + time.Duration(n-1)*screening.NextKey); err != nil {
 		return "", err
 	}
 	const variable = "ringfence_keys"
-	argument := fmt.Sprintf("%d %d %s %s %d # %d", n, n, prompt.File, variable, firstKey.Milliseconds(), nextKey.Milliseconds())
+	argument := fmt.Sprintf("%d %d %s %s %d # %d", n, n, prompt.File, variable, screening.FirstKey.Milliseconds(), screening.NextKey.Milliseconds())
 	if err := c.execute("read", argument); err != nil {
 		return "", err
 	}
@@ -126,58 +93,14 @@ func (c *call) variable(name string) (string, error) {
 	}
 }
 
-// confirmWait is how long a report may take to get to the disk before its caller is left without an answer.
-const confirmWait = 2 * time.Second
-
-// report serves the star code. The dialplan ends the call when it has it back.
-func (c *call) report(r StarCoder) error {
-	c.srv.Counters.Reports.Add(1)
-	q := r.StarCode(&c.facts)
-	if err := c.beginPlaying(true); err != nil {
-		return err
-	}
-	if q.Confirm == nil {
-		if err := c.play(q.Prompt); err != nil {
-			return err
-		}
-		return c.leave()
-	}
-	key, err := c.ask(q.Prompt, len(q.Key))
-	if err != nil {
-		return err
-	}
-	if key == q.Key {
-		if err := c.step(confirmWait); err != nil {
-			return err
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), confirmWait)
-		defer cancel()
-		done := make(chan Sound, 1)
-		go func() {
-			defer func() {
-				if p := recover(); p != nil {
-					c.srv.log.Error("a report could not be taken", "fault", p, "stack", string(debug.Stack()))
-					done <- Sound{}
-				}
-			}()
-			done <- q.Confirm(ctx)
-		}()
-		select {
-		case s := <-done:
-			if err := c.play(s); err != nil {
-				return err
-			}
-		case <-ctx.Done():
-		}
-	}
-	return c.leave()
-}
+// Wait gives what the caller does not hear its time.
+func (c *call) Wait(length time.Duration) error { return c.step(length) }
 
 // step gives the next thing the caller hears its time: the switch's guard is set anew, and our own deadline
 // follows it. In sync mode, and where the dialplan has set no guard, only the deadline moves.
 func (c *call) step(length time.Duration) error {
 	if !c.facts.Async || c.facts.GuardTask == "" {
-		c.extend(time.Now().Add(length + margin))
+		c.Extend(time.Now().Add(length + screening.Margin))
 		return nil
 	}
 	seconds := guardSeconds(length)
@@ -185,7 +108,7 @@ func (c *call) step(length time.Duration) error {
 	if err := c.moveGuard(seconds); err != nil {
 		return err
 	}
-	c.extend(from.Add(time.Duration(seconds-1)*time.Second - guardHair))
+	c.Extend(from.Add(time.Duration(seconds-1)*time.Second - guardHair))
 	return nil
 }
 

@@ -95,7 +95,7 @@ var (
 func TestPlaying(t *testing.T) {
 	uuid := uuidOf(t)
 	setvar := func(name, value string) string { return "api uuid_setvar " + uuid + " " + name + " " + value }
-	warn := Verdict{ID: "X", Action: "warn", Would: "warn", Rule: "r", Reason: "y", Play: Sound{"/s/w.wav", time.Second}}
+	warn := Verdict{ID: "X", Action: "warn", Would: "warn", Rule: "r", Reason: "y", Play: Sound{File: "/s/w.wav", Length: time.Second}}
 	answered, refused, ringing, whispered := warn, warn, warn, warn
 	ringing.Ringback = "%(1000,4000,450)"
 	answered.Answer, refused.Refuse = true, 603
@@ -109,8 +109,8 @@ func TestPlaying(t *testing.T) {
 	analytics := Verdict{ID: "X", Action: "reject", Refuse: 603, Refusal: Refusal{Reason: `Q.850;cause=21;text="v=analytics1"`, Phrase: "Network Blocked"}}
 
 	asked := Verdict{ID: "X", Action: "challenge", Answer: true, Ringback: "%(1,2,3)", Challenge: &Challenge{
-		Tries:  []Question{{Sounds(Sound{"/s/i.wav", time.Second}, Sound{"/s/7.wav", time.Second}), "7"}, {Sound{"/s/a.wav", time.Second}, "23"}},
-		Passed: Sound{"/s/p.wav", time.Second}, Failed: Sound{"/s/f.wav", time.Second}, Refuse: 603,
+		Tries:  []Question{{Prompt: Sounds(Sound{File: "/s/i.wav", Length: time.Second}, Sound{File: "/s/7.wav", Length: time.Second}), Want: "7"}, {Prompt: Sound{File: "/s/a.wav", Length: time.Second}, Want: "23"}},
+		Passed: Sound{File: "/s/p.wav", Length: time.Second}, Failed: Sound{File: "/s/f.wav", Length: time.Second}, Refuse: 603,
 	}}
 	open := asked
 	openChallenge := *asked.Challenge
@@ -119,7 +119,7 @@ func TestPlaying(t *testing.T) {
 	early := asked
 	early.Answer = false
 	spacedChallenge := early
-	spacedChallenge.Challenge = &Challenge{Tries: []Question{{Sound{"/a b/i.wav", 0}, "1"}}}
+	spacedChallenge.Challenge = &Challenge{Tries: []Question{{Prompt: Sound{File: "/a b/i.wav", Length: 0}, Want: "1"}}}
 
 	read1 := execs("read", "1 1 file_string:///s/i.wav!/s/7.wav ringfence_keys 5000 # 3000", step)
 	read2 := execs("read", "2 2 /s/a.wav ringfence_keys 5000 # 3000", step)
@@ -233,7 +233,7 @@ type reporter struct {
 func (r *reporter) StarCode(*Facts) Inquiry { return r.inquiry }
 
 func TestReport(t *testing.T) {
-	ask := Sound{"/s/q.wav", time.Second}
+	ask := Sound{File: "/s/q.wav", Length: time.Second}
 	read := execs("read", "1 1 /s/q.wav ringfence_keys 5000 # 3000", step)
 	answer := execs("answer", "", step)
 	for name, c := range map[string]struct {
@@ -241,7 +241,7 @@ func TestReport(t *testing.T) {
 		confirm func(context.Context) Sound
 		want    []string
 	}{
-		"confirmed": {keys: []string{"1"}, confirm: func(context.Context) Sound { return Sound{"/s/d.wav", time.Second} },
+		"confirmed": {keys: []string{"1"}, confirm: func(context.Context) Sound { return Sound{File: "/s/d.wav", Length: time.Second} },
 			want: []string{"myevents", answer, read, execs("playback", "/s/d.wav", step), "exit"}},
 		"another key":       {keys: []string{"2"}, confirm: func(context.Context) Sound { panic("not asked for") }, want: []string{"myevents", answer, read, "exit"}},
 		"no key":            {confirm: func(context.Context) Sound { panic("not asked for") }, want: []string{"myevents", answer, read, "exit"}},

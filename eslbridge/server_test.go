@@ -376,7 +376,7 @@ func waitFor(t testing.TB, cond func() bool) {
 
 // The caller gives up: the notice ends the call, and it is not a fail-open.
 func TestCallerHangsUp(t *testing.T) {
-	warn := func(*Facts) Verdict { v := allow; v.Play = Sound{"/s/w.wav", time.Minute}; return v }
+	warn := func(*Facts) Verdict { v := allow; v.Play = Sound{File: "/s/w.wav", Length: time.Minute}; return v }
 	for name, c := range map[string]struct {
 		verdict func(*Facts) Verdict
 		act     func(p *peer)
@@ -468,7 +468,7 @@ func TestShutdown(t *testing.T) {
 	d.verdict = func(f *Facts) Verdict {
 		if f.Name == "slow" {
 			v := allow
-			v.Play = Sound{"/s/long.wav", time.Hour}
+			v.Play = Sound{File: "/s/long.wav", Length: time.Hour}
 			return v
 		}
 		<-hold

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package eslbridge
+package screening
 
 import (
 	"net"

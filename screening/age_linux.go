@@ -1,4 +1,4 @@
-package eslbridge
+package screening
 
 import (
 	"net"

@@ -1,0 +1,46 @@
+package screening
+
+// Facts are what a switch says of a call, URL-decoded once where it encodes and otherwise untouched: any of it
+// may be the caller's own text. Names in quotes are FreeSWITCH's; Asterisk knows fewer of them.
+type Facts struct {
+	UUID   string // "Unique-ID"
+	Switch string // "FreeSWITCH-Switchname", else "FreeSWITCH-Hostname"
+
+	// Who calls. The switch prefers P-Asserted-Identity to Remote-Party-ID to From, from any peer.
+	Number     string // "Caller-Caller-ID-Number"; "" when From had no user part
+	Name       string // "Caller-Caller-ID-Name"
+	ANI        string // "Caller-ANI"
+	Withheld   bool   // "Caller-Privacy-Hide-Number": Privacy: id, or Remote-Party-ID with privacy
+	HideName   bool   // "Caller-Privacy-Hide-Name"
+	FromUser   string // From as it was on the wire, a verstat parameter inside
+	FromName   string
+	FromHost   string
+	FromURI    string
+	FullFrom   string
+	IDSource   string // "sip_cid_type": pid, rpid, or "" for From
+	Asserted   string // user part of P-Asserted-Identity
+	RemoteID   string // Remote-Party-ID whole
+	Privacy    string // the Privacy header
+	Diversion  string // the last Diversion header only
+	Identity   string // the Identity header (RFC 8224)
+	Verstat    string // "sip_verstat_detailed", else "sip_verstat"
+	UserAgent  string
+	SIPCallID  string
+	NetworkIP  string // "Caller-Network-Addr"
+	Gateway    string // "sip_gateway_name", "sip_gateway"
+	Profile    string // "sofia_profile_name"
+	Endpoint   string // of Asterisk: the NAME in the channel's name PJSIP/NAME-xxxxxxxx
+	Context    string
+	Callee     string // "Caller-Destination-Number"
+	ReqUser    string // user part of the request URI
+	CreatedUS  string // "Caller-Channel-Created-Time", microseconds since 1970 by the switch's clock
+	AuthUser   string // "sip_auth_username"
+	Authorized bool   // "sip_authorized"; an access list alone sets it too, without an AuthUser
+	CallAnswer bool   // the call was answered before it came to us
+
+	// What the dialplan told us.
+	Line       string // "ringfence_line"
+	Trunk      string // "ringfence_trunk"
+	Intent     string // "ringfence_intent"
+	ScreenedID string // "ringfence_id": screened before
+}

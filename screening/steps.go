@@ -1,0 +1,268 @@
+package screening
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+)
+
+// Switch is what a bridge can have a switch do with one call. Everything returns ErrHungUp when the caller has
+// hung up, ErrOver when the call was given back, ErrRefused when the switch refuses, and any other error when
+// the connection failed.
+type Switch interface {
+	// Facts gets the call's facts. again says that it was screened before, or that the switch's guard has had it.
+	Facts() (f *Facts, again bool, err error)
+	// Tell sets what the verdict has for later readers: variables, the name and number shown.
+	Tell(v *Verdict) error
+	// Begin makes ready for sounds, as early media or by answering the call first. ringback is the verdict's, ""
+	// if the call does not go on.
+	Begin(answer bool, ringback string) error
+	// Play lets the caller hear a sound and returns when it has ended.
+	Play(s Sound) error
+	// Keys plays a prompt and returns the keys that the caller pressed, from its first word on, until there are
+	// n of them, or #, or FirstKey and NextKey are over.
+	Keys(prompt Sound, n int) (string, error)
+	// Wait gives the next step, in which the caller hears nothing, its time.
+	Wait(length time.Duration) error
+	// Leave gives the call back, which then goes on.
+	Leave() error
+	// Refuse has it refused with a SIP status.
+	Refuse(status int, r Refusal) error
+}
+
+// How long a caller has for the keys of a challenge: to the first one, counted from the end of the prompt,
+// and from one to the next. Elderly people need it.
+const (
+	FirstKey = 5 * time.Second
+	NextKey  = 3 * time.Second
+)
+
+// Margin is what a step may take beyond its own length where no guard of the switch bounds it.
+const Margin = 2 * time.Second
+
+var (
+	ErrOver    = errors.New("the call was given back")
+	ErrHungUp  = errors.New("the caller hung up")
+	ErrRefused = errors.New("the switch refused")
+	errPanic   = errors.New("fault in the screening code")
+)
+
+// course is the way of one call. In order:
+//
+//	Facts     what the switch says of it
+//	Screen    the Screener says what to do
+//	carryOut  variables, announcement, challenge, refusal; in the end the switch gets it back
+//	Record    the Screener is told
+type course struct {
+	port    *Port
+	sw      Switch
+	facts   *Facts
+	seen    bool // facts were read, and the call is to be screened
+	verdict Verdict
+	keyed   Keyed // how the caller met the challenge
+}
+
+// Run takes a call its whole way. What fails in it lets the call pass.
+func (p *Port) Run(c *Conn, sw Switch) {
+	w := course{port: p, sw: sw}
+	err := w.screen()
+	r := Result{Keyed: w.keyed}
+	switch {
+	case errors.Is(err, ErrHungUp):
+		r.HungUp = true
+	case err != nil:
+		r.FailOpen = failure(c, err)
+	}
+	if r.FailOpen != "" {
+		c.giveBack(r.FailOpen)
+		p.Counters.countFailOpen(r.FailOpen)
+		uuid := ""
+		if w.facts != nil {
+			uuid = w.facts.UUID
+		}
+		p.warn("call let through unscreened", "reason", r.FailOpen, "error", err, "uuid", uuid, "peer", c.conn.RemoteAddr().String())
+	}
+	if w.seen {
+		r.Took = time.Since(c.accepted)
+		w.record(r)
+	}
+}
+
+// screen returns nil when the verdict was carried out, ErrHungUp, or why the call is let through.
+func (w *course) screen() (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v\n%s", errPanic, p, debug.Stack())
+		}
+	}()
+	f, again, err := w.sw.Facts()
+	w.facts = f
+	if err != nil {
+		return err
+	}
+	if again {
+		w.port.Counters.Repeated.Add(1)
+		return w.sw.Leave()
+	}
+	if f.Intent != "" && f.Intent != "screen" {
+		w.port.Counters.Unscreened.Add(1)
+		switch f.Intent {
+		case "report":
+			if r, ok := w.port.screener.(StarCoder); ok {
+				return w.report(r)
+			}
+		case "dialled":
+			if d, ok := w.port.screener.(Dialler); ok {
+				d.Dialled(f)
+			}
+		}
+		return w.sw.Leave()
+	}
+	w.seen = true
+	w.port.Counters.Screened.Add(1)
+	w.verdict = w.port.screener.Screen(f)
+	return w.carryOut(&w.verdict)
+}
+
+// failure names the reason of a fail-open.
+func failure(c *Conn, err error) string {
+	over := c.Over()
+	switch {
+	case errors.Is(err, errPanic):
+		return FailPanic
+	case errors.Is(err, ErrRefused):
+		return FailCommand
+	case over != "":
+		return over
+	case errors.Is(err, ErrOver): // the timer is about to fire
+		return c.tooLate
+	}
+	return FailWire
+}
+
+// record tells the Screener; a fault there must not take the daemon down with it.
+func (w *course) record(r Result) {
+	defer func() {
+		if p := recover(); p != nil {
+			w.port.o.Log.Error("a call could not be recorded", "fault", p, "stack", string(debug.Stack()))
+		}
+	}()
+	w.port.screener.Record(w.facts, &w.verdict, r)
+}
+
+// carryOut does what the verdict says.
+func (w *course) carryOut(v *Verdict) error {
+	if err := w.sw.Tell(v); err != nil {
+		return err
+	}
+	if v.Play.File == "" && v.Challenge == nil {
+		return w.end(v, v.Refuse)
+	}
+	ringback := v.Ringback
+	if v.Refuse != 0 {
+		ringback = ""
+	}
+	if err := w.sw.Begin(v.Answer, ringback); err != nil {
+		return err
+	}
+	if err := w.play(v.Play); err != nil {
+		return err
+	}
+	if v.Challenge != nil {
+		passed, err := w.challenge(v.Challenge)
+		if err != nil {
+			return err
+		}
+		if !passed {
+			return w.end(v, v.Challenge.Refuse)
+		}
+	}
+	return w.end(v, v.Refuse)
+}
+
+// end refuses the call with a SIP status or, if that is 0, gives it back.
+func (w *course) end(v *Verdict, status int) error {
+	if status == 0 {
+		return w.sw.Leave()
+	}
+	return w.sw.Refuse(status, v.Refusal)
+}
+
+func (w *course) play(s Sound) error {
+	if s.File == "" {
+		return nil
+	}
+	return w.sw.Play(s)
+}
+
+// challenge asks the caller for digits and says whether they came. w.keyed keeps how it went, also when the
+// caller hangs up on it.
+func (w *course) challenge(ch *Challenge) (passed bool, err error) {
+	for _, q := range ch.Tries {
+		keys, err := w.sw.Keys(q.Prompt, len(q.Want))
+		switch {
+		case err != nil:
+			if errors.Is(err, ErrHungUp) && w.keyed == NotAsked {
+				w.keyed = KeyedNothing
+			}
+			return false, err
+		case keys == q.Want:
+			w.keyed = KeyedRight
+			return true, w.play(ch.Passed)
+		case keys != "":
+			w.keyed = KeyedWrong
+		case w.keyed == NotAsked:
+			w.keyed = KeyedNothing
+		}
+	}
+	return false, w.play(ch.Failed)
+}
+
+// confirmWait is how long a report may take to get to the disk before its caller is left without an answer.
+const confirmWait = 2 * time.Second
+
+// report serves the star code. The dialplan ends the call when it has it back.
+func (w *course) report(r StarCoder) error {
+	w.port.Counters.Reports.Add(1)
+	q := r.StarCode(w.facts)
+	if err := w.sw.Begin(true, ""); err != nil {
+		return err
+	}
+	if q.Confirm == nil {
+		if err := w.play(q.Prompt); err != nil {
+			return err
+		}
+		return w.sw.Leave()
+	}
+	key, err := w.sw.Keys(q.Prompt, len(q.Key))
+	if err != nil {
+		return err
+	}
+	if key == q.Key {
+		if err := w.sw.Wait(confirmWait); err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), confirmWait)
+		defer cancel()
+		done := make(chan Sound, 1)
+		go func() {
+			defer func() {
+				if p := recover(); p != nil {
+					w.port.o.Log.Error("a report could not be taken", "fault", p, "stack", string(debug.Stack()))
+					done <- Sound{}
+				}
+			}()
+			done <- q.Confirm(ctx)
+		}()
+		select {
+		case s := <-done:
+			if err := w.play(s); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+		}
+	}
+	return w.sw.Leave()
+}

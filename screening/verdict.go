@@ -1,0 +1,147 @@
+package screening
+
+import (
+	"context"
+	"strings"
+	"time"
+)
+
+// Screener decides what happens to calls. It is declared here and filled by the daemon, so that the bridges
+// know nothing of policies.
+type Screener interface {
+	// Screen decides. It gets nothing that it must not keep, but it must not block: past the call's
+	// deadline its answer is thrown away and the call goes on.
+	Screen(f *Facts) Verdict
+	// Record is told once for every call whose facts were read, after the switch has the call back. v is
+	// the zero Verdict when the decision did not come in time.
+	Record(f *Facts, v *Verdict, r Result)
+}
+
+// StarCoder is a Screener that also serves the star code by which a person in the house reports the last caller
+// (ringfence_intent = report).
+type StarCoder interface {
+	// StarCode says what the person is asked. Like Screen it must not block.
+	StarCode(f *Facts) Inquiry
+}
+
+// Inquiry is a question to a person in the house, and what the answer brings.
+type Inquiry struct {
+	Prompt Sound
+	Key    string // the one key that confirms
+	// Confirm is run when it was pressed and returns what is heard then. Its context ends when the caller is
+	// told nothing any more; what it has done by then stands. nil: the prompt asks nothing.
+	Confirm func(context.Context) Sound
+}
+
+// Dialler is a Screener that also wants to know of calls that go out: those that the dialplan hands over
+// with ringfence_intent=dialled. They are given back as soon as it returns, and it must not block.
+type Dialler interface {
+	Dialled(f *Facts)
+}
+
+// Verdict is what to do with a call. Its texts become channel variables: whoever fills them has made
+// them inert (no $ \ % " < > { } ' or control character).
+type Verdict struct {
+	ID     string // the journal's id of this call
+	Action string // what is done
+	Would  string // what the rule says
+	Rule   string
+	Reason string
+
+	ShowName   string     // the caller's name as the handset shall show it; "" leaves it alone
+	ShowNumber string     // the same for the number
+	Play       Sound      // what the caller hears first
+	Challenge  *Challenge // what the caller must key in then; nil for nothing
+	Answer     bool       // answer before anything is played; else it is early media
+	Ringback   string     // tone that the caller hears, after all that, while the phone rings: the switch would send silence
+	Whisper    string     // sound file that the person who answers hears before the two are connected; "" for none
+	Divert     string     // where the dialplan sends the call once it has it back: "extension dialplan context"
+	Refuse     int        // SIP status that refuses the call (403 … 608); 0 lets it go on
+	Refusal    Refusal    // what the refusal says besides
+
+	Note any // what the Screener wants to see again in Record
+}
+
+// Sound is what the switch plays: a file as the switch finds it, or several behind each other (Sounds).
+type Sound struct {
+	File   string // "" for nothing
+	Length time.Duration
+}
+
+// Parts are the files of a sound in their order.
+func (s Sound) Parts() []string {
+	switch files, many := strings.CutPrefix(s.File, several); {
+	case many:
+		return strings.Split(files, "!")
+	case s.File == "":
+		return nil
+	}
+	return []string{s.File}
+}
+
+// several begins the name of several files, as FreeSWITCH plays them (mod_dptools.c, file_string).
+const several = "file_string://"
+
+// Sounds are several files played behind each other.
+func Sounds(each ...Sound) Sound {
+	all := Sound{File: several}
+	for i, s := range each {
+		if i > 0 {
+			all.File += "!"
+		}
+		all.File += s.File
+		all.Length += s.Length
+	}
+	return all
+}
+
+// Challenge is what a caller must key in to be put through.
+type Challenge struct {
+	Tries  []Question // in their order
+	Passed Sound      // what who passes hears
+	Failed Sound      // what who does not hears
+	Refuse int        // SIP status that refuses who does not pass; 0 lets the call go on
+}
+
+// Question is a prompt and the digits that answer it.
+type Question struct {
+	Prompt Sound
+	Want   string
+}
+
+// Refusal is what a refusal says besides its SIP status. Both texts come from the administrator and hold
+// nothing that the switch expands.
+type Refusal struct {
+	CallInfo string // value of a Call-Info header (RFC 8688); "" for none
+	Reason   string // value of a Reason header in place of the switch's own; "" for that
+	Phrase   string // in place of the phrase that goes with the status; "" for that
+}
+
+// Result is what became of a screened call.
+type Result struct {
+	FailOpen string        // why the call was let through without the verdict; "" if it was carried out
+	HungUp   bool          // the caller gave up before we were done
+	Keyed    Keyed         // how the caller met the verdict's Challenge
+	Took     time.Duration // from accept until the switch had the call back
+}
+
+// Keyed says how a caller met a challenge.
+type Keyed int
+
+const (
+	NotAsked     Keyed = iota // there was none, or the caller hung up before it
+	KeyedNothing              // the caller pressed no key: many cannot
+	KeyedWrong
+	KeyedRight
+)
+
+// Reasons of a fail-open (Result.FailOpen, and the keys of Counters).
+const (
+	FailDeadline = "deadline" // no decision in time, or the switch was silent for too long
+	FailLate     = "late"     // the connection had waited past its deadline before we saw it
+	FailWire     = "wire"     // the connection broke, or what came was not in the switch's protocol
+	FailCommand  = "command"  // the switch refused a command of ours
+	FailPanic    = "panic"    // a fault of our own
+	FailLimit    = "limit"    // too many calls at once
+	FailStopping = "stopping" // the daemon ends
+)
