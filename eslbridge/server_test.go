@@ -591,7 +591,7 @@ func TestHostilePeers(t *testing.T) {
 	if grown := int64(after.HeapInuse) - int64(before.HeapInuse); grown > hostile*(4*MaxHeader) {
 		t.Errorf("the heap grew by %d MiB", grown>>20)
 	}
-	if f := s.Counters.FailOpen(); f[FailWire]+f[FailCommand]+f[FailDeadline] != hostile {
+	if f := s.Counters.FailOpen(); f[FailWire]+f[FailCommand]+f[FailDeadline]+f[FailLate] != hostile {
 		t.Errorf("of %d hostile connections these were counted: %v", hostile, f)
 	}
 }
