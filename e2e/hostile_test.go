@@ -138,8 +138,8 @@ func (p *tap) serve(sw net.Conn, daemon string) {
 	<-done
 	id := ""
 	for line := range strings.Lines(said.String()) {
-		if _, v, ok := strings.Cut(line, " ringfence_id "); ok {
-			id = strings.TrimSpace(v)
+		if _, v, ok := strings.Cut(line, "ringfence_id="); ok {
+			id, _, _ = strings.Cut(strings.TrimSpace(v), ";")
 		}
 	}
 	var call tapped
