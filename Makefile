@@ -3,7 +3,7 @@
 GO ?= go
 export CGO_ENABLED ?= 1
 
-.PHONY: help build demo test race-tools short vet fuzz bench sounds clean
+.PHONY: help build demo test race-tools short vet fuzz bench tables sounds clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ fuzz: ## every fuzz target for 30 seconds
 bench: ## the benchmarks, each beside what it is compared with
 	$(GO) test -run '^$$' -bench . -benchtime 20000x ./eslbridge
 	$(GO) test -run '^$$' -bench . ./policy ./storage ./replay
+
+tables: ## measure a real FreeSWITCH and rewrite docs/measured.md (needs a `freeswitch` on PATH, root, 10 minutes)
+	RINGFENCE_WRITE_TABLES=1 $(GO) test ./e2e -run 'ActionsReal|FaultsReal' -timeout 30m
 
 sounds: ## speak the announcements of conf/sounds/texts.tsv again (needs Debian's espeak-ng and sox)
 	sh conf/make-sounds.sh
