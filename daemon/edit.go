@@ -59,7 +59,7 @@ func (d *Desk) AddEntries(_ context.Context, list string, add []console.NewEntry
 			continue
 		}
 		good, patterns = append(good, i), append(patterns, p)
-		entries = append(entries, storage.Entry{Pattern: p.String(), Text: a.Number, Reason: a.Reason, Source: a.Source, Who: a.Who, Added: now, Expires: a.Expires})
+		entries = append(entries, storage.Entry{Pattern: p.String(), Reason: a.Reason, Source: a.Source, Who: a.Who, Added: now, Expires: a.Expires})
 	}
 	if len(wrong) > 0 && !keepGood {
 		return nil, console.Bad("nothing was changed:\n" + strings.Join(wrong, "\n"))
@@ -100,7 +100,7 @@ func (d *Desk) RemoveEntries(_ context.Context, list string, remove []string) ([
 	if len(wrong) > 0 {
 		return nil, console.Bad("nothing was changed:\n" + strings.Join(wrong, "\n"))
 	}
-	changes, err := d.db.RemoveEntries(list, keys)
+	changes, err := d.db.RemoveEntries(list, keys, storage.By{})
 	if err != nil {
 		return nil, refused(err)
 	}
