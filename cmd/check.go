@@ -257,6 +257,20 @@ func (statusCmd) Run(a *app) error {
 	if s.Overflow > 0 {
 		fmt.Fprintf(a.out, "         %d met a trunk full of announcements\n", s.Overflow)
 	}
+	fmt.Fprintf(a.out, "known    %d callers of lines\n", s.Learnt.Known)
+	if s.Learnt.Full > 0 {
+		fmt.Fprintf(a.out, "         %d more had no room\n", s.Learnt.Full)
+	}
+	if n := s.Learnt.Dropped + uint64(s.Learnt.Unwritten); n > 0 {
+		fmt.Fprintf(a.out, "         %d facts are not on disk yet, %d of them will not be\n", n, s.Learnt.Dropped)
+	}
+	if s.Learnt.Emergency > 0 {
+		fmt.Fprintf(a.out, "         %d lines or numbers await an emergency call-back: calls to them pass\n", s.Learnt.Emergency)
+	}
+	if s.Learnt.Over > 0 {
+		fmt.Fprintf(a.out, "         %d last calls of extensions had no room\n", s.Learnt.Over)
+	}
+	fmt.Fprintf(a.out, "reports  %d to review, %d decided\n", s.Reports.Open, s.Reports.Decided)
 	for _, t := range s.Attached {
 		state := "attached"
 		if !t.Attached {

@@ -35,15 +35,17 @@ type commands struct {
 
 	Run runCmd `cmd:"" help:"Run the daemon in the foreground, logging to standard error."`
 
-	Demo    demoCmd    `cmd:"" help:"Run a daemon on a throw-away folder and place calls to it from a simulated FreeSWITCH."`
-	Check   checkCmd   `cmd:"" help:"Say what would happen to a call, and why, rule by rule."`
-	List    listCmd    `cmd:"" help:"Look at the lists and change them."`
-	Policy  policyCmd  `cmd:"" help:"Check the policy, or have the daemon read it again."`
-	Journal journalCmd `cmd:"" help:"Read the record of decisions."`
-	Pause   pauseCmd   `cmd:"" help:"Let every call pass, and record it, until resumed."`
-	Resume  resumeCmd  `cmd:"" help:"Screen calls again."`
-	Status  statusCmd  `cmd:"" help:"Say how the running daemon is."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Demo       demoCmd       `cmd:"" help:"Run a daemon on a throw-away folder and place calls to it from a simulated FreeSWITCH."`
+	Check      checkCmd      `cmd:"" help:"Say what would happen to a call, and why, rule by rule."`
+	List       listCmd       `cmd:"" help:"Look at the lists and change them."`
+	Policy     policyCmd     `cmd:"" help:"Check the policy, or have the daemon read it again."`
+	Journal    journalCmd    `cmd:"" help:"Read the record of decisions."`
+	Reports    reportsCmd    `cmd:"" help:"Review what people reported as a nuisance."`
+	Freeswitch freeswitchCmd `cmd:"" name:"freeswitch" help:"Put the dialplan into FreeSWITCH, and check that it works."`
+	Pause      pauseCmd      `cmd:"" help:"Let every call pass, and record it, until resumed."`
+	Resume     resumeCmd     `cmd:"" help:"Screen calls again."`
+	Status     statusCmd     `cmd:"" help:"Say how the running daemon is."`
+	Version    versionCmd    `cmd:"" help:"Print the version."`
 }
 
 // app is what every command gets.

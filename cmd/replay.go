@@ -221,6 +221,10 @@ type (
 		Type string `json:"type"`
 		replay.Mistake
 	}
+	noteLine struct {
+		Type string `json:"type"`
+		Note string `json:"note"`
+	}
 	summaryLine struct {
 		Type string `json:"type"`
 		replay.Summary
@@ -241,6 +245,9 @@ func (a *app) printReplayJSON(r *replay.Report) error {
 	}
 	for _, c := range r.Callers {
 		lines = append(lines, callerLine{"caller", c})
+	}
+	for _, note := range r.Notes {
+		lines = append(lines, noteLine{"note", note})
 	}
 	lines = append(lines, summaryLine{"summary", r.Summary})
 	for _, l := range lines {

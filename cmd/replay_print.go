@@ -56,6 +56,12 @@ func (p *replayPrinter) head() {
 	if s.CalleesOver > 0 {
 		p.printf("  callers whose callees are counted no further than 64: %d\n", s.CalleesOver)
 	}
+	if s.KnownOver > 0 {
+		p.printf("  callers that are known to more lines than are followed, and count as unknown there: %d\n", s.KnownOver)
+	}
+	for _, note := range p.report.Notes {
+		p.printf("  note: %s\n", note)
+	}
 }
 
 func (p *replayPrinter) totals() {

@@ -25,6 +25,7 @@ func TestMain(m *testing.M) {
 		"ringfence": func() { os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
 		"call":      func() { os.Exit(call(os.Args[1:])) },
 		"ready":     func() { os.Exit(ready(os.Args[1])) },
+		"report":    func() { os.Exit(report(os.Args[1:])) },
 	})
 }
 
@@ -43,6 +44,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("SCREEN", ln.Addr().String())
 			text := fmt.Sprintf("policy = %q\ndata = %q\nnode = \"pbx1\"\nsocket = %q\n[screen]\nlisten = %q\n", "policy.toml", "data", socket, ln.Addr())
 			enforced := strings.Replace(string(conf.SamplePolicy), `mode     = "observe"`, `mode     = "enforce"`, 1)
+			enforced += "\n[trunks.carrier]\nmatch = [\"gateway:carrier\"]\nidentity = [\"pai\", \"from\"]\n"
 			for name, content := range map[string]string{"ringfence.toml": text, "policy.toml": enforced} {
 				if err := os.WriteFile(filepath.Join(e.WorkDir, name), []byte(content), 0o644); err != nil {
 					return err
@@ -72,6 +74,27 @@ func ready(config string) int {
 	return 1
 }
 
+// report has an extension report a caller: CALLER EXTENSION [CALLEE]. It prints the report's id.
+func report(args []string) int {
+	c, err := conf.LoadDaemon("ringfence.toml")
+	if err != nil || len(args) < 2 {
+		return 2
+	}
+	client, err := console.Dial(context.Background(), c.Socket)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer client.Close()
+	r, err := client.Report(context.Background(), console.NewReport{Caller: args[0], Extension: args[1], Callee: strings.Join(args[2:], "")})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	fmt.Print(r.ID)
+	return 0
+}
+
 // call places one call to $SCREEN and prints what the caller and the handset met.
 func call(args []string) int {
 	fs := flag.NewFlagSet("call", flag.ContinueOnError)
@@ -83,7 +106,7 @@ func call(args []string) int {
 	}
 	c := standin.Call{From: fs.Arg(0), Display: *name, To: fs.Arg(1), Async: *async, Resume: *async}
 	if *withheld {
-		c.PAI, c.From, c.Privacy = c.From, "anonymous", true
+		c.PAI, c.From, c.Privacy, c.Gateway = c.From, "anonymous", true, "carrier"
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()

@@ -1,6 +1,6 @@
 package conf
 
-import _ "embed"
+import "embed"
 
 // SamplePolicy is the policy to start from; it only observes until its mode is changed.
 //
@@ -11,3 +11,9 @@ var SamplePolicy []byte
 //
 //go:embed ringfence.toml
 var SampleDaemon []byte
+
+// FreeSWITCH holds the dialplans for FreeSWITCH, under "freeswitch", ready for a switch in China that runs on
+// the daemon's machine. Package kit fits them to others and installs them.
+//
+//go:embed freeswitch
+var FreeSWITCH embed.FS

@@ -31,6 +31,14 @@ type Desk interface {
 	// Follow calls yield for each record from now on, until ctx ends.
 	Follow(ctx context.Context, yield func(storage.Record) error) error
 
+	// Reports calls yield for each report of a state, or for all (""), the oldest first.
+	Reports(ctx context.Context, state string, yield func(storage.Report) error) error
+	// Report adds a report, or counts it if the same extension reported the same caller before and nobody has decided.
+	Report(ctx context.Context, r NewReport) (*ReportEdit, error)
+	// ConfirmReport puts the caller on the list blacklist, DismissReport closes the report. who is whoever decides.
+	ConfirmReport(ctx context.Context, id, who string) (*ReportEdit, error)
+	DismissReport(ctx context.Context, id, who string) (*ReportEdit, error)
+
 	Reload(ctx context.Context) (*ReloadReport, error)
 	Pause(ctx context.Context, d time.Duration) (*PauseState, error) // 0: until Resume
 	Resume(ctx context.Context) (*PauseState, error)
@@ -134,6 +142,32 @@ type Edit struct {
 // Refused is the Change of a pattern that cannot be read.
 const Refused = "refused"
 
+// NewReport says that an extension found a caller a nuisance.
+type NewReport struct {
+	Caller    string `json:"caller"`    // in any spelling
+	Extension string `json:"extension"` // who reports
+	Callee    string `json:"callee,omitempty"`
+	Call      string `json:"call,omitempty"` // the journal's id of the call
+}
+
+// ReportEdit is a report and what became of it.
+type ReportEdit struct {
+	storage.Report
+	Change string `json:"change"`
+	List   string `json:"list,omitempty"`   // of a confirmed one: the list that the caller is on
+	Number string `json:"number,omitempty"` // and the entry there
+	Note   string `json:"note,omitempty"`   // what else is to be known of it
+}
+
+// What became of a report (ReportEdit.Change).
+const (
+	Reported  = "reported"
+	Repeated  = "repeated" // the same extension had reported the same caller already
+	Confirmed = "confirmed"
+	Dismissed = "dismissed"
+	AlreadySo = "unchanged" // it was decided so before
+)
+
 // ReloadReport is what came of reading the policy again. With a fault that is not a warning the running
 // policy stayed.
 type ReloadReport struct {
@@ -173,6 +207,25 @@ type Status struct {
 	Overflow uint64            `json:"overflow,omitempty"` // calls that met a trunk full of them
 	Journal  JournalStatus     `json:"journal"`
 	Attached []AttachStatus    `json:"attached,omitempty"`
+	Learnt   LearntStatus      `json:"learnt"`
+	Reports  ReportStatus      `json:"reports"`
+}
+
+// LearntStatus counts what calls have taught.
+type LearntStatus struct {
+	Known      int64  `json:"known"`               // pairs of a line and a number that is known to it
+	Emergency  int64  `json:"emergency,omitempty"` // who dialled an emergency number lately
+	Unwritten  int    `json:"unwritten,omitempty"` // facts that wait for the disk
+	Dropped    uint64 `json:"dropped"`             // facts that the disk was too slow for: forgotten at the next start
+	Full       uint64 `json:"full"`                // facts that there was no room for
+	Extensions int    `json:"extensions"`          // with a last call that can be reported
+	Over       uint64 `json:"over,omitempty"`      // last calls that there was no room for
+}
+
+// ReportStatus counts the reports.
+type ReportStatus struct {
+	Open    int `json:"open"`
+	Decided int `json:"decided"`
 }
 
 // AttachStatus is the state of the connection to a switch's event socket.

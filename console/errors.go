@@ -10,6 +10,7 @@ import (
 var (
 	ErrBad      = errors.New("bad request")
 	ErrNotFound = errors.New("not found")
+	ErrConflict = errors.New("conflict")
 )
 
 // problem is an error that reads as its text alone and is one of the kinds above.
@@ -27,6 +28,9 @@ func Bad(text string) error { return &problem{ErrBad, text} }
 // NotFound is an error about something that does not exist.
 func NotFound(text string) error { return &problem{ErrNotFound, text} }
 
+// Conflict is an error about something that is not as the request would need it.
+func Conflict(text string) error { return &problem{ErrConflict, text} }
+
 // errorBody is how an error travels.
 type errorBody struct {
 	Error struct {
@@ -42,6 +46,8 @@ func writeError(w http.ResponseWriter, err error) {
 		status, code = http.StatusBadRequest, "bad_request"
 	case errors.Is(err, ErrNotFound):
 		status, code = http.StatusNotFound, "not_found"
+	case errors.Is(err, ErrConflict):
+		status, code = http.StatusConflict, "conflict"
 	}
 	writeErrorCode(w, status, code, err.Error())
 }
@@ -65,6 +71,8 @@ func readError(status int, body []byte) error {
 		return Bad(b.Error.Message)
 	case "not_found":
 		return NotFound(b.Error.Message)
+	case "conflict":
+		return Conflict(b.Error.Message)
 	}
 	return errors.New(b.Error.Message)
 }

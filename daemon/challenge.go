@@ -9,6 +9,7 @@ import (
 	"ringfence/conf"
 	"ringfence/eslbridge"
 	"ringfence/policy"
+	"ringfence/storage"
 )
 
 // maxChallenged bounds how many callers are remembered from challenges.
@@ -31,12 +32,12 @@ func (m *challenged) of(n *policy.Number) asked {
 	return m.callers[n.E164]
 }
 
-// note remembers how a caller met a challenge. Wrong digits end the grace of an earlier try. It says whether
-// there is something new to keep.
-func (m *challenged) note(n *policy.Number, keyed eslbridge.Keyed, at time.Time) (asked, bool) {
+// note remembers how a caller met a challenge. Wrong digits end the grace of an earlier try. It is false if
+// nothing new is remembered.
+func (m *challenged) note(e164 string, keyed eslbridge.Keyed, at time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	a, known := m.callers[n.E164]
+	a, known := m.callers[e164]
 	switch keyed {
 	case eslbridge.KeyedRight:
 		a = asked{passed: at}
@@ -45,20 +46,20 @@ func (m *challenged) note(n *policy.Number, keyed eslbridge.Keyed, at time.Time)
 	case eslbridge.KeyedWrong:
 		a.tried = time.Time{}
 	default:
-		return a, false
+		return false
 	}
-	if n.E164 == "" {
-		return a, false
+	if e164 == "" {
+		return false
 	}
 	if !known && len(m.callers) >= maxChallenged {
 		m.dropped++
-		return a, false
+		return false
 	}
 	if m.callers == nil {
 		m.callers = make(map[string]asked)
 	}
-	m.callers[n.E164] = a
-	return a, true
+	m.callers[e164] = a
+	return true
 }
 
 // takeGrace uses up the grace that a decision was made by. It is false if another call of the same caller has
@@ -83,6 +84,13 @@ func (m *challenged) forget(passedBefore, triedBefore time.Time) {
 		if a.passed.Before(passedBefore) && a.tried.Before(triedBefore) {
 			delete(m.callers, e164)
 		}
+	}
+}
+
+// challengeMet remembers how the caller of a call met its challenge; who passed is kept on disk.
+func (d *Desk) challengeMet(c *policy.Call, keyed eslbridge.Keyed) {
+	if e164 := c.Caller.E164; d.learnt.challenged.note(e164, keyed, c.Time) && keyed == eslbridge.KeyedRight {
+		d.learnt.toDisk(storage.Passed, e164, c.Time.UnixMilli())
 	}
 }
 

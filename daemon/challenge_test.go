@@ -162,14 +162,14 @@ func TestChallengedBound(t *testing.T) {
 	var m challenged
 	at := time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
 	for i := range maxChallenged {
-		m.note(&policy.Number{E164: strconv.Itoa(i)}, eslbridge.KeyedNothing, at)
+		m.note(strconv.Itoa(i), eslbridge.KeyedNothing, at)
 	}
-	n := policy.Number{E164: "+8613800138000"}
-	if _, kept := m.note(&n, eslbridge.KeyedRight, at); kept || m.dropped != 1 {
+	const n = "+8613800138000"
+	if kept := m.note(n, eslbridge.KeyedRight, at); kept || m.dropped != 1 {
 		t.Errorf("%d callers, %d dropped", len(m.callers), m.dropped)
 	}
 	m.forget(at.Add(time.Hour), at.Add(time.Hour))
-	if _, kept := m.note(&n, eslbridge.KeyedRight, at); !kept || len(m.callers) != 1 {
+	if kept := m.note(n, eslbridge.KeyedRight, at); !kept || len(m.callers) != 1 {
 		t.Errorf("%d callers after the old ones went", len(m.callers))
 	}
 }

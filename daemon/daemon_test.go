@@ -192,6 +192,12 @@ func TestRefusedRequests(t *testing.T) {
 		{"GET", "/api/v1/nothing", "", "", 404},
 		{"GET", "/api/v1/lists/none/entries", "", "", 404},
 		{"DELETE", "/api/v1/lists", "", "", 405},
+		{"GET", "/api/v1/reports?state=new", "", "", 400},
+		{"POST", "/api/v1/reports", "application/json", `{"caller":"95588"}`, 400},
+		{"POST", "/api/v1/reports/01M85T4ZM9MP33NY1MDZCEY0QA/confirm", "application/json", `{}`, 404},
+		{"POST", "/api/v1/reports/01M85T4ZM9MP33NY1MDZCEY0QA/confirm", "", "", 415},
+		{"POST", "/api/v1/reports/01M85T4ZM9MP33NY1MDZCEY0QA/burn", "application/json", `{}`, 404},
+		{"GET", "/api/v1/reports/x/dismiss", "", "", 405},
 	} {
 		req, err := http.NewRequest(q.method, "http://x"+q.path, strings.NewReader(q.body))
 		if err != nil {

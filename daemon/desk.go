@@ -31,9 +31,12 @@ type Desk struct {
 	rules atomic.Pointer[rules]
 	pause atomic.Pointer[pause]
 
-	held       held          // calls that hear an announcement
-	challenged challenged    // callers who were asked for digits
-	guardTook  atomic.Uint64 // calls that the switch's guard took, as the switch says at their end
+	held      held          // calls that hear an announcement
+	guardTook atomic.Uint64 // calls that the switch's guard took, as the switch says at their end
+
+	learnt *learnt   // whom the lines deal with
+	recent recent    // calls whose legs may still end
+	last   lastCalls // the last call of each extension
 
 	edit sync.Mutex // one edit or reload at a time: what is on disk and in rules.lists stays the same
 
@@ -82,7 +85,7 @@ func emptyDatabase() (*storage.DB, error) {
 }
 
 func newDesk(c *conf.Daemon, db *storage.DB, log *slog.Logger) *Desk {
-	return &Desk{conf: c, db: db, log: log, now: time.Now}
+	return &Desk{conf: c, db: db, log: log, now: time.Now, learnt: newLearnt()}
 }
 
 // load reads what the database and the policy file hold. A policy with faults is an error.
@@ -102,6 +105,11 @@ func (d *Desk) load() error {
 	}
 	if !report.Loaded {
 		return fmt.Errorf("the policy %s has faults:%s", d.conf.Policy, text)
+	}
+	if err := d.learnt.load(d.db, d.now(), d.keepFor(), d.keepPassed()); errors.Is(err, storage.ErrCorrupt) {
+		d.log.Error("what was learnt of some callers is damaged on disk and is left out", "error", err)
+	} else if err != nil {
+		return err
 	}
 	return nil
 }
@@ -216,6 +224,15 @@ func (d *Desk) Status(context.Context) (*console.Status, error) {
 	s.Journal.Written, s.Journal.Dropped = d.journal.Written(), d.journal.Dropped()
 	if err := d.journal.Err(); err != nil {
 		s.Journal.Error = err.Error()
+	}
+	s.Learnt = console.LearntStatus{
+		Known: d.learnt.pairs.Load(), Emergency: d.learnt.emergency.n.Load(), Unwritten: d.learnt.waiting(),
+		Dropped: d.learnt.dropped.Load(), Full: d.learnt.full.Load(),
+	}
+	s.Learnt.Extensions, s.Learnt.Over = d.last.count()
+	var err error
+	if s.Reports.Open, s.Reports.Decided, err = d.db.ReportCount(); err != nil {
+		return nil, err
 	}
 	d.status(s)
 	return s, nil

@@ -18,7 +18,7 @@ func (d *Daemon) attach(ctx context.Context, switches []conf.Attach) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	for _, s := range switches {
-		a := eslbridge.NewAttach(eslbridge.AttachOptions{Name: s.Name, Address: s.Address, Password: s.Password, Log: d.log}, d.desk.ended)
+		a := eslbridge.NewAttach(eslbridge.AttachOptions{Name: s.Name, Address: s.Address, Password: s.Password, Log: d.log}, d.desk.Ended)
 		d.attached = append(d.attached, namedAttach{s.Name, a})
 		running.Go(func() { a.Run(ctx) }) // it ends with ctx alone, and logs what is in its way
 	}
@@ -34,14 +34,8 @@ type namedAttach struct {
 	attach *eslbridge.Attach
 }
 
-// ended completes the journal's record of a call that was screened.
-func (d *Desk) ended(e eslbridge.CallEnd) {
-	if e.Guard {
-		d.guardTook.Add(1)
-	}
-	if e.RingfenceID == "" {
-		return
-	}
+// outcome completes the journal's record of a call that was screened.
+func (d *Desk) outcome(e *eslbridge.CallEnd) {
 	d.journal.Outcome(e.RingfenceID, storage.Outcome{
 		Answered: e.Answered, RingS: e.Ring.Seconds(), TalkS: e.Talk.Seconds(), Cause: e.Cause, By: e.By,
 	})

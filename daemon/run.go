@@ -37,7 +37,7 @@ type step struct {
 	stop func(context.Context) error
 }
 
-// Start brings everything up in this order: the database with its lists, the policy, the announcements, the
+// Start brings everything up in this order: the database with its lists and what was learnt, the policy, the announcements, the
 // journal, the switches to learn from, the port that FreeSWITCH connects to, the socket for commands. When something fails, what was
 // started is stopped again.
 func Start(ctx context.Context, c *conf.Daemon, version string, log *slog.Logger) (*Daemon, error) {
@@ -74,6 +74,8 @@ func (d *Daemon) start(ctx context.Context, c *conf.Daemon) error {
 	if s := desk.pauseState(); s.Paused {
 		d.log.Warn("screening is paused: every call passes and is recorded; `ringfence resume` ends that", "until", s.Until)
 	}
+
+	d.onStop("learning", startKeeper(&keeper{l: desk.learnt, db: db, log: d.log, now: desk.now, keep: desk.keepFor, keepPassed: desk.keepPassed}).close)
 
 	d.attach(ctx, c.Attach)
 

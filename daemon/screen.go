@@ -35,7 +35,7 @@ func (d *Desk) Screen(f *eslbridge.Facts) eslbridge.Verdict {
 	c := &considered{paused: d.paused(now)}
 	c.call, c.id = d.callOf(r.policy, f, now)
 	c.decision = r.policy.Decide(&c.call, r.lists)
-	if c.decision.Rule == policy.RuleKnownGrace && !c.paused && !d.challenged.takeGrace(&c.call.Caller) {
+	if c.decision.Rule == policy.RuleKnownGrace && !c.paused && !d.learnt.challenged.takeGrace(&c.call.Caller) {
 		c.call.ChallengeTried = time.Time{} // another call of the caller's was quicker
 		c.decision = r.policy.Decide(&c.call, r.lists)
 	}
@@ -115,8 +115,7 @@ const maxReason = 200
 
 // callOf reads a call's facts as the policy does everywhere.
 func (d *Desk) callOf(p *policy.Policy, f *eslbridge.Facts, now time.Time) (policy.Call, identity) {
-	address, _ := netip.ParseAddr(f.NetworkIP)
-	trunk := p.Trunk(policy.TrunkFacts{Named: f.Trunk, Gateway: f.Gateway, Address: address, Profile: f.Profile})
+	trunk := p.Trunk(trunkFactsOf(f))
 	id := identify(f, trunk)
 	c := p.Call(policy.Facts{
 		Caller: id.number, Name: id.name, Callee: calleeOf(f), Trunk: trunk.Name, Withheld: id.withheld,
@@ -125,14 +124,14 @@ func (d *Desk) callOf(p *policy.Policy, f *eslbridge.Facts, now time.Time) (poli
 	if n := p.Plan().Parse(id.from); n.E164 == c.Caller.E164 || id.from == "" {
 		id.from = "" // the same number, however it is written
 	}
-	d.recall(&c)
+	d.recall(p, &c)
 	return c, id
 }
 
-// recall adds to a call what is remembered of its caller.
-func (d *Desk) recall(c *policy.Call) {
-	a := d.challenged.of(&c.Caller)
-	c.ChallengePassed, c.ChallengeTried = a.passed, a.tried
+// trunkFactsOf is where a call came in, as the switch knows it.
+func trunkFactsOf(f *eslbridge.Facts) policy.TrunkFacts {
+	address, _ := netip.ParseAddr(f.NetworkIP)
+	return policy.TrunkFacts{Named: f.Trunk, Gateway: f.Gateway, Address: address, Profile: f.Profile}
 }
 
 // calleeOf is the called number: the one the dialplan names, else the destination.
@@ -233,11 +232,14 @@ func (d *Desk) Record(f *eslbridge.Facts, v *eslbridge.Verdict, res eslbridge.Re
 		rec.Reason = v.Reason
 	}
 	if v.Challenge != nil {
-		d.challenged.note(&c.call.Caller, res.Keyed, c.call.Time)
+		d.challengeMet(&c.call, res.Keyed)
 		rec.Reason += keyedText(res.Keyed)
 	}
 	if res.HungUp {
 		rec.Outcome = &storage.Outcome{Cause: "ORIGINATOR_CANCEL", By: "caller"}
+	}
+	if v.Refuse == 0 || res.FailOpen != "" {
+		d.note(f, &c.call, &rec)
 	}
 	d.journal.Add(rec) // a full queue drops and counts; the status shows it
 }
@@ -298,7 +300,7 @@ func (d *Desk) Check(_ context.Context, q console.CheckQuery) (*console.CheckRep
 		return nil, err
 	}
 	call := p.Call(policy.Facts{Caller: q.Caller, Name: q.Name, Callee: q.Callee, Trunk: q.Trunk, Withheld: q.Withheld, Time: at})
-	d.recall(&call)
+	d.recall(p, &call)
 	dec, steps := p.Explain(&call, lists)
 	n := call.Caller
 	report := &console.CheckReport{

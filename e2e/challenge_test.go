@@ -39,7 +39,14 @@ whisper = "whisper-suspected"
 func startChallenges(t *testing.T, settings ...string) *daemon.Daemon {
 	t.Helper()
 	d, file := startDaemonWith(t, challengePolicy, settings...)
-	sounds := filepath.Join(filepath.Dir(file), "data", "sounds")
+	writeTones(t, filepath.Dir(file))
+	return d
+}
+
+// writeTones gives an installation recordings that are tones.
+func writeTones(t *testing.T, folder string) {
+	t.Helper()
+	sounds := filepath.Join(folder, "data", "sounds")
 	if err := os.MkdirAll(filepath.Join(sounds, "digits"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +63,6 @@ func startChallenges(t *testing.T, settings ...string) *daemon.Daemon {
 			t.Fatal(err)
 		}
 	}
-	return d
 }
 
 // answersOf are ways in which callers meet a challenge: what is keyed in for the digits heard, "" for nothing yet.

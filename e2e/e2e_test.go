@@ -303,6 +303,7 @@ func TestRealFreeSWITCH(t *testing.T) {
 			runScenarios(t, d, &real{server, handset, caller})
 			t.Run("outcomes", func(t *testing.T) { checkOutcomes(t, d) })
 			t.Run("ringing after an announcement", func(t *testing.T) { hearRinging(t, server, handset) })
+			t.Run("dealings", func(t *testing.T) { checkDealings(t, d, server, mode == "async") }) // last: calls to the line pass from then on
 		})
 	}
 }

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -10,13 +11,16 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"ringfence/kit"
+	"ringfence/policy"
 )
 
 // eventPassword is that of the event socket of a switch under test.
 const eventPassword = "for this test alone"
 
-// startFreeSWITCH runs a switch of its own on loopback, with the dialplan that we ship and one extension
-// behind it that bridges every number to the handset. It returns the switch's SIP address.
+// startFreeSWITCH runs a switch of its own on loopback, with the dialplan kit as it is installed and, in each
+// context, an extension behind it that bridges every number to the handset. It returns the switch's SIP address.
 func startFreeSWITCH(t *testing.T, program, screen, handset string, events int, async bool) string {
 	t.Helper()
 	folder := t.TempDir()
@@ -30,35 +34,43 @@ func startFreeSWITCH(t *testing.T, program, screen, handset string, events int, 
 			t.Fatal(err)
 		}
 	}
-	shipped := "../conf/freeswitch/sync/00_ringfence.xml"
-	if async {
-		shipped = "../conf/freeswitch/dialplan/public/00_ringfence.xml"
-	}
-	for from, to := range map[string]string{shipped: "conf/dialplan/public/00_ringfence.xml", "../conf/freeswitch/dialplan/ringfence-open.xml": "conf/dialplan/ringfence-open.xml",
-		"../conf/freeswitch/dialplan/ringfence-after.xml": "conf/dialplan/ringfence-after.xml"} {
-		text, err := os.ReadFile(from)
-		if err != nil {
-			t.Fatal(err)
-		}
-		write(to, strings.ReplaceAll(string(text), "127.0.0.1:8084", screen))
-	}
-	write("conf/dialplan/public/90_handset.xml", fmt.Sprintf(`<include>
+	for _, context := range []string{"public", "default"} {
+		write("conf/dialplan/"+context+"/00_handset.xml", fmt.Sprintf(`<include>
   <extension name="handset">
     <condition field="destination_number" expression="^(\d+)$">
+      <!-- Somebody's dialplan that mentions what we have set: a text that is not inert would be expanded here. -->
+      <action application="set" data="seen=${ringfence_rule} ${ringfence_reason} ${effective_caller_id_name} ${effective_caller_id_number}"/>
+      <action application="set" data="seen_again=${seen}"/>
+      <action application="bridge" data="sofia/external/$1@%s"/>
+    </condition>
+  </extension>
+  <!-- What the same call gets where nothing is screened. -->
+  <extension name="unscreened">
+    <condition field="destination_number" expression="^unscreened-(\d+)$">
       <action application="bridge" data="sofia/external/$1@%s"/>
     </condition>
   </extension>
 </include>
-`, handset))
+`, handset, handset))
+		write("conf/dialplan/"+context+".xml", fmt.Sprintf(`<include>
+  <context name="%s">
+    <X-PRE-PROCESS cmd="include" data="%[1]s/*.xml"/>
+  </context>
+</include>
+`, context))
+	}
+	write("conf/dialplan/public/95_out.xml", strings.NewReplacer("HANDSET", handset, "SCREEN", screen).Replace(outRoutes))
 	write("conf/freeswitch.xml", fmt.Sprintf(`<?xml version="1.0"?>
 <document type="freeswitch/xml">
   <section name="configuration">
     <configuration name="switch.conf"><settings>
       <param name="rtp-start-port" value="31000"/><param name="rtp-end-port" value="32000"/>
+      <param name="max-sessions" value="2000"/><param name="sessions-per-second" value="400"/>
     </settings></configuration>
     <configuration name="modules.conf"><modules>
       <load module="mod_logfile"/><load module="mod_event_socket"/><load module="mod_commands"/><load module="mod_dptools"/>
       <load module="mod_dialplan_xml"/><load module="mod_sndfile"/><load module="mod_sofia"/>
+      <load module="mod_loopback"/>
     </modules></configuration>
     <configuration name="event_socket.conf"><settings>
       <param name="listen-ip" value="127.0.0.1"/><param name="listen-port" value="%d"/><param name="password" value="%s"/>
@@ -75,19 +87,14 @@ func startFreeSWITCH(t *testing.T, program, screen, handset string, events int, 
     </settings></profile></profiles></configuration>
   </section>
   <section name="dialplan">
-    <X-PRE-PROCESS cmd="include" data="dialplan/public.xml"/>
-    <X-PRE-PROCESS cmd="include" data="dialplan/ringfence-open.xml"/>
-    <X-PRE-PROCESS cmd="include" data="dialplan/ringfence-after.xml"/>
+    <X-PRE-PROCESS cmd="include" data="dialplan/*.xml"/>
   </section>
   <section name="directory"><domain name="127.0.0.1"/></section>
 </document>
 `, events, eventPassword, sip))
-	write("conf/dialplan/public.xml", `<include>
-  <context name="public">
-    <X-PRE-PROCESS cmd="include" data="public/*.xml"/>
-  </context>
-</include>
-`)
+	if err := installKit(filepath.Join(folder, "conf"), kit.Settings{Screen: screen, Sync: !async, Star: kit.DefaultStar, LearnDialled: true}); err != nil {
+		t.Fatal(err)
+	}
 	args := []string{"-nf", "-nc", "-nonat", "-np", "-conf", filepath.Join(folder, "conf")}
 	for _, what := range []string{"log", "db", "run", "certs", "temp", "storage", "cache", "recordings", "scripts", "htdocs", "grammar", "sounds"} {
 		dir := filepath.Join(folder, what)
@@ -120,6 +127,27 @@ func startFreeSWITCH(t *testing.T, program, screen, handset string, events int, 
 	waitForSIP(t, address, ended)
 	waitForCalls(t, address)
 	return address
+}
+
+// installKit installs the dialplan kit for China, and fails if anything is in its way.
+func installKit(folder string, s kit.Settings) error {
+	plan, err := policy.NewPlan(policy.PlanOptions{Country: "CN"})
+	if err != nil {
+		return err
+	}
+	numbers := plan.EmergencyNumbers()
+	changes, err := kit.Install(folder, s, kit.Emergency{Numbers: numbers, Expression: plan.EmergencyExpression(numbers)}, false)
+	for _, c := range changes {
+		if c.Did != kit.Written {
+			err = errors.Join(err, fmt.Errorf("%s: %s", c.File, c.Did))
+		}
+	}
+	for _, n := range kit.Look(folder, s) {
+		if n.Level != kit.Know {
+			err = errors.Join(err, errors.New(n.Text))
+		}
+	}
+	return err
 }
 
 // waitForSIP asks until the switch answers.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -237,8 +238,11 @@ func parseSIP(b []byte) (sipMessage, bool) {
 
 // heard is what a caller met.
 type heard struct {
-	final      string // "603 Decline", "200 OK"; "" if the caller gave up waiting
-	earlyMedia bool   // 183
+	final      string   // "603 Decline", "200 OK"; "" if the caller gave up waiting
+	seen       []string // every response but 100, in order, each once
+	callInfo   string   // the Call-Info and Reason headers of the final one
+	reason     string
+	earlyMedia bool // 183
 	took       time.Duration
 	torn       time.Duration // when the far end hung up on us, from the INVITE; 0 if it did not
 }
@@ -284,7 +288,12 @@ func (p *phone) dial(ctx context.Context, server, from, display, to string, extr
 			if _, t, ok := strings.Cut(m.get("To"), "tag="); ok {
 				tag = ";tag=" + t
 			}
-			switch s := m.status(); {
+			s := m.status()
+			if code, _, _ := strings.Cut(s, " "); code != "100" && !slices.Contains(h.seen, code) {
+				h.seen = append(h.seen, code)
+			}
+			h.callInfo, h.reason = m.get("Call-Info"), m.get("Reason")
+			switch {
 			case strings.HasPrefix(s, "183"):
 				h.earlyMedia = true
 			case strings.HasPrefix(s, "1"):
@@ -326,6 +335,13 @@ func (p *phone) dial(ctx context.Context, server, from, display, to string, extr
 			}
 		}
 	}
+}
+
+// forget lets a callee's number ring anew.
+func (p *phone) forget(callee string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.invites, callee)
 }
 
 // invited says what the handset of a callee was shown.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -14,6 +15,8 @@ import (
 
 	"ringfence/cmd"
 	"ringfence/console"
+	"ringfence/daemon"
+	"ringfence/eslbridge"
 	"ringfence/standin"
 	"ringfence/storage"
 )
@@ -48,6 +51,16 @@ sip    = 607
 name   = "listed"
 when   = { list = ["blacklist"], list_not = ["friends"] }
 action = "reject"
+[[rule]]
+name   = "known here"
+when   = { known_caller = "30d", caller_kind = ["mobile", "international", "service"] }
+action = "tag"
+label  = "known"
+[[rule]]
+name   = "known"
+when   = { known_caller = "1d", known_scope = "all" }
+action = "tag"
+label  = "somewhere"
 [[rule]]
 name   = "on trial"
 when   = { caller = ["9523*"] }
@@ -143,12 +156,15 @@ func TestSameEverywhere(t *testing.T) {
 	records, stop := d.Desk().Watch()
 	defer stop()
 	sw := &standin.Switch{Address: d.Address(), Speed: 100}
+	dealings := dealWith(t, d, sw, r, records)
 	journal, err := os.Create(filepath.Join(t.TempDir(), "journal.jsonl"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer journal.Close()
 	live := placeAll(t, sw, r, calls, records)
+	writeDealings(t, journal, dealings)
+	known := 0
 	var tests strings.Builder
 	for _, rec := range live {
 		line, err := json.Marshal(rec)
@@ -171,6 +187,10 @@ func TestSameEverywhere(t *testing.T) {
 		if rec.Trunk != "" {
 			fmt.Fprintf(&tests, "trunk = %q\n", rec.Trunk)
 		}
+		if dealings[rec.Caller.E164] != nil && rec.Rule != "never_screen" && rec.Rule != "internal" {
+			tests.WriteString("known = true\n")
+			known++
+		}
 		var on []string
 		for _, l := range check.Lists {
 			on = append(on, fmt.Sprintf("%q", l.List))
@@ -178,6 +198,10 @@ func TestSameEverywhere(t *testing.T) {
 		if len(on) > 0 {
 			fmt.Fprintf(&tests, "list_has = [%s]\n", strings.Join(on, ", "))
 		}
+	}
+
+	if known == 0 {
+		t.Error("nobody whom the lines know called")
 	}
 
 	policyFile := filepath.Join(t.TempDir(), "tested.toml")
@@ -189,8 +213,64 @@ func TestSameEverywhere(t *testing.T) {
 	}
 
 	status, out := run(t, "--config", file, "policy", "replay", journal.Name(), "--policy", filepath.Join(filepath.Dir(file), "policy.toml"), "--json")
-	if status != 0 || strings.Contains(out, `"type":"change"`) || !strings.Contains(out, fmt.Sprintf(`"calls":%d`, calls)) {
+	if status != 0 || strings.Contains(out, `"type":"change"`) || !strings.Contains(out, fmt.Sprintf(`"calls":%d`, calls+recorded(dealings))) {
 		t.Errorf("policy replay: status %d\n%.3000s", status, out)
+	}
+}
+
+// dealWith has some of the callers talk for a minute with both lines, so that they are known to whatever line is called
+// next. It gives the records of these calls by caller.
+func dealWith(t *testing.T, d *daemon.Daemon, sw *standin.Switch, r *rand.Rand, records <-chan storage.Record) map[string][]storage.Record {
+	t.Helper()
+	dealings := make(map[string][]storage.Record)
+	for _, caller := range []string{"13800138002", "13800138005", "+8613900139003", "95211613", "95201234", "+12125550147", "05925550123", "95588"} {
+		for _, callee := range []string{"05925550101", "4008001234"} {
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			async := r.IntN(2) == 0
+			res, err := sw.Place(ctx, standin.Call{From: caller, To: callee, Async: async, Resume: async})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var rec storage.Record
+			select {
+			case rec = <-records:
+			case <-ctx.Done():
+				t.Fatal("no record came")
+			}
+			rec.Outcome = &storage.Outcome{Answered: true, RingS: 1, TalkS: 60, Cause: "NORMAL_CLEARING", By: "caller"}
+			d.Desk().Ended(eslbridge.CallEnd{
+				UUID: res.UUID, Inbound: true, RingfenceID: rec.ID, Caller: caller, Callee: callee, Answered: true, Bridged: true, Talk: time.Minute,
+			})
+			dealings[rec.Caller.E164] = append(dealings[rec.Caller.E164], rec)
+		}
+	}
+	return dealings
+}
+
+func recorded(dealings map[string][]storage.Record) (n int) {
+	for _, recs := range dealings {
+		n += len(recs)
+	}
+	return n
+}
+
+// writeDealings writes calls that were long over when the others came. What was decided about them is left out: the
+// files say that there was talk.
+func writeDealings(t *testing.T, journal io.Writer, dealings map[string][]storage.Record) {
+	t.Helper()
+	for _, recs := range dealings {
+		for _, rec := range recs {
+			rec.Time = rec.Time.Add(-time.Hour)
+			rec.Action, rec.Would, rec.Rule = "", "", ""
+			line, err := json.Marshal(rec)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := journal.Write(append(line, '\n')); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }
 

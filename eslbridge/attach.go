@@ -295,12 +295,8 @@ func (s *attachment) attach() error {
 	if err := s.rd.Next(&s.in); err != nil {
 		return closedOr(err)
 	}
-	switch s.in.Type() {
-	case typeAuth:
-	case typeRejection:
-		return errNotAllowed
-	default:
-		return errNoSwitch
+	if err := greeted(&s.in); err != nil {
+		return err
 	}
 	s.cmd.auth(s.a.o.Password)
 	if err := s.ask(errPassword); err != nil {

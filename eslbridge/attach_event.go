@@ -32,6 +32,8 @@ type CallEnd struct {
 	FromUser   string // "sip_from_user"
 	AuthUser   string // "sip_auth_username": the phone's account, where the switch had it show its password
 
+	DialledUser string // "dialed_user": the account that a leg rang, where the dialplan rang user/ACCOUNT
+
 	OtherCaller string // "Other-Leg-Caller-ID-Number": on the leg that goes out, the extension that called
 	OtherCallee string // "Other-Leg-Destination-Number": the same way, what it dialled
 
@@ -184,6 +186,8 @@ func (e *CallEnd) place(name []byte) *string {
 		return &e.FromUser
 	case "variable_sip_auth_username":
 		return &e.AuthUser
+	case "variable_dialed_user":
+		return &e.DialledUser
 	case "variable_ringfence_id":
 		return &e.RingfenceID
 	case "variable_ringfence_line":

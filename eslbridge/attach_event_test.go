@@ -199,6 +199,9 @@ func TestOddEvents(t *testing.T) {
 	if e.Caller != strings.Repeat("张", maxText/3) || e.Callee != strings.Repeat("7", maxText) {
 		t.Errorf("cut to %q and %q", e.Caller, e.Callee)
 	}
+	if e := end("Unique-ID: x", "Caller-Destination-Number: abc%40%5B%5D", "variable_dialed_user: 8001"); e.DialledUser != "8001" || e.Callee != "abc@[]" {
+		t.Errorf("%+v", e)
+	}
 	if e.By != "" || !e.Started.IsZero() || !e.Ended.IsZero() {
 		t.Errorf("%+v", e)
 	}

@@ -116,8 +116,15 @@ func (c *call) screen() (err error) {
 	}
 	if c.facts.Intent != "" && c.facts.Intent != "screen" {
 		c.srv.Counters.Unscreened.Add(1)
-		if r, ok := c.srv.screener.(Reporter); ok && c.facts.Intent == "report" {
-			return c.report(r)
+		switch c.facts.Intent {
+		case "report":
+			if r, ok := c.srv.screener.(StarCoder); ok {
+				return c.report(r)
+			}
+		case "dialled":
+			if d, ok := c.srv.screener.(Dialler); ok {
+				d.Dialled(&c.facts)
+			}
 		}
 		return c.leave()
 	}

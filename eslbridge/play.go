@@ -130,9 +130,9 @@ func (c *call) variable(name string) (string, error) {
 const confirmWait = 2 * time.Second
 
 // report serves the star code. The dialplan ends the call when it has it back.
-func (c *call) report(r Reporter) error {
+func (c *call) report(r StarCoder) error {
 	c.srv.Counters.Reports.Add(1)
-	q := r.Report(&c.facts)
+	q := r.StarCode(&c.facts)
 	if err := c.beginPlaying(true); err != nil {
 		return err
 	}

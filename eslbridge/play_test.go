@@ -227,10 +227,10 @@ func TestGuardOfAStep(t *testing.T) {
 // reporter is a desk that also takes reports.
 type reporter struct {
 	desk
-	report Report
+	inquiry Inquiry
 }
 
-func (r *reporter) Report(*Facts) Report { return r.report }
+func (r *reporter) StarCode(*Facts) Inquiry { return r.inquiry }
 
 func TestReport(t *testing.T) {
 	ask := Sound{"/s/q.wav", time.Second}
@@ -252,7 +252,7 @@ func TestReport(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := &reporter{report: Report{Prompt: ask, Key: "1", Confirm: c.confirm}}
+			d := &reporter{inquiry: Inquiry{Prompt: ask, Key: "1", Confirm: c.confirm}}
 			s, addr := serve(t, d, Options{})
 			p := dial(t, addr)
 			p.command()

@@ -24,20 +24,26 @@ type Screener interface {
 	Record(f *Facts, v *Verdict, r Result)
 }
 
-// Reporter is a Screener that also serves the star code by which a person in the house reports the last caller
+// StarCoder is a Screener that also serves the star code by which a person in the house reports the last caller
 // (ringfence_intent = report).
-type Reporter interface {
-	// Report says what the person is asked. Like Screen it must not block.
-	Report(f *Facts) Report
+type StarCoder interface {
+	// StarCode says what the person is asked. Like Screen it must not block.
+	StarCode(f *Facts) Inquiry
 }
 
-// Report is a question to a person in the house, and what the answer brings.
-type Report struct {
+// Inquiry is a question to a person in the house, and what the answer brings.
+type Inquiry struct {
 	Prompt Sound
 	Key    string // the one key that confirms
 	// Confirm is run when it was pressed and returns what is heard then. Its context ends when the caller is
 	// told nothing any more; what it has done by then stands. nil: the prompt asks nothing.
 	Confirm func(context.Context) Sound
+}
+
+// Dialler is a Screener that also wants to know of calls that go out: those that the dialplan hands over
+// with ringfence_intent=dialled. They are given back as soon as it returns, and it must not block.
+type Dialler interface {
+	Dialled(f *Facts)
 }
 
 // Verdict is what to do with a call. Its texts become channel variables: whoever fills them has made

@@ -20,6 +20,13 @@ import (
 type desk struct {
 	verdict func(f *Facts) Verdict
 	results chan recorded
+	dialled func(f *Facts)
+}
+
+func (d *desk) Dialled(f *Facts) {
+	if d.dialled != nil {
+		d.dialled(f)
+	}
 }
 
 type recorded struct {
@@ -233,6 +240,58 @@ func TestWayOfACall(t *testing.T) {
 			}
 			if r := <-d.results; r.result.FailOpen != "" || r.result.HungUp || r.result.Took <= 0 || r.verdict != c.verdict {
 				t.Errorf("recorded %+v", r)
+			}
+		})
+	}
+}
+
+// A call that goes out is shown to who wants to know of it and given back untouched, in either mode, also when
+// he falls over it; one that was screened on its way in is not ours.
+func TestDialled(t *testing.T) {
+	async := []string{"Socket-Mode: async"}
+	for name, c := range map[string]struct {
+		reply  []string
+		want   []string
+		untold bool
+		panics bool
+	}{
+		"sync":            {want: []string{"exit"}},
+		"async":           {reply: append(async, "variable_socket_resume: true"), want: []string{"exit"}},
+		"async, alone":    {reply: async, want: []string{"resume", "exit"}},
+		"screened before": {reply: []string{"variable_ringfence_id: 01J"}, want: []string{"exit"}, untold: true},
+		"a fault of ours": {want: []string{"exit"}, panics: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			told := make(chan Facts, 1)
+			d := &desk{
+				verdict: func(*Facts) Verdict { t.Error("it was screened"); return allow },
+				dialled: func(f *Facts) {
+					told <- *f
+					if c.panics {
+						panic("over a call")
+					}
+				},
+				results: make(chan recorded, 1),
+			}
+			_, addr := serve(t, d, Options{})
+			p := dial(t, addr)
+			p.command()
+			p.say(connectReply(t, append(c.reply, "variable_ringfence_intent: dialled", "Caller-Destination-Number: 13800138000", "variable_ringfence_line: 05925550101")...))
+			if got := p.answer(); fmt.Sprint(got) != fmt.Sprint(c.want) {
+				t.Errorf("commands %q, want %q", got, c.want)
+			}
+			select {
+			case f := <-told:
+				if c.untold || f.Callee != "13800138000" || f.Line != "05925550101" {
+					t.Errorf("told %+v", f)
+				}
+			default:
+				if !c.untold {
+					t.Error("nobody was told")
+				}
+			}
+			if len(d.results) > 0 {
+				t.Error("it was recorded like a call that is screened")
 			}
 		})
 	}
@@ -532,7 +591,7 @@ func TestHostilePeers(t *testing.T) {
 	if grown := int64(after.HeapInuse) - int64(before.HeapInuse); grown > hostile*(4*MaxHeader) {
 		t.Errorf("the heap grew by %d MiB", grown>>20)
 	}
-	if f := s.Counters.FailOpen(); f[FailWire]+f[FailCommand]+f[FailDeadline] != hostile {
+	if f := s.Counters.FailOpen(); f[FailWire]+f[FailCommand]+f[FailDeadline]+f[FailLate] != hostile {
 		t.Errorf("of %d hostile connections these were counted: %v", hostile, f)
 	}
 }

@@ -1,7 +1,8 @@
 // Package eslbridge speaks FreeSWITCH's Event Socket: the wire itself (this file), the commands we may
 // send (command.go), the facts a call brings (facts.go), the server that FreeSWITCH's `socket` application
-// connects to (server.go, call.go), and the client of a switch's own event socket, which learns how calls
-// ended (attach.go, attach_event.go). It knows nothing of policies: it asks a Screener.
+// connects to (server.go, call.go), and the clients of a switch's own event socket: one learns how calls
+// ended (attach.go, attach_event.go), one asks for people (client.go). It knows nothing of policies: it asks
+// a Screener.
 //
 // # The wire
 //

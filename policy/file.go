@@ -381,6 +381,16 @@ func namesOf(mentions []mention) []string {
 	return names
 }
 
+// RememberWindow is how long a rule remembers who passed its challenge, the longest if there are several; 0 if no
+// rule asks for digits.
+func (p *Policy) RememberWindow() time.Duration {
+	longest := p.fallback.do.remember
+	for i := range p.rules {
+		longest = max(longest, p.rules[i].do.remember)
+	}
+	return longest
+}
+
 // LineOf is the line that a number belongs to, the narrowest if several fit; "" if it belongs to none.
 func (p *Policy) LineOf(n *Number) string {
 	s := scan{p: p}

@@ -81,6 +81,14 @@ func (s *scan) day(at time.Time) string { return at.In(s.p.calendar.zone).Format
 // KnownWindow is the longest known_caller of the policy's rules, 0 if none has one.
 func (p *Policy) KnownWindow() time.Duration { return p.knownWindow }
 
+// NeverScreened says whether a caller's number passes before any rule is asked: an emergency number, or one under
+// never_screen.
+func (p *Policy) NeverScreened(n *Number) bool {
+	var m met
+	p.callers.find(&m, n)
+	return n.Kinds.Has(Emergency) || m.has(neverScreenBit)
+}
+
 // AppendLines appends the names of all lines that a number belongs to, in the order of the file. LineOf gives the one
 // that the journal names.
 func (p *Policy) AppendLines(to []string, n *Number) []string {

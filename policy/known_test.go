@@ -151,6 +151,15 @@ func TestAppendLines(t *testing.T) {
 	}
 }
 
+func TestNeverScreened(t *testing.T) {
+	p := mustLoad(t, office)
+	for caller, want := range map[string]bool{"110": true, "12110": true, "4008111111": true, "95588": false, "": false} {
+		if n := p.Plan().Parse(caller); p.NeverScreened(&n) != want {
+			t.Errorf("%s: %v", caller, !want)
+		}
+	}
+}
+
 func TestKnownCallerDoesNotAllocate(t *testing.T) {
 	p := mustLoad(t, knownPolicy)
 	var room [4]string

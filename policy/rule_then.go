@@ -10,6 +10,9 @@ import (
 
 const day = 24 * time.Hour
 
+// MaxGrace is the longest that a caller who left a challenge may be let through later.
+const MaxGrace = day
+
 // readRule reads one [[rule]]. The name is "" when the file gives none that can be used.
 func (r *reader) readRule(s *section) rule {
 	out := rule{line: s.at.line, at: make(map[string]int)}
@@ -161,7 +164,7 @@ func (r *reader) readTreatment(s *section, action Action, from *condition) treat
 		t.digits = s.number("digits", t.digits, 1, 8)
 		t.tries = s.number("tries", t.tries, 1, 9)
 		t.remember = s.duration("remember", t.remember, 0, 3650*day)
-		t.grace = s.duration("grace", t.grace, 0, day)
+		t.grace = s.duration("grace", t.grace, 0, MaxGrace)
 	}
 	return t
 }

@@ -112,6 +112,7 @@ type mind struct {
 	other   *policy.Policy // of the second policy, nil if there is none
 	callers []knownCaller
 	callees []knownCallee
+	known   *dealings // nil for a worker's, which sees the calls in no order
 }
 
 // knownCaller is a caller as policy.Call makes it of these facts.
@@ -169,6 +170,7 @@ func (m *mind) callee(text string) policy.Number {
 // decide is what the policy says to the call.
 func (m *mind) decide(c *Call) (policy.Call, policy.Decision) {
 	call := m.call(c)
+	m.known.fill(m.judge.Policy, &call)
 	return call, m.judge.Policy.Decide(&call, m.judge.Lists)
 }
 

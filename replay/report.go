@@ -16,7 +16,8 @@ type Report struct {
 	Changes  []Change // the first of them
 	Mistakes []Mistake
 	Callers  []Caller
-	Faults   []Fault // the first rows that could not be read
+	Faults   []Fault  // the first rows that could not be read
+	Notes    []string // what this replay cannot tell
 }
 
 // Summary is a replay in numbers.
@@ -38,6 +39,7 @@ type Summary struct {
 	// The tables of callers are bounded. What came when they were full is counted in the totals alone.
 	CallersOver uint64 `json:"callers_over"` // calls of callers that had no room
 	CalleesOver uint64 `json:"callees_over"` // callers whose callees are counted no further than 64
+	KnownOver   uint64 `json:"known_over"`   // pairs of a line and a number that had no room: such a caller counts as unknown
 }
 
 // Total is how many calls got an action, or a rule took.

@@ -4,8 +4,6 @@ import (
 	"context"
 	"runtime"
 	"sync"
-
-	"ringfence/policy"
 )
 
 // Options say what calls are run through and what is wanted of it.
@@ -24,6 +22,11 @@ func (o *Options) mind(j, other *Judge, memory int) *mind {
 		return newMind(j, nil, memory)
 	}
 	return newMind(j, other.Policy, memory)
+}
+
+// asksKnown says whether a policy asks for known callers. Then the calls before one count.
+func (o *Options) asksKnown() bool {
+	return o.Judge.Policy.KnownWindow() > 0 || o.Against != nil && o.Against.Policy.KnownWindow() > 0
 }
 
 // job is a chunk on its way.
@@ -107,8 +110,14 @@ func (t *tally) chunk(j *job) error {
 		t.report.Faults = append(t.report.Faults, j.reading.faults[:min(room, len(j.reading.faults))]...)
 	}
 	for i := range j.outcomes {
+		if t.o.asksKnown() {
+			t.again(&j.outcomes[i])
+		}
 		if err := t.add(j.chunk.source.Name, &j.outcomes[i]); err != nil {
 			return err
+		}
+		if t.o.asksKnown() {
+			t.learn(j.outcomes[i].call)
 		}
 	}
 	if t.o.Progress != nil {
@@ -138,12 +147,10 @@ func (w *worker) do(j *job) {
 	for i := range j.reading.calls {
 		c := &j.reading.calls[i]
 		call, d := w.mind.decide(c)
-		out := outcome{call: c, number: call.Caller, withheld: call.Withheld, is: verdictOf(&d)}
+		out := outcome{call: c, number: call.Caller, withheld: call.Withheld}
+		out.decided(&d)
 		if out.callee = hash(hashStart, call.Callee.E164); call.Callee.E164 == "" {
 			out.callee = hash(hashStart, call.Callee.Raw)
-		}
-		if d.Trial != "" && d.Trial != d.Rule {
-			out.trial = Verdict{Action: d.TrialWould, Rule: d.Trial, Observe: d.TrialWould != policy.Allow}
 		}
 		switch {
 		case w.against != nil:
@@ -152,7 +159,7 @@ func (w *worker) do(j *job) {
 		case c.recorded:
 			out.was, out.compared = c.was, true
 		}
-		if w.o.Change != nil && out.changed() {
+		if w.o.Change != nil && out.changed() && !w.o.asksKnown() {
 			out.change = w.mind.changeOf(j.chunk.source.Name, &out)
 		}
 		j.outcomes = append(j.outcomes, out)

@@ -22,13 +22,22 @@ type outcome struct {
 	change   *Change // of a changed verdict, when all of them are wanted
 }
 
+// decided takes what the policy says.
+func (o *outcome) decided(d *policy.Decision) {
+	o.is, o.trial = verdictOf(d), Verdict{}
+	if d.Trial != "" && d.Trial != d.Rule {
+		o.trial = Verdict{Action: d.TrialWould, Rule: d.Trial, Observe: d.TrialWould != policy.Allow}
+	}
+}
+
 func (o *outcome) changed() bool { return o.compared && o.is != o.was }
 
 // tally adds up. It sees the calls in the order of the files.
 type tally struct {
-	o      *Options
-	mind   *mind // decides again where a reason is wanted
-	report Report
+	o       *Options
+	mind    *mind // decides again where a reason is wanted, or where the calls before count
+	against *mind // the same for the policy to compare with; nil if the calls before do not count for it
+	report  Report
 
 	rules   map[Verdict]*ruleTotal
 	actions [6][2]Total // enforced, and on trial
@@ -51,6 +60,11 @@ func newTally(o *Options) *tally {
 	t := &tally{
 		o: o, mind: o.mind(o.Judge, o.Against, tallyMemory), rules: make(map[Verdict]*ruleTotal), groups: make(map[[2]Verdict]*Group),
 		ids: make(map[string]uint32),
+	}
+	t.mind.known = newDealings(o.Judge.Policy)
+	if o.Against != nil && o.asksKnown() {
+		t.against = o.mind(o.Against, o.Judge, tallyMemory)
+		t.against.known = newDealings(o.Against.Policy)
 	}
 	for _, v := range o.Judge.says {
 		t.rule(v)
@@ -216,6 +230,9 @@ func (t *tally) change(file string, o *outcome) error {
 		t.groups[key] = &Group{Was: key[0], Is: key[1], Calls: 1}
 	}
 	if t.o.Change != nil {
+		if o.change == nil {
+			o.change = t.mind.changeOf(file, o)
+		}
 		return t.o.Change(o.change)
 	}
 	list := &t.renamed
@@ -233,6 +250,14 @@ func (t *tally) finish() *Report {
 	r := &t.report
 	s := &r.Summary
 	s.Callers = uint64(len(t.callers))
+	if t.o.asksKnown() {
+		r.Notes = append(r.Notes, knownNote)
+		for _, m := range []*mind{t.mind, t.against} {
+			if m != nil && m.known != nil {
+				s.KnownOver += m.known.over
+			}
+		}
+	}
 	share := func(n uint64) float64 { return float64(n) / float64(max(s.Calls, 1)) }
 	for a := range t.actions {
 		for mode, total := range t.actions[a] {

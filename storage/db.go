@@ -56,10 +56,10 @@ import (
 //	meta      "schema"  → "2"
 //	          "journal" → journalSize as JSON
 //	          "reports" → reportCount as JSON
-//	settings  key       → bytes
-//	lists     name      → listMeta as JSON
 //	          "changes" → changeState as JSON
 //	          "staged"  → staged as JSON, while an import is under way
+//	settings  key       → bytes
+//	lists     name      → listMeta as JSON
 //	entries   name, or after an import name NUL its id → bucket: first pattern → block (see blocks.go)
 //	changes   id, 8 bytes → keptRecord as JSON
 //	changed   id, 8 bytes, and first pattern → block of what the change did
@@ -67,12 +67,13 @@ import (
 //	journal   ULID text → Record as JSON
 //	known     line NUL number → milliseconds since 1970
 //	emergency whose → milliseconds since 1970
+//	passed    number → milliseconds since 1970
 //	reports   "all"     → bucket: ULID → Report as JSON
 //	          "open"    → bucket: caller NUL extension → ULID
 //	          "decided" → bucket: ULID → nothing
 //
-// Version 1 kept an entry a key, as JSON, and no changes. Its later files had known, emergency and reports too, which
-// did not change the version: a bucket that is missing is added by Open. See migrate.go.
+// Version 1 kept an entry a key, as JSON, and no changes. Its later files had known, emergency, passed and reports too,
+// which did not change the version: a bucket that is missing is added by Open. See migrate.go.
 //
 // JSON costs less than the disk where it matters: a record takes 2 µs to encode, and
 // the journal takes some 170,000 of them a second (go test -bench .). Decoding is
@@ -88,13 +89,14 @@ var (
 
 	bucketKnown     = []byte("known")
 	bucketEmergency = []byte("emergency")
+	bucketPassed    = []byte("passed")
 	bucketReports   = []byte("reports")
 	bucketChanges   = []byte("changes")
 	bucketChanged   = []byte("changed")
 	bucketHits      = []byte("hits")
 
 	// laterBuckets may be missing from a file that an older version wrote.
-	laterBuckets = [][]byte{bucketKnown, bucketEmergency, bucketReports, bucketChanges, bucketChanged, bucketHits}
+	laterBuckets = [][]byte{bucketKnown, bucketEmergency, bucketPassed, bucketReports, bucketChanges, bucketChanged, bucketHits}
 
 	keySchema = []byte("schema")
 )

@@ -63,7 +63,7 @@ type reportCount struct {
 // up to date, and added is false. It returns the report as it is kept, on disk.
 //
 // There is ErrFull when MaxReports are open, and ErrInvalid for texts that cannot be
-// kept: too long (an extension 64 bytes, others 256), not UTF-8, or with control characters.
+// kept: longer than 256 bytes, not UTF-8, or with control characters.
 func (d *DB) AddReport(r Report) (kept Report, added bool, err error) {
 	if err := checkReport(&r); err != nil {
 		return Report{}, false, err
@@ -274,14 +274,14 @@ func checkReport(r *Report) error {
 		max        int
 	}{
 		{"caller", r.Caller.Raw, MaxText}, {"number", r.Caller.E164, MaxText}, {"kind", r.Caller.Kind, MaxText},
-		{"extension", r.Extension, 64}, {"line", r.Line, MaxText}, {"call", r.Call, MaxText},
+		{"extension", r.Extension, MaxText}, {"line", r.Line, MaxText}, {"call", r.Call, MaxText},
 	} {
 		if err := checkReportText(f.name, f.text, f.max); err != nil {
 			return err
 		}
 	}
 	if r.Extension == "" {
-		return invalid("a report without an extension: say who reports")
+		return invalid("a report without an extension: give the one that reports")
 	}
 	if y := r.Time.Year(); !r.Time.IsZero() && (y < 1970 || y > 9999) {
 		return invalid("a report of the year %d: use 1970 to 9999", y)

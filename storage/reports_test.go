@@ -139,7 +139,7 @@ func TestReportsRefused(t *testing.T) {
 	d := open(t, Options{})
 	for name, change := range map[string]func(*Report){
 		"no extension":      func(r *Report) { r.Extension = "" },
-		"long extension":    func(r *Report) { r.Extension = strings.Repeat("8", 65) },
+		"long extension":    func(r *Report) { r.Extension = strings.Repeat("8", MaxText+1) },
 		"not UTF-8":         func(r *Report) { r.Caller.Raw = "caf\xe9" },
 		"a line break":      func(r *Report) { r.Extension = "8\n1" },
 		"a long caller":     func(r *Report) { r.Caller.Raw = strings.Repeat("8", MaxText+1) },

@@ -19,11 +19,16 @@ const (
 	Known StampTable = iota
 	// Emergency has who dialled an emergency number; the key is whoever learns it to choose.
 	Emergency
+	// Passed has who passed a challenge; the key is the number.
+	Passed
 )
 
 func (t StampTable) bucket() []byte {
-	if t == Emergency {
+	switch t {
+	case Emergency:
 		return bucketEmergency
+	case Passed:
+		return bucketPassed
 	}
 	return bucketKnown
 }

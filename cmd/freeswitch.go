@@ -1,0 +1,213 @@
+package cmd
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"ringfence/conf"
+	"ringfence/kit"
+	"ringfence/policy"
+)
+
+type freeswitchCmd struct {
+	Install   kitInstallCmd   `cmd:"" help:"Write the dialplan that hands calls to the daemon into a FreeSWITCH configuration."`
+	Uninstall kitUninstallCmd `cmd:"" help:"Take it out again."`
+	Doctor    doctorCmd       `cmd:"" help:"Check the whole chain on a live system, and say what to fix."`
+}
+
+type kitInstallCmd struct {
+	Conf         string `required:"" placeholder:"DIR" help:"FreeSWITCH's configuration: the folder that freeswitch.xml is in."`
+	DryRun       bool   `help:"Say what would be done, and do nothing."`
+	Screen       string `placeholder:"ADDR" help:"Where the daemon listens, as the switch reaches it (its [screen] listen)."`
+	Sync         *bool  `negatable:"" help:"Without async: calls are set up a little faster, but a hung daemon is bounded by its watchdog alone."`
+	Star         string `placeholder:"CODE" help:"What staff dial to report their last caller, or none (*57)."`
+	LearnDialled *bool  `negatable:"" help:"Show the daemon what is dialled: only where no [[attach]] learns it."`
+	Emergency    string `placeholder:"N,N" help:"The numbers that never pass through the daemon (those of the policy's country)."`
+	FusionPBX    *bool  `name:"fusionpbx" negatable:"" help:"Write files to copy into FusionPBX's dialplan manager; see docs/fusionpbx.md."`
+}
+
+func (c *kitInstallCmd) Run(a *app) error {
+	s, known, err := kit.Recorded(c.Conf)
+	if err != nil {
+		return err
+	}
+	settings, loadErr := conf.LoadDaemon(a.config)
+	if !known {
+		s = kit.Settings{Screen: "127.0.0.1:8084", Star: kit.DefaultStar}
+		if loadErr == nil {
+			s.Screen = settings.Screen.Listen
+		}
+	}
+	c.choose(&s)
+	emergency, err := emergencyOf(s.Emergency, settings)
+	if err != nil {
+		return err
+	}
+	if len(emergency.Numbers) == 0 {
+		return fmt.Errorf("which emergency numbers must never pass through the daemon? Name them, as in --emergency 110,119,120, or the daemon's file, whose policy says the country (%w)", loadErr)
+	}
+	if err := s.Check(emergency); err != nil {
+		return usageError{err.Error()}
+	}
+	changes, err := kit.Install(c.Conf, s, emergency, c.DryRun)
+	if err := a.printChanges(changes, c.DryRun); err != nil {
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	notes := kit.Look(c.Conf, s)
+	for _, n := range notes {
+		if err := a.printNote(n); err != nil {
+			return err
+		}
+	}
+	if !a.json {
+		c.next(a, s, emergency, changes)
+	}
+	if blocked(changes) {
+		return errors.New("what is in the way keeps the kit from its work")
+	}
+	return nil
+}
+
+// choose lets flags win over what was remembered.
+func (c *kitInstallCmd) choose(s *kit.Settings) {
+	if c.Screen != "" {
+		s.Screen = c.Screen
+	}
+	switch c.Star {
+	case "":
+	case "none":
+		s.Star = ""
+	default:
+		s.Star = c.Star
+	}
+	for from, to := range map[*bool]*bool{c.Sync: &s.Sync, c.LearnDialled: &s.LearnDialled, c.FusionPBX: &s.FusionPBX} {
+		if from != nil {
+			*to = *from
+		}
+	}
+	if c.Emergency != "" {
+		s.Emergency = nil
+		for n := range strings.SplitSeq(c.Emergency, ",") {
+			s.Emergency = append(s.Emergency, strings.TrimSpace(n))
+		}
+	}
+}
+
+// emergencyOf gives the numbers that were named, else those of the policy's country, and how they stand in a
+// call there. Without a policy that can be read there may be none.
+func emergencyOf(named []string, settings *conf.Daemon) (kit.Emergency, error) {
+	e := kit.Emergency{Numbers: named}
+	if settings == nil {
+		return e, nil
+	}
+	text, err := os.ReadFile(settings.Policy)
+	if errors.Is(err, fs.ErrNotExist) && len(named) > 0 {
+		return e, nil
+	}
+	if err != nil {
+		return e, fmt.Errorf("the policy, whose country says the emergency numbers, cannot be read: %w", err)
+	}
+	p, _ := policy.Load(settings.Policy, text)
+	if p == nil {
+		if len(named) > 0 {
+			return e, nil
+		}
+		return e, fmt.Errorf("the policy %s, whose country says the emergency numbers, has faults: see `ringfence policy check %[1]s`", settings.Policy)
+	}
+	if len(named) == 0 {
+		e.Numbers = p.Plan().EmergencyNumbers()
+	}
+	e.Expression = p.Plan().EmergencyExpression(e.Numbers)
+	return e, nil
+}
+
+// next says what there is left to do.
+func (c *kitInstallCmd) next(a *app, s kit.Settings, e kit.Emergency, changes []kit.Change) {
+	fmt.Fprintf(a.out, "emergency numbers, never shown to the daemon: %s\n", strings.Join(e.Numbers, " "))
+	did := did(changes)
+	switch {
+	case !did && !blocked(changes):
+		fmt.Fprintln(a.out, "nothing to do: it is installed")
+	case !did:
+	case c.DryRun:
+		fmt.Fprintln(a.out, "nothing was written: this was a dry run")
+	case s.FusionPBX:
+		fmt.Fprintf(a.out, "next: copy the files of %s into the dialplan manager, as docs/fusionpbx.md says\n", filepath.Join(c.Conf, "ringfence-fusionpbx"))
+	default:
+		fmt.Fprintf(a.out, "next: fs_cli -x reloadxml, then ringfence freeswitch doctor --conf %s\n", c.Conf)
+	}
+}
+
+type kitUninstallCmd struct {
+	Conf   string `required:"" placeholder:"DIR" help:"FreeSWITCH's configuration: the folder that freeswitch.xml is in."`
+	DryRun bool   `help:"Say what would be done, and do nothing."`
+}
+
+func (c *kitUninstallCmd) Run(a *app) error {
+	changes, err := kit.Uninstall(c.Conf, c.DryRun)
+	if err := a.printChanges(changes, c.DryRun); err != nil {
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	switch {
+	case a.json:
+	case c.DryRun:
+		fmt.Fprintln(a.out, "nothing was removed: this was a dry run")
+	default:
+		fmt.Fprintln(a.out, "next: fs_cli -x reloadxml")
+	}
+	return nil
+}
+
+// did says whether anything was written or removed.
+func did(changes []kit.Change) bool {
+	for _, c := range changes {
+		if c.Did == kit.Written || c.Did == kit.Updated || c.Did == kit.Removed {
+			return true
+		}
+	}
+	return false
+}
+
+// blocked says whether a file could not be written because of another.
+func blocked(changes []kit.Change) bool {
+	for _, c := range changes {
+		if c.Did == kit.InTheWay {
+			return true
+		}
+	}
+	return false
+}
+
+func (a *app) printChanges(changes []kit.Change, dry bool) error {
+	for _, c := range changes {
+		text := fmt.Sprintf("%-10s %s", c.Did, c.File)
+		if dry && did([]kit.Change{c}) {
+			text = "would be " + text
+		}
+		if c.Note != "" {
+			text += ": " + c.Note
+		}
+		if err := a.print(c, "%s", text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *app) printNote(n kit.Note) error {
+	kind := "to do"
+	if n.Level == kit.Know {
+		kind = "note"
+	}
+	return a.print(n, "%s: %s", kind, n.Text)
+}

@@ -1,0 +1,199 @@
+package daemon
+
+import (
+	"strings"
+	"time"
+
+	"ringfence/eslbridge"
+	"ringfence/policy"
+)
+
+// recall fills in what calls before have taught about this one. It reads memory alone.
+func (d *Desk) recall(p *policy.Policy, c *policy.Call) {
+	var room [4]string
+	lines := p.AppendLines(room[:0], &c.Callee)
+	if p.KnownWindow() > 0 {
+		c.KnownToLine, c.KnownToAll = d.learnt.knownTo(c.Caller.E164, lines)
+	}
+	if d.learnt.emergency.n.Load() > 0 {
+		c.EmergencyDialled = d.learnt.awaits(callbackKeys(lines, &c.Callee))
+	}
+	a := d.learnt.challenged.of(&c.Caller)
+	c.ChallengePassed, c.ChallengeTried = a.passed, a.tried
+}
+
+// maxOwnNumber bounds the number or the account of a phone of ours, in bytes.
+const maxOwnNumber = 64
+
+// callbackKeys are under what it is kept that an emergency number was dialled: the lines and the number itself,
+// for a phone that belongs to no line.
+func callbackKeys(lines []string, numbers ...*policy.Number) []string {
+	var keys []string
+	for _, line := range lines {
+		keys = append(keys, "line "+line)
+	}
+	for _, n := range numbers {
+		if key := numberKey(n); key != "" && len(key) <= maxOwnNumber {
+			keys = append(keys, "number "+key)
+		}
+	}
+	return keys
+}
+
+// numberKey is one text for a number in whatever spelling, also for an extension or an account's name.
+func numberKey(n *policy.Number) string {
+	switch {
+	case n.E164 != "":
+		return n.E164
+	case n.National() != "":
+		return n.National()
+	}
+	return n.Raw
+}
+
+// Ended takes what the switch says of a leg of a call when it is over: it completes the journal's record, and
+// learns from it whom the lines deal with and who rang where.
+func (d *Desk) Ended(e eslbridge.CallEnd) {
+	if e.Guard {
+		d.guardTook.Add(1)
+	}
+	if e.RingfenceID != "" {
+		d.outcome(&e)
+	}
+	p := d.rules.Load().policy
+	if e.Inbound {
+		if s, ok := d.recent.find(e.UUID); ok || e.RingfenceID != "" {
+			d.called(p, &e, s)
+			return
+		}
+	} else if s, ok := d.recent.find(e.OtherUUID); ok || e.RingfenceID != "" {
+		d.rang(p, &e, s)
+		return
+	}
+	d.placed(p, &e)
+}
+
+// called learns from the caller's leg of a screened call. s is what was noted when it was screened, if it still is.
+func (d *Desk) called(p *policy.Policy, e *eslbridge.CallEnd, s screened) {
+	if !e.Answered || !e.Bridged || e.Talk < policy.CalledTalk { // voicemail and menus are not bridged
+		return
+	}
+	if s.id == "" { // this program was started meanwhile
+		s = screenedBefore(p, e)
+	}
+	if s.caller.E164 == "" {
+		return
+	}
+	callee := p.Call(policy.Facts{Callee: s.callee}).Callee
+	for _, line := range p.AppendLines(nil, &callee) {
+		d.learnt.meet(line, s.caller.E164, d.now())
+	}
+}
+
+// screenedBefore makes up for what was not noted, from what the leg carries.
+func screenedBefore(p *policy.Policy, e *eslbridge.CallEnd) screened {
+	trunk := p.Trunk(policy.TrunkFacts{Named: e.Trunk, Gateway: e.Gateway, Profile: e.Profile})
+	s := screened{id: e.RingfenceID, time: e.Started, withheld: e.Withheld, callee: e.Line}
+	if s.callee == "" {
+		s.callee = e.ReqUser
+	}
+	if s.callee == "" {
+		s.callee = e.Callee
+	}
+	c := p.Call(policy.Facts{Caller: e.Caller, Callee: s.callee, Trunk: trunk.Name, Withheld: e.Withheld, Inside: e.AuthUser != ""})
+	s.caller, s.line = c.Caller, p.LineOf(&c.Callee)
+	return s
+}
+
+// placed learns from a leg of a call that was not screened: one that a phone of the house began, or one that the
+// switch placed for it. What is shown as its caller counts only there; a leg that came in from outside could
+// claim to be ours and make us wait for an emergency service's call-back.
+func (d *Desk) placed(p *policy.Policy, e *eslbridge.CallEnd) {
+	talked := e.Answered && e.Bridged && e.Talk >= policy.DialledTalk
+	if !e.Inbound {
+		d.learnDialled(p, e.Callee, talked, e.Caller, e.FromUser, e.OtherCaller)
+		return
+	}
+	trunk := p.Trunk(policy.TrunkFacts{Named: e.Trunk, Gateway: e.Gateway, Profile: e.Profile})
+	if e.AuthUser == "" && !trunk.Internal {
+		return
+	}
+	callee := e.Callee // as the phone dialled it, perhaps with a prefix
+	if e.OtherCallee != "" {
+		callee = e.OtherCallee // as it went out
+	} else {
+		talked = false
+	}
+	d.learnDialled(p, callee, talked, e.AuthUser, e.Caller, e.FromUser, e.OtherCaller, e.Line)
+}
+
+// Dialled notes that a line is calling a number, for a dialplan that says so because no switch is attached. When
+// the call will be answered is not known here, so the number counts as known from now on.
+func (d *Desk) Dialled(f *eslbridge.Facts) {
+	p := d.rules.Load().policy
+	callee := f.Callee
+	if f.Line != "" {
+		if n := p.Call(policy.Facts{Callee: f.Line}).Callee; p.LineOf(&n) == "" {
+			callee = f.Line // to be used instead, as in a call that is screened
+		}
+	}
+	d.learnDialled(p, callee, true, f.AuthUser, f.Number, f.FromUser, f.Line)
+}
+
+// learnDialled notes that somebody of ours, known by one of the texts, called a number.
+func (d *Desk) learnDialled(p *policy.Policy, callee string, talked bool, ours ...string) {
+	to := p.Call(policy.Facts{Callee: callee}).Callee
+	emergency := to.Kinds.Has(policy.Emergency)
+	if !emergency && (!talked || to.E164 == "" || p.LineOf(&to) != "") {
+		return
+	}
+	var lines []string
+	var numbers []*policy.Number
+	for i, text := range ours {
+		if text == "" || contains(ours[:i], text) || text == callee {
+			continue
+		}
+		n := p.Call(policy.Facts{Callee: text}).Callee
+		numbers = append(numbers, &n)
+		for _, line := range p.AppendLines(nil, &n) {
+			if !contains(lines, line) {
+				lines = append(lines, line)
+			}
+		}
+	}
+	now := d.now()
+	if emergency {
+		for _, key := range callbackKeys(lines, numbers...) {
+			d.learnt.dialled(key, now)
+		}
+		return
+	}
+	for _, line := range lines {
+		d.learnt.meet(line, to.E164, now)
+	}
+}
+
+func contains(list []string, s string) bool {
+	for _, e := range list {
+		if e == s {
+			return true
+		}
+	}
+	return false
+}
+
+// keepFor is how long callers are kept: as long as a rule may ask, and long enough for a rule that is yet to be written.
+func (d *Desk) keepFor() time.Duration {
+	return min(max(d.rules.Load().policy.KnownWindow(), keepKnown), policy.MaxKnown)
+}
+
+// keepPassed is how long it is kept who passed a challenge, by the same measure.
+func (d *Desk) keepPassed() time.Duration {
+	return max(d.rules.Load().policy.RememberWindow(), keepKnown)
+}
+
+// extensionKey is under what the last call of an extension is kept.
+func extensionKey(p *policy.Policy, extension string) string {
+	n := p.Call(policy.Facts{Callee: strings.TrimSpace(extension)}).Callee
+	return numberKey(&n)
+}

@@ -1,0 +1,334 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"ringfence/console"
+	"ringfence/eslbridge"
+	"ringfence/policy"
+	"ringfence/storage"
+)
+
+// The last call of an extension is the last that came in and rang there or was answered there, whenever its legs
+// end; the number is in any spelling.
+func TestLastCall(t *testing.T) {
+	d := start(t, attached(t, dealing)).desk
+	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	d.now = func() time.Time { return now }
+	call := func(uuid, caller string, withheld bool) string {
+		now = now.Add(time.Minute)
+		return screen(d, uuid, caller, "05925550101", withheld)
+	}
+	leg := func(uuid, callee string, change func(*eslbridge.CallEnd)) {
+		e := eslbridge.CallEnd{UUID: "leg of " + uuid, OtherUUID: uuid, Callee: callee, Ring: time.Second}
+		if change != nil {
+			change(&e)
+		}
+		d.Ended(e)
+	}
+	want := func(extension, id, caller string) {
+		t.Helper()
+		c, ok := d.LastCallAt(extension)
+		if ok != (id != "") || c.ID != id || c.Caller.E164 != caller {
+			t.Errorf("last call of %s: %+v, %v; want %s from %s", extension, c, ok, id, caller)
+		}
+	}
+	want("8001", "", "")
+	want("", "", "")
+
+	first := call("a", "13800138000", false)
+	leg("a", "8001", nil)
+	want("8001", first, "+8613800138000")
+	want(" 8001 ", first, "+8613800138000")
+	if c, _ := d.LastCallAt("8001"); c.Withheld || c.Line != "staff" || !c.Time.Equal(now) {
+		t.Errorf("%+v", c)
+	}
+
+	// Two phones ring for one call; one of them by an account, whose phone is registered as something else.
+	second := call("b", "95211613", false)
+	leg("b", "8002", func(e *eslbridge.CallEnd) { e.Cause = "LOSE_RACE" })
+	leg("b", "x7f3@[]", func(e *eslbridge.CallEnd) { e.DialledUser, e.Ring, e.Answered = "8001", 0, true })
+	leg("b", "8003", func(e *eslbridge.CallEnd) { e.Ring = 0 }) // busy
+	want("8001", second, "+8695211613")
+	want("8002", second, "+8695211613")
+	want("8003", "", "")
+
+	// A long call that came first ends last.
+	long := call("c", "13900139000", false)
+	short := call("d", "13700137000", true)
+	leg("d", "8001", nil)
+	leg("c", "8001", func(e *eslbridge.CallEnd) { e.Talk = time.Hour })
+	want("8001", short, "+8613700137000")
+	if c, _ := d.LastCallAt("8001"); !c.Withheld {
+		t.Errorf("%+v", c)
+	}
+	leg("c", "+865925550102", nil)
+	want("05925550102", long, "+8613900139000")
+
+	// What has nothing to do with a call that was screened, or is refused, leaves no trace.
+	leg("nobody", "8004", nil)
+	f := eslbridge.Facts{UUID: "refused", Number: "95211613", Callee: "05925550101"}
+	v := d.Screen(&f)
+	d.Record(&f, &v, eslbridge.Result{})
+	if v.Refuse == 0 {
+		t.Fatalf("%+v", v)
+	}
+	leg("refused", "8004", nil)
+	want("8004", "", "")
+	// One that was let through without a decision does.
+	f.UUID = "failed open"
+	d.Record(&f, &eslbridge.Verdict{}, eslbridge.Result{FailOpen: eslbridge.FailDeadline})
+	leg("failed open", "8004", nil)
+	if c, ok := d.LastCallAt("8004"); !ok || c.Caller.E164 != "+8695211613" || c.ID == "" {
+		t.Errorf("%+v, %v", c, ok)
+	}
+	// A switch whose dialplan exports ringfence_id tells of a call from before this program was started.
+	id := storage.NewID(now)
+	leg("unknown", "8005", func(e *eslbridge.CallEnd) { e.RingfenceID, e.Caller, e.Started = id, "95588", now })
+	want("8005", id, "+8695588")
+
+	now = now.Add(lastCallAge - time.Minute)
+	want("8004", d.last.at["8004"].ID, "+8695211613")
+	now = now.Add(2 * time.Minute)
+	want("8001", "", "")
+}
+
+// The tables of calls are bounded.
+func TestCallTablesAreBounded(t *testing.T) {
+	var r recent
+	for i := range maxRecent + 10 {
+		r.add(fmt.Sprint(i), screened{id: fmt.Sprint("id", i)})
+		r.add(fmt.Sprint(i), screened{id: fmt.Sprint("id", i)}) // twice is once
+	}
+	r.add(strings.Repeat("x", maxUUID+1), screened{})
+	if len(r.calls) != maxRecent || len(r.order) != maxRecent {
+		t.Errorf("%d calls, %d in order", len(r.calls), len(r.order))
+	}
+	for uuid, want := range map[string]bool{"0": false, "9": false, "10": true, fmt.Sprint(maxRecent + 9): true, "": false} {
+		if s, ok := r.find(uuid); ok != want || ok && s.id != "id"+uuid {
+			t.Errorf("%q: %v %+v", uuid, ok, s)
+		}
+	}
+	var l lastCalls
+	now := time.Now()
+	for i := range maxLastCalls + 5 {
+		l.put(fmt.Sprint(i), LastCall{ID: "x", Time: now}, now)
+	}
+	l.put("0", LastCall{ID: "y", Time: now}, now)
+	if n, over := l.count(); n != maxLastCalls || over != 5 {
+		t.Errorf("%d extensions, %d had no room", n, over)
+	}
+	if c, _ := l.get("0", now); c.ID != "y" {
+		t.Errorf("%+v", c)
+	}
+	later := now.Add(lastCallAge + time.Minute)
+	l.put("new", LastCall{ID: "z", Time: later}, later)
+	if n, over := l.count(); n != 1 || over != 5 {
+		t.Errorf("%d extensions, %d had no room", n, over)
+	}
+}
+
+const reporting = `
+country = "CN"
+timezone = "Asia/Shanghai"
+[numbers]
+internal = ["8???"]
+never_screen = ["4008111111"]
+[lines.staff]
+numbers = ["05925550100-05925550199"]
+[[rule]]
+name = "ours"
+when = { list = ["allowlist"] }
+action = "allow"
+[[rule]]
+name = "listed"
+when = { list = ["blacklist"] }
+action = "reject"
+`
+
+// From an extension's report to the next call of who was reported, as commands see it.
+func TestReportsThroughSocket(t *testing.T) {
+	c := attached(t, reporting)
+	d := start(t, c)
+	client, ctx := dial(t, c), t.Context()
+	id := screen(d.desk, "a", "95211613", "05925550101", false)
+	d.desk.Ended(eslbridge.CallEnd{UUID: "b", OtherUUID: "a", Callee: "8001", Ring: time.Second})
+	call, ok := d.desk.LastCallAt("8001")
+	if !ok {
+		t.Fatal("there is no last call")
+	}
+	for range 3 {
+		if err := d.desk.AddReport("8001", call); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list := func(state string) (rs []storage.Report) {
+		t.Helper()
+		if err := client.Reports(ctx, state, func(r storage.Report) error { rs = append(rs, r); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return rs
+	}
+	rs := list(storage.ReportOpen)
+	if len(rs) != 1 || rs[0].Extension != "8001" || rs[0].Caller.E164 != "+8695211613" || rs[0].Call != id || rs[0].Line != "staff" || rs[0].Repeats != 2 {
+		t.Fatalf("%+v", rs)
+	}
+	if s, err := client.Status(ctx); err != nil || s.Reports != (console.ReportStatus{Open: 1}) || s.Learnt.Extensions != 1 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if rule := ruleFor(t, d.desk, "95211613", "05925550101"); rule != policy.RuleDefault {
+		t.Errorf("before anybody has decided: %s", rule)
+	}
+
+	edit, err := client.ConfirmReport(ctx, strings.ToLower(rs[0].ID), "root")
+	if err != nil || edit.Change != console.Confirmed || edit.List != "blacklist" || edit.Number != "+8695211613" || edit.State != storage.ReportConfirmed || edit.Note != "" {
+		t.Errorf("%+v, %v", edit, err)
+	}
+	if rule := ruleFor(t, d.desk, "95211613", "05925550101"); rule != "listed" {
+		t.Errorf("after it was confirmed: %s", rule)
+	}
+	var entries []console.ListEntry
+	client.Entries(ctx, "blacklist", func(e console.ListEntry) error { entries = append(entries, e); return nil })
+	if len(entries) != 1 || entries[0].Reason != "reported by 8001" || entries[0].Source != "report" || entries[0].Who != "root" {
+		t.Errorf("%+v", entries)
+	}
+	if edit, err := client.ConfirmReport(ctx, rs[0].ID, "eve"); err != nil || edit.Change != console.AlreadySo || edit.Who != "root" {
+		t.Errorf("again: %+v, %v", edit, err)
+	}
+	if _, err := client.DismissReport(ctx, rs[0].ID, "eve"); !errors.Is(err, console.ErrConflict) || !strings.Contains(err.Error(), "list remove blacklist +8695211613") {
+		t.Errorf("dismissed when it was confirmed: %v", err)
+	}
+
+	// A report by other means, which comes to nothing, and then to something.
+	edit, err = client.Report(ctx, console.NewReport{Caller: "0592 555 9999", Extension: "8002", Callee: "05925550102"})
+	if err != nil || edit.Change != console.Reported || edit.Caller.E164 != "+865925559999" || edit.Line != "staff" {
+		t.Fatalf("%+v, %v", edit, err)
+	}
+	if again, err := client.Report(ctx, console.NewReport{Caller: "+865925559999", Extension: "8002"}); err != nil || again.Change != console.Repeated || again.ID != edit.ID {
+		t.Errorf("%+v, %v", again, err)
+	}
+	for i, want := range []string{console.Dismissed, console.AlreadySo} {
+		if r, err := client.DismissReport(ctx, edit.ID, "root"); err != nil || r.Change != want || r.State != storage.ReportDismissed {
+			t.Errorf("dismissed, %d: %+v, %v", i, r, err)
+		}
+	}
+	// An administrator's own entry keeps its words.
+	if _, err := client.AddEntries(ctx, "blacklist", []console.NewEntry{{Number: "05925559999", Reason: "sells wine"}}, false); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := client.ConfirmReport(ctx, edit.ID, "root"); err != nil || r.Change != console.Confirmed || r.Note != "was there already" {
+		t.Errorf("%+v, %v", r, err)
+	}
+	entries = nil
+	client.Entries(ctx, "blacklist", func(e console.ListEntry) error { entries = append(entries, e); return nil })
+	if len(entries) != 2 || entries[0].Reason != "sells wine" {
+		t.Errorf("%+v", entries)
+	}
+	// One that only a range covers is listed by itself, so that it stays when the range goes.
+	if _, err := client.AddEntries(ctx, "blacklist", []console.NewEntry{{Number: "9533*"}}, false); err != nil {
+		t.Fatal(err)
+	}
+	edit, _ = client.Report(ctx, console.NewReport{Caller: "95331234", Extension: "8002"})
+	if r, err := client.ConfirmReport(ctx, edit.ID, "root"); err != nil || r.Note != "" || !d.desk.db.HasEntry("blacklist", "+8695331234") {
+		t.Errorf("%+v, %v", r, err)
+	}
+
+	// It is all there after a restart.
+	client.Close()
+	halt(t, d)
+	d = start(t, c)
+	client = dial(t, c)
+	if n := len(list("")); n != 3 || len(list(storage.ReportConfirmed)) != 3 {
+		t.Errorf("%d reports after a restart", n)
+	}
+	if rule := ruleFor(t, d.desk, "95211613", "05925550101"); rule != "listed" {
+		t.Errorf("after a restart: %s", rule)
+	}
+}
+
+// Nobody gets a number listed that must get through, or that is none.
+func TestReportsThatListNobody(t *testing.T) {
+	c := installation(t, reporting)
+	d := start(t, c).desk
+	ctx := t.Context()
+	if _, err := d.AddEntries(ctx, "allowlist", []console.NewEntry{{Number: "13800138???", Reason: "couriers"}}, false); err != nil {
+		t.Fatal(err)
+	}
+	for caller, want := range map[string]string{
+		"110":         "+86110 is an emergency number",
+		"4008111111":  "+864008111111 is under never_screen in the policy",
+		"8001":        "8001 is an internal number",
+		"13800138000": "+8613800138000 is on list allowlist, as 13800138???: take it off first",
+		"anonymous":   "the caller withheld the number",
+		"fraud":       `"fraud" is not a number`,
+		"${x}\n\xff":  `is not a number`,
+	} {
+		edit, err := d.Report(ctx, console.NewReport{Caller: caller, Extension: "80\n01"})
+		if err != nil {
+			t.Errorf("%q: %v", caller, err)
+			continue
+		}
+		if edit.Extension != "8001" || strings.ContainsAny(edit.Caller.Raw, "${\n\xff") {
+			t.Errorf("kept as %+v", edit)
+		}
+		_, err = d.ConfirmReport(ctx, edit.ID, "root")
+		if !errors.Is(err, console.ErrConflict) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "reports dismiss "+edit.ID) {
+			t.Errorf("%q: %v\nwant %s", caller, err, want)
+		}
+		if r, err := d.db.Report(edit.ID); err != nil || r.State != storage.ReportOpen {
+			t.Errorf("%q: %+v, %v", caller, r, err)
+		}
+	}
+	if err := d.Entries(ctx, "blacklist", func(e console.ListEntry) error { t.Errorf("listed %+v", e); return nil }); !errors.Is(err, console.ErrNotFound) {
+		t.Error(err)
+	}
+	// A withheld number that is known may be listed: lists look at it, and no handset shows it.
+	n := d.rules.Load().policy.Plan().Parse("95211613")
+	if err := d.AddReport("8001", LastCall{Caller: n.Withheld(), Withheld: true, Time: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	var id string
+	d.Reports(ctx, storage.ReportOpen, func(r storage.Report) error {
+		if r.Caller.E164 == "+8695211613" {
+			id = r.ID
+		}
+		return nil
+	})
+	if edit, err := d.ConfirmReport(ctx, id, "root"); err != nil || edit.Change != console.Confirmed || !edit.Caller.Withheld {
+		t.Errorf("%+v, %v", edit, err)
+	}
+
+	for name, err := range map[string]error{
+		"no caller":    second(d.Report(ctx, console.NewReport{Extension: "8001"})),
+		"no extension": second(d.Report(ctx, console.NewReport{Caller: "95588"})),
+	} {
+		if !errors.Is(err, console.ErrBad) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, id := range []string{"x", storage.NewID(time.Now())} {
+		for _, err := range []error{second(d.ConfirmReport(ctx, id, "root")), second(d.DismissReport(ctx, id, "root"))} {
+			if !errors.Is(err, console.ErrNotFound) {
+				t.Errorf("%s: %v", id, err)
+			}
+		}
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+// A policy whose rules do not ask for the list says so to who confirms.
+func TestConfirmWithoutARule(t *testing.T) {
+	d := start(t, installation(t, "country = \"CN\"\n")).desk
+	edit, err := d.Report(t.Context(), console.NewReport{Caller: "95211613", Extension: "8001"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if edit, err = d.ConfirmReport(t.Context(), edit.ID, "root"); err != nil || edit.Note != "no rule of the policy asks for this list" {
+		t.Errorf("%+v, %v", edit, err)
+	}
+}

@@ -1,0 +1,51 @@
+package daemon
+
+import (
+	"context"
+
+	"ringfence/eslbridge"
+)
+
+// StarCode serves the person who dialled the star code to report the last caller: it asks, and takes the report
+// when the key is pressed. Only a phone of the house is asked; from outside nobody may fill the review queue.
+func (d *Desk) StarCode(f *eslbridge.Facts) eslbridge.Inquiry {
+	r := d.rules.Load()
+	say := func(name string) eslbridge.Sound {
+		s, err := r.sounds.Find(name)
+		if err != nil {
+			d.log.Warn("the star code cannot answer", "error", err)
+		}
+		return eslbridge.Sound(s)
+	}
+	for _, extension := range d.extensionsOf(f) {
+		last, ok := d.LastCallAt(extension)
+		if !ok {
+			continue
+		}
+		return eslbridge.Inquiry{Prompt: say("report-listed-confirm"), Key: "1", Confirm: func(context.Context) eslbridge.Sound {
+			if err := d.AddReport(extension, last); err != nil {
+				d.log.Error("a report by the star code could not be taken", "extension", extension, "call", last.ID, "error", err)
+				return eslbridge.Sound{} // the caller hears nothing instead of thanks
+			}
+			return say("report-done")
+		}}
+	}
+	return eslbridge.Inquiry{Prompt: say("report-none")}
+}
+
+// extensionsOf are the names of a phone of the house, in the order to look for its last call; none of a caller
+// from outside.
+func (d *Desk) extensionsOf(f *eslbridge.Facts) []string {
+	trunk := trunkFactsOf(f)
+	inside := f.Authorized && f.AuthUser != ""
+	if !inside && !d.rules.Load().policy.Trunk(trunk).Internal {
+		return nil
+	}
+	var names []string
+	for _, name := range []string{f.Line, f.AuthUser, f.Number, f.FromUser} {
+		if name != "" && len(name) <= maxOwnNumber && !contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}

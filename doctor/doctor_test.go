@@ -1,0 +1,493 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"ringfence/conf"
+	"ringfence/daemon"
+	"ringfence/eslbridge"
+	"ringfence/kit"
+	"ringfence/policy"
+	"ringfence/standin"
+)
+
+// fakeSwitch is a switch's event socket, and behind it a simulated switch that places the calls.
+type fakeSwitch struct {
+	t  *testing.T
+	ln net.Listener
+
+	mu       sync.Mutex
+	greeting string
+	screen   string            // where test calls go; "" nowhere
+	silent   bool              // the switch never answers the daemon's commands
+	answers  map[string]string // by the command's first words; others come from answer
+	asked    []string
+}
+
+const password = "for this test alone"
+
+func startSwitch(t *testing.T) *fakeSwitch {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	s := &fakeSwitch{t: t, ln: ln, greeting: "Content-Type: auth/request\n\n", answers: map[string]string{}}
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go s.serve(c)
+		}
+	}()
+	return s
+}
+
+func (s *fakeSwitch) address() string { return s.ln.Addr().String() }
+
+func (s *fakeSwitch) set(command, answer string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answers[command] = answer
+}
+
+// change changes how the switch behaves from now on.
+func (s *fakeSwitch) change(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f()
+}
+
+func (s *fakeSwitch) wasAsked(command string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range s.asked {
+		if strings.HasPrefix(a, command) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *fakeSwitch) serve(c net.Conn) {
+	defer c.Close()
+	s.change(func() { fmt.Fprint(c, s.greeting) })
+	rd := eslbridge.NewReader(c, 0)
+	var f eslbridge.Frame
+	for rd.Next(&f) == nil {
+		line, _ := f.Field(0)
+		word, rest, _ := strings.Cut(string(line), " ")
+		switch {
+		case word == "auth" && rest != password && rest != s.password():
+			fmt.Fprint(c, "Content-Type: command/reply\nReply-Text: -ERR invalid\n\n")
+			return
+		case word == "api":
+			a := s.answer(rest)
+			fmt.Fprintf(c, "Content-Type: api/response\nContent-Length: %d\n\n%s", len(a), a)
+		default:
+			fmt.Fprint(c, "Content-Type: command/reply\nReply-Text: +OK\n\n")
+		}
+	}
+}
+
+// password is one that the switch takes besides the usual one.
+func (s *fakeSwitch) password() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.answers["password"]
+}
+
+var callerOf = regexp.MustCompile(`origination_caller_id_number=([^,}]+)`)
+
+func (s *fakeSwitch) answer(command string) string {
+	s.mu.Lock()
+	s.asked = append(s.asked, command)
+	for start, a := range s.answers {
+		if strings.HasPrefix(command, start) {
+			s.mu.Unlock()
+			return a
+		}
+	}
+	s.mu.Unlock()
+	switch word, rest, _ := strings.Cut(command, " "); word {
+	case "status":
+		return "UP 0 years, 0 days\nFreeSWITCH (Version 1.11) is ready\n"
+	case "module_exists":
+		return "true"
+	case "fsctl":
+		return "+OK api_expansion is on \n"
+	case "strmicroepoch":
+		return fmt.Sprint(time.Now().UnixMicro())
+	case "file_exists":
+		_, err := os.Stat(rest)
+		return fmt.Sprint(err == nil)
+	case "originate":
+		return s.originate(callerOf.FindStringSubmatch(rest)[1])
+	}
+	return "-ERR " + command + " Command not found!\n"
+}
+
+func (s *fakeSwitch) originate(caller string) string {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	var screen string
+	var silent bool
+	s.change(func() { screen, silent = s.screen, s.silent })
+	switch {
+	case screen == "":
+	case silent:
+		c, err := net.Dial("tcp", screen)
+		if err != nil {
+			s.t.Error(err)
+			break
+		}
+		defer c.Close()
+		c.SetDeadline(time.Now().Add(20 * time.Second))
+		rd := eslbridge.NewReader(c, 0)
+		var f eslbridge.Frame
+		rd.Next(&f)
+		fmt.Fprintf(c, "Event-Name: CHANNEL_DATA\nUnique-ID: x\nCaller-Caller-ID-Number: %s\nSocket-Mode: async\nControl: full\nvariable_socket_resume: true\nContent-Type: command/reply\nReply-Text: +OK\n\n", caller)
+		for rd.Next(&f) == nil {
+		}
+	default:
+		sw := &standin.Switch{Address: screen, Speed: 100}
+		if _, err := sw.Place(ctx, standin.Call{From: caller, To: testCallee, Async: true, Resume: true}); err != nil {
+			s.t.Error(err)
+		}
+	}
+	return "-ERR NORMAL_CLEARING\n"
+}
+
+// system is a switch with the kit and a daemon that screens its calls.
+type system struct {
+	*fakeSwitch
+	folder  string // of the daemon's files
+	o       Options
+	daemon  *daemon.Daemon
+	section string // the dialplan that the switch has in memory
+}
+
+func (s *system) file(name string) string { return filepath.Join(s.folder, name) }
+
+func (s *system) write(name, text string) {
+	s.t.Helper()
+	if err := os.MkdirAll(filepath.Dir(s.file(name)), 0o755); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := os.WriteFile(s.file(name), []byte(text), 0o644); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+const testPolicy = "country = \"CN\"\n[[rule]]\nname = \"no number\"\nwhen = { caller_kind = [\"invalid\"] }\naction = \"warn\"\nannouncement = \"suspected-nuisance\"\nthen = \"hangup\"\n"
+
+func startSystem(t *testing.T) *system {
+	t.Helper()
+	folder, err := os.MkdirTemp("", "doc-") // its socket's name must be short, and others may read it
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(folder) })
+	if err := os.Chmod(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s := &system{fakeSwitch: startSwitch(t), folder: folder}
+	s.write("policy.toml", testPolicy)
+	s.write("ringfence.toml", fmt.Sprintf("data = \"data\"\nsocket = \"s\"\n[screen]\nlisten = \"127.0.0.1:0\"\n[[attach]]\nkind = \"freeswitch\"\nname = \"pbx1\"\naddress = %q\npassword = %q\n", s.address(), password))
+	c, err := conf.LoadDaemon(s.file("ringfence.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.daemon, err = daemon.Start(t.Context(), c, "test", slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.stop)
+	s.change(func() { s.screen = s.daemon.Address() })
+	s.o = Options{Config: c.File}
+	s.waitAttached()
+	s.section = s.installed()
+	s.set("xml_locate dialplan", s.section)
+	return s
+}
+
+func (s *system) stop() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := s.daemon.Stop(ctx); err != nil {
+		s.t.Error(err)
+	}
+}
+
+func (s *system) waitAttached() {
+	s.t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); <-tick.C {
+		if st, err := s.daemon.Desk().Status(s.t.Context()); err == nil && st.Attached[0].Attached {
+			return
+		}
+	}
+	s.t.Fatal("the daemon did not attach in 20 s")
+}
+
+// installed installs the kit into an empty configuration and gives what the switch would have in memory.
+func (s *system) installed() string {
+	s.t.Helper()
+	for name, text := range map[string]string{
+		"fs/freeswitch.xml":       `<X-PRE-PROCESS cmd="include" data="dialplan/*.xml"/>`,
+		"fs/dialplan/public.xml":  `<context name="public"><X-PRE-PROCESS cmd="include" data="public/*.xml"/></context>`,
+		"fs/dialplan/default.xml": `<context name="default"><X-PRE-PROCESS cmd="include" data="default/*.xml"/></context>`,
+		"fs/dialplan/public/x":    "", "fs/dialplan/default/x": "",
+		"fs/autoload_configs/event_socket.conf.xml": `<param name="listen-port" value="` + s.address()[strings.LastIndex(s.address(), ":")+1:] + `"/><param name="password" value="` + password + `"/>`,
+	} {
+		s.write(name, text)
+	}
+	plan, err := policy.NewPlan(policy.PlanOptions{Country: "CN"})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	numbers := plan.EmergencyNumbers()
+	if _, err := kit.Install(s.file("fs"), kit.Settings{Screen: s.screen, Star: "*57"}, kit.Emergency{Numbers: numbers, Expression: plan.EmergencyExpression(numbers)}, false); err != nil {
+		s.t.Fatal(err)
+	}
+	read := func(name string) string {
+		text, err := os.ReadFile(s.file("fs/dialplan/" + name))
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		return strings.NewReplacer("<include>", "", "</include>", "").Replace(string(text))
+	}
+	return `<section name="dialplan"><context name="public"><extension name="outside_call" continue="true"><condition/></extension>` + read("public/000_ringfence.xml") +
+		`</context><context name="default">` + read("default/000_ringfence_report.xml") + "</context>" + read("ringfence-open.xml") + read("ringfence-after.xml") + "</section>\n"
+}
+
+// examine runs the doctor and gives its lines.
+func (s *system) examine() (sound bool, lines []string) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), 60*time.Second)
+	defer cancel()
+	sound = Run(ctx, s.o, func(c Check) {
+		line := c.Status + " " + c.What
+		if c.Todo != "" {
+			line += " — " + c.Todo
+		}
+		lines = append(lines, line)
+	})
+	return sound, lines
+}
+
+// A system where all is well: every check is made, and none fails.
+func TestSound(t *testing.T) {
+	s := startSystem(t)
+	s.o.Conf = s.file("fs")
+	sound, lines := s.examine()
+	want := []string{
+		"ok the daemon's file ", "ok the daemon runs: ringfence test", "ok the policy ", "ok the switch pbx1 is attached", "ok the screening port 127.0.0.1:",
+		"ok 4 files of the dialplan kit", "ok the switch's event socket 127.0.0.1:", "ok the 6 modules", "ok the switch runs API commands",
+		"ok the switch's clock agrees", "ok the context public hands calls to the daemon (127.0.0.1:", "ok calls to and from emergency numbers (110 119 120 122 12110 95110)",
+		"ok a test call from +99900", "ok the switch can read the policy's announcements", "ok the switch reaches the daemon on its own machine",
+	}
+	if !sound || len(lines) != len(want) {
+		t.Errorf("sound %v, %d lines:\n%s", sound, len(lines), strings.Join(lines, "\n"))
+	}
+	for i := range min(len(lines), len(want)) {
+		if !strings.HasPrefix(lines[i], want[i]) {
+			t.Errorf("line %d is %q, want %q", i, lines[i], want[i])
+		}
+	}
+	if !strings.Contains(strings.Join(lines, "\n"), `warn by rule "no number"; no handset rang`) {
+		t.Errorf("the test call was not decided by the rule:\n%s", strings.Join(lines, "\n"))
+	}
+}
+
+// Each broken link gives its line, and what to do about it.
+func TestBroken(t *testing.T) {
+	replace := func(old, new string) func(s *system) {
+		return func(s *system) {
+			if !strings.Contains(s.section, old) {
+				s.t.Fatalf("there is no %s in the dialplan", old)
+			}
+			s.set("xml_locate dialplan", strings.ReplaceAll(s.section, old, new))
+		}
+	}
+	for title, c := range map[string]struct {
+		harm func(s *system)
+		want string // a regular expression for a line
+	}{
+		"no daemon's file": {func(s *system) { s.o.Config = s.file("none.toml") }, `^FAIL the daemon's file cannot be used — there is no .*none.toml`},
+		"policy gone":      {func(s *system) { os.Remove(s.file("policy.toml")) }, `^FAIL the policy cannot be read — .*policy.toml`},
+		"policy wrong":     {func(s *system) { s.write("policy.toml", "x = 1") }, `^FAIL the policy .* has \d faults — see .ringfence policy check `},
+		"daemon down":      {func(s *system) { s.stop() }, `^FAIL the daemon is not running.* — systemctl start`},
+		"port closed":      {func(s *system) { s.stop() }, `^FAIL the screening port 127.0.0.1:0 does not answer`},
+		"observing": {func(s *system) {
+			s.write("policy.toml", `mode = "observe"`+"\n"+testPolicy)
+			s.daemon.Desk().Reload(s.t.Context())
+		}, `^warn the policy only observes.* — .*mode = "enforce"`},
+		"paused": {func(s *system) { s.daemon.Desk().Pause(s.t.Context(), time.Hour) }, `^warn screening is paused.* — .ringfence resume`},
+		"not installed": {func(s *system) {
+			s.write("other/freeswitch.xml", `<X-PRE-PROCESS cmd="include" data="dialplan/*.xml"/>`)
+			s.o.Conf = s.file("other")
+		}, `^warn the dialplan kit was not installed into .* — .ringfence freeswitch install`},
+		"file missing": {func(s *system) { s.o.Conf = s.file("fs"); os.Remove(s.file("fs/dialplan/ringfence-open.xml")) },
+			`^FAIL dialplan/ringfence-open.xml is missing — .ringfence freeswitch install`},
+		"file changed": {func(s *system) { s.o.Conf = s.file("fs"); s.write("fs/dialplan/ringfence-after.xml", "<include/>") },
+			`^warn dialplan/ringfence-after.xml was changed`},
+		"not included":     {func(s *system) { s.o.Conf = s.file("fs"); s.write("fs/freeswitch.xml", "<document/>") }, `^FAIL freeswitch.xml does not include dialplan/ringfence-open.xml — write `},
+		"ClueCon, on file": {func(s *system) { s.o.Conf = s.file("fs"); s.write("fs/autoload_configs/event_socket.conf.xml", "<x/>") }, `^FAIL the event socket has the password that every`},
+		"taken before": {func(s *system) {
+			s.o.Conf = s.file("fs")
+			s.write("fs/dialplan/public/00.xml", `<extension name="all"><condition/></extension>`)
+		}, `^warn the extension "all" of .* takes calls to all numbers before they are screened — give its file a name`},
+		"wrong password": {func(s *system) { s.write("pw", "wrong\n"); s.o.PasswordFile = s.file("pw") }, `^FAIL the switch's event socket .* refuses the password — it must be`},
+		"ClueCon": {func(s *system) {
+			s.set("password", "ClueCon")
+			s.write("pw", "ClueCon")
+			s.o.PasswordFile = s.file("pw")
+		}, `^FAIL the event socket's password is the one that every installation comes with — write one`},
+		"no password file": {func(s *system) { s.o.PasswordFile = s.file("none") }, `^FAIL how to reach the switch's event socket is not known`},
+		"not allowed": {func(s *system) {
+			s.change(func() { s.greeting = "Content-Type: text/rude-rejection\nContent-Length: 1\n\nx" })
+		}, `^FAIL .* refuses this machine's address — apply-inbound-acl`},
+		"no event socket":   {func(s *system) { s.change(func() { s.greeting = "220 mail.example.com ESMTP\r\n\r\n" }) }, `^FAIL .* is none: something else listens there`},
+		"nobody there":      {func(s *system) { s.o.EventSocket = "127.0.0.1:1" }, `^FAIL the switch's event socket 127.0.0.1:1 cannot be reached.* — is the switch running`},
+		"not ready":         {func(s *system) { s.set("status", "UP\nFreeSWITCH is not ready\n") }, `^FAIL the switch takes no calls now`},
+		"shutting down":     {func(s *system) { s.set("status", "UP 0 years\n") }, `^FAIL the switch takes no calls now`},
+		"module missing":    {func(s *system) { s.set("module_exists mod_sndfile", "false") }, `^FAIL mod_sndfile is not loaded \(announcements\) — .*load mod_sndfile`},
+		"no loopback":       {func(s *system) { s.set("module_exists mod_loopback", "false") }, `^warn no test call was placed: mod_loopback is not loaded`},
+		"expansion off":     {func(s *system) { s.set("fsctl", "+OK api_expansion is off \n") }, `^ok the switch does not run API commands`},
+		"clock a bit ahead": {func(s *system) { s.set("strmicroepoch", fmt.Sprint(time.Now().Add(10*time.Second).UnixMicro())) }, `^warn the switch's clock is (9\.9|10)[0-9.]*s ahead of the daemon's — .*NTP`},
+		"clock far behind":  {func(s *system) { s.set("strmicroepoch", fmt.Sprint(time.Now().Add(-time.Hour).UnixMicro())) }, `^FAIL the switch's clock is (1h|59m).* behind the daemon's — `},
+		"no clock":          {func(s *system) { s.set("strmicroepoch", "-ERR no such command\n") }, `^warn the switch does not tell the time`},
+		"no dialplan":       {func(s *system) { s.set("xml_locate dialplan", "can't find anything\n") }, `^FAIL the switch has no context public — .*--context`},
+		"other context":     {func(s *system) { s.o.Context = "from-trunk" }, `^FAIL the switch has no context from-trunk`},
+		"not loaded": {func(s *system) {
+			s.set("xml_locate dialplan", `<section><context name="public"><extension name="did"/></context></section>`)
+		}, `^FAIL the context public does not hand calls to the daemon — fs_cli -x reloadxml`},
+		"another address":    {func(s *system) { replace(s.screen+" async", "192.0.2.7:8084 async")(s) }, `^FAIL the dialplan hands calls to 192.0.2.7:8084, the daemon listens on 127.0.0.1:.* — .*--screen`},
+		"not async":          {func(s *system) { replace(" async full", " full")(s) }, `^warn calls are handed over without async`},
+		"no guard":           {replace("sched_transfer", "sched_hangup"), `^FAIL no guard takes a call away`},
+		"guard not by id":    {replace(`data="${ringfence_guard_task}"`, `data=""`), `^FAIL no guard takes a call away`},
+		"no guard's context": {replace(`name="ringfence-open"`, `name="other"`), `^FAIL the context ringfence-open is missing`},
+		"no after":           {replace(`name="ringfence-after"`, `name="other"`), `^FAIL the context ringfence-after is missing`},
+		"emergency shown":    {replace("119|", ""), `^FAIL emergency calls would be shown to the daemon: calls to 119, calls from 119 — .*--emergency`},
+		"emergency callers":  {replace(`field="caller_id_number"`, `field="caller_id_name"`), `^FAIL emergency calls would be shown to the daemon: calls to none, calls from 110 119`},
+		"call lost":          {func(s *system) { s.change(func() { s.screen = "" }) }, `^FAIL a test call to \*#000#\* in the context public did not reach the daemon .*NORMAL_CLEARING`},
+		"call let through":   {func(s *system) { s.change(func() { s.silent = true }) }, `^FAIL the test call was not screened, it was let through \(.*deadline`},
+		"sound missing":      {func(s *system) { os.RemoveAll(s.file("data/sounds")) }, `^FAIL the announcement suspected-nuisance is missing — .*when the daemon starts`},
+		"sound not seen":     {func(s *system) { s.set("file_exists", "false") }, `^FAIL the switch does not find the announcement .* — does the switch run on another machine`},
+		"sound closed":       {func(s *system) { os.Chmod(s.file("data/sounds"), 0o750) }, `^warn .*/data/sounds has mode 0750.* — .*chmod`},
+		"sound not seen, closed": {func(s *system) { os.Chmod(s.file("data"), 0o700); s.set("file_exists", "false") },
+			`^FAIL the switch does not find .* — .*/data has mode 0700: chmod`},
+	} {
+		t.Run(title, func(t *testing.T) {
+			t.Parallel()
+			s := startSystem(t)
+			c.harm(s)
+			sound, lines := s.examine()
+			found := ""
+			for _, l := range lines {
+				if c.want != "" && regexp.MustCompile(c.want).MatchString(l) {
+					found = l
+				}
+			}
+			if found == "" && c.want != "" {
+				t.Errorf("no line matches %s:\n%s", c.want, strings.Join(lines, "\n"))
+			}
+			if strings.HasPrefix(found, "FAIL") && sound {
+				t.Error("a failure, and the doctor is content")
+			}
+			if found != "" && !strings.HasPrefix(found, "FAIL") && !sound {
+				t.Errorf("something else has failed:\n%s", strings.Join(lines, "\n"))
+			}
+		})
+	}
+}
+
+// Where the dialplan does not end test calls, none is placed: it could ring.
+func TestNoTestCall(t *testing.T) {
+	for _, changed := range [][2]string{
+		{`<extension name="ringfence test">`, `<extension name="all"><condition/></extension><extension name="ringfence test">`},
+		{"${ringfence_test}", "${other}"},
+		{`application="hangup"`, `application="bridge"`},
+	} {
+		s := startSystem(t)
+		s.set("xml_locate dialplan", strings.ReplaceAll(s.section, changed[0], changed[1]))
+		sound, lines := s.examine()
+		if sound || !strings.Contains(strings.Join(lines, "\n"), "FAIL the context public does not end test calls") {
+			t.Errorf("%s: sound %v\n%s", changed, sound, strings.Join(lines, "\n"))
+		}
+		if s.wasAsked("originate") {
+			t.Errorf("%s: a test call was placed", changed)
+		}
+	}
+}
+
+// FusionPBX shows the context of incoming calls alone.
+func TestFusionPBX(t *testing.T) {
+	s := startSystem(t)
+	public := s.section[strings.Index(s.section, "<context"):strings.Index(s.section, "</context>")]
+	s.set("xml_locate dialplan", strings.Replace(public, `name="public"`, `name="public" hostname="pbx1"`, 1)+"</context>")
+	if sound, lines := s.examine(); !sound {
+		t.Errorf("%s", strings.Join(lines, "\n"))
+	}
+}
+
+func TestSameAddress(t *testing.T) {
+	for _, c := range []struct {
+		dialplan, listen string
+		same             bool
+	}{
+		{"127.0.0.1:8084", "127.0.0.1:8084", true},
+		{"localhost:8084", "127.0.0.1:8084", true},
+		{"::1:8084", "[::1]:8084", true},
+		{"192.0.2.7:8084", "0.0.0.0:8084", true},
+		{"192.0.2.7:8084", "[::]:8084", true},
+		{"192.0.2.7:8084", ":8084", true},
+		{"pbx.example.com:8084", "192.0.2.7:8084", true},
+		{"127.0.0.1:8085", "127.0.0.1:8084", false},
+		{"192.0.2.8:8084", "192.0.2.7:8084", false},
+		{"192.0.2.7:8084", "127.0.0.1:8084", false},
+		{"nonsense", "127.0.0.1:8084", false},
+	} {
+		if got := sameAddress(c.dialplan, c.listen); got != c.same {
+			t.Errorf("%s and %s: %v", c.dialplan, c.listen, got)
+		}
+	}
+}
+
+func TestSynRetries(t *testing.T) {
+	defer func(was string) { synRetriesFile = was }(synRetriesFile)
+	synRetriesFile = filepath.Join(t.TempDir(), "tcp_syn_retries")
+	for _, c := range []struct{ screen, retries, want string }{
+		{"127.0.0.1:8084", "6", "ok the switch reaches the daemon on its own machine"},
+		{"::1:8084", "6", "ok the switch reaches the daemon on its own machine"},
+		{"192.0.2.7:8084", "6", "warn the daemon is on another machine: if that is gone, calls wait 127 s"},
+		{"192.0.2.7:8084", "1", "ok the daemon is on another machine; if that is gone, calls wait 3 s"},
+		{"192.0.2.7:8084", "", ""},
+		{"", "6", ""},
+	} {
+		if err := os.WriteFile(synRetriesFile, []byte(c.retries+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		x := &examination{screen: c.screen, say: func(c Check) { got = c.Status + " " + c.What }}
+		x.synRetries()
+		if !strings.HasPrefix(got, c.want) || got != "" && c.want == "" {
+			t.Errorf("%s, %s: %q", c.screen, c.retries, got)
+		}
+	}
+}

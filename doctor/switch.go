@@ -1,0 +1,196 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"ringfence/eslbridge"
+)
+
+// needed are the modules that the chain hangs on.
+var needed = []struct{ name, what string }{
+	{"mod_event_socket", "the socket application that hands calls over"},
+	{"mod_dptools", "set, transfer and the guard"},
+	{"mod_commands", "uuid_setvar, with which the daemon says what it decided"},
+	{"mod_dialplan_xml", "the dialplan"},
+	{"mod_sofia", "SIP"},
+	{"mod_sndfile", "announcements"},
+}
+
+func (x *examination) modules(ctx context.Context) {
+	loaded := 0
+	for _, m := range needed {
+		answer, err := x.sw.API(ctx, "module_exists "+m.name)
+		switch {
+		case err != nil:
+			x.fail("the switch does not say which modules it has", err.Error())
+			return
+		case answer != "true":
+			x.fail(fmt.Sprintf("%s is not loaded (%s)", m.name, m.what), fmt.Sprintf("add <load module=\"%s\"/> to modules.conf.xml, and fs_cli -x \"load %[1]s\"", m.name))
+		default:
+			loaded++
+		}
+	}
+	if loaded == len(needed) {
+		x.ok("the %d modules that are needed are loaded", loaded)
+	}
+}
+
+// expansion is about what makes a hostile text in a channel variable dangerous at all. It is on by default,
+// and many dialplans need it, so it is a hint and no more.
+func (x *examination) expansion(ctx context.Context) {
+	answer, err := x.sw.API(ctx, "fsctl api_expansion")
+	switch {
+	case err != nil || !strings.Contains(answer, "api_expansion is"):
+		return // not in this version
+	case strings.Contains(answer, "is off"):
+		x.ok("the switch does not run API commands that stand in variables (api-expansion is off)")
+	default:
+		x.hint("the switch runs API commands that stand in variables (api-expansion is on, as it comes)",
+			"if no dialplan of yours uses ${command(…)}, set <param name=\"api-expansion\" value=\"false\"/> in switch.conf.xml; the vanilla and FusionPBX's dialplans do use it")
+	}
+}
+
+// Differences of the clocks that matter: rules have hours, and calls are put beside those of other records.
+const (
+	clockWarn = 2 * time.Second
+	clockFail = time.Minute
+)
+
+func (x *examination) clock(ctx context.Context) {
+	before := time.Now()
+	answer, err := x.sw.API(ctx, "strmicroepoch")
+	us, e := strconv.ParseInt(answer, 10, 64)
+	if err != nil || e != nil {
+		x.warn("the switch does not tell the time", fmt.Sprintf("%v", errors.Join(err, e)))
+		return
+	}
+	took := time.Since(before)
+	skew := time.UnixMicro(us).Sub(before.Add(took / 2))
+	if skew.Abs() < took { // the time that the answer took could explain it
+		skew = 0
+	}
+	text := fmt.Sprintf("the switch's clock is %s ahead of the daemon's", skew.Round(time.Millisecond))
+	if skew < 0 {
+		text = fmt.Sprintf("the switch's clock is %s behind the daemon's", (-skew).Round(time.Millisecond))
+	}
+	const todo = "run NTP on both machines, and then fs_cli -x \"fsctl sync_clock\": the switch keeps a clock of its own"
+	switch {
+	case skew.Abs() >= clockFail:
+		x.fail(text, todo)
+	case skew.Abs() >= clockWarn:
+		x.warn(text, todo)
+	default:
+		x.ok("the switch's clock agrees with the daemon's")
+	}
+}
+
+// reload is what makes the switch read files that were written after it started.
+const reload = "fs_cli -x reloadxml; `ringfence freeswitch install` writes the files"
+
+// dialplan reads the dialplan that the switch has in memory and looks for the kit in it. It says whether a
+// test call may be placed: only where the kit ends it before a handset rings.
+func (x *examination) dialplan(ctx context.Context) bool {
+	text, err := x.sw.API(ctx, "xml_locate dialplan")
+	if err != nil {
+		x.fail("the switch does not show its dialplan", err.Error())
+		return false
+	}
+	d, err := readDialplan(text)
+	if err != nil {
+		x.fail("the switch's dialplan cannot be read", err.Error())
+		return false
+	}
+	in := d.context(x.o.Context)
+	if in == nil {
+		x.fail(fmt.Sprintf("the switch has no context %s", x.o.Context), "name the context where calls come in with --context")
+		return false
+	}
+	screening := in.screening()
+	if screening == nil {
+		x.fail(fmt.Sprintf("the context %s does not hand calls to the daemon", x.o.Context), reload)
+		return false
+	}
+	x.checkSocket(screening)
+	x.checkEmergency(screening)
+	for _, name := range []string{"ringfence-open", "ringfence-after"} {
+		// FusionPBX makes contexts when they are asked for; what can be seen here is the incoming one alone.
+		if d.context(name) == nil && !d.fusion {
+			x.fail(fmt.Sprintf("the context %s is missing: a call that goes there ends", name), reload)
+		}
+	}
+	if !in.endsTests() {
+		x.fail(fmt.Sprintf("the context %s does not end test calls (the extension \"ringfence test\"), so none is placed", x.o.Context), reload)
+		return false
+	}
+	return true
+}
+
+// checkSocket holds the dialplan's socket line against the daemon's address, and its guard.
+func (x *examination) checkSocket(e *extension) {
+	address, async := e.socket()
+	x.screen = address
+	listen := ""
+	switch {
+	case x.status != nil:
+		listen = x.status.Screen
+	case x.settings != nil:
+		listen = x.settings.Screen.Listen
+	}
+	if listen != "" && !sameAddress(address, listen) {
+		x.fail(fmt.Sprintf("the dialplan hands calls to %s, the daemon listens on %s", address, listen), "`ringfence freeswitch install --screen "+listen+"`, then fs_cli -x reloadxml")
+	} else {
+		x.ok("the context %s hands calls to the daemon (%s)", x.o.Context, address)
+	}
+	switch {
+	case !async:
+		x.warn("calls are handed over without async: if the daemon hangs, they wait for its watchdog (10 s)", "`ringfence freeswitch install --no-sync`, unless you chose it so")
+	case !e.guarded():
+		x.fail("no guard takes a call away from a daemon that hangs: callers would wait for ever", "install the shipped 000_ringfence.xml; docs/freeswitch.md says what the guard is")
+	}
+}
+
+// checkEmergency holds the extension against the emergency numbers of the policy's country.
+func (x *examination) checkEmergency(e *extension) {
+	if x.policy == nil {
+		return
+	}
+	var to, from []string
+	numbers := x.policy.Plan().EmergencyNumbers()
+	for _, n := range numbers {
+		if !e.passes("destination_number", n) {
+			to = append(to, n)
+		}
+		if !e.passes("caller_id_number", n) {
+			from = append(from, n)
+		}
+	}
+	if len(to)+len(from) == 0 {
+		x.ok("calls to and from emergency numbers (%s) are not shown to the daemon", strings.Join(numbers, " "))
+		return
+	}
+	x.fail(fmt.Sprintf("emergency calls would be shown to the daemon: calls to %s, calls from %s", orNone(to), orNone(from)),
+		"`ringfence freeswitch install` again, with --emergency if the numbers of "+x.policy.Country()+" are not yours; then fs_cli -x reloadxml")
+}
+
+func orNone(numbers []string) string {
+	if len(numbers) == 0 {
+		return "none"
+	}
+	return strings.Join(numbers, " ")
+}
+
+// call asks the switch for something that takes longer than usual.
+func (x *examination) call(ctx context.Context, limit time.Duration, command string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	text, err := x.sw.API(ctx, command)
+	if errors.Is(err, eslbridge.ErrRefused) {
+		err = nil // a call that ends unanswered is one, and that is how the test call ends
+	}
+	return text, err
+}

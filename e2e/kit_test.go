@@ -1,0 +1,229 @@
+package e2e_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"ringfence/doctor"
+	"ringfence/eslbridge"
+	"ringfence/storage"
+)
+
+// rejectAll refuses every call that it sees, and sends elsewhere what has no valid number: nothing but a call
+// that is not shown to the daemon reaches a handset.
+const rejectAll = `
+country = "CN"
+[[rule]]
+name = "no number"
+when = { caller_kind = ["invalid"] }
+action = "divert"
+to = "3001 XML public"
+[[rule]]
+name = "all"
+action = "reject"
+`
+
+// dialSwitch goes to the event socket of a switch under test.
+func dialSwitch(t *testing.T, port int) *eslbridge.Client {
+	t.Helper()
+	sw, err := eslbridge.Dial(t.Context(), fmt.Sprintf("127.0.0.1:%d", port), eventPassword)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { sw.Close() })
+	return sw
+}
+
+// Emergency calls, in both directions, pass a daemon that refuses everything, and it never hears of them.
+func TestEmergencyReal(t *testing.T) {
+	program, err := exec.LookPath("freeswitch")
+	if err != nil {
+		t.Skip("NOT TESTED: there is no freeswitch on PATH; the dialplan was read, not run")
+	}
+	d, _ := startDaemonWith(t, rejectAll)
+	records, stop := d.Desk().Watch()
+	defer stop()
+	handset, caller := newPhone(t), newPhone(t)
+	server := startFreeSWITCH(t, program, d.Address(), handset.addr, freePort(t), true)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	for i, c := range []struct{ from, to string }{
+		{"110", "05925550001"}, {"+86119", "05925550002"}, {"0592120", "05925550003"}, {"95110", "05925550004"},
+		{"13800138000", "110"}, {"13800138000", "12110"}, {"110", "122"},
+	} {
+		if _, err := caller.dial(ctx, server, c.from, "", c.to); err != nil {
+			t.Fatal(err)
+		}
+		if _, rang := handset.invited(c.to); !rang {
+			t.Errorf("call %d, from %s to %s, did not ring", i, c.from, c.to)
+		}
+	}
+	h, err := caller.dial(ctx, server, "13800138000", "", "05925550005")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h.final != "603 Decline" {
+		t.Errorf("an ordinary call got %q", h.final)
+	}
+	select {
+	case r := <-records:
+		if r.Callee != "05925550005" {
+			t.Errorf("the daemon was shown the call from %s to %s", r.Caller.Raw, r.Callee)
+		}
+	case <-ctx.Done():
+		t.Fatal("no record came")
+	}
+}
+
+// The doctor's test call is decided upon like any other, and rings nowhere, whatever a rule would do with it.
+func TestDoctorReal(t *testing.T) {
+	program, err := exec.LookPath("freeswitch")
+	if err != nil {
+		t.Skip("NOT TESTED: there is no freeswitch on PATH; the doctor saw a simulated event socket only")
+	}
+	for _, mode := range []string{"sync", "async"} {
+		t.Run(mode, func(t *testing.T) {
+			events := freePort(t)
+			attach := fmt.Sprintf("[[attach]]\nkind = \"freeswitch\"\naddress = \"127.0.0.1:%d\"\npassword = %q\n", events, eventPassword)
+			d, file := startDaemonWith(t, rejectAll, attach)
+			records, stop := d.Desk().Watch()
+			defer stop()
+			handset := newPhone(t)
+			startFreeSWITCH(t, program, d.Address(), handset.addr, events, mode == "async")
+			ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+			defer cancel()
+			var said []string
+			sound := doctor.Run(ctx, doctor.Options{Config: file}, func(c doctor.Check) {
+				said = append(said, fmt.Sprintf("%s %s — %s", c.Status, c.What, c.Todo))
+			})
+			text := strings.Join(said, "\n")
+			if !sound || !strings.Contains(text, "a test call from +99900") || !strings.Contains(text, `divert by rule "no number"`) ||
+				!strings.Contains(text, "are not shown to the daemon") || strings.Contains(text, "without async") != (mode == "sync") {
+				t.Errorf("the doctor found:\n%s", text)
+			}
+			var r storage.Record
+			select {
+			case r = <-records:
+			case <-ctx.Done():
+				t.Fatal("no record came")
+			}
+			if r.Rule != "no number" || r.Action != "divert" {
+				t.Errorf("%+v", r)
+			}
+			sw := dialSwitch(t, events) // an answer means that the switch is done with the call
+			if n, err := sw.API(ctx, "show calls count"); err != nil || !strings.HasPrefix(strings.TrimSpace(n), "0 total") {
+				t.Errorf("calls left: %q, %v", n, err)
+			}
+			if in, rang := handset.invited("3001"); rang {
+				t.Errorf("a handset rang: %+v", in)
+			}
+			if in, rang := handset.invited("*#000#*"); rang {
+				t.Errorf("a handset rang: %+v", in)
+			}
+		})
+	}
+}
+
+// silentDaemon is one that hangs. It gives what it is shown of each call: the switch's reply to connect.
+func silentDaemon(t *testing.T) (address string, shown <-chan *eslbridge.Frame) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	calls := make(chan *eslbridge.Frame, 10)
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				c.SetDeadline(time.Now().Add(20 * time.Second))
+				io.WriteString(c, "connect\n\n")
+				f := &eslbridge.Frame{}
+				rd := eslbridge.NewReader(c, 0)
+				if rd.Next(f) != nil {
+					return
+				}
+				calls <- f
+				rd.Next(&eslbridge.Frame{}) // hangs, as the daemon would
+			}()
+		}
+	}()
+	return ln.Addr().String(), calls
+}
+
+// What the star code and a dialled number bring to the daemon, and what becomes of them when it hangs.
+func TestIntentsReal(t *testing.T) {
+	program, err := exec.LookPath("freeswitch")
+	if err != nil {
+		t.Skip("NOT TESTED: there is no freeswitch on PATH; the dialplan was read, not run")
+	}
+	address, shown := silentDaemon(t)
+	handset, events := newPhone(t), freePort(t)
+	startFreeSWITCH(t, program, address, handset.addr, events, true)
+	for _, c := range []struct {
+		name, to, variables string
+		intent, guard       string // "" : the daemon is not asked
+		rings               bool
+	}{
+		{"report", "*57", "sip_authorized=true", "report", "report-failed XML ringfence-open", false},
+		{"report from outside", "*57", "sip_authorized=true,ringfence_action=allow", "", "", false},
+		{"report without a password", "*57", "x=1", "", "", false},
+		{"dialled", "13912345678", "sip_authorized=true", "dialled", "13912345678 XML ringfence-open-dialled", true},
+		{"dialled, emergency", "110", "sip_authorized=true", "", "", true},
+		{"dialled, emergency behind 9", "9110", "sip_authorized=true", "", "", true},
+		{"dialled from outside", "13912345679", "sip_authorized=true,ringfence_action=allow", "", "", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			sw := dialSwitch(t, events)
+			start := time.Now()
+			answer, err := sw.API(ctx, fmt.Sprintf("originate {%s,originate_timeout=10}loopback/%s/default/XML &hangup", c.variables, c.to))
+			took := time.Since(start)
+			if err != nil && !errors.Is(err, eslbridge.ErrRefused) {
+				t.Fatal(err)
+			}
+			if _, rang := handset.invited(c.to); rang != c.rings {
+				t.Errorf("rang %v (%s)", rang, answer)
+			}
+			var f *eslbridge.Frame
+			select {
+			case f = <-shown:
+			default: // the call is over: what it brought is there
+			}
+			if c.intent == "" {
+				if f != nil {
+					t.Error("the daemon was shown the call")
+				}
+				return
+			}
+			if f == nil {
+				t.Fatal("the daemon was not shown the call")
+			}
+			for name, want := range map[string]string{"variable_ringfence_intent": c.intent, "variable_ringfence_guard_to": c.guard,
+				"variable_socket_resume": "true", "Socket-Mode": "async", "Control": "full", "Caller-Destination-Number": c.to} {
+				if got, _ := f.Get(name); got != want {
+					t.Errorf("%s is %q, want %q", name, got, want)
+				}
+			}
+			if task, _ := f.Get("variable_ringfence_guard_task"); strings.Trim(task, "0123456789") != "" || task == "" {
+				t.Errorf("the guard's task is %q", task)
+			}
+			if took < 900*time.Millisecond || took > promise {
+				t.Errorf("the guard took the call after %v", took)
+			}
+		})
+	}
+}
