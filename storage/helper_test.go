@@ -81,7 +81,7 @@ func readList(t testing.TB, d *DB, list string) []Entry {
 func entry(i int) Entry {
 	return Entry{
 		Pattern: fmt.Sprintf("+86592555%07d", i),
-		Reason: "sells flats, calls at noon", Source: "blacklist.csv", Who: "root",
+		Reason:  "sells flats, calls at noon", Source: "blacklist.csv", Who: "root",
 	}
 }
 
