@@ -63,6 +63,9 @@ func (c *listShowCmd) Run(a *app) error {
 		if !e.Expires.IsZero() {
 			text += ", expires " + when(e.Expires)
 		}
+		if e.Hits > 0 {
+			text += fmt.Sprintf(", decided %d calls, the last %s", e.Hits, when(e.LastHit))
+		}
 		if e.Reason != "" {
 			text += "  " + shown(e.Reason)
 		}

@@ -120,6 +120,8 @@ type ListEntry struct {
 	Who     string    `json:"who,omitempty"`
 	Added   time.Time `json:"added"`
 	Expires time.Time `json:"expires,omitzero"`
+	Hits    uint64    `json:"hits,omitempty"`    // calls that it decided
+	LastHit time.Time `json:"last_hit,omitzero"` // when it did last
 }
 
 // NewEntry is a pattern to add, in any spelling.
@@ -205,6 +207,7 @@ type Status struct {
 	FailOpen map[string]uint64 `json:"fail_open"`
 	Held     map[string]int    `json:"held,omitempty"`     // calls that hear an announcement now, by trunk
 	Overflow uint64            `json:"overflow,omitempty"` // calls that met a trunk full of them
+	Lists    ListsStatus       `json:"lists"`
 	Journal  JournalStatus     `json:"journal"`
 	Attached []AttachStatus    `json:"attached,omitempty"`
 	Learnt   LearntStatus      `json:"learnt"`
@@ -233,6 +236,14 @@ type AttachStatus struct {
 	Name     string `json:"name"`
 	Attached bool   `json:"attached"`
 	Trouble  string `json:"trouble,omitempty"` // what is in the way
+}
+
+// ListsStatus is the state of the lists in memory.
+type ListsStatus struct {
+	Entries     int      `json:"entries"`
+	Unread      []string `json:"unread,omitempty"`       // lists that are still being read: calls that a rule asks them for pass
+	WithoutText int      `json:"without_text,omitempty"` // entries whose reason and source found no room in memory
+	HitsDropped uint64   `json:"hits_dropped,omitempty"` // calls whose hit was not written to their entry
 }
 
 // JournalStatus is the state of the journal's writer.

@@ -28,12 +28,16 @@ func (d *Desk) Entries(ctx context.Context, list string, yield func(console.List
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		return yield(console.ListEntry{List: list, Number: e.Pattern, Reason: e.Reason, Source: e.Source, Who: e.Who, Added: e.Added, Expires: e.Expires})
+		return yield(listEntryOf(list, &e))
 	})
 	if errors.Is(err, storage.ErrNoList) {
 		return console.NotFound(fmt.Sprintf("there is no list %s: `ringfence list ls` names those there are", list))
 	}
 	return err
+}
+
+func listEntryOf(list string, e *storage.Entry) console.ListEntry {
+	return console.ListEntry{List: list, Number: e.Pattern, Reason: e.Reason, Source: e.Source, Who: e.Who, Added: e.Added, Expires: e.Expires, Hits: e.Hits, LastHit: e.LastHit}
 }
 
 // AddEntries adds patterns, in any spelling, to a list that need not exist yet. All go in or none: one that
@@ -59,7 +63,7 @@ func (d *Desk) AddEntries(_ context.Context, list string, add []console.NewEntry
 			continue
 		}
 		good, patterns = append(good, i), append(patterns, p)
-		entries = append(entries, storage.Entry{Pattern: p.String(), Text: a.Number, Reason: a.Reason, Source: a.Source, Who: a.Who, Added: now, Expires: a.Expires})
+		entries = append(entries, storage.Entry{Pattern: p.String(), Reason: a.Reason, Source: a.Source, Who: a.Who, Added: now, Expires: a.Expires})
 	}
 	if len(wrong) > 0 && !keepGood {
 		return nil, console.Bad("nothing was changed:\n" + strings.Join(wrong, "\n"))
@@ -71,7 +75,7 @@ func (d *Desk) AddEntries(_ context.Context, list string, add []console.NewEntry
 	r.lists.Put(policy.ListEntry{List: list}) // it exists, be it empty
 	for i, e := range entries {
 		if changes[i] != storage.Unchanged {
-			r.lists.Put(listEntry(list, patterns[i], e))
+			r.lists.Put(listEntry(list, patterns[i], &e))
 		}
 		out[good[i]] = console.Edit{List: list, Number: e.Pattern, Change: changes[i].String()}
 	}
@@ -100,7 +104,7 @@ func (d *Desk) RemoveEntries(_ context.Context, list string, remove []string) ([
 	if len(wrong) > 0 {
 		return nil, console.Bad("nothing was changed:\n" + strings.Join(wrong, "\n"))
 	}
-	changes, err := d.db.RemoveEntries(list, keys)
+	changes, err := d.db.RemoveEntries(list, keys, storage.By{})
 	if err != nil {
 		return nil, refused(err)
 	}

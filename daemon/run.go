@@ -71,6 +71,13 @@ func (d *Daemon) start(ctx context.Context, c *conf.Daemon) error {
 	if err := desk.load(); err != nil {
 		return err
 	}
+	d.background("reading lists", desk.readLists)
+	d.background("hits", desk.writeHits)
+	select {
+	case <-desk.listsRead:
+	case <-time.After(listsWait):
+		d.log.Info("calls are screened while the lists are being read")
+	}
 	if s := desk.pauseState(); s.Paused {
 		d.log.Warn("screening is paused: every call passes and is recorded; `ringfence resume` ends that", "until", s.Until)
 	}
@@ -109,10 +116,14 @@ func (d *Daemon) background(name string, work func(context.Context)) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); work(ctx) }()
-	d.onStop(name, func(context.Context) error {
+	d.onStop(name, func(ctx context.Context) error {
 		cancel()
-		<-done
-		return nil
+		select {
+		case <-done:
+			return nil
+		case <-ctx.Done(): // the disk hangs
+			return ctx.Err()
+		}
 	})
 }
 
@@ -120,6 +131,9 @@ func (d *Daemon) background(name string, work func(context.Context)) {
 // took away from us.
 func (d *Daemon) failOpen() map[string]uint64 {
 	counts := d.screen.Counters.FailOpen()
+	if n := d.desk.passed.Load(); n > 0 {
+		counts[failLists] = n
+	}
 	if n := d.desk.guardTook.Load(); n > 0 {
 		counts[failGuard] = n
 	}

@@ -44,6 +44,9 @@ func (d *Desk) Screen(f *eslbridge.Facts) eslbridge.Verdict {
 		v.Action, v.Rule, v.Reason = policy.Allow.String(), policy.RulePaused, "screening is paused"
 		return v
 	}
+	if c.decision.Unread() != "" {
+		d.passed.Add(1)
+	}
 	v.Action, v.Rule, v.Reason = c.decision.Action.String(), policy.Inert(c.decision.Rule), policy.InertUpTo(c.decision.Reason(), maxReason)
 	d.carryOut(&v, f, c, r)
 	if r.policy.Mode() == policy.Enforce {
@@ -234,6 +237,9 @@ func (d *Desk) Record(f *eslbridge.Facts, v *eslbridge.Verdict, res eslbridge.Re
 	if v.Challenge != nil {
 		d.challengeMet(&c.call, res.Keyed)
 		rec.Reason += keyedText(res.Keyed)
+	}
+	if rec.List != "" {
+		d.hits.note(rec.List, c.decision.Entry.Pattern.String(), rec.Time)
 	}
 	if res.HungUp {
 		rec.Outcome = &storage.Outcome{Cause: "ORIGINATOR_CANCEL", By: "caller"}

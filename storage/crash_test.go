@@ -71,7 +71,7 @@ func crashChild(file string) {
 			for i := range es {
 				ps[i] = es[i].Pattern
 			}
-			_, err := d.RemoveEntries(list, ps)
+			_, err := d.RemoveEntries(list, ps, By{})
 			fail(err)
 			say("remove %s %d", list, n)
 		}
