@@ -16,6 +16,7 @@ demo: build ## watch calls being screened: a daemon on a throw-away folder and a
 
 test: race-tools vet ## all tests, with the race detector
 	$(GO) test -race -timeout 14m ./...
+	$(GO) test -run 'TestDamaged$$' ./storage
 
 short: ## the tests without the long ones and without the race detector
 	$(GO) test -short ./...
