@@ -8,6 +8,7 @@ package console
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"ringfence/storage"
@@ -25,6 +26,19 @@ type Desk interface {
 	// that cannot be read come back as refused.
 	AddEntries(ctx context.Context, list string, add []NewEntry, keepGood bool) ([]Edit, error)
 	RemoveEntries(ctx context.Context, list string, patterns []string) ([]Edit, error)
+	// Import adds what a file says, as one change, or with DryRun says what it would do.
+	Import(ctx context.Context, q ImportQuery, file io.Reader) (*ImportReport, error)
+	// Changes calls yield for each change to a list that is kept, or to any list, the oldest first.
+	Changes(ctx context.Context, list string, yield func(ListChange) error) error
+	// History calls yield for each change that is kept of a pattern, in any spelling, the oldest first.
+	History(ctx context.Context, pattern string, yield func(ListHistory) error) error
+	// Undo makes a change undone. The ID of what comes back is 0 if there was nothing left to undo.
+	Undo(ctx context.Context, id uint64) (*ListChange, error)
+
+	// Backup writes a consistent copy of the database.
+	Backup(ctx context.Context, w io.Writer) error
+	// Verify reads all of the database and holds it against itself.
+	Verify(ctx context.Context) (*storage.VerifyReport, error)
 
 	// Journal calls yield for each record asked for, newest first if q.Newest.
 	Journal(ctx context.Context, q storage.Query, yield func(storage.Record) error) error

@@ -84,7 +84,7 @@ func (d *Desk) AddEntries(_ context.Context, list string, add []console.NewEntry
 
 // RemoveEntries removes patterns, in any spelling. One that cannot be read may still be the key of an entry
 // from before the policy's country was changed; if it is not, nothing at all is removed.
-func (d *Desk) RemoveEntries(_ context.Context, list string, remove []string) ([]console.Edit, error) {
+func (d *Desk) RemoveEntries(ctx context.Context, list string, remove []string) ([]console.Edit, error) {
 	d.edit.Lock()
 	defer d.edit.Unlock()
 	r := d.rules.Load()
@@ -104,7 +104,7 @@ func (d *Desk) RemoveEntries(_ context.Context, list string, remove []string) ([
 	if len(wrong) > 0 {
 		return nil, console.Bad("nothing was changed:\n" + strings.Join(wrong, "\n"))
 	}
-	changes, err := d.db.RemoveEntries(list, keys, storage.By{})
+	changes, err := d.db.RemoveEntries(list, keys, byOf(ctx))
 	if err != nil {
 		return nil, refused(err)
 	}

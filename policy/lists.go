@@ -331,6 +331,13 @@ func (l *Lists) Load(list string) *ListLoader {
 	return &ListLoader{lists: l, of: of, other: &patterns{index: NewIndex()}}
 }
 
+// Rebuild is Load for a list that is there: until Done it stays as it is, and Loaded.
+func (l *Lists) Rebuild(list string) *ListLoader {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return &ListLoader{lists: l, of: l.make(list), other: &patterns{index: NewIndex()}}
+}
+
 // Add adds an entry, whose List is not looked at.
 func (b *ListLoader) Add(e *ListEntry) {
 	key, ok := e.Pattern.exactKey()

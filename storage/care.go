@@ -144,20 +144,34 @@ func (d *DB) verifyChanges(tx *bolt.Tx, r *VerifyReport) error {
 	return err
 }
 
-// Backup writes a consistent copy of the database to a new file, as it is at one moment, and puts it on disk. Edits and
-// the journal go on meanwhile, unless the file has to grow. The copy gets the mode 0640 and, if root makes it, its
-// folder's owner. A file that is there already is not replaced.
-func (d *DB) Backup(file string) (size int64, err error) {
-	err = writeNew(file, func(f *os.File) error {
-		return d.view(func(tx *bolt.Tx) (err error) {
-			size, err = tx.WriteTo(f)
-			return err
-		})
-	})
+// BackupTo writes a consistent copy of the database to w, as it is at one moment. Edits and the journal go on
+// meanwhile, unless the file has to grow. The copy is made in a file without a name beside the database first, so that a slow w keeps
+// nobody from writing.
+func (d *DB) BackupTo(w io.Writer) error {
+	f, err := os.CreateTemp(filepath.Dir(d.file), filepath.Base(d.file)+".backup-*")
 	if err != nil {
-		return 0, explainCopy("the backup", file, err)
+		return explainCopy("the backup", d.file+".backup", err)
 	}
-	return size, nil
+	defer f.Close()
+	if err := os.Remove(f.Name()); err != nil {
+		return err
+	}
+	if err := d.view(func(tx *bolt.Tx) error { _, err := tx.WriteTo(f); return err }); err != nil {
+		return explainCopy("the backup", d.file+".backup", err)
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	_, err = io.Copy(w, f)
+	return err
+}
+
+// WriteNew makes a new file of what write writes, whole and on disk, or none. It does not replace one.
+func WriteNew(file, what string, write func(io.Writer) error) error {
+	if err := writeNew(file, func(f *os.File) error { return write(f) }); err != nil {
+		return explainCopy(what, file, err)
+	}
+	return nil
 }
 
 // writeNew makes a file whole and on disk under another name first.

@@ -106,7 +106,7 @@ func TestUndoRandomHistories(t *testing.T) {
 			_, err = d.Import("blacklist", rows, ImportOptions{By: By{"root", "import"}, Source: "feed.csv"})
 		default:
 			of := steps[rnd.IntN(len(steps))]
-			if _, err = d.Undo(of.id, By{"root", "undo"}); errors.Is(err, ErrInvalid) {
+			if _, err = d.Undo(of.id, By{"root", "undo"}, nil); errors.Is(err, ErrInvalid) {
 				continue // undone already
 			}
 			check(t, err)
@@ -136,7 +136,7 @@ func TestUndoRandomHistories(t *testing.T) {
 		}
 		steps = append(steps, step{last.ID, before, after})
 		if rnd.IntN(3) == 0 { // the latest one undone, and that undone
-			u, err := d.Undo(last.ID, By{})
+			u, err := d.Undo(last.ID, By{}, nil)
 			check(t, err)
 			if u.Skipped != 0 || u.Undoes != last.ID {
 				t.Fatalf("%+v", u)
@@ -144,7 +144,7 @@ func TestUndoRandomHistories(t *testing.T) {
 			if got := wholeList(t, d, "blacklist"); !maps.Equal(before, got) {
 				t.Fatalf("round %d: undoing the latest, %+v: %.2000s", round, last, cmp.Diff(before, got))
 			}
-			_, err = d.Undo(u.ID, By{})
+			_, err = d.Undo(u.ID, By{}, nil)
 			check(t, err)
 			if got := wholeList(t, d, "blacklist"); !maps.Equal(after, got) {
 				t.Fatalf("round %d: doing it again: %.2000s", round, cmp.Diff(after, got))
@@ -190,7 +190,7 @@ func TestHistory(t *testing.T) {
 	}
 	_, err = d.RemoveEntries("blacklist", []string{a.Pattern}, By{"root", "API"})
 	check(t, err)
-	if _, err := d.Undo(2, By{}); err != nil {
+	if _, err := d.Undo(2, By{}, nil); err != nil {
 		t.Errorf("undoing what was removed since: %v", err)
 	}
 	history := func() (text string) {
@@ -215,19 +215,19 @@ func TestHistory(t *testing.T) {
 	if got := history(); got != want {
 		t.Errorf("history:\n%s", got)
 	}
-	if _, err := d.Undo(3, By{"root", "cli"}); err != nil {
+	if _, err := d.Undo(3, By{"root", "cli"}, nil); err != nil {
 		t.Error(err)
 	}
-	if _, err := d.Undo(3, By{}); !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), "undone already, by change 4") {
+	if _, err := d.Undo(3, By{}, nil); !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), "undone already, by change 4") {
 		t.Errorf("undone twice: %v", err)
 	}
-	if _, err := d.Undo(99, By{}); !errors.Is(err, ErrNoChange) {
+	if _, err := d.Undo(99, By{}, nil); !errors.Is(err, ErrNoChange) {
 		t.Errorf("undoing what never was: %v", err)
 	}
 	d.maxChanges = 2
 	_, err = d.AddEntries("blacklist", []Entry{entry(9)})
 	check(t, err)
-	if _, err := d.Undo(1, By{}); !errors.Is(err, ErrNoChange) || !strings.Contains(err.Error(), "no longer kept") {
+	if _, err := d.Undo(1, By{}, nil); !errors.Is(err, ErrNoChange) || !strings.Contains(err.Error(), "no longer kept") {
 		t.Errorf("undoing what is no longer kept: %v", err)
 	}
 	d.maxChangeRows = 1
@@ -294,7 +294,7 @@ func TestImportBesideEdits(t *testing.T) {
 	if err != nil || again.ID != 0 {
 		t.Errorf("the same again: %+v, %v", again, err)
 	}
-	u, err := d.Undo(r.ID, By{})
+	u, err := d.Undo(r.ID, By{}, nil)
 	check(t, err)
 	got = wholeList(t, d, "blacklist")
 	if len(got) != 1001 || got[entry(5).Pattern].Reason != "edited" || got[entry(9).Pattern].Reason != "old" || u.Skipped != 0 {

@@ -21,7 +21,10 @@ type ImportOptions struct {
 	By
 	Source string // the file, for the record
 	DryRun bool   // only find out what would be done
-	// Tell, if set, is told what becomes of each row, before it is done.
+	// Commit, if set, is called when all is ready, to call do, which makes it count. So the caller can keep others
+	// from editing until it has done its own part of the change.
+	Commit func(do func() (ChangeRecord, error)) error
+	// Tell, if set, is told what becomes of each row; all of it is void if Import fails.
 	Tell func(pattern string, c Change)
 }
 
@@ -59,7 +62,7 @@ func (d *DB) Import(list string, rows iter.Seq[ImportRow], o ImportOptions) (Cha
 			}
 		}
 	}
-	r, err := d.apply(ChangeRecord{List: list, Kind: KindImport, By: o.By, Source: o.Source}, wishes, &ended, o.DryRun, o.Tell)
+	r, err := d.apply(ChangeRecord{List: list, Kind: KindImport, By: o.By, Source: o.Source}, wishes, &ended, o)
 	if err != nil {
 		return r, explain("importing to the list "+list, err)
 	}
@@ -69,7 +72,9 @@ func (d *DB) Import(list string, rows iter.Seq[ImportRow], o ImportOptions) (Cha
 // Undo makes what a change did undone, as one change of its own: each entry says again what it said before, unless it
 // was changed since, in which case it stays and is counted as skipped. A change can be undone once; undoing
 // the undo does it again. ErrNoChange if it is not kept, or not any more.
-func (d *DB) Undo(id uint64, by By) (ChangeRecord, error) {
+//
+// Commit is that of ImportOptions and may be nil.
+func (d *DB) Undo(id uint64, by By, commit func(do func() (ChangeRecord, error)) error) (ChangeRecord, error) {
 	if err := by.check(); err != nil {
 		return ChangeRecord{}, err
 	}
@@ -91,7 +96,7 @@ func (d *DB) Undo(id uint64, by By) (ChangeRecord, error) {
 			return nil
 		})
 	}
-	r, err := d.apply(ChangeRecord{List: of.List, Kind: KindUndo, By: by, Undoes: id}, wishes, &ended, false, nil)
+	r, err := d.apply(ChangeRecord{List: of.List, Kind: KindUndo, By: by, Undoes: id}, wishes, &ended, ImportOptions{Commit: commit})
 	if err != nil {
 		return r, explain(fmt.Sprintf("undoing change %d", id), err)
 	}
@@ -99,7 +104,10 @@ func (d *DB) Undo(id uint64, by By) (ChangeRecord, error) {
 }
 
 // apply makes any number of wishes come true, ascending by pattern. ended says what ended them, if not their end.
-func (d *DB) apply(r ChangeRecord, wishes iter.Seq[wish], ended *error, dry bool, tell func(string, Change)) (ChangeRecord, error) {
+func (d *DB) apply(r ChangeRecord, wishes iter.Seq[wish], ended *error, o ImportOptions) (ChangeRecord, error) {
+	if o.Commit == nil {
+		o.Commit = func(do func() (ChangeRecord, error)) error { _, err := do(); return err }
+	}
 	select {
 	case d.imports <- struct{}{}:
 		defer func() { <-d.imports }()
@@ -122,22 +130,26 @@ func (d *DB) apply(r ChangeRecord, wishes iter.Seq[wish], ended *error, dry bool
 	if *ended != nil {
 		return ChangeRecord{}, *ended
 	}
-	if len(few) < MaxEdit && !dry {
-		changes, r, err := d.changeFor(r, few)
-		if err == nil && tell != nil {
+	if len(few) < MaxEdit && !o.DryRun {
+		var changes []Change
+		err := o.Commit(func() (_ ChangeRecord, err error) {
+			changes, r, err = d.changeFor(r, few)
+			return r, err
+		})
+		if err == nil && o.Tell != nil {
 			for i, c := range changes {
-				tell(few[i].pattern, c)
+				o.Tell(few[i].pattern, c)
 			}
 		}
 		return r, err
 	}
-	s := &stage{d: d, record: r, dry: dry}
+	s := &stage{d: d, record: r, dry: o.DryRun, commit: o.Commit}
 	s.m.tell = func(_ int, pattern string, c Change) {
 		if c == Kept {
 			s.record.Skipped++
 		}
-		if tell != nil {
-			tell(pattern, c)
+		if o.Tell != nil {
+			o.Tell(pattern, c)
 		}
 	}
 	err := s.run(func() (w wish, ok bool) {
@@ -169,6 +181,7 @@ type stage struct {
 	d      *DB
 	record ChangeRecord
 	dry    bool
+	commit func(do func() (ChangeRecord, error)) error
 	m      merger
 
 	rows, log  []listRow // not packed yet
@@ -230,7 +243,10 @@ func (s *stage) run(next func() (wish, bool), ended *error) (err error) {
 	if err := s.flush(); err != nil {
 		return err
 	}
-	return d.edit(s.switchOver)
+	return s.commit(func() (ChangeRecord, error) {
+		err := d.edit(s.switchOver)
+		return s.record, err
+	})
 }
 
 // merge goes through the list as it is and the wishes, both in order.
