@@ -27,6 +27,7 @@ const chunkSize = 256
 type chunk struct {
 	values []*listText // the different ones in this chunk
 	data   []byte      // per number its distance from the first, width bytes, little endian; then its place in values unless there is one only
+	span   uint64      // how far the last number is from the first
 	n      uint16
 	left   uint16 // entries whose text was left out
 	width  uint8
@@ -93,8 +94,35 @@ func (x *numbers) find(key uint64) *listText {
 	return x.chunks[lo-1].find(key - x.firsts[lo-1])
 }
 
+// find begins where the number would be if all were equally far from each other, as in long lists they nearly are: then
+// it reads one or two cache lines of the chunk, where a binary search reads five.
 func (c *chunk) find(distance uint64) *listText {
+	if distance > c.span {
+		return nil
+	}
 	lo, hi := 0, int(c.n)
+	if c.span > 0 {
+		guess := int(distance * uint64(c.n-1) / c.span)
+		if c.distance(guess) < distance {
+			lo = guess + 1
+			for step := 4; lo+step < hi; step *= 2 {
+				if c.distance(lo+step) >= distance {
+					hi = lo + step + 1
+					break
+				}
+				lo += step
+			}
+		} else {
+			hi = guess + 1
+			for step := 4; hi-step > lo; step *= 2 {
+				if c.distance(hi-step-1) < distance {
+					lo = hi - step
+					break
+				}
+				hi -= step
+			}
+		}
+	}
 	for lo < hi {
 		if m := int(uint(lo+hi) >> 1); c.distance(m) < distance {
 			lo = m + 1
@@ -138,8 +166,8 @@ func (c *chunk) appendEntries(dst []numberEntry, first uint64) []numberEntry {
 
 // newChunk packs 1 to chunkSize entries, ascending. It counts their texts as used once each.
 func newChunk(es []numberEntry) *chunk {
-	c := &chunk{n: uint16(len(es)), width: 1}
-	for span := es[len(es)-1].key - es[0].key; span>>(8*c.width) != 0; {
+	c := &chunk{n: uint16(len(es)), width: 1, span: es[len(es)-1].key - es[0].key}
+	for c.span>>(8*c.width) != 0 {
 		c.width++
 	}
 	var place [chunkSize]uint8

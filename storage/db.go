@@ -137,7 +137,10 @@ type DB struct {
 	imports   chan struct{} // holds one token: one import at a time
 	importing atomic.Pointer[importing]
 
-	maxReports, maxChanges, maxChangeRows int // MaxReports and so on; tests make them smaller
+	// MaxReports and so on; tests make them smaller.
+	maxReports, maxChanges, maxChangeRows, maxEdit, stageBytes int
+
+	committed func() // after each write; for tests
 }
 
 // Open opens the database file, and creates it with mode 0640 if it is not there
@@ -158,7 +161,7 @@ func Open(file string, o Options) (*DB, error) {
 		return nil, err
 	}
 	d := &DB{file: file, now: o.Now, edits: make(chan struct{}, 1), imports: make(chan struct{}, 1),
-		maxReports: MaxReports, maxChanges: MaxChanges, maxChangeRows: MaxChangeRows}
+		maxReports: MaxReports, maxChanges: MaxChanges, maxChangeRows: MaxChangeRows, maxEdit: MaxEdit, stageBytes: stageBytes}
 	err := guard(func() (err error) {
 		d.bolt, err = bolt.Open(file, 0o640, &bolt.Options{
 			Timeout:      o.LockWait,
@@ -403,6 +406,9 @@ func (d *DB) transact(run func(func(*bolt.Tx) error) error, fn func(*bolt.Tx) er
 			return err
 		})
 	})
+	if err == nil && write && d.committed != nil {
+		d.committed()
+	}
 	var p *panicked
 	switch {
 	case errors.As(err, &p):

@@ -117,7 +117,7 @@ func (d *DB) apply(r ChangeRecord, wishes iter.Seq[wish], ended *error, o Import
 	next, stop := iter.Pull(wishes)
 	defer stop()
 	var few []wish
-	for len(few) < MaxEdit {
+	for len(few) < d.maxEdit {
 		w, ok := next()
 		if !ok {
 			break
@@ -130,7 +130,7 @@ func (d *DB) apply(r ChangeRecord, wishes iter.Seq[wish], ended *error, o Import
 	if *ended != nil {
 		return ChangeRecord{}, *ended
 	}
-	if len(few) < MaxEdit && !o.DryRun {
+	if len(few) < d.maxEdit && !o.DryRun {
 		var changes []Change
 		err := o.Commit(func() (_ ChangeRecord, err error) {
 			changes, r, err = d.changeFor(r, few)
@@ -281,7 +281,7 @@ func (s *stage) merge(next func() (wish, bool)) error {
 		}
 		s.rows = append(s.rows, s.merged...)
 		s.pack(false)
-		if s.bytes >= stageBytes {
+		if s.bytes >= s.d.stageBytes {
 			return s.flush()
 		}
 		return nil
