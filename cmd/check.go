@@ -271,6 +271,11 @@ func (statusCmd) Run(a *app) error {
 		fmt.Fprintf(a.out, "         %d last calls of extensions had no room\n", s.Learnt.Over)
 	}
 	fmt.Fprintf(a.out, "reports  %d to review, %d decided\n", s.Reports.Open, s.Reports.Decided)
+	for i := range s.Feeds {
+		if f := &s.Feeds[i]; f.Held != "" || f.Error != "" {
+			fmt.Fprintf(a.out, "feed     %s\n", feedLine(f))
+		}
+	}
 	for _, t := range s.Attached {
 		state := "attached"
 		if !t.Attached {

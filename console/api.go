@@ -28,6 +28,10 @@ type Desk interface {
 	RemoveEntries(ctx context.Context, list string, patterns []string) ([]Edit, error)
 	// Import adds what a file says, as one change, or with DryRun says what it would do.
 	Import(ctx context.Context, q ImportQuery, file io.Reader) (*ImportReport, error)
+	// Feeds says how the lists are that others keep; FetchFeed fetches one now, AcceptFeed makes what is held count.
+	Feeds(ctx context.Context) ([]FeedStatus, error)
+	FetchFeed(ctx context.Context, list string) (*FeedStatus, error)
+	AcceptFeed(ctx context.Context, list string) (*FeedStatus, error)
 	// Changes calls yield for each change to a list that is kept, or to any list, the oldest first.
 	Changes(ctx context.Context, list string, yield func(ListChange) error) error
 	// History calls yield for each change that is kept of a pattern, in any spelling, the oldest first.
@@ -224,6 +228,7 @@ type Status struct {
 	Lists    ListsStatus       `json:"lists"`
 	Journal  JournalStatus     `json:"journal"`
 	Attached []AttachStatus    `json:"attached,omitempty"`
+	Feeds    []FeedStatus      `json:"feeds,omitempty"`
 	Learnt   LearntStatus      `json:"learnt"`
 	Reports  ReportStatus      `json:"reports"`
 }

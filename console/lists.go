@@ -71,6 +71,19 @@ type ImportReport struct {
 	Would     []Edit    `json:"would,omitempty"` // the first 1000 of a dry run
 }
 
+// FeedStatus is how a feed is.
+type FeedStatus struct {
+	List    string    `json:"list"`
+	Source  string    `json:"source"`
+	Every   string    `json:"every"`
+	Checked time.Time `json:"checked,omitzero"` // the last try
+	Fetched time.Time `json:"fetched,omitzero"` // of what counts
+	Entries int       `json:"entries"`
+	Refused int       `json:"refused,omitempty"` // lines of it that are no entries
+	Error   string    `json:"error,omitempty"`   // of the last try
+	Held    string    `json:"held,omitempty"`    // why what was fetched waits for a person
+}
+
 // Refusal is a line of a file that did not go in.
 type Refusal struct {
 	Line   int    `json:"line"` // in JSON the place among the numbers
@@ -163,6 +176,12 @@ func serveLists(mux *http.ServeMux, d Desk) {
 		}
 		return d.Undo(r.Context(), id)
 	}))
+	mux.HandleFunc("GET /api/v1/feeds", ask(func(r *http.Request) (any, error) {
+		all, err := d.Feeds(r.Context())
+		return nonNil(all), err
+	}))
+	mux.HandleFunc("POST /api/v1/feeds/{list}/fetch", ask(func(r *http.Request) (any, error) { return d.FetchFeed(r.Context(), r.PathValue("list")) }))
+	mux.HandleFunc("POST /api/v1/feeds/{list}/accept", ask(func(r *http.Request) (any, error) { return d.AcceptFeed(r.Context(), r.PathValue("list")) }))
 	mux.HandleFunc("GET /api/v1/backup", func(w http.ResponseWriter, r *http.Request) {
 		body := &lateHeader{w: w}
 		if err := d.Backup(r.Context(), body); err != nil {
@@ -225,6 +244,29 @@ func (c *Client) Import(ctx context.Context, q ImportQuery, file io.Reader) (*Im
 		return nil, fmt.Errorf("the daemon's answer cannot be read: %w", err)
 	}
 	return &report, nil
+}
+
+func (c *Client) Feeds(ctx context.Context) ([]FeedStatus, error) {
+	return call[[]FeedStatus](ctx, c, "GET", "feeds", nil)
+}
+
+func (c *Client) FetchFeed(ctx context.Context, list string) (*FeedStatus, error) {
+	return c.feed(ctx, list, "fetch")
+}
+
+func (c *Client) AcceptFeed(ctx context.Context, list string) (*FeedStatus, error) {
+	return c.feed(ctx, list, "accept")
+}
+
+// feed does something to a feed, which may take as long as a large list takes.
+func (c *Client) feed(ctx context.Context, list, what string) (*FeedStatus, error) {
+	resp, err := c.do(ctx, "POST", "feeds/"+url.PathEscape(list)+"/"+what, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	var s FeedStatus
+	return &s, json.NewDecoder(resp.Body).Decode(&s)
 }
 
 func (c *Client) Changes(ctx context.Context, list string, yield func(ListChange) error) error {

@@ -48,6 +48,7 @@ type Desk struct {
 	// These are of the running daemon; nil when a command works on the files.
 	journal *storage.Journal
 	notify  *notifier
+	feeds   *feeds
 	status  func(*console.Status)
 }
 

@@ -119,6 +119,27 @@ func (g *gathered) rows(source, who string, now time.Time) iter.Seq[storage.Impo
 	}
 }
 
+// has says whether a number is in the file, be it to be removed.
+func (g *gathered) has(key uint64) bool {
+	_, ok := slices.BinarySearchFunc(g.exact, key, func(n gatheredNumber, k uint64) int { return cmp.Compare(n.key, k) })
+	return ok
+}
+
+// added is how many entries are to be on the list.
+func (g *gathered) added() (n int) {
+	for i := range g.exact {
+		if !g.says[g.exact[i].says].remove {
+			n++
+		}
+	}
+	for i := range g.other {
+		if !g.says[g.other[i].says].remove {
+			n++
+		}
+	}
+	return n
+}
+
 // adds says whether a number is among those that are added.
 func (g *gathered) adds(key uint64) bool {
 	at, ok := slices.BinarySearchFunc(g.exact, key, func(n gatheredNumber, k uint64) int { return cmp.Compare(n.key, k) })
@@ -128,6 +149,11 @@ func (g *gathered) adds(key uint64) bool {
 // Import adds what a file says to a list, all of it from one moment on or nothing. Lines that are no entries are refused and
 // named, and the others go in, unless q.Strict.
 func (d *Desk) Import(ctx context.Context, q console.ImportQuery, file io.Reader) (*console.ImportReport, error) {
+	return d.importFile(ctx, q, file, wholeSource{})
+}
+
+// importFile is Import, or with a whole source named the update of a feed.
+func (d *Desk) importFile(ctx context.Context, q console.ImportQuery, file io.Reader, whole wholeSource) (*console.ImportReport, error) {
 	p, now := d.rules.Load().policy, d.now()
 	report := &console.ImportReport{List: q.List, DryRun: q.DryRun, Refusals: []console.Refusal{}, Warnings: []string{}}
 	refuse := func(l *listfile.Line, why string) {
@@ -174,6 +200,17 @@ func (d *Desk) Import(ctx context.Context, q console.ImportQuery, file io.Reader
 	}
 	report.Repeated = g.sort()
 	g.ids = nil
+	if whole.name != "" {
+		entries := g.added()
+		before, err := d.addGone(q.List, &g, whole.name)
+		if err != nil {
+			return nil, err
+		}
+		if err := whole.plausible(entries, report.Refused, before); err != nil {
+			return nil, err
+		}
+		g.sort()
+	}
 	if err := d.warnOfKnown(p, &g, report); err != nil {
 		return nil, err
 	}
@@ -185,8 +222,12 @@ func (d *Desk) Import(ctx context.Context, q console.ImportQuery, file io.Reader
 	if q.File != "" {
 		source += " " + policy.InertUpTo(q.File, 200)
 	}
+	by := storage.By{Who: q.Who, From: "import"}
+	if whole.name != "" {
+		source, by.From = whole.name, "feed"
+	}
 	r, err := d.db.Import(q.List, g.rows(source, q.Who, now), storage.ImportOptions{
-		By: storage.By{Who: q.Who, From: "import"}, Source: q.File, DryRun: q.DryRun, Commit: d.commit,
+		By: by, Source: q.File, DryRun: q.DryRun, Commit: d.commit,
 		Tell: func(pattern string, c storage.Change) {
 			switch c {
 			case storage.Unchanged:

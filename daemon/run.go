@@ -96,6 +96,8 @@ func (d *Daemon) start(ctx context.Context, c *conf.Daemon) error {
 	}
 	go func() { d.failed <- d.screen.Serve(d.listener) }()
 	d.onStop("screening", d.screen.Shutdown)
+	desk.feeds = newFeeds(desk, c.Feeds, c.FeedFolder(), d.log)
+	d.background("feeds", func(ctx context.Context) { desk.feeds.run(ctx) })
 	d.background("notices", func(ctx context.Context) { desk.notify.run(ctx) })
 	d.background("watch for fail-opens", func(ctx context.Context) { desk.notify.watchFailOpen(ctx, d.failOpen) })
 
@@ -191,6 +193,11 @@ func (d *Daemon) status(s *console.Status) {
 	s.Version, s.Started, s.Screen = d.version, d.started, d.Address()
 	for _, a := range d.attached {
 		s.Attached = append(s.Attached, console.AttachStatus{Name: a.name, Attached: a.attach.Attached(), Trouble: a.attach.Trouble()})
+	}
+	if d.desk.feeds != nil {
+		for _, f := range d.desk.feeds.all {
+			s.Feeds = append(s.Feeds, f.status())
+		}
 	}
 	s.Calls, s.InHand, s.FailOpen = d.screen.Counters.Screened.Load(), d.screen.InHand(), d.failOpen()
 }

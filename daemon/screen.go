@@ -221,7 +221,7 @@ func (d *Desk) Record(f *eslbridge.Facts, v *eslbridge.Verdict, res eslbridge.Re
 	}
 	rec := storage.Record{
 		ID: v.ID, Time: c.call.Time, Node: d.conf.Node, Trunk: c.call.Trunk,
-		Caller: storage.Caller{Raw: c.id.number, E164: c.call.Caller.E164, Kind: c.call.Caller.Kind.String(), Withheld: c.call.Withheld, From: c.id.from},
+		Caller: storage.Caller{Raw: c.id.number, E164: c.call.Caller.E164, Kind: c.call.Caller.Kind.String(), Withheld: c.call.Withheld, From: c.id.from, Diverted: c.id.diverted},
 		Name:   c.call.Name, Callee: calleeOf(f), Line: c.decision.Line,
 		Action: v.Action, Would: v.Would, Mode: c.decision.Mode.String(),
 		Rule: v.Rule, Reason: c.decision.Reason(), List: c.decision.List,

@@ -33,8 +33,9 @@ type call struct {
 	seen     bool      // facts were read
 	facts    Facts
 	verdict  Verdict
-	keyed    Keyed  // how the caller met the challenge
-	owed     []bool // replies the switch owes us; see commands.owed
+	keyed    Keyed      // how the caller met the challenge
+	owed     []bool     // replies the switch owes us; see commands.owed
+	told     []variable // to be set in one go; see tell
 
 	mu       sync.Mutex // guards what follows; held while writing
 	deadline time.Time
@@ -72,7 +73,7 @@ func (c *call) release() {
 	defer c.mu.Unlock()
 	c.conn.Close()
 	// Only the buffers are used again: a timer that fires late still has this call in hand.
-	next := &call{srv: c.srv, rd: c.rd, in: c.in, cmd: c.cmd, owed: c.owed[:0]}
+	next := &call{srv: c.srv, rd: c.rd, in: c.in, cmd: c.cmd, owed: c.owed[:0], told: c.told[:0]}
 	next.rd.reset(nil, 0)
 	next.in.block, next.in.body = nil, nil
 	next.cmd.reset()
@@ -224,12 +225,14 @@ func (c *call) carryOut(v *Verdict) error {
 	if v.Whisper != "" {
 		c.whisper(v.Whisper)
 	}
-	if v.Play.File == "" && v.Challenge == nil {
-		return c.end(v, v.Refuse)
-	}
-	if v.Refuse == 0 && v.Ringback != "" && c.facts.Ringback == "" {
+	silent := v.Play.File == "" && v.Challenge == nil
+	if !silent && v.Refuse == 0 && v.Ringback != "" && c.facts.Ringback == "" {
 		c.tell("ringback", v.Ringback)
 		c.tell("transfer_ringback", v.Ringback)
+	}
+	c.tellAll()
+	if silent {
+		return c.end(v, v.Refuse)
 	}
 	if err := c.beginPlaying(v.Answer); err != nil {
 		return err
@@ -267,13 +270,25 @@ func (c *call) set(name, value string) {
 	}
 }
 
-// tell sets a variable that others read. The verdict is carried out even if the switch will not have it.
+// tell has tellAll set a variable that others read.
 func (c *call) tell(name, value string) {
-	if value == "" {
-		return
+	if value != "" {
+		c.told = append(c.told, variable{name, value})
 	}
-	c.set(name, value)
-	c.cmd.optional()
+}
+
+// tellAll sets what tell has gathered. The verdict is carried out even if the switch will not have it.
+func (c *call) tellAll() {
+	if !c.facts.Full {
+		for _, v := range c.told {
+			c.set(v.name, v.value)
+			c.cmd.optional()
+		}
+	} else if len(c.told) > 0 {
+		c.cmd.setVariables(c.facts.UUID, c.told)
+		c.cmd.optional()
+	}
+	c.told = c.told[:0]
 }
 
 // refuse ends the call with a SIP status. The switch then closes the connection; should it not, the call is
