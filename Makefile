@@ -3,10 +3,10 @@
 GO ?= go
 export CGO_ENABLED ?= 1
 
-.PHONY: help build demo test race-tools short vet fuzz bench tables sounds clean
+.PHONY: help build demo test race-tools short vet fuzz crash bench-lists bench tables sounds clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build ./ringfence
 	CGO_ENABLED=0 $(GO) build -trimpath -o ringfence .
@@ -31,6 +31,12 @@ fuzz: ## every fuzz target for 30 seconds
 			echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime 30s $$p || exit 1; \
 		done; \
 	done
+
+bench-lists: ## lists of up to ten million numbers: import, restart, memory, look-ups beside bbolt and a Go map
+	$(GO) test -run TestBench -count 1 -timeout 30m -v ./daemon -lists 10000000
+
+crash: ## the storage's crash test with 500 kills instead of a few dozen
+	$(GO) test -run 'TestKill|TestWritesCutShort' -count 1 -timeout 30m -v ./storage -crash 500
 
 bench: ## the benchmarks, each beside what it is compared with
 	$(GO) test -run '^$$' -bench . -benchtime 20000x ./eslbridge

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -22,6 +23,7 @@ import (
 
 	"ringfence/conf"
 	"ringfence/console"
+	"ringfence/eslbridge"
 	"ringfence/policy"
 )
 
@@ -281,4 +283,57 @@ func lookups(t *testing.T, n int) (l lookupTimes) {
 	}
 	measure(func(k *pick) bool { _, ok := all[k.e164]; return ok })
 	return l
+}
+
+// TestBenchDecisionsDuringImport measures, for `make bench-lists`, how long decisions take while a million entries are imported beside
+// 100,000 that are there, and when nothing else is done. Calls come every half millisecond.
+func TestBenchDecisionsDuringImport(t *testing.T) {
+	if *benchLists == 0 {
+		t.Skip("make bench-lists")
+	}
+	c := installation(t, smallPolicy)
+	d := start(t, c)
+	imports := func(n int) {
+		if report, err := d.desk.Import(t.Context(), console.ImportQuery{List: "blacklist"}, someNumbers{n}.file()); err != nil || report.Added == 0 {
+			t.Errorf("%+v, %v", report, err)
+		}
+	}
+	imports(100_000)
+	took := func(until func() bool) []time.Duration {
+		s := someNumbers{1_000_000}
+		var all []time.Duration
+		facts := make([]eslbridge.Facts, 4096)
+		for i := range facts {
+			facts[i] = eslbridge.Facts{Number: fmt.Sprintf("+%d", s.at(i*211)+uint64(i%2)), Callee: "05925550100"}
+		}
+		for i := 0; !until(); i++ {
+			f := &facts[i%len(facts)]
+			began := time.Now()
+			v := d.desk.Screen(f)
+			all = append(all, time.Since(began))
+			d.desk.Record(f, &v, eslbridge.Result{})
+			time.Sleep(500 * time.Microsecond)
+		}
+		slices.Sort(all)
+		return all
+	}
+	report := func(when string, all []time.Duration) time.Duration {
+		p99 := all[len(all)*99/100]
+		fmt.Printf("| %s | %d | %v | %v | %v |\n", when, len(all), all[len(all)/2], p99, all[len(all)-1])
+		return p99
+	}
+	fmt.Println("\n| decisions | calls | median | p99 | longest |\n| --- | ---: | ---: | ---: | ---: |")
+	end := time.Now().Add(3 * time.Second)
+	idle := report("idle", took(func() bool { return time.Now().After(end) }))
+	done := make(chan struct{})
+	go func() { defer close(done); imports(1_000_000) }()
+	busy := report("while 1,000,000 entries are imported", took(func() bool {
+		select {
+		case <-done:
+			return true
+		default:
+			return false
+		}
+	}))
+	fmt.Printf("\np99 during the import is %.1f times that of idle\n", float64(busy)/float64(idle))
 }
