@@ -46,6 +46,8 @@ type Desk interface {
 
 	// Journal calls yield for each record asked for, newest first if q.Newest.
 	Journal(ctx context.Context, q storage.Query, yield func(storage.Record) error) error
+	// DeleteRecords removes the records asked for, of a caller or to a callee.
+	DeleteRecords(ctx context.Context, q storage.Query) (*Deleted, error)
 	// Follow calls yield for each record from now on, until ctx ends.
 	Follow(ctx context.Context, yield func(storage.Record) error) error
 
@@ -195,6 +197,11 @@ type ReloadReport struct {
 	Loaded bool    `json:"loaded"`
 	Rules  int     `json:"rules"`
 	Faults []Fault `json:"faults"`
+}
+
+// Deleted says what was removed from the journal.
+type Deleted struct {
+	Records int `json:"records"`
 }
 
 // Fault is a fault or a warning of a policy file.

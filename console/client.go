@@ -194,6 +194,10 @@ func (c *Client) Journal(ctx context.Context, q storage.Query, yield func(storag
 	return lines(ctx, c, "calls?"+v.Encode(), yield)
 }
 
+func (c *Client) DeleteRecords(ctx context.Context, q storage.Query) (*Deleted, error) {
+	return call[*Deleted](ctx, c, "DELETE", "calls?"+url.Values{"caller": {q.Caller}, "callee": {q.Callee}}.Encode(), nil)
+}
+
 func (c *Client) Follow(ctx context.Context, yield func(storage.Record) error) error {
 	resp, err := c.do(ctx, "GET", "calls/stream", nil)
 	if err != nil {

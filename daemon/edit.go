@@ -136,17 +136,39 @@ func (d *Desk) Journal(ctx context.Context, q storage.Query, yield func(storage.
 		defer cancel()
 		d.journal.Flush(wait) // what cannot be written now is not shown; the status says why
 	}
-	if q.Caller != "" {
-		if n := d.rules.Load().policy.Plan().Parse(q.Caller); n.E164 != "" {
-			q.Caller = n.E164
-		}
-	}
+	d.canonical(&q)
 	return d.db.Journal(q, func(r storage.Record) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		return yield(r)
 	})
+}
+
+// canonical has a query name its caller as records do.
+func (d *Desk) canonical(q *storage.Query) {
+	if q.Caller != "" {
+		if n := d.rules.Load().policy.Plan().Parse(q.Caller); n.E164 != "" {
+			q.Caller = n.E164
+		}
+	}
+}
+
+// DeleteRecords removes from the journal what the query asks for, which must name a caller, in any spelling, or a callee.
+func (d *Desk) DeleteRecords(ctx context.Context, q storage.Query) (*console.Deleted, error) {
+	if d.journal != nil {
+		if err := d.journal.Flush(ctx); err != nil { // else it would come back
+			return nil, err
+		}
+	}
+	d.canonical(&q)
+	n, err := d.db.DeleteRecords(q)
+	if err != nil {
+		return nil, refused(err)
+	}
+	by := console.ByOf(ctx)
+	d.log.Info("records were deleted from the journal", "records", n, "who", policy.Inert(by.Who), "from", policy.Inert(by.From))
+	return &console.Deleted{Records: n}, nil
 }
 
 // Follow calls yield for each record from now on, until ctx ends.
