@@ -12,7 +12,7 @@ import (
 // ten million numbers copies a few hundred kilobytes.
 //
 // A number takes 4 to 7 bytes (its distance from the first of its chunk), one more where the entries of
-// the chunk do not all say the same, and its share of the chunk's 80 bytes.
+// the chunk do not all say the same, and its share of the chunk's 150 bytes.
 type numbers struct {
 	firsts []uint64 // the first key of each chunk, ascending
 	chunks []*chunk
@@ -20,8 +20,12 @@ type numbers struct {
 	left   int // entries whose text was left out, see texts
 }
 
-// chunkSize is how many numbers a chunk holds at most. A place among its values is one byte.
-const chunkSize = 256
+// A chunk holds at most chunkSize numbers with chunkValues different values, a place among which is one byte. So ten
+// million numbers have ten thousand chunks, whose heads stay in a processor's second cache.
+const (
+	chunkSize   = 1024
+	chunkValues = 256
+)
 
 // chunk is a run of numbers that follow each other.
 type chunk struct {
@@ -169,7 +173,8 @@ func (c *chunk) appendEntries(dst []numberEntry, first uint64) []numberEntry {
 	return dst
 }
 
-// newChunk packs 1 to chunkSize entries, ascending. It counts their texts as used once each.
+// newChunk packs 1 to chunkSize entries, ascending, and counts their texts as used once each. nil: they say too many
+// different things.
 func newChunk(es []numberEntry) *chunk {
 	c := &chunk{n: uint16(len(es)), width: 1, span: es[len(es)-1].key - es[0].key}
 	for c.span>>(8*c.width) != 0 {
@@ -187,11 +192,15 @@ func newChunk(es []numberEntry) *chunk {
 		}
 		at := slices.Index(values, e.text)
 		if at < 0 {
-			at = len(values)
+			if at = len(values); at == chunkValues {
+				return nil
+			}
 			values = append(values, e.text)
-			e.text.uses++
 		}
 		place[i] = uint8(at)
+	}
+	for _, text := range values {
+		text.uses++
 	}
 	size := len(es) * int(c.width)
 	if len(values) == 1 {
@@ -218,6 +227,12 @@ func (x *numbers) appendChunks(es []numberEntry) {
 	for pieces := (len(es) + chunkSize - 1) / chunkSize; pieces > 0; pieces-- {
 		n := (len(es) + pieces - 1) / pieces
 		c := newChunk(es[:n])
+		if c == nil {
+			x.appendChunks(es[:n/2])
+			x.appendChunks(es[n/2 : n])
+			es = es[n:]
+			continue
+		}
 		x.firsts, x.chunks = append(x.firsts, es[0].key), append(x.chunks, c)
 		x.n, x.left = x.n+n, x.left+int(c.left)
 		es = es[n:]
