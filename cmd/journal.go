@@ -140,7 +140,9 @@ func (c *journalTailCmd) Run(a *app) error {
 	caller := ""
 	if c.Caller != "" { // as the daemon reads it
 		if r, err := d.Check(a.ctx, checkOf(c.Caller)); err == nil {
-			caller = r.Caller.E164
+			if caller = r.Caller.E164; r.Caller.Journal != "" {
+				caller = r.Caller.Journal
+			}
 		}
 	}
 	return d.Follow(a.ctx, func(r storage.Record) error {

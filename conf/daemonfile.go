@@ -74,6 +74,7 @@ type Screen struct {
 type Journal struct {
 	Keep    time.Duration
 	MaxSize int64 // bytes
+	Private bool  // callers are kept as tokens, and names left out
 }
 
 // Database is the file of the lists and the journal.
@@ -102,6 +103,7 @@ type raw struct {
 	Journal struct {
 		Keep    string `toml:"keep"`
 		MaxSize string `toml:"max_size"`
+		Private bool   `toml:"private"`
 	} `toml:"journal"`
 	Reject struct {
 		Redress   string `toml:"redress"`
@@ -163,7 +165,7 @@ func parseDaemon(file, text string) (*Daemon, error) {
 		return nil, p.err()
 	}
 	for _, key := range meta.Undecoded() {
-		p.fault(key.String(), "is not known here: the keys are policy, data, node, socket, screen.listen, screen.allow, screen.deadline, journal.keep, journal.max_size, reject.redress, reject.analytics, notify.command and, under [[attach]], kind, name, address, password and password_file and, under [[feed]], list, source, format, every and max_change")
+		p.fault(key.String(), "is not known here: the keys are policy, data, node, socket, screen.listen, screen.allow, screen.deadline, journal.keep, journal.max_size, journal.private, reject.redress, reject.analytics, notify.command and, under [[attach]], kind, name, address, password and password_file and, under [[feed]], list, source, format, every and max_change")
 	}
 	d := &Daemon{File: file, Policy: r.Policy, Data: r.Data, Node: r.Node, Socket: r.Socket}
 	d.Screen.Listen = r.Screen.Listen
@@ -191,6 +193,7 @@ func parseDaemon(file, text string) (*Daemon, error) {
 	if d.Journal.MaxSize, err = parseSize(r.Journal.MaxSize); err != nil {
 		p.fault("journal.max_size", "%q is not a size of at least 1MiB: write \"2GiB\" or \"500MiB\"", r.Journal.MaxSize)
 	}
+	d.Journal.Private = r.Journal.Private
 	d.Reject = p.reject(r.Reject.Redress, r.Reject.Analytics)
 	if d.Notify.Command = r.Notify.Command; d.Notify.Command != "" && !filepath.IsAbs(d.Notify.Command) {
 		p.fault("notify.command", "%q has no absolute path: write \"/usr/local/bin/page-me\", a program that takes no arguments here", d.Notify.Command)
@@ -523,6 +526,12 @@ func (p *parser) wrongTypes() {
 }
 
 func (p *parser) wantText(key string, v any) {
+	if key == "journal.private" {
+		if _, ok := v.(bool); !ok {
+			p.fault(key, "is a switch: write true or false, without quotes")
+		}
+		return
+	}
 	if key == "screen.allow" {
 		list, ok := v.([]any)
 		for _, x := range list {

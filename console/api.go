@@ -106,6 +106,8 @@ type CallerReport struct {
 	Kind   string   `json:"kind"`
 	Kinds  []string `json:"kinds"`
 	Reason string   `json:"reason,omitempty"` // why it is invalid
+
+	Journal string `json:"journal,omitempty"` // how a private journal names it
 }
 
 // Step is one rule that was tried.

@@ -49,6 +49,7 @@ type Desk struct {
 	journal *storage.Journal
 	notify  *notifier
 	feeds   *feeds
+	private *pseudonyms // of [journal] private, nil if it is not; for commands that work on the files too
 	status  func(*console.Status)
 }
 
@@ -72,6 +73,10 @@ func OpenDesk(c *conf.Daemon, readOnly bool, log *slog.Logger) (*Desk, error) {
 		return nil, err
 	}
 	d := newDesk(c, db, log)
+	if err := d.openPrivate(readOnly); err != nil {
+		db.Close()
+		return nil, err
+	}
 	if err := d.load(); err != nil {
 		db.Close()
 		return nil, err

@@ -147,10 +147,14 @@ func (d *Desk) Journal(ctx context.Context, q storage.Query, yield func(storage.
 
 // canonical has a query name its caller as records do.
 func (d *Desk) canonical(q *storage.Query) {
-	if q.Caller != "" {
-		if n := d.rules.Load().policy.Plan().Parse(q.Caller); n.E164 != "" {
-			q.Caller = n.E164
-		}
+	if q.Caller == "" || strings.HasPrefix(q.Caller, storage.PrivateMark) {
+		return
+	}
+	n := d.rules.Load().policy.Plan().Parse(q.Caller)
+	if d.private != nil {
+		q.Caller = d.private.token(&n)
+	} else if n.E164 != "" {
+		q.Caller = n.E164
 	}
 }
 

@@ -66,6 +66,9 @@ func (d *Daemon) start(ctx context.Context, c *conf.Daemon) error {
 	desk.journal = db.StartJournal(storage.JournalOptions{Keep: c.Journal.Keep, MaxBytes: c.Journal.MaxSize})
 	d.onStop("journal", desk.journal.Close)
 
+	if err := desk.openPrivate(false); err != nil {
+		return err
+	}
 	desk.notify = newNotifier(c.Notify.Command, d.log, desk.now)
 	desk.status = d.status
 	if err := desk.load(); err != nil {

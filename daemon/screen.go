@@ -247,6 +247,9 @@ func (d *Desk) Record(f *eslbridge.Facts, v *eslbridge.Verdict, res eslbridge.Re
 	if v.Refuse == 0 || res.FailOpen != "" {
 		d.note(f, &c.call, &rec)
 	}
+	if d.private != nil {
+		d.private.hide(&rec, &c.call, &c.id, r.policy.Plan())
+	}
 	d.journal.Add(rec) // a full queue drops and counts; the status shows it
 }
 
@@ -314,6 +317,9 @@ func (d *Desk) Check(_ context.Context, q console.CheckQuery) (*console.CheckRep
 		Callee: q.Callee, Line: dec.Line, Trunk: dec.Trunk, Action: dec.Action.String(), Would: dec.Would.String(),
 		Rule: dec.Rule, Reason: dec.Reason(), Mode: dec.Mode.String(), SIP: dec.SIP, Label: dec.Label,
 		Steps: []console.Step{}, Detectors: []string{}, Lists: []console.OnList{},
+	}
+	if d.private != nil {
+		report.Caller.Journal = d.private.token(&n)
 	}
 	for _, s := range steps {
 		report.Steps = append(report.Steps, console.Step{Rule: s.Rule, Matched: s.Matched, Why: s.Why})

@@ -48,6 +48,10 @@ type Record struct {
 	late bool // only the outcome of an earlier record
 }
 
+// PrivateMark begins the Raw of a caller in a journal that is kept private: a token follows, of which no number can
+// be made.
+const PrivateMark = "hmac:"
+
 // Caller is who called.
 type Caller struct {
 	Raw      string `json:"raw"`  // as the switch delivered it
