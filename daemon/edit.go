@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,7 +44,7 @@ func listEntryOf(list string, e *storage.Entry) console.ListEntry {
 // AddEntries adds patterns, in any spelling, to a list that need not exist yet. All go in or none: one that
 // cannot be read refuses the rest, unless keepGood. When it returns the edit is on disk and the next call
 // sees it.
-func (d *Desk) AddEntries(_ context.Context, list string, add []console.NewEntry, keepGood bool) ([]console.Edit, error) {
+func (d *Desk) AddEntries(ctx context.Context, list string, add []console.NewEntry, keepGood bool) ([]console.Edit, error) {
 	d.edit.Lock()
 	defer d.edit.Unlock()
 	r, now := d.rules.Load(), d.now()
@@ -52,7 +53,9 @@ func (d *Desk) AddEntries(_ context.Context, list string, add []console.NewEntry
 	var patterns []policy.Pattern
 	var entries []storage.Entry
 	var wrong []string
+	by := byOf(ctx)
 	for i, a := range add {
+		a.Who, a.Source = cmp.Or(a.Who, by.Who), cmp.Or(a.Source, by.From)
 		p, err := r.policy.Plan().Pattern(a.Number)
 		if err == nil && !a.Expires.IsZero() && !a.Expires.After(now) {
 			err = fmt.Errorf("would have expired already, at %s: give a time to come, as in 30d", a.Expires.Format(time.RFC3339))

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"ringfence/console"
 	"ringfence/listfile"
@@ -23,7 +24,19 @@ const (
 	maxRefusals = 1000
 	maxWarnings = 50
 	maxShown    = 1000
+	// maxImport is how many entries a file may have.
+	maxImport = 50_000_000
+	// maxName is how many characters are kept of a file's or a person's name.
+	maxName = 60
 )
+
+// plainText is a character as a reason may have it: control characters and line breaks become spaces.
+func plainText(r rune) rune {
+	if unicode.IsControl(r) {
+		return ' '
+	}
+	return r
+}
 
 // gathered is what a file says, in order of its numbers. Ten million exact ones take 160 MB until the import is done.
 type gathered struct {
@@ -178,6 +191,9 @@ func (d *Desk) importFile(ctx context.Context, q console.ImportQuery, file io.Re
 		case !l.Expires.IsZero() && !l.Expires.After(now):
 			refuse(&l, "has expired already, at "+l.Expires.Format(time.RFC3339))
 			return nil
+		case l.Expires.Year() > 9999:
+			refuse(&l, "expires after the year 9999: leave the expiry out")
+			return nil
 		case len(l.Reason) > storage.MaxReason:
 			refuse(&l, fmt.Sprintf("its reason has %d bytes; make it %d at most", len(l.Reason), storage.MaxReason))
 			return nil
@@ -188,8 +204,10 @@ func (d *Desk) importFile(ctx context.Context, q console.ImportQuery, file io.Re
 				return nil
 			}
 		}
-		l.Reason = policy.InertUpTo(l.Reason, storage.MaxReason)
-		g.add(pattern, &l)
+		l.Reason = strings.Map(plainText, strings.ToValidUTF8(l.Reason, "?"))
+		if g.add(pattern, &l); len(g.exact)+len(g.other) > maxImport {
+			return fmt.Errorf("the file has more than %d entries: import it in parts", maxImport)
+		}
 		return nil
 	})
 	if report.Format = string(format); err != nil {
@@ -218,16 +236,13 @@ func (d *Desk) importFile(ctx context.Context, q console.ImportQuery, file io.Re
 		report.Strict = true
 		return report, nil
 	}
-	source := "import"
-	if q.File != "" {
-		source += " " + policy.InertUpTo(q.File, 200)
-	}
-	by := storage.By{Who: q.Who, From: "import"}
+	name, who := policy.InertUpTo(q.File, maxName), policy.InertUpTo(q.Who, maxName)
+	source, by := strings.TrimSpace("import "+name), storage.By{Who: who, From: "import"}
 	if whole.name != "" {
 		source, by.From = whole.name, "feed"
 	}
-	r, err := d.db.Import(q.List, g.rows(source, q.Who, now), storage.ImportOptions{
-		By: by, Source: q.File, DryRun: q.DryRun, Commit: d.commit,
+	r, err := d.db.Import(q.List, g.rows(source, who, now), storage.ImportOptions{
+		By: by, Source: name, DryRun: q.DryRun, Commit: d.commit,
 		Tell: func(pattern string, c storage.Change) {
 			switch c {
 			case storage.Unchanged:
@@ -390,7 +405,7 @@ func (d *Desk) Undo(ctx context.Context, id uint64) (*console.ListChange, error)
 
 func byOf(ctx context.Context) storage.By {
 	by := console.ByOf(ctx)
-	return storage.By{Who: policy.InertUpTo(by.Who, 64), From: policy.InertUpTo(by.From, 64)}
+	return storage.By{Who: policy.InertUpTo(by.Who, maxName), From: policy.InertUpTo(by.From, maxName)}
 }
 
 // Backup writes a consistent copy of the database to w.

@@ -61,7 +61,7 @@ func (d *Desk) readLists(ctx context.Context) {
 }
 
 // manyEntries is how many entries are worth giving memory back for that reading them took.
-const manyEntries = 1_000_000
+const manyEntries = 100_000
 
 // strayLogs is how many strays are logged one by one.
 const strayLogs = 20

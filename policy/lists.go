@@ -45,7 +45,8 @@ type patterns struct {
 	mu     sync.RWMutex // an edit changes what is there
 	index  *Index
 	values []entryValue
-	free   []uint32 // unused places
+	free   []uint32    // unused places
+	some   atomic.Bool // there are any: otherwise a look-up need not lock
 }
 
 // NewLists gives no lists at all.
@@ -187,18 +188,22 @@ func (p *patterns) put(q Pattern, v entryValue) {
 		p.values = append(p.values, v)
 	}
 	p.index.Add(q, at)
+	p.some.Store(true)
 }
 
 func (p *patterns) remove(q Pattern) {
 	if at, ok := p.index.find(q); ok {
 		p.index.Remove(q, at)
+		p.some.Store(p.index.Len() > 0)
 		p.values[at] = entryValue{}
 		p.free = append(p.free, at)
 	}
 }
 
 func (p *patterns) clone() *patterns {
-	return &patterns{index: p.index.clone(), values: slices.Clone(p.values), free: slices.Clone(p.free)}
+	q := &patterns{index: p.index.clone(), values: slices.Clone(p.values), free: slices.Clone(p.free)}
+	q.some.Store(p.some.Load())
+	return q
 }
 
 // Drop removes a list and all its entries.
@@ -267,9 +272,9 @@ func (l *Lists) Lookup(list string, n *Number, at time.Time) (ListEntry, bool) {
 	}
 	exact, value := of.exact(n, at)
 	p := of.patterns.Load()
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	if p.index.Len() > 0 {
+	if p.some.Load() {
+		p.mu.RLock()
+		defer p.mu.RUnlock()
 		var room [16]Match
 		for _, m := range p.index.AppendMatches(room[:0], n) {
 			if value != nil && exact.narrower(m.Pattern, n) {

@@ -12,7 +12,7 @@ import (
 // ten million numbers copies a few hundred kilobytes.
 //
 // A number takes 4 to 7 bytes (its distance from the first of its chunk), one more where the entries of
-// the chunk do not all say the same, and its share of the chunk's 80 bytes.
+// the chunk do not all say the same, and its share of the chunk's 150 bytes.
 type numbers struct {
 	firsts []uint64 // the first key of each chunk, ascending
 	chunks []*chunk
@@ -20,14 +20,19 @@ type numbers struct {
 	left   int // entries whose text was left out, see texts
 }
 
-// chunkSize is how many numbers a chunk holds at most. A place among its values is one byte.
-const chunkSize = 256
+// A chunk holds at most chunkSize numbers with chunkValues different values, a place among which is one byte. So ten
+// million numbers have ten thousand chunks, whose heads stay in a processor's second cache.
+const (
+	chunkSize   = 1024
+	chunkValues = 256
+)
 
 // chunk is a run of numbers that follow each other.
 type chunk struct {
-	values []*listText // the different ones in this chunk
-	data   []byte      // per number its distance from the first, width bytes, little endian; then its place in values unless there is one only
-	span   uint64      // how far the last number is from the first
+	only   *listText    // what all entries of the chunk say
+	values *[]*listText // or, if that is nil, the different ones
+	data   []byte       // per number its distance from the first, width bytes, little endian; then its place in values unless there is one only
+	span   uint64       // how far the last number is from the first
 	n      uint16
 	left   uint16 // entries whose text was left out
 	width  uint8
@@ -80,18 +85,22 @@ func formKey(digits string, plus bool) (uint64, bool) {
 
 // find gives what the entry of a number says, nil if there is none.
 func (x *numbers) find(key uint64) *listText {
-	lo, hi := 0, len(x.firsts) // the chunk looked for is before hi
-	for lo < hi {
-		if m := int(uint(lo+hi) >> 1); x.firsts[m] <= key {
-			lo = m + 1
-		} else {
-			hi = m
-		}
-	}
-	if lo == 0 {
+	n := len(x.firsts)
+	if n == 0 || key < x.firsts[0] {
 		return nil
 	}
-	return x.chunks[lo-1].find(key - x.firsts[lo-1])
+	at := 0
+	if key >= x.firsts[n-1] { // such as all as written inside the country, when there are none
+		at, n = n-1, 1
+	}
+	for n > 1 { // without a branch to mispredict
+		half := n >> 1
+		if x.firsts[at+half] <= key {
+			at += half
+		}
+		n -= half
+	}
+	return x.chunks[at].find(key - x.firsts[at])
 }
 
 // find begins where the number would be if all were equally far from each other, as in long lists they nearly are: then
@@ -150,10 +159,10 @@ func (c *chunk) distance(i int) uint64 {
 }
 
 func (c *chunk) text(i int) *listText {
-	if len(c.values) == 1 {
-		return c.values[0]
+	if c.only != nil {
+		return c.only
 	}
-	return c.values[c.data[int(c.n)*int(c.width)+i]]
+	return (*c.values)[c.data[int(c.n)*int(c.width)+i]]
 }
 
 // appendEntries appends the chunk's entries.
@@ -164,12 +173,14 @@ func (c *chunk) appendEntries(dst []numberEntry, first uint64) []numberEntry {
 	return dst
 }
 
-// newChunk packs 1 to chunkSize entries, ascending. It counts their texts as used once each.
+// newChunk packs 1 to chunkSize entries, ascending, and counts their texts as used once each. nil: they say too many
+// different things.
 func newChunk(es []numberEntry) *chunk {
 	c := &chunk{n: uint16(len(es)), width: 1, span: es[len(es)-1].key - es[0].key}
 	for c.span>>(8*c.width) != 0 {
 		c.width++
 	}
+	var values []*listText
 	var place [chunkSize]uint8
 	for i, e := range es {
 		if e.text.left {
@@ -179,17 +190,24 @@ func newChunk(es []numberEntry) *chunk {
 			place[i] = place[i-1]
 			continue
 		}
-		at := slices.Index(c.values, e.text)
+		at := slices.Index(values, e.text)
 		if at < 0 {
-			at = len(c.values)
-			c.values = append(c.values, e.text)
-			e.text.uses++
+			if at = len(values); at == chunkValues {
+				return nil
+			}
+			values = append(values, e.text)
 		}
 		place[i] = uint8(at)
 	}
-	c.values = slices.Clip(c.values)
+	for _, text := range values {
+		text.uses++
+	}
 	size := len(es) * int(c.width)
-	if len(c.values) > 1 {
+	if len(values) == 1 {
+		c.only = values[0]
+	} else {
+		values = slices.Clip(values)
+		c.values = &values
 		size += len(es)
 	}
 	c.data = make([]byte, size)
@@ -198,7 +216,7 @@ func newChunk(es []numberEntry) *chunk {
 		binary.LittleEndian.PutUint64(word[:], e.key-es[0].key)
 		copy(c.data[i*int(c.width):], word[:c.width])
 	}
-	if len(c.values) > 1 {
+	if c.only == nil {
 		copy(c.data[len(es)*int(c.width):], place[:len(es)])
 	}
 	return c
@@ -209,6 +227,12 @@ func (x *numbers) appendChunks(es []numberEntry) {
 	for pieces := (len(es) + chunkSize - 1) / chunkSize; pieces > 0; pieces-- {
 		n := (len(es) + pieces - 1) / pieces
 		c := newChunk(es[:n])
+		if c == nil {
+			x.appendChunks(es[:n/2])
+			x.appendChunks(es[n/2 : n])
+			es = es[n:]
+			continue
+		}
 		x.firsts, x.chunks = append(x.firsts, es[0].key), append(x.chunks, c)
 		x.n, x.left = x.n+n, x.left+int(c.left)
 		es = es[n:]
@@ -328,10 +352,14 @@ func (t *texts) of(v entryValue) *listText {
 
 // release counts a chunk's texts as used once less, and appends them to those that may have to be dropped.
 func (t *texts) release(dst []*listText, c *chunk) []*listText {
-	for _, e := range c.values {
+	if c.only != nil {
+		c.only.uses--
+		return append(dst, c.only)
+	}
+	for _, e := range *c.values {
 		e.uses--
 	}
-	return append(dst, c.values...)
+	return append(dst, *c.values...)
 }
 
 // drop forgets those texts that nobody uses.

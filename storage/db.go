@@ -23,6 +23,8 @@
 // its time and may call the same DB again, writing included. Inside the package
 // the rule is: never begin a write transaction while holding a read transaction,
 // because a write that has to grow the memory map waits for all readers to end.
+// BackupTo and Verify read all of the file in one transaction, a second or two for some
+// million entries, which such a write then waits for.
 //
 // # Damaged files
 //

@@ -69,7 +69,7 @@ func TestUndoRandomHistories(t *testing.T) {
 		before, after map[string]Entry
 	}
 	var steps []step
-	rounds, large := 40, 3
+	rounds, large := 24, 2
 	if testing.Short() {
 		rounds, large = 15, 1
 	}
