@@ -15,6 +15,7 @@ import (
 
 	"ringfence/conf"
 	"ringfence/console"
+	"ringfence/listfile"
 	"ringfence/storage"
 )
 
@@ -164,6 +165,7 @@ func (fs *feeds) update(ctx context.Context, f *feed, s *feedState) error {
 		return err
 	}
 	staged := fs.file(f, "new")
+	was := *s
 	fresh, err := download(ctx, f.Source, staged, s)
 	if err != nil || !fresh {
 		os.Remove(staged)
@@ -177,6 +179,7 @@ func (fs *feeds) update(ctx context.Context, f *feed, s *feedState) error {
 		return errors.Join(err, os.Rename(staged, fs.file(f, "held")))
 	}
 	if err != nil {
+		s.ETag, s.LastModified = was.ETag, was.LastModified // it was not used: the next time it is fetched again
 		os.Remove(staged)
 		return err
 	}
@@ -188,6 +191,9 @@ func (fs *feeds) took(f *feed, s *feedState, staged string, report *console.Impo
 	s.Held, s.Fetched = "", fs.desk.now().Round(0)
 	s.Entries, s.Refused = report.Added+report.Updated+report.Unchanged, report.Refused
 	fs.log.Info("a feed counts", "feed", f.List, "entries", s.Entries, "added", report.Added, "removed", report.Removed, "refused", report.Refused)
+	if err := fs.keepDay(f, staged); err != nil {
+		return err
+	}
 	if err := os.Rename(staged, fs.file(f, "good")); err != nil {
 		return err
 	}
@@ -201,17 +207,17 @@ func (fs *feeds) file(f *feed, what string) string { return filepath.Join(fs.fol
 
 // count makes a staged file the feed's entries. Unless a person has accepted it, it must be plausible.
 func (fs *feeds) count(ctx context.Context, f *feed, file string, accepted bool) (*console.ImportReport, error) {
-	in, err := os.Open(file)
+	in, closeAll, err := fs.open(f, file)
 	if err != nil {
 		return nil, err
 	}
-	defer in.Close()
+	defer closeAll()
 	q := console.ImportQuery{List: f.List, File: f.Source, Who: "ringfence", Format: f.Format}
 	return fs.desk.importFile(ctx, q, in, wholeSource{name: f.source(), plausible: func(entries, refused, before int) error {
 		switch change := float64(entries-before) / float64(max(before, 1)); {
 		case accepted:
 			return nil
-		case entries == 0 && before == 0:
+		case entries == 0 && before == 0 && (refused > 0 || f.Format != string(listfile.FTC)): // complaints may be too few yet
 			return errors.New("it has no entry that can be read: is the format right?")
 		case refused > entries:
 			return fmt.Errorf("%w: %d of its lines are no entries, only %d are", errHeld, refused, entries)

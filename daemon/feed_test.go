@@ -201,6 +201,10 @@ func TestFeedFails(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, all, err)
 		}
 	}
+	p.set(func(p *publisher) { p.sound("<html>\n") })
+	if s, err := d.FetchFeed(t.Context(), "fed"); err != nil || s.Held == "" {
+		t.Errorf("a page instead of a list: %+v, %v", s, err)
+	}
 	right := sha256.Sum256([]byte(numbers(50, 100)))
 	p.set(func(p *publisher) { p.sound(numbers(50, 100)); p.sum = hex.EncodeToString(right[:]) })
 	if s, err := d.FetchFeed(t.Context(), "fed"); err != nil || s.Error != "" || !onFeed(t, d, "13800000149") || onFeed(t, d, "13800000000") {
@@ -241,5 +245,54 @@ func TestFeedIsKept(t *testing.T) {
 	other := newFeeds(d, []conf.Feed{{List: "fed", Source: file, Every: time.Hour}}, c.FeedFolder(), d.log)
 	if s := other.all[0].status(); s.Entries != 0 || !s.Checked.IsZero() {
 		t.Errorf("another source keeps %+v", s)
+	}
+}
+
+// The FTC's files have one day's complaints each: a number becomes an entry by those of several, and stops being one
+// when they are too old.
+func TestFeedOfDays(t *testing.T) {
+	day := func(at time.Time, numbers ...string) string {
+		text := "Company_Phone_Number,Created_Date,Violation_Date,Consumer_City\n"
+		for i, n := range numbers {
+			text += fmt.Sprintf("%s,%s,,city %d\n", n, at.Add(time.Duration(i)*time.Minute).Format("2006-01-02 15:04:05"), i)
+		}
+		return strings.TrimSuffix(text, "\n") // the last line without its end
+	}
+	p := &publisher{}
+	d, c := startFeed(t, p)
+	now := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
+	d.now = func() time.Time { return now }
+	d.feeds.all[0].Format = "ftc"
+	fetch := func(want int, numbers ...string) {
+		t.Helper()
+		p.set(func(p *publisher) { p.text = day(now, numbers...) })
+		s, err := d.FetchFeed(t.Context(), "fed")
+		if err != nil || s.Entries != want || s.Held != "" {
+			t.Errorf("%s: %+v, %v", now.Format("2 Jan"), s, err)
+		}
+		now = now.Add(24 * time.Hour)
+	}
+	fetch(0, "3055550101")
+	fetch(1, "3055550100", "3055550100", "3055550100")
+	fetch(2, "3055550101", "3055550101", "3055550102") // three in two days
+	fetch(3, "3055550102", "3055550102")
+	files, err := filepath.Glob(filepath.Join(c.FeedFolder(), "fed.days", "*.csv"))
+	if err != nil || len(files) != 4 {
+		t.Errorf("%d files are kept, %v", len(files), err)
+	}
+	now = now.Add(200 * 24 * time.Hour)
+	fetch(1, "3055550109", "3055550109", "3055550109")
+	if files, _ := filepath.Glob(filepath.Join(c.FeedFolder(), "fed.days", "*.csv")); len(files) != 1 {
+		t.Errorf("%d files are kept, though all but one are too old", len(files))
+	}
+}
+
+// What could not be used is fetched again, though the source says that it has not changed.
+func TestFeedIsTriedAgain(t *testing.T) {
+	d, _ := startFeed(t, &publisher{text: "<html>\n"})
+	for range 2 {
+		if s, err := d.FetchFeed(t.Context(), "fed"); err == nil || !strings.Contains(err.Error(), "is the format right?") {
+			t.Errorf("%+v, %v", s, err)
+		}
 	}
 }
