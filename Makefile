@@ -3,10 +3,10 @@
 GO ?= go
 export CGO_ENABLED ?= 1
 
-.PHONY: help build demo test race-tools short vet fuzz bench sounds clean
+.PHONY: help build demo test race-tools short vet fuzz crash bench-lists bench tables sounds clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build ./ringfence
 	CGO_ENABLED=0 $(GO) build -trimpath -o ringfence .
@@ -16,6 +16,7 @@ demo: build ## watch calls being screened: a daemon on a throw-away folder and a
 
 test: race-tools vet ## all tests, with the race detector
 	$(GO) test -race -timeout 14m ./...
+	$(GO) test -run 'TestDamaged$$' ./storage
 
 short: ## the tests without the long ones and without the race detector
 	$(GO) test -short ./...
@@ -31,9 +32,18 @@ fuzz: ## every fuzz target for 30 seconds
 		done; \
 	done
 
+bench-lists: ## lists of up to ten million numbers: import, restart, memory, look-ups beside bbolt and a Go map
+	$(GO) test -run TestBench -count 1 -timeout 30m -v ./daemon -lists 10000000
+
+crash: ## the storage's crash test with 500 kills instead of a few dozen
+	$(GO) test -run 'TestKill|TestWritesCutShort' -count 1 -timeout 30m -v ./storage -crash 500
+
 bench: ## the benchmarks, each beside what it is compared with
 	$(GO) test -run '^$$' -bench . -benchtime 20000x ./eslbridge
 	$(GO) test -run '^$$' -bench . ./policy ./storage ./replay
+
+tables: ## measure a real FreeSWITCH and rewrite docs/measured.md (needs a `freeswitch` on PATH, root, 10 minutes)
+	RINGFENCE_WRITE_TABLES=1 $(GO) test ./e2e -run 'ActionsReal|FaultsReal' -timeout 30m
 
 sounds: ## speak the announcements of conf/sounds/texts.tsv again (needs Debian's espeak-ng and sox)
 	sh conf/make-sounds.sh

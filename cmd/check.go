@@ -271,6 +271,11 @@ func (statusCmd) Run(a *app) error {
 		fmt.Fprintf(a.out, "         %d last calls of extensions had no room\n", s.Learnt.Over)
 	}
 	fmt.Fprintf(a.out, "reports  %d to review, %d decided\n", s.Reports.Open, s.Reports.Decided)
+	for i := range s.Feeds {
+		if f := &s.Feeds[i]; f.Held != "" || f.Error != "" {
+			fmt.Fprintf(a.out, "feed     %s\n", feedLine(f))
+		}
+	}
 	for _, t := range s.Attached {
 		state := "attached"
 		if !t.Attached {
@@ -278,6 +283,7 @@ func (statusCmd) Run(a *app) error {
 		}
 		fmt.Fprintf(a.out, "switch   %s %s\n", t.Name, state)
 	}
+	fmt.Fprintf(a.out, "lists    %d entries%s\n", s.Lists.Entries, listsNote(s.Lists))
 	fmt.Fprintf(a.out, "journal  %d written, %d dropped\n", s.Journal.Written, s.Journal.Dropped)
 	if s.Journal.Error != "" {
 		fmt.Fprintf(a.out, "journal  CANNOT BE WRITTEN: %s\n", s.Journal.Error)
@@ -286,4 +292,16 @@ func (statusCmd) Run(a *app) error {
 		return a.printPause(&s.Pause, nil)
 	}
 	return nil
+}
+
+// listsNote is what there is to say of the lists in memory besides their size.
+func listsNote(s console.ListsStatus) string {
+	text := ""
+	if len(s.Unread) > 0 {
+		text += ", still reading " + strings.Join(s.Unread, ", ") + ": calls that a rule asks them for pass"
+	}
+	if s.WithoutText > 0 {
+		text += fmt.Sprintf(", %d of them without reason and source in memory", s.WithoutText)
+	}
+	return text
 }

@@ -40,8 +40,11 @@ type commands struct {
 	List       listCmd       `cmd:"" help:"Look at the lists and change them."`
 	Policy     policyCmd     `cmd:"" help:"Check the policy, or have the daemon read it again."`
 	Journal    journalCmd    `cmd:"" help:"Read the record of decisions."`
+	Feeds      feedsCmd      `cmd:"" help:"Look at the lists that others keep."`
 	Reports    reportsCmd    `cmd:"" help:"Review what people reported as a nuisance."`
 	Freeswitch freeswitchCmd `cmd:"" name:"freeswitch" help:"Put the dialplan into FreeSWITCH, and check that it works."`
+	Backup     backupCmd     `cmd:"" help:"Write a consistent copy of the database, while the daemon runs or not."`
+	Storage    storageCmd    `cmd:"" help:"Verify the database, make it smaller, or put a backup in its place."`
 	Pause      pauseCmd      `cmd:"" help:"Let every call pass, and record it, until resumed."`
 	Resume     resumeCmd     `cmd:"" help:"Screen calls again."`
 	Status     statusCmd     `cmd:"" help:"Say how the running daemon is."`
@@ -89,6 +92,7 @@ func Main(args []string, in io.Reader, out, errs io.Writer) int {
 		fmt.Fprintf(errs, "ringfence: %v\nTry `ringfence --help`.\n", err)
 		return misused
 	}
+	ctx = console.WithBy(ctx, console.By{Who: whoami(), From: "command line"})
 	a := &app{ctx: ctx, config: c.Config, json: c.JSON, in: in, out: out, err: errs}
 	err = parsed.Run(a)
 	var usage usageError

@@ -16,7 +16,29 @@ import (
 
 type journalCmd struct {
 	Tail   journalTailCmd   `cmd:"" help:"Show the last decisions."`
+	Delete journalDeleteCmd `cmd:"" help:"Remove a caller's records, or those of calls to a number, for good."`
 	Export journalExportCmd `cmd:"" help:"Write the journal, the oldest first, for policy replay or a spreadsheet."`
+}
+
+type journalDeleteCmd struct {
+	Caller string `help:"The caller, in any spelling."`
+	Callee string `help:"The called number, as the journal has it."`
+}
+
+func (c *journalDeleteCmd) Run(a *app) error {
+	if c.Caller == "" && c.Callee == "" {
+		return usageError{"name whose records are to go, with --caller or --callee"}
+	}
+	d, err := a.desk(false)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	done, err := d.DeleteRecords(a.ctx, storage.Query{Caller: c.Caller, Callee: c.Callee})
+	if err != nil {
+		return err
+	}
+	return a.print(done, "%d records were deleted", done.Records)
 }
 
 type journalExportCmd struct {
@@ -118,7 +140,9 @@ func (c *journalTailCmd) Run(a *app) error {
 	caller := ""
 	if c.Caller != "" { // as the daemon reads it
 		if r, err := d.Check(a.ctx, checkOf(c.Caller)); err == nil {
-			caller = r.Caller.E164
+			if caller = r.Caller.E164; r.Caller.Journal != "" {
+				caller = r.Caller.Journal
+			}
 		}
 	}
 	return d.Follow(a.ctx, func(r storage.Record) error {

@@ -79,7 +79,11 @@ func TestDaemonFileFaults(t *testing.T) {
 		"reject":              {"[reject]\nredress = \"ftp://x\"\nanalytics = \"${x}\"\n", "f.toml:2: reject.redress: \"ftp://x\" is no web address\nf.toml:3: reject.analytics: \"${x}\" is no address to turn to"},
 		"notify":              {"[notify]\ncommand = \"page-me\"\n", "f.toml:2: notify.command: \"page-me\" has no absolute path"},
 		"a data folder that the switch would split": {"data = \"/srv/my data\"\n", "f.toml:1: data: \"/srv/my data\" has a character at \" data\""},
-		"nobody": {"[screen]\nallow = []\n", "f.toml:2: screen.allow: is empty"},
+		"feeds": {"[[feed]]\nlist = \"a b\"\nsource = \"ftp://x\"\nformat = \"xml\"\nevery = \"1s\"\nmax_change = \"half\"\n[[feed]]\nlist = \"c\"\n[[feed]]\nlist = \"c\"\nsource = \"x.txt\"\n",
+			"f.toml:2: feed.list: \"a b\" is no name of a list\nf.toml:3: feed.source: \"ftp://x\" is neither\nf.toml:4: feed.format: \"xml\" is no format\nf.toml:5: feed.every: \"1s\" is not a time\nf.toml:6: feed.max_change: \"half\" is no share\nf.toml:7: feed.source: is missing\nf.toml:10: feed.list: \"c\" is filled by two feeds"},
+		"private":            {"[journal]\nprivate = \"yes\"\n", "f.toml:2: journal.private: is a switch"},
+		"feeds, wrong types": {"[[feed]]\nevery = 24\n", "f.toml:2: feed.every: wants a text in quotes"},
+		"nobody":             {"[screen]\nallow = []\n", "f.toml:2: screen.allow: is empty"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := parseDaemon("f.toml", c.text)

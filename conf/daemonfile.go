@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -31,6 +32,16 @@ type Daemon struct {
 	Journal Journal
 	Notify  Notify
 	Attach  []Attach
+	Feeds   []Feed
+}
+
+// Feed is a list kept by others, which the daemon fetches.
+type Feed struct {
+	List      string
+	Source    string        // http:// or https://, or the path of a file
+	Format    string        // text, csv, ftc or phoneblock
+	Every     time.Duration // how often it is looked at, at a random offset; at least a minute
+	MaxChange float64       // share by which the number of entries may change before somebody has to look; 0.5 is a half
 }
 
 // Reject is what refusals say besides their SIP code, so that a caller who is refused by mistake knows where to turn.
@@ -63,6 +74,7 @@ type Screen struct {
 type Journal struct {
 	Keep    time.Duration
 	MaxSize int64 // bytes
+	Private bool  // callers are kept as tokens, and names left out
 }
 
 // Database is the file of the lists and the journal.
@@ -70,6 +82,9 @@ func (d *Daemon) Database() string { return filepath.Join(d.Data, "ringfence.db"
 
 // SoundFolder is where announcements are looked for.
 func (d *Daemon) SoundFolder() string { return filepath.Join(d.Data, "sounds") }
+
+// FeedFolder is where fetched lists are kept.
+func (d *Daemon) FeedFolder() string { return filepath.Join(d.Data, "feeds") }
 
 // DefaultFile is where the daemon's file is looked for when no --config is given.
 const DefaultFile = "/etc/ringfence/ringfence.toml"
@@ -88,6 +103,7 @@ type raw struct {
 	Journal struct {
 		Keep    string `toml:"keep"`
 		MaxSize string `toml:"max_size"`
+		Private bool   `toml:"private"`
 	} `toml:"journal"`
 	Reject struct {
 		Redress   string `toml:"redress"`
@@ -97,6 +113,15 @@ type raw struct {
 		Command string `toml:"command"`
 	} `toml:"notify"`
 	Attach []rawAttach `toml:"attach"`
+	Feed   []rawFeed   `toml:"feed"`
+}
+
+type rawFeed struct {
+	List      string `toml:"list"`
+	Source    string `toml:"source"`
+	Format    string `toml:"format"`
+	Every     string `toml:"every"`
+	MaxChange string `toml:"max_change"`
 }
 
 type rawAttach struct {
@@ -140,7 +165,7 @@ func parseDaemon(file, text string) (*Daemon, error) {
 		return nil, p.err()
 	}
 	for _, key := range meta.Undecoded() {
-		p.fault(key.String(), "is not known here: the keys are policy, data, node, socket, screen.listen, screen.allow, screen.deadline, journal.keep, journal.max_size, reject.redress, reject.analytics, notify.command and, under [[attach]], kind, name, address, password and password_file")
+		p.fault(key.String(), "is not known here: the keys are policy, data, node, socket, screen.listen, screen.allow, screen.deadline, journal.keep, journal.max_size, journal.private, reject.redress, reject.analytics, notify.command and, under [[attach]], kind, name, address, password and password_file and, under [[feed]], list, source, format, every and max_change")
 	}
 	d := &Daemon{File: file, Policy: r.Policy, Data: r.Data, Node: r.Node, Socket: r.Socket}
 	d.Screen.Listen = r.Screen.Listen
@@ -168,11 +193,13 @@ func parseDaemon(file, text string) (*Daemon, error) {
 	if d.Journal.MaxSize, err = parseSize(r.Journal.MaxSize); err != nil {
 		p.fault("journal.max_size", "%q is not a size of at least 1MiB: write \"2GiB\" or \"500MiB\"", r.Journal.MaxSize)
 	}
+	d.Journal.Private = r.Journal.Private
 	d.Reject = p.reject(r.Reject.Redress, r.Reject.Analytics)
 	if d.Notify.Command = r.Notify.Command; d.Notify.Command != "" && !filepath.IsAbs(d.Notify.Command) {
 		p.fault("notify.command", "%q has no absolute path: write \"/usr/local/bin/page-me\", a program that takes no arguments here", d.Notify.Command)
 	}
 	d.Attach = p.attaches(r.Attach)
+	d.Feeds = p.feeds(r.Feed)
 	for key, v := range map[string]*string{"policy": &d.Policy, "data": &d.Data, "socket": &d.Socket} {
 		if *v == "" {
 			p.fault(key, "is empty: name a file or leave the key out")
@@ -273,6 +300,56 @@ func (p *parser) attaches(raw []rawAttach) []Attach {
 	return out
 }
 
+// feeds checks the [[feed]] tables.
+func (p *parser) feeds(raw []rawFeed) []Feed {
+	var out []Feed
+	lists := map[string]bool{}
+	for i, r := range raw {
+		fault := func(key, format string, args ...any) {
+			p.add(p.lineIn("feed", i, key), "feed."+key, fmt.Sprintf(format, args...))
+		}
+		f := Feed{List: r.List, Source: r.Source, Format: r.Format, Every: 24 * time.Hour, MaxChange: 0.5}
+		if f.List == "" || strings.Trim(f.List, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_.") != "" || len(f.List) > 64 {
+			fault("list", "%q is no name of a list: write letters, digits, - _ and ., as in \"ftc\"", f.List)
+		}
+		if lists[f.List] {
+			fault("list", "%q is filled by two feeds: give each a list of its own, and name both in the rule", f.List)
+		}
+		lists[f.List] = true
+		switch u, err := url.Parse(f.Source); {
+		case f.Source == "":
+			fault("source", "is missing: write a web address or the path of a file")
+		case err == nil && (u.Scheme == "https" || u.Scheme == "http"):
+			if u.Host == "" {
+				fault("source", "%q is no web address: write \"https://example.com/list.csv\"", f.Source)
+			}
+		case strings.Contains(f.Source, "://"):
+			fault("source", "%q is neither http:// nor https:// nor the path of a file", f.Source)
+		case !filepath.IsAbs(f.Source):
+			f.Source = filepath.Join(filepath.Dir(p.file), f.Source)
+		}
+		if !slices.Contains([]string{"", "text", "csv", "ftc", "phoneblock"}, f.Format) {
+			fault("format", "%q is no format: write \"text\", \"csv\", \"ftc\" or \"phoneblock\", or leave it out", f.Format)
+		}
+		if r.Every != "" {
+			var err error
+			if f.Every, err = parseSpan(r.Every); err != nil || f.Every < time.Minute {
+				fault("every", "%q is not a time of at least 1m: write \"24h\"", r.Every)
+			}
+		}
+		if r.MaxChange != "" {
+			percent, ok := strings.CutSuffix(r.MaxChange, "%")
+			n, err := strconv.ParseFloat(percent, 64)
+			if !ok || err != nil || n <= 0 || n > 10000 {
+				fault("max_change", "%q is no share: write \"50%%\"", r.MaxChange)
+			}
+			f.MaxChange = n / 100
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
 func validPort(s string) bool {
 	n, err := strconv.Atoi(s)
 	return err == nil && n >= 0 && n <= 65535
@@ -291,8 +368,17 @@ func parsePrefix(s string) (netip.Prefix, error) {
 	return p.Masked(), err
 }
 
-// parseDays reads a duration that may be in days.
+// parseDays reads a duration of at least an hour that may be in days.
 func parseDays(s string) (time.Duration, error) {
+	d, err := parseSpan(s)
+	if err == nil && d < time.Hour {
+		err = strconv.ErrRange
+	}
+	return d, err
+}
+
+// parseSpan reads a duration that may be in days.
+func parseSpan(s string) (time.Duration, error) {
 	d, err := time.ParseDuration(s)
 	if days, ok := strings.CutSuffix(s, "d"); ok {
 		n, e := strconv.Atoi(days)
@@ -300,9 +386,6 @@ func parseDays(s string) (time.Duration, error) {
 		if n > 36500 {
 			err = strconv.ErrRange
 		}
-	}
-	if err == nil && d < time.Hour {
-		err = strconv.ErrRange
 	}
 	return d, err
 }
@@ -423,24 +506,32 @@ func (p *parser) wrongTypes() {
 		}
 		delete(m, table)
 	}
-	if tables, ok := m["attach"].([]map[string]any); ok {
-		for i, t := range tables {
-			for name, v := range t {
-				if _, text := v.(string); !text {
-					p.add(p.lineIn("attach", i, name), "attach."+name, "wants a text in quotes")
+	for _, array := range []string{"attach", "feed"} {
+		if tables, ok := m[array].([]map[string]any); ok {
+			for i, t := range tables {
+				for name, v := range t {
+					if _, text := v.(string); !text {
+						p.add(p.lineIn(array, i, name), array+"."+name, "wants a text in quotes")
+					}
 				}
 			}
+		} else if m[array] != nil {
+			p.fault(array, "is an array of tables: write [[%s]] on a line of its own", array)
 		}
-	} else if m["attach"] != nil {
-		p.fault("attach", "is an array of tables: write [[attach]] on a line of its own")
+		delete(m, array)
 	}
-	delete(m, "attach")
 	for name, v := range m {
 		p.wantText(name, v)
 	}
 }
 
 func (p *parser) wantText(key string, v any) {
+	if key == "journal.private" {
+		if _, ok := v.(bool); !ok {
+			p.fault(key, "is a switch: write true or false, without quotes")
+		}
+		return
+	}
 	if key == "screen.allow" {
 		list, ok := v.([]any)
 		for _, x := range list {

@@ -8,6 +8,7 @@ package console
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"ringfence/storage"
@@ -25,9 +26,28 @@ type Desk interface {
 	// that cannot be read come back as refused.
 	AddEntries(ctx context.Context, list string, add []NewEntry, keepGood bool) ([]Edit, error)
 	RemoveEntries(ctx context.Context, list string, patterns []string) ([]Edit, error)
+	// Import adds what a file says, as one change, or with DryRun says what it would do.
+	Import(ctx context.Context, q ImportQuery, file io.Reader) (*ImportReport, error)
+	// Feeds says how the lists are that others keep; FetchFeed fetches one now, AcceptFeed makes what is held count.
+	Feeds(ctx context.Context) ([]FeedStatus, error)
+	FetchFeed(ctx context.Context, list string) (*FeedStatus, error)
+	AcceptFeed(ctx context.Context, list string) (*FeedStatus, error)
+	// Changes calls yield for each change to a list that is kept, or to any list, the oldest first.
+	Changes(ctx context.Context, list string, yield func(ListChange) error) error
+	// History calls yield for each change that is kept of a pattern, in any spelling, the oldest first.
+	History(ctx context.Context, pattern string, yield func(ListHistory) error) error
+	// Undo makes a change undone. The ID of what comes back is 0 if there was nothing left to undo.
+	Undo(ctx context.Context, id uint64) (*ListChange, error)
+
+	// Backup writes a consistent copy of the database.
+	Backup(ctx context.Context, w io.Writer) error
+	// Verify reads all of the database and holds it against itself.
+	Verify(ctx context.Context) (*storage.VerifyReport, error)
 
 	// Journal calls yield for each record asked for, newest first if q.Newest.
 	Journal(ctx context.Context, q storage.Query, yield func(storage.Record) error) error
+	// DeleteRecords removes the records asked for, of a caller or to a callee.
+	DeleteRecords(ctx context.Context, q storage.Query) (*Deleted, error)
 	// Follow calls yield for each record from now on, until ctx ends.
 	Follow(ctx context.Context, yield func(storage.Record) error) error
 
@@ -86,6 +106,8 @@ type CallerReport struct {
 	Kind   string   `json:"kind"`
 	Kinds  []string `json:"kinds"`
 	Reason string   `json:"reason,omitempty"` // why it is invalid
+
+	Journal string `json:"journal,omitempty"` // how a private journal names it
 }
 
 // Step is one rule that was tried.
@@ -120,6 +142,8 @@ type ListEntry struct {
 	Who     string    `json:"who,omitempty"`
 	Added   time.Time `json:"added"`
 	Expires time.Time `json:"expires,omitzero"`
+	Hits    uint64    `json:"hits,omitempty"`    // calls that it decided
+	LastHit time.Time `json:"last_hit,omitzero"` // when it did last
 }
 
 // NewEntry is a pattern to add, in any spelling.
@@ -177,6 +201,11 @@ type ReloadReport struct {
 	Faults []Fault `json:"faults"`
 }
 
+// Deleted says what was removed from the journal.
+type Deleted struct {
+	Records int `json:"records"`
+}
+
 // Fault is a fault or a warning of a policy file.
 type Fault struct {
 	Text    string `json:"text"` // FILE:LINE: key: what is wrong
@@ -205,8 +234,10 @@ type Status struct {
 	FailOpen map[string]uint64 `json:"fail_open"`
 	Held     map[string]int    `json:"held,omitempty"`     // calls that hear an announcement now, by trunk
 	Overflow uint64            `json:"overflow,omitempty"` // calls that met a trunk full of them
+	Lists    ListsStatus       `json:"lists"`
 	Journal  JournalStatus     `json:"journal"`
 	Attached []AttachStatus    `json:"attached,omitempty"`
+	Feeds    []FeedStatus      `json:"feeds,omitempty"`
 	Learnt   LearntStatus      `json:"learnt"`
 	Reports  ReportStatus      `json:"reports"`
 }
@@ -233,6 +264,14 @@ type AttachStatus struct {
 	Name     string `json:"name"`
 	Attached bool   `json:"attached"`
 	Trouble  string `json:"trouble,omitempty"` // what is in the way
+}
+
+// ListsStatus is the state of the lists in memory.
+type ListsStatus struct {
+	Entries     int      `json:"entries"`
+	Unread      []string `json:"unread,omitempty"`       // lists that are still being read: calls that a rule asks them for pass
+	WithoutText int      `json:"without_text,omitempty"` // entries whose reason and source found no room in memory
+	HitsDropped uint64   `json:"hits_dropped,omitempty"` // calls whose hit was not written to their entry
 }
 
 // JournalStatus is the state of the journal's writer.

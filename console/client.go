@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"ringfence/policy"
 	"ringfence/storage"
 )
 
@@ -64,20 +65,30 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 const requestTime = 60 * time.Second
 
 func (c *Client) do(ctx context.Context, method, path string, in any) (*http.Response, error) {
-	var body io.Reader
-	if in != nil {
-		b, err := json.Marshal(in)
-		if err != nil {
-			return nil, err
-		}
-		body = bytes.NewReader(b)
+	if in == nil {
+		return c.send(ctx, method, path, "", nil)
 	}
+	b, err := json.Marshal(in)
+	if err != nil {
+		return nil, err
+	}
+	return c.send(ctx, method, path, "application/json", bytes.NewReader(b))
+}
+
+// send does one request with a body of a type. An answer that is an error comes back as one.
+func (c *Client) send(ctx context.Context, method, path, contentType string, body io.Reader) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, "http://ringfence/api/v1/"+path, body)
 	if err != nil {
 		return nil, err
 	}
-	if in != nil {
-		req.Header.Set("Content-Type", "application/json")
+	if body != nil {
+		req.Header.Set("Content-Type", contentType)
+	}
+	by := ByOf(ctx)
+	for name, text := range map[string]string{headerWho: by.Who, headerFrom: by.From} {
+		if text != "" {
+			req.Header.Set(name, policy.Inert(text)) // a control character is no header's
+		}
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
@@ -181,6 +192,10 @@ func (c *Client) Journal(ctx context.Context, q storage.Query, yield func(storag
 		v.Set("order", "oldest")
 	}
 	return lines(ctx, c, "calls?"+v.Encode(), yield)
+}
+
+func (c *Client) DeleteRecords(ctx context.Context, q storage.Query) (*Deleted, error) {
+	return call[*Deleted](ctx, c, "DELETE", "calls?"+url.Values{"caller": {q.Caller}, "callee": {q.Callee}}.Encode(), nil)
 }
 
 func (c *Client) Follow(ctx context.Context, yield func(storage.Record) error) error {

@@ -58,6 +58,14 @@ func Handler(d Desk) http.Handler {
 			return d.Journal(r.Context(), q, func(r storage.Record) error { return yield(r) })
 		})
 	})
+	mux.HandleFunc("DELETE /api/v1/calls", ask(func(r *http.Request) (any, error) {
+		q, err := journalQuery(r)
+		if err != nil {
+			return nil, err
+		}
+		q.Limit, q.Newest = 0, false
+		return d.DeleteRecords(r.Context(), q)
+	}))
 	mux.HandleFunc("GET /api/v1/calls/stream", func(w http.ResponseWriter, r *http.Request) { follow(d, w, r) })
 	mux.HandleFunc("GET /api/v1/reports", func(w http.ResponseWriter, r *http.Request) {
 		state := r.URL.Query().Get("state")
@@ -86,7 +94,9 @@ func Handler(d Desk) http.Handler {
 	}))
 	mux.HandleFunc("DELETE /api/v1/pause", ask(func(r *http.Request) (any, error) { return d.Resume(r.Context()) }))
 	mux.HandleFunc("GET /api/v1/status", ask(func(r *http.Request) (any, error) { return d.Status(r.Context()) }))
+	serveLists(mux, d)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r = claim(r)
 		if h, pattern := mux.Handler(r); pattern == "" {
 			refuse(h, w, r)
 			return

@@ -31,6 +31,11 @@ type Desk struct {
 	rules atomic.Pointer[rules]
 	pause atomic.Pointer[pause]
 
+	unread    map[string]*policy.ListLoader // lists that readLists has to read
+	listsRead chan struct{}                 // closed when it has
+	passed    atomic.Uint64                 // calls that passed because a list had not been read
+	hits      hits
+
 	held      held          // calls that hear an announcement
 	guardTook atomic.Uint64 // calls that the switch's guard took, as the switch says at their end
 
@@ -43,6 +48,8 @@ type Desk struct {
 	// These are of the running daemon; nil when a command works on the files.
 	journal *storage.Journal
 	notify  *notifier
+	feeds   *feeds
+	private *pseudonyms // of [journal] private, nil if it is not; for commands that work on the files too
 	status  func(*console.Status)
 }
 
@@ -66,6 +73,10 @@ func OpenDesk(c *conf.Daemon, readOnly bool, log *slog.Logger) (*Desk, error) {
 		return nil, err
 	}
 	d := newDesk(c, db, log)
+	if err := d.openPrivate(readOnly); err != nil {
+		db.Close()
+		return nil, err
+	}
 	if err := d.load(); err != nil {
 		db.Close()
 		return nil, err
@@ -85,7 +96,7 @@ func emptyDatabase() (*storage.DB, error) {
 }
 
 func newDesk(c *conf.Daemon, db *storage.DB, log *slog.Logger) *Desk {
-	return &Desk{conf: c, db: db, log: log, now: time.Now, learnt: newLearnt()}
+	return &Desk{conf: c, db: db, log: log, now: time.Now, learnt: newLearnt(), listsRead: make(chan struct{})}
 }
 
 // load reads what the database and the policy file hold. A policy with faults is an error.
@@ -135,39 +146,6 @@ func readPolicy(file string) (*policy.Policy, []policy.Fault, error) {
 	}
 	p, faults := policy.Load(file, text)
 	return p, faults, nil
-}
-
-// install makes p the policy in force, with the lists as its country reads them. d.edit is held.
-func (d *Desk) install(p *policy.Policy, sounds *conf.Sounds) error {
-	r := &rules{policy: p, lists: policy.NewLists(), sounds: sounds, loaded: d.now()}
-	infos, err := d.db.Lists()
-	if err != nil {
-		return err
-	}
-	for _, l := range infos {
-		r.lists.Put(policy.ListEntry{List: l.Name}) // it exists, be it empty
-	}
-	err = d.db.EachEntry(func(list string, e storage.Entry) error {
-		pattern, err := p.Plan().Pattern(e.Pattern)
-		if err != nil {
-			r.strays++
-			d.log.Warn("a list entry is not a number of the policy's country; no call matches it until it is removed", "list", list, "entry", e.Pattern, "error", err)
-			return nil
-		}
-		r.lists.Put(listEntry(list, pattern, e))
-		return nil
-	})
-	if errors.Is(err, storage.ErrCorrupt) {
-		d.log.Error("some list entries are damaged on disk and are left out", "error", err)
-	} else if err != nil {
-		return err
-	}
-	d.rules.Store(r)
-	return nil
-}
-
-func listEntry(list string, p policy.Pattern, e storage.Entry) policy.ListEntry {
-	return policy.ListEntry{List: list, Pattern: p, Reason: e.Reason, Source: e.Source, Added: e.Added, Expires: e.Expires}
 }
 
 // Reload reads the policy file again. With faults the running policy stays, and the report says so.
@@ -221,6 +199,11 @@ func (d *Desk) Status(context.Context) (*console.Status, error) {
 	r := d.rules.Load()
 	s := &console.Status{Node: d.conf.Node, Policy: d.conf.Policy, Loaded: r.loaded, Mode: r.policy.Mode().String(), Pause: d.pauseState()}
 	s.Held, s.Overflow = d.held.count()
+	s.Lists = console.ListsStatus{Unread: r.unreadLists(), HitsDropped: d.hits.dropped.Load()}
+	for _, name := range r.lists.Names() {
+		s.Lists.Entries += r.lists.Len(name)
+		s.Lists.WithoutText += r.lists.LeftOut(name)
+	}
 	s.Journal.Written, s.Journal.Dropped = d.journal.Written(), d.journal.Dropped()
 	if err := d.journal.Err(); err != nil {
 		s.Journal.Error = err.Error()

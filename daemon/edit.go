@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,7 +29,7 @@ func (d *Desk) Entries(ctx context.Context, list string, yield func(console.List
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		return yield(console.ListEntry{List: list, Number: e.Pattern, Reason: e.Reason, Source: e.Source, Who: e.Who, Added: e.Added, Expires: e.Expires})
+		return yield(listEntryOf(list, &e))
 	})
 	if errors.Is(err, storage.ErrNoList) {
 		return console.NotFound(fmt.Sprintf("there is no list %s: `ringfence list ls` names those there are", list))
@@ -36,10 +37,14 @@ func (d *Desk) Entries(ctx context.Context, list string, yield func(console.List
 	return err
 }
 
+func listEntryOf(list string, e *storage.Entry) console.ListEntry {
+	return console.ListEntry{List: list, Number: e.Pattern, Reason: e.Reason, Source: e.Source, Who: e.Who, Added: e.Added, Expires: e.Expires, Hits: e.Hits, LastHit: e.LastHit}
+}
+
 // AddEntries adds patterns, in any spelling, to a list that need not exist yet. All go in or none: one that
 // cannot be read refuses the rest, unless keepGood. When it returns the edit is on disk and the next call
 // sees it.
-func (d *Desk) AddEntries(_ context.Context, list string, add []console.NewEntry, keepGood bool) ([]console.Edit, error) {
+func (d *Desk) AddEntries(ctx context.Context, list string, add []console.NewEntry, keepGood bool) ([]console.Edit, error) {
 	d.edit.Lock()
 	defer d.edit.Unlock()
 	r, now := d.rules.Load(), d.now()
@@ -48,7 +53,9 @@ func (d *Desk) AddEntries(_ context.Context, list string, add []console.NewEntry
 	var patterns []policy.Pattern
 	var entries []storage.Entry
 	var wrong []string
+	by := byOf(ctx)
 	for i, a := range add {
+		a.Who, a.Source = cmp.Or(a.Who, by.Who), cmp.Or(a.Source, by.From)
 		p, err := r.policy.Plan().Pattern(a.Number)
 		if err == nil && !a.Expires.IsZero() && !a.Expires.After(now) {
 			err = fmt.Errorf("would have expired already, at %s: give a time to come, as in 30d", a.Expires.Format(time.RFC3339))
@@ -59,7 +66,7 @@ func (d *Desk) AddEntries(_ context.Context, list string, add []console.NewEntry
 			continue
 		}
 		good, patterns = append(good, i), append(patterns, p)
-		entries = append(entries, storage.Entry{Pattern: p.String(), Text: a.Number, Reason: a.Reason, Source: a.Source, Who: a.Who, Added: now, Expires: a.Expires})
+		entries = append(entries, storage.Entry{Pattern: p.String(), Reason: a.Reason, Source: a.Source, Who: a.Who, Added: now, Expires: a.Expires})
 	}
 	if len(wrong) > 0 && !keepGood {
 		return nil, console.Bad("nothing was changed:\n" + strings.Join(wrong, "\n"))
@@ -71,7 +78,7 @@ func (d *Desk) AddEntries(_ context.Context, list string, add []console.NewEntry
 	r.lists.Put(policy.ListEntry{List: list}) // it exists, be it empty
 	for i, e := range entries {
 		if changes[i] != storage.Unchanged {
-			r.lists.Put(listEntry(list, patterns[i], e))
+			r.lists.Put(listEntry(list, patterns[i], &e))
 		}
 		out[good[i]] = console.Edit{List: list, Number: e.Pattern, Change: changes[i].String()}
 	}
@@ -80,7 +87,7 @@ func (d *Desk) AddEntries(_ context.Context, list string, add []console.NewEntry
 
 // RemoveEntries removes patterns, in any spelling. One that cannot be read may still be the key of an entry
 // from before the policy's country was changed; if it is not, nothing at all is removed.
-func (d *Desk) RemoveEntries(_ context.Context, list string, remove []string) ([]console.Edit, error) {
+func (d *Desk) RemoveEntries(ctx context.Context, list string, remove []string) ([]console.Edit, error) {
 	d.edit.Lock()
 	defer d.edit.Unlock()
 	r := d.rules.Load()
@@ -100,7 +107,7 @@ func (d *Desk) RemoveEntries(_ context.Context, list string, remove []string) ([
 	if len(wrong) > 0 {
 		return nil, console.Bad("nothing was changed:\n" + strings.Join(wrong, "\n"))
 	}
-	changes, err := d.db.RemoveEntries(list, keys)
+	changes, err := d.db.RemoveEntries(list, keys, byOf(ctx))
 	if err != nil {
 		return nil, refused(err)
 	}
@@ -129,17 +136,43 @@ func (d *Desk) Journal(ctx context.Context, q storage.Query, yield func(storage.
 		defer cancel()
 		d.journal.Flush(wait) // what cannot be written now is not shown; the status says why
 	}
-	if q.Caller != "" {
-		if n := d.rules.Load().policy.Plan().Parse(q.Caller); n.E164 != "" {
-			q.Caller = n.E164
-		}
-	}
+	d.canonical(&q)
 	return d.db.Journal(q, func(r storage.Record) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		return yield(r)
 	})
+}
+
+// canonical has a query name its caller as records do.
+func (d *Desk) canonical(q *storage.Query) {
+	if q.Caller == "" || strings.HasPrefix(q.Caller, storage.PrivateMark) {
+		return
+	}
+	n := d.rules.Load().policy.Plan().Parse(q.Caller)
+	if d.private != nil {
+		q.Caller = d.private.token(&n)
+	} else if n.E164 != "" {
+		q.Caller = n.E164
+	}
+}
+
+// DeleteRecords removes from the journal what the query asks for, which must name a caller, in any spelling, or a callee.
+func (d *Desk) DeleteRecords(ctx context.Context, q storage.Query) (*console.Deleted, error) {
+	if d.journal != nil {
+		if err := d.journal.Flush(ctx); err != nil { // else it would come back
+			return nil, err
+		}
+	}
+	d.canonical(&q)
+	n, err := d.db.DeleteRecords(q)
+	if err != nil {
+		return nil, refused(err)
+	}
+	by := console.ByOf(ctx)
+	d.log.Info("records were deleted from the journal", "records", n, "who", policy.Inert(by.Who), "from", policy.Inert(by.From))
+	return &console.Deleted{Records: n}, nil
 }
 
 // Follow calls yield for each record from now on, until ctx ends.

@@ -12,6 +12,7 @@ type identity struct {
 	number   string // as delivered; "" or a word such as "anonymous" when withheld
 	name     string
 	from     string // the number in From where another header's was taken and differs, "" else
+	diverted string // who forwarded the call here, by a header that the trunk may send
 	verstat  string // what a signature says of the number
 	withheld bool
 }
@@ -53,6 +54,9 @@ func identify(f *eslbridge.Facts, t policy.Trunk) identity {
 			id.from = f.FromUser
 		}
 		break
+	}
+	if t.Known {
+		id.diverted, _ = nameAddress(f.Diversion)
 	}
 	if id.verstat == "" && t.Known {
 		id.verstat = verstatOf(parameters) // anyone can write it: it counts from trunks that the policy names

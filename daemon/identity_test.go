@@ -43,6 +43,15 @@ action = "allow"
 	verified := from
 	verified.Verstat = "TN-Validation-Passed-C"
 	claimed := eslbridge.Facts{Number: "13800138000;verstat=TN-Validation-Failed", Name: "F", FromUser: "13800138000;verstat=TN-Validation-Failed"}
+	forwarded := from
+	forwarded.Diversion = `"D" <sip:+8610666@127.0.0.1>;reason=user-busy`
+	for gateway, want := range map[string]string{"carrier": "+8610666", "": ""} {
+		f := forwarded
+		f.Gateway = gateway
+		if v := d.Screen(&f); v.Note.(*considered).id.diverted != want {
+			t.Errorf("from trunk %q: diverted by %q", gateway, v.Note.(*considered).id.diverted)
+		}
+	}
 	for name, c := range map[string]struct {
 		facts                 eslbridge.Facts
 		gateway               string

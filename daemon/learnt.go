@@ -16,7 +16,7 @@ import (
 	"ringfence/storage"
 )
 
-// Bounds of what is learnt. A pair takes about 110 bytes of memory, and as much on disk.
+// Bounds of what is learnt. A pair takes up to 180 bytes of memory, and less on disk.
 const (
 	maxPairs       = 1_000_000 // of a line and a number that it knows
 	maxEmergencies = 10_000    // who dialled an emergency number in the last half hour

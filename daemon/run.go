@@ -66,10 +66,20 @@ func (d *Daemon) start(ctx context.Context, c *conf.Daemon) error {
 	desk.journal = db.StartJournal(storage.JournalOptions{Keep: c.Journal.Keep, MaxBytes: c.Journal.MaxSize})
 	d.onStop("journal", desk.journal.Close)
 
+	if err := desk.openPrivate(false); err != nil {
+		return err
+	}
 	desk.notify = newNotifier(c.Notify.Command, d.log, desk.now)
 	desk.status = d.status
 	if err := desk.load(); err != nil {
 		return err
+	}
+	d.background("reading lists", desk.readLists)
+	d.background("hits", desk.writeHits)
+	select {
+	case <-desk.listsRead:
+	case <-time.After(listsWait):
+		d.log.Info("calls are screened while the lists are being read")
 	}
 	if s := desk.pauseState(); s.Paused {
 		d.log.Warn("screening is paused: every call passes and is recorded; `ringfence resume` ends that", "until", s.Until)
@@ -89,6 +99,8 @@ func (d *Daemon) start(ctx context.Context, c *conf.Daemon) error {
 	}
 	go func() { d.failed <- d.screen.Serve(d.listener) }()
 	d.onStop("screening", d.screen.Shutdown)
+	desk.feeds = newFeeds(desk, c.Feeds, c.FeedFolder(), d.log)
+	d.background("feeds", func(ctx context.Context) { desk.feeds.run(ctx) })
 	d.background("notices", func(ctx context.Context) { desk.notify.run(ctx) })
 	d.background("watch for fail-opens", func(ctx context.Context) { desk.notify.watchFailOpen(ctx, d.failOpen) })
 
@@ -109,10 +121,14 @@ func (d *Daemon) background(name string, work func(context.Context)) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); work(ctx) }()
-	d.onStop(name, func(context.Context) error {
+	d.onStop(name, func(ctx context.Context) error {
 		cancel()
-		<-done
-		return nil
+		select {
+		case <-done:
+			return nil
+		case <-ctx.Done(): // the disk hangs
+			return ctx.Err()
+		}
 	})
 }
 
@@ -120,6 +136,9 @@ func (d *Daemon) background(name string, work func(context.Context)) {
 // took away from us.
 func (d *Daemon) failOpen() map[string]uint64 {
 	counts := d.screen.Counters.FailOpen()
+	if n := d.desk.passed.Load(); n > 0 {
+		counts[failLists] = n
+	}
 	if n := d.desk.guardTook.Load(); n > 0 {
 		counts[failGuard] = n
 	}
@@ -177,6 +196,11 @@ func (d *Daemon) status(s *console.Status) {
 	s.Version, s.Started, s.Screen = d.version, d.started, d.Address()
 	for _, a := range d.attached {
 		s.Attached = append(s.Attached, console.AttachStatus{Name: a.name, Attached: a.attach.Attached(), Trouble: a.attach.Trouble()})
+	}
+	if d.desk.feeds != nil {
+		for _, f := range d.desk.feeds.all {
+			s.Feeds = append(s.Feeds, f.status())
+		}
 	}
 	s.Calls, s.InHand, s.FailOpen = d.screen.Counters.Screened.Load(), d.screen.InHand(), d.failOpen()
 }

@@ -44,6 +44,9 @@ func (d *Desk) Screen(f *eslbridge.Facts) eslbridge.Verdict {
 		v.Action, v.Rule, v.Reason = policy.Allow.String(), policy.RulePaused, "screening is paused"
 		return v
 	}
+	if c.decision.Unread() != "" {
+		d.passed.Add(1)
+	}
 	v.Action, v.Rule, v.Reason = c.decision.Action.String(), policy.Inert(c.decision.Rule), policy.InertUpTo(c.decision.Reason(), maxReason)
 	d.carryOut(&v, f, c, r)
 	if r.policy.Mode() == policy.Enforce {
@@ -218,7 +221,7 @@ func (d *Desk) Record(f *eslbridge.Facts, v *eslbridge.Verdict, res eslbridge.Re
 	}
 	rec := storage.Record{
 		ID: v.ID, Time: c.call.Time, Node: d.conf.Node, Trunk: c.call.Trunk,
-		Caller: storage.Caller{Raw: c.id.number, E164: c.call.Caller.E164, Kind: c.call.Caller.Kind.String(), Withheld: c.call.Withheld, From: c.id.from},
+		Caller: storage.Caller{Raw: c.id.number, E164: c.call.Caller.E164, Kind: c.call.Caller.Kind.String(), Withheld: c.call.Withheld, From: c.id.from, Diverted: c.id.diverted},
 		Name:   c.call.Name, Callee: calleeOf(f), Line: c.decision.Line,
 		Action: v.Action, Would: v.Would, Mode: c.decision.Mode.String(),
 		Rule: v.Rule, Reason: c.decision.Reason(), List: c.decision.List,
@@ -235,11 +238,17 @@ func (d *Desk) Record(f *eslbridge.Facts, v *eslbridge.Verdict, res eslbridge.Re
 		d.challengeMet(&c.call, res.Keyed)
 		rec.Reason += keyedText(res.Keyed)
 	}
+	if rec.List != "" {
+		d.hits.note(rec.List, c.decision.Entry.Pattern.String(), rec.Time)
+	}
 	if res.HungUp {
 		rec.Outcome = &storage.Outcome{Cause: "ORIGINATOR_CANCEL", By: "caller"}
 	}
 	if v.Refuse == 0 || res.FailOpen != "" {
 		d.note(f, &c.call, &rec)
+	}
+	if d.private != nil {
+		d.private.hide(&rec, &c.call, &c.id, r.policy.Plan())
 	}
 	d.journal.Add(rec) // a full queue drops and counts; the status shows it
 }
@@ -308,6 +317,9 @@ func (d *Desk) Check(_ context.Context, q console.CheckQuery) (*console.CheckRep
 		Callee: q.Callee, Line: dec.Line, Trunk: dec.Trunk, Action: dec.Action.String(), Would: dec.Would.String(),
 		Rule: dec.Rule, Reason: dec.Reason(), Mode: dec.Mode.String(), SIP: dec.SIP, Label: dec.Label,
 		Steps: []console.Step{}, Detectors: []string{}, Lists: []console.OnList{},
+	}
+	if d.private != nil {
+		report.Caller.Journal = d.private.token(&n)
 	}
 	for _, s := range steps {
 		report.Steps = append(report.Steps, console.Step{Rule: s.Rule, Matched: s.Matched, Why: s.Why})

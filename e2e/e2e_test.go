@@ -139,7 +139,7 @@ type switchboard interface {
 }
 
 // startDaemon runs the daemon with the test policy, the list and a short announcement.
-func startDaemon(t *testing.T, settings ...string) *daemon.Daemon {
+func startDaemon(t testing.TB, settings ...string) *daemon.Daemon {
 	t.Helper()
 	d, _ := startDaemonWith(t, testPolicy, settings...)
 	if _, err := d.Desk().AddEntries(t.Context(), "blacklist", []console.NewEntry{{Number: "95211613", Reason: "fake JD service"}}, false); err != nil {
@@ -149,7 +149,7 @@ func startDaemon(t *testing.T, settings ...string) *daemon.Daemon {
 }
 
 // startDaemonWith runs the daemon with a policy and more settings, and returns its file too.
-func startDaemonWith(t *testing.T, policy string, settings ...string) (*daemon.Daemon, string) {
+func startDaemonWith(t testing.TB, policy string, settings ...string) (*daemon.Daemon, string) {
 	t.Helper()
 	folder, err := os.MkdirTemp("", "e2e-")
 	if err != nil {

@@ -76,7 +76,7 @@ func hello(c net.Conn) {
 }
 
 // listen runs a faulty daemon at an address ("127.0.0.1:0" for any) and returns where it listens and how to end it.
-func (f fault) listen(t *testing.T, address string) (where string, end func()) {
+func (f fault) listen(t testing.TB, address string) (where string, end func()) {
 	t.Helper()
 	ln, err := net.Listen("tcp", address)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,10 +22,15 @@ const eventPassword = "for this test alone"
 
 // startFreeSWITCH runs a switch of its own on loopback, with the dialplan kit as it is installed and, in each
 // context, an extension behind it that bridges every number to the handset. It returns the switch's SIP address.
-func startFreeSWITCH(t *testing.T, program, screen, handset string, events int, async bool) string {
+func startFreeSWITCH(t testing.TB, program, screen, handset string, events int, async bool) string {
+	t.Helper()
+	return startFreeSWITCHWith(t, program, screen, handset, events, async, nil)
+}
+
+// startFreeSWITCHWith is startFreeSWITCH with a change to the installed files, whose folder it is told.
+func startFreeSWITCHWith(t testing.TB, program, screen, handset string, events int, async bool, change func(conf string) error) string {
 	t.Helper()
 	folder := t.TempDir()
-	sip := freePort(t)
 	write := func(name, text string) {
 		file := filepath.Join(folder, name)
 		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
@@ -60,7 +66,8 @@ func startFreeSWITCH(t *testing.T, program, screen, handset string, events int, 
 `, context))
 	}
 	write("conf/dialplan/public/95_out.xml", strings.NewReplacer("HANDSET", handset, "SCREEN", screen).Replace(outRoutes))
-	write("conf/freeswitch.xml", fmt.Sprintf(`<?xml version="1.0"?>
+	configure := func(sip int) {
+		write("conf/freeswitch.xml", fmt.Sprintf(`<?xml version="1.0"?>
 <document type="freeswitch/xml">
   <section name="configuration">
     <configuration name="switch.conf"><settings>
@@ -92,8 +99,15 @@ func startFreeSWITCH(t *testing.T, program, screen, handset string, events int, 
   <section name="directory"><domain name="127.0.0.1"/></section>
 </document>
 `, events, eventPassword, sip))
+	}
+	configure(0)
 	if err := installKit(filepath.Join(folder, "conf"), kit.Settings{Screen: screen, Sync: !async, Star: kit.DefaultStar, LearnDialled: true}); err != nil {
 		t.Fatal(err)
+	}
+	if change != nil {
+		if err := change(filepath.Join(folder, "conf")); err != nil {
+			t.Fatal(err)
+		}
 	}
 	args := []string{"-nf", "-nc", "-nonat", "-np", "-conf", filepath.Join(folder, "conf")}
 	for _, what := range []string{"log", "db", "run", "certs", "temp", "storage", "cache", "recordings", "scripts", "htdocs", "grammar", "sounds"} {
@@ -103,7 +117,22 @@ func startFreeSWITCH(t *testing.T, program, screen, handset string, events int, 
 		}
 		args = append(args, "-"+what, dir)
 	}
-	cmd := exec.Command(program, args...)
+	for range 3 { // a port that was free may be somebody's a moment later
+		sip := freePort(t)
+		configure(sip)
+		address := fmt.Sprintf("127.0.0.1:%d", sip)
+		if runSwitch(t, folder, address, exec.Command(program, args...)) {
+			waitForCalls(t, address)
+			return address
+		}
+	}
+	t.Fatal("the switch did not answer on its SIP port, three times")
+	return ""
+}
+
+// runSwitch runs a switch until the test ends, and reports whether it answers.
+func runSwitch(t testing.TB, folder, address string, cmd *exec.Cmd) bool {
+	t.Helper()
 	log, err := os.Create(filepath.Join(folder, "out"))
 	if err != nil {
 		t.Fatal(err)
@@ -113,20 +142,21 @@ func startFreeSWITCH(t *testing.T, program, screen, handset string, events int, 
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan bool)
+	go func() { defer close(ended); cmd.Wait() }()
+	stop := sync.OnceFunc(func() { cmd.Process.Kill(); <-ended })
 	t.Cleanup(func() {
-		cmd.Process.Kill()
-		<-ended
+		stop()
 		if t.Failed() {
 			text, _ := os.ReadFile(filepath.Join(folder, "log", "freeswitch.log"))
 			t.Logf("the switch said:\n%.4000s", text)
 		}
 	})
-	address := fmt.Sprintf("127.0.0.1:%d", sip)
-	waitForSIP(t, address, ended)
-	waitForCalls(t, address)
-	return address
+	if answersSIP(t, address, ended) {
+		return true
+	}
+	stop()
+	return false
 }
 
 // installKit installs the dialplan kit for China, and fails if anything is in its way.
@@ -150,35 +180,36 @@ func installKit(folder string, s kit.Settings) error {
 	return err
 }
 
-// waitForSIP asks until the switch answers.
-func waitForSIP(t *testing.T, address string, ended chan error) {
+// answersSIP asks until the switch answers, for 30 s.
+func answersSIP(t testing.TB, address string, ended <-chan bool) bool {
 	t.Helper()
 	conn, err := net.Dial("udp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	for end := time.Now().Add(60 * time.Second); time.Now().Before(end); {
-		select {
-		case err := <-ended:
-			ended <- err
-			t.Fatalf("the switch ended: %v", err)
-		default:
-		}
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
 		fmt.Fprintf(conn, "OPTIONS sip:x@%s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bK%d\r\nMax-Forwards: 70\r\nFrom: <sip:e2e@127.0.0.1>;tag=1\r\nTo: <sip:x@%s>\r\nCall-ID: %d\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n",
 			address, conn.LocalAddr(), time.Now().UnixNano(), address, time.Now().UnixNano())
 		conn.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
 		b := make([]byte, 4096)
 		if n, err := conn.Read(b); err == nil && strings.HasPrefix(string(b[:n]), "SIP/2.0 200") {
-			return
+			return true
+		}
+		select {
+		case <-ended:
+			return false
+		case <-tick.C: // nobody on the port yet makes reading fail at once
 		}
 	}
-	t.Fatal("the switch did not answer on its SIP port in 60 s")
+	return false
 }
 
 // waitForCalls places calls that no extension takes until the switch says so: at first it says that it takes
 // no calls at all.
-func waitForCalls(t *testing.T, address string) {
+func waitForCalls(t testing.TB, address string) {
 	t.Helper()
 	p := newPhone(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
@@ -195,7 +226,7 @@ func waitForCalls(t *testing.T, address string) {
 	}
 }
 
-func freePort(t *testing.T) int {
+func freePort(t testing.TB) int {
 	t.Helper()
 	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {

@@ -138,8 +138,8 @@ func (p *tap) serve(sw net.Conn, daemon string) {
 	<-done
 	id := ""
 	for line := range strings.Lines(said.String()) {
-		if _, v, ok := strings.Cut(line, " ringfence_id "); ok {
-			id = strings.TrimSpace(v)
+		if _, v, ok := strings.Cut(line, "ringfence_id="); ok {
+			id, _, _ = strings.Cut(strings.TrimSpace(v), ";")
 		}
 	}
 	var call tapped
@@ -248,7 +248,8 @@ func runHostile(t *testing.T, n int, mark string, startSwitch func(screen string
 		if !ok || !strings.HasPrefix(call.name, rec.Name) || len(rec.Name) < min(len(call.name), most-4) || !strings.HasPrefix(call.number, rec.Caller.Raw) || len(rec.Caller.Raw) < min(len(call.number), most-4) {
 			t.Errorf("the journal has %q %q, the switch delivered %q %q (known: %v)", rec.Caller.Raw, rec.Name, call.number, call.name, ok)
 		}
-		if rec.Rule == policy.RuleFailOpen {
+		// A machine that is too busy lets calls through by the deadline; what a caller wrote must not.
+		if rec.Rule == policy.RuleFailOpen && !strings.Contains(rec.Reason, "within the deadline") {
 			t.Errorf("%q %q failed open: %s", rec.Caller.Raw, rec.Name, rec.Reason)
 		}
 		if policy.InertUpTo(rec.Reason, 1000) != rec.Reason {

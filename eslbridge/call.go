@@ -23,7 +23,8 @@ type call struct {
 	cmd   commands
 
 	facts request
-	owed  []bool // replies the switch owes us; see commands.owed
+	owed  []bool     // replies the switch owes us; see commands.owed
+	told  []variable // to be set in one go; see tell
 }
 
 func newCall(s *Server) *call {
@@ -40,7 +41,7 @@ func (c *call) Run() {
 	c.srv.Port.Run(&c.Conn, c)
 	c.Close()
 	// Only the buffers are used again: a timer that fires late still has this call in hand.
-	next := &call{srv: c.srv, rd: c.rd, in: c.in, cmd: c.cmd, owed: c.owed[:0]}
+	next := &call{srv: c.srv, rd: c.rd, in: c.in, cmd: c.cmd, owed: c.owed[:0], told: c.told[:0]}
 	next.rd.reset(nil, 0)
 	next.in.block, next.in.body = nil, nil
 	next.cmd.reset()
@@ -86,6 +87,7 @@ var (
 
 // Leave gives the call back.
 func (c *call) Leave() error {
+	c.tellAll()
 	c.cmd.exit()
 	if err := c.send(); err != nil {
 		return err
@@ -128,18 +130,31 @@ func (c *call) set(name, value string) {
 	}
 }
 
-// tell sets a variable that others read. The verdict is carried out even if the switch will not have it.
+// tell has tellAll set a variable that others read.
 func (c *call) tell(name, value string) {
-	if value == "" {
-		return
+	if value != "" {
+		c.told = append(c.told, variable{name, value})
 	}
-	c.set(name, value)
-	c.cmd.optional()
+}
+
+// tellAll sets what tell has gathered. The verdict is carried out even if the switch will not have it.
+func (c *call) tellAll() {
+	if !c.facts.Full {
+		for _, v := range c.told {
+			c.set(v.name, v.value)
+			c.cmd.optional()
+		}
+	} else if len(c.told) > 0 {
+		c.cmd.setVariables(c.facts.UUID, c.told)
+		c.cmd.optional()
+	}
+	c.told = c.told[:0]
 }
 
 // Refuse ends the call with a SIP status. The switch then closes the connection; should it not, the call is
 // still there at the deadline and is given back.
 func (c *call) Refuse(status int, r Refusal) error {
+	c.tellAll()
 	if r.Reason != "" {
 		c.cmd.execute("set", "sip_reason="+r.Reason, "")
 	}

@@ -1,6 +1,9 @@
 package eslbridge
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+)
 
 // commands collects what is written to the switch in one go. Every value passes appendValue, so that no
 // value, wherever it came from, can end a line and begin a command of its own.
@@ -63,6 +66,35 @@ func (c *commands) setVariable(uuid, name, value string) {
 	c.value(value)
 	c.end()
 }
+
+// setVariables sets several channel variables in one command: a channel that has not come to rest yet goes on 20 ms
+// sooner if we are done within its first millisecond (switch_ivr_park), and each command costs a part of
+// that. The switch splits the list at semicolons that do not stand between quotes.
+func (c *commands) setVariables(uuid string, list []variable) {
+	c.buf = append(c.buf, "api uuid_setvar_multi "...)
+	c.value(uuid)
+	for i, v := range list {
+		between := byte(';')
+		if i == 0 {
+			between = ' '
+		}
+		c.buf = append(c.buf, between)
+		c.value(v.name)
+		c.buf = append(c.buf, '=')
+		quoted := strings.IndexByte(v.value, ';') >= 0
+		if quoted {
+			c.buf = append(c.buf, '\'')
+		}
+		c.value(v.value)
+		if quoted {
+			c.buf = append(c.buf, '\'')
+		}
+	}
+	c.end()
+}
+
+// variable is a channel variable; its value is inert.
+type variable struct{ name, value string }
 
 // api runs an API command whose arguments are ours, never a caller's.
 func (c *commands) api(command string) {

@@ -22,6 +22,7 @@ func (c *call) Begin(answer bool, ringback string) error {
 		c.tell("ringback", ringback)
 		c.tell("transfer_ringback", ringback)
 	}
+	c.tellAll()
 	if c.facts.Async {
 		c.cmd.myevents() // the end of an application is an event there
 	}

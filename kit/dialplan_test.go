@@ -38,7 +38,7 @@ type xmlAction struct {
 	Data        string `xml:"data,attr"`
 }
 
-var variable = regexp.MustCompile(`\$\{([a-z_]+)\}`)
+var variable = regexp.MustCompile(`\$\{([a-z_]+(?:\([a-z_]*\))?)\}`) // or an API command
 
 // hunt gives the applications that a call gets in a context, as "application data". fields has its
 // destination_number and caller_id_number, and its variables by name.
@@ -205,6 +205,16 @@ func TestDialplanScreens(t *testing.T) {
 			if strings.Join(did, "\n") != strings.Join(want, "\n") {
 				t.Errorf("%+v: a call from %s to %s gets\n%s", s, c.from, c.to, strings.Join(did, "\n"))
 			}
+			const loaded = "module_exists(mod_event_socket)" // "" where the switch runs no API commands in a dialplan
+			fields[loaded] = "true"
+			if did := public.hunt(fields); len(did) != len(want) {
+				t.Errorf("%+v: with the module loaded a call gets %q", s, did)
+			}
+			fields[loaded] = "false"
+			if did := public.hunt(fields); len(did) > 0 {
+				t.Errorf("%+v: while the module is being loaded again a call gets %q", s, did)
+			}
+			fields[loaded] = "true"
 			fields["ringfence_test"] = "true"
 			if did := public.hunt(fields); len(did) != len(want)+1 || did[len(want)] != "hangup NORMAL_CLEARING" {
 				t.Errorf("%+v: a test call gets %q", s, did)

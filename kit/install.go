@@ -208,8 +208,10 @@ func (i *installer) put(f file) error {
 	case errors.Is(err, fs.ErrNotExist):
 		i.say(f.name, Written, "")
 		mode = 0o644
-		if f.secret {
-			mode = 0o640
+		if f.secret { // as readable as the rest of the configuration: how the switch reads that is not known here
+			if info, err := os.Stat(i.path("freeswitch.xml")); err == nil {
+				mode = info.Mode().Perm() &^ 0o111
+			}
 		}
 	case err != nil:
 		return err

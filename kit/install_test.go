@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -266,6 +267,9 @@ func TestInstallOtherSettings(t *testing.T) {
 
 func TestInstallEventSocket(t *testing.T) {
 	folder := vanilla(t, map[string]string{eventSocket: "", "autoload_configs/switch.conf.xml": "<configuration/>"})
+	if err := os.Chmod(filepath.Join(folder, "freeswitch.xml"), 0o640); err != nil {
+		t.Fatal(err)
+	}
 	if got := install(t, folder, usual, false); !strings.Contains(got, "written "+eventSocket) {
 		t.Errorf("%s", got)
 	}
@@ -284,6 +288,28 @@ func TestInstallEventSocket(t *testing.T) {
 	}
 	if changes, err := Uninstall(folder, false); err != nil || !strings.Contains(said(changes), "removed "+eventSocket) {
 		t.Errorf("%s %v", said(changes), err)
+	}
+}
+
+// What root writes belongs to whom the folder belongs to.
+func TestInstallOwner(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("NOT TESTED: only root can give files away")
+	}
+	folder := vanilla(t, nil)
+	if err := os.Chown(filepath.Join(folder, "dialplan/public"), 1234, 2345); err != nil {
+		t.Fatal(err)
+	}
+	install(t, folder, usual, false)
+	for name, want := range map[string][2]uint32{screeningFile: {1234, 2345}, reportFile: {0, 0}} {
+		info, err := os.Stat(filepath.Join(folder, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		st := info.Sys().(*syscall.Stat_t)
+		if st.Uid != want[0] || st.Gid != want[1] || info.Mode().Perm() != 0o644 {
+			t.Errorf("%s belongs to %d:%d with mode %v", name, st.Uid, st.Gid, info.Mode())
+		}
 	}
 }
 

@@ -42,7 +42,7 @@ type Emergency struct {
 type file struct {
 	name    string // where it goes, from the configuration's folder, with /
 	content []byte
-	secret  bool // readable for the switch alone
+	secret  bool // it holds a password
 }
 
 // What the shipped files are written for. A test holds that they contain it.

@@ -141,10 +141,12 @@ func (p *Policy) Call(f Facts) Call {
 // ListSource knows which caller is on which list.
 //
 // Lookup finds the narrowest entry of the list that matches n and has not expired at that time. It must
-// not keep n. Exists tells a list that is there, be it empty, from one that nobody made yet.
+// not keep n. Exists tells a list that is there, be it empty, from one that nobody made yet. Loaded is false
+// of a list that has not been read wholly yet: a call that a rule asks it for passes.
 type ListSource interface {
 	Lookup(list string, n *Number, at time.Time) (ListEntry, bool)
 	Exists(list string) bool
+	Loaded(list string) bool
 }
 
 // Attestations are what a carrier's signature may say of a caller (the STIR/SHAKEN letters A, B and C), with "none" for a

@@ -55,6 +55,7 @@ type evidence struct {
 	known         time.Time // when the caller was known last, by the policy's clock
 	callback      bool
 	withheld      bool
+	unread, asks  string    // a list that was not read yet, and the rule that asks it
 	passed, tried time.Time // of an earlier challenge that lets the call through, by the policy's clock
 }
 
@@ -92,9 +93,10 @@ type scan struct {
 	clockSet bool
 
 	// What the rule being tried has found so far.
-	list  string
-	entry ListEntry
-	hours string
+	list   string
+	entry  ListEntry
+	unread string // a list that was asked before it was read
+	hours  string
 
 	knownAt time.Time
 }
@@ -163,7 +165,18 @@ func (s *scan) rules(d *Decision, steps *[]Step) *rule {
 		if steps == nil && !s.caller.has(r.needs) {
 			continue // as try would find; who wants steps is told which condition failed
 		}
-		if failed := s.try(r); failed >= 0 {
+		s.unread = ""
+		failed := s.try(r)
+		if s.unread != "" {
+			if steps != nil {
+				*steps = append(*steps, Step{Rule: r.name, Why: "list: " + s.unread + " has not been read yet"})
+			}
+			if !r.trial {
+				return s.notRead(d, r)
+			}
+			continue
+		}
+		if failed >= 0 {
 			if steps != nil {
 				*steps = append(*steps, Step{Rule: r.name, Why: s.whyFailed(&r.conditions[failed])})
 			}
@@ -195,6 +208,20 @@ func (s *scan) rules(d *Decision, steps *[]Step) *rule {
 	d.Trial, d.TrialWould = trial.name, trial.do.action
 	return decider
 }
+
+// passUnread lets a call pass that a rule asks a list for which has not been read yet.
+var passUnread = &rule{name: RuleFailOpen}
+
+// notRead is what decides when a rule asks such a list: whatever it would have said, the call passes.
+func (s *scan) notRead(d *Decision, r *rule) *rule {
+	s.matched(d, passUnread)
+	d.evidence.unread, d.evidence.asks = s.unread, r.name
+	return passUnread
+}
+
+// Unread is the list that the call passed for because it had not been read yet; Rule is RuleFailOpen then. It is "" for
+// every other decision.
+func (d *Decision) Unread() string { return d.evidence.unread }
 
 // matched notes what a rule says and why it matched.
 func (s *scan) matched(d *Decision, r *rule) {
@@ -377,6 +404,10 @@ func (s *scan) listed(c *condition) bool {
 }
 
 func (s *scan) onList(name string) bool {
+	if !s.lists.Loaded(name) {
+		s.unread = name
+		return false
+	}
 	entry, ok := s.lists.Lookup(name, &s.c.Caller, s.c.Time)
 	if ok {
 		s.list, s.entry = name, entry

@@ -20,6 +20,9 @@ func (p *Policy) Explain(c *Call, lists ListSource) (Decision, []Step) {
 	d := p.decide(c, lists, &steps)
 	const reserved = 2 // never_screen and internal
 	decider := steps[len(steps)-1].Rule
+	if d.Unread() != "" {
+		decider = d.Rule
+	}
 	for i := max(len(steps)-reserved, 0); i < len(p.rules); i++ {
 		steps = append(steps, Step{Rule: p.rules[i].name, Why: "not tried, since " + decider + " decided"})
 	}
@@ -71,6 +74,8 @@ func (d *Decision) because() string {
 		return "no rule matched " + who
 	case RuleInternal:
 		return who + " is internal"
+	case RuleFailOpen:
+		return "let through: rule " + e.asks + " asks the list " + e.unread + ", which has not been read yet"
 	case RuleNeverScreen:
 		switch {
 		case e.callback:

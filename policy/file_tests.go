@@ -245,3 +245,6 @@ func (l testLists) Lookup(list string, _ *Number, _ time.Time) (ListEntry, bool)
 
 // Exists is true of each list: one that the test does not name is empty.
 func (l testLists) Exists(string) bool { return true }
+
+// Loaded is true of each list.
+func (l testLists) Loaded(string) bool { return true }

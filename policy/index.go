@@ -1,6 +1,10 @@
 package policy
 
-import "math/bits"
+import (
+	"maps"
+	"math/bits"
+	"slices"
+)
 
 // Match is one pattern of an Index that a number met, and the set it belongs to.
 type Match struct {
@@ -56,6 +60,13 @@ func (b block) key() uint64 {
 // NewIndex gives an empty index.
 func NewIndex() *Index {
 	return &Index{heads: make(map[uint64]int32), free: -1}
+}
+
+// clone gives an index of the same content.
+func (x *Index) clone() *Index {
+	y := *x
+	y.heads, y.nodes = maps.Clone(x.heads), slices.Clone(x.nodes)
+	return &y
 }
 
 // Len is the number of pairs of pattern and set that were added and not removed.

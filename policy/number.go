@@ -128,6 +128,16 @@ func (n *Number) Prefix(k int) string {
 	return ""
 }
 
+// CountryAndPrefix gives the country code and the first k digits behind it, as in +86-1380; of what is no number
+// nothing.
+func (n *Number) CountryAndPrefix(k int) string {
+	if n.E164 == "" {
+		return ""
+	}
+	rest := n.E164[1+n.cc:]
+	return n.E164[:1+n.cc] + "-" + rest[:min(k, len(rest))]
+}
+
 // Withheld gives the same number as one that its caller withheld: Anonymous, yet with the digits
 // that lists, rules and detectors look at. Shown does not give them away.
 func (n Number) Withheld() Number {

@@ -135,6 +135,12 @@ func checkPattern(t testing.TB, p *Plan, q Pattern) {
 	if again, err := p.Pattern(q.String()); err != nil || again != q {
 		t.Errorf("%q is read again as %q (%v)", q, again, err)
 	}
+	if kept, err := p.KeptPattern(q.String()); err != nil || kept != q {
+		t.Errorf("%q is kept as %q (%v)", q, kept, err)
+	}
+	if key, ok := q.exactKey(); ok && keyPattern(key) != q {
+		t.Errorf("%q becomes %q by its key", q, keyPattern(key))
+	}
 }
 
 // The messages are the administrator's only help, so they are fixed here word by word.

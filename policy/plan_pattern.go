@@ -22,6 +22,22 @@ import (
 // The error is advice to the administrator: what is wrong and what to write instead.
 func (p *Plan) Pattern(text string) (Pattern, error) { return p.readPattern(text, false) }
 
+// KeptPattern reads a canonical text, as Pattern.String gave it. It takes a tenth of the time of Pattern for an
+// E.164 number, of which lists have millions: what a plan of another country would say of it is not asked.
+func (p *Plan) KeptPattern(text string) (Pattern, error) {
+	if n := len(text) - 1; n < 1 || n > 15 || text[0] != '+' {
+		return p.Pattern(text)
+	}
+	var v uint64
+	for i := 1; i < len(text); i++ {
+		if text[i] < '0' || text[i] > '9' {
+			return p.Pattern(text)
+		}
+		v = v*10 + uint64(text[i]-'0')
+	}
+	return Pattern{lo: v, hi: v, size: uint8(len(text) - 1), plus: true}, nil
+}
+
 // internalPattern reads a pattern of internal numbers, as dialled: no plan is asked, a hyphen always
 // makes a range, and the length is fixed, because a beginning of any length would claim the numbers of
 // outside callers.

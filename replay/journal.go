@@ -19,8 +19,14 @@ func fromJSON(line string) (c Call, fault string) {
 	return fromRecord(&r)
 }
 
+// faultPrivate is a record without its caller. No rule can be tried on one, so the run ends.
+const faultPrivate = "is of a journal that is kept private ([journal] private = true): its callers are tokens, on which no rule can be tried"
+
 // fromRecord makes a call of a record of the journal.
 func fromRecord(r *storage.Record) (c Call, fault string) {
+	if strings.HasPrefix(r.Caller.Raw, storage.PrivateMark) {
+		return c, faultPrivate
+	}
 	if r.Time.Year() < earliest {
 		return c, "does not say when the call came in, as a record of the journal does"
 	}

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 	"sync"
 )
@@ -103,6 +104,11 @@ func Run(ctx context.Context, sources []*Source, o Options) (*Report, error) {
 
 // chunk adds up the calls of a chunk.
 func (t *tally) chunk(j *job) error {
+	for _, f := range j.reading.faults {
+		if f.Text == faultPrivate {
+			return fmt.Errorf("%s:%d: %s", f.File, f.Line, f.Text)
+		}
+	}
 	s := &t.report.Summary
 	s.Bad += uint64(j.reading.bad)
 	s.Skipped += uint64(j.reading.skipped)

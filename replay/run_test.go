@@ -459,3 +459,19 @@ func FuzzReplay(f *testing.F) {
 		reportText(t, r)
 	})
 }
+
+// A journal that is kept private is refused, and says why.
+func TestPrivateJournal(t *testing.T) {
+	line := `{"id":"01KGYZTR700000000000000001","time":"2026-03-02T09:30:00.000Z","caller":{"raw":"hmac:+86-1380:00","e164":"hmac:+86-1380:00","kind":"mobile"},"callee":"05925550100","action":"allow","rule":"default"}`
+	p, faults := policy.Load("p.toml", []byte("country = \"CN\"\n"))
+	if p == nil {
+		t.Fatal(faults)
+	}
+	s, err := Open("j.jsonl", strings.NewReader(line+"\n"), 0, SourceOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Run(t.Context(), []*Source{s}, Options{Judge: NewJudge(p, nil, nil)}); err == nil || !strings.Contains(err.Error(), "j.jsonl:1: is of a journal that is kept private") {
+		t.Errorf("%v", err)
+	}
+}

@@ -105,8 +105,8 @@ func (l *listener) runAPI(command string) string {
 		if !mine(uuid) {
 			return noChannel + "-USAGE: <uuid> <var>=<value>;<var>=<value>...\n"
 		}
-		for _, part := range strings.Split(list, ";") {
-			name, value, _ := strings.Cut(cleanPart(part), "=")
+		for _, part := range separateAt(list, ';', 64) {
+			name, value, _ := strings.Cut(part, "=")
 			if name == "" {
 				return "-ERR No variable specified\n"
 			}

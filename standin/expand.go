@@ -203,6 +203,28 @@ func separate(s string, max int) []string {
 	return parts
 }
 
+// separateAt splits a text at a character that is no space, with quotes and backslashes as separate has them.
+func separateAt(s string, delimiter byte, max int) []string {
+	var parts []string
+	start, quoted := 0, false
+	for i := 0; i < len(s) && len(parts) < max-1; i++ {
+		switch s[i] {
+		case '\\':
+			i++
+		case '\'':
+			if quoted || strings.IndexByte(s[i+1:], '\'') >= 0 {
+				quoted = !quoted
+			}
+		case delimiter:
+			if !quoted {
+				parts = append(parts, cleanPart(s[start:i]))
+				start = i + 1
+			}
+		}
+	}
+	return append(parts, cleanPart(s[start:]))
+}
+
 func cleanPart(s string) string {
 	s = strings.TrimLeft(s, " ")
 	var b []byte

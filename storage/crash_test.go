@@ -3,7 +3,10 @@ package storage
 import (
 	"bufio"
 	"context"
+	"errors"
+	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -18,8 +21,55 @@ import (
 const (
 	crashFileEnv = "RINGFENCE_STORAGE_CRASH_FILE"
 	crashFromEnv = "RINGFENCE_STORAGE_CRASH_FROM"
-	crashRounds  = 25
+	// crashImport is how many entries each import of the child has; it is built beside its list.
+	crashImport = 3000
 )
+
+var crashRounds = flag.Int("crash", 25, "how often the crash test kills a child")
+
+// crashList has what the child imports: all its entries say which import they are of.
+const crashList = "imported"
+
+// crashUndoes says whether the i-th import of a child is an undo of the one before.
+func crashUndoes(i int) bool { return i%3 == 2 }
+
+// crashImports imports and undoes until it is killed.
+func crashImports(d *DB, fail func(error), say func(string, ...any)) {
+	d.maxEdit, d.stageBytes = 500, 4<<10 // a large import in small
+	last := uint64(0)
+	for i := 0; ; i++ {
+		if crashUndoes(i) {
+			_, err := d.Undo(last, By{}, nil)
+			fail(err)
+		} else {
+			es := make([]Entry, crashImport)
+			for k := range es {
+				es[k] = Entry{Pattern: fmt.Sprintf("+1555%07d", 3*k+i%2), Reason: fmt.Sprint("import ", os.Getenv(crashFromEnv), " ", i)}
+			}
+			r, err := d.Import(crashList, imported(es...), ImportOptions{})
+			fail(err)
+			last = r.ID
+		}
+		say("import %d", i)
+	}
+}
+
+// crashState is what the list of imports has after some of a child's, from what it had: of each entry, which import it is of.
+func crashState(state map[string]string, round, imports int) map[string]string {
+	before := state
+	for i := range imports {
+		if crashUndoes(i) {
+			state = before
+			continue
+		}
+		before = state
+		state = maps.Clone(state)
+		for k := range crashImport {
+			state[fmt.Sprintf("+1555%07d", 3*k+i%2)] = fmt.Sprint("import ", round*100_000, " ", i)
+		}
+	}
+	return state
+}
 
 // crashChild edits until it is killed, and prints a line for each edit that was
 // acknowledged:
@@ -29,6 +79,7 @@ const (
 //	set N           the setting has this value
 //	report N        report(N) waits for review
 //	journal N       record N is in the journal
+//	import N        and all of this import or undo counts, see crashImports
 func crashChild(file string) {
 	fail := func(err error) {
 		if err != nil {
@@ -56,6 +107,7 @@ func crashChild(file string) {
 			}
 		}
 	}()
+	go crashImports(d, fail, say)
 	for n := from; ; n++ {
 		list := fmt.Sprint("list", n%3)
 		// In one edit with company, so that it takes several pages.
@@ -71,7 +123,7 @@ func crashChild(file string) {
 			for i := range es {
 				ps[i] = es[i].Pattern
 			}
-			_, err := d.RemoveEntries(list, ps)
+			_, err := d.RemoveEntries(list, ps, By{})
 			fail(err)
 			say("remove %s %d", list, n)
 		}
@@ -86,14 +138,26 @@ func crashChild(file string) {
 // Whatever moment the process is killed at, the file opens, and every edit that was
 // acknowledged is there.
 func TestKill(t *testing.T) {
+	for left := *crashRounds; left > 0; left -= crashEach {
+		t.Run("", func(t *testing.T) { killOften(t, min(left, crashEach)) })
+	}
+}
+
+// crashEach is how many children a file sees. Its history gets longer each time, and is looked at each time.
+const crashEach = 25
+
+func killOften(t *testing.T, rounds int) {
 	file := filepath.Join(t.TempDir(), "ringfence.db")
 	entries := map[string]map[int]bool{} // list → edit → is it there
 	set, journal, reports, acked := -1, map[int]bool{}, map[string]bool{}, 0
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 0))
-	for round := range crashRounds {
+	state := map[string]string{} // of the list of imports
+	imports := 0
+	for round := range rounds {
 		from := round * 100_000
+		done := 0 // imports acknowledged in this round
 		lines := killed(t, file, from, time.Duration(rnd.IntN(80_000))*time.Microsecond, rnd.IntN(4) == 0)
 		acked += len(lines)
 		lastEdit := from - 1
@@ -116,6 +180,10 @@ func TestKill(t *testing.T) {
 			case "report":
 				fmt.Sscanf(line, "report %d", &n)
 				reports[report(n).Extension] = true
+			case "import":
+				fmt.Sscanf(line, "import %d", &n)
+				done = n + 1
+				imports++
 			case "journal":
 				fmt.Sscanf(line, "journal %d", &n)
 				for ; firstJournal <= n; firstJournal++ {
@@ -138,9 +206,21 @@ func TestKill(t *testing.T) {
 			if l.Entries != count[l.Name] {
 				t.Errorf("round %d: %s says %d entries, has %d", round, l.Name, l.Entries, count[l.Name])
 			}
-			if count[l.Name]%50 != 0 {
+			if l.Name != crashList && count[l.Name]%50 != 0 {
 				t.Errorf("round %d: %s has %d entries: half an edit is there", round, l.Name, count[l.Name])
 			}
+		}
+		got := map[string]string{}
+		if err := d.Entries(crashList, func(e Entry) error { got[e.Pattern] = e.Reason; return nil }); err != nil && !errors.Is(err, ErrNoList) {
+			t.Fatal(err)
+		}
+		// The one under way may have come to pass without its line, but then wholly.
+		if atLeast, atMost := crashState(state, round, done), crashState(state, round, done+1); !maps.Equal(got, atLeast) && !maps.Equal(got, atMost) {
+			t.Fatalf("round %d: after %d imports the list has %d entries, which are those of neither %d nor %d", round, done, len(got), done, done+1)
+		}
+		state = got
+		if report, err := d.Verify(); err != nil || len(report.Faults) > 0 {
+			t.Fatalf("round %d: %+v, %v", round, report, err)
 		}
 		for list, edits := range entries {
 			there := map[string]bool{}
@@ -180,8 +260,8 @@ func TestKill(t *testing.T) {
 		sizeIsTrue(t, d)
 		check(t, d.Close())
 	}
-	t.Logf("%d edits acknowledged in %d rounds", acked, crashRounds)
-	if acked < crashRounds {
+	t.Logf("%d acknowledged in %d rounds, %d of them imports", acked, rounds, imports)
+	if acked < rounds || imports == 0 {
 		t.Error("hardly any edit was acknowledged: the children were killed too early to show anything")
 	}
 }

@@ -23,6 +23,8 @@
 // its time and may call the same DB again, writing included. Inside the package
 // the rule is: never begin a write transaction while holding a read transaction,
 // because a write that has to grow the memory map waits for all readers to end.
+// BackupTo and Verify read all of the file in one transaction, a second or two for some
+// million entries, which such a write then waits for.
 //
 // # Damaged files
 //
@@ -51,15 +53,19 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 )
 
-// The file's layout. Everything but the journal's keys is text, so that the file
-// can be read with bbolt's own tool.
+// The file's layout.
 //
-//	meta      "schema"  → "1"
+//	meta      "schema"  → "2"
 //	          "journal" → journalSize as JSON
 //	          "reports" → reportCount as JSON
+//	          "changes" → changeState as JSON
+//	          "staged"  → staged as JSON, while an import is under way
 //	settings  key       → bytes
 //	lists     name      → listMeta as JSON
-//	entries   name      → bucket: pattern → entryValue as JSON
+//	entries   name, or after an import name NUL its id → bucket: first pattern → block (see blocks.go)
+//	changes   id, 8 bytes → keptRecord as JSON
+//	changed   id, 8 bytes, and first pattern → block of what the change did
+//	hits      list NUL pattern → how often and when last
 //	journal   ULID text → Record as JSON
 //	known     line NUL number → milliseconds since 1970
 //	emergency whose → milliseconds since 1970
@@ -68,14 +74,13 @@ import (
 //	          "open"    → bucket: caller NUL extension → ULID
 //	          "decided" → bucket: ULID → nothing
 //
-// The last four came after the schema's first version, which they do not change: an
-// older program passes over them, and Open adds them to a file that lacks them.
-// Opened read-only, such a file has none of what is in them.
+// Version 1 kept an entry a key, as JSON, and no changes. Its later files had known, emergency, passed and reports too,
+// which did not change the version: a bucket that is missing is added by Open. See migrate.go.
 //
 // JSON costs less than the disk where it matters: a record takes 2 µs to encode, and
 // the journal takes some 170,000 of them a second (go test -bench .). Decoding is
-// slower, 5 µs a record and under 3 µs an entry; look-ups of a caller avoid most of it.
-const schemaVersion = 1
+// slower, 5 µs a record; look-ups of a caller avoid most of it.
+const schemaVersion = 2
 
 var (
 	bucketMeta     = []byte("meta")
@@ -88,9 +93,12 @@ var (
 	bucketEmergency = []byte("emergency")
 	bucketPassed    = []byte("passed")
 	bucketReports   = []byte("reports")
+	bucketChanges   = []byte("changes")
+	bucketChanged   = []byte("changed")
+	bucketHits      = []byte("hits")
 
 	// laterBuckets may be missing from a file that an older version wrote.
-	laterBuckets = [][]byte{bucketKnown, bucketEmergency, bucketPassed, bucketReports}
+	laterBuckets = [][]byte{bucketKnown, bucketEmergency, bucketPassed, bucketReports, bucketChanges, bucketChanged, bucketHits}
 
 	keySchema = []byte("schema")
 )
@@ -128,7 +136,13 @@ type DB struct {
 	edits   chan struct{}         // holds one token: edits take turns, see edit
 	damaged atomic.Pointer[fault] // set once bbolt's locks can no longer be trusted
 
-	maxReports int // MaxReports; tests make it smaller
+	imports   chan struct{} // holds one token: one import at a time
+	importing atomic.Pointer[importing]
+
+	// MaxReports and so on; tests make them smaller.
+	maxReports, maxChanges, maxChangeRows, maxEdit, stageBytes int
+
+	committed func() // after each write; for tests
 }
 
 // Open opens the database file, and creates it with mode 0640 if it is not there
@@ -148,7 +162,8 @@ func Open(file string, o Options) (*DB, error) {
 	if err := prepare(file, o.ReadOnly); err != nil {
 		return nil, err
 	}
-	d := &DB{file: file, now: o.Now, edits: make(chan struct{}, 1), maxReports: MaxReports}
+	d := &DB{file: file, now: o.Now, edits: make(chan struct{}, 1), imports: make(chan struct{}, 1),
+		maxReports: MaxReports, maxChanges: MaxChanges, maxChangeRows: MaxChangeRows, maxEdit: MaxEdit, stageBytes: stageBytes}
 	err := guard(func() (err error) {
 		d.bolt, err = bolt.Open(file, 0o640, &bolt.Options{
 			Timeout:      o.LockWait,
@@ -249,6 +264,7 @@ func (d *DB) PutSetting(key string, v []byte) error {
 // more likely to be found now than later.
 func (d *DB) checkFormat() error {
 	var empty, older bool
+	version := 0
 	err := d.view(func(tx *bolt.Tx) error {
 		info, err := d.raw.Stat()
 		if err != nil {
@@ -266,7 +282,7 @@ func (d *DB) checkFormat() error {
 			return nil
 		}
 		text := meta.Get(keySchema)
-		version, err := strconv.Atoi(string(text[:min(len(text), 9)]))
+		version, err = strconv.Atoi(string(text[:min(len(text), 9)]))
 		if err != nil || version < 1 {
 			return corrupt(d.file, fmt.Errorf("its schema version reads %q", short(text)))
 		}
@@ -300,10 +316,20 @@ func (d *DB) checkFormat() error {
 		return corrupt(d.file, errors.New("it is empty"))
 	case empty:
 		return d.update(layOut)
-	case older && !d.bolt.IsReadOnly():
-		return d.update(addLater)
+	case version < schemaVersion && d.bolt.IsReadOnly():
+		return &fault{kind: ErrOlder, text: fmt.Sprintf(
+			"the database %s was written by an older version of ringfence (schema %d, this one reads %d): start the daemon, or edit a list, once; that brings it up to date",
+			d.file, version, schemaVersion)}
+	case version < schemaVersion:
+		return d.update(d.migrate)
+	case d.bolt.IsReadOnly():
+		return nil
+	case older:
+		if err := d.update(addLater); err != nil {
+			return err
+		}
 	}
-	return nil
+	return d.clearStaged()
 }
 
 // layOut writes the buckets of an empty database.
@@ -382,6 +408,9 @@ func (d *DB) transact(run func(func(*bolt.Tx) error) error, fn func(*bolt.Tx) er
 			return err
 		})
 	})
+	if err == nil && write && d.committed != nil {
+		d.committed()
+	}
 	var p *panicked
 	switch {
 	case errors.As(err, &p):

@@ -32,6 +32,10 @@ var (
 	ErrNoList = errors.New("no such list")
 	// ErrNoReport: there is no report of that id.
 	ErrNoReport = errors.New("no such report")
+	// ErrNoChange: there is no change of that id, or it is not kept any more.
+	ErrNoChange = errors.New("no such change")
+	// ErrOlder: an older version wrote the file, and it was opened read-only.
+	ErrOlder = errors.New("database of an older version")
 	// ErrFull: there is no room for more of what was to be added.
 	ErrFull = errors.New("no room left")
 	// ErrInvalid: an argument is out of bounds; nothing was changed.

@@ -80,8 +80,8 @@ func readList(t testing.TB, d *DB, list string) []Entry {
 
 func entry(i int) Entry {
 	return Entry{
-		Pattern: fmt.Sprintf("+86592555%07d", i), Text: fmt.Sprintf("0592 555%07d", i),
-		Reason: "sells flats, calls at noon", Source: "blacklist.csv", Who: "root",
+		Pattern: fmt.Sprintf("+86592555%07d", i),
+		Reason:  "sells flats, calls at noon", Source: "blacklist.csv", Who: "root",
 	}
 }
 

@@ -522,3 +522,44 @@ func TestRetentionByAge(t *testing.T) {
 		check(t, j.Close(ctx))
 	})
 }
+
+// Whose records are deleted is gone, the rest stays, and the sizes that are kept are right.
+func TestDeleteRecords(t *testing.T) {
+	d := open(t, Options{})
+	j := startJournal(t, d, JournalOptions{})
+	const n = 5000
+	for i := range n {
+		r := record(i)
+		if i%2 == 0 {
+			r.Caller = Caller{Raw: "013800138000", E164: "+8613800138000", Kind: "mobile"}
+		}
+		if !j.Add(r) {
+			t.Fatal("no room")
+		}
+	}
+	check(t, j.Flush(soon(t)))
+	if _, err := d.DeleteRecords(Query{Action: "reject"}); !errors.Is(err, ErrInvalid) {
+		t.Errorf("nobody is named: %v", err)
+	}
+	removed, err := d.DeleteRecords(Query{Caller: "+8613800138000"})
+	check(t, err)
+	left := readJournal(t, d, Query{})
+	if removed != n/2 || len(left) != n/2 || len(readJournal(t, d, Query{Caller: "013800138000"})) != 0 {
+		t.Errorf("%d removed, %d left", removed, len(left))
+	}
+	removed, err = d.DeleteRecords(Query{Callee: left[0].Callee})
+	check(t, err)
+	if removed != 5 {
+		t.Errorf("%d to %s removed", removed, left[0].Callee)
+	}
+	var bytes int64
+	left = readJournal(t, d, Query{})
+	for _, r := range left {
+		v, err := r.MarshalJSON()
+		check(t, err)
+		bytes += int64(len(r.ID) + len(v))
+	}
+	if records, size, err := d.JournalSize(); err != nil || int(records) != len(left) || size != bytes {
+		t.Errorf("%d records of %d bytes are counted, there are %d of %d: %v", records, size, len(left), bytes, err)
+	}
+}

@@ -3,8 +3,8 @@ package storage
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -18,31 +18,32 @@ import (
 const (
 	MaxListName = 64
 	MaxPattern  = 128
-	MaxText     = 256 // Text, Source and Who
+	MaxText     = 256 // Source and Who
 	MaxReason   = 1024
 	// MaxLists is how many lists there may be.
 	MaxLists = 1000
 	// MaxEdit is how many entries one call may add or remove. The whole call is
-	// one transaction, which is held in memory (1 KB an entry) until it is on disk,
-	// and which the journal has to wait for: half a second for so many.
+	// one transaction, which is held in memory until it is on disk, and which the journal
+	// has to wait for: half a second for so many. Import takes more.
 	MaxEdit = 100_000
 )
 
 // maxValue is more than any entry or record takes as JSON, in bytes.
 const maxValue = 64 << 10
 
-// pageEntries is how many entries one read transaction collects.
-const pageEntries = 500
-
 // Entry is one pattern of a list. Times are kept in UTC, to the millisecond.
 type Entry struct {
 	Pattern string // canonical text of the pattern: the key
-	Text    string // the pattern as it was typed
 	Reason  string
 	Source  string // where it came from: the console, a file, a feed
 	Who     string // who added or last updated it
 	Added   time.Time
 	Expires time.Time // zero: never. Expired entries stay until they are removed
+
+	// These are for reading: AddEntries does not look at them.
+	Change  uint64    // the change that wrote it last, 0: before changes were kept
+	Hits    uint64    // calls that it decided
+	LastHit time.Time // zero: none
 }
 
 // Change says what an edit did to one entry.
@@ -54,6 +55,7 @@ const (
 	Unchanged                   // it was there just so
 	Removed                     // it was there and is gone
 	Absent                      // there was nothing to remove
+	Kept                        // an undo left it as it is, because it was changed since
 )
 
 func (c Change) String() string {
@@ -68,6 +70,8 @@ func (c Change) String() string {
 		return "removed"
 	case Absent:
 		return "absent"
+	case Kept:
+		return "kept"
 	}
 	return fmt.Sprintf("change %d", uint8(c))
 }
@@ -85,16 +89,19 @@ type listMeta struct {
 	Entries int       `json:"entries"`
 	Created time.Time `json:"created"`
 	Changed time.Time `json:"changed"`
+	// Built is the change that wrote the bucket of its entries anew, 0: none did.
+	Built uint64 `json:"built,omitempty"`
 }
 
-// entryValue is what the file keeps about an entry, besides its key.
-type entryValue struct {
-	Text    string    `json:"text,omitempty"` // left out where it is the pattern
-	Reason  string    `json:"reason,omitempty"`
-	Source  string    `json:"source,omitempty"`
-	Who     string    `json:"who,omitempty"`
-	Added   time.Time `json:"added"`
-	Expires time.Time `json:"expires,omitzero"`
+// bucket is the key of the bucket that has the list's entries.
+func (m *listMeta) bucket(list string) []byte { return entriesKey(list, m.Built) }
+
+// entriesKey is the key of a bucket of entries. The names of lists have no NUL.
+func entriesKey(list string, built uint64) []byte {
+	if built == 0 {
+		return []byte(list)
+	}
+	return fmt.Appendf(nil, "%s\x00%d", list, built)
 }
 
 // AddEntries adds entries to a list, which it creates if need be (also for no
@@ -118,133 +125,91 @@ func (d *DB) AddEntries(list string, es []Entry) ([]Change, error) {
 			return nil, err
 		}
 	}
+	if len(es) == 0 {
+		return []Change{}, d.makeList(list)
+	}
+	by := By{Who: es[0].Who, From: es[0].Source}
+	wishes := make([]wish, len(es))
 	now := millis(d.now())
-	changes := make([]Change, len(es))
-	err := d.edit(func(tx *bolt.Tx) error {
-		meta, isNew, err := d.listMeta(tx, list)
-		if err != nil {
-			return err
-		}
-		if isNew {
-			if n := countKeys(tx.Bucket(bucketLists), MaxLists); n >= MaxLists {
-				return invalid("there are %d lists already, which is the most there may be: use one of them", n)
-			}
-			meta.Created, meta.Changed = now, now
-		}
-		b, err := tx.Bucket(bucketEntries).CreateBucketIfNotExists([]byte(list))
-		if err != nil {
-			return err
-		}
-		changed := isNew
-		for _, i := range inOrder(es) {
-			if changes[i], err = d.put(b, list, es[i], now); err != nil {
-				return err
-			}
-			switch changes[i] {
-			case Added:
-				meta.Entries++
-				changed = true
-			case Updated:
-				changed = true
-			}
-		}
-		if !changed {
-			return errNothing
-		}
-		meta.Changed = now
-		return putJSON(tx.Bucket(bucketLists), list, meta)
-	})
-	if err != nil && err != errNothing {
+	var last *said
+	for i := range es {
+		last = saidBy(&es[i], now, last)
+		wishes[i] = wish{pattern: es[i].Pattern, to: last}
+	}
+	changes, _, err := d.change(list, KindAdd, by, wishes)
+	if err != nil {
 		return nil, explain("adding to the list "+list, err)
 	}
 	return changes, nil
 }
 
-// inOrder returns the entries' indices sorted by pattern, equal ones as they came.
-// bbolt splits a page only when it commits: until then each key that does not go to
-// the end moves all behind it, which takes a large edit out of order for ever.
-func inOrder(es []Entry) []int {
-	order := make([]int, len(es))
-	for i := range order {
-		order[i] = i
+// saidBy is what an entry says; last, if that is the same.
+func saidBy(e *Entry, now time.Time, last *said) *said {
+	if e.Added.IsZero() {
+		e = &Entry{Reason: e.Reason, Source: e.Source, Who: e.Who, Added: now, Expires: e.Expires}
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return strings.Compare(es[a].Pattern, es[b].Pattern) })
-	return order
-}
-
-// put writes one entry into its list's bucket unless it is there already.
-func (d *DB) put(b *bolt.Bucket, list string, e Entry, now time.Time) (Change, error) {
-	v := entryValue{
-		Text: e.Text, Reason: e.Reason, Source: e.Source, Who: e.Who,
-		Added: millis(e.Added), Expires: millis(e.Expires),
+	added, expires := toMillis(e.Added), toMillis(e.Expires)
+	if last != nil && last.added == added && last.expires == expires && last.reason == e.Reason && last.source == e.Source && last.who == e.Who {
+		return last
 	}
-	if v.Text == e.Pattern {
-		v.Text = ""
-	}
-	if v.Added.IsZero() {
-		v.Added = now
-	}
-	change := Added
-	if found := b.Get([]byte(e.Pattern)); found != nil {
-		old, err := decodeEntry([]byte(e.Pattern), found)
-		if err != nil {
-			return 0, d.badEntry(list, err)
-		}
-		if old.Reason == v.Reason && old.Expires.Equal(v.Expires) {
-			return Unchanged, nil
-		}
-		change = Updated
-		v.Added = old.Added
-	}
-	return change, putJSON(b, e.Pattern, v)
+	return &said{added: added, expires: expires, reason: e.Reason, source: e.Source, who: e.Who}
 }
 
 // RemoveEntries removes patterns from a list and returns what became of each, in
 // order: Removed or Absent. A list that does not exist has nothing to remove,
 // which is no error; a list whose last entry goes stays, empty. The call is one
 // transaction, as that of AddEntries.
-func (d *DB) RemoveEntries(list string, patterns []string) ([]Change, error) {
+func (d *DB) RemoveEntries(list string, patterns []string, by By) ([]Change, error) {
 	if err := checkListName(list); err != nil {
+		return nil, err
+	}
+	if err := by.check(); err != nil {
 		return nil, err
 	}
 	if len(patterns) > MaxEdit {
 		return nil, invalid("%d patterns are too many for one edit: remove at most %d at a time", len(patterns), MaxEdit)
 	}
-	changes := make([]Change, len(patterns))
-	err := d.edit(func(tx *bolt.Tx) error {
-		for i := range changes {
-			changes[i] = Absent
-		}
-		b := tx.Bucket(bucketEntries).Bucket([]byte(list))
-		meta, isNew, err := d.listMeta(tx, list)
-		if err != nil {
-			return err
-		}
-		if isNew || b == nil {
-			return errNothing
-		}
-		removed := 0
-		for i, p := range patterns {
-			if b.Get([]byte(p)) == nil {
-				continue
-			}
-			if err := b.Delete([]byte(p)); err != nil {
-				return err
-			}
-			changes[i] = Removed
-			removed++
-		}
-		if removed == 0 {
-			return errNothing
-		}
-		meta.Entries -= removed
-		meta.Changed = millis(d.now())
-		return putJSON(tx.Bucket(bucketLists), list, meta)
-	})
-	if err != nil && err != errNothing {
+	wishes := make([]wish, len(patterns))
+	for i, p := range patterns {
+		wishes[i] = wish{pattern: p}
+	}
+	changes, _, err := d.change(list, KindRemove, by, wishes)
+	if err != nil {
 		return nil, explain("removing from the list "+list, err)
 	}
 	return changes, nil
+}
+
+// makeList makes a list exist.
+func (d *DB) makeList(list string) error {
+	err := d.edit(func(tx *bolt.Tx) error {
+		meta, isNew, err := d.newList(tx, list)
+		if err != nil {
+			return err
+		}
+		if !isNew {
+			return errNothing
+		}
+		return putJSON(tx.Bucket(bucketLists), list, meta)
+	})
+	if err != nil && err != errNothing {
+		return explain("making the list "+list, err)
+	}
+	return nil
+}
+
+// newList is what is kept of a list, and the beginning of that for one that is new.
+func (d *DB) newList(tx *bolt.Tx, list string) (meta listMeta, isNew bool, err error) {
+	meta, isNew, err = d.listMeta(tx, list)
+	if err != nil || !isNew {
+		return meta, false, err
+	}
+	if n := countKeys(tx.Bucket(bucketLists), MaxLists); n >= MaxLists {
+		return meta, false, invalid("there are %d lists already, which is the most there may be: use one of them", n)
+	}
+	meta.Created = millis(d.now())
+	meta.Changed = meta.Created
+	return meta, true, nil
 }
 
 // Lists returns all lists by name. Counts are kept with the list, not scanned.
@@ -269,67 +234,134 @@ func (d *DB) Lists() ([]ListInfo, error) {
 // the list does not exist.
 //
 // The list is read in pages: an entry that others add or remove meanwhile may be
-// missing or not, every other entry comes exactly once. An entry that cannot be
-// read is passed over; the rest still comes (unless thousands are like that), and
+// missing or not, every other entry comes exactly once. Blocks of entries that cannot be
+// read are passed over; the rest still comes (unless thousands are like that), and
 // then an error that is ErrCorrupt.
 func (d *DB) Entries(list string, yield func(Entry) error) error {
+	return d.EntryPages(list, true, func(es []Entry) error {
+		for _, e := range es {
+			if err := yield(e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// EntryPages is Entries for who reads very many: some thousand at a time, with their
+// hits only if that is asked for. The slice is used again for the next page.
+func (d *DB) EntryPages(list string, hits bool, yield func([]Entry) error) error {
+	var es []Entry
 	var damage damage
-	after, first := []byte(nil), true
-	for {
-		var page []Entry
-		more, progress := false, false
+	err := d.rows(list, &damage, func(rows []listRow) error {
+		es = es[:0]
+		for i := range rows {
+			es = append(es, rows[i].entry())
+		}
+		if hits {
+			if err := d.addHits(list, es); err != nil {
+				return err
+			}
+		}
+		return yield(es)
+	})
+	if err != nil {
+		return err
+	}
+	return damage.err(d.file, fmt.Sprintf("blocks of entries of the list %s", list))
+}
+
+// pageBlocks is how many blocks one read transaction collects.
+const pageBlocks = 32
+
+// rows calls yield for the rows of a list, in order and in pages, which are used again. What
+// cannot be read is noted as damage.
+func (d *DB) rows(list string, damage *damage, yield func([]listRow) error) error {
+	return d.blockPages(func(tx *bolt.Tx) (*bolt.Bucket, error) {
+		meta, isNew, err := d.listMeta(tx, list)
+		if err != nil {
+			return nil, err
+		}
+		if isNew {
+			return nil, &fault{kind: ErrNoList, text: fmt.Sprintf("there is no list %q", list)}
+		}
+		return tx.Bucket(bucketEntries).Bucket(meta.bucket(list)), nil
+	}, nil, 1, damage, yield)
+}
+
+// blockPages reads the blocks of a bucket whose keys have a prefix. A row that was yielded is
+// not yielded again when others change the blocks meanwhile.
+func (d *DB) blockPages(bucket func(*bolt.Tx) (*bolt.Bucket, error), prefix []byte, columns int, damage *damage, yield func([]listRow) error) error {
+	var after []byte // the last pattern passed, or the last key that could not be read
+	var raw []block
+	var room []byte
+	var rows []listRow
+	for more, first := true, true; more && !damage.hopeless(); first = false {
+		raw, room, more = raw[:0], room[:0], false
 		err := d.view(func(tx *bolt.Tx) error {
-			b := tx.Bucket(bucketEntries).Bucket([]byte(list))
-			if b == nil {
-				if first {
-					return &fault{kind: ErrNoList, text: fmt.Sprintf("there is no list %q", list)}
-				}
-				return nil
-			}
-			c := b.Cursor()
-			k, v := c.First()
-			if !first {
-				if k, v = c.Seek(after); bytes.Equal(k, after) {
-					k, v = c.Next()
-				}
-			}
-			for n := 0; k != nil; k, v = c.Next() {
-				if n++; n > pageEntries {
-					// In a damaged file keys out of order could lead back to the same
-					// page for ever.
-					more = progress && !damage.hopeless()
+			b, err := bucket(tx)
+			if b == nil || err != nil {
+				if !first && errors.Is(err, ErrNoList) {
 					return nil
 				}
-				e, err := decodeEntry(k, v)
-				if err != nil {
-					damage.note(err)
-				} else {
-					page = append(page, e)
+				return err
+			}
+			c := b.Cursor()
+			k, v := c.Seek(prefix)
+			if after != nil {
+				k, v = blockOf(c, append(bytes.Clone(prefix), after...))
+			}
+			for ; k != nil && (bytes.HasPrefix(k, prefix) || bytes.Compare(k, prefix) < 0); k, v = c.Next() {
+				if !bytes.HasPrefix(k, prefix) {
+					continue
 				}
-				switch {
-				case len(k) == 0 || len(k) > MaxPattern: // noted above
-				case after != nil && bytes.Compare(k, after) <= 0:
-					damage.note(fmt.Errorf("entry %q: it is out of order", k))
-				default:
-					after = append(after[:0], k...)
-					progress = true
+				k = k[len(prefix):]
+				if len(raw) == pageBlocks {
+					more = true
+					break
 				}
+				if len(k) > MaxPattern || len(v) > maxBlock {
+					damage.note(fmt.Errorf("block %q has %d bytes", short(k), len(v)))
+					k, v = k[:min(len(k), MaxPattern)], nil
+				}
+				raw = append(raw, block{k, v})
+				at := len(room)
+				room = append(append(room, k...), v...)
+				raw[len(raw)-1] = block{room[at : at+len(k)], room[at+len(k):]}
 			}
 			return nil
 		})
 		if err != nil {
 			return err
 		}
-		first = false
-		for _, e := range page {
-			if err := yield(e); err != nil {
+		rows = rows[:0]
+		progress := false
+		for _, b := range raw {
+			from := len(rows)
+			if b.value != nil && len(b.value) > 0 {
+				if rows, err = decodeBlock(rows, b.key, b.value, columns); err != nil && (after == nil || bytes.Compare(b.key, after) > 0) {
+					damage.note(err)
+				}
+			}
+			mine := rows[from:]
+			for len(mine) > 0 && after != nil && mine[0].pattern <= string(after) {
+				mine = mine[1:]
+			}
+			rows = append(rows[:from], mine...)
+			if len(mine) > 0 {
+				after, progress = append(after[:0], mine[len(mine)-1].pattern...), true
+			} else if after == nil || bytes.Compare(b.key, after) > 0 {
+				after, progress = append(after[:0], b.key...), true
+			}
+		}
+		if len(rows) > 0 {
+			if err := yield(rows); err != nil {
 				return err
 			}
 		}
-		if !more {
-			return damage.err(d.file, fmt.Sprintf("entries of the list %s", list))
-		}
+		more = more && progress // in a damaged file keys out of order could lead back for ever
 	}
+	return nil
 }
 
 // EachEntry calls yield for each entry of each list, to load them all. It is to
@@ -371,28 +403,6 @@ func (d *DB) listMeta(tx *bolt.Tx, list string) (m listMeta, isNew bool, err err
 		return m, false, corrupt(d.file, err)
 	}
 	return m, false, nil
-}
-
-func (d *DB) badEntry(list string, err error) error {
-	return corrupt(d.file, fmt.Errorf("an entry of the list %s: %w", list, err))
-}
-
-// decodeEntry reads an entry as put wrote it.
-func decodeEntry(k, v []byte) (Entry, error) {
-	var e entryValue
-	if len(k) == 0 || len(k) > MaxPattern {
-		return Entry{}, fmt.Errorf("entry %q: its pattern has %d bytes", short(k), len(k))
-	}
-	if err := decodeJSON(v, &e); err != nil {
-		return Entry{}, fmt.Errorf("entry %q: %w", k, err)
-	}
-	if e.Text == "" {
-		e.Text = string(k)
-	}
-	return Entry{
-		Pattern: string(k), Text: e.Text, Reason: e.Reason, Source: e.Source, Who: e.Who,
-		Added: e.Added, Expires: e.Expires,
-	}, nil
 }
 
 func decodeMeta(list, v []byte, m *listMeta) error {
@@ -448,13 +458,13 @@ func checkListName(name string) error {
 
 func checkEntry(e *Entry) error {
 	if e.Pattern == "" {
-		return invalid("an entry without a pattern (typed as %q)", e.Text)
+		return invalid("an entry without a pattern")
 	}
 	for _, f := range []struct {
 		name, text string
 		max        int
 	}{
-		{"pattern", e.Pattern, MaxPattern}, {"text", e.Text, MaxText}, {"reason", e.Reason, MaxReason},
+		{"pattern", e.Pattern, MaxPattern}, {"reason", e.Reason, MaxReason},
 		{"source", e.Source, MaxText}, {"who", e.Who, MaxText},
 	} {
 		switch {
@@ -520,10 +530,14 @@ func (d *damage) err(file, what string) error {
 func (d *DB) HasEntry(list, pattern string) bool {
 	found := false
 	d.view(func(tx *bolt.Tx) error {
-		if b := tx.Bucket(bucketEntries).Bucket([]byte(list)); b != nil && pattern != "" {
-			found = b.Get([]byte(pattern)) != nil
+		meta, isNew, err := d.listMeta(tx, list)
+		if err != nil || isNew || pattern == "" {
+			return err
 		}
-		return nil
+		if b := tx.Bucket(bucketEntries).Bucket(meta.bucket(list)); b != nil {
+			_, found, err = findRow(b, nil, pattern, 1)
+		}
+		return err
 	})
 	return found
 }

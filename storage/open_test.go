@@ -81,7 +81,7 @@ func TestOpenFaults(t *testing.T) {
 			check(t, db.Update(func(tx *bolt.Tx) error { _, err := tx.CreateBucket([]byte("their")); return err }))
 			check(t, db.Close())
 		}, Options{}, ErrCorrupt, "another program"},
-		{"newer schema", func(t *testing.T, file string) { setSchema(t, file, "2") }, Options{}, ErrNewer, "schema 2"},
+		{"newer schema", func(t *testing.T, file string) { setSchema(t, file, "3") }, Options{}, ErrNewer, "schema 3"},
 		{"newer schema, read-only", func(t *testing.T, file string) { setSchema(t, file, "99") }, Options{ReadOnly: true}, ErrNewer, "install that version"},
 		{"odd schema", func(t *testing.T, file string) { setSchema(t, file, "one") }, Options{}, ErrCorrupt, "schema version reads"},
 		{"in use", func(t *testing.T, file string) { open(t, Options{}, file) }, Options{}, ErrLocked, "is the daemon running?"},
@@ -207,7 +207,7 @@ func sample(t testing.TB) []byte {
 	}
 	_, err := d.AddEntries("blacklist", es)
 	check(t, err)
-	_, err = d.RemoveEntries("blacklist", []string{es[7].Pattern})
+	_, err = d.RemoveEntries("blacklist", []string{es[7].Pattern}, By{})
 	check(t, err)
 	check(t, d.PutSetting("pause", []byte("on")))
 	var stamps []Stamp
@@ -270,7 +270,7 @@ func tryDamaged(t *testing.T, data []byte, readOnly, write bool) (opened bool) {
 	d.ReportCount()
 	if !readOnly && write {
 		d.AddEntries("blacklist", []Entry{entry(8), entry(1000)})
-		d.RemoveEntries("blacklist", []string{entry(9).Pattern})
+		d.RemoveEntries("blacklist", []string{entry(9).Pattern}, By{})
 		d.PutStamps(Known, []Stamp{{"staff\x00" + entry(8).Pattern, epoch}}, []string{"staff\x00" + entry(9).Pattern})
 		d.AddReport(report(3))
 		d.AddReport(report(1000))
@@ -295,6 +295,9 @@ func TestTruncated(t *testing.T) {
 }
 
 func TestDamaged(t *testing.T) {
+	if underRace {
+		t.Skip("NOT TESTED under the race detector, whose checks of pointers end the process here; `make test` runs this once more without it")
+	}
 	data := sample(t)
 	rnd := rand.New(rand.NewPCG(1, 2))
 	opened := 0

@@ -48,6 +48,10 @@ type Record struct {
 	late bool // only the outcome of an earlier record
 }
 
+// PrivateMark begins the Raw of a caller in a journal that is kept private: a token follows, of which no number can
+// be made.
+const PrivateMark = "hmac:"
+
 // Caller is who called.
 type Caller struct {
 	Raw      string `json:"raw"`  // as the switch delivered it
@@ -55,6 +59,7 @@ type Caller struct {
 	Kind     string `json:"kind"`
 	Withheld bool   `json:"withheld,omitempty"` // the number is known, but must not be shown
 	From     string `json:"from,omitempty"`     // the number in the From header, where a trusted header has another one
+	Diverted string `json:"diverted,omitempty"` // the number that forwarded the call, by its Diversion header
 }
 
 // Outcome is what became of a call. A Record without one: not known (yet).
@@ -110,7 +115,7 @@ func (p plain) record() Record {
 // eachText replaces each text of the record by f of it.
 func eachText(r *Record, f func(string) string) {
 	for _, s := range []*string{
-		&r.ID, &r.Node, &r.Trunk, &r.Caller.Raw, &r.Caller.E164, &r.Caller.Kind, &r.Caller.From, &r.Name, &r.Callee, &r.Line,
+		&r.ID, &r.Node, &r.Trunk, &r.Caller.Raw, &r.Caller.E164, &r.Caller.Kind, &r.Caller.From, &r.Caller.Diverted, &r.Name, &r.Callee, &r.Line,
 		&r.Action, &r.Would, &r.Mode, &r.Rule, &r.Reason, &r.List,
 	} {
 		*s = f(*s)

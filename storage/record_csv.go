@@ -23,7 +23,7 @@ import (
 // csvColumns are the columns, in the order they are written.
 var csvColumns = []string{
 	"id", "time", "node", "trunk", "caller", "e164", "kind", "withheld", "name", "callee", "line",
-	"action", "would", "mode", "rule", "reason", "list", "answered", "ring_s", "talk_s", "cause", "by", "from",
+	"action", "would", "mode", "rule", "reason", "list", "answered", "ring_s", "talk_s", "cause", "by", "from", "diverted",
 }
 
 // AppendCSVHeader appends the first line of a journal as CSV.
@@ -41,7 +41,7 @@ func (r *Record) AppendCSV(dst []byte) []byte {
 	for i, text := range [...]string{
 		r.ID, r.Time.UTC().Format(recordTime), r.Node, r.Trunk, r.Caller.Raw, r.Caller.E164, r.Caller.Kind,
 		strconv.FormatBool(r.Caller.Withheld), r.Name, r.Callee, r.Line,
-		r.Action, r.Would, r.Mode, r.Rule, r.Reason, r.List, answered, ring, talk, cause, by, r.Caller.From,
+		r.Action, r.Would, r.Mode, r.Rule, r.Reason, r.List, answered, ring, talk, cause, by, r.Caller.From, r.Caller.Diverted,
 	} {
 		if i > 0 {
 			dst = append(dst, ',')
@@ -172,6 +172,8 @@ func (l *CSVLayout) Record(cells []string) (Record, error) {
 			ended, o.By = true, text
 		case "from":
 			r.Caller.From = text
+		case "diverted":
+			r.Caller.Diverted = text
 		}
 		if err != nil {
 			return Record{}, err

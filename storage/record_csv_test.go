@@ -28,13 +28,13 @@ func readCSV(t testing.TB, text string) (*CSVLayout, [][]string) {
 func TestRecordCSV(t *testing.T) {
 	r := Record{
 		ID: "01KGYZTR700000000000000001", Time: time.Date(2026, 3, 2, 9, 30, 0, 5e6, time.UTC), Node: "pbx1", Trunk: "telecom",
-		Caller: Caller{Raw: "008695211613", E164: "+8695211613", Kind: "service", Withheld: true, From: "1000"},
+		Caller: Caller{Raw: "008695211613", E164: "+8695211613", Kind: "service", Withheld: true, From: "1000", Diverted: "+8610777"},
 		Name:   "=HYPERLINK(\"http://x\",\"bank\")", Callee: "05925550100", Line: "staff",
 		Action: "allow", Would: "reject", Mode: "observe", Rule: "952 sales calls", Reason: "a, b; \"c\"\r\nd", List: "blacklist",
 		Outcome: &Outcome{Answered: true, RingS: 4.25, TalkS: 61, Cause: "NORMAL_CLEARING", By: "caller"},
 	}
-	const want = `id,time,node,trunk,caller,e164,kind,withheld,name,callee,line,action,would,mode,rule,reason,list,answered,ring_s,talk_s,cause,by,from
-01KGYZTR700000000000000001,2026-03-02T09:30:00.005Z,pbx1,telecom,008695211613,+8695211613,service,true,"\x3DHYPERLINK(""http://x"",""bank"")",05925550100,staff,allow,reject,observe,"952 sales calls","a, b; ""c""\x0D\x0Ad",blacklist,true,4.25,61,NORMAL_CLEARING,caller,1000
+	const want = `id,time,node,trunk,caller,e164,kind,withheld,name,callee,line,action,would,mode,rule,reason,list,answered,ring_s,talk_s,cause,by,from,diverted
+01KGYZTR700000000000000001,2026-03-02T09:30:00.005Z,pbx1,telecom,008695211613,+8695211613,service,true,"\x3DHYPERLINK(""http://x"",""bank"")",05925550100,staff,allow,reject,observe,"952 sales calls","a, b; ""c""\x0D\x0Ad",blacklist,true,4.25,61,NORMAL_CLEARING,caller,1000,+8610777
 `
 	got := string(r.AppendCSV(AppendCSVHeader(nil)))
 	if diff := cmp.Diff(want, got); diff != "" {

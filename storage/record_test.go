@@ -204,15 +204,50 @@ func FuzzDecodeRecord(f *testing.F) {
 	})
 }
 
-func FuzzDecodeEntry(f *testing.F) {
+func FuzzMigrateEntry(f *testing.F) {
 	f.Add("+8695211613", []byte(`{"text":"95211613","reason":"fake","who":"root","added":"2026-03-01T08:00:00.123Z","expires":"2027-01-01T00:00:00Z"}`))
 	f.Add("+1*", []byte(`{"added":"2026-03-01T08:00:00Z"}`))
 	f.Add("+1*", []byte(`{"added":`))
 	f.Add("", []byte(`null`))
 	f.Fuzz(func(t *testing.T, pattern string, value []byte) {
-		e, err := decodeEntry([]byte(pattern), value)
-		if err == nil && (e.Pattern != pattern || e.Text == "" && pattern != "") {
+		e, err := decodeEntry1([]byte(pattern), value)
+		if err == nil && (e.Pattern != pattern || pattern == "") {
 			t.Errorf("%s reads %+v", value, e)
+		}
+	})
+}
+
+// Whatever bytes are in a block, reading it gives an error or rows that make a block of the same rows.
+func FuzzBlock(f *testing.F) {
+	a, b := &said{unit: 3, added: 1e12, reason: "sales", who: "root"}, &said{added: 2e12, expires: 3e12}
+	for columns := 1; columns <= 2; columns++ {
+		rows := []listRow{{"+1*", a, b}, {"+8613800138000", b, nil}, {"+8613800138001", a, a}}
+		if columns == 1 {
+			for i := range rows {
+				rows[i].before = nil
+			}
+		}
+		v := encodeBlock(rows, columns)
+		if got, err := decodeBlock(nil, []byte("+1*"), v, columns); err != nil || !reflect.DeepEqual(got, rows) {
+			f.Fatalf("%v, %v", got, err)
+		}
+		f.Add(v[:len(v)-4], columns == 2)
+	}
+	f.Fuzz(func(t *testing.T, v []byte, two bool) {
+		if len(v) < 4 || len(v) > maxBlock-4 {
+			return
+		}
+		columns := 1
+		if two {
+			columns = 2
+		}
+		rows, err := readBlock(nil, v, columns)
+		if err != nil || len(rows) == 0 {
+			return
+		}
+		again, err := decodeBlock(nil, []byte(rows[0].pattern), encodeBlock(rows, columns), columns)
+		if err != nil || !reflect.DeepEqual(again, rows) {
+			t.Errorf("%v, %v", again, err)
 		}
 	})
 }

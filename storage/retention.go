@@ -142,3 +142,54 @@ func withOutcome(key, old []byte, o *Outcome) []byte {
 	}
 	return value
 }
+
+// DeleteRecords removes the journal's records that a query asks for, which must name a caller or a callee, and
+// says how many there were. They are gone from the file's pages when it returns, some thousand in each
+// transaction; what was removed before an error stays removed. Records still in the queue of the running
+// journal are not there yet (see Journal.Flush).
+func (d *DB) DeleteRecords(q Query) (int, error) {
+	if q.Caller == "" && q.Callee == "" {
+		return 0, invalid("whose records are to be deleted? name a caller or a callee")
+	}
+	removed := 0
+	var ids []string
+	drop := func() error {
+		err := d.update(func(tx *bolt.Tx) error {
+			b := tx.Bucket(bucketJournal)
+			size, err := d.journalSize(tx)
+			if err != nil {
+				return err
+			}
+			for _, id := range ids {
+				v := b.Get([]byte(id))
+				if v == nil {
+					continue // it has become too old meanwhile
+				}
+				size.Records--
+				size.Bytes -= row{key: []byte(id), value: v}.size()
+				if err := b.Delete([]byte(id)); err != nil {
+					return err
+				}
+			}
+			return putJSON(tx.Bucket(bucketMeta), string(keyJournal), size)
+		})
+		if err == nil {
+			removed += len(ids)
+		}
+		ids = ids[:0]
+		return err
+	}
+	err := d.Journal(q, func(r Record) error {
+		if ids = append(ids, r.ID); len(ids) < trimBatch {
+			return nil
+		}
+		return drop()
+	})
+	if err == nil && len(ids) > 0 {
+		err = drop()
+	}
+	if err != nil {
+		return removed, fmt.Errorf("deleting from the journal: %w", err)
+	}
+	return removed, nil
+}

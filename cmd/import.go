@@ -1,0 +1,279 @@
+package cmd
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"ringfence/console"
+	"ringfence/listfile"
+	"ringfence/policy"
+)
+
+type listImportCmd struct {
+	List      string `arg:"" help:"The list. It is made if it is not there."`
+	File      string `arg:"" help:"The file, - for standard input."`
+	Format    string `placeholder:"FORMAT" help:"text, csv, ftc or phoneblock. Without it, what the file looks like."`
+	DryRun    bool   `help:"Only say what would be added, changed and refused."`
+	Strict    bool   `help:"Change nothing if a line is refused."`
+	Force     bool   `help:"Also take entries that would hit emergency numbers or never_screen."`
+	Threshold int    `placeholder:"N" help:"With ftc: how many complaints make an entry (3)."`
+	Window    string `placeholder:"SPAN" help:"With ftc: how old they may be, before the newest (90d)."`
+}
+
+func (c *listImportCmd) Run(a *app) error {
+	q := console.ImportQuery{
+		List: c.List, File: c.File, Who: whoami(), Format: strings.ToLower(c.Format),
+		DryRun: c.DryRun, Strict: c.Strict, Force: c.Force, Threshold: c.Threshold,
+	}
+	if c.Threshold < 0 {
+		return usageError{"--threshold: at least 1"}
+	}
+	if c.Window != "" {
+		span, err := policy.ParseSpan(c.Window)
+		if err != nil {
+			return usageError{"--window: " + err.Error()}
+		}
+		q.Window = span.Seconds()
+	}
+	if q.Format != "" && !strings.Contains(" "+strings.Join(listfile.Formats(), " ")+" ", " "+q.Format+" ") {
+		return usageError{fmt.Sprintf("--format: there is no format %q: use %s", c.Format, strings.Join(listfile.Formats(), ", "))}
+	}
+	in, size := a.in, int64(0)
+	if c.File == "-" {
+		q.File = "standard input"
+	} else {
+		f, err := os.Open(c.File)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if info, err := f.Stat(); err == nil {
+			size = info.Size()
+		}
+		in = f
+	}
+	d, err := a.desk(false)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	bar := newImportBar(a.err, size)
+	report, err := d.Import(a.ctx, q, bar.reader(in))
+	bar.end()
+	if err != nil {
+		return err
+	}
+	return a.printImport(c.File, report)
+}
+
+func (a *app) printImport(file string, r *console.ImportReport) error {
+	for _, l := range r.Refusals {
+		fmt.Fprintf(a.err, "%s:%d: %q: %s\n", file, l.Line, l.Number, l.Why)
+	}
+	if more := r.Refused - len(r.Refusals); more > 0 {
+		fmt.Fprintf(a.err, "%s: %d more lines are refused\n", file, more)
+	}
+	for _, w := range r.Warnings {
+		fmt.Fprintf(a.err, "warning: %s\n", shown(w))
+	}
+	if r.DryRun && !a.json {
+		for _, e := range r.Would {
+			fmt.Fprintf(a.out, "%s: %s\n", wouldBe[e.Change], e.Number)
+		}
+		if more := r.Added + r.Updated + r.Removed - len(r.Would); more > 0 {
+			fmt.Fprintf(a.out, "and %d more\n", more)
+		}
+	}
+	text := fmt.Sprintf("%s: %d added, %d updated, %d were there already, %d refused", r.List, r.Added, r.Updated, r.Unchanged, r.Refused)
+	if r.Removed+r.Absent > 0 {
+		text += fmt.Sprintf(", %d removed", r.Removed)
+	}
+	if r.Repeated > 0 {
+		text += fmt.Sprintf("; %d lines are repeated below and count once", r.Repeated)
+	}
+	switch {
+	case r.Strict:
+		text = fmt.Sprintf("%s: nothing was changed, because %d lines are refused", r.List, r.Refused)
+	case r.DryRun:
+		text += "; nothing was written (--dry-run)"
+	case r.Change > 0:
+		text += fmt.Sprintf("; `ringfence list undo %d` undoes it", r.Change)
+	}
+	if err := a.print(r, "%s", text); err != nil {
+		return err
+	}
+	if r.Refused > 0 {
+		return errSilent
+	}
+	return nil
+}
+
+var wouldBe = map[string]string{"added": "would be added", "updated": "would be updated", "removed": "would be removed"}
+
+// importBar shows on a terminal how much of a file has been read.
+type importBar struct {
+	out   io.Writer // nil: no terminal
+	size  int64     // 0: not known
+	read  int64
+	shown time.Time
+	now   func() time.Time
+}
+
+// barEvery is how often it is drawn.
+const barEvery = 200 * time.Millisecond
+
+func newImportBar(out io.Writer, size int64) *importBar {
+	p := &importBar{size: size, now: time.Now}
+	if isTerminal(out) {
+		p.out = out
+	}
+	return p
+}
+
+func (p *importBar) reader(r io.Reader) io.Reader {
+	if p.out == nil {
+		return r
+	}
+	return &barReader{r, p}
+}
+
+type barReader struct {
+	r io.Reader
+	p *importBar
+}
+
+func (r *barReader) Read(b []byte) (int, error) {
+	n, err := r.r.Read(b)
+	r.p.add(int64(n), err == io.EOF)
+	return n, err
+}
+
+// add counts bytes and draws the bar now and then, and at the end.
+func (p *importBar) add(n int64, last bool) {
+	p.read += n
+	if now := p.now(); last || now.Sub(p.shown) >= barEvery {
+		p.shown = now
+		fmt.Fprintf(p.out, "\r%s\x1b[K", p.bar(last))
+	}
+}
+
+func (p *importBar) bar(last bool) string {
+	const width = 30
+	switch {
+	case last:
+		return "read; sorting and writing …"
+	case p.size <= 0:
+		return fmt.Sprintf("%d MB read", p.read>>20)
+	}
+	done := min(float64(p.read)/float64(p.size), 1)
+	full := int(done * width)
+	return fmt.Sprintf("[%s%s] %3.0f%%", strings.Repeat("#", full), strings.Repeat(".", width-full), 100*done)
+}
+
+// end clears the line.
+func (p *importBar) end() {
+	if p.out != nil {
+		fmt.Fprint(p.out, "\r\x1b[K")
+	}
+}
+
+type listChangesCmd struct {
+	List string `arg:"" optional:"" help:"Only of this list."`
+}
+
+func (c *listChangesCmd) Run(a *app) error {
+	d, err := a.desk(true)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	return d.Changes(a.ctx, c.List, func(c console.ListChange) error { return a.print(c, "%s", listChangeText(&c)) })
+}
+
+// listChangeText is a change in one line.
+func listChangeText(c *console.ListChange) string {
+	text := fmt.Sprintf("%6d  %s  %-6s %s", c.ID, when(c.Time), c.Kind, c.List)
+	for _, n := range []struct {
+		n    int
+		what string
+	}{{c.Added, "added"}, {c.Updated, "updated"}, {c.Removed, "removed"}, {c.Skipped, "left, because they were changed since"}} {
+		if n.n > 0 {
+			text += fmt.Sprintf(", %d %s", n.n, n.what)
+		}
+	}
+	if c.Undoes > 0 {
+		text += fmt.Sprintf(", undoing %d", c.Undoes)
+	}
+	if c.Who != "" || c.From != "" {
+		text += fmt.Sprintf("  (%s, %s)", shown(c.Who), shown(c.From))
+	}
+	if c.Source != "" {
+		text += "  " + shown(c.Source)
+	}
+	if c.Undone > 0 {
+		text += fmt.Sprintf("  undone by %d", c.Undone)
+	}
+	return text
+}
+
+type listHistoryCmd struct {
+	Pattern string `arg:"" help:"In any spelling."`
+}
+
+func (c *listHistoryCmd) Run(a *app) error {
+	d, err := a.desk(true)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	n := 0
+	err = d.History(a.ctx, c.Pattern, func(h console.ListHistory) error {
+		n++
+		return a.print(h, "%s\n        %s → %s", listChangeText(&h.Change), entryShown(h.Before), entryShown(h.After))
+	})
+	if err == nil && n == 0 && !a.json {
+		fmt.Fprintln(a.err, "no change of that entry is kept")
+	}
+	return err
+}
+
+// entryShown is what an entry said.
+func entryShown(e *console.ListEntry) string {
+	if e == nil {
+		return "not there"
+	}
+	text := "there"
+	if e.Reason != "" {
+		text = fmt.Sprintf("%q", shown(e.Reason))
+	}
+	if e.Source != "" {
+		text += " from " + shown(e.Source)
+	}
+	if !e.Expires.IsZero() {
+		text += " until " + when(e.Expires)
+	}
+	return text
+}
+
+type listUndoCmd struct {
+	ID uint64 "arg:\"\" help:\"The change, as `list changes` and `list history` number them.\""
+}
+
+func (c *listUndoCmd) Run(a *app) error {
+	d, err := a.desk(false)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	change, err := d.Undo(a.ctx, c.ID)
+	if err != nil {
+		return err
+	}
+	if change.ID == 0 {
+		return a.print(change, "nothing was left to undo of change %d: all %d entries were changed since", c.ID, change.Skipped)
+	}
+	return a.print(change, "%s", listChangeText(change))
+}

@@ -1,0 +1,341 @@
+package daemon
+
+import (
+	"bufio"
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"ringfence/conf"
+	"ringfence/console"
+	"ringfence/eslbridge"
+	"ringfence/policy"
+)
+
+// benchLists prints the table of docs/storage.md (make bench-lists).
+var benchLists = flag.Int("lists", 0, "measure lists of 1,000 numbers up to so many")
+
+var benchListsFrom = flag.Int("lists-from", 1000, "with -lists: where to begin")
+
+// listsChildEnv makes this test binary a daemon, for a process of its own to be measured.
+const listsChildEnv = "RINGFENCE_LISTS_CHILD"
+
+func TestMain(m *testing.M) {
+	if file := os.Getenv(listsChildEnv); file != "" {
+		listsChild(file)
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// listsChild runs a daemon until its standard input ends. It says on standard output when the lists are read.
+func listsChild(file string) {
+	began := processStart()
+	c, err := conf.LoadDaemon(file)
+	if err == nil {
+		var d *Daemon
+		if d, err = Start(context.Background(), c, "bench", slog.New(slog.DiscardHandler)); err == nil {
+			<-d.desk.listsRead
+			fmt.Println("ready", time.Since(began).Milliseconds())
+			io.Copy(io.Discard, os.Stdin)
+			err = d.Stop(context.Background())
+		}
+	}
+	if err != nil {
+		fmt.Println("error", err)
+		os.Exit(1)
+	}
+}
+
+// processStart is when this process was made, by the kernel's clock, to a hundredth of a second.
+func processStart() time.Time {
+	stat, _ := os.ReadFile("/proc/self/stat")
+	uptime, _ := os.ReadFile("/proc/uptime")
+	_, after, _ := strings.Cut(string(stat), ") ")
+	ticks, _ := strconv.ParseFloat(strings.Fields(after)[19], 64)
+	up, _ := strconv.ParseFloat(strings.Fields(string(uptime))[0], 64)
+	return time.Now().Add(-time.Duration((up - ticks/100) * float64(time.Second)))
+}
+
+// listsDaemon is a daemon in a process of its own.
+type listsDaemon struct {
+	cmd   *exec.Cmd
+	in    io.Closer
+	ready time.Duration // from the start of the process until its lists were read
+}
+
+func startListsDaemon(t testing.TB, c *conf.Daemon, file string) *listsDaemon {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), listsChildEnv+"="+file)
+	cmd.Stderr = os.Stderr
+	in, err1 := cmd.StdinPipe()
+	out, err2 := cmd.StdoutPipe()
+	if err1 != nil || err2 != nil || cmd.Start() != nil {
+		t.Fatal("the child does not start")
+	}
+	line, _ := bufio.NewReader(out).ReadString('\n')
+	var ms int
+	if _, err := fmt.Sscanf(line, "ready %d", &ms); err != nil {
+		t.Fatalf("the child says %q", line)
+	}
+	return &listsDaemon{cmd, in, time.Duration(ms) * time.Millisecond}
+}
+
+func (d *listsDaemon) stop() {
+	d.in.Close()
+	d.cmd.Wait()
+}
+
+// rssAnon is how much anonymous memory the process has, in bytes.
+func (d *listsDaemon) rssAnon(t testing.TB) int64 {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(status)) {
+		if text, ok := strings.CutPrefix(line, "RssAnon:"); ok {
+			kb, _ := strconv.ParseInt(strings.Fields(text)[0], 10, 64)
+			return kb << 10
+		}
+	}
+	t.Fatal("no RssAnon")
+	return 0
+}
+
+// someNumbers is n different Chinese mobile numbers, spread as a national list may be; odd ones are not in it.
+type someNumbers struct{ n int }
+
+func (s someNumbers) at(i int) uint64 {
+	return 8613000000000 + uint64(i)*(999_999_998/uint64(s.n))&^1
+}
+
+// file is a list file with a line each, in no order.
+func (s someNumbers) file() io.Reader {
+	r, w := io.Pipe()
+	go func() {
+		out := bufio.NewWriterSize(w, 1<<16)
+		step := 7919 // coprime to any power of ten
+		var line []byte
+		for i, at := 0, 0; i < s.n; i++ {
+			line = append(strconv.AppendUint(append(line[:0], '+'), s.at(at), 10), '\n')
+			out.Write(line)
+			if at += step; at >= s.n {
+				at %= s.n
+			}
+		}
+		out.Flush()
+		w.Close()
+	}()
+	return r
+}
+
+// TestBenchLists measures, for `make bench-lists`, what docs/storage.md says of lists: a daemon of its own for imports, memory
+// and restarts; look-ups beside bbolt's own Get and a Go map in this process.
+func TestBenchLists(t *testing.T) {
+	if *benchLists == 0 {
+		t.Skip("make bench-lists")
+	}
+	fmt.Printf("%s, %d CPUs, %s/%s\n\n", runtime.Version(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH)
+	fmt.Println("| numbers | import | ready after restart | RssAnon over empty | a number | after the import | file | hit | miss | bbolt Get hit | miss | Go map hit | miss | allocs |")
+	fmt.Println("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+	for n := *benchListsFrom; n <= *benchLists; n *= 10 {
+		c := installation(t, smallPolicy)
+		file := filepath.Join(filepath.Dir(c.Policy), "ringfence.toml")
+		d := startListsDaemon(t, c, file)
+		time.Sleep(300 * time.Millisecond)
+		empty := d.rssAnon(t)
+		client := dial(t, c)
+		began := time.Now()
+		report, err := client.Import(t.Context(), console.ImportQuery{List: "blacklist", File: "numbers.txt"}, someNumbers{n}.file())
+		if err != nil || report.Added != n {
+			t.Fatalf("%+v, %v", report, err)
+		}
+		took := time.Since(began)
+		time.Sleep(300 * time.Millisecond)
+		imported := d.rssAnon(t) - empty
+		client.Close()
+		d.stop()
+		d = startListsDaemon(t, c, file)
+		time.Sleep(300 * time.Millisecond)
+		over := d.rssAnon(t) - empty
+		ready := d.ready
+		d.stop()
+		info, err := os.Stat(c.Database())
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := lookups(t, n)
+		fmt.Printf("| %d | %.2f s | %.2f s | %.1f MB | %.1f B | %.1f MB | %.1f MB | %s | %.0f |\n", n, took.Seconds(), ready.Seconds(), float64(over)/1e6, float64(over)/float64(n), float64(imported)/1e6,
+			float64(info.Size())/1e6, strings.Join(l.times, " | "), l.allocs)
+		os.RemoveAll(filepath.Dir(c.Policy))
+	}
+}
+
+type lookupTimes struct {
+	times  []string
+	allocs float64
+}
+
+// lookups measures one look-up of a hit and a miss, picked at random, in what the daemon has, in bbolt, in a Go map.
+func lookups(t *testing.T, n int) (l lookupTimes) {
+	s := someNumbers{n}
+	rnd := rand.New(rand.NewPCG(1, uint64(n)))
+	p, faults := policy.Load("policy.toml", []byte(smallPolicy))
+	if p == nil {
+		t.Fatal(faults)
+	}
+	const picks = 1 << 16
+	type pick struct {
+		number policy.Number
+		text   []byte
+		e164   string
+	}
+	picked := func(off uint64) []pick {
+		all := make([]pick, picks)
+		for i := range all {
+			text := fmt.Sprintf("+%d", s.at(rnd.IntN(n))+off)
+			all[i] = pick{p.Plan().Parse(text), []byte(text), text}
+		}
+		return all
+	}
+	sets := [2][]pick{picked(0), picked(1)}
+	measure := func(find func(*pick) bool) {
+		for missing, set := range sets {
+			best := time.Duration(1 << 62)
+			for range 5 {
+				began := time.Now()
+				for i := range set {
+					if find(&set[i]) == (missing == 1) {
+						t.Fatalf("%s: not what was expected", set[i].e164)
+					}
+				}
+				best = min(best, time.Since(began))
+			}
+			l.times = append(l.times, fmt.Sprintf("%d ns", best.Nanoseconds()/picks))
+		}
+		runtime.GC()
+	}
+	func() {
+		lists := policy.NewLists()
+		load := lists.Load("blacklist")
+		for i := range n {
+			q, err := p.Plan().KeptPattern(fmt.Sprintf("+%d", s.at(i)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			load.Add(&policy.ListEntry{Pattern: q, Reason: "a reason", Source: "a source"})
+		}
+		load.Done()
+		at := time.Now()
+		measure(func(k *pick) bool { _, ok := lists.Lookup("blacklist", &k.number, at); return ok })
+		l.allocs = testing.AllocsPerRun(1000, func() {
+			lists.Lookup("blacklist", &sets[0][5].number, at)
+			lists.Lookup("blacklist", &sets[1][5].number, at)
+		})
+	}()
+	debug.FreeOSMemory()
+	db, err := bolt.Open(filepath.Join(t.TempDir(), "plain.db"), 0o600, &bolt.Options{NoSync: true, NoFreelistSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for from := 0; from < n; from += 100_000 {
+		if err := db.Update(func(tx *bolt.Tx) error {
+			b, err := tx.CreateBucketIfNotExists([]byte("b"))
+			b.FillPercent = 0.9
+			for i := from; i < min(n, from+100_000) && err == nil; i++ {
+				err = b.Put(fmt.Appendf(nil, "+%d", s.at(i)), []byte("a reason"))
+			}
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.View(func(tx *bolt.Tx) error {
+		b := tx.Bucket([]byte("b"))
+		measure(func(k *pick) bool { return b.Get(k.text) != nil })
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]struct{}{}
+	for i := range n {
+		all[fmt.Sprintf("+%d", s.at(i))] = struct{}{}
+	}
+	measure(func(k *pick) bool { _, ok := all[k.e164]; return ok })
+	return l
+}
+
+// TestBenchDecisionsDuringImport measures, for `make bench-lists`, how long decisions take while a million entries are imported beside
+// 100,000 that are there, and when nothing else is done. Calls come every half millisecond.
+func TestBenchDecisionsDuringImport(t *testing.T) {
+	if *benchLists == 0 {
+		t.Skip("make bench-lists")
+	}
+	c := installation(t, smallPolicy)
+	d := start(t, c)
+	imports := func(n int) {
+		if report, err := d.desk.Import(t.Context(), console.ImportQuery{List: "blacklist"}, someNumbers{n}.file()); err != nil || report.Added == 0 {
+			t.Errorf("%+v, %v", report, err)
+		}
+	}
+	imports(100_000)
+	took := func(until func() bool) []time.Duration {
+		s := someNumbers{1_000_000}
+		var all []time.Duration
+		facts := make([]eslbridge.Facts, 4096)
+		for i := range facts {
+			facts[i] = eslbridge.Facts{Number: fmt.Sprintf("+%d", s.at(i*211)+uint64(i%2)), Callee: "05925550100"}
+		}
+		for i := 0; !until(); i++ {
+			f := &facts[i%len(facts)]
+			began := time.Now()
+			v := d.desk.Screen(f)
+			all = append(all, time.Since(began))
+			d.desk.Record(f, &v, eslbridge.Result{})
+			time.Sleep(500 * time.Microsecond)
+		}
+		slices.Sort(all)
+		return all
+	}
+	report := func(when string, all []time.Duration) time.Duration {
+		p99 := all[len(all)*99/100]
+		fmt.Printf("| %s | %d | %v | %v | %v |\n", when, len(all), all[len(all)/2], p99, all[len(all)-1])
+		return p99
+	}
+	fmt.Println("\n| decisions | calls | median | p99 | longest |\n| --- | ---: | ---: | ---: | ---: |")
+	end := time.Now().Add(3 * time.Second)
+	idle := report("idle", took(func() bool { return time.Now().After(end) }))
+	done := make(chan struct{})
+	go func() { defer close(done); imports(1_000_000) }()
+	busy := report("while 1,000,000 entries are imported", took(func() bool {
+		select {
+		case <-done:
+			return true
+		default:
+			return false
+		}
+	}))
+	fmt.Printf("\np99 during the import is %.1f times that of idle\n", float64(busy)/float64(idle))
+}

@@ -1,0 +1,229 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"ringfence/console"
+	"ringfence/eslbridge"
+	"ringfence/policy"
+	"ringfence/storage"
+)
+
+// Calls that come while the lists are being read pass, if a rule asks for one of them, and the status and the journal
+// say why. Once they are read the same call is refused, and the entry counts its hits.
+func TestCallsWhileListsAreRead(t *testing.T) {
+	c := installation(t, smallPolicy+"\n[[rule]]\nname = \"sales\"\nwhen = { caller = [\"9521*\"] }\naction = \"reject\"\n")
+	if d := start(t, c); true {
+		if _, err := d.Desk().AddEntries(t.Context(), "blacklist", []console.NewEntry{{Number: "13800138000", Reason: "sells flats"}}, false); err != nil {
+			t.Fatal(err)
+		}
+		halt(t, d)
+	}
+	db, err := storage.Open(c.Database(), storage.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	d := newDesk(c, db, slog.New(slog.DiscardHandler))
+	d.journal = db.StartJournal(storage.JournalOptions{})
+	defer d.journal.Close(context.Background())
+	d.status = func(*console.Status) {}
+	if err := d.load(); err != nil {
+		t.Fatal(err)
+	}
+	facts := eslbridge.Facts{Number: "13800138000", Callee: "05925550100"}
+	v := d.Screen(&facts)
+	d.Record(&facts, &v, eslbridge.Result{})
+	if v.Action != "allow" || v.Rule != policy.RuleFailOpen || !strings.Contains(v.Reason, "blacklist, which has not been read yet") {
+		t.Errorf("while it is read: %+v", v)
+	}
+	if s, err := d.Status(t.Context()); err != nil || len(s.Lists.Unread) != 1 || d.passed.Load() != 1 {
+		t.Errorf("status %+v, %v, %d", s, err, d.passed.Load())
+	}
+	d.readLists(t.Context())
+	v = d.Screen(&facts)
+	d.Record(&facts, &v, eslbridge.Result{})
+	if v.Action != "reject" || v.Rule != "listed" {
+		t.Errorf("once it is read: %+v", v)
+	}
+	var rules []string
+	if err := d.Journal(t.Context(), storage.Query{}, func(r storage.Record) error { rules = append(rules, r.Rule); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Join(rules, " ") != "fail-open listed" {
+		t.Errorf("journal: %v", rules)
+	}
+	if err := d.hits.flush(db); err != nil {
+		t.Fatal(err)
+	}
+	err = d.Entries(t.Context(), "blacklist", func(e console.ListEntry) error {
+		if e.Hits != 1 || time.Since(e.LastHit) > time.Minute {
+			t.Errorf("%+v", e)
+		}
+		return nil
+	})
+	if s, _ := d.Status(t.Context()); err != nil || len(s.Lists.Unread) != 0 || s.Lists.Entries != 1 {
+		t.Errorf("status %+v, %v", s, err)
+	}
+}
+
+// The table of hits is bounded; what finds no room is counted.
+func TestHitsAreBounded(t *testing.T) {
+	var h hits
+	for i := range maxHits + 10 {
+		h.note("blacklist", strings.Repeat("1", i%100)+string(rune(i)), time.Now())
+	}
+	if len(h.all) > maxHits || h.dropped.Load() == 0 {
+		t.Errorf("%d wait, %d dropped", len(h.all), h.dropped.Load())
+	}
+}
+
+// An import counts from one moment on, for calls too: who sees one of its numbers listed sees them all. So does its undo. What
+// is in memory then is what is on disk, also after edits meanwhile.
+func TestImportThroughSocket(t *testing.T) {
+	c := installation(t, smallPolicy)
+	d := start(t, c)
+	client := dial(t, c)
+	ctx := console.WithBy(t.Context(), console.By{Who: "eve", From: "command line"})
+	n := storage.MaxEdit + 1000
+	if testing.Short() {
+		n = 5000
+	}
+	if _, err := client.AddEntries(ctx, "blacklist", []console.NewEntry{{Number: "+8613000000000", Reason: "old"}, {Number: "9521*"}}, false); err != nil {
+		t.Fatal(err)
+	}
+	stop, seen := make(chan struct{}), make(chan string)
+	go func() {
+		defer close(seen)
+		plan := d.desk.rules.Load().policy.Plan()
+		first, last := plan.Parse("+8613000000002"), plan.Parse(fmt.Sprintf("+%d", 8613000000000+uint64(n-1)*2))
+		for was := false; ; {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			lists := d.desk.rules.Load().lists
+			_, a := lists.Lookup("blacklist", &first, time.Now())
+			_, b := lists.Lookup("blacklist", &last, time.Now())
+			_, a2 := lists.Lookup("blacklist", &first, time.Now())
+			if a == a2 && a != b {
+				seen <- fmt.Sprintf("half an import: %v %v %v", a, b, a2)
+			}
+			if a != was && a == a2 {
+				seen <- fmt.Sprint("listed ", a)
+				was = a
+			}
+		}
+	}()
+	var file strings.Builder
+	for i := range n {
+		fmt.Fprintf(&file, "+%d\n", 8613000000000+uint64(i)*2)
+	}
+	file.WriteString("9520????\nnonsense\n")
+	report, err := client.Import(ctx, console.ImportQuery{List: "blacklist", File: "big.txt", Who: "eve"}, strings.NewReader(file.String()))
+	if err != nil || report.Added != n || report.Updated != 1 || report.Refused != 1 || report.Refusals[0].Line != n+2 {
+		t.Fatalf("%+v, %v", report, err)
+	}
+	if got := <-seen; got != "listed true" {
+		t.Error(got)
+	}
+	same := func() {
+		t.Helper()
+		on := map[string]string{}
+		if err := d.desk.db.Entries("blacklist", func(e storage.Entry) error { on[e.Pattern] = e.Reason; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		lists := d.desk.rules.Load().lists
+		if got := lists.Len("blacklist"); got != len(on) {
+			t.Errorf("%d entries in memory, %d on disk", got, len(on))
+		}
+		for text, reason := range on {
+			if !strings.HasPrefix(text, "+") {
+				continue
+			}
+			number := d.desk.rules.Load().policy.Plan().Parse(text)
+			if e, ok := lists.Lookup("blacklist", &number, time.Now()); !ok || e.Pattern.String() != text || e.Reason != reason {
+				t.Fatalf("%s: %+v, %v, on disk %q", text, e, ok, reason)
+			}
+		}
+	}
+	same()
+	if _, err := client.RemoveEntries(ctx, "blacklist", []string{"+8613000000004"}); err != nil {
+		t.Fatal(err)
+	}
+	undone, err := client.Undo(ctx, report.Change)
+	if err != nil || undone.Removed != n-1 || undone.Updated != 1 || undone.Who != "eve" || undone.From != "command line" {
+		t.Errorf("%+v, %v", undone, err)
+	}
+	if got := <-seen; got != "listed false" {
+		t.Error(got)
+	}
+	close(stop)
+	for got := range seen {
+		t.Error(got)
+	}
+	same()
+	var history string
+	err = client.History(ctx, "+8613000000004", func(h console.ListHistory) error {
+		history += fmt.Sprintf("%s by %s from %s: %v %v, ", h.Change.Kind, h.Change.Who, h.Change.From, h.Before != nil, h.After != nil)
+		return nil
+	})
+	if want := "import by eve from import: false true, remove by eve from command line: true false, "; err != nil || history != want {
+		t.Errorf("%q, %v", history, err)
+	}
+	if _, err := client.Undo(ctx, report.Change); !errors.Is(err, console.ErrBad) {
+		t.Errorf("undone twice: %v", err)
+	}
+	if _, err := client.Undo(ctx, 12345); !errors.Is(err, console.ErrNotFound) {
+		t.Errorf("no such change: %v", err)
+	}
+	if _, err := client.Import(ctx, console.ImportQuery{List: "black list"}, strings.NewReader("95588\n")); !errors.Is(err, console.ErrBad) {
+		t.Errorf("a wrong name: %v", err)
+	}
+	if report, err := client.Verify(ctx); err != nil || len(report.Faults) > 0 || report.Changes != 4 {
+		t.Errorf("%+v, %v", report, err)
+	}
+	copied := filepath.Join(t.TempDir(), "copy.db")
+	if err := storage.WriteNew(copied, "the backup", func(w io.Writer) error { return client.Backup(ctx, w) }); err != nil {
+		t.Fatal(err)
+	}
+	db, err := storage.Open(copied, storage.Options{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if report, err := db.Verify(); err != nil || len(report.Faults) > 0 || report.Entries != 2 {
+		t.Errorf("the backup: %+v, %v", report, err)
+	}
+}
+
+// An import warns of what would have hit people that the lines deal with.
+func TestImportWarns(t *testing.T) {
+	c := installation(t, smallPolicy)
+	d := start(t, c)
+	client := dial(t, c)
+	if err := d.desk.db.PutStamps(storage.Known, []storage.Stamp{
+		{Key: "staff\x00+8613800138000", At: time.Now()}, {Key: "staff\x00+8695211613", At: time.Now()}, {Key: "staff\x00+8613900139000", At: time.Now()},
+	}, nil); err != nil {
+		t.Fatal(err)
+	}
+	report, err := client.Import(t.Context(), console.ImportQuery{List: "blacklist", DryRun: true}, strings.NewReader("13800138000\n9521*\n02154321234\n110\n"))
+	if err != nil || report.Refused != 1 || report.Change != 0 || len(report.Would) != 3 || len(report.Warnings) != 2 {
+		t.Fatalf("%+v, %v", report, err)
+	}
+	if !strings.HasPrefix(report.Warnings[0], "+8613800138000 hits +8613800138000, whom line staff dealt with on ") || !strings.HasPrefix(report.Warnings[1], "9521* hits +8695211613") {
+		t.Errorf("%q", report.Warnings)
+	}
+	if lists, err := client.Lists(t.Context()); err != nil || len(lists) != 0 {
+		t.Errorf("%v, %v", lists, err)
+	}
+}

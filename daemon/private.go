@@ -1,0 +1,109 @@
+package daemon
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"ringfence/policy"
+	"ringfence/storage"
+)
+
+// pseudonyms replaces callers in the journal by tokens ([journal] private): the same caller has the same token, so
+// that records of a number can be found, counted and deleted, but who has the database alone cannot tell
+// whose they are. The key lies beside the database in a file of its own, which backups leave out.
+type pseudonyms struct{ key []byte }
+
+// keyFile is the file of the key, in the data folder.
+const keyFile = "journal-key"
+
+// openPseudonyms reads the key, and makes one the first time. A lost key makes old records those of nobody; that
+// is what it is good for.
+func openPseudonyms(folder string) (*pseudonyms, error) {
+	file := filepath.Join(folder, keyFile)
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return makePseudonyms(file)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the key of the private journal cannot be read: %w", err)
+	}
+	key, err := hex.DecodeString(strings.TrimSpace(string(text)))
+	if err != nil || len(key) != sha256.Size {
+		return nil, fmt.Errorf("the key of the private journal in %s is damaged: it should be %d hexadecimal digits; move it away to begin with a new one (callers of old records can then not be looked up)", file, 2*sha256.Size)
+	}
+	return &pseudonyms{key}, nil
+}
+
+// openPrivate makes the journal private if it is to be. A command that only reads makes no key.
+func (d *Desk) openPrivate(readOnly bool) (err error) {
+	if !d.conf.Journal.Private {
+		return nil
+	}
+	if _, err := os.Stat(filepath.Join(d.conf.Data, keyFile)); readOnly && errors.Is(err, fs.ErrNotExist) {
+		return nil // nothing was recorded yet
+	}
+	d.private, err = openPseudonyms(d.conf.Data)
+	return err
+}
+
+func makePseudonyms(file string) (*pseudonyms, error) {
+	key := make([]byte, sha256.Size)
+	rand.Read(key) // never fails
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("the key of the private journal cannot be made: %w", err)
+	}
+	_, err = f.WriteString(hex.EncodeToString(key) + "\n")
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		os.Remove(file)
+		return nil, fmt.Errorf("the key of the private journal cannot be made: %w", err)
+	}
+	return &pseudonyms{key}, nil
+}
+
+// token stands for a number: its country and first four digits, as far as it has them, and the HMAC-SHA-256 of the
+// whole. "" for a caller without one.
+func (p *pseudonyms) token(n *policy.Number) string {
+	text := n.E164
+	if text == "" {
+		text = n.Raw
+	}
+	if text == "" || n.E164 == "" && n.Kind == policy.Anonymous {
+		return n.Raw // "anonymous" and its like say nothing
+	}
+	mac := hmac.New(sha256.New, p.key)
+	mac.Write([]byte(text))
+	return fmt.Sprintf("%s%s:%s", storage.PrivateMark, n.CountryAndPrefix(4), hex.EncodeToString(mac.Sum(nil))[:32])
+}
+
+// hide takes the caller out of a record. Kind, rule, list and what became of the call stay.
+func (p *pseudonyms) hide(rec *storage.Record, c *policy.Call, id *identity, plan *policy.Plan) {
+	token := p.token(&c.Caller)
+	texts := []string{c.Caller.E164, policy.Inert(id.number), id.number, c.Caller.National()}
+	if name := policy.Inert(c.Name); name != "" {
+		texts = append(texts, name)
+	}
+	for _, text := range texts {
+		if len(text) > 2 { // else it would be found within words
+			rec.Reason = strings.ReplaceAll(rec.Reason, text, token)
+		}
+	}
+	rec.Caller.Raw, rec.Name = token, ""
+	if rec.Caller.E164 != "" {
+		rec.Caller.E164 = token
+	}
+	for _, other := range []*string{&rec.Caller.From, &rec.Caller.Diverted} {
+		if *other != "" {
+			n := plan.Parse(*other)
+			*other = p.token(&n)
+		}
+	}
+}

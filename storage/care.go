@@ -1,0 +1,324 @@
+package storage
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// VerifyReport is what Verify found.
+type VerifyReport struct {
+	Bytes   int64    `json:"bytes"` // of the file
+	Lists   int      `json:"lists"`
+	Entries int      `json:"entries"`
+	Changes int      `json:"changes"` // that are kept
+	Records int      `json:"records"` // of the journal
+	Faults  []string `json:"faults"`  // at most 100; none: all is well
+}
+
+// maxFaults is how many faults a report has at most.
+const maxFaults = 100
+
+func (r *VerifyReport) fault(format string, args ...any) {
+	if len(r.Faults) < maxFaults {
+		r.Faults = append(r.Faults, fmt.Sprintf(format, args...))
+	}
+}
+
+// Verify reads all of the file and holds it against itself: its pages, the checksum of each block of entries, the order
+// and the number of entries, the log of changes, every journal record. It takes a second for some
+// million entries, and others may read and write meanwhile, but a file that has to grow waits for it.
+func (d *DB) Verify() (*VerifyReport, error) {
+	r := &VerifyReport{Faults: []string{}}
+	err := d.view(func(tx *bolt.Tx) error {
+		r.Bytes = tx.Size()
+		for err := range tx.Check() {
+			r.fault("page: %v", err)
+		}
+		if len(r.Faults) > 0 {
+			return nil // it is not safe to follow its pages
+		}
+		known := map[string]bool{}
+		err := tx.Bucket(bucketLists).ForEach(func(k, v []byte) error {
+			r.Lists++
+			var meta listMeta
+			if err := decodeMeta(k, v, &meta); err != nil {
+				r.fault("%v", err)
+				return nil
+			}
+			known[string(meta.bucket(string(k)))] = true
+			n := 0
+			if b := tx.Bucket(bucketEntries).Bucket(meta.bucket(string(k))); b != nil {
+				n = verifyBlocks(b.Cursor(), nil, 1, func(err error) { r.fault("list %s: %v", k, err) })
+			}
+			if n != meta.Entries {
+				r.fault("list %s: it says %d entries and has %d", k, meta.Entries, n)
+			}
+			r.Entries += n
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		err = tx.Bucket(bucketEntries).ForEachBucket(func(k []byte) error {
+			if !known[string(k)] && tx.Bucket(bucketMeta).Get(keyStaged) == nil {
+				r.fault("entries of a list %q that there is not", short(k))
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if err := d.verifyChanges(tx, r); err != nil {
+			return err
+		}
+		size, err := d.journalSize(tx)
+		if err != nil {
+			r.fault("%v", err)
+		}
+		err = tx.Bucket(bucketJournal).ForEach(func(k, v []byte) error {
+			r.Records++
+			if _, err := decodeRecord(k, v); err != nil {
+				r.fault("journal: %v", err)
+			}
+			return nil
+		})
+		if int64(r.Records) != size.Records {
+			r.fault("journal: it says %d records and has %d", size.Records, r.Records)
+		}
+		return err
+	})
+	return r, err
+}
+
+// verifyBlocks reads blocks whose keys have a prefix and gives the number of their rows.
+func verifyBlocks(c *bolt.Cursor, prefix []byte, columns int, fault func(error)) (n int) {
+	var rows []listRow
+	last := ""
+	for k, v := c.Seek(prefix); k != nil && bytes.HasPrefix(k, prefix); k, v = c.Next() {
+		var err error
+		rows, err = decodeBlock(rows[:0], k[len(prefix):], v, columns)
+		switch {
+		case err != nil:
+			fault(err)
+		case rows[0].pattern <= last:
+			fault(fmt.Errorf("block %q overlaps the one before", short(k[len(prefix):])))
+		default:
+			last = rows[len(rows)-1].pattern
+		}
+		n += len(rows)
+	}
+	return n
+}
+
+func (d *DB) verifyChanges(tx *bolt.Tx, r *VerifyReport) error {
+	state, err := d.changeState(tx)
+	if err != nil {
+		r.fault("%v", err)
+	}
+	rows := 0
+	err = tx.Bucket(bucketChanges).ForEach(func(k, v []byte) error {
+		r.Changes++
+		var kept keptRecord
+		if err := decodeJSON(v, &kept); err != nil || len(k) != 8 {
+			r.fault("change %x: it cannot be read: %v", short(k), err)
+			return nil
+		}
+		n := verifyBlocks(tx.Bucket(bucketChanged).Cursor(), bytes.Clone(k), 2, func(err error) { r.fault("change %d: %v", binary.BigEndian.Uint64(k), err) })
+		if n != kept.Rows {
+			r.fault("change %d: it says %d entries and has %d", binary.BigEndian.Uint64(k), kept.Rows, n)
+		}
+		rows += n
+		return nil
+	})
+	if err == nil && (state.Records != r.Changes || state.Rows != rows) {
+		r.fault("it says %d changes with %d entries and has %d with %d", state.Records, state.Rows, r.Changes, rows)
+	}
+	return err
+}
+
+// BackupTo writes a consistent copy of the database to w, as it is at one moment. Edits and the journal go on
+// meanwhile, unless the file has to grow. The copy is made in a file without a name beside the database first, so that a slow w keeps
+// nobody from writing.
+func (d *DB) BackupTo(w io.Writer) error {
+	f, err := os.CreateTemp(filepath.Dir(d.file), filepath.Base(d.file)+".backup-*")
+	if err != nil {
+		return explainCopy("the backup", d.file+".backup", err)
+	}
+	defer f.Close()
+	if err := os.Remove(f.Name()); err != nil {
+		return err
+	}
+	if err := d.view(func(tx *bolt.Tx) error { _, err := tx.WriteTo(f); return err }); err != nil {
+		return explainCopy("the backup", d.file+".backup", err)
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	_, err = io.Copy(w, f)
+	return err
+}
+
+// WriteNew makes a new file of what write writes, whole and on disk, or none. It does not replace one.
+func WriteNew(file, what string, write func(io.Writer) error) error {
+	if err := writeNew(file, func(f *os.File) error { return write(f) }); err != nil {
+		return explainCopy(what, file, err)
+	}
+	return nil
+}
+
+// writeNew makes a file whole and on disk under another name first.
+func writeNew(file string, write func(*os.File) error) error {
+	if _, err := os.Lstat(file); err == nil {
+		return os.ErrExist
+	}
+	dir := filepath.Dir(file)
+	f, err := os.CreateTemp(dir, filepath.Base(file)+".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	err = errors.Join(own(f, dir), write(f), f.Sync())
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	switch err := os.Link(f.Name(), file); { // it does not replace a file that is there
+	case errors.Is(err, os.ErrExist):
+		return err
+	case err != nil: // a file system without hard links
+		if err := os.Rename(f.Name(), file); err != nil {
+			return err
+		}
+	}
+	return syncDir(dir)
+}
+
+func explainCopy(what, file string, err error) error {
+	switch {
+	case errors.Is(err, ErrCorrupt):
+		return err
+	case errors.Is(err, os.ErrExist):
+		return invalid("%s is there already: name a new file, or move that one away", file)
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return fmt.Errorf("%s %s does not fit on its disk, and nothing was left there: make room or name a file elsewhere (%w)", what, file, err)
+	case errors.Is(err, os.ErrNotExist):
+		return fmt.Errorf("%s %s cannot be made: make the folder %s first (%w)", what, file, filepath.Dir(file), err)
+	case errors.Is(err, os.ErrPermission):
+		return fmt.Errorf("%s %s cannot be made: the user this runs as may not write to the folder %s (%w)", what, file, filepath.Dir(file), err)
+	}
+	return fmt.Errorf("%s %s cannot be written: %w", what, file, err)
+}
+
+// Compact rewrites the database file without the space that was freed in it, and gives its sizes before and after. Nobody
+// else may have it open: ErrLocked. The old file stays until the new one is whole and on disk.
+func Compact(file string) (before, after int64, err error) {
+	d, err := Open(file, Options{})
+	if err != nil {
+		return 0, 0, err
+	}
+	defer d.Close()
+	if report, err := d.Verify(); err != nil {
+		return 0, 0, err
+	} else if len(report.Faults) > 0 {
+		return 0, 0, corrupt(file, errors.New(report.Faults[0]))
+	}
+	info, err := d.raw.Stat()
+	if err != nil {
+		return 0, 0, err
+	}
+	before = info.Size()
+	temp := file + ".compact"
+	os.Remove(temp) // one of a run that was killed
+	err = writeNew(temp, func(f *os.File) error {
+		to, err := bolt.Open(f.Name(), 0o640, &bolt.Options{FreelistType: bolt.FreelistMapType})
+		if err != nil {
+			return err
+		}
+		err = guard(func() error { return bolt.Compact(to, d.bolt, 4<<20) })
+		if err := errors.Join(err, to.Close()); err != nil {
+			return err
+		}
+		info, err := os.Stat(f.Name())
+		if err == nil {
+			after = info.Size()
+		}
+		return err
+	})
+	if err != nil {
+		return 0, 0, explainCopy("the compacted database", temp, err)
+	}
+	if err := replace(temp, file); err != nil {
+		os.Remove(temp)
+		return 0, 0, err
+	}
+	return before, after, nil
+}
+
+// Restore puts a backup in the place of the database file, once it has been found to be whole. Nobody may have
+// either open. What was there is kept beside it, under the name that is returned; "" if nothing was.
+func Restore(backup, file string) (kept string, report *VerifyReport, err error) {
+	b, err := Open(backup, Options{ReadOnly: true})
+	if errors.Is(err, ErrOlder) {
+		err = nil // it is brought up to date when it is opened in its place
+	} else if err == nil {
+		report, err = b.Verify()
+		b.Close()
+		if err == nil && len(report.Faults) > 0 {
+			err = corrupt(backup, errors.New(report.Faults[0]))
+		}
+	}
+	if err != nil {
+		return "", nil, err
+	}
+	if _, err := os.Stat(file); err == nil {
+		d, err := Open(file, Options{ReadOnly: true}) // that nobody has it
+		if err == nil {
+			d.Close()
+		} else if errors.Is(err, ErrLocked) {
+			return "", nil, err
+		}
+		kept = file + ".before-restore"
+		if _, err := os.Lstat(kept); err == nil {
+			return "", nil, invalid("%s is there from an earlier restore: move it away first", kept)
+		}
+	}
+	temp := file + ".restore"
+	os.Remove(temp)
+	err = writeNew(temp, func(to *os.File) error {
+		from, err := os.Open(backup)
+		if err != nil {
+			return err
+		}
+		defer from.Close()
+		_, err = io.Copy(to, from)
+		return err
+	})
+	if err != nil {
+		return "", nil, explainCopy("the copy of the backup", temp, err)
+	}
+	if kept != "" {
+		if err := os.Link(file, kept); err != nil {
+			os.Remove(temp)
+			return "", nil, fmt.Errorf("the present database cannot be kept as %s, so nothing was changed: %w", kept, err)
+		}
+	}
+	if err := replace(temp, file); err != nil {
+		return "", nil, err
+	}
+	return kept, report, nil
+}
+
+// replace moves a file that is on disk into the place of another, in one step.
+func replace(from, to string) error {
+	if err := os.Rename(from, to); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(to))
+}

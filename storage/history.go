@@ -1,0 +1,287 @@
+package storage
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"strconv"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// What is kept of changes to lists, so that they can be looked up and undone. Beyond it the oldest go; the newest
+// always stays.
+const (
+	MaxChanges    = 100_000
+	MaxChangeRows = 30_000_000
+)
+
+// The kinds of changes.
+const (
+	KindAdd    = "add"
+	KindRemove = "remove"
+	KindImport = "import"
+	KindUndo   = "undo"
+)
+
+// ChangeRecord is one change to a list that was made as a whole: an edit of a few entries, an import, or the
+// undoing of another.
+type ChangeRecord struct {
+	ID   uint64    `json:"id"` // they count up from 1
+	Time time.Time `json:"time"`
+	By
+	Kind    string `json:"kind"`
+	List    string `json:"list"`
+	Source  string `json:"source,omitempty"` // of an import: the file
+	Added   int    `json:"added,omitempty"`
+	Updated int    `json:"updated,omitempty"`
+	Removed int    `json:"removed,omitempty"`
+	Undoes  uint64 `json:"undoes,omitempty"`  // the change that this one undid
+	Undone  uint64 `json:"undone,omitempty"`  // the change that undid this one
+	Skipped int    `json:"skipped,omitempty"` // of an undo: entries that were changed since and stayed
+}
+
+// keptRecord is a ChangeRecord as it is kept.
+type keptRecord struct {
+	Time    time.Time `json:"time"`
+	Who     string    `json:"who,omitempty"`
+	From    string    `json:"from,omitempty"`
+	Kind    string    `json:"kind"`
+	List    string    `json:"list"`
+	Source  string    `json:"source,omitempty"`
+	Added   int       `json:"added,omitempty"`
+	Updated int       `json:"updated,omitempty"`
+	Removed int       `json:"removed,omitempty"`
+	Undoes  uint64    `json:"undoes,omitempty"`
+	Undone  uint64    `json:"undone,omitempty"`
+	Skipped int       `json:"skipped,omitempty"`
+	Rows    int       `json:"rows"` // in the log
+}
+
+// changeState is what the file keeps about all changes.
+type changeState struct {
+	Next    uint64 `json:"next"` // the id of the next one, less 1
+	Records int    `json:"records"`
+	Rows    int    `json:"rows"`
+}
+
+var keyChanges = []byte("changes")
+
+func changeKey(id uint64) []byte { return binary.BigEndian.AppendUint64(nil, id) }
+
+func (d *DB) changeState(tx *bolt.Tx) (s changeState, err error) {
+	if v := tx.Bucket(bucketMeta).Get(keyChanges); v != nil {
+		if err := decodeJSON(v, &s); err != nil {
+			return s, corrupt(d.file, fmt.Errorf("what it says of changes: %w", err))
+		}
+	}
+	return s, nil
+}
+
+// nextChange takes the id for a change, for good only if putChange or a write of the state follows.
+func (d *DB) nextChange(tx *bolt.Tx) (uint64, error) {
+	s, err := d.changeState(tx)
+	return s.Next + 1, err
+}
+
+// putLog writes what a change did to entries.
+func putLog(tx *bolt.Tx, id uint64, log []listRow) error {
+	b := tx.Bucket(bucketChanged)
+	for _, bl := range appendBlocks(nil, log, 2) {
+		if err := b.Put(append(changeKey(id), bl.key...), bl.value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// putChange writes the record of a change whose log is there, and removes the oldest ones that are too many.
+func (d *DB) putChange(tx *bolt.Tx, r ChangeRecord, rows int) error {
+	s, err := d.changeState(tx)
+	if err != nil {
+		return err
+	}
+	s.Next, s.Records, s.Rows = max(s.Next, r.ID), s.Records+1, s.Rows+rows
+	records := tx.Bucket(bucketChanges)
+	k := keptRecord{r.Time, r.Who, r.From, r.Kind, r.List, r.Source, r.Added, r.Updated, r.Removed, r.Undoes, r.Undone, r.Skipped, rows}
+	if err := putJSON(records, string(changeKey(r.ID)), k); err != nil {
+		return err
+	}
+	if r.Undoes != 0 {
+		if err := d.markUndone(tx, r.Undoes, r.ID); err != nil {
+			return err
+		}
+	}
+	for (s.Records > d.maxChanges || s.Rows > d.maxChangeRows) && s.Records > 1 {
+		oldest, v := records.Cursor().First()
+		if oldest == nil || bytes.Equal(oldest, changeKey(r.ID)) {
+			break
+		}
+		var old keptRecord
+		if err := decodeJSON(v, &old); err != nil {
+			return corrupt(d.file, fmt.Errorf("change %x: %w", short(oldest), err))
+		}
+		if err := dropLog(tx, bytes.Clone(oldest)); err != nil {
+			return err
+		}
+		if err := records.Delete(bytes.Clone(oldest)); err != nil {
+			return err
+		}
+		s.Records, s.Rows = s.Records-1, s.Rows-old.Rows
+	}
+	return putJSON(tx.Bucket(bucketMeta), string(keyChanges), s)
+}
+
+// markUndone notes with a change which other one undid it. Undoing an undo lets the change that it undid count again.
+func (d *DB) markUndone(tx *bolt.Tx, id, by uint64) error {
+	for mark := by; id != 0; mark = 0 {
+		key := changeKey(id)
+		v := tx.Bucket(bucketChanges).Get(key)
+		if v == nil {
+			return nil
+		}
+		var k keptRecord
+		if err := decodeJSON(v, &k); err != nil {
+			return corrupt(d.file, fmt.Errorf("change %d: %w", id, err))
+		}
+		k.Undone = mark
+		if err := putJSON(tx.Bucket(bucketChanges), string(key), k); err != nil {
+			return err
+		}
+		if id = 0; mark != 0 {
+			id = k.Undoes
+		}
+	}
+	return nil
+}
+
+// dropLog removes what a change did to entries; without it, it cannot be undone.
+func dropLog(tx *bolt.Tx, id []byte) error {
+	b := tx.Bucket(bucketChanged)
+	var gone [][]byte // gathered first: bbolt's cursor may skip keys after a deletion
+	c := b.Cursor()
+	for k, _ := c.Seek(id); k != nil && bytes.HasPrefix(k, id); k, _ = c.Next() {
+		gone = append(gone, bytes.Clone(k))
+	}
+	for _, k := range gone {
+		if err := b.Delete(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func decodeChange(k, v []byte) (ChangeRecord, error) {
+	var kept keptRecord
+	if len(k) != 8 {
+		return ChangeRecord{}, fmt.Errorf("change %x: its id has %d bytes", short(k), len(k))
+	}
+	id := binary.BigEndian.Uint64(k)
+	if err := decodeJSON(v, &kept); err != nil {
+		return ChangeRecord{}, fmt.Errorf("change %d: %w", id, err)
+	}
+	return ChangeRecord{
+		ID: id, Time: kept.Time, By: By{kept.Who, kept.From}, Kind: kept.Kind, List: kept.List, Source: kept.Source,
+		Added: kept.Added, Updated: kept.Updated, Removed: kept.Removed, Undoes: kept.Undoes, Undone: kept.Undone, Skipped: kept.Skipped,
+	}, nil
+}
+
+// Changes calls yield for each change that is kept, the oldest first, as Entries does for entries.
+func (d *DB) Changes(yield func(ChangeRecord) error) error {
+	return eachKey(d, func(tx *bolt.Tx) *bolt.Bucket { return tx.Bucket(bucketChanges) }, 8, pageStamps, "records of changes", decodeChange, yield)
+}
+
+// ChangeOf is the change with this id; an error that is ErrNoChange if there is none, or none any more.
+func (d *DB) ChangeOf(id uint64) (r ChangeRecord, err error) {
+	err = d.view(func(tx *bolt.Tx) error {
+		r, err = d.changeOf(tx, id)
+		return err
+	})
+	return r, err
+}
+
+func (d *DB) changeOf(tx *bolt.Tx, id uint64) (ChangeRecord, error) {
+	v := tx.Bucket(bucketChanges).Get(changeKey(id))
+	if v == nil {
+		s, err := d.changeState(tx)
+		if err == nil && id > 0 && id <= s.Next {
+			return ChangeRecord{}, &fault{kind: ErrNoChange, text: fmt.Sprintf(
+				"change %d is no longer kept, or came to nothing: the last %d changes with %d entries are kept", id, d.maxChanges, d.maxChangeRows)}
+		}
+		return ChangeRecord{}, &fault{kind: ErrNoChange, text: "there is no change " + strconv.FormatUint(id, 10)}
+	}
+	r, err := decodeChange(changeKey(id), v)
+	if err != nil {
+		return r, corrupt(d.file, err)
+	}
+	return r, nil
+}
+
+// PatternChange is what a change did to one pattern. Before or After is nil if it was not there.
+type PatternChange struct {
+	ChangeRecord
+	Before *Entry `json:"before"`
+	After  *Entry `json:"after"`
+}
+
+// History calls yield for each change that is kept of a pattern, on every list, the oldest first.
+func (d *DB) History(pattern string, yield func(PatternChange) error) error {
+	return d.Changes(func(r ChangeRecord) error {
+		var found listRow
+		ok := false
+		err := d.view(func(tx *bolt.Tx) (err error) {
+			found, ok, err = findRow(tx.Bucket(bucketChanged), changeKey(r.ID), pattern, 2)
+			if err != nil {
+				return corrupt(d.file, fmt.Errorf("change %d: %w", r.ID, err))
+			}
+			return nil
+		})
+		if err != nil || !ok {
+			return err
+		}
+		c := PatternChange{ChangeRecord: r}
+		for _, side := range []struct {
+			from *said
+			to   **Entry
+		}{{found.before, &c.Before}, {found.now, &c.After}} {
+			if side.from != nil {
+				e := side.from.entry(pattern)
+				*side.to = &e
+			}
+		}
+		return yield(c)
+	})
+}
+
+// ChangedEntry is one entry that a change changed, after it.
+type ChangedEntry struct {
+	Entry
+	Removed bool // it is not there any more: only the pattern is said
+}
+
+// ChangedBy calls yield for what a change did, in the order of patterns, some thousand at a time, in a
+// slice that is used again.
+func (d *DB) ChangedBy(id uint64, yield func([]ChangedEntry) error) error {
+	var es []ChangedEntry
+	return d.changedRows(id, func(rows []listRow) error {
+		es = es[:0]
+		for i := range rows {
+			if rows[i].now == nil {
+				es = append(es, ChangedEntry{Entry: Entry{Pattern: rows[i].pattern}, Removed: true})
+			} else {
+				es = append(es, ChangedEntry{Entry: rows[i].entry()})
+			}
+		}
+		return yield(es)
+	})
+}
+
+func (d *DB) changedRows(id uint64, yield func([]listRow) error) error {
+	var damage damage
+	err := d.blockPages(func(tx *bolt.Tx) (*bolt.Bucket, error) { return tx.Bucket(bucketChanged), nil }, changeKey(id), 2, &damage, yield)
+	if err != nil {
+		return err
+	}
+	return damage.err(d.file, fmt.Sprintf("blocks of the change %d", id))
+}

@@ -1,0 +1,115 @@
+package storage
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// migrate brings a file of schema 1 up to date, in one transaction: when the disk takes it all, or never. An entry
+// that cannot be read stops it, because what it said would be lost.
+func (d *DB) migrate(tx *bolt.Tx) error {
+	if err := addLater(tx); err != nil {
+		return err
+	}
+	lists := tx.Bucket(bucketLists)
+	var names []string
+	if err := lists.ForEach(func(k, _ []byte) error { names = append(names, string(k)); return nil }); err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := d.migrateList(tx, name); err != nil {
+			return err
+		}
+	}
+	return tx.Bucket(bucketMeta).Put(keySchema, []byte(strconv.Itoa(schemaVersion)))
+}
+
+func (d *DB) migrateList(tx *bolt.Tx, name string) error {
+	entries := tx.Bucket(bucketEntries)
+	old := entries.Bucket([]byte(name))
+	if old == nil {
+		return nil
+	}
+	var blocks []block
+	var rows []listRow
+	n := 0
+	var last *said
+	err := old.ForEach(func(k, v []byte) error {
+		e, err := decodeEntry1(k, v)
+		if err != nil {
+			return corrupt(d.file, fmt.Errorf("an entry of the list %s: %w", name, err))
+		}
+		last = saidBy(&e, e.Added, last)
+		rows = append(rows, listRow{pattern: e.Pattern, now: last})
+		if n++; len(rows) == blockRows {
+			blocks, rows = appendBlocks(blocks, rows, 1), rows[:0]
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	blocks = appendBlocks(blocks, rows, 1)
+	if err := entries.DeleteBucket([]byte(name)); err != nil {
+		return err
+	}
+	b, err := entries.CreateBucket([]byte(name))
+	if err != nil {
+		return err
+	}
+	for _, bl := range blocks {
+		if err := b.Put(bl.key, bl.value); err != nil {
+			return err
+		}
+	}
+	meta, _, err := d.listMeta(tx, name)
+	if err != nil {
+		return err
+	}
+	meta.Entries = n
+	return putJSON(tx.Bucket(bucketLists), name, meta)
+}
+
+// decodeEntry1 reads an entry as schema 1 kept it.
+func decodeEntry1(k, v []byte) (Entry, error) {
+	var e struct {
+		Reason  string    `json:"reason"`
+		Source  string    `json:"source"`
+		Who     string    `json:"who"`
+		Added   time.Time `json:"added"`
+		Expires time.Time `json:"expires"`
+	}
+	if len(k) == 0 || len(k) > MaxPattern {
+		return Entry{}, fmt.Errorf("entry %q: its pattern has %d bytes", short(k), len(k))
+	}
+	if len(v) > maxValue {
+		return Entry{}, fmt.Errorf("entry %q: it claims to have %d bytes", short(k), len(v))
+	}
+	if err := json.Unmarshal(v, &e); err != nil {
+		return Entry{}, fmt.Errorf("entry %q: %w", short(k), err)
+	}
+	return Entry{Pattern: string(k), Reason: e.Reason, Source: e.Source, Who: e.Who, Added: e.Added, Expires: e.Expires}, nil
+}
+
+// clearStaged removes what an import left that was cut off.
+func (d *DB) clearStaged() error {
+	var s staged
+	found := false
+	err := d.view(func(tx *bolt.Tx) error {
+		v := tx.Bucket(bucketMeta).Get(keyStaged)
+		if found = v != nil; found {
+			if err := decodeJSON(v, &s); err != nil {
+				return corrupt(d.file, fmt.Errorf("what it says of an import cut off: %w", err))
+			}
+		}
+		return nil
+	})
+	if err != nil || !found {
+		return err
+	}
+	return d.update(func(tx *bolt.Tx) error { return clearStage(tx, s) })
+}
