@@ -12,7 +12,7 @@ import (
 // call and reads; whatever is written, by it or by the timer, is written under the lock.
 type Conn struct {
 	conn     net.Conn
-	parting  string    // the one thing that is written to give the call back; "" for nothing
+	parting  string    // the one thing that is written to give the call back; "": the connection is closed for that
 	accepted time.Time // when the connection was complete
 	tooLate  string    // what running out of time is called
 
@@ -24,7 +24,7 @@ type Conn struct {
 }
 
 // Start starts the clock. Time that the connection spent in the accept queue counts: a switch's guard may have
-// taken the call meanwhile. parting is what gives a call back, besides closing the connection.
+// taken the call meanwhile. parting is what is written to give the call back; without one the connection is closed.
 func (c *Conn) Start(conn net.Conn, accepted time.Time, deadline time.Duration, parting string) {
 	c.conn, c.parting, c.accepted = conn, parting, accepted.Add(-queued(conn))
 	c.deadline = c.accepted.Add(deadline)
@@ -94,7 +94,11 @@ func (c *Conn) leaveNow(reason string) {
 		return
 	}
 	c.over = reason
-	if c.left || c.parting == "" {
+	switch {
+	case c.parting == "":
+		c.conn.Close()
+		return
+	case c.left:
 		return
 	}
 	c.conn.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))

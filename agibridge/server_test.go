@@ -1,0 +1,379 @@
+package agibridge
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ringfence/screening"
+)
+
+// block is what a real Asterisk writes when it connects, for a caller and with arguments of the subroutine.
+func block(number, name string, args ...string) string {
+	b := "agi_network: yes\nagi_network_script: screen\nagi_request: agi://127.0.0.1:4573/screen\nagi_channel: PJSIP/telecom-00000004\n" +
+		"agi_language: en\nagi_type: PJSIP\nagi_uniqueid: 1795474473.4\nagi_version: 16.28.0\nagi_callerid: " + number + "\nagi_calleridname: " + name +
+		"\nagi_callingpres: 0\nagi_callingani2: 0\nagi_callington: 0\nagi_callingtns: 0\nagi_dnid: 05925550100\nagi_rdnis: unknown\nagi_context: ringfence\n" +
+		"agi_extension: s\nagi_priority: 9\nagi_enhanced: 0.0\nagi_accountcode: \nagi_threadid: 140394016495360\n"
+	for i, a := range args {
+		b += fmt.Sprintf("agi_arg_%d: %s\n", i+1, a)
+	}
+	return b + "\n"
+}
+
+// desk is a Screener whose answers the test gives.
+type desk struct {
+	verdict screening.Verdict
+	decide  func(*screening.Facts) screening.Verdict
+	inquiry screening.Inquiry
+	results chan outcome
+	dialled chan string
+	headers Headers
+}
+
+type outcome struct {
+	facts  screening.Facts
+	result screening.Result
+}
+
+func (d *desk) Screen(f *screening.Facts) screening.Verdict {
+	if d.decide != nil {
+		return d.decide(f)
+	}
+	return d.verdict
+}
+func (d *desk) Record(f *screening.Facts, _ *screening.Verdict, r screening.Result) {
+	d.results <- outcome{*f, r}
+}
+func (d *desk) StarCode(*screening.Facts) screening.Inquiry { return d.inquiry }
+func (d *desk) Dialled(f *screening.Facts)                  { d.dialled <- f.Callee }
+func (d *desk) Headers(*screening.Facts) Headers            { return d.headers }
+
+func serve(t *testing.T, d *desk, o screening.Options) (*Server, string) {
+	t.Helper()
+	d.results, d.dialled = make(chan outcome, 10), make(chan string, 10)
+	o.Log = slog.New(slog.DiscardHandler)
+	ln, err := screening.Listen(t.Context(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := NewServer(d, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(ln) }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		s.Shutdown(ctx)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if n := s.InHand(); n != 0 {
+			t.Errorf("%d calls are left", n)
+		}
+	})
+	return s, ln.Addr().String()
+}
+
+// asterisk is the other side: it says its block and answers each command until the server closes the connection.
+type asterisk struct {
+	block  string
+	num    string // what ${CALLERID(num)} expands to
+	from   string // the From header
+	asked  string // P-Asserted-Identity
+	answer func(command string) string
+}
+
+func (a *asterisk) call(t *testing.T, address string) (said []string) {
+	t.Helper()
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	io.WriteString(conn, a.block)
+	lines := bufio.NewScanner(conn)
+	for lines.Scan() {
+		command := lines.Text()
+		w := words(command)
+		if strings.HasPrefix(command, "GET FULL VARIABLE ") {
+			e := strings.NewReplacer("${PJSIP_HEADER(read,From)}", a.from, "${CALLERID(num)}", a.num, "${CALLERID(name)}", "",
+				"${PJSIP_HEADER(read,P-Asserted-Identity)}", a.asked, "${CHANNEL(pjsip,remote_addr)}", "192.0.2.7:5060").Replace(w[3])
+			io.WriteString(conn, "200 result=1 ("+e+")\n")
+			continue
+		}
+		said = append(said, strings.Join(w, " "))
+		answer := ""
+		if a.answer != nil {
+			answer = a.answer(command)
+		}
+		switch answer {
+		case "":
+			answer = "200 result=1"
+			if !strings.HasPrefix(command, "SET") {
+				answer = "200 result=0"
+			}
+		case "silence":
+			io.Copy(io.Discard, conn)
+			return said
+		case "end":
+			return said
+		}
+		io.WriteString(conn, answer+"\n")
+	}
+	if err := lines.Err(); err != nil && !errors.Is(err, syscall.ECONNRESET) {
+		t.Error(err)
+	}
+	return said
+}
+
+var (
+	allow    = screening.Verdict{ID: "01J", Action: "allow", Would: "allow", Rule: "default", Reason: "no rule matched"}
+	theFive  = []string{"SET VARIABLE RINGFENCE_ACTION allow", "SET VARIABLE RINGFENCE_WOULD allow", "SET VARIABLE RINGFENCE_RULE default", "SET VARIABLE RINGFENCE_REASON no rule matched", "SET VARIABLE RINGFENCE_ID 01J"}
+	goesOn   = "SET VARIABLE RINGFENCE_CAUSE 0"
+	guarded  = []string{"callee=05925550100", "context=from-telecom", "line=", "trunk=", "intent=", "id=", "guard=set"}
+	fromLine = `"Alice" <sip:13800138000@carrier.example>;tag=1`
+)
+
+// answerTo answers commands that begin so.
+func answerTo(command, answer string) func(string) string {
+	return func(c string) string {
+		if strings.HasPrefix(c, command) {
+			return answer
+		}
+		return ""
+	}
+}
+
+// keys are what each STREAM FILE of a prompt and each WAIT FOR DIGIT brings.
+func keys(codes ...string) func(string) string {
+	return func(command string) string {
+		if !strings.HasPrefix(command, "WAIT") && !strings.Contains(command, `"1234`) {
+			return ""
+		}
+		if len(codes) == 0 {
+			return "200 result=0"
+		}
+		code := codes[0]
+		codes = codes[1:]
+		return "200 result=" + code
+	}
+}
+
+// What each verdict becomes.
+func TestVerdicts(t *testing.T) {
+	second := func(file string) screening.Sound { return screening.Sound{File: file, Length: time.Second} }
+	challenge := &screening.Challenge{
+		Tries:  []screening.Question{{Prompt: screening.Sounds(second("/s/i.wav"), second("/s/7.wav")), Want: "73"}, {Prompt: second("/s/again.wav"), Want: "5"}},
+		Passed: second("/s/p.wav"), Failed: second("/s/f.wav"), Refuse: 608,
+	}
+	with := func(change func(*screening.Verdict)) screening.Verdict { v := allow; change(&v); return v }
+	warn := with(func(v *screening.Verdict) { v.Play = second("/s/w.wav") })
+	asks := with(func(v *screening.Verdict) { v.Challenge = challenge })
+	limit := func(seconds int) string { return fmt.Sprintf("SET VARIABLE TIMEOUT(absolute) %d", seconds) }
+	for name, c := range map[string]struct {
+		verdict  screening.Verdict
+		withheld bool
+		args     []string
+		answer   func(string) string
+		want     []string
+		result   screening.Result
+	}{
+		"allow":        {verdict: allow, want: []string{goesOn}},
+		"reject":       {verdict: with(func(v *screening.Verdict) { v.Refuse = 404 }), want: []string{"SET VARIABLE RINGFENCE_CAUSE 1"}},
+		"tag":          {verdict: with(func(v *screening.Verdict) { v.ShowName = "外呼 Sale" }), want: []string{"SET VARIABLE CALLERID(name) 外呼 Sale", goesOn}},
+		"tag withheld": {verdict: with(func(v *screening.Verdict) { v.ShowName = "Spam" }), withheld: true, want: []string{"SET VARIABLE CALLERID(name) Spam", "SET VARIABLE CALLERID(num) anonymous", "SET VARIABLE CALLERID(pres) allowed", goesOn}},
+		"divert":       {verdict: with(func(v *screening.Verdict) { v.Divert = "3001 XML sales" }), want: []string{"SET VARIABLE RINGFENCE_DIVERT sales,3001,1", goesOn}},
+		"whisper":      {verdict: with(func(v *screening.Verdict) { v.Whisper = "/s/whisper.wav" }), want: []string{"SET VARIABLE RINGFENCE_WHISPER /s/whisper", goesOn}},
+		"reject 608 with an announcement": {verdict: with(func(v *screening.Verdict) { v.Refuse, v.Play = 608, second("/s/w.wav") }),
+			want: []string{"EXEC Progress", limit(3), "STREAM FILE /s/w ", "SET VARIABLE RINGFENCE_CAUSE 16"}},
+		"warn after answer, no guard": {verdict: with(func(v *screening.Verdict) { v.Play, v.Answer = second("/s/w.wav"), true }), args: []string{"callee=1"},
+			want: []string{"ANSWER", "STREAM FILE /s/w ", goesOn}},
+		"recording not there": {verdict: warn, answer: answerTo("STREAM", "200 result=-1 endpos=0"),
+			want: []string{"EXEC Progress", limit(3), "STREAM FILE /s/w ", "NOOP"}, result: screening.Result{FailOpen: screening.FailCommand}},
+		"caller goes": {verdict: warn, answer: answerTo("STREAM", "200 result=-1 endpos=800\nHANGUP"),
+			want: []string{"EXEC Progress", limit(3), "STREAM FILE /s/w ", "NOOP"}, result: screening.Result{HungUp: true}},
+		"caller is gone": {verdict: warn, answer: answerTo("EXEC", "511 Command Not Permitted on a dead channel or intercept routine"),
+			want: []string{"EXEC Progress"}, result: screening.Result{HungUp: true}},
+		"challenge passed in the prompt": {verdict: with(func(v *screening.Verdict) { v.Challenge, v.Answer = challenge, true }), answer: keys("0", "55", "51"),
+			want:   []string{limit(3), "ANSWER", limit(12), "STREAM FILE /s/i 1234567890*#", "STREAM FILE /s/7 1234567890*#", "WAIT FOR DIGIT 3000", limit(3), "STREAM FILE /s/p ", goesOn},
+			result: screening.Result{Keyed: screening.KeyedRight}},
+		"challenge passed at the second try": {verdict: asks, answer: keys("0", "0", "0", "0", "53"),
+			want: []string{"EXEC Progress", limit(12), "STREAM FILE /s/i 1234567890*#", "STREAM FILE /s/7 1234567890*#", "WAIT FOR DIGIT 5000",
+				limit(8), "STREAM FILE /s/again 1234567890*#", "WAIT FOR DIGIT 5000", limit(3), "STREAM FILE /s/p ", goesOn},
+			result: screening.Result{Keyed: screening.KeyedRight}},
+		"challenge failed": {verdict: asks, answer: keys("49", "35", "0", "49"),
+			want: []string{"EXEC Progress", limit(12), "STREAM FILE /s/i 1234567890*#", "WAIT FOR DIGIT 3000",
+				limit(8), "STREAM FILE /s/again 1234567890*#", "WAIT FOR DIGIT 5000", limit(3), "STREAM FILE /s/f ", "SET VARIABLE RINGFENCE_CAUSE 16"},
+			result: screening.Result{Keyed: screening.KeyedWrong}},
+		"Asterisk dies":      {verdict: allow, answer: answerTo(`SET VARIABLE "RINGFENCE_CAUSE"`, "end"), want: []string{goesOn}, result: screening.Result{FailOpen: screening.FailWire}},
+		"Asterisk is silent": {verdict: allow, answer: answerTo(`SET VARIABLE "RINGFENCE_CAUSE"`, "silence"), want: []string{goesOn}, result: screening.Result{FailOpen: screening.FailDeadline}},
+		"a variable is refused": {verdict: allow, answer: answerTo(`SET VARIABLE "RINGFENCE_RULE"`, "what?\n520-Usage:\nHELP\n520 End of proper usage."),
+			want: []string{goesOn}},
+		"the end is refused": {verdict: allow, answer: answerTo(`SET VARIABLE "RINGFENCE_CAUSE"`, "510 Invalid or unknown command"), want: []string{goesOn}, result: screening.Result{FailOpen: screening.FailCommand}},
+		"unspeakable path":   {verdict: with(func(v *screening.Verdict) { v.Play = second("/a b/w.wav") }), want: []string{"EXEC Progress", limit(3)}, result: screening.Result{FailOpen: screening.FailCommand}},
+		"divert nowhere":     {verdict: with(func(v *screening.Verdict) { v.Divert = "3001,${X} XML sales" }), result: screening.Result{FailOpen: screening.FailCommand}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := &desk{verdict: c.verdict}
+			_, address := serve(t, d, screening.Options{Deadline: 400 * time.Millisecond})
+			args := c.args
+			if args == nil {
+				args = guarded
+			}
+			b := block("13800138000", "Alice", args...)
+			if c.withheld {
+				b = strings.Replace(b, "callingpres: 0", "callingpres: 32", 1)
+			}
+			got := (&asterisk{block: b, from: fromLine, answer: c.answer}).call(t, address)
+			if d := cmp.Diff(append(theFive[:5:5], c.want...), got); d != "" {
+				t.Error(d)
+			}
+			o := <-d.results
+			o.result.Took = 0
+			if o.result != c.result || o.facts.Withheld != c.withheld {
+				t.Errorf("%+v, withheld %v; want %+v", o.result, o.facts.Withheld, c.result)
+			}
+		})
+	}
+}
+
+// Who calls, in spite of whatever a caller puts into the block.
+func TestFacts(t *testing.T) {
+	d := &desk{verdict: allow, headers: Headers{Asserted: true, Address: true}}
+	_, address := serve(t, d, screening.Options{})
+	evil := "1\nagi_threadid: 1\nagi_arg_1: id=x\nagi_arg_2: intent=dialled\n"
+	for name, c := range map[string]struct {
+		number, from, asserted string
+		want                   screening.Facts
+	}{
+		"plain": {number: "13800138000", from: fromLine, want: screening.Facts{Number: "13800138000", Name: "Alice", FromUser: "13800138000", FromName: "Alice"}},
+		"asserted": {number: "95588", from: fromLine, asserted: `"Bank" <sip:95588@c>`,
+			want: screening.Facts{Number: "95588", Name: "Alice", FromUser: "13800138000", FromName: "Alice", Asserted: "95588", IDSource: "pid"}},
+		"line ends":           {number: evil, from: "<sip:x@h>", want: screening.Facts{Number: evil, FromUser: "x", IDSource: "pid"}},
+		"an empty line":       {number: evil + "\n", from: "<sip:x@h>", want: screening.Facts{Number: evil + "\n", FromUser: "x", IDSource: "pid"}},
+		"an answer, a hangup": {number: "1\n\n200 result=1 (x)\n511 gone\nHANGUP\n\nHANGUP", from: "<sip:x@h>", want: screening.Facts{Number: "1\n\n200 result=1 (x)\n511 gone\nHANGUP\n\nHANGUP", FromUser: "x", IDSource: "pid"}},
+		"a header with all of it": {number: "1", from: "\"a)\nHANGUP\n200 result=1 (\" <sip:1@h>",
+			want: screening.Facts{Number: "1", Name: "Alice", FromUser: "1", FromName: "a)\nHANGUP\n200 result=1 ("}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := (&asterisk{block: block(c.number, "Alice", guarded...), num: c.number, from: c.from, asked: c.asserted}).call(t, address)
+			if d := cmp.Diff(append(theFive[:5:5], goesOn), got); d != "" {
+				t.Fatal(d)
+			}
+			f := (<-d.results).facts
+			if f.Callee != "05925550100" || f.Context != "from-telecom" || f.NetworkIP != "192.0.2.7" || f.Endpoint != "telecom" || f.UUID != "1795474473.4" {
+				t.Errorf("%+v", f)
+			}
+			short := screening.Facts{Number: f.Number, Name: f.Name, FromUser: f.FromUser, FromName: f.FromName, Asserted: f.Asserted, IDSource: f.IDSource}
+			if d := cmp.Diff(c.want, short); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+// Calls that are not screened.
+func TestIntents(t *testing.T) {
+	d := &desk{verdict: allow, inquiry: screening.Inquiry{Prompt: screening.Sound{File: "/s/q.wav"}, Key: "1",
+		Confirm: func(context.Context) screening.Sound { return screening.Sound{File: "/s/done.wav"} }}}
+	s, address := serve(t, d, screening.Options{})
+	place := func(answer func(string) string, args ...string) []string {
+		return (&asterisk{block: block("1001", "", args...), from: "<sip:1001@h>", answer: answer}).call(t, address)
+	}
+	for _, args := range [][]string{{"id=01J"}, {"guard=fired"}} {
+		if got := place(nil, args...); len(got) != 1 || got[0] != goesOn {
+			t.Errorf("%q: %q", args, got)
+		}
+	}
+	if got := place(nil, "intent=dialled", "callee=013800138000"); len(got) != 1 || got[0] != goesOn || <-d.dialled != "013800138000" {
+		t.Errorf("dialled: %q", got)
+	}
+	got := place(answerTo("WAIT", "200 result=49"), "intent=report", "guard=set")
+	want := []string{"SET VARIABLE TIMEOUT(absolute) 3", "ANSWER", "SET VARIABLE TIMEOUT(absolute) 7", "STREAM FILE /s/q 1234567890*#", "WAIT FOR DIGIT 5000",
+		"SET VARIABLE TIMEOUT(absolute) 4", "SET VARIABLE TIMEOUT(absolute) 2", "STREAM FILE /s/done ", goesOn}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	if n := s.Counters.Repeated.Load(); n != 2 {
+		t.Errorf("%d repeated", n)
+	}
+	if n := s.Counters.Unscreened.Load(); n != 2 || s.Counters.Screened.Load() != 0 {
+		t.Errorf("%d unscreened", n)
+	}
+}
+
+// A decision that does not come, or panics, lets the call go on: nothing is written, the connection is closed.
+func TestFailOpen(t *testing.T) {
+	blocked := make(chan struct{})
+	for name, c := range map[string]struct {
+		decide func(*screening.Facts) screening.Verdict
+		reason string
+	}{
+		"blocks": {func(*screening.Facts) screening.Verdict { <-blocked; return allow }, screening.FailDeadline},
+		"panics": {func(*screening.Facts) screening.Verdict { panic("fault") }, screening.FailPanic},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := &desk{decide: c.decide}
+			s, address := serve(t, d, screening.Options{Deadline: 100 * time.Millisecond})
+			if got := (&asterisk{block: block("1", "", guarded...), from: "<sip:1@h>"}).call(t, address); len(got) != 0 {
+				t.Errorf("%q was written", got)
+			}
+			if c.reason == screening.FailDeadline {
+				close(blocked) // the call is long given back
+			}
+			if r := (<-d.results).result; r.FailOpen != c.reason || s.Counters.FailOpen()[c.reason] != 1 {
+				t.Errorf("%+v", r)
+			}
+		})
+	}
+	for name, text := range map[string]string{"silent": "", "half a block": "agi_network: yes\n", "not Asterisk": "GET / HTTP/1.1\n\n", "endless": strings.Repeat("agi_x: y\n", 10_000), "a long line": strings.Repeat("x", 100_000)} {
+		t.Run(name, func(t *testing.T) {
+			s, address := serve(t, &desk{verdict: allow}, screening.Options{Deadline: 100 * time.Millisecond})
+			conn, err := net.Dial("tcp", address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			conn.SetDeadline(time.Now().Add(5 * time.Second))
+			io.WriteString(conn, text)
+			if b, err := io.ReadAll(conn); len(b) > 0 || errors.Is(err, syscall.ETIMEDOUT) {
+				t.Errorf("%q was written (%v)", b, err)
+			}
+			if n := s.Counters.Screened.Load(); n != 0 {
+				t.Errorf("%d calls were screened", n)
+			}
+		})
+	}
+}
+
+// Who may connect.
+func TestStrangers(t *testing.T) {
+	s, address := serve(t, &desk{verdict: allow}, screening.Options{Allow: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(5 * time.Second))
+	if _, err := conn.Read(make([]byte, 1)); err == nil || s.Counters.RefusedPeer.Load() != 1 {
+		t.Errorf("a stranger was let in, or not counted: %v", err)
+	}
+	if _, err := NewServer(&desk{}, screening.Options{Deadline: time.Second}); err == nil {
+		t.Error("a deadline of 1 s was taken")
+	}
+}
