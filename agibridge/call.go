@@ -361,17 +361,6 @@ func Cause(status int) int {
 	return 16 // 603; Asterisk cannot say 607 and 608
 }
 
-// Status is what a caller on Asterisk sees of a refusal with a SIP status.
-func Status(status int) int {
-	switch status {
-	case 403, 404, 480, 486, 603:
-		return status
-	case 600:
-		return 486
-	}
-	return 603
-}
-
 const plain = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-+."
 
 // soundFile is the path of a sound as Asterisk wants it, without its ending.

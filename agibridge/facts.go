@@ -78,6 +78,12 @@ func readRequest(lines []string) (x request) {
 	for _, a := range args {
 		x.argument(a)
 	}
+	if x.Callee == "s" || x.Callee == "" { // a line without a number of its own
+		x.Callee = x.ReqUser
+	}
+	if x.Intent == "report" || x.Intent == "dialled" { // the dialplan has these for its phones alone
+		x.Authorized, x.AuthUser = true, x.Endpoint
+	}
 	return x
 }
 

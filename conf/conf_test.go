@@ -31,6 +31,19 @@ func TestDaemonFile(t *testing.T) {
 	}
 }
 
+// Asterisk's port is there if its section is.
+func TestAGI(t *testing.T) {
+	for text, want := range map[string]*Screen{"": nil, "[agi]\n": {Listen: "127.0.0.1:4573", Deadline: 800 * time.Millisecond}, "[agi]\nlisten = \"192.0.2.1:4573\"\ndeadline = \"500ms\"": {Listen: "192.0.2.1:4573", Deadline: 500 * time.Millisecond}} {
+		d, err := parseDaemon("/f.toml", text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if (d.AGI == nil) != (want == nil) || d.AGI != nil && (d.AGI.Listen != want.Listen || d.AGI.Deadline != want.Deadline || len(d.AGI.Allow) != 2) {
+			t.Errorf("%q: %+v", text, d.AGI)
+		}
+	}
+}
+
 func TestAttach(t *testing.T) {
 	folder := t.TempDir()
 	if err := os.WriteFile(filepath.Join(folder, "esl-password"), []byte("secret word\n"), 0o600); err != nil {
@@ -62,10 +75,13 @@ func TestReject(t *testing.T) {
 
 func TestDaemonFileFaults(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
-		"unknown keys": {"polcy = \"x\"\n[screen]\n# listen\nlisen = \"x\"\n[agi]\nlisten = \"x\"\n",
+		"unknown keys": {"polcy = \"x\"\n[screen]\n# listen\nlisen = \"x\"\n",
 			"f.toml:1: polcy: is not known here"},
 		"all at once": {"data = \"\"\n[screen]\nlisten = \"nowhere\"\nallow = [\"10.0.0.0/33\"]\ndeadline = \"2s\"\n[journal]\nkeep = \"0d\"\nmax_size = \"2\"\n",
 			"f.toml:1: data: is empty\nf.toml:3: screen.listen: \"nowhere\" is no address\nf.toml:4: screen.allow: \"10.0.0.0/33\" is no address range\nf.toml:5: screen.deadline: \"2s\" is not a time from 10ms to 900ms\nf.toml:7: journal.keep: \"0d\" is not a time\nf.toml:8: journal.max_size: \"2\" is not a size"},
+		"agi": {"[agi]\nlisten = \"127.0.0.1:8084\"\nallow = [\"x\"]\ndeadline = \"1s\"\n",
+			"f.toml:2: agi.listen: is where FreeSWITCH connects\nf.toml:3: agi.allow: \"x\" is no address range\nf.toml:4: agi.deadline: \"1s\" is not a time"},
+		"agi, wrong types": {"[agi]\nallow = \"127.0.0.1\"\nlisten = 4573\n", "f.toml:2: agi.allow: is a list of address ranges\nf.toml:3: agi.listen: wants a text in quotes"},
 		"wrong types": {"policy = 7\n[screen]\nallow = \"127.0.0.1\"\ndeadline = 800\n",
 			"f.toml:1: policy: wants a text in quotes\nf.toml:3: screen.allow: is a list of address ranges\nf.toml:4: screen.deadline: wants a text in quotes"},
 		"syntax":     {"policy = \"x\"\ndata = /var\n", "f.toml:2: "},

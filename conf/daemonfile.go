@@ -28,6 +28,7 @@ type Daemon struct {
 	Socket string // unix socket that the commands talk to
 
 	Screen  Screen
+	AGI     *Screen // where Asterisk's AGI application connects; nil: nowhere
 	Reject  Reject
 	Journal Journal
 	Notify  Notify
@@ -63,7 +64,7 @@ type Attach struct {
 	Password string
 }
 
-// Screen is where FreeSWITCH's socket application connects.
+// Screen is where FreeSWITCH's socket application connects, or Asterisk's AGI.
 type Screen struct {
 	Listen   string
 	Allow    []netip.Prefix
@@ -91,15 +92,12 @@ const DefaultFile = "/etc/ringfence/ringfence.toml"
 
 // raw is the file as it is written.
 type raw struct {
-	Policy string `toml:"policy"`
-	Data   string `toml:"data"`
-	Node   string `toml:"node"`
-	Socket string `toml:"socket"`
-	Screen struct {
-		Listen   string   `toml:"listen"`
-		Allow    []string `toml:"allow"`
-		Deadline string   `toml:"deadline"`
-	} `toml:"screen"`
+	Policy  string   `toml:"policy"`
+	Data    string   `toml:"data"`
+	Node    string   `toml:"node"`
+	Socket  string   `toml:"socket"`
+	Screen  rawPort  `toml:"screen"`
+	AGI     *rawPort `toml:"agi"`
 	Journal struct {
 		Keep    string `toml:"keep"`
 		MaxSize string `toml:"max_size"`
@@ -122,6 +120,13 @@ type rawFeed struct {
 	Format    string `toml:"format"`
 	Every     string `toml:"every"`
 	MaxChange string `toml:"max_change"`
+}
+
+// rawPort is a port that a switch connects to.
+type rawPort struct {
+	Listen   string   `toml:"listen"`
+	Allow    []string `toml:"allow"`
+	Deadline string   `toml:"deadline"`
 }
 
 type rawAttach struct {
@@ -147,8 +152,6 @@ func LoadDaemon(file string) (*Daemon, error) {
 
 func parseDaemon(file, text string) (*Daemon, error) {
 	r := raw{Policy: "policy.toml", Data: "/var/lib/ringfence", Socket: "/run/ringfence/ringfence.sock"}
-	r.Screen.Listen, r.Screen.Deadline = "127.0.0.1:8084", "800ms"
-	r.Screen.Allow = []string{"127.0.0.0/8", "::1/128"}
 	r.Journal.Keep, r.Journal.MaxSize = "90d", "2GiB"
 	p := &parser{file: file, text: text}
 	meta, err := toml.Decode(text, &r)
@@ -165,27 +168,16 @@ func parseDaemon(file, text string) (*Daemon, error) {
 		return nil, p.err()
 	}
 	for _, key := range meta.Undecoded() {
-		p.fault(key.String(), "is not known here: the keys are policy, data, node, socket, screen.listen, screen.allow, screen.deadline, journal.keep, journal.max_size, journal.private, reject.redress, reject.analytics, notify.command and, under [[attach]], kind, name, address, password and password_file and, under [[feed]], list, source, format, every and max_change")
+		p.fault(key.String(), "is not known here: the keys are policy, data, node, socket, screen.listen, screen.allow, screen.deadline, agi.listen, agi.allow, agi.deadline, journal.keep, journal.max_size, journal.private, reject.redress, reject.analytics, notify.command and, under [[attach]], kind, name, address, password and password_file and, under [[feed]], list, source, format, every and max_change")
 	}
 	d := &Daemon{File: file, Policy: r.Policy, Data: r.Data, Node: r.Node, Socket: r.Socket}
-	d.Screen.Listen = r.Screen.Listen
-	if host, port, err := net.SplitHostPort(r.Screen.Listen); err != nil || !validPort(port) {
-		p.fault("screen.listen", "%q is no address with a port: write \"127.0.0.1:8084\"", r.Screen.Listen)
-	} else if host != "" && host != "localhost" && !validIP(host) {
-		p.fault("screen.listen", "%q is no address: write an IP address of this machine, as in \"127.0.0.1:8084\"", host)
-	}
-	for _, a := range r.Screen.Allow {
-		prefix, err := parsePrefix(a)
-		if err != nil {
-			p.fault("screen.allow", "%q is no address range: write \"192.0.2.7/32\" or \"192.0.2.0/24\"", a)
+	d.Screen = p.port("screen", r.Screen, "127.0.0.1:8084")
+	if r.AGI != nil {
+		agi := p.port("agi", *r.AGI, "127.0.0.1:4573")
+		d.AGI = &agi
+		if agi.Listen == d.Screen.Listen {
+			p.fault("agi.listen", "is where FreeSWITCH connects (screen.listen): give Asterisk a port of its own, as in \"127.0.0.1:4573\"")
 		}
-		d.Screen.Allow = append(d.Screen.Allow, prefix)
-	}
-	if len(r.Screen.Allow) == 0 {
-		p.fault("screen.allow", "is empty, so no switch could connect: write [\"127.0.0.0/8\", \"::1/128\"]")
-	}
-	if d.Screen.Deadline, err = time.ParseDuration(r.Screen.Deadline); err != nil || d.Screen.Deadline < 10*time.Millisecond || d.Screen.Deadline > 900*time.Millisecond {
-		p.fault("screen.deadline", "%q is not a time from 10ms to 900ms: write \"800ms\". The switch's own guard takes the call away after a second", r.Screen.Deadline)
 	}
 	if d.Journal.Keep, err = parseDays(r.Journal.Keep); err != nil {
 		p.fault("journal.keep", "%q is not a time of at least 1h: write \"90d\"", r.Journal.Keep)
@@ -221,6 +213,40 @@ func parseDaemon(file, text string) (*Daemon, error) {
 		d.Node, _ = os.Hostname()
 	}
 	return d, p.err()
+}
+
+// port checks where a switch connects, and fills in what is not said.
+func (p *parser) port(table string, r rawPort, standard string) Screen {
+	if r.Listen == "" {
+		r.Listen = standard
+	}
+	if r.Deadline == "" {
+		r.Deadline = "800ms"
+	}
+	if r.Allow == nil {
+		r.Allow = []string{"127.0.0.0/8", "::1/128"}
+	}
+	s := Screen{Listen: r.Listen}
+	if host, port, err := net.SplitHostPort(r.Listen); err != nil || !validPort(port) {
+		p.fault(table+".listen", "%q is no address with a port: write %q", r.Listen, standard)
+	} else if host != "" && host != "localhost" && !validIP(host) {
+		p.fault(table+".listen", "%q is no address: write an IP address of this machine, as in %q", host, standard)
+	}
+	for _, a := range r.Allow {
+		prefix, err := parsePrefix(a)
+		if err != nil {
+			p.fault(table+".allow", "%q is no address range: write \"192.0.2.7/32\" or \"192.0.2.0/24\"", a)
+		}
+		s.Allow = append(s.Allow, prefix)
+	}
+	if len(r.Allow) == 0 {
+		p.fault(table+".allow", "is empty, so no switch could connect: write [\"127.0.0.0/8\", \"::1/128\"]")
+	}
+	var err error
+	if s.Deadline, err = time.ParseDuration(r.Deadline); err != nil || s.Deadline < 10*time.Millisecond || s.Deadline > 900*time.Millisecond {
+		p.fault(table+".deadline", "%q is not a time from 10ms to 900ms: write \"800ms\". The switch's own guard takes the call away after a second", r.Deadline)
+	}
+	return s
 }
 
 // reject checks [reject].
@@ -494,7 +520,7 @@ func (p *parser) wrongTypes() {
 	if _, err := toml.Decode(p.text, &m); err != nil {
 		return
 	}
-	for _, table := range []string{"screen", "journal"} {
+	for _, table := range []string{"screen", "agi", "journal"} {
 		switch t := m[table].(type) {
 		case nil:
 		case map[string]any:
@@ -532,7 +558,7 @@ func (p *parser) wantText(key string, v any) {
 		}
 		return
 	}
-	if key == "screen.allow" {
+	if key == "screen.allow" || key == "agi.allow" {
 		list, ok := v.([]any)
 		for _, x := range list {
 			if _, text := x.(string); !text {

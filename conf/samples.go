@@ -17,3 +17,9 @@ var SampleDaemon []byte
 //
 //go:embed freeswitch
 var FreeSWITCH embed.FS
+
+// Asterisk holds the subroutine for Asterisk, under "asterisk", ready for a switch in China that runs on the
+// daemon's machine.
+//
+//go:embed asterisk
+var Asterisk embed.FS

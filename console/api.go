@@ -224,7 +224,8 @@ type Status struct {
 	Version  string            `json:"version"`
 	Node     string            `json:"node"`
 	Started  time.Time         `json:"started"`
-	Screen   string            `json:"screen"` // where the switch connects
+	Screen   string            `json:"screen"`        // where the switch connects
+	AGI      string            `json:"agi,omitempty"` // where Asterisk connects; "" for nowhere
 	Policy   string            `json:"policy"`
 	Loaded   time.Time         `json:"policy_loaded"`
 	Mode     string            `json:"mode"`

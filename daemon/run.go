@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"ringfence/agibridge"
 	"ringfence/conf"
 	"ringfence/console"
 	"ringfence/eslbridge"
@@ -23,6 +24,8 @@ type Daemon struct {
 	desk     *Desk
 	screen   *eslbridge.Server
 	listener net.Listener
+	agi      *agibridge.Server // nil: no Asterisk
+	asterisk net.Listener
 	started  time.Time
 	version  string
 	attached []namedAttach
@@ -41,7 +44,7 @@ type step struct {
 // journal, the switches to learn from, the port that FreeSWITCH connects to, the socket for commands. When something fails, what was
 // started is stopped again.
 func Start(ctx context.Context, c *conf.Daemon, version string, log *slog.Logger) (*Daemon, error) {
-	d := &Daemon{started: time.Now(), version: version, log: log, failed: make(chan error, 2)}
+	d := &Daemon{started: time.Now(), version: version, log: log, failed: make(chan error, 3)}
 	if err := d.start(ctx, c); err != nil {
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
@@ -99,6 +102,9 @@ func (d *Daemon) start(ctx context.Context, c *conf.Daemon) error {
 	}
 	go func() { d.failed <- d.screen.Serve(d.listener) }()
 	d.onStop("screening", d.screen.Shutdown)
+	if err := d.serveAsterisk(ctx, c.AGI); err != nil {
+		return err
+	}
 	desk.feeds = newFeeds(desk, c.Feeds, c.FeedFolder(), d.log)
 	d.background("feeds", func(ctx context.Context) { desk.feeds.run(ctx) })
 	d.background("notices", func(ctx context.Context) { desk.notify.run(ctx) })
@@ -136,6 +142,11 @@ func (d *Daemon) background(name string, work func(context.Context)) {
 // took away from us.
 func (d *Daemon) failOpen() map[string]uint64 {
 	counts := d.screen.Counters.FailOpen()
+	if d.agi != nil {
+		for reason, n := range d.agi.Counters.FailOpen() {
+			counts[reason] += n
+		}
+	}
 	if n := d.desk.passed.Load(); n > 0 {
 		counts[failLists] = n
 	}
@@ -203,6 +214,10 @@ func (d *Daemon) status(s *console.Status) {
 		}
 	}
 	s.Calls, s.InHand, s.FailOpen = d.screen.Counters.Screened.Load(), d.screen.InHand(), d.failOpen()
+	if d.agi != nil {
+		s.AGI = d.asterisk.Addr().String()
+		s.Calls, s.InHand = s.Calls+d.agi.Counters.Screened.Load(), s.InHand+d.agi.InHand()
+	}
 }
 
 // Stop ends everything in reverse order: no more commands, no more calls (those in hand are finished until

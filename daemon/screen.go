@@ -134,7 +134,7 @@ func (d *Desk) callOf(p *policy.Policy, f *eslbridge.Facts, now time.Time) (poli
 // trunkFactsOf is where a call came in, as the switch knows it.
 func trunkFactsOf(f *eslbridge.Facts) policy.TrunkFacts {
 	address, _ := netip.ParseAddr(f.NetworkIP)
-	return policy.TrunkFacts{Named: f.Trunk, Gateway: f.Gateway, Address: address, Profile: f.Profile}
+	return policy.TrunkFacts{Named: f.Trunk, Gateway: f.Gateway, Address: address, Profile: f.Profile, Endpoint: f.Endpoint}
 }
 
 // calleeOf is the called number: the one the dialplan names, else the destination.

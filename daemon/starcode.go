@@ -37,8 +37,11 @@ func (d *Desk) StarCode(f *eslbridge.Facts) eslbridge.Inquiry {
 // from outside.
 func (d *Desk) extensionsOf(f *eslbridge.Facts) []string {
 	trunk := trunkFactsOf(f)
-	inside := f.Authorized && f.AuthUser != ""
-	if !inside && !d.rules.Load().policy.Trunk(trunk).Internal {
+	inside, t := f.Authorized && f.AuthUser != "", d.rules.Load().policy.Trunk(trunk)
+	if f.Endpoint != "" && t.Known {
+		inside = false // Asterisk does not say who has authenticated: the policy knows this one for a trunk
+	}
+	if !inside && !t.Internal {
 		return nil
 	}
 	var names []string

@@ -248,6 +248,11 @@ func (r *reader) sipCode(s *section) int {
 
 // sipAdvice warns of a SIP answer that no caller will ever get.
 func (r *reader) sipAdvice(s *section, t treatment, from *condition) {
+	if near := onAsterisk(t.sip); near != t.sip {
+		if trunks := r.asterisk(from); len(trunks) > 0 {
+			s.warn("sip", "%d cannot be had on Asterisk, which trunk %s belongs to (endpoint:): there callers get %d", t.sip, orList(trunks), near)
+		}
+	}
 	switch {
 	case t.action == Warn && t.then != "hangup":
 		s.warn("sip", "has no effect, since the call goes on after the announcement: write then = \"hangup\", or take sip out")
@@ -258,6 +263,31 @@ func (r *reader) sipAdvice(s *section, t treatment, from *condition) {
 			s.warn("sip", "cannot be had after answering, and calls from trunk %s are answered for announcements (media = \"answer\"): there the call will just end", orList(trunks))
 		}
 	}
+}
+
+// onAsterisk is what a caller sees of a SIP answer where Asterisk gives it.
+func onAsterisk(sip int) int {
+	switch sip {
+	case 600:
+		return 486
+	case 607, 608:
+		return 603
+	}
+	return sip
+}
+
+// asterisk lists the trunks that are Asterisk's, among those of the condition.
+func (r *reader) asterisk(from *condition) []string {
+	var names []string
+	for _, name := range r.policy.trunkNames {
+		for value, trunk := range r.policy.trunkOf {
+			if trunk == name && strings.HasPrefix(value, "endpoint:") && (from == nil || contains(from.words, name)) {
+				names = append(names, name)
+				break
+			}
+		}
+	}
+	return names
 }
 
 // answering lists the trunks that answer a call before they play an announcement, among those of the condition.
