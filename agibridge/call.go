@@ -255,16 +255,16 @@ func (c *call) Play(s screening.Sound) error {
 	if err := c.Wait(s.Length); err != nil {
 		return err
 	}
-	_, err := c.stream(s, "")
+	_, err := c.stream(s.Parts(), "")
 	return err
 }
 
-// stream plays a sound until it has ended or one of the keys is pressed, and returns that key.
-func (c *call) stream(s screening.Sound, keys string) (string, error) {
-	for _, part := range s.Parts() {
-		file, ok := soundFile(part)
+// stream plays files until they have ended or one of the keys is pressed, and returns that key.
+func (c *call) stream(files []string, keys string) (string, error) {
+	for _, f := range files {
+		file, ok := soundFile(f)
 		if !ok {
-			return "", fmt.Errorf("%w: the path of the announcement %q has characters that split an argument: move the data folder", screening.ErrRefused, part)
+			return "", unspeakable(f)
 		}
 		code, err := c.try(streamFile(file, keys))
 		if err != nil || code > 0 {
@@ -274,35 +274,51 @@ func (c *call) stream(s screening.Sound, keys string) (string, error) {
 	return "", nil
 }
 
+func unspeakable(file string) error {
+	return fmt.Errorf("%w: the path of the announcement %q has characters that split an argument: move the data folder", screening.ErrRefused, file)
+}
+
 const allKeys = "1234567890*#"
 
-// Keys plays a prompt and collects keys. What is pressed between two commands, within a fraction of a millisecond,
-// Asterisk drops.
+// Keys plays a prompt and collects keys. What is pressed between two commands Asterisk drops, and some phones send
+// several keys within milliseconds: so the end of the prompt, when callers begin, and all keys are one command.
 func (c *call) Keys(prompt screening.Sound, n int) (string, error) {
-	if err := c.Wait(prompt.Length + screening.FirstKey + time.Duration(n-1)*screening.NextKey); err != nil {
+	if err := c.Wait(prompt.Length + time.Duration(n)*screening.FirstKey); err != nil {
 		return "", err
 	}
-	key, err := c.stream(prompt, allKeys)
-	if err != nil {
+	parts := prompt.Parts()
+	if len(parts) == 0 {
+		return "", fmt.Errorf("%w: a question without a prompt", screening.ErrRefused)
+	}
+	last, ok := soundFile(parts[len(parts)-1])
+	if !ok {
+		return "", unspeakable(parts[len(parts)-1])
+	}
+	key, err := c.stream(parts[:len(parts)-1], allKeys)
+	switch {
+	case err != nil:
+		return "", err
+	case key == "#":
+		return "", nil
+	case key != "":
+		last, n = "", n-1 // the caller has begun
+	}
+	if n == 0 {
+		return key, nil
+	}
+	if _, err := c.try(read("RINGFENCE_KEYS", last, n, screening.FirstKey)); err != nil {
 		return "", err
 	}
-	keys, wait := "", screening.FirstKey
-	for {
-		if key == "" {
-			code, err := c.try(waitForDigit(wait.Milliseconds()))
-			if err != nil {
-				return "", err
-			}
-			key = keyOf(code)
-		}
-		if key == "" || key == "#" {
-			return keys, nil
-		}
-		if keys += key; len(keys) >= n {
-			return keys, nil
-		}
-		key, wait = "", screening.NextKey
+	got, _, err := c.ask("${READSTATUS}", "${RINGFENCE_KEYS}")
+	switch {
+	case err != nil:
+		return "", err
+	case got[0] == "HANGUP":
+		return "", screening.ErrHungUp
+	case got[0] == "ERROR":
+		return "", fmt.Errorf("%w: the recording %q cannot be played", screening.ErrRefused, last)
 	}
+	return key + got[1], nil
 }
 
 // keyOf is the key of a result, "" of none.

@@ -94,6 +94,7 @@ type asterisk struct {
 	from   string // the From header
 	asked  string // P-Asserted-Identity
 	answer func(command string) string
+	keys   []string // what each Read brings: its status, and keys behind a space
 }
 
 func (a *asterisk) call(t *testing.T, address string) (said []string) {
@@ -110,8 +111,13 @@ func (a *asterisk) call(t *testing.T, address string) (said []string) {
 		command := lines.Text()
 		w := words(command)
 		if strings.HasPrefix(command, "GET FULL VARIABLE ") {
+			status, pressed := "TIMEOUT", ""
+			if strings.Contains(command, "${READSTATUS}") && len(a.keys) > 0 {
+				status, pressed, _ = strings.Cut(a.keys[0], " ")
+				a.keys = a.keys[1:]
+			}
 			e := strings.NewReplacer("${PJSIP_HEADER(read,From)}", a.from, "${CALLERID(num)}", a.num, "${CALLERID(name)}", "",
-				"${PJSIP_HEADER(read,P-Asserted-Identity)}", a.asked, "${CHANNEL(pjsip,remote_addr)}", "192.0.2.7:5060").Replace(w[3])
+				"${PJSIP_HEADER(read,P-Asserted-Identity)}", a.asked, "${CHANNEL(pjsip,remote_addr)}", "192.0.2.7:5060", "${READSTATUS}", status, "${RINGFENCE_KEYS}", pressed).Replace(w[3])
 			io.WriteString(conn, "200 result=1 ("+e+")\n")
 			continue
 		}
@@ -158,14 +164,11 @@ func answerTo(command, answer string) func(string) string {
 	}
 }
 
-// keys are what each STREAM FILE of a prompt and each WAIT FOR DIGIT brings.
-func keys(codes ...string) func(string) string {
+// streamed are the results of STREAM FILE for a prompt.
+func streamed(codes ...string) func(string) string {
 	return func(command string) string {
-		if !strings.HasPrefix(command, "WAIT") && !strings.Contains(command, `"1234`) {
+		if !strings.Contains(command, allKeys) || len(codes) == 0 {
 			return ""
-		}
-		if len(codes) == 0 {
-			return "200 result=0"
 		}
 		code := codes[0]
 		codes = codes[1:]
@@ -189,6 +192,7 @@ func TestVerdicts(t *testing.T) {
 		withheld bool
 		args     []string
 		answer   func(string) string
+		keys     []string
 		want     []string
 		result   screening.Result
 	}{
@@ -208,17 +212,23 @@ func TestVerdicts(t *testing.T) {
 			want: []string{"EXEC Progress", limit(3), "STREAM FILE /s/w ", "NOOP"}, result: screening.Result{HungUp: true}},
 		"caller is gone": {verdict: warn, answer: answerTo("EXEC", "511 Command Not Permitted on a dead channel or intercept routine"),
 			want: []string{"EXEC Progress"}, result: screening.Result{HungUp: true}},
-		"challenge passed in the prompt": {verdict: with(func(v *screening.Verdict) { v.Challenge, v.Answer = challenge, true }), answer: keys("0", "55", "51"),
-			want:   []string{limit(3), "ANSWER", limit(12), "STREAM FILE /s/i 1234567890*#", "STREAM FILE /s/7 1234567890*#", "WAIT FOR DIGIT 3000", limit(3), "STREAM FILE /s/p ", goesOn},
+		"challenge passed in the prompt": {verdict: with(func(v *screening.Verdict) { v.Challenge, v.Answer = challenge, true }), answer: streamed("55"), keys: []string{"OK 3"},
+			want:   []string{limit(3), "ANSWER", limit(14), "STREAM FILE /s/i 1234567890*#", "EXEC Read RINGFENCE_KEYS,,1,n,1,5", limit(3), "STREAM FILE /s/p ", goesOn},
 			result: screening.Result{Keyed: screening.KeyedRight}},
-		"challenge passed at the second try": {verdict: asks, answer: keys("0", "0", "0", "0", "53"),
-			want: []string{"EXEC Progress", limit(12), "STREAM FILE /s/i 1234567890*#", "STREAM FILE /s/7 1234567890*#", "WAIT FOR DIGIT 5000",
-				limit(8), "STREAM FILE /s/again 1234567890*#", "WAIT FOR DIGIT 5000", limit(3), "STREAM FILE /s/p ", goesOn},
+		"challenge passed at the second try": {verdict: asks, keys: []string{"TIMEOUT", "OK 5"},
+			want: []string{"EXEC Progress", limit(14), "STREAM FILE /s/i 1234567890*#", "EXEC Read RINGFENCE_KEYS,/s/7,2,n,1,5",
+				limit(8), "EXEC Read RINGFENCE_KEYS,/s/again,1,n,1,5", limit(3), "STREAM FILE /s/p ", goesOn},
 			result: screening.Result{Keyed: screening.KeyedRight}},
-		"challenge failed": {verdict: asks, answer: keys("49", "35", "0", "49"),
-			want: []string{"EXEC Progress", limit(12), "STREAM FILE /s/i 1234567890*#", "WAIT FOR DIGIT 3000",
-				limit(8), "STREAM FILE /s/again 1234567890*#", "WAIT FOR DIGIT 5000", limit(3), "STREAM FILE /s/f ", "SET VARIABLE RINGFENCE_CAUSE 16"},
+		"challenge failed": {verdict: asks, answer: streamed("35"), keys: []string{"OK 9"},
+			want: []string{"EXEC Progress", limit(14), "STREAM FILE /s/i 1234567890*#",
+				limit(8), "EXEC Read RINGFENCE_KEYS,/s/again,1,n,1,5", limit(3), "STREAM FILE /s/f ", "SET VARIABLE RINGFENCE_CAUSE 16"},
 			result: screening.Result{Keyed: screening.KeyedWrong}},
+		"challenge cannot be read out": {verdict: asks, keys: []string{"ERROR"},
+			want:   []string{"EXEC Progress", limit(14), "STREAM FILE /s/i 1234567890*#", "EXEC Read RINGFENCE_KEYS,/s/7,2,n,1,5"},
+			result: screening.Result{FailOpen: screening.FailCommand}},
+		"challenge, caller goes": {verdict: asks, keys: []string{"HANGUP"},
+			want:   []string{"EXEC Progress", limit(14), "STREAM FILE /s/i 1234567890*#", "EXEC Read RINGFENCE_KEYS,/s/7,2,n,1,5"},
+			result: screening.Result{HungUp: true, Keyed: screening.KeyedNothing}},
 		"Asterisk dies":      {verdict: allow, answer: answerTo(`SET VARIABLE "RINGFENCE_CAUSE"`, "end"), want: []string{goesOn}, result: screening.Result{FailOpen: screening.FailWire}},
 		"Asterisk is silent": {verdict: allow, answer: answerTo(`SET VARIABLE "RINGFENCE_CAUSE"`, "silence"), want: []string{goesOn}, result: screening.Result{FailOpen: screening.FailDeadline}},
 		"a variable is refused": {verdict: allow, answer: answerTo(`SET VARIABLE "RINGFENCE_RULE"`, "what?\n520-Usage:\nHELP\n520 End of proper usage."),
@@ -239,7 +249,7 @@ func TestVerdicts(t *testing.T) {
 			if c.withheld {
 				b = strings.Replace(b, "callingpres: 0", "callingpres: 32", 1)
 			}
-			got := (&asterisk{block: b, from: fromLine, answer: c.answer}).call(t, address)
+			got := (&asterisk{block: b, from: fromLine, answer: c.answer, keys: c.keys}).call(t, address)
 			if d := cmp.Diff(append(theFive[:5:5], c.want...), got); d != "" {
 				t.Error(d)
 			}
@@ -292,19 +302,19 @@ func TestIntents(t *testing.T) {
 	d := &desk{verdict: allow, inquiry: screening.Inquiry{Prompt: screening.Sound{File: "/s/q.wav"}, Key: "1",
 		Confirm: func(context.Context) screening.Sound { return screening.Sound{File: "/s/done.wav"} }}}
 	s, address := serve(t, d, screening.Options{})
-	place := func(answer func(string) string, args ...string) []string {
-		return (&asterisk{block: block("1001", "", args...), from: "<sip:1001@h>", answer: answer}).call(t, address)
+	place := func(args ...string) []string {
+		return (&asterisk{block: block("1001", "", args...), from: "<sip:1001@h>", keys: []string{"OK 1"}}).call(t, address)
 	}
 	for _, args := range [][]string{{"id=01J"}, {"guard=fired"}} {
-		if got := place(nil, args...); len(got) != 1 || got[0] != goesOn {
+		if got := place(args...); len(got) != 1 || got[0] != goesOn {
 			t.Errorf("%q: %q", args, got)
 		}
 	}
-	if got := place(nil, "intent=dialled", "callee=013800138000"); len(got) != 1 || got[0] != goesOn || <-d.dialled != "013800138000" {
+	if got := place("intent=dialled", "callee=013800138000"); len(got) != 1 || got[0] != goesOn || <-d.dialled != "013800138000" {
 		t.Errorf("dialled: %q", got)
 	}
-	got := place(answerTo("WAIT", "200 result=49"), "intent=report", "guard=set")
-	want := []string{"SET VARIABLE TIMEOUT(absolute) 3", "ANSWER", "SET VARIABLE TIMEOUT(absolute) 7", "STREAM FILE /s/q 1234567890*#", "WAIT FOR DIGIT 5000",
+	got := place("intent=report", "guard=set")
+	want := []string{"SET VARIABLE TIMEOUT(absolute) 3", "ANSWER", "SET VARIABLE TIMEOUT(absolute) 7", "EXEC Read RINGFENCE_KEYS,/s/q,1,n,1,5",
 		"SET VARIABLE TIMEOUT(absolute) 4", "SET VARIABLE TIMEOUT(absolute) 2", "STREAM FILE /s/done ", goesOn}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)

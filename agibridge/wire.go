@@ -9,6 +9,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -134,8 +135,10 @@ func setVariable(name, value string) []byte { return command("SET VARIABLE", nam
 // streamFile plays a file, named without its ending, until it is over or one of the keys is pressed.
 func streamFile(file, keys string) []byte { return command("STREAM FILE", file, keys) }
 
-func waitForDigit(milliseconds int64) []byte {
-	return command("WAIT FOR DIGIT", strconv.FormatInt(milliseconds, 10))
+// read plays a file, "" for none, and puts up to n keys into a variable, also while the call is not answered. From one
+// key to the next the caller has the time given, in whole seconds.
+func read(variable, file string, n int, each time.Duration) []byte {
+	return command("EXEC Read", fmt.Sprintf("%s,%s,%d,n,1,%d", variable, file, n, int(each.Seconds())))
 }
 
 // getFull has Asterisk expand an expression. Nothing of a caller's may be in it.

@@ -175,7 +175,7 @@ func parseDaemon(file, text string) (*Daemon, error) {
 	if r.AGI != nil {
 		agi := p.port("agi", *r.AGI, "127.0.0.1:4573")
 		d.AGI = &agi
-		if agi.Listen == d.Screen.Listen {
+		if agi.Listen == d.Screen.Listen && !strings.HasSuffix(agi.Listen, ":0") {
 			p.fault("agi.listen", "is where FreeSWITCH connects (screen.listen): give Asterisk a port of its own, as in \"127.0.0.1:4573\"")
 		}
 	}

@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -26,6 +27,7 @@ type phone struct {
 	ringFor  time.Duration // how long the handset rings before it answers
 	endAfter time.Duration // how long after its answer the handset hangs up; 0 is never
 	audio    []audio
+	far      *net.UDPAddr               // where audio comes from
 	invites  map[string]invite          // by callee's user part: what the handset was shown
 	dialogs  map[string]chan sipMessage // by Call-ID: answers for the caller
 	hold     time.Duration              // how long an answered call is held before the caller hangs up
@@ -90,7 +92,7 @@ func newPhone(t testing.TB) *phone {
 func (p *phone) hear() {
 	buf := make([]byte, 2048)
 	for {
-		n, err := p.rtp.Read(buf)
+		n, from, err := p.rtp.ReadFromUDP(buf)
 		if err != nil {
 			return
 		}
@@ -101,8 +103,32 @@ func (p *phone) hear() {
 			}
 		}
 		p.mu.Lock()
+		p.far = from
 		p.audio = append(p.audio, audio{time.Now(), loud > (n-12)/4, toneOf(buf[min(12, n):n])})
 		p.mu.Unlock()
+	}
+}
+
+// breathe sends silence, as a real phone does, to where audio comes from, until ctx ends. Asterisk looks after keys only
+// when something comes in.
+func (p *phone) breathe(ctx context.Context) {
+	packet := append([]byte{0x80, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4}, bytes.Repeat([]byte{0xff}, 160)...)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for n := uint32(1); ; n++ {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		p.mu.Lock()
+		far := p.far
+		p.mu.Unlock()
+		if far != nil {
+			binary.BigEndian.PutUint16(packet[2:], uint16(n))
+			binary.BigEndian.PutUint32(packet[4:], 160*n)
+			p.rtp.WriteToUDP(packet, far)
+		}
 	}
 }
 
@@ -261,7 +287,7 @@ func (p *phone) dial(ctx context.Context, server, from, display, to string, extr
 	defer func() { p.mu.Lock(); delete(p.dialogs, id); p.mu.Unlock() }()
 	request := func(method, cseq, toTag, branch, body string, extra ...string) {
 		var b strings.Builder
-		fmt.Fprintf(&b, "%s sip:%s@%s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bK%s%s;rport\r\nMax-Forwards: 70\r\n", method, to, server, p.addr, branch, id[:12])
+		fmt.Fprintf(&b, "%s sip:%s@%s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bK%s%s;rport\r\nMax-Forwards: 70\r\n", method, to, server, p.addr, branch, strings.SplitN(id, "-", 2)[0])
 		fmt.Fprintf(&b, "From: %s <sip:%s@127.0.0.1>;tag=caller\r\nTo: <sip:%s@%s>%s\r\nCall-ID: %s\r\nCSeq: %s\r\nContact: <sip:caller@%s>\r\n", display, from, to, server, toTag, id, cseq, p.addr)
 		for _, h := range extra {
 			b.WriteString(h + "\r\n")
@@ -304,6 +330,11 @@ func (p *phone) dial(ctx context.Context, server, from, display, to string, extr
 				look := time.NewTicker(20 * time.Millisecond)
 				defer look.Stop()
 				keys := p.keys
+				if keys != nil {
+					breath, stop := context.WithCancel(ctx)
+					defer stop()
+					go p.breathe(breath)
+				}
 				for end := time.After(p.hold); ; {
 					select {
 					case m := <-ch:
