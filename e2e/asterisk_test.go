@@ -1,13 +1,18 @@
 package e2e_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -230,4 +235,125 @@ func TestActionsAsterisk(t *testing.T) {
 	}
 	a.idle()
 	writeTable(t, "actions on Asterisk", rows)
+}
+
+// says sends commands of a daemon, each after the answer to the one before it.
+func says(c net.Conn, commands ...string) {
+	c.SetDeadline(time.Now().Add(60 * time.Second))
+	r := bufio.NewReader(c)
+	until := func(done func(line string) bool) {
+		for {
+			line, err := r.ReadString('\n')
+			if err != nil || done(line) {
+				return
+			}
+		}
+	}
+	until(func(line string) bool { return line == "\n" })
+	for _, command := range commands {
+		io.WriteString(c, command+"\n")
+		until(func(line string) bool { return strings.HasPrefix(line, "200 ") })
+	}
+}
+
+// asteriskFaults are daemons that have gone wrong, as Asterisk meets them.
+var asteriskFaults = []fault{
+	{name: "nobody listens", bound: 300 * time.Millisecond},
+	{name: "closes at once", serve: func(c net.Conn) { c.Close() }, bound: 300 * time.Millisecond},
+	{name: "resets at once", serve: reset, bound: 300 * time.Millisecond},
+	{name: "closes after the facts", serve: func(c net.Conn) { says(c); c.Close() }, bound: 300 * time.Millisecond},
+	{name: "dies with half a verdict", serve: func(c net.Conn) {
+		says(c, "SET VARIABLE RINGFENCE_ACTION reject", "SET VARIABLE RINGFENCE_DIVERT elsewhere,3001,1")
+		reset(c)
+	}, bound: 300 * time.Millisecond},
+	{name: "dies in an announcement", serve: func(c net.Conn) {
+		says(c, "EXEC Progress", "SET VARIABLE TIMEOUT(absolute) 4")
+		io.WriteString(c, "STREAM FILE demo-congrats \"\"\n")
+		<-time.After(500 * time.Millisecond)
+		reset(c)
+	}, bound: time.Second},
+	{name: "is silent in an announcement of 2 s", serve: func(c net.Conn) {
+		says(c, "EXEC Progress", "SET VARIABLE TIMEOUT(absolute) 4")
+		io.WriteString(c, "STREAM FILE demo-congrats \"\"\n")
+		drain(c)
+	}, guarded: true, bound: 5500 * time.Millisecond},
+	{name: "is silent", serve: func(c net.Conn) { drain(c) }, guarded: true, bound: 3500 * time.Millisecond},
+	{name: "is silent after half a verdict", serve: func(c net.Conn) { says(c, "SET VARIABLE RINGFENCE_ACTION reject"); drain(c) }, guarded: true, bound: 3500 * time.Millisecond},
+	{name: "is silent, resets after 4 s", serve: func(c net.Conn) { <-time.After(4 * time.Second); reset(c) }, guarded: true, bound: 3500 * time.Millisecond},
+	{name: "is slow, refuses after 4 s", serve: func(c net.Conn) {
+		<-time.After(4 * time.Second)
+		says(c, "SET VARIABLE RINGFENCE_CAUSE 21", "EXEC Hangup 21")
+		c.Close()
+	}, guarded: true, bound: 3500 * time.Millisecond},
+}
+
+// Whatever a daemon does wrong, the handset rings, and the call is not torn down afterwards. What a caller's
+// dialplan finds behind the subroutine is an allowed call.
+func TestFaultsAsterisk(t *testing.T) {
+	address, end := fault{serve: func(c net.Conn) { c.Close() }}.listen(t, "127.0.0.1:0")
+	handset := newPhone(t)
+	a := startAsterisk(t, address, handset.addr)
+	rows := []string{"| the daemon | the handset rang | the call afterwards |", "| --- | --- | --- |"}
+	end()
+	for i, f := range asteriskFaults {
+		t.Run(f.name, func(t *testing.T) {
+			_, end := f.listen(t, address)
+			defer end()
+			caller := newPhone(t)
+			if caller.hold = time.Second; f.guarded {
+				caller.hold = 4 * time.Second
+			}
+			to := fmt.Sprintf("059255502%02d", i)
+			rang, torn := dialAndMeasure(t, caller, handset, a.address, to)
+			after := "undisturbed"
+			if torn {
+				after = "TORN DOWN"
+			}
+			rows = append(rows, fmt.Sprintf("| %s | %d ms after the INVITE | %s |", f.name, rang.Milliseconds(), after))
+			if rang > f.bound || torn {
+				t.Errorf("rang after %v (promised %v), torn down: %v", rang, f.bound, torn)
+			}
+			guard := ""
+			if f.guarded {
+				guard = "fired"
+			}
+			if want := "limit " + to + " 0 guard=" + guard + " action=allow exit=\n"; !strings.Contains(a.said(), want) {
+				t.Errorf("the dialplan did not go on with %q", want)
+			}
+		})
+	}
+
+	// The administrator's own limit goes on running.
+	t.Run("a limit of 100 s", func(t *testing.T) {
+		_, end := fault{serve: func(c net.Conn) { drain(c) }}.listen(t, address)
+		defer end()
+		caller := newPhone(t)
+		if _, err := caller.dial(t.Context(), a.address, "13800138000", "", "limited-05925550290"); err != nil {
+			t.Fatal(err)
+		}
+		m := regexp.MustCompile(`limit 05925550290 ([0-9.]+) guard=fired`).FindStringSubmatch(a.said())
+		if m == nil {
+			t.Fatal("the dialplan did not go on")
+		}
+		if left, err := strconv.ParseFloat(m[1], 64); err != nil || left < 95 || left > 98 {
+			t.Errorf("%s s are left of 100 after 3", m[1])
+		}
+	})
+
+	// A caller who gives up while a daemon is silent leaves nothing behind.
+	t.Run("the caller gives up", func(t *testing.T) {
+		_, end := fault{serve: func(c net.Conn) { drain(c) }}.listen(t, address)
+		defer end()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if h, err := newPhone(t).dial(ctx, a.address, "13800138000", "", "05925550291"); err == nil {
+			t.Fatalf("%+v", h)
+		}
+		a.idle()
+		if _, rang := handset.invited("05925550291"); rang {
+			t.Error("the handset rang")
+		}
+	})
+	a.idle()
+	writeTable(t, "faults on Asterisk", rows)
 }
