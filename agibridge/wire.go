@@ -23,7 +23,8 @@ import (
 //	agi_arg_1: callee=05925550100
 //
 // Lines end in LF alone; what is missing reads "unknown". Nothing is escaped: a caller who writes %0A into the
-// user part of his address may put a line end into agi_callerid, and so add lines of his own, an empty one too.
+// user part of his address puts a line end into agi_callerid (Asterisk 16 with PJSIP lets it through), and so adds
+// lines of his own, an empty one too.
 //
 // Then the server says commands, one at a time: a second one before the first is answered is lost. The answer is
 // a line:

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -19,6 +20,7 @@ import (
 	"time"
 
 	"ringfence/conf"
+	"ringfence/console"
 )
 
 // asteriskRoot is where an Asterisk lies, unpacked: what asterisk.sh gets, once in a run. A run without one says
@@ -75,11 +77,13 @@ exten => _[+0-9]!,1,Gosub(ringfence,s,1)
  same => n,Set(seen_again=$["${seen}" = ""])
  same => n,Verbose(0,limit ${EXTEN} ${TIMEOUT(absolute)} guard=${RINGFENCE_GUARD} action=${RINGFENCE_ACTION} exit=${AGIEXITONHANGUP})
  same => n,Dial(PJSIP/handset/sip:${EXTEN}@HANDSET,30,${IF($["${RINGFENCE_WHISPER}" = ""]?:A(${RINGFENCE_WHISPER}))})
-exten => _unscreened-.,1,Dial(PJSIP/handset/sip:${EXTEN:11}@HANDSET,30)
+exten => _u[n]scree[n]ed-.,1,Dial(PJSIP/handset/sip:${EXTEN:11}@HANDSET,30)
 exten => _limited-.,1,Set(TIMEOUT(absolute)=100)
  same => n,Goto(${EXTEN:8},1)
 exten => T,1,Verbose(0,the administrator's own limit)
 exten => h,1,Verbose(0,the administrator's own h)
+[public]
+exten => _[0-9]!,1,Goto(from-telecom,${EXTEN},1)
 [elsewhere]
 exten => _[0-9]!,1,Dial(PJSIP/handset/sip:elsewhere-${EXTEN}@HANDSET,30)
 `
@@ -207,6 +211,45 @@ func (a *asterisk) idle() {
 		}
 	}
 	a.t.Errorf("channels are left:\n%s", a.cli("core show channels concise"))
+}
+
+// The scenarios, with what differs: which SIP answers there are, and that without a name the handset is shown none.
+func TestRealAsterisk(t *testing.T) {
+	asteriskRoot(t)
+	d, _ := startDaemonWith(t, strings.Replace(testPolicy, `"profile:external"`, `"profile:external", "endpoint:telecom"`, 1), "[agi]\nlisten = \"127.0.0.1:0\"")
+	if _, err := d.Desk().AddEntries(t.Context(), "blacklist", []console.NewEntry{{Number: "95211613", Reason: "fake JD service"}}, false); err != nil {
+		t.Fatal(err)
+	}
+	handset, caller := newPhone(t), newPhone(t)
+	a := startAsterisk(t, d.AsteriskAddress(), handset.addr)
+	var these []scenario
+	for _, s := range scenarios {
+		switch s.final {
+		case "600 Busy Everywhere":
+			s.final = "486 Busy Here"
+		case "607 Unwanted", "608 Rejected":
+			s.final = "603 Decline"
+		}
+		if s.display == "" && s.shown == s.from {
+			s.shown = ""
+		} else if label, ok := strings.CutSuffix(s.shown, " "+s.from); ok {
+			s.shown = label + " +86" + s.from // FreeSWITCH says the number for the name
+		}
+		these = append(these, s)
+	}
+	runThese(t, d, unnamed{&real{a.address, handset, caller}}, these)
+	a.idle()
+}
+
+// unnamed is a real switch whose From has no name where there is none.
+type unnamed struct{ *real }
+
+func (b unnamed) place(ctx context.Context, s scenario) (outcome, error) {
+	o, err := b.real.place(ctx, s)
+	if strings.HasPrefix(o.shown, "<sip:") {
+		o.shown = ""
+	}
+	return o, err
 }
 
 // The actions on Asterisk: the same rows as on FreeSWITCH, with what differs.
@@ -356,4 +399,62 @@ func TestFaultsAsterisk(t *testing.T) {
 	})
 	a.idle()
 	writeTable(t, "faults on Asterisk", rows)
+}
+
+// Hostile callers on Asterisk: each is screened, nothing of theirs is run, and none ends the screening by writing
+// lines of the wire into his number.
+func TestHostileAsterisk(t *testing.T) {
+	asteriskRoot(t)
+	mark := filepath.Join(t.TempDir(), "executed")
+	policy := strings.Replace(hostilePolicy, `"profile:external"`, `"profile:external", "endpoint:telecom"`, 1)
+	d, _ := startDaemonWith(t, policy, "[agi]\nlisten = \"127.0.0.1:0\"")
+	records, stop := d.Desk().Watch()
+	defer stop()
+	handset, caller := newPhone(t), newPhone(t)
+	a := startAsterisk(t, d.AsteriskAddress(), handset.addr)
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 2))
+	texts := [][2]string{
+		{"1\nagi_threadid: 1\nagi_arg_1: id=x\n", "a"}, {"1\n\n", "b"}, {"1\n\nHANGUP\n", "c"}, {"1\n\n200 result=1 (x)\n511 gone\n", "d"},
+		{"95211613", "${SHELL(touch " + mark + ")}"}, {"95211613", "$[${SHELL(touch " + mark + ")}]"}, {"${SHELL(touch " + mark + ")}", `\",System(touch ` + mark + `)`},
+		{"1),System(touch " + mark + ")", "x"}, {"${EVAL(${SHELL(touch " + mark + ")})}", "y"},
+	}
+	odd := len(texts)
+	for range hostileCalls(60) {
+		texts = append(texts, [2]string{hostileText(r, mark), hostileText(r, mark)})
+	}
+	lineEnds := 0
+	for i, text := range texts {
+		ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
+		to := fmt.Sprintf("0592%07d", i)
+		h, err := caller.dial(ctx, a.address, inUser(text[0]), `"`+inDisplay(text[1])+`"`, to)
+		_, rang := handset.invited(to)
+		if err != nil || !rang {
+			// Asterisk itself refuses some of them, or cannot write them into an INVITE.
+			h2, err2 := caller.dial(ctx, a.address, inUser(text[0]), `"`+inDisplay(text[1])+`"`, "unscreened-"+to)
+			if _, rings := handset.invited(to); rings || i < odd {
+				t.Errorf("%q: %+v, %v; without screening %+v, %v", text, h, err, h2, err2)
+			}
+			cancel()
+			continue
+		}
+		select {
+		case rec := <-records:
+			if rec.Callee != to || rec.Action != "tag" {
+				t.Errorf("%q: the journal has %+v", text, rec)
+			}
+			if strings.Contains(rec.Caller.Raw, "\n") {
+				lineEnds++
+			}
+		case <-ctx.Done():
+			t.Errorf("%q was not screened", text)
+		}
+		cancel()
+	}
+	t.Logf("%d numbers came with a line end", lineEnds)
+	if _, err := os.Stat(mark); err == nil {
+		t.Error("a caller's text was run as a shell command")
+	}
+	a.idle()
 }

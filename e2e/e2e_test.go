@@ -210,6 +210,10 @@ func beep() []byte {
 
 // runScenarios holds every call against what must become of it, and the journal and `check` against the call.
 func runScenarios(t *testing.T, d *daemon.Daemon, board switchboard) {
+	runThese(t, d, board, scenarios)
+}
+
+func runThese(t *testing.T, d *daemon.Daemon, board switchboard, scenarios []scenario) {
 	records, stop := d.Desk().Watch()
 	defer stop()
 	for _, s := range scenarios {
