@@ -3,7 +3,7 @@
 GO ?= go
 export CGO_ENABLED ?= 1
 
-.PHONY: help build demo test race-tools short vet fuzz crash bench-lists bench tables sounds clean
+.PHONY: help build demo test race-tools short vet fuzz crash bench-lists bench tables tables-asterisk sounds asterisk clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,7 +14,7 @@ build: ## build ./ringfence
 demo: build ## watch calls being screened: a daemon on a throw-away folder and a simulated FreeSWITCH
 	./ringfence demo
 
-test: race-tools vet ## all tests, with the race detector
+test: race-tools asterisk vet ## all tests, with the race detector
 	$(GO) test -race -timeout 14m ./...
 	$(GO) test -run 'TestDamaged$$' ./storage
 
@@ -45,11 +45,18 @@ bench: ## the benchmarks, each beside what it is compared with
 tables: ## measure a real FreeSWITCH and rewrite docs/measured.md (needs a `freeswitch` on PATH, root, 10 minutes)
 	RINGFENCE_WRITE_TABLES=1 $(GO) test ./e2e -run 'ActionsReal|FaultsReal' -timeout 30m
 
+tables-asterisk: ## measure a real Asterisk, which it gets from Debian, and rewrite its part of docs/measured.md
+	RINGFENCE_NEED_ASTERISK=1 RINGFENCE_WRITE_TABLES=1 $(GO) test ./e2e -run 'ActionsAsterisk|FaultsAsterisk' -timeout 30m
+
 sounds: ## speak the announcements of conf/sounds/texts.tsv again (needs Debian's espeak-ng and sox)
 	sh conf/make-sounds.sh
 
 clean: ## remove what was built
 	rm -f ringfence
+
+# The tests place calls through a real Asterisk, unpacked from Debian's packages once. Without one they say so.
+asterisk:
+	@sh e2e/asterisk.sh >/dev/null 2>&1 || echo "THIS RUN HAS NO REAL ASTERISK: sh e2e/asterisk.sh says why" >&2
 
 # The race detector wants a C compiler; a fresh machine may have none.
 race-tools:
