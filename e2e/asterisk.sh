@@ -1,6 +1,7 @@
 #!/bin/sh
 # Gets an Asterisk for the tests and prints the folder it lies in: unpacked from Debian's packages, not installed,
-# without root. What was got once is kept in RINGFENCE_ASTERISK (default: ~/.cache/ringfence-asterisk).
+# without root. What was got once is kept in RINGFENCE_ASTERISK (default: ~/.cache/ringfence-asterisk);
+# RINGFENCE_ASTERISK_SUITES (default: "bullseye forky") says where it may come from.
 #
 # Debian 12 has no Asterisk, Debian 11 and the coming Debian 14 do. Its packages come from the mirror that this
 # machine's own apt uses, by an apt configuration of their own, and are checked by Debian's signatures as always.
@@ -68,10 +69,13 @@ get() { # suite packages…
 	return 1
 }
 
-if get bullseye $common $bullseye; then :
-elif say "Debian 11 gave none, trying Debian 14" && get forky $common $forky; then :
-else
-	say "none could be got from $main: THE TESTS RUN WITHOUT A REAL ASTERISK"
-	exit 1
-fi
-echo "$cache/root"
+for suite in ${RINGFENCE_ASTERISK_SUITES:-bullseye forky}; do
+	eval "own=\$$suite"
+	if get $suite $common $own; then
+		echo "$cache/root"
+		exit 0
+	fi
+	say "Debian's $suite gave none"
+done
+say "none could be got from $main: THE TESTS RUN WITHOUT A REAL ASTERISK"
+exit 1

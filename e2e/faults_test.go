@@ -210,10 +210,14 @@ func TestFaultsReal(t *testing.T) {
 // dialAndMeasure places a call that must ring, and says when it did and whether it was torn down before the
 // caller hung up.
 func dialAndMeasure(t *testing.T, caller, handset *phone, server, to string) (rang time.Duration, torn bool) {
+	return dialAndMeasureFrom(t, caller, handset, server, "13800138000", to)
+}
+
+func dialAndMeasureFrom(t *testing.T, caller, handset *phone, server, from, to string) (rang time.Duration, torn bool) {
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	start := time.Now()
-	h, err := caller.dial(ctx, server, "13800138000", "", to)
+	h, err := caller.dial(ctx, server, from, "", to)
 	if err != nil {
 		t.Errorf("the call to %s: %v", to, err)
 		return time.Hour, true
