@@ -283,6 +283,8 @@ func failOpenText(reason string) string {
 		return "too many calls at once"
 	case eslbridge.FailStopping:
 		return "this program was being stopped"
+	case eslbridge.FailUnheard:
+		return "the switch took the call back before it heard the verdict: its caller hung up in that moment or, if there are many such calls, the port of its event socket (8021) is taken by another program"
 	}
 	return reason
 }

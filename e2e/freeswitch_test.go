@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -226,12 +227,25 @@ func waitForCalls(t testing.TB, address string) {
 	}
 }
 
+// freePort is a port of loopback that nobody has, for UDP or TCP. It lies below those that connections get by
+// themselves: a switch that comes to its event socket's port a moment later and finds it taken screens no call.
 func freePort(t testing.TB) int {
 	t.Helper()
-	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		port := 10000 + rand.IntN(20000)
+		address := fmt.Sprintf("127.0.0.1:%d", port)
+		udp, err := net.ListenPacket("udp", address)
+		if err != nil {
+			continue
+		}
+		udp.Close()
+		tcp, err := net.Listen("tcp", address)
+		if err != nil {
+			continue
+		}
+		tcp.Close()
+		return port
 	}
-	defer conn.Close()
-	return conn.LocalAddr().(*net.UDPAddr).Port
+	t.Fatal("no port of loopback is free")
+	return 0
 }

@@ -163,6 +163,39 @@ func silentDaemon(t *testing.T) (address string, shown <-chan *eslbridge.Frame) 
 	return ln.Addr().String(), calls
 }
 
+// A switch that finds the port of its event socket taken screens nothing: it answers our connect and ends the
+// conversation. The journal must not say of a call that rang that it was rejected.
+func TestEventPortTakenReal(t *testing.T) {
+	program, err := exec.LookPath("freeswitch")
+	if err != nil {
+		t.Skip("NOT TESTED: there is no freeswitch on PATH")
+	}
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	d, _ := startDaemonWith(t, rejectAll, "")
+	records, stop := d.Desk().Watch()
+	defer stop()
+	handset := newPhone(t)
+	server := startFreeSWITCH(t, program, d.Address(), handset.addr, taken.Addr().(*net.TCPAddr).Port, true)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	h, err := newPhone(t).dial(ctx, server, "95211613", "", "05925550100")
+	if _, rang := handset.invited("05925550100"); err != nil || !rang {
+		t.Fatalf("the handset rang: %v, %v, %+v", rang, err, h)
+	}
+	select {
+	case r := <-records:
+		if r.Action != "allow" || r.Would != "reject" || r.Rule != "fail-open" || !strings.Contains(r.Reason, "event socket") {
+			t.Errorf("recorded %+v", r)
+		}
+	case <-ctx.Done():
+		t.Fatal("no record came")
+	}
+}
+
 // What the star code and a dialled number bring to the daemon, and what becomes of them when it hangs.
 func TestIntentsReal(t *testing.T) {
 	program, err := exec.LookPath("freeswitch")

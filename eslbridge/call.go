@@ -23,6 +23,7 @@ type call struct {
 	cmd   commands
 
 	facts request
+	heard bool       // the switch has answered something after connect
 	owed  []bool     // replies the switch owes us; see commands.owed
 	told  []variable // to be set in one go; see tell
 }
@@ -69,6 +70,7 @@ func (c *call) connect() error {
 	if c.facts.UUID == "" {
 		return fmt.Errorf("%w: the reply to connect names no call", errRefused)
 	}
+	c.heard = false
 	c.cmd.reset()
 	switch {
 	case c.facts.Async && !c.facts.Resume:
@@ -83,6 +85,7 @@ var (
 	errOver    = screening.ErrOver
 	errHungUp  = screening.ErrHungUp
 	errRefused = screening.ErrRefused
+	errUnheard = screening.ErrUnheard
 )
 
 // Leave gives the call back.
@@ -230,6 +233,7 @@ func (c *call) answered() error {
 	if len(c.owed) == 0 {
 		return fmt.Errorf("%w: a reply to no command", errRefused)
 	}
+	c.heard = true
 	optional := c.owed[0]
 	c.owed = append(c.owed[:0], c.owed[1:]...)
 	if c.in.OK() {
@@ -249,7 +253,10 @@ func (c *call) answered() error {
 	return fmt.Errorf("%w a command: %.120q", errRefused, text)
 }
 
-// next reads a frame. Frames of unknown types are counted and skipped; a disconnect notice is errHungUp.
+// next reads a frame. Frames of unknown types are counted and skipped; a disconnect notice is errHungUp, or
+// errUnheard where no command was answered: a caller hardly ever hangs up in that moment, but a switch whose
+// event socket could not open its own port answers connect and then ends every conversation
+// (mod_event_socket.c, listener_run), and the call goes on.
 func (c *call) next() error {
 	for {
 		if err := c.rd.Next(&c.in); err != nil {
@@ -259,8 +266,12 @@ func (c *call) next() error {
 		case typeReply, typeAPI, typeEvent:
 			return nil
 		case typeDisconnect:
-			if string(c.in.Raw("Content-Disposition")) != "linger" {
+			switch {
+			case string(c.in.Raw("Content-Disposition")) == "linger":
+			case c.heard:
 				return errHungUp
+			default:
+				return errUnheard
 			}
 		default:
 			c.srv.Counters.UnknownFrames.Add(1)

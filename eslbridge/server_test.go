@@ -322,6 +322,7 @@ func TestFailOpen(t *testing.T) {
 		"respond is refused": {verdict: reject, act: func(p *peer) {
 			p.say(connectReply(p.t) + apiOK + "Content-Type: command/reply\nReply-Text: -ERR no\n\n")
 		}, reason: FailCommand, last: "exit"},
+		"ended before it began":    {act: func(p *peer) { p.say(connectReply(p.t) + farewell) }, reason: FailUnheard, last: "exit"},
 		"refused, and still there": {verdict: reject, act: func(p *peer) { p.say(connectReply(p.t) + apiOK + ok) }, reason: FailDeadline, last: "exit"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -376,7 +377,7 @@ func TestCallerHangsUp(t *testing.T) {
 		verdict func(*Facts) Verdict
 		act     func(p *peer)
 	}{
-		"while variables are set": {act: func(p *peer) { p.say(connectReply(p.t) + farewell) }},
+		"while variables are set": {act: func(p *peer) { p.say(connectReply(p.t) + apiOK + farewell) }},
 		"the call is gone": {act: func(p *peer) {
 			p.say(connectReply(p.t) + "Content-Type: api/response\nContent-Length: 23\n\n-ERR No such channel!\n\n")
 		}},

@@ -37,6 +37,7 @@ const (
 	FailPanic    = screening.FailPanic
 	FailLimit    = screening.FailLimit
 	FailStopping = screening.FailStopping
+	FailUnheard  = screening.FailUnheard
 )
 
 // MaxDeadline is the longest a decision may take.

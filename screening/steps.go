@@ -9,8 +9,8 @@ import (
 )
 
 // Switch is what a bridge can have a switch do with one call. Everything returns ErrHungUp when the caller has
-// hung up, ErrOver when the call was given back, ErrRefused when the switch refuses, and any other error when
-// the connection failed.
+// hung up, ErrOver when the call was given back, ErrRefused when the switch refuses, ErrUnheard when it ends the
+// conversation before it has begun, and any other error when the connection failed.
 type Switch interface {
 	// Facts gets the call's facts. again says that it was screened before, or that the switch's guard has had it.
 	Facts() (f *Facts, again bool, err error)
@@ -46,6 +46,7 @@ var (
 	ErrOver    = errors.New("the call was given back")
 	ErrHungUp  = errors.New("the caller hung up")
 	ErrRefused = errors.New("the switch refused")
+	ErrUnheard = errors.New("the switch took the call back before it did anything we said")
 	errPanic   = errors.New("fault in the screening code")
 )
 
@@ -134,6 +135,8 @@ func failure(c *Conn, err error) string {
 		return FailPanic
 	case errors.Is(err, ErrRefused):
 		return FailCommand
+	case errors.Is(err, ErrUnheard):
+		return FailUnheard
 	case over != "":
 		return over
 	case errors.Is(err, ErrOver): // the timer is about to fire

@@ -144,4 +144,5 @@ const (
 	FailPanic    = "panic"    // a fault of our own
 	FailLimit    = "limit"    // too many calls at once
 	FailStopping = "stopping" // the daemon ends
+	FailUnheard  = "unheard"  // the switch took the call back before it did anything we said
 )
