@@ -56,7 +56,7 @@ clean: ## remove what was built
 
 # The tests place calls through a real Asterisk, unpacked from Debian's packages once. Without one they say so.
 asterisk:
-	@sh e2e/asterisk.sh >/dev/null 2>&1 || echo "THIS RUN HAS NO REAL ASTERISK: sh e2e/asterisk.sh says why" >&2
+	@sh e2e/asterisk/get.sh >/dev/null 2>&1 || echo "THIS RUN HAS NO REAL ASTERISK: sh e2e/asterisk/get.sh says why" >&2
 
 # The race detector wants a C compiler; a fresh machine may have none.
 race-tools:

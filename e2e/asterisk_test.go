@@ -2,36 +2,31 @@ package e2e_test
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"fmt"
 	"io"
-	"io/fs"
 	"math/rand/v2"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"ringfence/conf"
 	"ringfence/console"
+	"ringfence/e2e/asterisk"
 )
 
-// asteriskRoot is where an Asterisk lies, unpacked: what asterisk.sh gets, once in a run. A run without one says
-// so, and fails where RINGFENCE_NEED_ASTERISK is set.
-func asteriskRoot(t testing.TB) string {
+// asteriskRoot is where Asterisk and sipp lie. A run without them says so, and fails where RINGFENCE_NEED_ASTERISK is set.
+func asteriskRoot(t testing.TB) *asterisk.Root {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("NOT TESTED: calls through a real Asterisk take too long for -short")
 	}
-	root, err := getAsterisk()
+	root, err := asterisk.Get()
 	if err != nil {
 		if os.Getenv("RINGFENCE_NEED_ASTERISK") != "" {
 			t.Fatal(err)
@@ -41,58 +36,19 @@ func asteriskRoot(t testing.TB) string {
 	return root
 }
 
-var getAsterisk = sync.OnceValues(func() (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
-	defer cancel()
-	var said bytes.Buffer
-	cmd := exec.CommandContext(ctx, "sh", "asterisk.sh")
-	cmd.Stderr = &said
-	out, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("%w\n%s", err, said.Bytes())
-	}
-	return strings.TrimSpace(string(out)), nil
-})
-
-// asterisk is one that runs on loopback.
-type asterisk struct {
-	t       testing.TB
-	address string // SIP
-	folder  string
-	program func(args ...string) *exec.Cmd
+// testAsterisk is one that runs until the test ends.
+type testAsterisk struct {
+	*asterisk.PBX
+	t testing.TB
 }
 
-// asteriskModules are the modules that are loaded, beside all of func_*, format_*, bridge_* and res_sorcery_*.
-const asteriskModules = `res_timing_timerfd res_pjproject res_pjsip res_pjsip_session res_pjsip_sdp_rtp res_pjsip_caller_id
-	res_pjsip_diversion res_pjsip_endpoint_identifier_ip res_pjsip_rfc3326 res_pjsip_header_funcs res_pjsip_pubsub res_pjsip_dtmf_info
-	res_rtp_asterisk res_speech res_agi chan_pjsip pbx_config app_dial app_playback app_read app_verbose app_stack codec_ulaw codec_gsm`
-
-// The dialplan around the subroutine: what a trunk's calls get, and what the same get where nothing is screened.
-const asteriskDialplan = `
-[general]
-autofallthrough=yes
-[from-telecom]
-exten => _[+0-9]!,1,Gosub(ringfence,s,1)
- ; Somebody's dialplan that mentions what we have set: a text that is not inert would be expanded here.
- same => n,Set(seen=${RINGFENCE_RULE} ${RINGFENCE_REASON} ${CALLERID(name)} ${CALLERID(num)})
- same => n,Set(seen_again=$["${seen}" = ""])
- same => n,Verbose(0,limit ${EXTEN} ${TIMEOUT(absolute)} guard=${RINGFENCE_GUARD} action=${RINGFENCE_ACTION} exit=${AGIEXITONHANGUP})
- same => n,Dial(PJSIP/handset/sip:${EXTEN}@HANDSET,30,${IF($["${RINGFENCE_WHISPER}" = ""]?:A(${RINGFENCE_WHISPER}))})
-exten => _0593.,1,Dial(PJSIP/handset/sip:${EXTEN}@HANDSET,30) ; the same, where nothing is screened
-exten => _0594.,1,Dial(PJSIP/handset/sip:${EXTEN}@HANDSET,30)
-exten => _u[n]scree[n]ed-.,1,Dial(PJSIP/handset/sip:${EXTEN:11}@HANDSET,30)
-exten => _limited-.,1,Set(TIMEOUT(absolute)=100)
- same => n,Goto(${EXTEN:8},1)
-exten => T,1,Verbose(0,the administrator's own limit)
-exten => h,1,Verbose(0,the administrator's own h)
-[public]
-exten => _[0-9]!,1,Goto(from-telecom,${EXTEN},1)
-[elsewhere]
-exten => _[0-9]!,1,Dial(PJSIP/handset/sip:elsewhere-${EXTEN}@HANDSET,30)
-`
-
 // startAsterisk runs an Asterisk of its own with the subroutine that we ship, which asks the daemon at agi.
-func startAsterisk(t testing.TB, agi, handset string) *asterisk {
+func startAsterisk(t testing.TB, agi, handset string) *testAsterisk {
+	t.Helper()
+	return startAsteriskWith(t, asterisk.Setup{AGI: agi, Handset: handset})
+}
+
+func startAsteriskWith(t testing.TB, s asterisk.Setup) *testAsterisk {
 	t.Helper()
 	root := asteriskRoot(t)
 	folder, err := os.MkdirTemp("", "ast") // short: a socket lies in it
@@ -100,120 +56,26 @@ func startAsterisk(t testing.TB, agi, handset string) *asterisk {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(folder) })
-	modules, loader := "", ""
-	filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		switch name := filepath.Base(path); {
-		case name == "chan_pjsip.so":
-			modules = filepath.Dir(path)
-		case strings.HasPrefix(name, "ld-") && d.Type().IsRegular():
-			loader = path
-		}
-		return nil
-	})
-	if modules == "" || loader == "" {
-		t.Fatalf("there is no Asterisk in %s: remove that folder, so that it is got again", root)
-	}
-	sip := freePort(t)
-	write := func(name, text string) {
-		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, dir := range []string{"var", "spool", "run", "log"} {
-		if err := os.Mkdir(filepath.Join(folder, dir), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write("asterisk.conf", fmt.Sprintf("[directories]\nastetcdir => %[1]s\nastmoddir => %[2]s\nastvarlibdir => %[1]s/var\nastdbdir => %[1]s/var\nastkeydir => %[1]s/var\nastdatadir => %[3]s/usr/share/asterisk\nastagidir => %[1]s/var\nastspooldir => %[1]s/spool\nastrundir => %[1]s/run\nastlogdir => %[1]s/log\n[options]\nverbose = 3\nhideconnect = yes\n", folder, modules, root))
-	load := "[modules]\nautoload=no\n"
-	for _, m := range strings.Fields(asteriskModules) {
-		load += "load => " + m + ".so\n"
-	}
-	for _, pattern := range []string{"res_sorcery_*", "func_*", "format_*", "bridge_*"} {
-		names, _ := filepath.Glob(filepath.Join(modules, pattern+".so"))
-		for _, n := range names {
-			load += "load => " + filepath.Base(n) + "\n"
-		}
-	}
-	write("modules.conf", load)
-	write("logger.conf", "[logfiles]\nout => notice,warning,error,verbose(3)\n")
-	write("rtp.conf", "[general]\nrtpstart=33000\nrtpend=35000\n")
-	endpoint := "type=endpoint\ndisallow=all\nallow=ulaw\nmedia_address=127.0.0.1\nbind_rtp_to_media_address=yes\ndirect_media=no\ndtmf_mode=info\ntransport=udp\n"
-	write("pjsip.conf", fmt.Sprintf("[udp]\ntype=transport\nprotocol=udp\nbind=127.0.0.1:%d\n"+
-		"[telecom]\n%scontext=from-telecom\ntrust_id_inbound=yes\n"+
-		"[telecom]\ntype=identify\nendpoint=telecom\nmatch=127.0.0.1\n"+
-		"[handset]\n%scontext=from-handset\n", sip, endpoint, endpoint))
-	subroutine, err := fs.ReadFile(conf.Asterisk, "asterisk/extensions_ringfence.conf")
+	pbx, err := root.Start(t.Context(), folder, s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	write("extensions_ringfence.conf", strings.ReplaceAll(string(subroutine), "agi://127.0.0.1:4573/", "agi://"+agi+"/"))
-	write("extensions.conf", strings.ReplaceAll(asteriskDialplan, "HANDSET", handset)+"\n#include extensions_ringfence.conf\n")
-	libraries := strings.Join([]string{root + "/lib/x86_64-linux-gnu", root + "/usr/lib/x86_64-linux-gnu", root + "/usr/lib"}, ":")
-	a := &asterisk{t: t, address: fmt.Sprintf("127.0.0.1:%d", sip), folder: folder, program: func(args ...string) *exec.Cmd {
-		return exec.Command(loader, append([]string{"--library-path", libraries, root + "/usr/sbin/asterisk", "-C", folder + "/asterisk.conf"}, args...)...)
-	}}
-	out, err := os.Create(filepath.Join(folder, "console"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer out.Close()
-	cmd := a.program("-f")
-	cmd.Stdout, cmd.Stderr = out, out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan bool)
-	go func() { defer close(ended); cmd.Wait() }()
 	t.Cleanup(func() {
-		cmd.Process.Kill()
-		<-ended
+		pbx.Stop()
 		if t.Failed() {
-			log, _ := os.ReadFile(filepath.Join(folder, "log", "out"))
-			text, _ := os.ReadFile(filepath.Join(folder, "console"))
-			t.Logf("Asterisk said:\n%s\n%.3000s", log[max(0, len(log)-40000):], text)
+			log := pbx.Log()
+			t.Logf("Asterisk said:\n%s\n%.3000s", log[max(0, len(log)-40000):], pbx.Console())
 		}
 	})
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
-		if text, err := a.program("-rx", "core waitfullybooted").CombinedOutput(); err == nil && bytes.Contains(text, []byte("fully booted")) {
-			return a
-		}
-		select {
-		case <-ended:
-			t.Fatal("Asterisk ended")
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
-	t.Fatal("Asterisk did not come up")
-	return nil
-}
-
-// cli runs a command on Asterisk's own command line.
-func (a *asterisk) cli(command string) string {
-	a.t.Helper()
-	text, err := a.program("-rx", command).CombinedOutput()
-	if err != nil {
-		a.t.Fatalf("%s: %v\n%s", command, err, text)
-	}
-	return string(text)
-}
-
-// said is Asterisk's log so far.
-func (a *asterisk) said() string {
-	text, _ := os.ReadFile(filepath.Join(a.folder, "log", "out"))
-	return string(text)
+	return &testAsterisk{pbx, t}
 }
 
 // idle fails the test if a channel is left, which it gives some time to end.
-func (a *asterisk) idle() {
+func (a *testAsterisk) idle() {
 	a.t.Helper()
-	text := ""
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); <-time.After(100 * time.Millisecond) {
-		if text = a.cli("core show channels count"); strings.Contains(text, "0 active channels") {
-			return
-		}
+	if err := a.Idle(); err != nil {
+		a.t.Error(err)
 	}
-	a.t.Errorf("channels are left:\n%s", a.cli("core show channels concise"))
 }
 
 // The scenarios, with what differs: which SIP answers there are, and that without a name the handset is shown none.
@@ -240,7 +102,7 @@ func TestRealAsterisk(t *testing.T) {
 		}
 		these = append(these, s)
 	}
-	runThese(t, d, unnamed{&real{a.address, handset, caller}}, these)
+	runThese(t, d, unnamed{&real{a.Address, handset, caller}}, these)
 	a.idle()
 }
 
@@ -276,7 +138,7 @@ func TestActionsAsterisk(t *testing.T) {
 			if row.rang == "3002" {
 				row.rang = "elsewhere-3002"
 			}
-			rows = append(rows, strings.Replace(placeAction(t, d, a.address, handset, "asterisk", i, row), " asterisk |", "", 1))
+			rows = append(rows, strings.Replace(placeAction(t, d, a.Address, handset, "asterisk", i, row), " asterisk |", "", 1))
 		})
 	}
 	a.idle()
@@ -350,7 +212,7 @@ func TestFaultsAsterisk(t *testing.T) {
 				caller.hold = 4 * time.Second
 			}
 			to := fmt.Sprintf("059255502%02d", i)
-			rang, torn := dialAndMeasure(t, caller, handset, a.address, to)
+			rang, torn := dialAndMeasure(t, caller, handset, a.Address, to)
 			after := "undisturbed"
 			if torn {
 				after = "TORN DOWN"
@@ -363,7 +225,7 @@ func TestFaultsAsterisk(t *testing.T) {
 			if f.guarded {
 				guard = "fired"
 			}
-			if want := "limit " + to + " 0 guard=" + guard + " action=allow exit=\n"; !strings.Contains(a.said(), want) {
+			if want := "limit " + to + " 0 guard=" + guard + " action=allow exit=\n"; !strings.Contains(a.Log(), want) {
 				t.Errorf("the dialplan did not go on with %q", want)
 			}
 		})
@@ -374,10 +236,10 @@ func TestFaultsAsterisk(t *testing.T) {
 		_, end := fault{serve: func(c net.Conn) { drain(c) }}.listen(t, address)
 		defer end()
 		caller := newPhone(t)
-		if _, err := caller.dial(t.Context(), a.address, "13800138000", "", "limited-05925550290"); err != nil {
+		if _, err := caller.dial(t.Context(), a.Address, "13800138000", "", "limited-05925550290"); err != nil {
 			t.Fatal(err)
 		}
-		m := regexp.MustCompile(`limit 05925550290 ([0-9.]+) guard=fired`).FindStringSubmatch(a.said())
+		m := regexp.MustCompile(`limit 05925550290 ([0-9.]+) guard=fired`).FindStringSubmatch(a.Log())
 		if m == nil {
 			t.Fatal("the dialplan did not go on")
 		}
@@ -392,7 +254,7 @@ func TestFaultsAsterisk(t *testing.T) {
 		defer end()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if h, err := newPhone(t).dial(ctx, a.address, "13800138000", "", "05925550291"); err == nil {
+		if h, err := newPhone(t).dial(ctx, a.Address, "13800138000", "", "05925550291"); err == nil {
 			t.Fatalf("%+v", h)
 		}
 		a.idle()
@@ -431,11 +293,11 @@ func TestHostileAsterisk(t *testing.T) {
 	for i, text := range texts {
 		ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
 		to := fmt.Sprintf("0592%07d", i)
-		h, err := caller.dial(ctx, a.address, inUser(text[0]), `"`+inDisplay(text[1])+`"`, to)
+		h, err := caller.dial(ctx, a.Address, inUser(text[0]), `"`+inDisplay(text[1])+`"`, to)
 		_, rang := handset.invited(to)
 		if err != nil || !rang {
 			// Asterisk itself refuses some of them, or cannot write them into an INVITE.
-			h2, err2 := caller.dial(ctx, a.address, inUser(text[0]), `"`+inDisplay(text[1])+`"`, "unscreened-"+to)
+			h2, err2 := caller.dial(ctx, a.Address, inUser(text[0]), `"`+inDisplay(text[1])+`"`, "unscreened-"+to)
 			if _, rings := handset.invited(to); rings || i < odd {
 				t.Errorf("%q: %+v, %v; without screening %+v, %v", text, h, err, h2, err2)
 			}
@@ -478,22 +340,9 @@ func TestEmergencyAsterisk(t *testing.T) {
 		{"13800138000", "05925550102", 1}, {"1101", "05925550103", 1}, {"13800138000", "1101", 1}, {"110x", "05925550104", 1}, {"1,1)0%3A", "05925550105", 1},
 	} {
 		asked.Store(0)
-		if rang, _ := dialAndMeasureFrom(t, caller, handset, a.address, c.from, c.to); rang > time.Second || asked.Load() != c.asked {
+		if rang, _ := dialAndMeasureFrom(t, caller, handset, a.Address, c.from, c.to); rang > time.Second || asked.Load() != c.asked {
 			t.Errorf("from %s to %s: rang after %v, the daemon was asked %d times", c.from, c.to, rang, asked.Load())
 		}
 	}
 	a.idle()
-}
-
-// BenchmarkSetupAsterisk measures what screening adds to a call on a real Asterisk, from the caller's INVITE to the
-// handset's, with the daemon and without it, in turn in one run at 50 calls a second. It reports the medians in
-// milliseconds.
-//
-//	go test ./e2e -run - -bench SetupAsterisk -benchtime 600x
-func BenchmarkSetupAsterisk(b *testing.B) {
-	asteriskRoot(b)
-	d, _ := startDaemonWith(b, strings.Replace(testPolicy, `"profile:external"`, `"profile:external", "endpoint:telecom"`, 1), "[agi]\nlisten = \"127.0.0.1:0\"")
-	handset := newPhone(b)
-	a := startAsterisk(b, d.AsteriskAddress(), handset.addr)
-	measureSetup(b, handset, a.address, 50)
 }

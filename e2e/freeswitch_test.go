@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -14,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"ringfence/e2e/asterisk"
 	"ringfence/kit"
 	"ringfence/policy"
 )
@@ -227,25 +227,13 @@ func waitForCalls(t testing.TB, address string) {
 	}
 }
 
-// freePort is a port of loopback that nobody has, for UDP or TCP. It lies below those that connections get by
-// themselves: a switch that comes to its event socket's port a moment later and finds it taken screens no call.
+// freePort is a port of loopback that nobody has, for UDP or TCP. A switch that finds its event socket's port taken
+// screens no call.
 func freePort(t testing.TB) int {
 	t.Helper()
-	for range 100 {
-		port := 10000 + rand.IntN(20000)
-		address := fmt.Sprintf("127.0.0.1:%d", port)
-		udp, err := net.ListenPacket("udp", address)
-		if err != nil {
-			continue
-		}
-		udp.Close()
-		tcp, err := net.Listen("tcp", address)
-		if err != nil {
-			continue
-		}
-		tcp.Close()
-		return port
+	port, err := asterisk.FreePort()
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no port of loopback is free")
-	return 0
+	return port
 }

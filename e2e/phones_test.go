@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"ringfence/e2e/asterisk"
 )
 
 // phone is one end of SIP over UDP on loopback, as much of RFC 3261 as a test call needs. It answers every
@@ -27,11 +29,11 @@ type phone struct {
 	ringFor  time.Duration // how long the handset rings before it answers
 	endAfter time.Duration // how long after its answer the handset hangs up; 0 is never
 	audio    []audio
-	far      *net.UDPAddr               // where audio comes from
-	invites  map[string]invite          // by callee's user part: what the handset was shown
-	dialogs  map[string]chan sipMessage // by Call-ID: answers for the caller
-	hold     time.Duration              // how long an answered call is held before the caller hangs up
-	keys     func(heard string) string  // what the caller keys in, once, when so many digits were read out; nil for nothing
+	far      *net.UDPAddr                     // where audio comes from
+	invites  map[string]invite                // by callee's user part: what the handset was shown
+	dialogs  map[string]chan asterisk.Message // by Call-ID: answers for the caller
+	hold     time.Duration                    // how long an answered call is held before the caller hangs up
+	keys     func(heard string) string        // what the caller keys in, once, when so many digits were read out; nil for nothing
 }
 
 // audio is one RTP packet of G.711 µ-law that came in.
@@ -47,29 +49,6 @@ type invite struct {
 	at   time.Time
 }
 
-type sipMessage struct {
-	start   string
-	headers [][2]string
-}
-
-func (m sipMessage) get(name string) string {
-	for _, h := range m.headers {
-		if strings.EqualFold(h[0], name) {
-			return h[1]
-		}
-	}
-	return ""
-}
-
-// status is the code and phrase of a response, "" of a request.
-func (m sipMessage) status() string {
-	s, ok := strings.CutPrefix(m.start, "SIP/2.0 ")
-	if !ok {
-		return ""
-	}
-	return s
-}
-
 func newPhone(t testing.TB) *phone {
 	t.Helper()
 	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -80,7 +59,7 @@ func newPhone(t testing.TB) *phone {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &phone{t: t, conn: conn, rtp: rtp, addr: conn.LocalAddr().String(), invites: map[string]invite{}, dialogs: map[string]chan sipMessage{}}
+	p := &phone{t: t, conn: conn, rtp: rtp, addr: conn.LocalAddr().String(), invites: map[string]invite{}, dialogs: map[string]chan asterisk.Message{}}
 	var done sync.WaitGroup
 	done.Go(p.listen)
 	done.Go(p.hear)
@@ -159,15 +138,15 @@ func (p *phone) listen() {
 		if err != nil {
 			return
 		}
-		m, ok := parseSIP(buf[:n])
+		m, ok := asterisk.ParseMessage(buf[:n])
 		if !ok {
 			continue
 		}
-		method, _, _ := strings.Cut(m.start, " ")
+		method := m.Method()
 		switch {
-		case m.status() != "":
+		case m.Status() != "":
 			p.mu.Lock()
-			ch := p.dialogs[m.get("Call-ID")]
+			ch := p.dialogs[m.Get("Call-ID")]
 			p.mu.Unlock()
 			if ch != nil {
 				select {
@@ -180,7 +159,7 @@ func (p *phone) listen() {
 		case method == "BYE", method == "CANCEL", method == "OPTIONS":
 			p.reply(m, from, "200 OK", "")
 			p.mu.Lock()
-			ch := p.dialogs[m.get("Call-ID")]
+			ch := p.dialogs[m.Get("Call-ID")]
 			p.mu.Unlock()
 			if ch != nil && method == "BYE" {
 				select {
@@ -193,12 +172,11 @@ func (p *phone) listen() {
 }
 
 // ring notes the INVITE and answers it at once.
-func (p *phone) ring(m sipMessage, from *net.UDPAddr) {
-	user := strings.TrimPrefix(strings.Fields(m.start)[1], "sip:")
-	user, _, _ = strings.Cut(user, "@")
+func (p *phone) ring(m asterisk.Message, from *net.UDPAddr) {
+	user := m.To()
 	p.mu.Lock()
 	if _, seen := p.invites[user]; !seen {
-		p.invites[user] = invite{from: m.get("From"), at: time.Now()}
+		p.invites[user] = invite{from: m.Get("From"), at: time.Now()}
 	}
 	ringFor, endAfter := p.ringFor, p.endAfter
 	p.mu.Unlock()
@@ -217,10 +195,10 @@ func (p *phone) hangsUpAfter(d time.Duration) {
 }
 
 // bye ends a call that came in.
-func (p *phone) bye(invite sipMessage, to *net.UDPAddr) {
-	contact := strings.Trim(strings.SplitN(invite.get("Contact"), ";", 2)[0], "<>")
+func (p *phone) bye(invite asterisk.Message, to *net.UDPAddr) {
+	contact := strings.Trim(strings.SplitN(invite.Get("Contact"), ";", 2)[0], "<>")
 	p.conn.WriteToUDP(fmt.Appendf(nil, "BYE %s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bKbye%d;rport\r\nMax-Forwards: 70\r\nFrom: %s;tag=phone\r\nTo: %s\r\nCall-ID: %s\r\nCSeq: 1 BYE\r\nContent-Length: 0\r\n\r\n",
-		contact, p.addr, time.Now().UnixNano(), invite.get("To"), invite.get("From"), invite.get("Call-ID")), to)
+		contact, p.addr, time.Now().UnixNano(), invite.Get("To"), invite.Get("From"), invite.Get("Call-ID")), to)
 }
 
 func (p *phone) sdp() string {
@@ -228,10 +206,10 @@ func (p *phone) sdp() string {
 		p.rtp.LocalAddr().(*net.UDPAddr).Port)
 }
 
-func (p *phone) reply(m sipMessage, to *net.UDPAddr, status, body string) {
+func (p *phone) reply(m asterisk.Message, to *net.UDPAddr, status, body string) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "SIP/2.0 %s\r\n", status)
-	for _, h := range m.headers {
+	for _, h := range m.Headers {
 		switch strings.ToLower(h[0]) {
 		case "via", "from", "call-id", "cseq", "record-route":
 			fmt.Fprintf(&b, "%s: %s\r\n", h[0], h[1])
@@ -245,21 +223,6 @@ func (p *phone) reply(m sipMessage, to *net.UDPAddr, status, body string) {
 	}
 	fmt.Fprintf(&b, "Content-Length: %d\r\n\r\n%s", len(body), body)
 	p.conn.WriteToUDP([]byte(b.String()), to)
-}
-
-func parseSIP(b []byte) (sipMessage, bool) {
-	head, _, _ := bytes.Cut(b, []byte("\r\n\r\n"))
-	lines := strings.Split(string(head), "\r\n")
-	if len(lines) < 2 {
-		return sipMessage{}, false
-	}
-	m := sipMessage{start: lines[0]}
-	for _, l := range lines[1:] {
-		if name, value, ok := strings.Cut(l, ":"); ok {
-			m.headers = append(m.headers, [2]string{strings.TrimSpace(name), strings.TrimSpace(value)})
-		}
-	}
-	return m, true
 }
 
 // heard is what a caller met.
@@ -280,7 +243,7 @@ func (p *phone) dial(ctx context.Context, server, from, display, to string, extr
 		return heard{}, err
 	}
 	id := fmt.Sprintf("%d-%s@e2e", time.Now().UnixNano(), from)
-	ch := make(chan sipMessage, 64)
+	ch := make(chan asterisk.Message, 64)
 	p.mu.Lock()
 	p.dialogs[id] = ch
 	p.mu.Unlock()
@@ -307,18 +270,18 @@ func (p *phone) dial(ctx context.Context, server, from, display, to string, extr
 			request("CANCEL", "1 CANCEL", "", "a", "")
 			return h, errors.New("no final answer")
 		case m := <-ch:
-			if !strings.Contains(m.get("CSeq"), "INVITE") {
+			if !strings.Contains(m.Get("CSeq"), "INVITE") {
 				continue
 			}
 			tag := ""
-			if _, t, ok := strings.Cut(m.get("To"), "tag="); ok {
+			if _, t, ok := strings.Cut(m.Get("To"), "tag="); ok {
 				tag = ";tag=" + t
 			}
-			s := m.status()
+			s := m.Status()
 			if code, _, _ := strings.Cut(s, " "); code != "100" && !slices.Contains(h.seen, code) {
 				h.seen = append(h.seen, code)
 			}
-			h.callInfo, h.reason = m.get("Call-Info"), m.get("Reason")
+			h.callInfo, h.reason = m.Get("Call-Info"), m.Get("Reason")
 			switch {
 			case strings.HasPrefix(s, "183"):
 				h.earlyMedia = true
@@ -338,7 +301,7 @@ func (p *phone) dial(ctx context.Context, server, from, display, to string, extr
 				for end := time.After(p.hold); ; {
 					select {
 					case m := <-ch:
-						if strings.HasPrefix(m.start, "BYE") {
+						if strings.HasPrefix(m.Start, "BYE") {
 							h.torn = time.Since(start)
 							return h, nil
 						}

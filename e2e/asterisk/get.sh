@@ -1,6 +1,6 @@
 #!/bin/sh
-# Gets an Asterisk for the tests and prints the folder it lies in: unpacked from Debian's packages, not installed,
-# without root. What was got once is kept in RINGFENCE_ASTERISK (default: ~/.cache/ringfence-asterisk);
+# Gets an Asterisk, and sipp to place calls with, and prints the folder they lie in: unpacked from Debian's packages, not
+# installed, without root. What was got once is kept in RINGFENCE_ASTERISK (default: ~/.cache/ringfence-asterisk);
 # RINGFENCE_ASTERISK_SUITES (default: "bullseye forky") says where it may come from.
 #
 # Debian 12 has no Asterisk, Debian 11 and the coming Debian 14 do. Its packages come from the mirror that this
@@ -8,11 +8,18 @@
 set -eu
 
 cache=${RINGFENCE_ASTERISK:-${XDG_CACHE_HOME:-$HOME/.cache}/ringfence-asterisk}
-if [ -x "$cache/root/usr/sbin/asterisk" ]; then echo "$cache/root"; exit 0; fi
-say() { echo "asterisk.sh: $*" >&2; }
-for tool in apt-get dpkg-deb; do
+say() { echo "get.sh: $*" >&2; }
+have() { [ -x "$cache/root/usr/sbin/asterisk" ] && [ -x "$cache/root/usr/bin/sipp" ]; }
+if have; then echo "$cache/root"; exit 0; fi
+for tool in apt-get dpkg-deb flock; do
 	command -v $tool >/dev/null || { say "there is no $tool here: THE TESTS RUN WITHOUT A REAL ASTERISK"; exit 1; }
 done
+
+# Another run may be getting it at this moment.
+mkdir -p "$cache"
+exec 9>"$cache/lock"
+flock -w 300 9 || { say "another run has been getting it for five minutes: THE TESTS RUN WITHOUT A REAL ASTERISK"; exit 1; }
+if have; then echo "$cache/root"; exit 0; fi
 
 # The mirror of this machine. Its lists may never have been got.
 mirror() {
@@ -29,13 +36,13 @@ fi
 security=$(mirror /debian-security/) # with none, the packages are those of the last point release
 
 common="asterisk asterisk-modules asterisk-core-sounds-en-gsm libbsd0 libc6 libcap2 libcrypt1 libedit2 libgcc-s1
-	libgsm1 libjansson4 libmd0 libsqlite3-0 libstdc++6 libsystemd0 libtinfo6 liburiparser1 libuuid1 libxslt1.1 libzstd1 zlib1g"
-bullseye="libgcrypt20 libgpg-error0 libicu67 liblz4-1 liblzma5 libssl1.1 libxml2"
-forky="libssl3t64 libxml2-16"
+	libgsm1 libjansson4 libmd0 libsqlite3-0 libstdc++6 libsystemd0 libtinfo6 liburiparser1 libuuid1 libxslt1.1 libzstd1 zlib1g
+	sip-tester libdbus-1-3 libgslcblas0 libncursesw6 libsctp1"
+bullseye="libgcrypt20 libgpg-error0 libicu67 liblz4-1 liblzma5 libssl1.1 libxml2 libgsl25 libpcap0.8"
+forky="libssl3t64 libxml2-16 libgsl28 libpcap0.8t64 libpugixml1v5"
 
 get() { # suite packages…
 	suite=$1; shift
-	mkdir -p "$cache"
 	work=$(mktemp -d "$cache/getting.XXXXXX")
 	mkdir -p "$work/state/lists/partial" "$work/cache/archives/partial" "$work/etc/apt.conf.d" "$work/etc/preferences.d" "$work/etc/sources.list.d" "$work/debs" "$work/root"
 	: >"$work/status"
@@ -60,7 +67,8 @@ get() { # suite packages…
 		for deb in "$work"/debs/*.deb; do dpkg-deb -x "$deb" "$work/root" || exit 1; done; then
 		# A link that the packages leave to the installation; without it no recording is found.
 		[ -e "$work/root/usr/share/asterisk/sounds/en" ] || ln -s en_US_f_Allison "$work/root/usr/share/asterisk/sounds/en"
-		[ -e "$cache/root" ] || mv "$work/root" "$cache/root"
+		[ ! -e "$cache/root" ] || mv "$cache/root" "$work/old"
+		mv "$work/root" "$cache/root"
 		rm -rf "$work"
 		return 0
 	fi

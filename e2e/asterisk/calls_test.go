@@ -1,0 +1,134 @@
+package asterisk_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"ringfence/conf"
+	"ringfence/console"
+	"ringfence/daemon"
+	"ringfence/e2e/asterisk"
+	"ringfence/storage"
+)
+
+// root is where Asterisk and sipp lie. A run without them says so, and fails where RINGFENCE_NEED_ASTERISK is set.
+func root(t testing.TB) *asterisk.Root {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("NOT TESTED: calls through a real Asterisk take too long for -short")
+	}
+	r, err := asterisk.Get()
+	if err != nil {
+		if os.Getenv("RINGFENCE_NEED_ASTERISK") != "" {
+			t.Fatal(err)
+		}
+		t.Skipf("NOT TESTED: THIS RUN HAD NO REAL ASTERISK: %v; docs/measured.md has what the last run on one saw", err)
+	}
+	return r
+}
+
+// start runs the daemon with the policy of the scripts and an Asterisk before it.
+func start(t testing.TB) (*daemon.Daemon, *asterisk.Trial) {
+	t.Helper()
+	r := root(t)
+	folder, err := os.MkdirTemp("", "ast")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(folder) })
+	policy, err := asterisk.Calls.ReadFile("calls/policy.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(folder, "ringfence.toml")
+	for name, text := range map[string]string{
+		"ringfence.toml": "policy = \"policy.toml\"\ndata = \"data\"\nsocket = \"s\"\n[screen]\nlisten = \"127.0.0.1:0\"\n[agi]\nlisten = \"127.0.0.1:0\"\n",
+		"policy.toml":    string(policy),
+	} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, err := conf.LoadDaemon(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := daemon.Start(t.Context(), c, "e2e", slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := d.Stop(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	if _, err := d.Desk().AddEntries(t.Context(), "blacklist", []console.NewEntry{{Number: "95211613", Reason: "fake JD service"}}, false); err != nil {
+		t.Fatal(err)
+	}
+	pbx := filepath.Join(folder, "pbx")
+	if err := os.Mkdir(pbx, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	trial, err := r.NewTrial(t.Context(), pbx, filepath.Join(folder, "data", "sounds", "8000"), asterisk.Setup{AGI: d.AsteriskAddress()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		trial.Stop()
+		if t.Failed() {
+			log := trial.Log()
+			t.Logf("Asterisk said:\n%s\n%.3000s", log[max(0, len(log)-20000):], trial.Console())
+		}
+	})
+	return d, trial
+}
+
+// Every script of calls, through a real Asterisk.
+func TestCalls(t *testing.T) {
+	scripts, err := asterisk.ReadScripts(asterisk.Calls, "calls/screening.calls")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, trial := start(t)
+	records, stop := d.Desk().Watch()
+	defer stop()
+	for _, s := range scripts {
+		t.Run(s.Name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			met, err := trial.Place(ctx, &s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(met.Sees, s.Sees) || !slices.Equal(met.Hears, s.Hears) || met.Rings != s.Rings || !slices.Equal(met.HandsetHears, s.HandsetHears) {
+				t.Errorf("screening.calls:%d: the caller saw %v and heard %v; %s rang and heard %v;\nwanted %v, %v; %s, %v",
+					s.Line, met.Sees, met.Hears, met.Rings, met.HandsetHears, s.Sees, s.Hears, s.Rings, s.HandsetHears)
+			}
+			if s.Because == "" {
+				select {
+				case r := <-records:
+					t.Errorf("it was shown to the daemon: %+v", r)
+				default:
+				}
+				return
+			}
+			var r storage.Record
+			select {
+			case r = <-records:
+			case <-ctx.Done():
+				t.Fatal("no record came to the journal")
+			}
+			if got := fmt.Sprintf("%s by %s", r.Action, r.Rule); got != s.Because || r.Callee != s.To {
+				t.Errorf("screening.calls:%d: the journal has %s for %s: %s", s.Line, got, r.Callee, r.Reason)
+			}
+		})
+	}
+}
