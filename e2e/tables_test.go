@@ -3,7 +3,6 @@ package e2e_test
 import (
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -11,31 +10,13 @@ import (
 	"time"
 
 	"ringfence/daemon"
+	"ringfence/e2e/tables"
 )
 
-// docs/measured.md is written by these tests on a real switch, when RINGFENCE_WRITE_TABLES is set: `make tables`.
-const measuredFile = "../docs/measured.md"
-
-// writeTable puts a table between its marks in docs/measured.md.
+// writeTable puts a table into docs/measured.md, when RINGFENCE_WRITE_TABLES is set: `make tables`.
 func writeTable(t *testing.T, mark string, rows []string) {
 	t.Helper()
-	t.Logf("%s:\n%s", mark, strings.Join(rows, "\n"))
-	if os.Getenv("RINGFENCE_WRITE_TABLES") == "" || t.Failed() {
-		return
-	}
-	text, err := os.ReadFile(measuredFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	begin, end := "<!-- table: "+mark+" -->\n", "<!-- end -->"
-	before, rest, ok := strings.Cut(string(text), begin)
-	_, after, ok2 := strings.Cut(rest, end)
-	if !ok || !ok2 {
-		t.Fatalf("%s has no marks for the table %s", measuredFile, mark)
-	}
-	if err := os.WriteFile(measuredFile, []byte(before+begin+strings.Join(rows, "\n")+"\n"+end+after), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	tables.Write(t, "../docs/measured.md", mark, rows)
 }
 
 // actionRow is a row of the table of actions: what a policy does, and what must be seen of it.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,6 +37,12 @@ func root(t testing.TB) *asterisk.Root {
 // start runs the daemon with the policy of the scripts and an Asterisk before it.
 func start(t testing.TB) (*daemon.Daemon, *asterisk.Trial) {
 	t.Helper()
+	return startWith(t, "", "[logfiles]\nout => notice,warning,error,verbose(3)\n")
+}
+
+// startWith is start with more keys for the trunk, and what Asterisk shall log.
+func startWith(t testing.TB, trunk, log string) (*daemon.Daemon, *asterisk.Trial) {
+	t.Helper()
 	r := root(t)
 	folder, err := os.MkdirTemp("", "ast")
 	if err != nil {
@@ -49,7 +56,7 @@ func start(t testing.TB) (*daemon.Daemon, *asterisk.Trial) {
 	file := filepath.Join(folder, "ringfence.toml")
 	for name, text := range map[string]string{
 		"ringfence.toml": "policy = \"policy.toml\"\ndata = \"data\"\nsocket = \"s\"\n[screen]\nlisten = \"127.0.0.1:0\"\n[agi]\nlisten = \"127.0.0.1:0\"\n",
-		"policy.toml":    string(policy),
+		"policy.toml":    strings.Replace(string(policy), "[trunks.telecom]\n", "[trunks.telecom]\n"+trunk+"\n", 1),
 	} {
 		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
@@ -77,7 +84,7 @@ func start(t testing.TB) (*daemon.Daemon, *asterisk.Trial) {
 	if err := os.Mkdir(pbx, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	trial, err := r.NewTrial(t.Context(), pbx, filepath.Join(folder, "data", "sounds", "8000"), asterisk.Setup{AGI: d.AsteriskAddress()})
+	trial, err := r.NewTrial(t.Context(), pbx, filepath.Join(folder, "data", "sounds", "8000"), asterisk.Setup{AGI: d.AsteriskAddress(), Files: map[string]string{"logger.conf": log}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +92,7 @@ func start(t testing.TB) (*daemon.Daemon, *asterisk.Trial) {
 		trial.Stop()
 		if t.Failed() {
 			log := trial.Log()
-			t.Logf("Asterisk said:\n%s\n%.3000s", log[max(0, len(log)-20000):], trial.Console())
+			t.Logf("Asterisk said:\n%s", log[max(0, len(log)-20000):])
 		}
 	})
 	return d, trial

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -18,21 +17,16 @@ type Packet struct {
 	Data     []byte
 }
 
-// Capture notes UDP datagrams on loopback from its start on (packet(7); root, or CAP_NET_RAW).
+// Capture sees UDP datagrams on loopback (packet(7); root, or CAP_NET_RAW).
 type Capture struct {
-	fd   int
-	done chan struct{}
-
-	mu      sync.Mutex
-	packets []Packet
-	lost    int // packets that there was no room for
+	fd    int
+	each  func(Packet)
+	done  chan struct{}
+	ended chan struct{}
 }
 
-// maxPackets bounds a capture: 200,000 calls' signalling, or half an hour of one voice.
-const maxPackets = 2 << 20
-
-// StartCapture begins a capture of what goes to or from one of some ports; with none it notes everything.
-func StartCapture(ports ...int) (*Capture, error) {
+// StartCapture has each called with every datagram to or from some ports, one at a time, until Stop.
+func StartCapture(each func(Packet), ports ...int) (*Capture, error) {
 	lo, err := net.InterfaceByName("lo")
 	if err != nil {
 		return nil, err
@@ -41,7 +35,7 @@ func StartCapture(ports ...int) (*Capture, error) {
 	if err != nil {
 		return nil, fmt.Errorf("packets cannot be captured (run this as root): %w", err)
 	}
-	c := &Capture{fd: fd, done: make(chan struct{})}
+	c := &Capture{fd: fd, each: each, done: make(chan struct{}), ended: make(chan struct{})}
 	err = unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: htons(unix.ETH_P_IP), Ifindex: lo.Index})
 	for _, o := range [][3]int{{unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1}, {unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 32 << 20}} {
 		if e := unix.SetsockoptInt(fd, o[0], o[1], o[2]); e != nil && o[1] == unix.SO_TIMESTAMPNS {
@@ -67,11 +61,11 @@ func htons(n uint16) uint16 { return n<<8 | n>>8 }
 
 // read takes packets until Stop. The receive timeout lets it see that.
 func (c *Capture) read(wanted map[uint16]bool) {
+	defer close(c.ended)
 	buf, oob := make([]byte, 64<<10), make([]byte, 256)
 	for {
 		select {
 		case <-c.done:
-			unix.Close(c.fd)
 			return
 		default:
 		}
@@ -84,17 +78,10 @@ func (c *Capture) read(wanted map[uint16]bool) {
 			continue
 		}
 		p, ok := parseIPv4(buf[:n])
-		if !ok || len(wanted) > 0 && !wanted[p.From.Port()] && !wanted[p.To.Port()] {
-			continue
+		if ok && (wanted[p.From.Port()] || wanted[p.To.Port()]) {
+			p.At = stampOf(oob[:oobn])
+			c.each(p)
 		}
-		p.At = stampOf(oob[:oobn])
-		c.mu.Lock()
-		if len(c.packets) < maxPackets {
-			c.packets = append(c.packets, p)
-		} else {
-			c.lost++
-		}
-		c.mu.Unlock()
 	}
 }
 
@@ -134,24 +121,18 @@ func parseIPv4(b []byte) (Packet, bool) {
 	}, true
 }
 
-// Packets are those so far.
-func (c *Capture) Packets() []Packet {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.packets[:len(c.packets):len(c.packets)]
-}
-
-// Lost is how many packets there was no room for, here or in the kernel. It counts anew each time.
+// Lost is how many packets of loopback the kernel had no room for since it was asked last.
 func (c *Capture) Lost() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	lost := c.lost
-	c.lost = 0
-	if stats, err := unix.GetsockoptTpacketStats(c.fd, unix.SOL_PACKET, unix.PACKET_STATISTICS); err == nil {
-		lost += int(stats.Drops)
+	stats, err := unix.GetsockoptTpacketStats(c.fd, unix.SOL_PACKET, unix.PACKET_STATISTICS)
+	if err != nil {
+		return 0
 	}
-	return lost
+	return int(stats.Drops)
 }
 
-// Stop ends the capture. What it has stays.
-func (c *Capture) Stop() { close(c.done) }
+// Stop ends the capture: each is not called any more.
+func (c *Capture) Stop() {
+	close(c.done)
+	<-c.ended
+	unix.Close(c.fd)
+}

@@ -146,10 +146,10 @@ func (t *Trial) met(packets []Packet) Met {
 	for _, p := range packets {
 		from, to := int(p.From.Port()), int(p.To.Port())
 		switch to {
-		case t.media:
+		case t.ports.media:
 			toCaller = append(toCaller, p)
 			continue
-		case t.handsetMedia:
+		case t.ports.handsetMedia:
 			toHandset = append(toHandset, p)
 			continue
 		}
@@ -159,18 +159,18 @@ func (t *Trial) met(packets []Packet) Met {
 		}
 		code, _, _ := strings.Cut(sip.Status(), " ")
 		switch {
-		case from == t.caller && sip.Method() == "INVITE" && m.Invited.IsZero():
+		case from == t.ports.caller && sip.Method() == "INVITE" && m.Invited.IsZero():
 			m.Invited = p.At
-		case to == t.caller && sip.Method() == "BYE":
+		case to == t.ports.caller && sip.Method() == "BYE":
 			m.Sees = append(m.Sees, "BYE")
-		case to == t.caller && code != "" && code != "100" && strings.Contains(sip.Get("CSeq"), "INVITE"):
+		case to == t.ports.caller && code != "" && code != "100" && strings.Contains(sip.Get("CSeq"), "INVITE"):
 			if !slices.Contains(m.Sees, code) {
 				m.Sees = append(m.Sees, code)
 			}
 			if m.Ringing.IsZero() && strings.HasPrefix(code, "18") {
 				m.Ringing = p.At
 			}
-		case to == t.handset && sip.Method() == "INVITE" && m.Rings == "":
+		case to == t.ports.handset && sip.Method() == "INVITE" && m.Rings == "":
 			m.Rings = sip.To()
 			if name := sip.FromName(); name != "" {
 				m.Rings += ` "` + name + `"`

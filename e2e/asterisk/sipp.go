@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"text/template"
 	"time"
@@ -111,76 +110,4 @@ func (s *Sipp) bound(ctx context.Context, port int) error {
 		case <-tick.C:
 		}
 	}
-}
-
-// Trial is an Asterisk between a caller and a handset of sipp's, with a capture of what they say to each other.
-type Trial struct {
-	*PBX
-	Capture *Capture
-
-	folder                string
-	caller, media         int // ports
-	handset, handsetMedia int
-	recordings            []Recording
-}
-
-// NewTrial starts an Asterisk for scripts; see Start for the folder. sounds is the folder of the announcements that may be
-// heard, LANGUAGE/NAME.wav.
-func (r *Root) NewTrial(ctx context.Context, folder, sounds string, s Setup) (*Trial, error) {
-	t := &Trial{folder: filepath.Join(folder, "sipp")}
-	for _, port := range []*int{&t.caller, &t.media, &t.handset, &t.handsetMedia} {
-		var err error
-		if *port, err = FreePort(); err != nil {
-			return nil, err
-		}
-		*port &^= 1 // media has an even port
-	}
-	var err error
-	if t.recordings, err = ReadRecordings(sounds); err != nil {
-		return nil, err
-	}
-	s.Handset = fmt.Sprintf("127.0.0.1:%d", t.handset)
-	if t.Capture, err = StartCapture(t.caller, t.media, t.handset, t.handsetMedia); err != nil {
-		return nil, err
-	}
-	if t.PBX, err = r.Start(ctx, folder, s); err == nil {
-		err = os.Mkdir(t.folder, 0o755)
-	}
-	if err != nil {
-		t.Capture.Stop()
-	}
-	return t, err
-}
-
-// Stop ends it all.
-func (t *Trial) Stop() {
-	t.Capture.Stop()
-	t.PBX.Stop()
-}
-
-// Place places the call of a script, and says what was met once no channel is left.
-func (t *Trial) Place(ctx context.Context, s *Script) (Met, error) {
-	from := len(t.Capture.Packets())
-	phone, err := t.root.sipp(t.folder, "handset", handsetTemplate, handset{Rings: s.HandsetRings, Busy: s.Busy}, t.handset, t.handsetMedia)
-	if err != nil {
-		return Met{}, err
-	}
-	defer phone.Stop()
-	if err := phone.bound(ctx, t.handset); err != nil {
-		return Met{}, err
-	}
-	name := ""
-	if s.Display != "" {
-		name = `"` + s.Display + `" `
-	}
-	calls, err := t.root.sipp(t.folder, "caller", callerTemplate,
-		caller{From: s.From, Name: name, To: s.To, Headers: s.Headers, Holds: s.Holds, GivesUp: s.GivesUp, Refusals: refusals},
-		t.caller, t.media, "-m", "1", t.Address)
-	if err != nil {
-		return Met{}, err
-	}
-	if err := errors.Join(calls.Wait(ctx), t.Idle()); err != nil {
-		return Met{}, err
-	}
-	return t.met(slices.Clone(t.Capture.Packets()[from:])), nil
 }
