@@ -3,7 +3,7 @@
 GO ?= go
 export CGO_ENABLED ?= 1
 
-.PHONY: help build demo test race-tools short vet fuzz crash bench-lists bench tables tables-asterisk sounds asterisk clean
+.PHONY: help build demo demo-sip soak test race-tools short vet fuzz crash bench-lists bench tables tables-asterisk sounds asterisk clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,7 +46,13 @@ tables: ## measure a real FreeSWITCH and rewrite docs/measured.md (needs a `free
 	RINGFENCE_WRITE_TABLES=1 $(GO) test ./e2e -run 'ActionsReal|FaultsReal' -timeout 30m
 
 tables-asterisk: ## measure a real Asterisk, which it gets from Debian, and rewrite its part of docs/measured.md
-	RINGFENCE_NEED_ASTERISK=1 RINGFENCE_WRITE_TABLES=1 $(GO) test ./e2e -run 'ActionsAsterisk|FaultsAsterisk' -timeout 30m
+	RINGFENCE_NEED_ASTERISK=1 RINGFENCE_WRITE_TABLES=1 $(GO) test ./e2e ./e2e/asterisk -count 1 -run 'ActionsAsterisk|FaultsAsterisk|TestLoad$$' -timeout 30m
+
+demo-sip: build ## the same with a real switch: gets Asterisk and sipp from Debian, places SIP calls and says what came of each
+	@$(GO) run ./e2e/demosip ./ringfence
+
+soak: ## a hundred thousand calls through a real Asterisk, 20 minutes; what it saw goes into docs/measured.md
+	RINGFENCE_NEED_ASTERISK=1 RINGFENCE_WRITE_TABLES=1 $(GO) test ./e2e/asterisk -run 'TestLoad$$' -count 1 -timeout 90m -v -calls 100000
 
 sounds: ## speak the announcements of conf/sounds/texts.tsv again (needs Debian's espeak-ng and sox)
 	sh conf/make-sounds.sh

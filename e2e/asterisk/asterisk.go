@@ -50,6 +50,18 @@ var got = sync.OnceValues(func() (*Root, error) {
 	return open(strings.TrimSpace(string(out)))
 })
 
+// Cache is the folder that Get keeps what it got in: RINGFENCE_ASTERISK, or one in the user's own cache.
+func Cache() string {
+	if folder := os.Getenv("RINGFENCE_ASTERISK"); folder != "" {
+		return folder
+	}
+	folder, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(folder, "ringfence-asterisk")
+}
+
 // Get gets both programs by get.sh, or finds those that were got before. It may take minutes.
 func Get() (*Root, error) { return got() }
 

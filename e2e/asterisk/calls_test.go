@@ -2,6 +2,7 @@ package asterisk_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -17,6 +18,8 @@ import (
 	"ringfence/e2e/asterisk"
 	"ringfence/storage"
 )
+
+func TestMain(m *testing.M) { os.Exit(asterisk.Main(m.Run)) }
 
 // root is where Asterisk and sipp lie. A run without them says so, and fails where RINGFENCE_NEED_ASTERISK is set.
 func root(t testing.TB) *asterisk.Root {
@@ -85,6 +88,9 @@ func startWith(t testing.TB, trunk, log string) (*daemon.Daemon, *asterisk.Trial
 		t.Fatal(err)
 	}
 	trial, err := r.NewTrial(t.Context(), pbx, filepath.Join(folder, "data", "sounds", "8000"), asterisk.Setup{AGI: d.AsteriskAddress(), Files: map[string]string{"logger.conf": log}})
+	if errors.Is(err, asterisk.ErrNoCapture) && os.Getenv("RINGFENCE_NEED_ASTERISK") == "" {
+		t.Skipf("NOT TESTED: %v", err)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ func StartCapture(each func(Packet), ports ...int) (*Capture, error) {
 	}
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, int(htons(unix.ETH_P_IP)))
 	if err != nil {
-		return nil, fmt.Errorf("packets cannot be captured (run this as root): %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrNoCapture, err)
 	}
 	c := &Capture{fd: fd, each: each, done: make(chan struct{}), ended: make(chan struct{})}
 	err = unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: htons(unix.ETH_P_IP), Ifindex: lo.Index})
