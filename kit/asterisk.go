@@ -128,8 +128,8 @@ func InstallAsterisk(folder string, s Asterisk, e Emergency, dry bool) ([]Change
 		w.lines = map[string]string{s.into(): asteriskLine}
 	}
 	changes, err := apply(folder, s, dry, func(map[string]string) (wanted, error) { return w, nil })
-	if own != "" && err == nil {
-		changes = append(changes, Change{strings.Split(own, ":")[0], Unchanged, "includes it by a line of yours (" + own + ")"})
+	if file, _, _ := strings.Cut(own, ":"); own != "" && err == nil && !slices.ContainsFunc(changes, func(c Change) bool { return c.File == file }) {
+		changes = append(changes, Change{file, Unchanged, "includes it by a line of yours (" + own + ")"})
 	}
 	return changes, err
 }

@@ -102,15 +102,21 @@ func (c *confFile) dialplan() *Dialplan {
 					last.add(e.Value, e.Where)
 				}
 			case "include":
-				name, _, _ := strings.Cut(e.Value, ",")
-				name, _, _ = strings.Cut(name, "|")
-				context.Includes = append(context.Includes, strings.TrimSpace(name))
+				context.Includes = append(context.Includes, includedContext(e.Value))
 			case "switch", "eswitch", "lswitch":
 				context.Switches = append(context.Switches, e.Value)
 			}
 		}
 	}
 	return d
+}
+
+// includedContext is the name in `context,times`.
+func includedContext(text string) string {
+	if i := strings.IndexAny(text, ",|"); i >= 0 {
+		text = text[:i]
+	}
+	return strings.TrimSpace(text)
 }
 
 var priorityText = regexp.MustCompile(`^\s*([0-9]+|n|s|hint)\s*(\+[0-9]+)?\s*(?:\(([^)]*)\))?\s*$`)
@@ -159,7 +165,7 @@ func (s DialStep) String() string { return s.App + "(" + s.Data + ")" }
 // What `dialplan show` prints.
 var (
 	shownContext = regexp.MustCompile(`^\[ Context '(.*)' created by '.*' \]$`)
-	shownFirst   = regexp.MustCompile(`^  '(.*?)'(?: \(CID match '.*'\))? =>\s+([0-9]+)\. (.*?)\s*\[([^\]]*)\]$`)
+	shownName    = regexp.MustCompile(`^  '(.*?)'(?: \(CID match '(.*)'\))? =>\s+(?:hint: |([0-9]+)\. (.*?)\s*\[([^\]]*)\]$)`)
 	shownMore    = regexp.MustCompile(`^ +(?:\[(.*?)\]\s+)?([0-9]+)\. (.*?)\s*\[([^\]]*)\]$`)
 	shownOther   = regexp.MustCompile(`^  (Include|Switch|Alt\. Switch|Alt\.Switch) =>\s+'(.*)'\s+\[.*\]$`)
 )
@@ -178,13 +184,18 @@ func ReadShown(text string) *Dialplan {
 		if c == nil {
 			continue
 		}
-		if m := shownFirst.FindStringSubmatch(line); m != nil {
-			e = c.extension(m[1])
-			e.shown("", m[2], m[3], m[4])
+		if m := shownName.FindStringSubmatch(line); m != nil {
+			name := m[1]
+			if m[2] != "" {
+				name += "/" + m[2]
+			}
+			if e = c.extension(name); m[3] != "" {
+				e.shown("", m[3], m[4], m[5])
+			}
 		} else if m := shownMore.FindStringSubmatch(line); m != nil && e != nil {
 			e.shown(m[1], m[2], m[3], m[4])
 		} else if m := shownOther.FindStringSubmatch(line); m != nil && m[1] == "Include" {
-			c.Includes = append(c.Includes, m[2])
+			c.Includes = append(c.Includes, includedContext(m[2]))
 		} else if m != nil {
 			c.Switches = append(c.Switches, m[2])
 		}
