@@ -149,7 +149,7 @@ func (x *asteriskExamination) cli(ctx context.Context, command string) (string, 
 	var out, errs capped
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {
-		if text := strings.TrimSpace(out.String() + " " + errs.String()); text != "" {
+		if text := strings.Join(strings.Fields(out.String()+" "+errs.String()), " "); text != "" {
 			err = fmt.Errorf("%w: %.300s", err, text)
 		}
 		return "", err
