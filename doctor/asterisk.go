@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"net"
 	"net/netip"
@@ -176,7 +177,7 @@ var versionText = regexp.MustCompile(`Asterisk (?:certified/)?(?:certified-)?([0
 func (x *asteriskExamination) connect(ctx context.Context) bool {
 	text, err := x.cli(ctx, "core show version")
 	switch {
-	case errors.Is(err, exec.ErrNotFound):
+	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist):
 		x.fail("there is no program "+x.program, "run this on Asterisk's machine, and name the program with --asterisk")
 		return false
 	case err != nil:
