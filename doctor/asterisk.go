@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"os/user"
 	"regexp"
 	"slices"
 	"strconv"
@@ -240,6 +241,9 @@ func processUser(pidFile string) kit.Reader {
 		return kit.Reader{}
 	}
 	r := kit.Reader{Name: "with the id " + uid[3]}
+	if u, err := user.LookupId(uid[3]); err == nil {
+		r.Name = u.Username
+	}
 	if r.UID, err = strconv.Atoi(uid[3]); err != nil {
 		return kit.Reader{}
 	}
@@ -503,10 +507,10 @@ func (x *asteriskExamination) screened(outside []endpoint) {
 	freePBX := x.folder != "" && kit.IsFreePBX(x.folder)
 	for _, c := range contexts {
 		if x.live.Context(c) == nil {
-			x.warn(fmt.Sprintf("calls of %s come to the context %s, which Asterisk does not have: they end", strings.Join(by[c], ", "), c), "write the context, or give the endpoint another one")
+			x.warn(fmt.Sprintf("calls of %s come to the context %s, which Asterisk does not have: they end", kit.Some(by[c]), c), "write the context, or give the endpoint another one")
 			continue
 		}
-		notes := kit.GapNotes(x.live, c, "calls of "+strings.Join(by[c], ", "), freePBX)
+		notes := kit.GapNotes(x.live, c, "calls of "+kit.Some(by[c]), freePBX)
 		for _, n := range notes {
 			before, after, _ := strings.Cut(n, ": write ")
 			if after != "" {
@@ -516,7 +520,7 @@ func (x *asteriskExamination) screened(outside []endpoint) {
 			x.fail(what(n))
 		}
 		if len(notes) == 0 {
-			x.ok("calls of %s are screened: the context %s hands them to the subroutine", strings.Join(by[c], ", "), c)
+			x.ok("calls of %s are screened: the context %s hands them to the subroutine", kit.Some(by[c]), c)
 		}
 	}
 }

@@ -176,7 +176,7 @@ func TestAsteriskAnswers(t *testing.T) {
 			f.write("asterisk.pid", fmt.Sprintln(p.Process.Pid))
 			f.answer("core show settings", "  PID file:                    "+filepath.Join(f.folder, "asterisk.pid")+"\n")
 			os.Chmod(filepath.Join(f.folder, "data/sounds"), 0o700)
-		}, []string{`^FAIL .*/data/sounds has mode 0700, so the user with the id 65534, as which the switch runs, cannot read .*suspected-nuisance.wav — .*chmod o\+rX`}},
+		}, []string{`^FAIL .*/data/sounds has mode 0700, so the user (nobody|with the id 65534), as which the switch runs, cannot read .*suspected-nuisance.wav — .*chmod o\+rX`}},
 		"says nothing": {func(f *fakeAsterisk) { f.write("asterisk", "#!/bin/sh\nexit 1\n") }, []string{`^FAIL Asterisk does not answer on its command line: exit status 1`}},
 	} {
 		t.Run(title, func(t *testing.T) {

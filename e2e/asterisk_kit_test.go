@@ -39,23 +39,23 @@ exten => _X.,1,Dial(PJSIP/${EXTEN}@telecom)
 // screenedLine is the first of the same, where calls are screened.
 const screenedLine = "exten => _[+0-9]!,1,Gosub(ringfence,s,1)\n same => n,Dial("
 
-// plainAsterisk runs an Asterisk that has nothing of ours yet.
-func plainAsterisk(t *testing.T, handset string) *asterisk {
+// startPlainAsterisk runs an Asterisk that has nothing of ours yet.
+func startPlainAsterisk(t *testing.T, handset string) *asterisk {
 	t.Helper()
 	a := startAsterisk(t, "127.0.0.1:1", handset)
 	if err := os.Remove(filepath.Join(a.folder, "extensions_ringfence.conf")); err != nil {
 		t.Fatal(err)
 	}
-	a.write("extensions.conf", strings.ReplaceAll(plainDialplan, "HANDSET", handset))
-	pjsip := a.read("pjsip.conf") // the handset shows a password when it calls
-	a.write("pjsip.conf", strings.Replace(pjsip, "[handset]\n", "[handset-auth]\ntype=auth\nusername=handset\npassword=x\n[handset]\nauth=handset-auth\n", 1))
+	a.setConf("extensions.conf", strings.ReplaceAll(plainDialplan, "HANDSET", handset))
+	pjsip := a.confText("pjsip.conf") // the handset shows a password when it calls
+	a.setConf("pjsip.conf", strings.Replace(pjsip, "[handset]\n", "[handset-auth]\ntype=auth\nusername=handset\npassword=x\n[handset]\nauth=handset-auth\n", 1))
 	a.cli("module load res_clioriginate.so")
 	a.cli("module reload res_pjsip.so")
 	a.cli("dialplan reload")
 	return a
 }
 
-func (a *asterisk) read(name string) string {
+func (a *asterisk) confText(name string) string {
 	a.t.Helper()
 	text, err := os.ReadFile(filepath.Join(a.folder, name))
 	if err != nil {
@@ -64,7 +64,7 @@ func (a *asterisk) read(name string) string {
 	return string(text)
 }
 
-func (a *asterisk) write(name, text string) {
+func (a *asterisk) setConf(name, text string) {
 	a.t.Helper()
 	if err := os.WriteFile(filepath.Join(a.folder, name), []byte(text), 0o644); err != nil {
 		a.t.Fatal(err)
@@ -103,10 +103,10 @@ func TestInstallAsterisk(t *testing.T) {
 	asteriskRoot(t)
 	d, file := startDaemonWith(t, doctorsPolicy, "[agi]\nlisten = \"127.0.0.1:0\"")
 	handset, caller := newPhone(t), newPhone(t)
-	a := plainAsterisk(t, handset.addr)
+	a := startPlainAsterisk(t, handset.addr)
 	before := map[string]string{}
 	for _, name := range []string{"extensions.conf", "pjsip.conf", "modules.conf", "asterisk.conf"} {
-		before[name] = a.read(name)
+		before[name] = a.confText(name)
 	}
 	dial := func(to string) string {
 		t.Helper()
@@ -134,11 +134,11 @@ func TestInstallAsterisk(t *testing.T) {
 	if got := dial("05925550002"); got != "200 OK" {
 		t.Errorf("installed, and not called: %s", got)
 	}
-	lines := strings.Split(a.read("extensions.conf"), "\n")
+	lines := strings.Split(a.confText("extensions.conf"), "\n")
 	var n int
 	fmt.Sscan(m[1], &n)
 	lines[n-1] = m[2] + "\n" + m[3]
-	a.write("extensions.conf", strings.Join(lines, "\n"))
+	a.setConf("extensions.conf", strings.Join(lines, "\n"))
 	a.cli("dialplan reload")
 	if got := dial("05925550003"); got != "603 Decline" {
 		t.Errorf("called: %s", got)
@@ -157,14 +157,14 @@ func TestInstallAsterisk(t *testing.T) {
 	if got := dial("05925550004"); got != "603 Decline" {
 		t.Errorf("uninstalled, and not reloaded: %s", got)
 	}
-	a.write("extensions.conf", strings.Replace(a.read("extensions.conf"), m[2]+"\n"+m[3], strings.Split(before["extensions.conf"], "\n")[n-1], 1))
+	a.setConf("extensions.conf", strings.Replace(a.confText("extensions.conf"), m[2]+"\n"+m[3], strings.Split(before["extensions.conf"], "\n")[n-1], 1))
 	a.cli("dialplan reload")
 	if got := dial("05925550005"); got != "200 OK" {
 		t.Errorf("uninstalled: %s", got)
 	}
 	for name, text := range before {
-		if a.read(name) != text {
-			t.Errorf("%s is other than before: %q", name, a.read(name))
+		if a.confText(name) != text {
+			t.Errorf("%s is other than before: %q", name, a.confText(name))
 		}
 	}
 	if left, _ := filepath.Glob(filepath.Join(a.folder, "*ringfence*")); len(left) > 0 {
@@ -180,9 +180,9 @@ func TestEmergencyAsteriskCountries(t *testing.T) {
 	var asked atomic.Int32
 	address, _ := fault{serve: func(c net.Conn) { asked.Add(1); c.Close() }}.listen(t, "127.0.0.1:0")
 	handset, caller := newPhone(t), newPhone(t)
-	a := plainAsterisk(t, handset.addr)
-	dialplan := a.read("extensions.conf")
-	a.write("extensions.conf", strings.Replace(dialplan, "exten => _[+0-9]!,1,Dial(", screenedLine, 1)+
+	a := startPlainAsterisk(t, handset.addr)
+	dialplan := a.confText("extensions.conf")
+	a.setConf("extensions.conf", strings.Replace(dialplan, "exten => _[+0-9]!,1,Dial(", screenedLine, 1)+
 		"[from-telecom](+)\nexten => _o[u]t-.,1,Gosub(ringfence,dialled,1)\n same => n,Dial(PJSIP/handset/sip:${EXTEN}@"+handset.addr+",30)\n")
 	for _, c := range []struct {
 		country  string
@@ -258,9 +258,9 @@ func TestDoctorAsterisk(t *testing.T) {
 	}
 	up()
 	handset := newPhone(t)
-	a := plainAsterisk(t, handset.addr)
+	a := startPlainAsterisk(t, handset.addr)
 	program := a.command()
-	plain := a.read("extensions.conf")
+	plain := a.confText("extensions.conf")
 	screened := strings.Replace(plain, "exten => _[+0-9]!,1,Dial(", screenedLine, 1)
 	install := func(more ...string) {
 		t.Helper()
@@ -282,12 +282,12 @@ func TestDoctorAsterisk(t *testing.T) {
 	}
 	subroutine := func(change ...string) {
 		t.Helper()
-		old := a.read("extensions_ringfence.conf")
+		old := a.confText("extensions_ringfence.conf")
 		text := strings.NewReplacer(change...).Replace(old)
 		if text == old {
 			t.Fatalf("there is no %q in it", change[0])
 		}
-		a.write("extensions_ringfence.conf", text)
+		a.setConf("extensions_ringfence.conf", text)
 		reload()
 	}
 	// fresh puts everything as it should be.
@@ -296,7 +296,7 @@ func TestDoctorAsterisk(t *testing.T) {
 		for _, name := range []string{"extensions_ringfence.conf", kit.Manifest} {
 			os.Remove(filepath.Join(a.folder, name))
 		}
-		a.write("extensions.conf", screened)
+		a.setConf("extensions.conf", screened)
 		install()
 		reload()
 	}
@@ -366,20 +366,20 @@ func TestDoctorAsterisk(t *testing.T) {
 		{name: "no originate", harm: func() { a.cli("module unload res_clioriginate.so") }, heal: func() { a.cli("module load res_clioriginate.so") }, want: []string{`^warn no test call was placed: res_clioriginate is not loaded`}},
 		{name: "not installed", harm: func() {
 			ringfence(t, "asterisk", "uninstall", "--conf", a.folder)
-			a.write("extensions.conf", plain)
+			a.setConf("extensions.conf", plain)
 			reload()
 		}, want: []string{`^warn the subroutine was not installed`, `^FAIL Asterisk has no subroutine ringfence.* — .ringfence asterisk install --conf `, `^FAIL extensions.conf:5: calls of telecom to _\[\+0-9\]! in the context from-telecom get Dial`}},
-		{name: "not included", harm: func() { a.write("extensions.conf", screened); reload() }, want: []string{`^FAIL Asterisk has no subroutine ringfence`}},
-		{name: "included no more", harm: func() { a.write("extensions.conf", screened) }, want: []string{`^FAIL extensions.conf does not include the subroutine any more`}},
+		{name: "not included", harm: func() { a.setConf("extensions.conf", screened); reload() }, want: []string{`^FAIL Asterisk has no subroutine ringfence`}},
+		{name: "included no more", harm: func() { a.setConf("extensions.conf", screened) }, want: []string{`^FAIL extensions.conf does not include the subroutine any more`}},
 		{name: "included, not read", harm: func() {
-			text := a.read("extensions.conf")
-			a.write("extensions.conf", screened)
+			text := a.confText("extensions.conf")
+			a.setConf("extensions.conf", screened)
 			reload()
-			a.write("extensions.conf", text)
+			a.setConf("extensions.conf", text)
 		}, want: []string{`^FAIL Asterisk has no subroutine ringfence.* — asterisk -rx "dialplan reload"`}},
 		{name: "not reloaded", harm: func() { install("--emergency", "110,119,120,122,12110,95110,999") }, want: []string{`^FAIL the subroutine that Asterisk has in memory is not the one of its files — asterisk -rx`}},
 		{name: "not screened", harm: func() {
-			a.write("extensions.conf", strings.Replace(a.read("extensions.conf"), screened, plain, 1))
+			a.setConf("extensions.conf", strings.Replace(a.confText("extensions.conf"), screened, plain, 1))
 			reload()
 		},
 			want: []string{"^FAIL extensions.conf:5: calls of telecom to _\\[\\+0-9\\]! in the context from-telecom get Dial\\(.*\\) before they are screened — write `exten => _\\[\\+0-9\\]!,1,Gosub\\(ringfence,s,1\\)` in its place", `^FAIL no context calls the subroutine`}},
@@ -392,10 +392,10 @@ func TestDoctorAsterisk(t *testing.T) {
 		}, want: []string{`^FAIL the subroutine does not end test calls`}},
 		{name: "file missing", harm: func() { os.Remove(filepath.Join(a.folder, "extensions_ringfence.conf")) }, want: []string{`^FAIL extensions_ringfence.conf is missing — .ringfence asterisk install`}},
 		{name: "an older version's", harm: func() {
-			text := a.read("extensions_ringfence.conf")
+			text := a.confText("extensions_ringfence.conf")
 			old := strings.Replace(text, "; Ringfence:", "; Ringfence of old:", 1)
-			a.write("extensions_ringfence.conf", old)
-			a.write(kit.Manifest, strings.Replace(a.read(kit.Manifest), hexSum(text), hexSum(old), 1))
+			a.setConf("extensions_ringfence.conf", old)
+			a.setConf(kit.Manifest, strings.Replace(a.confText(kit.Manifest), manifestSum(text), manifestSum(old), 1))
 		}, want: []string{`^warn extensions_ringfence.conf is not as this version of Ringfence would write it`}},
 		{name: "sound missing", harm: func() { os.Rename(filepath.Join(folder, "data/sounds"), filepath.Join(folder, "data/gone")) }, heal: func() { os.Rename(filepath.Join(folder, "data/gone"), filepath.Join(folder, "data/sounds")) },
 			want: []string{`^FAIL the announcement suspected-nuisance is missing`}},
@@ -487,5 +487,5 @@ func waitForDaemon(t *testing.T, file, agi string) {
 	t.Fatal("the daemon did not come up in 20 s")
 }
 
-// hexSum is a text's SHA-256 as the manifest has it.
-func hexSum(text string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(text))) }
+// manifestSum is a text's SHA-256 as the manifest has it.
+func manifestSum(text string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(text))) }

@@ -96,7 +96,7 @@ func (n *notes) contexts(d *Dialplan, outside []Endpoint, s Asterisk) {
 		byContext[e.Context] = append(byContext[e.Context], e.Name)
 	}
 	for _, name := range order {
-		who := "calls of " + list(byContext[name])
+		who := "calls of " + Some(byContext[name])
 		if d.Context(name) == nil {
 			n.add(Should, "%s come to the context %s, which extensions.conf does not have: if it comes from elsewhere (AEL, Lua, a database), see to it that it begins with Gosub(ringfence,s,1)", who, name)
 		}
@@ -112,8 +112,8 @@ func (n *notes) contexts(d *Dialplan, outside []Endpoint, s Asterisk) {
 	}
 }
 
-// list is some names, cut short.
-func list(names []string) string {
+// Some is the first of some names, and how many more there are.
+func Some(names []string) string {
 	const most = 6
 	if len(names) > most {
 		return strings.Join(names[:most], ", ") + fmt.Sprintf(" and %d more", len(names)-most)

@@ -235,7 +235,7 @@ func TestInstallAsteriskBesideOthers(t *testing.T) {
 		lineEnd string // what extensions.conf ends with then
 	}{
 		{"somebody else's file", map[string]string{asteriskFile: "; mine\n"}, nil, usualAsterisk,
-			"in the way extensions_ringfence.conf\nupdated extensions.conf", "updated extensions.conf", "@telecom)\n"},
+			"in the way extensions_ringfence.conf", "", "@telecom)\n"},
 		{"the same file, put there by hand", map[string]string{asteriskFile: shipped}, nil, usualAsterisk,
 			"unchanged extensions_ringfence.conf\nupdated extensions.conf", "updated extensions.conf\nremoved extensions_ringfence.conf", "@telecom)\n"},
 		{"by hand, with its line", map[string]string{asteriskFile: shipped, "extensions.conf": extensionsConf + asteriskInclude + "\n"}, nil, usualAsterisk,

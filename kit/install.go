@@ -107,7 +107,10 @@ func apply[S any](folder string, s S, dry bool, want func(was map[string]string)
 			return i.changes, errors.Join(err, record(&i, next))
 		}
 	}
-	// The file that a line includes is there by now.
+	// The file that a line includes is there by now, unless another is in its place.
+	if slices.ContainsFunc(i.changes, func(c Change) bool { return c.Did == InTheWay }) {
+		w.lines = nil
+	}
 	for _, name := range slices.Sorted(maps.Keys(w.lines)) {
 		text, err := i.addLine(name, w.lines[name], m.Lines[name])
 		if text != "" {
