@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -62,6 +63,15 @@ func (x *asteriskExamination) dialplan(ctx context.Context) bool {
 	} else {
 		x.ok("contexts that call the subroutine: %s", strings.Join(contexts, ", "))
 	}
+	if x.installed != nil {
+		for _, n := range kit.PhoneNotes(x.live, *x.installed) {
+			if n.Level == kit.Know {
+				x.hint(n.Text, "")
+			} else {
+				x.warn(what(n.Text))
+			}
+		}
+	}
 	if !endsTests(x.live) {
 		x.fail("the subroutine does not end test calls (RINGFENCE_TEST, the context ringfence-test), so none is placed", x.install()+", and "+reloadAsterisk)
 		return false
@@ -110,6 +120,20 @@ func (x *asteriskExamination) checkAGI(e *kit.DialExtension) {
 	if from.IsValid() && !slices.ContainsFunc(x.settings.AGI.Allow, func(p netip.Prefix) bool { return p.Contains(from) }) {
 		x.fail(fmt.Sprintf("the daemon does not take calls from %s, which is Asterisk's address to it", from), fmt.Sprintf("add \"%s\" to allow of [agi] in %s, and systemctl restart ringfence", from, x.settings.File))
 	}
+}
+
+// fromHere is the address that this machine has for connections to another.
+func fromHere(address string) netip.Addr {
+	conn, err := net.Dial("udp", address) // sends nothing
+	if err != nil {
+		return netip.Addr{}
+	}
+	defer conn.Close()
+	a, err := netip.ParseAddrPort(conn.LocalAddr().String())
+	if err != nil {
+		return netip.Addr{}
+	}
+	return a.Addr().Unmap()
 }
 
 // guarded says whether a timeout is set before AGI(), lets it end, and is put back behind it, and extension T goes on with

@@ -49,7 +49,7 @@ func LookAsterisk(folder string, s Asterisk, sounds string) []Note {
 	}
 	d := c.dialplan()
 	n.contexts(d, trunks(folder), s)
-	n.phones(d, s)
+	n = append(n, PhoneNotes(d, s)...)
 	n.modules(folder)
 	if sounds != "" {
 		who := AsteriskUser(folder)
@@ -156,8 +156,9 @@ func (g Gap) note(who string) string {
 	return what
 }
 
-// phones notes what the contexts of phones need for the star code and for what is dialled.
-func (n *notes) phones(d *Dialplan, s Asterisk) {
+// PhoneNotes says what the contexts of phones need for the star code and for what is dialled.
+func PhoneNotes(d *Dialplan, s Asterisk) []Note {
+	var n notes
 	included := slices.ContainsFunc(d.Contexts, func(c *DialContext) bool { return slices.Contains(c.Includes, "ringfence-phones") })
 	if s.Star != "" && !included && !s.FreePBX {
 		n.add(Know, "your phones can report their last caller with %s when their context has the line include => ringfence-phones; callers from outside must not get there", s.Star)
@@ -166,6 +167,7 @@ func (n *notes) phones(d *Dialplan, s Asterisk) {
 	if s.LearnDialled && !slices.ContainsFunc(steps, func(s DialStep) bool { return target(s) == "dialled" }) {
 		n.add(Should, "nothing tells the daemon what your phones dial: write Gosub(ringfence,dialled,1) in front of the Dial() of your outbound routes, with Set(RINGFENCE_LINE=…) before it if the extension is not the number; nobody from outside may get there")
 	}
+	return n
 }
 
 // modules notes what modules.conf keeps from loading.
