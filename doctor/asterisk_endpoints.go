@@ -17,7 +17,8 @@ import (
 type endpoint struct {
 	name    string
 	context string
-	outside bool
+	outside bool // it need not show a password, or Asterisk shows it one
+	shows   bool // Asterisk shows it one
 	codecs  []string
 	address []netip.Addr
 }
@@ -37,7 +38,6 @@ func (x *asteriskExamination) pjsip(ctx context.Context) (out []endpoint, err er
 	if err != nil {
 		return nil, err
 	}
-	phones := 0
 	for line := range strings.Lines(text) {
 		if m := endpointLine.FindStringSubmatch(line); m != nil && plainEndpoint.MatchString(m[1]) {
 			out = append(out, endpoint{name: m[1], outside: true})
@@ -46,9 +46,11 @@ func (x *asteriskExamination) pjsip(ctx context.Context) (out []endpoint, err er
 			continue
 		}
 		last := &out[len(out)-1]
-		if strings.HasPrefix(strings.TrimSpace(line), "InAuth:") && !strings.Contains(line, "<AuthId") {
-			last.outside = false
-			phones++
+		switch auth, _, _ := strings.Cut(strings.TrimSpace(line), ":"); auth {
+		case "InAuth":
+			last.outside = last.shows
+		case "OutAuth":
+			last.outside, last.shows = true, true
 		}
 		if m := matchLine.FindStringSubmatch(line); m != nil {
 			if a, err := netip.ParseAddr(m[1]); err == nil {

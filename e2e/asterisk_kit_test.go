@@ -183,7 +183,8 @@ func TestEmergencyAsteriskCountries(t *testing.T) {
 	a := startPlainAsterisk(t, handset.addr)
 	dialplan := a.confText("extensions.conf")
 	a.setConf("extensions.conf", strings.Replace(dialplan, "exten => _[+0-9]!,1,Dial(", screenedLine, 1)+
-		"[from-telecom](+)\nexten => _o[u]t-.,1,Gosub(ringfence,dialled,1)\n same => n,Dial(PJSIP/handset/sip:${EXTEN}@"+handset.addr+",30)\n")
+		"[from-telecom](+)\nexten => _o[u]t-.,1,Gosub(ringfence,dialled,1)\n same => n,Dial(PJSIP/handset/sip:${EXTEN}@"+handset.addr+",30)\n"+
+		"exten => _li[n]e-.,1,Set(RINGFENCE_LINE=${EXTEN:5})\n same => n,Gosub(ringfence,dialled,1)\n same => n,Dial(PJSIP/handset/sip:${EXTEN}@"+handset.addr+",30)\n")
 	for _, c := range []struct {
 		country  string
 		are, not []string
@@ -235,7 +236,9 @@ func TestEmergencyAsteriskCountries(t *testing.T) {
 				try("201", "out-"+n, 0)
 				try("201", "out-9"+n, 0)
 				try("201", "out-00"+n, 0)
+				try("201", "line-9"+n, 0)
 			}
+			try("201", "line-05925550100", 1)
 			try("201", "out-05925550100", 1)
 		})
 	}

@@ -195,7 +195,7 @@ func uncomment(line string, within bool) (text string, still bool) {
 type Endpoint struct {
 	Name    string
 	Context string
-	Outside bool   // it need not show a password: a trunk
+	Outside bool   // a trunk: it need not show a password, or Asterisk shows it one
 	Where   string // file:line, "" if Asterisk itself says so
 }
 
@@ -218,9 +218,9 @@ func Endpoints(folder string) (out []Endpoint, err error) {
 			p := Endpoint{Name: s.Name, Where: s.Where}
 			switch kind := strings.ToLower(s.get("type")); {
 			case file == "pjsip.conf" && kind == "endpoint":
-				p.Context, p.Outside = s.get("context"), s.get("auth") == ""
+				p.Context, p.Outside = s.get("context"), s.get("auth") == "" || s.get("outbound_auth") != ""
 			case file == "pjsip_wizard.conf" && kind == "wizard":
-				p.Context, p.Outside = s.get("endpoint/context"), !strings.EqualFold(s.get("accepts_auth"), "yes")
+				p.Context, p.Outside = s.get("endpoint/context"), !strings.EqualFold(s.get("accepts_auth"), "yes") || strings.EqualFold(s.get("sends_auth"), "yes")
 			case file == "sip.conf" && (kind == "peer" || kind == "friend" || kind == "user"):
 				p.Context = s.get("context")
 				insecure := strings.Contains(s.get("insecure"), "invite")

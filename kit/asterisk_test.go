@@ -433,6 +433,8 @@ func TestLookAsterisk(t *testing.T) {
 			usualAsterisk, "", []string{"must calls of carrier to _X. in the context in get Dial(a)"}},
 		"wizard": {map[string]string{"pjsip.conf": "", "pjsip_wizard.conf": "[carrier]\ntype=wizard\nsends_auth=yes\nendpoint/context=in\n[100]\ntype=wizard\naccepts_auth=yes\n", "extensions.conf": "[in]\nexten => _X.,1,Dial(a)\n[phones]\ninclude => ringfence-phones\n"},
 			usualAsterisk, "", []string{"must calls of carrier to _X. in the context in get Dial(a)"}},
+		"both show a password": {map[string]string{"pjsip.conf": strings.Replace(pjsipConf, "[201]\ntype=endpoint", "[carrier]\ntype=endpoint\nauth=a\noutbound_auth=b\ncontext=in\n[201]\ntype=endpoint", 1), "extensions.conf": extensionsConf + "[in]\nexten => _X.,1,Dial(a)\n"},
+			usualAsterisk, "", []string{"must calls of carrier to _X. in the context in get Dial(a)"}},
 		"star code not reached":  {map[string]string{"extensions.conf": strings.Replace(extensionsConf, "include =>", ";include =>", 1)}, usualAsterisk, "", []string{"note include => ringfence-phones"}},
 		"no star code":           {map[string]string{"extensions.conf": strings.Replace(extensionsConf, "include =>", ";include =>", 1)}, Asterisk{AGI: DefaultAGI}, "", nil},
 		"what is dialled":        {nil, Asterisk{AGI: DefaultAGI, LearnDialled: true}, "", []string{"should nothing tells the daemon what your phones dial"}},
