@@ -123,42 +123,26 @@ func TestAsteriskRendered(t *testing.T) {
 	}
 }
 
-// For every country the POSIX expression matches what the policy's own matches, and holds nothing that a dialplan would
-// read otherwise.
+// The POSIX expression matches what the policy's own matches, and holds nothing that a dialplan would read otherwise. The
+// countries are of all continents; Gabon has the most numbers.
 func TestAsteriskEmergencyEverywhere(t *testing.T) {
-	countries := 0
-	for a := 'A'; a <= 'Z'; a++ {
-		for b := 'A'; b <= 'Z'; b++ {
-			country := string(a) + string(b)
-			p, err := policy.NewPlan(policy.PlanOptions{Country: country})
-			if err != nil {
-				continue
-			}
-			numbers := p.EmergencyNumbers()
-			if len(numbers) == 0 {
-				continue
-			}
-			countries++
-			e := Emergency{numbers, p.EmergencyExpression(numbers)}
-			text := posix(e.Expression)
-			if strings.ContainsAny(text, "{},\\\"' ;:") || len(text) > 1000 {
-				t.Fatalf("%s: %s", country, text)
-			}
-			own, theirs := regexp.MustCompilePOSIX(text), regexp.MustCompile(e.Expression)
-			for _, n := range e.Numbers {
-				for _, spelling := range []string{n, "+" + n, "0" + n, "9" + n, "00" + n, n + "0", "+86" + n, "0592" + n, "010" + n, "+44" + n, "0044" + n, "+1" + n, "1" + n, "x" + n} {
-					if own.MatchString(spelling) != theirs.MatchString(spelling) {
-						t.Errorf("%s, %s: %v, the policy %v", country, spelling, own.MatchString(spelling), theirs.MatchString(spelling))
-					}
+	for country := range strings.FieldsSeq("CN US GB DE FR IN BR AU JP RU ZA MX TR CH GA") {
+		e := emergencyOf(t, country)
+		text := posix(e.Expression)
+		if strings.ContainsAny(text, "{},\\\"' ;:") || len(text) > 1000 {
+			t.Fatalf("%s: %s", country, text)
+		}
+		own, theirs := regexp.MustCompilePOSIX(text), regexp.MustCompile(e.Expression)
+		for _, n := range e.Numbers {
+			for _, spelling := range []string{n, "+" + n, "0" + n, "9" + n, "00" + n, n + "0", "+86" + n, "0592" + n, "010" + n, "+44" + n, "0044" + n, "+1" + n, "1" + n, "x" + n} {
+				if own.MatchString(spelling) != theirs.MatchString(spelling) {
+					t.Errorf("%s, %s: %v, the policy %v", country, spelling, own.MatchString(spelling), theirs.MatchString(spelling))
 				}
-				if !own.MatchString(n) {
-					t.Errorf("%s: %s is not matched", country, n)
-				}
+			}
+			if !own.MatchString(n) {
+				t.Errorf("%s: %s is not matched", country, n)
 			}
 		}
-	}
-	if countries < 200 {
-		t.Errorf("only %d countries", countries)
 	}
 }
 
