@@ -43,6 +43,7 @@ type commands struct {
 	Feeds      feedsCmd      `cmd:"" help:"Look at the lists that others keep."`
 	Reports    reportsCmd    `cmd:"" help:"Review what people reported as a nuisance."`
 	Freeswitch freeswitchCmd `cmd:"" name:"freeswitch" help:"Put the dialplan into FreeSWITCH, and check that it works."`
+	Asterisk   asteriskCmd   `cmd:"" name:"asterisk" help:"Put the subroutine into Asterisk, and check that it works."`
 	Backup     backupCmd     `cmd:"" help:"Write a consistent copy of the database, while the daemon runs or not."`
 	Storage    storageCmd    `cmd:"" help:"Verify the database, make it smaller, or put a backup in its place."`
 	Pause      pauseCmd      `cmd:"" help:"Let every call pass, and record it, until resumed."`

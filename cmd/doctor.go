@@ -23,8 +23,15 @@ func (c *doctorCmd) Run(a *app) error {
 	if !contextName.MatchString(c.Context) {
 		return usageError{fmt.Sprintf("--context: %q is no name of a context", c.Context)}
 	}
+	return a.examine(func(say func(doctor.Check)) bool {
+		return doctor.Run(a.ctx, doctor.Options{Config: a.config, Conf: c.Conf, EventSocket: c.EventSocket, PasswordFile: c.PasswordFile, Context: c.Context}, say)
+	})
+}
+
+// examine prints what a doctor says, a line each.
+func (a *app) examine(run func(say func(doctor.Check)) (sound bool)) error {
 	var failed error
-	sound := doctor.Run(a.ctx, doctor.Options{Config: a.config, Conf: c.Conf, EventSocket: c.EventSocket, PasswordFile: c.PasswordFile, Context: c.Context}, func(k doctor.Check) {
+	sound := run(func(k doctor.Check) {
 		text := fmt.Sprintf("%-5s %s", k.Status, oneLine(k.What))
 		if k.Todo != "" {
 			text += "  — " + oneLine(k.Todo)

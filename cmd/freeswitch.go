@@ -43,12 +43,9 @@ func (c *kitInstallCmd) Run(a *app) error {
 		}
 	}
 	c.choose(&s)
-	emergency, err := emergencyOf(s.Emergency, settings)
+	emergency, err := emergencyOf(s.Emergency, settings, loadErr)
 	if err != nil {
 		return err
-	}
-	if len(emergency.Numbers) == 0 {
-		return fmt.Errorf("which emergency numbers must never pass through the daemon? Name them, as in --emergency 110,119,120, or the daemon's file, whose policy says the country (%w)", loadErr)
 	}
 	if err := s.Check(emergency); err != nil {
 		return usageError{err.Error()}
@@ -60,11 +57,8 @@ func (c *kitInstallCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	notes := kit.Look(c.Conf, s)
-	for _, n := range notes {
-		if err := a.printNote(n); err != nil {
-			return err
-		}
+	if err := a.printNotes(kit.Look(c.Conf, s)); err != nil {
+		return err
 	}
 	if !a.json {
 		c.next(a, s, emergency, changes)
@@ -80,32 +74,46 @@ func (c *kitInstallCmd) choose(s *kit.Settings) {
 	if c.Screen != "" {
 		s.Screen = c.Screen
 	}
-	switch c.Star {
-	case "":
-	case "none":
-		s.Star = ""
-	default:
-		s.Star = c.Star
-	}
+	chooseStar(c.Star, &s.Star)
 	for from, to := range map[*bool]*bool{c.Sync: &s.Sync, c.LearnDialled: &s.LearnDialled, c.FusionPBX: &s.FusionPBX} {
 		if from != nil {
 			*to = *from
 		}
 	}
-	if c.Emergency != "" {
-		s.Emergency = nil
-		for n := range strings.SplitSeq(c.Emergency, ",") {
-			s.Emergency = append(s.Emergency, strings.TrimSpace(n))
-		}
+	chooseNumbers(c.Emergency, &s.Emergency)
+}
+
+// chooseNumbers reads N,N.
+func chooseNumbers(flag string, to *[]string) {
+	if flag == "" {
+		return
+	}
+	*to = nil
+	for n := range strings.SplitSeq(flag, ",") {
+		*to = append(*to, strings.TrimSpace(n))
+	}
+}
+
+// chooseStar reads a star code or none.
+func chooseStar(flag string, to *string) {
+	switch flag {
+	case "":
+	case "none":
+		*to = ""
+	default:
+		*to = flag
 	}
 }
 
 // emergencyOf gives the numbers that were named, else those of the policy's country, and how they stand in a
-// call there. Without a policy that can be read there may be none.
-func emergencyOf(named []string, settings *conf.Daemon) (kit.Emergency, error) {
+// call there. Without the daemon's file (loadErr) they must be named.
+func emergencyOf(named []string, settings *conf.Daemon, loadErr error) (kit.Emergency, error) {
 	e := kit.Emergency{Numbers: named}
-	if settings == nil {
+	switch {
+	case settings == nil && len(named) > 0:
 		return e, nil
+	case settings == nil:
+		return e, fmt.Errorf("which emergency numbers must never pass through the daemon? Name them, as in --emergency 110,119,120, or the daemon's file, whose policy says the country (%w)", loadErr)
 	}
 	text, err := os.ReadFile(settings.Policy)
 	if errors.Is(err, fs.ErrNotExist) && len(named) > 0 {
@@ -130,19 +138,27 @@ func emergencyOf(named []string, settings *conf.Daemon) (kit.Emergency, error) {
 
 // next says what there is left to do.
 func (c *kitInstallCmd) next(a *app, s kit.Settings, e kit.Emergency, changes []kit.Change) {
-	fmt.Fprintf(a.out, "emergency numbers, never shown to the daemon: %s\n", strings.Join(e.Numbers, " "))
-	did := did(changes)
 	switch {
-	case !did && !blocked(changes):
-		fmt.Fprintln(a.out, "nothing to do: it is installed")
-	case !did:
-	case c.DryRun:
-		fmt.Fprintln(a.out, "nothing was written: this was a dry run")
+	case !a.installed(e, changes, c.DryRun):
 	case s.FusionPBX:
 		fmt.Fprintf(a.out, "next: copy the files of %s into the dialplan manager, as docs/fusionpbx.md says\n", filepath.Join(c.Conf, "ringfence-fusionpbx"))
 	default:
 		fmt.Fprintf(a.out, "next: fs_cli -x reloadxml, then ringfence freeswitch doctor --conf %s\n", c.Conf)
 	}
+}
+
+// installed says what was done, and whether there is something to be loaded by the switch.
+func (a *app) installed(e kit.Emergency, changes []kit.Change, dry bool) bool {
+	fmt.Fprintf(a.out, "emergency numbers, never shown to the daemon: %s\n", strings.Join(e.Numbers, " "))
+	switch {
+	case did(changes) && dry:
+		fmt.Fprintln(a.out, "nothing was written: this was a dry run")
+	case did(changes):
+		return true
+	case !blocked(changes):
+		fmt.Fprintln(a.out, "nothing to do: it is installed")
+	}
+	return false
 }
 
 type kitUninstallCmd struct {
@@ -204,10 +220,15 @@ func (a *app) printChanges(changes []kit.Change, dry bool) error {
 	return nil
 }
 
-func (a *app) printNote(n kit.Note) error {
-	kind := "to do"
-	if n.Level == kit.Know {
-		kind = "note"
+func (a *app) printNotes(notes []kit.Note) error {
+	for _, n := range notes {
+		kind := "to do"
+		if n.Level == kit.Know {
+			kind = "note"
+		}
+		if err := a.print(n, "%s: %s", kind, oneLine(n.Text)); err != nil {
+			return err
+		}
 	}
-	return a.print(n, "%s: %s", kind, n.Text)
+	return nil
 }

@@ -106,11 +106,11 @@ func (s *Sounds) FindRate(name string, rate int) (Sound, error) {
 			}
 		}
 		for _, file := range files {
-			length, err := wavLength(file)
+			w, err := readWave(file)
 			if errors.Is(err, fs.ErrNotExist) {
 				continue
 			}
-			return Sound{file, length}, err
+			return Sound{file, w.Length}, err
 		}
 	}
 	return Sound{}, fmt.Errorf("there is no announcement %s: put a file %s.wav (8 kHz, one channel) into %s", name, name, s.folder)
@@ -260,28 +260,38 @@ func readSums(list string) map[string]string {
 
 func sumOf(b []byte) string { return fmt.Sprintf("%x", sha256.Sum256(b)) }
 
-// wavLength reads how long a RIFF/WAVE file plays from its header.
-func wavLength(file string) (time.Duration, error) {
+// Wave is what the header of a RIFF/WAVE file says.
+type Wave struct {
+	Length   time.Duration
+	Rate     int // samples a second
+	Channels int
+}
+
+// Wave reads the header of an announcement.
+func (s Sound) Wave() (Wave, error) { return readWave(s.File) }
+
+// readWave reads the header of a RIFF/WAVE file.
+func readWave(file string) (w Wave, err error) {
 	f, err := os.Open(file)
 	if err != nil {
-		return 0, err
+		return w, err
 	}
 	defer f.Close()
 	bad := fmt.Errorf("%s is no WAV file that can be played: make it 8 kHz, one channel, 16 bit PCM", file)
 	info, err := f.Stat()
 	var riff [12]byte
 	if err != nil {
-		return 0, bad
+		return w, bad
 	}
 	if _, err := io.ReadFull(f, riff[:]); err != nil || string(riff[:4]) != "RIFF" || string(riff[8:]) != "WAVE" {
-		return 0, bad
+		return w, bad
 	}
 	var bytesPerSecond uint32
 	at := int64(len(riff))
 	for range 64 { // chunks
 		var head [8]byte
 		if _, err := f.ReadAt(head[:], at); err != nil {
-			return 0, bad
+			return w, bad
 		}
 		at += int64(len(head))
 		size := int64(binary.LittleEndian.Uint32(head[4:]))
@@ -289,18 +299,20 @@ func wavLength(file string) (time.Duration, error) {
 		case "fmt ":
 			var format [16]byte
 			if _, err := f.ReadAt(format[:], at); err != nil || size < 16 {
-				return 0, bad
+				return w, bad
 			}
 			bytesPerSecond = binary.LittleEndian.Uint32(format[8:])
+			w.Channels, w.Rate = int(binary.LittleEndian.Uint16(format[2:])), int(binary.LittleEndian.Uint32(format[4:]))
 		case "data":
 			if bytesPerSecond == 0 {
-				return 0, bad
+				return w, bad
 			}
 			// Who writes into a pipe does not know the size and says 4 GB.
 			size = min(size, info.Size()-at)
-			return time.Duration(float64(size) / float64(bytesPerSecond) * float64(time.Second)), nil
+			w.Length = time.Duration(float64(size) / float64(bytesPerSecond) * float64(time.Second))
+			return w, nil
 		}
 		at += size + size&1
 	}
-	return 0, bad
+	return w, bad
 }

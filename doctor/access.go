@@ -2,31 +2,12 @@ package doctor
 
 import (
 	"fmt"
-	"io/fs"
 	"net"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 )
-
-// closed names what keeps other users from reading a file: the file itself, or the folder nearest to the root
-// that they may not enter. "" if nothing does.
-func closed(file string) (path string, mode fs.FileMode) {
-	for dir := filepath.Dir(file); ; dir = filepath.Dir(dir) {
-		if info, err := os.Stat(dir); err == nil && info.Mode()&0o001 == 0 {
-			path, mode = dir, info.Mode().Perm()
-		}
-		if dir == filepath.Dir(dir) {
-			break
-		}
-	}
-	if info, err := os.Stat(file); path == "" && err == nil && info.Mode()&0o004 == 0 {
-		path, mode = file, info.Mode().Perm()
-	}
-	return path, mode
-}
 
 // synRetriesFile says how often the kernel tries to open a connection to a machine that does not answer.
 var synRetriesFile = "/proc/sys/net/ipv4/tcp_syn_retries"

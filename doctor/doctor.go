@@ -1,6 +1,6 @@
-// Package doctor checks the whole chain from a call on the switch to a decision in the journal, on a live
-// system, and says for each link what to do if it is broken. It changes nothing. Its one test call ends in
-// the dialplan: no handset rings.
+// Package doctor checks the whole chain from a call on the switch, FreeSWITCH or Asterisk, to a decision in the
+// journal, on a live system, and says for each link what to do if it is broken. It changes nothing. Its one test
+// call ends in the dialplan: no handset rings.
 package doctor
 
 import (
@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -58,6 +59,7 @@ func Run(ctx context.Context, o Options, say func(Check)) bool {
 		if x.desk != nil {
 			defer x.desk.Close()
 		}
+		x.attached("freeswitch", "add an [[attach]] with the event socket's password to "+x.settings.File)
 		x.screeningPort(ctx)
 	}
 	x.kit()
@@ -159,24 +161,46 @@ func (x *examination) daemon(ctx context.Context) {
 	if s.Journal.Error != "" {
 		x.fail("the journal cannot be written", s.Journal.Error)
 	}
-	if len(s.Attached) == 0 {
-		x.warn("no switch is attached: the journal does not tell what became of calls, and known_caller learns nothing", "add an [[attach]] with the event socket's password to "+x.settings.File)
+}
+
+// attached says how the daemon's connections to the events of a kind of switch are. A connection that the daemon's
+// file does not name any more counts for every kind. none is what to do where there is none, "" if that is fine.
+func (x *examination) attached(kind, none string) {
+	if x.status == nil {
+		return
 	}
-	for _, t := range s.Attached {
+	other := map[string]bool{}
+	for _, a := range x.settings.Attach {
+		other[a.Name] = a.Kind != kind
+	}
+	found := false
+	for _, t := range x.status.Attached {
+		if other[t.Name] {
+			continue
+		}
+		found = true
 		if t.Attached {
 			x.ok("the switch %s is attached", t.Name)
 		} else {
 			x.warn(fmt.Sprintf("the switch %s is not attached: the journal does not tell what becomes of its calls", t.Name), t.Trouble)
 		}
 	}
+	if !found && none != "" {
+		x.warn("no switch is attached: the journal does not tell what became of calls, and known_caller learns nothing", none)
+	}
 }
 
-// screeningPort connects as the switch does, with a call that is none.
+// screeningPort connects as FreeSWITCH does, with a call that is none.
 func (x *examination) screeningPort(ctx context.Context) {
 	address := x.settings.Screen.Listen
 	if x.status != nil {
 		address = x.status.Screen
 	}
+	x.port(ctx, address, "screen", x.settings.Screen.Allow, knock)
+}
+
+// port connects to a port of the daemon's, that of a section of its file, as a switch does.
+func (x *examination) port(ctx context.Context, address, section string, allow []netip.Prefix, knock func(ctx context.Context, address string) error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return // the daemon's file was checked for that
@@ -192,25 +216,20 @@ func (x *examination) screeningPort(ctx context.Context) {
 		x.ok("the screening port %s takes calls", address)
 	case x.status == nil:
 		x.fail(fmt.Sprintf("the screening port %s does not answer: %v", address, err), "start the daemon, or restart it if it hangs")
-	case !x.allowedFromHere(host):
-		x.ok("the screening port %s takes calls from other machines only ([screen] allow)", address)
+	case !allowedFromHere(host, allow):
+		x.ok("the screening port %s takes calls from other machines only ([%s] allow)", address, section)
 	default:
 		x.fail(fmt.Sprintf("the screening port %s does not take calls: %v", address, err), "see the daemon's log (journalctl -u ringfence)")
 	}
 }
 
 // allowedFromHere says whether the daemon takes calls from the address that this machine would come from.
-func (x *examination) allowedFromHere(host string) bool {
+func allowedFromHere(host string, allow []netip.Prefix) bool {
 	ip, err := netip.ParseAddr(host)
 	if err != nil {
 		return host == "localhost"
 	}
-	for _, p := range x.settings.Screen.Allow {
-		if p.Contains(ip.Unmap()) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(allow, func(p netip.Prefix) bool { return p.Contains(ip.Unmap()) })
 }
 
 // knock waits for the daemon's first word to a new call, and lets it go again with an intent that it does not
@@ -258,24 +277,7 @@ func (x *examination) kit() {
 		x.warn("the dialplan kit was not installed into "+x.o.Conf, "`ringfence freeswitch install --conf "+x.o.Conf+"`")
 		s.Star = kit.DefaultStar
 	}
-	changes, err := kit.Examine(x.o.Conf)
-	if err != nil {
-		x.fail("the installed files cannot be read", err.Error())
-	}
-	fine := 0
-	for _, c := range changes {
-		switch c.Did {
-		case kit.Missing:
-			x.fail(c.File+" is missing", "`ringfence freeswitch install --conf "+x.o.Conf+"`")
-		case kit.Kept:
-			x.warn(c.File+" was changed since it was installed", "see to it that it still does what the shipped one does; docs/freeswitch.md says what that is")
-		default:
-			fine++
-		}
-	}
-	if fine > 0 {
-		x.ok("%d files of the dialplan kit are as they were installed", fine)
-	}
+	x.installedFiles(x.o.Conf, "freeswitch")
 	if e, err := kit.ReadEventSocket(x.o.Conf); err == nil {
 		x.knownPassword = e.Password == kit.KnownPassword
 	}
@@ -288,6 +290,31 @@ func (x *examination) kit() {
 		default:
 			x.hint(n.Text, "")
 		}
+	}
+}
+
+// installedFiles looks whether the files of a kit are as they were written. name is the switch's.
+func (x *examination) installedFiles(folder, name string) {
+	changes, err := kit.Examine(folder)
+	if err != nil {
+		x.fail("the installed files cannot be read", err.Error())
+	}
+	fine := 0
+	for _, c := range changes {
+		switch c.Did {
+		case kit.Missing:
+			x.fail(c.File+" is missing", "`ringfence "+name+" install --conf "+folder+"`")
+		case kit.Kept:
+			x.warn(c.File+" was changed since it was installed", "see to it that it still does what the shipped one does; docs/"+name+".md says what that is")
+		default:
+			fine++
+		}
+	}
+	switch {
+	case fine == 1:
+		x.ok("the file of the dialplan kit is as it was installed")
+	case fine > 1:
+		x.ok("%d files of the dialplan kit are as they were installed", fine)
 	}
 }
 
@@ -364,8 +391,26 @@ func (x *examination) eventSocket() (address, password string, err error) {
 	return address, password, nil
 }
 
-// sounds finds out whether the switch can read the announcements.
+// sounds finds out whether FreeSWITCH can read the announcements.
 func (x *examination) sounds(ctx context.Context) {
+	x.announcements(kit.Reader{}, func(s conf.Sound) (what, todo string) {
+		if x.sw == nil {
+			return "", ""
+		}
+		if seen, err := x.sw.API(ctx, "file_exists "+s.File); err != nil || seen != "false" {
+			return "", ""
+		}
+		todo = "does the switch run on another machine? Then the folder must be there under the same name"
+		if path, mode := (kit.Reader{}).Closed(s.File); path != "" {
+			todo = fmt.Sprintf("%s has mode %04o: chmod o+rx it", path, mode)
+		}
+		return "the switch does not find the announcement " + s.File, todo
+	})
+}
+
+// announcements looks for those of the policy, and whether the switch's user can read them. play says what keeps the
+// switch from playing one, "" for nothing.
+func (x *examination) announcements(who kit.Reader, play func(s conf.Sound) (what, todo string)) {
 	country := ""
 	names := []string{"suspected-nuisance"}
 	if x.policy != nil {
@@ -386,18 +431,16 @@ func (x *examination) sounds(ctx context.Context) {
 			x.fail(fmt.Sprintf("the announcement %s is missing", name), err.Error()+"; the shipped ones are written when the daemon starts")
 			continue
 		}
-		if x.sw != nil {
-			if seen, err := x.sw.API(ctx, "file_exists "+s.File); err == nil && seen == "false" {
-				todo := "does the switch run on another machine? Then the folder must be there under the same name"
-				if path, mode := closed(s.File); path != "" {
-					todo = fmt.Sprintf("%s has mode %04o: chmod o+rx it", path, mode)
-				}
-				x.fail(fmt.Sprintf("the switch does not find the announcement %s", s.File), todo)
-				continue
-			}
+		if what, todo := play(s); what != "" {
+			x.fail(what, todo)
+			continue
 		}
-		if path, mode := closed(s.File); path != "" {
-			x.warn(fmt.Sprintf("%s has mode %04o, so other users cannot read %s", path, mode, s.File),
+		if path, mode := who.Closed(s.File); path != "" {
+			say, others := x.warn, "other users"
+			if who.Name != "" {
+				say, others = x.fail, "the user "+who.Name+", as which the switch runs,"
+			}
+			say(fmt.Sprintf("%s has mode %04o, so %s cannot read %s", path, mode, others, s.File),
 				"the switch's user must be able to: chmod o+rX it, or give it the switch's group")
 			continue
 		}

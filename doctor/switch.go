@@ -169,12 +169,16 @@ func (x *examination) checkEmergency(e *extension) {
 			from = append(from, n)
 		}
 	}
+	x.sayEmergency(numbers, to, from, "`ringfence freeswitch install` again, with --emergency if the numbers of "+x.policy.Country()+" are not yours; then fs_cli -x reloadxml")
+}
+
+// sayEmergency says which of the emergency numbers would be shown to the daemon: calls to them and calls from them.
+func (x *examination) sayEmergency(numbers, to, from []string, todo string) {
 	if len(to)+len(from) == 0 {
 		x.ok("calls to and from emergency numbers (%s) are not shown to the daemon", strings.Join(numbers, " "))
 		return
 	}
-	x.fail(fmt.Sprintf("emergency calls would be shown to the daemon: calls to %s, calls from %s", orNone(to), orNone(from)),
-		"`ringfence freeswitch install` again, with --emergency if the numbers of "+x.policy.Country()+" are not yours; then fs_cli -x reloadxml")
+	x.fail(fmt.Sprintf("emergency calls would be shown to the daemon: calls to %s, calls from %s", orNone(to), orNone(from)), todo)
 }
 
 func orNone(numbers []string) string {

@@ -70,6 +70,16 @@ func startAsteriskWith(t testing.TB, s asterisk.Setup) *testAsterisk {
 	return &testAsterisk{pbx, t}
 }
 
+// cli runs a command on Asterisk's own command line.
+func (a *testAsterisk) cli(command string) string {
+	a.t.Helper()
+	text, err := a.CLI(command)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return text
+}
+
 // idle fails the test if a channel is left, which it gives some time to end.
 func (a *testAsterisk) idle() {
 	a.t.Helper()

@@ -46,3 +46,25 @@ func TestDocs(t *testing.T) {
 		}
 	}
 }
+
+// Asterisk's page names what is written there and what is needed.
+func TestAsteriskDocs(t *testing.T) {
+	text, err := os.ReadFile("../docs/asterisk.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := string(text)
+	for _, name := range []string{asteriskFile, Manifest} {
+		if !strings.Contains(page, "| `"+name+"` |") {
+			t.Errorf("it does not name %s", name)
+		}
+	}
+	for _, m := range append(AsteriskModules[1:len(AsteriskModules):len(AsteriskModules)], AsteriskTestModules...) { // without pbx_config
+		if !strings.Contains(page, "`"+m.Name+"`") {
+			t.Errorf("it does not name the module %s", m.Name)
+		}
+	}
+	if !strings.Contains(page, "`"+asteriskInclude+"`") {
+		t.Errorf("it does not say how to include it by hand")
+	}
+}

@@ -2,31 +2,28 @@ package kit
 
 import (
 	"bytes"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
-
-	"ringfence/conf"
 )
 
 // Manifest is the file, in the configuration's folder, that says what was installed.
 const Manifest = "ringfence-installed.json"
 
-// manifest is what it holds. The sums tell a file as it was written from one that somebody has changed.
-type manifest struct {
+// manifest is what it holds; S are the settings of a kind of switch. The sums tell a file as it was written from
+// one that somebody has changed.
+type manifest[S any] struct {
 	Version  int               `json:"version"`
-	Settings Settings          `json:"settings"`
-	Files    map[string]string `json:"files"` // name → SHA-256
+	Settings S                 `json:"settings"`
+	Files    map[string]string `json:"files"`           // name → SHA-256
+	Lines    map[string]string `json:"lines,omitempty"` // a file that is not ours → the text that was put at its end
 }
 
 // What became of a file.
@@ -47,16 +44,16 @@ type Change struct {
 	Note string `json:"note,omitempty"`
 }
 
-// Recorded gives the settings of the last install, and whether there was one.
-func Recorded(folder string) (Settings, bool, error) {
-	m, err := readManifest(folder)
+// recorded gives the settings of the last install, and whether there was one.
+func recorded[S any](folder string) (s S, known bool, err error) {
+	m, err := readManifest[S](folder)
 	if err != nil || m == nil {
-		return Settings{}, false, err
+		return s, false, err
 	}
 	return m.Settings, true, nil
 }
 
-func readManifest(folder string) (*manifest, error) {
+func readManifest[S any](folder string) (*manifest[S], error) {
 	name := filepath.Join(folder, Manifest)
 	text, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -65,72 +62,89 @@ func readManifest(folder string) (*manifest, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &manifest{}
+	m := &manifest[S]{}
 	if err := json.Unmarshal(text, m); err != nil || m.Version != 1 {
 		return nil, fmt.Errorf("%s cannot be read: put it back from a backup, or remove it; then files that are there are taken for yours", name)
 	}
-	for file := range m.Files {
-		if !filepath.IsLocal(filepath.FromSlash(file)) {
-			return nil, fmt.Errorf("%s names the file %q, which is not in that folder: remove the line", name, file)
+	for _, names := range []map[string]string{m.Files, m.Lines} {
+		for file := range names {
+			if !filepath.IsLocal(filepath.FromSlash(file)) {
+				return nil, fmt.Errorf("%s names the file %q, which is not in that folder: remove the line", name, file)
+			}
 		}
 	}
 	return m, nil
 }
 
-// Install writes the kit into a FreeSWITCH configuration and says what became of each file. A file that was
-// changed since it was installed, or that did not come from here, is left as it is. With dry nothing is
-// written. Files that the settings no longer ask for go, if they are unchanged.
-func Install(folder string, s Settings, e Emergency, dry bool) ([]Change, error) {
-	if err := checkFolder(folder, &s); err != nil {
-		return nil, err
-	}
-	want, err := s.files(e)
-	if err != nil {
-		return nil, err
-	}
-	m, err := readManifest(folder)
+// wanted is what a configuration should have of ours.
+type wanted struct {
+	files []file
+	stay  string            // a file that stays once it was written, though it is not asked for any more
+	lines map[string]string // a file that is not ours → the line that it should end with
+	model string            // new files get the owner and mode of this one [the folder's owner, and 0644]
+}
+
+// apply brings a folder to what is wanted. want learns what was written before.
+func apply[S any](folder string, s S, dry bool, want func(was map[string]string) (wanted, error)) ([]Change, error) {
+	m, err := readManifest[S](folder)
 	if err != nil {
 		return nil, err
 	}
 	if m == nil {
-		m = &manifest{Files: map[string]string{}}
+		m = &manifest[S]{}
 	}
-	was := maps.Clone(m.Files)
-	next := &manifest{Version: 1, Settings: s, Files: map[string]string{}}
-	i := installer{folder: folder, was: was, now: next.Files, dry: dry}
-	if socket, err := eventSocketFile(folder, was); err != nil {
+	w, err := want(maps.Clone(m.Files))
+	if err != nil {
 		return nil, err
-	} else if socket != nil {
-		want = append(want, *socket)
 	}
-	if s.FusionPBX && !dry {
-		if err := i.makeFolder(fusionFolder); err != nil {
-			return nil, err
-		}
-	}
-	for _, f := range want {
+	next := &manifest[S]{Version: 1, Settings: s, Files: map[string]string{}, Lines: map[string]string{}}
+	i := installer{folder: folder, was: m.Files, now: next.Files, dry: dry, model: w.model}
+	for _, f := range w.files {
 		if err := i.put(f); err != nil {
-			return i.changes, errors.Join(err, i.record(next))
+			return i.changes, errors.Join(err, record(&i, next))
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(was)) {
+	// The file that a line includes is there by now, unless another is in its place.
+	if slices.ContainsFunc(i.changes, func(c Change) bool { return c.Did == InTheWay }) {
+		w.lines = nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(w.lines)) {
+		text, err := i.addLine(name, w.lines[name], m.Lines[name])
+		if text != "" {
+			next.Lines[name] = text
+		}
+		if err != nil {
+			return i.changes, errors.Join(err, record(&i, next))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.Lines)) {
+		if _, wanted := w.lines[name]; wanted {
+			continue
+		}
+		if err := i.cutLine(name, m.Lines[name]); err != nil {
+			next.Lines[name] = m.Lines[name]
+			return i.changes, errors.Join(err, record(&i, next))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.Files)) {
 		if _, wanted := next.Files[name]; wanted || i.settled(name) {
 			continue
 		}
-		if name == eventSocket {
-			next.Files[name] = was[name]
+		if name == w.stay {
+			next.Files[name] = m.Files[name]
 			continue
 		}
-		if err := i.remove(name, "not asked for any more"); err != nil {
-			return i.changes, errors.Join(err, i.record(next))
+		if err := i.remove(name, "not asked for any more", ""); err != nil {
+			return i.changes, errors.Join(err, record(&i, next))
 		}
 	}
-	return i.changes, i.record(next)
+	return i.changes, record(&i, next)
 }
 
-// Uninstall removes what Install wrote and nobody has changed since, and names what it leaves.
-func Uninstall(folder string, dry bool) ([]Change, error) {
-	m, err := readManifest(folder)
+// takeOut removes what apply wrote and nobody has changed since. kept says what is to be known of a file
+// that somebody has changed.
+func takeOut[S any](folder string, dry bool, kept string) ([]Change, error) {
+	m, err := readManifest[S](folder)
 	if err != nil {
 		return nil, err
 	}
@@ -138,26 +152,28 @@ func Uninstall(folder string, dry bool) ([]Change, error) {
 		return nil, fmt.Errorf("nothing was installed into %s: there is no %s", folder, Manifest)
 	}
 	i := installer{folder: folder, was: m.Files, now: map[string]string{}, dry: dry}
-	// What sends calls into the contexts goes before them.
+	// What sends calls into the contexts goes before them, and a line before the file that it includes.
+	for _, name := range slices.Sorted(maps.Keys(m.Lines)) {
+		if err := i.cutLine(name, m.Lines[name]); err != nil {
+			return i.changes, err
+		}
+	}
 	names := slices.SortedFunc(maps.Keys(m.Files), func(a, b string) int { return strings.Compare(b, a) })
 	slices.SortStableFunc(names, func(a, b string) int { return strings.Count(b, "/") - strings.Count(a, "/") })
 	for _, name := range names {
-		if err := i.remove(name, ""); err != nil {
+		if err := i.remove(name, "", kept); err != nil {
 			return i.changes, err
 		}
 	}
 	if dry {
 		return i.changes, nil
 	}
-	if m.Settings.FusionPBX {
-		os.Remove(filepath.Join(folder, fusionFolder)) // it stays while something is in it
-	}
 	return i.changes, os.Remove(filepath.Join(folder, Manifest))
 }
 
-// Examine says how the files of an installed kit are now: Unchanged, Kept or Missing.
+// Examine says how the files of an installed kit are now, whatever the switch: Unchanged, Kept or Missing.
 func Examine(folder string) ([]Change, error) {
-	m, err := readManifest(folder)
+	m, err := readManifest[json.RawMessage](folder)
 	if err != nil || m == nil {
 		return nil, err
 	}
@@ -181,6 +197,7 @@ func Examine(folder string) ([]Change, error) {
 // installer puts files into a configuration's folder and removes them.
 type installer struct {
 	folder   string
+	model    string            // see wanted
 	was, now map[string]string // sums as recorded, before and after
 	dry      bool
 	changes  []Change
@@ -202,16 +219,14 @@ func (i *installer) path(name string) string {
 // put writes one file, if it may.
 func (i *installer) put(f file) error {
 	name := i.path(f.name)
-	there, mode, err := sumOf(name)
+	there, as, err := sumOf(name)
 	sum := hexSum(f.content)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		i.say(f.name, Written, "")
-		mode = 0o644
-		if f.secret { // as readable as the rest of the configuration: how the switch reads that is not known here
-			if info, err := os.Stat(i.path("freeswitch.xml")); err == nil {
-				mode = info.Mode().Perm() &^ 0o111
-			}
+		as = i.newFile(name)
+		if f.mode != 0 {
+			as.mode = f.mode
 		}
 	case err != nil:
 		return err
@@ -233,11 +248,14 @@ func (i *installer) put(f file) error {
 	if i.dry {
 		return nil
 	}
-	return replace(name, f.content, mode)
+	if err := i.makeFolder(path.Dir(f.name)); err != nil {
+		return err
+	}
+	return replace(name, f.content, as)
 }
 
 // remove takes one file away, if it is as it was written.
-func (i *installer) remove(name, why string) error {
+func (i *installer) remove(name, why, kept string) error {
 	sum, _, err := sumOf(i.path(name))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -246,7 +264,10 @@ func (i *installer) remove(name, why string) error {
 	case err != nil:
 		return err
 	case sum != i.was[name]:
-		i.say(name, Kept, "changed since it was installed: left as it is; it goes on working until you remove it")
+		if kept == "" {
+			kept = "it goes on working until you remove it"
+		}
+		i.say(name, Kept, "changed since it was installed: left as it is; "+kept)
 		return nil
 	}
 	i.say(name, Removed, why)
@@ -256,8 +277,70 @@ func (i *installer) remove(name, why string) error {
 	return os.Remove(i.path(name))
 }
 
+// addLine puts a line at the end of a file that is not ours, unless it is there as it was put. It gives the text
+// that is there now because of us, "" for none.
+func (i *installer) addLine(name, line, was string) (string, error) {
+	_, as, err := sumOf(i.path(name))
+	if err != nil {
+		return "", err
+	}
+	if as.mode == 0 {
+		i.say(name, InTheWay, "is a link or no file, and was left: write the line `"+line+"` at the end of what it leads to, and install again")
+		return "", nil
+	}
+	content, err := os.ReadFile(i.path(name))
+	if err != nil {
+		return "", err
+	}
+	if was != "" && bytes.Contains(content, []byte(was)) {
+		i.say(name, Unchanged, "includes it")
+		return was, nil
+	}
+	text := line + "\n"
+	if len(content) > 0 && content[len(content)-1] != '\n' {
+		text = "\n" + text
+	}
+	i.say(name, Updated, "one line at its end: "+line)
+	if i.dry {
+		return text, nil
+	}
+	return text, replace(i.path(name), append(content, text...), as)
+}
+
+// cutLine takes out what addLine put.
+func (i *installer) cutLine(name, text string) error {
+	_, as, err := sumOf(i.path(name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	content, err := os.ReadFile(i.path(name))
+	if err != nil {
+		return err
+	}
+	before, after, found := bytes.Cut(content, []byte(text))
+	if !found && strings.HasPrefix(text, "\n") { // the line before it has gone
+		text = text[1:]
+		before, after, found = bytes.Cut(content, []byte(text))
+	}
+	if !found {
+		i.say(name, Unchanged, "the line that was put there is gone already")
+		return nil
+	}
+	i.say(name, Updated, "without the line: "+strings.TrimSpace(text))
+	if i.dry {
+		return nil
+	}
+	if strings.HasPrefix(text, "\n") && len(after) > 0 {
+		before = append(slices.Clip(before), '\n') // lines have come behind it
+	}
+	return replace(i.path(name), slices.Concat(before, after), as)
+}
+
 // record writes the manifest, where it differs.
-func (i *installer) record(m *manifest) error {
+func record[S any](i *installer, m *manifest[S]) error {
 	if i.dry {
 		return nil
 	}
@@ -270,7 +353,7 @@ func (i *installer) record(m *manifest) error {
 	if old, err := os.ReadFile(name); err == nil && bytes.Equal(old, text) {
 		return nil
 	}
-	return replace(name, text, 0o644)
+	return replace(name, text, i.newFile(name))
 }
 
 // makeFolder makes a folder with the owner of the one that it is in.
@@ -279,111 +362,22 @@ func (i *installer) makeFolder(name string) error {
 	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}
-	if uid, gid, ok := ownerOf(i.folder); err == nil && ok {
-		err = os.Lchown(i.path(name), uid, gid)
+	if o := ownerOf(i.folder); err == nil && o.known && os.Geteuid() == 0 {
+		err = os.Lchown(i.path(name), o.uid, o.gid)
 	}
 	return err
 }
 
-// checkFolder says why a folder is no configuration that the kit can be installed into.
-func checkFolder(folder string, s *Settings) error {
-	if _, err := os.Stat(filepath.Join(folder, "freeswitch.xml")); err != nil {
-		return fmt.Errorf("%s is not FreeSWITCH's configuration: name the folder that freeswitch.xml is in, such as /etc/freeswitch (%w)", folder, err)
-	}
-	if s.FusionPBX {
-		return nil
-	}
-	if fusionHandler(folder) {
-		return fmt.Errorf("this switch takes its dialplan from FusionPBX's database, so files in %s would change nothing: install with --fusionpbx, and follow docs/fusionpbx.md", filepath.Join(folder, "dialplan"))
-	}
-	need := []string{"dialplan/public"}
-	if s.Star != "" || s.LearnDialled {
-		need = append(need, "dialplan/default")
-	}
-	for _, name := range need {
-		if info, err := os.Stat(filepath.Join(folder, filepath.FromSlash(name))); err != nil || !info.IsDir() {
-			context := filepath.Base(name)
-			return fmt.Errorf("there is no folder %s in %s: make it and include it in the context %s (<X-PRE-PROCESS cmd=\"include\" data=\"%s/*.xml\"/>)%s",
-				name, folder, context, context, map[string]string{"default": ", or install with --star none"}[context])
+// newFile are the attributes of a file that was not there: those of the model, or its folder's owner.
+func (i *installer) newFile(name string) attributes {
+	if i.model != "" {
+		if _, as, err := sumOf(i.path(i.model)); err == nil && as.mode != 0 {
+			as.known = as.known && os.Geteuid() == 0
+			return as
 		}
 	}
-	return nil
-}
-
-// eventSocket is the event socket's own configuration.
-const eventSocket = "autoload_configs/event_socket.conf.xml"
-
-// eventSocketFile is what to write where the switch has none: the sample with a password of its own. One that
-// is there is never touched, be it ours.
-func eventSocketFile(folder string, was map[string]string) (*file, error) {
-	if _, err := os.Lstat(filepath.Join(folder, eventSocket)); !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	if info, err := os.Stat(filepath.Join(folder, "autoload_configs")); err != nil || !info.IsDir() || was[eventSocket] != "" {
-		return nil, nil // another layout, or the administrator has removed it
-	}
-	text, err := fs.ReadFile(conf.FreeSWITCH, "freeswitch/"+eventSocket)
-	if err != nil {
-		return nil, err
-	}
-	text = bytes.Replace(text, []byte("put-a-password-of-your-own-here"), []byte(rand.Text()), 1)
-	return &file{name: eventSocket, content: text, secret: true}, nil
-}
-
-// sumOf is a regular file's SHA-256 and mode. A link or a folder has a sum that no file has.
-func sumOf(name string) (string, fs.FileMode, error) {
-	info, err := os.Lstat(name)
-	if err != nil {
-		return "", 0, err
-	}
-	if !info.Mode().IsRegular() {
-		return "no file", 0, nil
-	}
-	text, err := os.ReadFile(name)
-	return hexSum(text), info.Mode().Perm(), err
-}
-
-func hexSum(b []byte) string {
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:])
-}
-
-// replace writes a file so that the switch never reads half of one, and gives it the folder's owner if it can.
-// The name it has meanwhile is none that a folder of dialplans includes.
-func replace(name string, content []byte, mode fs.FileMode) (err error) {
-	folder := filepath.Dir(name)
-	f, err := os.CreateTemp(folder, ".ringfence-new-*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			os.Remove(f.Name())
-		}
-	}()
-	_, err = f.Write(content)
-	err = errors.Join(err, f.Chmod(mode))
-	if uid, gid, ok := ownerOf(folder); ok && err == nil {
-		err = f.Chown(uid, gid)
-	}
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), name)
-}
-
-// ownerOf gives a folder's owner to root, who alone can give files away.
-func ownerOf(folder string) (uid, gid int, ok bool) {
-	if os.Geteuid() != 0 {
-		return 0, 0, false
-	}
-	info, err := os.Stat(folder)
-	if err != nil {
-		return 0, 0, false
-	}
-	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return 0, 0, false
-	}
-	return int(st.Uid), int(st.Gid), true
+	as := ownerOf(filepath.Dir(name))
+	as.mode = 0o644
+	as.known = as.known && os.Geteuid() == 0
+	return as
 }

@@ -170,3 +170,14 @@ func parseAddress(text string) (netip.Prefix, bool) {
 	}
 	return netip.Prefix{}, false
 }
+
+// TrunkEndpoints gives the endpoints of Asterisk's that trunks are matched by, each with its trunk's name.
+func (p *Policy) TrunkEndpoints() map[string]string {
+	out := make(map[string]string)
+	for value, trunk := range p.trunkOf {
+		if name, ok := strings.CutPrefix(value, "endpoint:"); ok {
+			out[name] = trunk
+		}
+	}
+	return out
+}
