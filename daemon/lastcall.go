@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"ringfence/attach"
 	"ringfence/eslbridge"
 	"ringfence/policy"
 	"ringfence/storage"
@@ -140,7 +141,7 @@ func (l *lastCalls) count() (extensions int, over uint64) {
 }
 
 // rang notes a leg that rang for a screened call, or answered it. s is what was noted when it was screened, if it still is.
-func (d *Desk) rang(p *policy.Policy, e *eslbridge.CallEnd, s screened) {
+func (d *Desk) rang(p *policy.Policy, e *attach.CallEnd, s screened) {
 	if e.Ring == 0 && !e.Answered {
 		return // busy, or not there
 	}

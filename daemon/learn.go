@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"ringfence/attach"
 	"ringfence/eslbridge"
 	"ringfence/policy"
 )
@@ -53,7 +54,7 @@ func numberKey(n *policy.Number) string {
 
 // Ended takes what the switch says of a leg of a call when it is over: it completes the journal's record, and
 // learns from it whom the lines deal with and who rang where.
-func (d *Desk) Ended(e eslbridge.CallEnd) {
+func (d *Desk) Ended(e attach.CallEnd) {
 	if e.Guard {
 		d.guardTook.Add(1)
 	}
@@ -74,7 +75,7 @@ func (d *Desk) Ended(e eslbridge.CallEnd) {
 }
 
 // called learns from the caller's leg of a screened call. s is what was noted when it was screened, if it still is.
-func (d *Desk) called(p *policy.Policy, e *eslbridge.CallEnd, s screened) {
+func (d *Desk) called(p *policy.Policy, e *attach.CallEnd, s screened) {
 	if !e.Answered || !e.Bridged || e.Talk < policy.CalledTalk { // voicemail and menus are not bridged
 		return
 	}
@@ -91,7 +92,7 @@ func (d *Desk) called(p *policy.Policy, e *eslbridge.CallEnd, s screened) {
 }
 
 // screenedBefore makes up for what was not noted, from what the leg carries.
-func screenedBefore(p *policy.Policy, e *eslbridge.CallEnd) screened {
+func screenedBefore(p *policy.Policy, e *attach.CallEnd) screened {
 	trunk := p.Trunk(policy.TrunkFacts{Named: e.Trunk, Gateway: e.Gateway, Profile: e.Profile})
 	s := screened{id: e.RingfenceID, time: e.Started, withheld: e.Withheld, callee: e.Line}
 	if s.callee == "" {
@@ -108,7 +109,7 @@ func screenedBefore(p *policy.Policy, e *eslbridge.CallEnd) screened {
 // placed learns from a leg of a call that was not screened: one that a phone of the house began, or one that the
 // switch placed for it. What is shown as its caller counts only there; a leg that came in from outside could
 // claim to be ours and make us wait for an emergency service's call-back.
-func (d *Desk) placed(p *policy.Policy, e *eslbridge.CallEnd) {
+func (d *Desk) placed(p *policy.Policy, e *attach.CallEnd) {
 	talked := e.Answered && e.Bridged && e.Talk >= policy.DialledTalk
 	if !e.Inbound {
 		d.learnDialled(p, e.Callee, talked, e.Caller, e.FromUser, e.OtherCaller)

@@ -4,13 +4,14 @@ import (
 	"context"
 	"sync"
 
+	"ringfence/attach"
 	"ringfence/conf"
 	"ringfence/eslbridge"
 	"ringfence/storage"
 )
 
-// attach connects to the event sockets of the daemon's file, to learn what became of calls. Nothing on a
-// call's way waits for it: a switch that does not answer is tried again in the background.
+// attach connects to the switches of the daemon's file, to learn what became of calls. Nothing on a call's way waits
+// for it: a switch that does not answer is tried again in the background.
 func (d *Daemon) attach(ctx context.Context, switches []conf.Attach) {
 	if len(switches) == 0 {
 		return
@@ -18,7 +19,7 @@ func (d *Daemon) attach(ctx context.Context, switches []conf.Attach) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	for _, s := range switches {
-		a := eslbridge.NewAttach(eslbridge.AttachOptions{Name: s.Name, Address: s.Address, Password: s.Password, Log: d.log}, d.desk.Ended)
+		a := attach.New(attach.Options{Name: s.Name, Address: s.Address, Log: d.log}, &eslbridge.EventSocket{Password: s.Password}, d.desk.Ended)
 		d.attached = append(d.attached, namedAttach{s.Name, a})
 		running.Go(func() { a.Run(ctx) }) // it ends with ctx alone, and logs what is in its way
 	}
@@ -31,11 +32,11 @@ func (d *Daemon) attach(ctx context.Context, switches []conf.Attach) {
 
 type namedAttach struct {
 	name   string
-	attach *eslbridge.Attach
+	attach *attach.Client
 }
 
 // outcome completes the journal's record of a call that was screened.
-func (d *Desk) outcome(e *eslbridge.CallEnd) {
+func (d *Desk) outcome(e *attach.CallEnd) {
 	d.journal.Outcome(e.RingfenceID, storage.Outcome{
 		Answered: e.Answered, RingS: e.Ring.Seconds(), TalkS: e.Talk.Seconds(), Cause: e.Cause, By: e.By,
 	})
