@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"ringfence/ami"
 	"ringfence/attach"
 	"ringfence/conf"
 	"ringfence/eslbridge"
@@ -19,7 +20,7 @@ func (d *Daemon) attach(ctx context.Context, switches []conf.Attach) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	for _, s := range switches {
-		a := attach.New(attach.Options{Name: s.Name, Address: s.Address, Log: d.log}, &eslbridge.EventSocket{Password: s.Password}, d.desk.Ended)
+		a := attach.New(attach.Options{Name: s.Name, Address: s.Address, Log: d.log}, switchOf(s), d.desk.Ended)
 		d.attached = append(d.attached, namedAttach{s.Name, a})
 		running.Go(func() { a.Run(ctx) }) // it ends with ctx alone, and logs what is in its way
 	}
@@ -28,6 +29,13 @@ func (d *Daemon) attach(ctx context.Context, switches []conf.Attach) {
 		running.Wait()
 		return nil
 	})
+}
+
+func switchOf(s conf.Attach) attach.Switch {
+	if s.Kind == conf.KindAsterisk {
+		return &ami.Manager{User: s.User, Secret: s.Password}
+	}
+	return &eslbridge.EventSocket{Password: s.Password}
 }
 
 type namedAttach struct {

@@ -105,7 +105,7 @@ func TestCallTablesAreBounded(t *testing.T) {
 		r.add(fmt.Sprint(i), screened{id: fmt.Sprint("id", i)})
 		r.add(fmt.Sprint(i), screened{id: fmt.Sprint("id", i)}) // twice is once
 	}
-	r.add(strings.Repeat("x", maxUUID+1), screened{})
+	r.add(strings.Repeat("x", maxCallKey+1), screened{})
 	if len(r.calls) != maxRecent || len(r.order) != maxRecent {
 		t.Errorf("%d calls, %d in order", len(r.calls), len(r.order))
 	}

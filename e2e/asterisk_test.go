@@ -58,6 +58,7 @@ var getAsterisk = sync.OnceValues(func() (string, error) {
 type asterisk struct {
 	t       testing.TB
 	address string // SIP
+	manager string // AMI (asterisk_outcomes_test.go)
 	folder  string
 	program func(args ...string) *exec.Cmd
 }
@@ -113,7 +114,7 @@ func startAsterisk(t testing.TB, agi, handset string) *asterisk {
 	if modules == "" || loader == "" {
 		t.Fatalf("there is no Asterisk in %s: remove that folder, so that it is got again", root)
 	}
-	sip := freePort(t)
+	sip, manager := freePort(t), freePort(t)
 	write := func(name, text string) {
 		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
@@ -142,15 +143,16 @@ func startAsterisk(t testing.TB, agi, handset string) *asterisk {
 	write("pjsip.conf", fmt.Sprintf("[udp]\ntype=transport\nprotocol=udp\nbind=127.0.0.1:%d\n"+
 		"[telecom]\n%scontext=from-telecom\ntrust_id_inbound=yes\n"+
 		"[telecom]\ntype=identify\nendpoint=telecom\nmatch=127.0.0.1\n"+
-		"[handset]\n%scontext=from-handset\n", sip, endpoint, endpoint))
+		"[handset]\n%scontext=from-handset\n", sip, endpoint, endpoint)+fmt.Sprintf(asteriskPhones, endpoint))
+	write("manager.conf", fmt.Sprintf(asteriskManager, manager))
 	subroutine, err := fs.ReadFile(conf.Asterisk, "asterisk/extensions_ringfence.conf")
 	if err != nil {
 		t.Fatal(err)
 	}
 	write("extensions_ringfence.conf", strings.ReplaceAll(string(subroutine), "agi://127.0.0.1:4573/", "agi://"+agi+"/"))
-	write("extensions.conf", strings.ReplaceAll(asteriskDialplan, "HANDSET", handset)+"\n#include extensions_ringfence.conf\n")
+	write("extensions.conf", strings.ReplaceAll(asteriskDialplan+asteriskOutside, "HANDSET", handset)+"\n#include extensions_ringfence.conf\n")
 	libraries := strings.Join([]string{root + "/lib/x86_64-linux-gnu", root + "/usr/lib/x86_64-linux-gnu", root + "/usr/lib"}, ":")
-	a := &asterisk{t: t, address: fmt.Sprintf("127.0.0.1:%d", sip), folder: folder, program: func(args ...string) *exec.Cmd {
+	a := &asterisk{t: t, address: fmt.Sprintf("127.0.0.1:%d", sip), manager: fmt.Sprintf("127.0.0.1:%d", manager), folder: folder, program: func(args ...string) *exec.Cmd {
 		return exec.Command(loader, append([]string{"--library-path", libraries, root + "/usr/sbin/asterisk", "-C", folder + "/asterisk.conf"}, args...)...)
 	}}
 	out, err := os.Create(filepath.Join(folder, "console"))
