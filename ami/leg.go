@@ -16,11 +16,11 @@ type leg struct {
 	late    bool // it was answered before it was first heard of: taken for answered when it began
 	heard   time.Time
 
-	withheld bool
-	busy     bool // the dialplan has refused it: whatever it says afterwards only takes note of that
+	busy bool // the dialplan has refused it: whatever it says afterwards only takes note of that
 
 	created, rang, answered, bridged time.Time
 	tried                            time.Time // when it last began to ring somebody
+	joined                           time.Time // when it came into the bridge it is in
 	asked                            time.Time // when its own side hung up or refused
 
 	// What it rang, or what rang it; then what it was connected with last. It may have ended meanwhile.
@@ -36,11 +36,20 @@ type leg struct {
 // local: half of a Local channel, by which Asterisk reaches its own dialplan. It is nobody's leg.
 func (l *leg) local() bool { return strings.HasPrefix(l.name, "Local/") }
 
+// endpoint is the endpoint that a channel belongs to, "" if its name may be a caller's choice: chan_sip names the
+// channel of a guest by the domain in his From header (chan_sip.c, sip_new).
+func endpoint(channel string) string {
+	if !strings.HasPrefix(channel, "PJSIP/") {
+		return ""
+	}
+	return screening.Endpoint(channel)
+}
+
 // end is what became of a leg whose channel is gone.
 func (l *leg) end(name string, now time.Time) attach.CallEnd {
 	e := attach.CallEnd{
 		Switch: name, UUID: l.uuid, Channel: l.name, Inbound: !l.placed, Context: l.context,
-		Endpoint: screening.Endpoint(l.name), FromEndpoint: screening.Endpoint(l.name), CallerName: l.title, Withheld: l.withheld,
+		Endpoint: endpoint(l.name), FromEndpoint: endpoint(l.name), CallerName: l.title,
 		RingfenceID: l.id, Guard: l.guard, Bridged: !l.bridged.IsZero(), Started: l.created, Ended: now,
 	}
 	if o := l.other; o != nil {
@@ -49,7 +58,11 @@ func (l *leg) end(name string, now time.Time) attach.CallEnd {
 	if l.placed {
 		l.parties(&e)
 	} else {
-		e.Caller, e.Callee, e.ReqUser = l.number, l.exten, l.exten
+		e.Caller, e.Callee = l.number, l.exten
+		if special(l.exten) { // it had gone on in the dialplan before it was first heard of
+			e.Callee = l.shown
+		}
+		e.ReqUser = e.Callee
 		if o := l.other; o != nil && o.placed {
 			e.OtherCallee, e.OtherCaller = o.called(), o.shown
 		}
@@ -61,11 +74,16 @@ func (l *leg) end(name string, now time.Time) attach.CallEnd {
 	return e
 }
 
+// special: an extension that nobody dials.
+func special(exten string) bool {
+	return exten == "" || len(exten) == 1 && strings.Contains("shitTeo", exten)
+}
+
 // parties fills in who is who on a leg that was placed. Only its caller's endpoint tells whose call it is: the number
 // shown may be anybody's.
 func (l *leg) parties(e *attach.CallEnd) {
-	e.Caller, e.Callee, e.DialledUser = l.shown, l.called(), e.Endpoint
-	e.FromEndpoint, e.OtherCaller, e.OtherCallee = screening.Endpoint(l.from.name), l.from.number, l.from.exten
+	e.Caller, e.Callee, e.DialledUser = l.shown, l.called(), screening.Endpoint(l.name)
+	e.FromEndpoint, e.OtherCaller, e.OtherCallee = endpoint(l.from.name), l.from.number, l.from.exten
 }
 
 // called is the number that a placed leg rang; of an endpoint that was rung by its name, what the dialplan says of it.
@@ -89,6 +107,8 @@ func (l *leg) by() string {
 		return far
 	case !l.asked.IsZero():
 		return near
+	case l.late: // it may have been asked for before we came
+		return ""
 	}
 	return attach.BySwitch
 }
@@ -151,10 +171,10 @@ func (l *leg) why(e *attach.CallEnd) string {
 		if l.other.cause != 0 {
 			cause = l.other.cause
 		}
-	case e.By == attach.BySwitch && l.status == "NOANSWER":
-		cause = 19
 	case cause == 26:
 		return "LOSE_RACE" // another phone was quicker
+	case e.By == attach.BySwitch && l.status == "NOANSWER":
+		cause = 19
 	}
 	return causeName(cause)
 }

@@ -64,17 +64,14 @@ func (t *legs) take(name string, b *block, now time.Time) (ended *leg, ok bool) 
 		}
 	}
 	switch name {
-	case "NewCallerid":
-		if !l.placed {
-			pres, _, _ := strings.Cut(b.last("CID-CallingPres"), " ")
-			n, _ := strconv.Atoi(pres)
-			l.withheld = l.withheld || n&0x60 == 0x20 // Q.951: presentation restricted
-		}
 	case "DialBegin", "DialState", "DialEnd":
 		return nil, t.dial(name, l, b, now)
 	case "BridgeEnter":
 		if !strings.HasPrefix(b.first("BridgeTechnology"), "holding") { // parked, or on hold: nobody is with him
 			t.join(l, b.first("BridgeUniqueid"), now)
+			if n := b.first("BridgeNumChannels"); n != "1" {
+				l.withSomebody()
+			}
 		}
 	case "BridgeLeave":
 		if !strings.HasPrefix(b.first("BridgeTechnology"), "holding") {
@@ -126,6 +123,8 @@ func (t *legs) leg(event string, c *channel, now time.Time) *leg {
 // update takes what an event says of a leg that is known.
 func (l *leg) update(c *channel, now time.Time) {
 	switch c.state {
+	case stateRing: // chan_sip begins with another state
+		l.placed = l.placed && l.from.name != ""
 	case stateRinging:
 		if l.placed && l.rang.IsZero() {
 			l.rang = now
@@ -135,15 +134,16 @@ func (l *leg) update(c *channel, now time.Time) {
 			l.answered = now
 		}
 	case stateBusy:
-		l.busy = true
+		l.busy, l.asked = true, time.Time{} // the caller's end takes note of it, sometimes before it is told here
 	}
-	if l.placed { // the dialplan tells it only now whom it calls, and for whom
-		if l.number == "" {
-			l.number = c.number
-		}
-		if l.shown == "" {
-			l.shown = c.shown
-		}
+	if l.placed && l.number == "" { // the dialplan tells only now whom it calls, and for whom
+		l.number = c.number
+	}
+	if l.shown == "" {
+		l.shown = c.shown
+	}
+	if special(l.exten) && !special(c.exten) {
+		l.exten = c.exten
 	}
 	if c.id != "" {
 		l.id = c.id
@@ -233,7 +233,7 @@ func (t *legs) dial(event string, by *leg, b *block, now time.Time) bool {
 	case event == "DialBegin":
 		by.status, by.tried = "", now
 	case event == "DialEnd":
-		by.status = status
+		by.status, l.status = status, status
 	case by.rang.IsZero() && (status == "RINGING" || status == "PROGRESS"):
 		by.rang = now
 	}
@@ -263,10 +263,24 @@ func (t *legs) join(l *leg, id string, at time.Time) {
 	if n := len(b.in); n > 0 {
 		with = b.in[n-1]
 	}
-	l.bridge, b.in = id, append(b.in, l)
+	l.bridge, l.joined, b.in = id, at, append(b.in, l)
 	if with != nil && with != l {
 		l.connect(with, at)
 		with.connect(l, at)
+		t.through(l, with)
+		t.through(with, l)
+	}
+}
+
+// through connects a leg with who is at the other end of the Local channel that it is connected with.
+func (t *legs) through(l, with *leg) {
+	if !with.local() || len(with.key) == 0 {
+		return
+	}
+	last := len(with.key) - 1 // NAME;1 and NAME;2
+	half := t.byName[with.key[:last]+map[byte]string{'1': "2", '2': "1"}[with.key[last]]]
+	if half != nil && half.other != nil && half.other != l && !half.other.local() {
+		l.other, half.other.other = half.other, l
 	}
 }
 
@@ -287,11 +301,11 @@ func (t *legs) leave(l *leg, b *block, now time.Time) {
 			at = l.created
 		}
 		t.join(l, id, at)
-		if others && l.bridged.IsZero() { // with somebody of whom we may not have heard yet
-			l.bridged = at
-		}
 	}
-	l.bridge = ""
+	if others {
+		l.withSomebody()
+	}
+	l.bridge, l.joined = "", time.Time{}
 	br := t.bridges[id]
 	if br == nil {
 		return
@@ -299,7 +313,17 @@ func (t *legs) leave(l *leg, b *block, now time.Time) {
 	br.drop(l)
 	br.left = l
 	if !others {
+		for _, lost := range br.in { // whose leaving was missed
+			lost.bridge = ""
+		}
 		delete(t.bridges, id)
+	}
+}
+
+// withSomebody notes that a leg is connected with another, of which we may not have heard.
+func (l *leg) withSomebody() {
+	if l.bridged.IsZero() {
+		l.bridged = l.joined
 	}
 }
 

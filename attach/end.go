@@ -31,7 +31,7 @@ type CallEnd struct {
 
 	Caller     string // "Caller-Caller-ID-Number"; of a leg placed by the switch, the number shown to the callee
 	CallerName string // "Caller-Caller-ID-Name"
-	Withheld   bool   // "Caller-Privacy-Hide-Number"
+	Withheld   bool   // "Caller-Privacy-Hide-Number"; Asterisk's events do not say
 	Callee     string // "Caller-Destination-Number": where the call was sent last, after transfers
 	ReqUser    string // "sip_req_user": what was dialled at first; inbound SIP legs only
 	FromUser   string // "sip_from_user"

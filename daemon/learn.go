@@ -117,14 +117,15 @@ func (d *Desk) called(p *policy.Policy, e *attach.CallEnd, s screened) {
 // screenedBefore makes up for what was not noted, from what the leg carries.
 func screenedBefore(p *policy.Policy, e *attach.CallEnd) screened {
 	trunk := trunkOfEnd(p, e)
-	s := screened{id: e.RingfenceID, time: e.Started, withheld: e.Withheld, callee: e.Line}
+	withheld := e.Withheld || e.Channel != "" // Asterisk does not say: rather not shown than shown
+	s := screened{id: e.RingfenceID, time: e.Started, withheld: withheld, callee: e.Line}
 	if s.callee == "" {
 		s.callee = e.ReqUser
 	}
 	if s.callee == "" {
 		s.callee = e.Callee
 	}
-	c := p.Call(policy.Facts{Caller: e.Caller, Callee: s.callee, Trunk: trunk.Name, Withheld: e.Withheld, Inside: e.AuthUser != "" || isPhone(p, e.Endpoint)})
+	c := p.Call(policy.Facts{Caller: e.Caller, Callee: s.callee, Trunk: trunk.Name, Withheld: withheld, Inside: e.AuthUser != "" || isPhone(p, e.Endpoint)})
 	s.caller, s.line = c.Caller, p.LineOf(&c.Callee)
 	return s
 }
