@@ -46,7 +46,7 @@ tables: ## measure a real FreeSWITCH and rewrite docs/measured.md (needs a `free
 	RINGFENCE_WRITE_TABLES=1 $(GO) test ./e2e -run 'ActionsReal|FaultsReal' -timeout 30m
 
 tables-asterisk: ## measure a real Asterisk, which it gets from Debian, and rewrite its part of docs/measured.md
-	RINGFENCE_NEED_ASTERISK=1 RINGFENCE_WRITE_TABLES=1 $(GO) test ./e2e -run 'ActionsAsterisk|FaultsAsterisk' -timeout 30m
+	RINGFENCE_NEED_ASTERISK=1 RINGFENCE_WRITE_TABLES=1 $(GO) test ./e2e -run 'ActionsAsterisk|FaultsAsterisk|OutcomesAsterisk' -timeout 30m
 
 sounds: ## speak the announcements of conf/sounds/texts.tsv again (needs Debian's espeak-ng and sox)
 	sh conf/make-sounds.sh

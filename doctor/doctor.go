@@ -161,7 +161,7 @@ func (x *examination) daemon(ctx context.Context) {
 		x.fail("the journal cannot be written", s.Journal.Error)
 	}
 	if len(s.Attached) == 0 {
-		x.warn("no switch is attached: the journal does not tell what became of calls, and known_caller learns nothing", "add an [[attach]] with the event socket's password to "+x.settings.File)
+		x.warn("no switch is attached: the journal does not tell what became of calls, and known_caller learns nothing", "add an [[attach]] with the event socket's password (on Asterisk, a user of its manager) to "+x.settings.File)
 	}
 	for _, t := range s.Attached {
 		if t.Attached {

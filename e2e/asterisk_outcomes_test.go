@@ -7,10 +7,13 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"ringfence/ami"
+	"ringfence/attach"
 	"ringfence/conf"
 	"ringfence/console"
 	"ringfence/daemon"
@@ -162,8 +165,8 @@ func startWatched(t *testing.T, handset *phone) (w *watched, a *asterisk, r *rel
 	w = &watched{t: t, agi: newRelay(t, agi)}
 	a = startAsterisk(t, w.agi.address(), handset.addr)
 	r = newRelay(t, a.manager)
-	attach := fmt.Sprintf("[agi]\nlisten = %q\n[[attach]]\nkind = \"asterisk\"\naddress = %q\nuser = \"ringfence\"\npassword = \"measure-me\"\n", agi, r.address())
-	w.d, w.file = startDaemonWith(t, outcomePolicy, attach)
+	settings := fmt.Sprintf("[agi]\nlisten = %q\n[[attach]]\nkind = \"asterisk\"\naddress = %q\nuser = \"ringfence\"\npassword = \"measure-me\"\n", agi, r.address())
+	w.d, w.file = startDaemonWith(t, outcomePolicy, settings)
 	writeTones(t, filepath.Dir(w.file))
 	waitAttached(t, w.d)
 	return w, a, r
@@ -391,4 +394,61 @@ func TestOutcomesAsterisk(t *testing.T) {
 		}
 	})
 	a.idle()
+}
+
+// What Asterisk refuses is told apart from an Asterisk that is not there.
+func TestManagerRefuses(t *testing.T) {
+	a := startAsterisk(t, "127.0.0.1:1", "127.0.0.1:1")
+	trouble := func(address, user, secret string) string {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		c := attach.New(attach.Options{Address: address, Log: slog.New(slog.DiscardHandler)}, &ami.Manager{User: user, Secret: secret}, nil)
+		if _, err := c.Connect(ctx); err != nil {
+			return err.Error()
+		}
+		return ""
+	}
+	for name, c := range map[string]struct{ address, user, secret, want string }{
+		"the secret":        {a.manager, "ringfence", "wrong", "refused the user, the password or this machine's address"},
+		"the user":          {a.manager, "nobody", "measure-me", "refused the user, the password or this machine's address"},
+		"the address":       {a.manager, "elsewhere", "measure-me", "refused the user, the password or this machine's address"},
+		"nobody there":      {freeAddress(t), "ringfence", "measure-me", "connection refused"},
+		"something else is": {newGreeter(t, "220 mail ESMTP\r\n"), "ringfence", "measure-me", "no Asterisk manager interface"},
+	} {
+		if got := trouble(c.address, c.user, c.secret); !strings.Contains(got, c.want) {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+	cut := make(chan string)
+	go func() { cut <- trouble(a.manager, "ringfence", "measure-me") }()
+	for end := time.Now().Add(10 * time.Second); !strings.Contains(a.cli("manager show connected"), "ringfence"); <-time.After(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("it did not log in")
+		}
+	}
+	a.cli("core stop now")
+	if got := <-cut; !strings.Contains(got, "closed the connection") {
+		t.Errorf("Asterisk was stopped: %q", got)
+	}
+}
+
+// newGreeter is some server that says a line.
+func newGreeter(t *testing.T, line string) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			io.WriteString(c, line)
+		}
+	}()
+	return ln.Addr().String()
 }
