@@ -21,7 +21,7 @@ func (d *Daemon) attach(ctx context.Context, switches []conf.Attach) {
 	var running sync.WaitGroup
 	for _, s := range switches {
 		a := attach.New(attach.Options{Name: s.Name, Address: s.Address, Log: d.log}, switchOf(s), d.desk.Ended)
-		d.attached = append(d.attached, namedAttach{s.Name, a})
+		d.attached = append(d.attached, namedAttach{s.Name, s.Kind, a})
 		running.Go(func() { a.Run(ctx) }) // it ends with ctx alone, and logs what is in its way
 	}
 	d.onStop("attach", func(context.Context) error {
@@ -40,7 +40,20 @@ func switchOf(s conf.Attach) attach.Switch {
 
 type namedAttach struct {
 	name   string
+	kind   string
 	attach *attach.Client
+}
+
+// deafAfter is how many calls of Asterisk are screened without an event of any before it is said that none comes.
+const deafAfter = 3
+
+// trouble says why a switch is not attached, or what is wrong though it is: Asterisk lets in a user whom it tells
+// nothing of calls. screened is how many of its calls were.
+func (a *namedAttach) trouble(screened uint64) string {
+	if a.kind == conf.KindAsterisk && a.attach.Attached() && a.attach.Counters.Events.Load() == 0 && screened >= deafAfter {
+		return "calls come, but no event of any: the user needs read = call in the switch's manager.conf (then `manager reload`, and `systemctl restart ringfence`)"
+	}
+	return a.attach.Trouble()
 }
 
 // outcome completes the journal's record of a call that was screened.

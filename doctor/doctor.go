@@ -164,8 +164,10 @@ func (x *examination) daemon(ctx context.Context) {
 		x.warn("no switch is attached: the journal does not tell what became of calls, and known_caller learns nothing", "add an [[attach]] with the event socket's password (on Asterisk, a user of its manager) to "+x.settings.File)
 	}
 	for _, t := range s.Attached {
-		if t.Attached {
+		if t.Attached && t.Trouble == "" {
 			x.ok("the switch %s is attached", t.Name)
+		} else if t.Attached {
+			x.warn(fmt.Sprintf("the switch %s is attached, but the journal does not tell what becomes of its calls", t.Name), t.Trouble)
 		} else {
 			x.warn(fmt.Sprintf("the switch %s is not attached: the journal does not tell what becomes of its calls", t.Name), t.Trouble)
 		}

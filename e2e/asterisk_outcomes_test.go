@@ -31,6 +31,10 @@ channelvars=RINGFENCE_ID,RINGFENCE_GUARD
 secret=measure-me
 read=call
 write=
+[deaf]
+secret=measure-me
+read=
+write=
 [elsewhere]
 secret=measure-me
 read=call
@@ -430,6 +434,28 @@ func TestManagerRefuses(t *testing.T) {
 	a.cli("core stop now")
 	if got := <-cut; !strings.Contains(got, "closed the connection") {
 		t.Errorf("Asterisk was stopped: %q", got)
+	}
+}
+
+// A user who may log in and is told nothing is noticed when calls come.
+func TestManagerTellsNothing(t *testing.T) {
+	asteriskRoot(t)
+	handset, caller := newPhone(t), newPhone(t)
+	agi := freeAddress(t)
+	a := startAsterisk(t, agi, handset.addr)
+	d, _ := startDaemonWith(t, outcomePolicy, fmt.Sprintf("[agi]\nlisten = %q\n[[attach]]\nkind = \"asterisk\"\naddress = %q\nuser = \"deaf\"\npassword = \"measure-me\"\n", agi, a.manager))
+	waitAttached(t, d)
+	for i := range 3 {
+		s, err := d.Desk().Status(t.Context())
+		if err != nil || s.Attached[0].Trouble != "" {
+			t.Fatalf("after %d calls: %+v %v", i, s.Attached, err)
+		}
+		if _, err := caller.dial(t.Context(), a.address, "13800138000", "", fmt.Sprintf("0592555017%d", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s, err := d.Desk().Status(t.Context()); err != nil || !s.Attached[0].Attached || !strings.Contains(s.Attached[0].Trouble, "read = call") {
+		t.Errorf("%+v %v", s.Attached, err)
 	}
 }
 
