@@ -27,7 +27,7 @@ type leg struct {
 	other  *leg
 	from   channel // of a leg that was placed: who rang it
 	dial   string  // of a leg that was placed: what Dial was told
-	status string  // of a leg that rang others: how the last Dial ended, "" while it rings
+	status string  // how ringing ended, of a leg that was rung or rang others; "" before
 	cause  int     // why it ended, Q.850
 
 	bridge string // the bridge it is in

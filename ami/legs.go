@@ -94,9 +94,8 @@ func (t *legs) take(name string, b *block, now time.Time) (ended *leg, ok bool) 
 // its Uniqueid than by its name. A leg for which there is no room is not kept.
 func (t *legs) leg(event string, c *channel, now time.Time) *leg {
 	l := t.byName[c.name]
-	if l != nil && event == "Newchannel" { // the old one's end was missed
-		t.remove(l)
-		t.count.Forgotten.Add(1)
+	if l != nil && event == "Newchannel" {
+		t.lose(l)
 		l = nil
 	}
 	if l == nil {
@@ -134,7 +133,9 @@ func (l *leg) update(c *channel, now time.Time) {
 			l.answered = now
 		}
 	case stateBusy:
-		l.busy, l.asked = true, time.Time{} // the caller's end takes note of it, sometimes before it is told here
+		if !l.placed { // the caller's end takes note of it, sometimes before it is told here
+			l.busy, l.asked = true, time.Time{}
+		}
 	}
 	if l.placed && l.number == "" { // the dialplan tells only now whom it calls, and for whom
 		l.number = c.number
@@ -179,10 +180,16 @@ func (t *legs) forget(now time.Time) {
 	t.looked = now
 	for _, l := range t.byName {
 		if now.Sub(l.heard) > legAge {
-			t.remove(l)
-			t.count.Forgotten.Add(1)
+			t.lose(l)
 		}
 	}
+}
+
+// lose takes out a leg whose end was missed.
+func (t *legs) lose(l *leg) {
+	t.remove(l)
+	l.other = nil
+	t.count.Forgotten.Add(1)
 }
 
 // remove takes a leg out of the table. What it was connected with still knows it.
@@ -274,7 +281,7 @@ func (t *legs) join(l *leg, id string, at time.Time) {
 
 // through connects a leg with who is at the other end of the Local channel that it is connected with.
 func (t *legs) through(l, with *leg) {
-	if !with.local() || len(with.key) == 0 {
+	if !with.local() {
 		return
 	}
 	last := len(with.key) - 1 // NAME;1 and NAME;2
@@ -345,6 +352,9 @@ func (t *legs) rename(b *block) bool {
 	}
 	if l.uuid != b.last("Uniqueid") || to == "" || b.odd {
 		return false
+	}
+	if old := t.byName[to]; old != nil && old != l {
+		t.lose(old)
 	}
 	delete(t.byName, from)
 	l.key = to

@@ -134,10 +134,12 @@ func (s *session) event(name string) {
 	if !ok {
 		s.conn.Counters().Unreadable.Add(1)
 	}
-	if l == nil || l.local() {
+	if l == nil {
 		return
 	}
-	s.conn.End(l.end(s.conn.Name(), now))
+	if !l.local() {
+		s.conn.End(l.end(s.conn.Name(), now))
+	}
 	l.other = nil // so that what has ended keeps nothing that ended before it
 }
 
