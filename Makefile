@@ -46,7 +46,7 @@ tables: ## measure a real FreeSWITCH and rewrite docs/measured.md (needs a `free
 	RINGFENCE_WRITE_TABLES=1 $(GO) test ./e2e -run 'ActionsReal|FaultsReal' -timeout 30m
 
 tables-asterisk: ## measure a real Asterisk, which it gets from Debian, and rewrite its part of docs/measured.md
-	RINGFENCE_NEED_ASTERISK=1 RINGFENCE_WRITE_TABLES=1 $(GO) test ./e2e ./e2e/asterisk -count 1 -run 'ActionsAsterisk|FaultsAsterisk|TestLoad$$' -timeout 30m
+	RINGFENCE_NEED_ASTERISK=1 RINGFENCE_WRITE_TABLES=1 $(GO) test ./e2e ./e2e/asterisk -count 1 -run 'ActionsAsterisk|FaultsAsterisk|OutcomesAsterisk|TestLoad$$' -timeout 30m
 
 demo-sip: build ## the same with a real switch: gets Asterisk and sipp from Debian, places SIP calls and says what came of each
 	@$(GO) run ./e2e/demosip ./ringfence

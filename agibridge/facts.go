@@ -39,8 +39,8 @@ func readRequest(lines []string) (x request) {
 		}
 		switch key {
 		case "agi_channel":
-			if x.Endpoint == "" {
-				x.Endpoint = endpoint(value)
+			if x.Channel == "" {
+				x.Channel, x.Endpoint = value, screening.Endpoint(value)
 			}
 		case "agi_type":
 			first(&x.kind)
@@ -111,15 +111,6 @@ func (x *request) argument(a string) {
 		x.guard = value == "set"
 		x.fired = value == "fired"
 	}
-}
-
-// endpoint is the NAME in a channel's name TECHNOLOGY/NAME-xxxxxxxx.
-func endpoint(channel string) string {
-	_, name, _ := strings.Cut(channel, "/")
-	if i := strings.LastIndexByte(name, '-'); i > 0 {
-		return name[:i]
-	}
-	return name
 }
 
 // expressions are what to ask Asterisk of a call, each "" where there is nothing to ask.

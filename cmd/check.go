@@ -278,8 +278,11 @@ func (statusCmd) Run(a *app) error {
 	}
 	for _, t := range s.Attached {
 		state := "attached"
-		if !t.Attached {
+		switch {
+		case !t.Attached:
 			state = "NOT ATTACHED: " + t.Trouble
+		case t.Trouble != "":
+			state = "attached, but " + t.Trouble
 		}
 		fmt.Fprintf(a.out, "switch   %s %s\n", t.Name, state)
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -49,12 +50,14 @@ func TestAttach(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(folder, "esl-password"), []byte("secret word\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	d, err := parseDaemon(filepath.Join(folder, "ringfence.toml"), "[[attach]]\nkind = \"freeswitch\"\npassword_file = \"esl-password\"\n[[attach]]\nkind = \"freeswitch\"\nname = \"pbx2\"\naddress = \"192.0.2.7:8021\"\npassword = \"x\"\n")
+	d, err := parseDaemon(filepath.Join(folder, "ringfence.toml"), "[[attach]]\nkind = \"freeswitch\"\npassword_file = \"esl-password\"\n[[attach]]\nkind = \"freeswitch\"\nname = \"pbx2\"\naddress = \"192.0.2.7:8021\"\npassword = \"x\"\n"+
+		"[[attach]]\nkind = \"asterisk\"\nuser = \"ringfence\"\npassword_file = \"esl-password\"\n")
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []Attach{{"freeswitch", "127.0.0.1:8021", "127.0.0.1:8021", "secret word"}, {"freeswitch", "pbx2", "192.0.2.7:8021", "x"}}
-	if len(d.Attach) != 2 || d.Attach[0] != want[0] || d.Attach[1] != want[1] {
+	want := []Attach{{"freeswitch", "127.0.0.1:8021", "127.0.0.1:8021", "", "secret word"}, {"freeswitch", "pbx2", "192.0.2.7:8021", "", "x"},
+		{"asterisk", "127.0.0.1:5038", "127.0.0.1:5038", "ringfence", "secret word"}}
+	if !slices.Equal(d.Attach, want) {
 		t.Errorf("%+v", d.Attach)
 	}
 }
@@ -87,8 +90,10 @@ func TestDaemonFileFaults(t *testing.T) {
 		"syntax":     {"policy = \"x\"\ndata = /var\n", "f.toml:2: "},
 		"host name":  {"[screen]\nlisten = \"pbx:8084\"\n", "f.toml:2: screen.listen: \"pbx\" is no address"},
 		"a long way": {"socket = \"/" + strings.Repeat("x", 120) + "\"\n", "f.toml:1: socket: is longer"},
-		"attach": {"[[attach]]\nkind = \"freeswitch\"\npassword = \"x\"\n[[attach]]\nkind = \"asterisk\"\nname = \"127.0.0.1:8021\"\naddress = \"pbx\"\npassword = \"x\"\npassword_file = \"y\"\n",
-			"f.toml:5: attach.kind: \"asterisk\" cannot be attached to\nf.toml:6: attach.name: \"127.0.0.1:8021\" is the name of two switches\nf.toml:7: attach.address: \"pbx\" is no address\nf.toml:8: attach.password: stands beside password_file"},
+		"attach": {"[[attach]]\nkind = \"freeswitch\"\npassword = \"x\"\n[[attach]]\nkind = \"cisco\"\nname = \"127.0.0.1:8021\"\naddress = \"pbx\"\npassword = \"x\"\npassword_file = \"y\"\n",
+			"f.toml:5: attach.kind: \"cisco\" cannot be attached to\nf.toml:6: attach.name: \"127.0.0.1:8021\" is the name of two switches\nf.toml:7: attach.address: \"pbx\" is no address\nf.toml:8: attach.password: stands beside password_file"},
+		"attach, users": {"[[attach]]\nkind = \"freeswitch\"\nuser = \"x\"\npassword = \"x\"\n[[attach]]\nkind = \"asterisk\"\naddress = \"pbx\"\n",
+			"f.toml:3: attach.user: is for Asterisk\nf.toml:5: attach.password: is missing: write the secret of that user\nf.toml:5: attach.user: \"\" is no user: write the name of a section\nf.toml:7: attach.address: \"pbx\" is no address with a port: write \"127.0.0.1:5038\""},
 		"attach, passwords": {"[[attach]]\nkind = \"freeswitch\"\n[[attach]]\nkind = \"freeswitch\"\nname = \"b\"\npassword_file = \"/no/such/file\"\n",
 			"f.toml:1: attach.password: is missing\nf.toml:6: attach.password_file: /no/such/file cannot be read"},
 		"attach, wrong types": {"[[attach]]\nkind = 7\n", "f.toml:2: attach.kind: wants a text in quotes"},

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/BurntSushi/toml"
 )
@@ -56,13 +57,20 @@ type Notify struct {
 	Command string // a program with an absolute path; "" for nobody
 }
 
-// Attach is an event socket that the daemon attaches to, to learn what became of calls.
+// Attach is an event socket or a manager interface that the daemon attaches to, to learn what became of calls.
 type Attach struct {
-	Kind     string // "freeswitch"
+	Kind     string // KindFreeSWITCH or KindAsterisk
 	Name     string
 	Address  string // host:port
+	User     string // of Asterisk's manager.conf; "" on FreeSWITCH
 	Password string
 }
+
+// Kinds of switch that can be attached to.
+const (
+	KindFreeSWITCH = "freeswitch"
+	KindAsterisk   = "asterisk"
+)
 
 // Screen is where FreeSWITCH's socket application connects, or Asterisk's AGI.
 type Screen struct {
@@ -133,6 +141,7 @@ type rawAttach struct {
 	Kind         string `toml:"kind"`
 	Name         string `toml:"name"`
 	Address      string `toml:"address"`
+	User         string `toml:"user"`
 	Password     string `toml:"password"`
 	PasswordFile string `toml:"password_file"`
 }
@@ -168,7 +177,7 @@ func parseDaemon(file, text string) (*Daemon, error) {
 		return nil, p.err()
 	}
 	for _, key := range meta.Undecoded() {
-		p.fault(key.String(), "is not known here: the keys are policy, data, node, socket, screen.listen, screen.allow, screen.deadline, agi.listen, agi.allow, agi.deadline, journal.keep, journal.max_size, journal.private, reject.redress, reject.analytics, notify.command and, under [[attach]], kind, name, address, password and password_file and, under [[feed]], list, source, format, every and max_change")
+		p.fault(key.String(), "is not known here: the keys are policy, data, node, socket, screen.listen, screen.allow, screen.deadline, agi.listen, agi.allow, agi.deadline, journal.keep, journal.max_size, journal.private, reject.redress, reject.analytics, notify.command and, under [[attach]], kind, name, address, user, password and password_file and, under [[feed]], list, source, format, every and max_change")
 	}
 	d := &Daemon{File: file, Policy: r.Policy, Data: r.Data, Node: r.Node, Socket: r.Socket}
 	d.Screen = p.port("screen", r.Screen, "127.0.0.1:8084")
@@ -284,15 +293,26 @@ func (p *parser) attaches(raw []rawAttach) []Attach {
 		fault := func(key, format string, args ...any) {
 			p.add(p.lineIn("attach", i, key), "attach."+key, fmt.Sprintf(format, args...))
 		}
-		a := Attach{Kind: r.Kind, Name: r.Name, Address: r.Address, Password: r.Password}
-		if a.Kind != "freeswitch" {
-			fault("kind", "%q cannot be attached to: write \"freeswitch\"", a.Kind)
+		a := Attach{Kind: r.Kind, Name: r.Name, Address: r.Address, User: r.User, Password: r.Password}
+		standard, secret := "127.0.0.1:8021", "the one of the switch's event_socket.conf.xml"
+		switch a.Kind {
+		case KindFreeSWITCH:
+			if a.User != "" {
+				fault("user", "is for Asterisk: an event socket has a password alone")
+			}
+		case KindAsterisk:
+			standard, secret = "127.0.0.1:5038", "the secret of that user in the switch's manager.conf"
+			if strings.TrimSpace(a.User) == "" || strings.ContainsFunc(a.User, unicode.IsControl) {
+				fault("user", "%q is no user: write the name of a section of the switch's manager.conf with read = call, as in \"ringfence\"", a.User)
+			}
+		default:
+			fault("kind", "%q cannot be attached to: write \"freeswitch\" or \"asterisk\"", a.Kind)
 		}
 		if a.Address == "" {
-			a.Address = "127.0.0.1:8021"
+			a.Address = standard
 		}
 		if host, port, err := net.SplitHostPort(a.Address); err != nil || host == "" || !validPort(port) {
-			fault("address", "%q is no address with a port: write \"127.0.0.1:8021\"", a.Address)
+			fault("address", "%q is no address with a port: write %q", a.Address, standard)
 		}
 		if a.Name == "" {
 			a.Name = a.Address
@@ -311,12 +331,12 @@ func (p *parser) attaches(raw []rawAttach) []Attach {
 			}
 			text, err := os.ReadFile(file)
 			if err != nil {
-				fault("password_file", "%s cannot be read: write the event socket's password into it, readable for the daemon alone (%v)", file, err)
+				fault("password_file", "%s cannot be read: write the password into it, readable for the daemon alone (%v)", file, err)
 			}
 			a.Password = strings.TrimRight(string(text), "\r\n")
 		}
 		if a.Password == "" && r.PasswordFile == "" {
-			fault("password", "is missing: write the one of the switch's event_socket.conf.xml, or better the name of a file that holds it as password_file")
+			fault("password", "is missing: write %s, or better the name of a file that holds it as password_file", secret)
 		}
 		if strings.ContainsAny(a.Password, "\r\n") {
 			fault("password_file", "has more than one line: the password stands alone in it")

@@ -260,11 +260,11 @@ type ReportStatus struct {
 	Decided int `json:"decided"`
 }
 
-// AttachStatus is the state of the connection to a switch's event socket.
+// AttachStatus is the state of the connection to a switch's event socket, or to Asterisk's manager.
 type AttachStatus struct {
 	Name     string `json:"name"`
 	Attached bool   `json:"attached"`
-	Trouble  string `json:"trouble,omitempty"` // what is in the way
+	Trouble  string `json:"trouble,omitempty"` // what is in the way, or wrong though it is attached
 }
 
 // ListsStatus is the state of the lists in memory.

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"ringfence/attach"
 	"ringfence/eslbridge"
 	"ringfence/policy"
 	"ringfence/storage"
@@ -15,7 +16,7 @@ const (
 	maxRecent    = 50_000  // screened calls whose legs may still end
 	maxLastCalls = 100_000 // extensions
 	lastCallAge  = 24 * time.Hour
-	maxUUID      = 64 // bytes; the switch's have 36
+	maxCallKey   = 256 // bytes; FreeSWITCH's have 36, Asterisk's about 45
 )
 
 // LastCall is the last call that rang at an extension, or was answered there.
@@ -35,6 +36,15 @@ type screened struct {
 	withheld bool
 	callee   string
 	line     string
+	refused  bool // by us
+}
+
+// callKey is the switch's name for a call. Two Asterisks may use the same Uniqueid, hardly with the same channel's name.
+func callKey(uuid, channel string) string {
+	if channel == "" || uuid == "" {
+		return uuid
+	}
+	return uuid + " " + channel
 }
 
 // recent remembers screened calls by the switch's name for them, so that a leg that rings for one of them is
@@ -47,7 +57,7 @@ type recent struct {
 }
 
 func (r *recent) add(uuid string, s screened) {
-	if uuid == "" || len(uuid) > maxUUID {
+	if uuid == "" || len(uuid) > maxCallKey {
 		return
 	}
 	s.caller.Raw, s.callee = strings.Clone(s.caller.Raw), strings.Clone(s.callee)
@@ -78,13 +88,13 @@ func (r *recent) find(uuid string) (screened, bool) {
 	return s, ok
 }
 
-// note remembers a screened call that goes on. Without a switch to learn from nobody would ask for it.
-func (d *Desk) note(f *eslbridge.Facts, c *policy.Call, rec *storage.Record) {
-	if len(d.conf.Attach) == 0 || rec.Outcome != nil {
+// note remembers a screened call that goes on, or that Asterisk will not say of that it was refused by us. Without a switch to learn from nobody would ask for it.
+func (d *Desk) note(f *eslbridge.Facts, c *policy.Call, rec *storage.Record, refused bool) {
+	if len(d.conf.Attach) == 0 || rec.Outcome != nil || refused && f.Channel == "" {
 		return
 	}
-	d.recent.add(f.UUID, screened{
-		id: rec.ID, time: c.Time, caller: c.Caller, withheld: c.Withheld, callee: rec.Callee, line: rec.Line,
+	d.recent.add(callKey(f.UUID, f.Channel), screened{
+		id: rec.ID, time: c.Time, caller: c.Caller, withheld: c.Withheld, callee: rec.Callee, line: rec.Line, refused: refused,
 	})
 }
 
@@ -140,17 +150,21 @@ func (l *lastCalls) count() (extensions int, over uint64) {
 }
 
 // rang notes a leg that rang for a screened call, or answered it. s is what was noted when it was screened, if it still is.
-func (d *Desk) rang(p *policy.Policy, e *eslbridge.CallEnd, s screened) {
+func (d *Desk) rang(p *policy.Policy, e *attach.CallEnd, s screened) {
 	if e.Ring == 0 && !e.Answered {
 		return // busy, or not there
-	}
-	extension := e.DialledUser // the account, where the phone's own address is something else
-	if extension == "" {
-		extension = e.Callee
 	}
 	if s.id == "" {
 		s = screenedBefore(p, e)
 	}
+	extension := e.DialledUser              // the account, where the phone's own address is something else
+	if extension == "" || e.Channel != "" { // the phone of an endpoint may also have the number
+		d.rangAt(p, e.Callee, s)
+	}
+	d.rangAt(p, extension, s)
+}
+
+func (d *Desk) rangAt(p *policy.Policy, extension string, s screened) {
 	if key := extensionKey(p, extension); key != "" {
 		d.last.put(key, LastCall{Caller: s.caller, Withheld: s.withheld, ID: s.id, Time: s.time, Line: s.line}, d.now())
 	}

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"ringfence/attach"
 	"ringfence/eslbridge"
 	"ringfence/policy"
 )
@@ -53,28 +54,51 @@ func numberKey(n *policy.Number) string {
 
 // Ended takes what the switch says of a leg of a call when it is over: it completes the journal's record, and
 // learns from it whom the lines deal with and who rang where.
-func (d *Desk) Ended(e eslbridge.CallEnd) {
+func (d *Desk) Ended(e attach.CallEnd) {
 	if e.Guard {
 		d.guardTook.Add(1)
 	}
+	uuid, channel := e.UUID, e.Channel
+	if !e.Inbound {
+		uuid, channel = e.OtherUUID, e.OtherChannel
+	}
+	s, screened := d.recent.find(callKey(uuid, channel))
+	if screened && e.Inbound {
+		complete(&e, s)
+	}
+	screened = screened || e.RingfenceID != ""
 	if e.RingfenceID != "" {
 		d.outcome(&e)
 	}
 	p := d.rules.Load().policy
-	if e.Inbound {
-		if s, ok := d.recent.find(e.UUID); ok || e.RingfenceID != "" {
-			d.called(p, &e, s)
-			return
-		}
-	} else if s, ok := d.recent.find(e.OtherUUID); ok || e.RingfenceID != "" {
+	switch {
+	case screened && e.Inbound:
+		d.called(p, &e, s)
+	case screened:
 		d.rang(p, &e, s)
-		return
+	default:
+		d.placed(p, &e)
 	}
-	d.placed(p, &e)
+}
+
+// complete adds what Asterisk does not say of a call that was screened: which it was, and that it was we who ended it.
+func complete(e *attach.CallEnd, s screened) {
+	if e.Channel == "" {
+		return // FreeSWITCH says both
+	}
+	if e.RingfenceID == "" {
+		e.RingfenceID = s.id
+	}
+	if s.refused && e.By == attach.BySwitch && !e.Bridged {
+		e.By, e.Answered, e.Talk = attach.ByRingfence, false, 0
+		if e.Cause == "NORMAL_CLEARING" { // for want of a better one
+			e.Cause = "CALL_REJECTED"
+		}
+	}
 }
 
 // called learns from the caller's leg of a screened call. s is what was noted when it was screened, if it still is.
-func (d *Desk) called(p *policy.Policy, e *eslbridge.CallEnd, s screened) {
+func (d *Desk) called(p *policy.Policy, e *attach.CallEnd, s screened) {
 	if !e.Answered || !e.Bridged || e.Talk < policy.CalledTalk { // voicemail and menus are not bridged
 		return
 	}
@@ -91,31 +115,56 @@ func (d *Desk) called(p *policy.Policy, e *eslbridge.CallEnd, s screened) {
 }
 
 // screenedBefore makes up for what was not noted, from what the leg carries.
-func screenedBefore(p *policy.Policy, e *eslbridge.CallEnd) screened {
-	trunk := p.Trunk(policy.TrunkFacts{Named: e.Trunk, Gateway: e.Gateway, Profile: e.Profile})
-	s := screened{id: e.RingfenceID, time: e.Started, withheld: e.Withheld, callee: e.Line}
+func screenedBefore(p *policy.Policy, e *attach.CallEnd) screened {
+	trunk := trunkOfEnd(p, e)
+	withheld := e.Withheld || e.Channel != "" // Asterisk does not say: rather not shown than shown
+	s := screened{id: e.RingfenceID, time: e.Started, withheld: withheld, callee: e.Line}
 	if s.callee == "" {
 		s.callee = e.ReqUser
 	}
 	if s.callee == "" {
 		s.callee = e.Callee
 	}
-	c := p.Call(policy.Facts{Caller: e.Caller, Callee: s.callee, Trunk: trunk.Name, Withheld: e.Withheld, Inside: e.AuthUser != ""})
+	c := p.Call(policy.Facts{Caller: e.Caller, Callee: s.callee, Trunk: trunk.Name, Withheld: withheld, Inside: e.AuthUser != "" || isPhone(p, e.Endpoint)})
 	s.caller, s.line = c.Caller, p.LineOf(&c.Callee)
 	return s
 }
 
+// trunkOfEnd is the trunk that a leg came in by.
+func trunkOfEnd(p *policy.Policy, e *attach.CallEnd) policy.Trunk {
+	return p.Trunk(policy.TrunkFacts{Named: e.Trunk, Gateway: e.Gateway, Endpoint: e.Endpoint, Profile: e.Profile})
+}
+
+// isPhone: an endpoint of Asterisk is a phone of the house. Asterisk does not say who showed a password, so it counts
+// what the administrator has written, and a caller cannot: the endpoint is of a trunk with internal = true, or of
+// none and named by an internal number.
+func isPhone(p *policy.Policy, endpoint string) bool {
+	if endpoint == "" {
+		return false
+	}
+	if trunk := p.Trunk(policy.TrunkFacts{Endpoint: endpoint}); trunk.Known {
+		return trunk.Internal
+	}
+	n := p.Call(policy.Facts{Callee: endpoint}).Callee
+	return n.Kinds.Has(policy.Internal)
+}
+
 // placed learns from a leg of a call that was not screened: one that a phone of the house began, or one that the
 // switch placed for it. What is shown as its caller counts only there; a leg that came in from outside could
-// claim to be ours and make us wait for an emergency service's call-back.
-func (d *Desk) placed(p *policy.Policy, e *eslbridge.CallEnd) {
+// claim to be ours and make us wait for an emergency service's call-back. Asterisk says for whom it placed a leg.
+func (d *Desk) placed(p *policy.Policy, e *attach.CallEnd) {
 	talked := e.Answered && e.Bridged && e.Talk >= policy.DialledTalk
 	if !e.Inbound {
-		d.learnDialled(p, e.Callee, talked, e.Caller, e.FromUser, e.OtherCaller)
+		if e.Channel == "" || isPhone(p, e.FromEndpoint) {
+			d.learnDialled(p, e.Callee, talked, e.Caller, e.FromUser, e.OtherCaller, e.FromEndpoint)
+		}
 		return
 	}
-	trunk := p.Trunk(policy.TrunkFacts{Named: e.Trunk, Gateway: e.Gateway, Profile: e.Profile})
-	if e.AuthUser == "" && !trunk.Internal {
+	account := e.AuthUser
+	if isPhone(p, e.Endpoint) {
+		account = e.Endpoint
+	}
+	if account == "" && !trunkOfEnd(p, e).Internal {
 		return
 	}
 	callee := e.Callee // as the phone dialled it, perhaps with a prefix
@@ -124,7 +173,7 @@ func (d *Desk) placed(p *policy.Policy, e *eslbridge.CallEnd) {
 	} else {
 		talked = false
 	}
-	d.learnDialled(p, callee, talked, e.AuthUser, e.Caller, e.FromUser, e.OtherCaller, e.Line)
+	d.learnDialled(p, callee, talked, account, e.Caller, e.FromUser, e.OtherCaller, e.Line)
 }
 
 // Dialled notes that a line is calling a number, for a dialplan that says so because no switch is attached. When

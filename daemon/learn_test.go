@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"ringfence/attach"
 	"ringfence/conf"
 	"ringfence/console"
 	"ringfence/eslbridge"
@@ -73,8 +74,8 @@ const staff, hotline = "05925550150", "4008001234"
 // those of recorded calls (eslbridge/testdata/events).
 func TestNumbersDialled(t *testing.T) {
 	talk := 10 * time.Second
-	out := func(change func(*eslbridge.CallEnd)) eslbridge.CallEnd { // the leg to the trunk
-		e := eslbridge.CallEnd{UUID: "trunk", OtherUUID: "phone", Context: "internal", Profile: "external", Gateway: "telecom",
+	out := func(change func(*attach.CallEnd)) attach.CallEnd { // the leg to the trunk
+		e := attach.CallEnd{UUID: "trunk", OtherUUID: "phone", Context: "internal", Profile: "external", Gateway: "telecom",
 			Caller: "05925550101", Callee: "13800138000", FromUser: "05925550101", OtherCaller: "8001", OtherCallee: "913800138000",
 			Answered: true, Bridged: true, Talk: talk}
 		if change != nil {
@@ -82,8 +83,8 @@ func TestNumbersDialled(t *testing.T) {
 		}
 		return e
 	}
-	phone := func(change func(*eslbridge.CallEnd)) eslbridge.CallEnd { // the leg of the phone
-		e := eslbridge.CallEnd{UUID: "phone", OtherUUID: "trunk", Inbound: true, Context: "internal", Profile: "internal",
+	phone := func(change func(*attach.CallEnd)) attach.CallEnd { // the leg of the phone
+		e := attach.CallEnd{UUID: "phone", OtherUUID: "trunk", Inbound: true, Context: "internal", Profile: "internal",
 			Caller: "8001", Callee: "913800138000", ReqUser: "913800138000", FromUser: "8001", AuthUser: "8001",
 			OtherCaller: "05925550101", OtherCallee: "13800138000", Answered: true, Bridged: true, Talk: talk}
 		if change != nil {
@@ -93,23 +94,23 @@ func TestNumbersDialled(t *testing.T) {
 	}
 	for _, test := range []struct {
 		name string
-		legs []eslbridge.CallEnd
+		legs []attach.CallEnd
 		want string // the rule for a call from the number back to the staff
 	}{
-		{"both legs", []eslbridge.CallEnd{out(nil), phone(nil)}, "known here"},
-		{"the leg to the trunk", []eslbridge.CallEnd{out(nil)}, "known here"},
-		{"the leg of the phone, which dialled a prefix", []eslbridge.CallEnd{phone(nil)}, "known here"},
-		{"too short", []eslbridge.CallEnd{out(func(e *eslbridge.CallEnd) { e.Talk = talk - 1 }), phone(func(e *eslbridge.CallEnd) { e.Talk = talk - 1 })}, "strangers"},
-		{"not answered", []eslbridge.CallEnd{out(func(e *eslbridge.CallEnd) { e.Answered = false })}, "strangers"},
-		{"answered by the switch itself", []eslbridge.CallEnd{phone(func(e *eslbridge.CallEnd) { e.Bridged, e.OtherCallee = false, "" })}, "strangers"},
-		{"by a number that is no line's, of an extension that is", []eslbridge.CallEnd{out(func(e *eslbridge.CallEnd) { e.Caller, e.FromUser = "05925559999", "05925559999" })}, "known here"},
-		{"by a phone of no line", []eslbridge.CallEnd{out(func(e *eslbridge.CallEnd) { e.Caller, e.FromUser, e.OtherCaller = "05925559999", "", "8002" })}, "strangers"},
-		{"by the hotline", []eslbridge.CallEnd{out(func(e *eslbridge.CallEnd) { e.Caller, e.FromUser, e.OtherCaller = hotline, hotline, "8002" })}, "known"},
-		{"the dialplan says whose phone it is", []eslbridge.CallEnd{phone(func(e *eslbridge.CallEnd) {
+		{"both legs", []attach.CallEnd{out(nil), phone(nil)}, "known here"},
+		{"the leg to the trunk", []attach.CallEnd{out(nil)}, "known here"},
+		{"the leg of the phone, which dialled a prefix", []attach.CallEnd{phone(nil)}, "known here"},
+		{"too short", []attach.CallEnd{out(func(e *attach.CallEnd) { e.Talk = talk - 1 }), phone(func(e *attach.CallEnd) { e.Talk = talk - 1 })}, "strangers"},
+		{"not answered", []attach.CallEnd{out(func(e *attach.CallEnd) { e.Answered = false })}, "strangers"},
+		{"answered by the switch itself", []attach.CallEnd{phone(func(e *attach.CallEnd) { e.Bridged, e.OtherCallee = false, "" })}, "strangers"},
+		{"by a number that is no line's, of an extension that is", []attach.CallEnd{out(func(e *attach.CallEnd) { e.Caller, e.FromUser = "05925559999", "05925559999" })}, "known here"},
+		{"by a phone of no line", []attach.CallEnd{out(func(e *attach.CallEnd) { e.Caller, e.FromUser, e.OtherCaller = "05925559999", "", "8002" })}, "strangers"},
+		{"by the hotline", []attach.CallEnd{out(func(e *attach.CallEnd) { e.Caller, e.FromUser, e.OtherCaller = hotline, hotline, "8002" })}, "known"},
+		{"the dialplan says whose phone it is", []attach.CallEnd{phone(func(e *attach.CallEnd) {
 			e.Caller, e.FromUser, e.AuthUser, e.OtherCaller, e.Line = "anna", "anna", "anna", "anna", staff
 		})}, "known here"},
-		{"from outside, claiming to be ours", []eslbridge.CallEnd{phone(func(e *eslbridge.CallEnd) { e.AuthUser, e.Caller, e.FromUser = "", "05925550101", "05925550101" })}, "strangers"},
-		{"from a branch that may claim it", []eslbridge.CallEnd{phone(func(e *eslbridge.CallEnd) { e.AuthUser, e.Gateway = "", "branch" })}, "known here"},
+		{"from outside, claiming to be ours", []attach.CallEnd{phone(func(e *attach.CallEnd) { e.AuthUser, e.Caller, e.FromUser = "", "05925550101", "05925550101" })}, "strangers"},
+		{"from a branch that may claim it", []attach.CallEnd{phone(func(e *attach.CallEnd) { e.AuthUser, e.Gateway = "", "branch" })}, "known here"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			d := start(t, installation(t, dealing)).desk
@@ -130,8 +131,8 @@ func TestNumbersDialled(t *testing.T) {
 	t.Run("a colleague", func(t *testing.T) {
 		d := start(t, installation(t, dealing)).desk
 		for _, callee := range []string{"05925550111", "8002", "*98", "", "anna"} {
-			d.Ended(out(func(e *eslbridge.CallEnd) { e.Callee = callee }))
-			d.Ended(phone(func(e *eslbridge.CallEnd) { e.OtherCallee = callee }))
+			d.Ended(out(func(e *attach.CallEnd) { e.Callee = callee }))
+			d.Ended(phone(func(e *attach.CallEnd) { e.OtherCallee = callee }))
 		}
 		if n := d.learnt.pairs.Load(); n != 0 {
 			t.Errorf("%d pairs were learnt", n)
@@ -162,17 +163,17 @@ func TestCallersTalkedWith(t *testing.T) {
 		name     string
 		withheld bool
 		restart  bool
-		change   func(*eslbridge.CallEnd)
+		change   func(*attach.CallEnd)
 		want     string
 	}{
-		{"a minute", false, false, func(*eslbridge.CallEnd) {}, "known here"},
-		{"withheld", true, false, func(*eslbridge.CallEnd) {}, "known here"},
-		{"started in between", false, true, func(*eslbridge.CallEnd) {}, "known here"},
-		{"started in between, the line named by the dialplan", false, true, func(e *eslbridge.CallEnd) { e.Line, e.ReqUser, e.Callee = staff, "1001", "1001" }, "known here"},
-		{"sent elsewhere by the dialplan", false, false, func(e *eslbridge.CallEnd) { e.Callee = "1001" }, "known here"},
-		{"less", false, false, func(e *eslbridge.CallEnd) { e.Talk-- }, "strangers"},
-		{"not answered", false, false, func(e *eslbridge.CallEnd) { e.Answered = false }, "strangers"},
-		{"voicemail", false, false, func(e *eslbridge.CallEnd) { e.Bridged = false }, "strangers"},
+		{"a minute", false, false, func(*attach.CallEnd) {}, "known here"},
+		{"withheld", true, false, func(*attach.CallEnd) {}, "known here"},
+		{"started in between", false, true, func(*attach.CallEnd) {}, "known here"},
+		{"started in between, the line named by the dialplan", false, true, func(e *attach.CallEnd) { e.Line, e.ReqUser, e.Callee = staff, "1001", "1001" }, "known here"},
+		{"sent elsewhere by the dialplan", false, false, func(e *attach.CallEnd) { e.Callee = "1001" }, "known here"},
+		{"less", false, false, func(e *attach.CallEnd) { e.Talk-- }, "strangers"},
+		{"not answered", false, false, func(e *attach.CallEnd) { e.Answered = false }, "strangers"},
+		{"voicemail", false, false, func(e *attach.CallEnd) { e.Bridged = false }, "strangers"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := attached(t, dealing)
@@ -182,7 +183,7 @@ func TestCallersTalkedWith(t *testing.T) {
 				halt(t, d)
 				d = start(t, c)
 			}
-			e := eslbridge.CallEnd{UUID: "a", OtherUUID: "b", Inbound: true, Caller: "13800138000", Callee: staff, ReqUser: staff, Withheld: test.withheld,
+			e := attach.CallEnd{UUID: "a", OtherUUID: "b", Inbound: true, Caller: "13800138000", Callee: staff, ReqUser: staff, Withheld: test.withheld,
 				RingfenceID: id, Action: "allow", Answered: true, Bridged: true, Talk: time.Minute}
 			test.change(&e)
 			d.desk.Ended(e)
@@ -201,20 +202,20 @@ func TestCallersTalkedWith(t *testing.T) {
 func TestEmergencyCallback(t *testing.T) {
 	for _, test := range []struct {
 		name   string
-		leg    eslbridge.CallEnd
+		leg    attach.CallEnd
 		passes []string // callees
 		not    []string
 	}{
-		{"a line, refused by the trunk", eslbridge.CallEnd{Caller: "05925550101", OtherCaller: "8002", Callee: "110", Cause: "NORMAL_TEMPORARY_FAILURE"},
+		{"a line, refused by the trunk", attach.CallEnd{Caller: "05925550101", OtherCaller: "8002", Callee: "110", Cause: "NORMAL_TEMPORARY_FAILURE"},
 			[]string{staff, "8001", "+865925550101", "8002"}, []string{hotline, "05925559999"}},
-		{"a phone of a line, without a route", eslbridge.CallEnd{Inbound: true, AuthUser: "8001", Caller: "8001", Callee: "120"}, []string{staff, "8001"}, []string{hotline}},
-		{"dialled with a prefix", eslbridge.CallEnd{Inbound: true, AuthUser: "8001", Caller: "8001", Callee: "9119", OtherUUID: "b", OtherCallee: "119"}, []string{staff}, []string{hotline}},
-		{"a phone of no line", eslbridge.CallEnd{Caller: "05925559999", OtherCaller: "8002", Callee: "110"}, []string{"05925559999", "+86 592 555 9999", "8002"}, []string{staff, "05925559998"}},
-		{"an account", eslbridge.CallEnd{Inbound: true, AuthUser: "anna", Caller: "anna", Callee: "110"}, []string{"anna"}, []string{staff, "bert"}},
-		{"from outside, claiming to be ours", eslbridge.CallEnd{Inbound: true, Gateway: "telecom", Caller: "05925550101", FromUser: "05925550101", Callee: "110", ReqUser: "110"}, nil, []string{staff}},
-		{"screened, claiming to be ours", eslbridge.CallEnd{Inbound: true, AuthUser: "8001", RingfenceID: "01M85T4ZM9MP33NY1MDZCEY0QA", Caller: "05925550101", Callee: "110"}, nil, []string{staff}},
-		{"no emergency", eslbridge.CallEnd{Caller: "05925550101", Callee: "95588"}, nil, []string{staff}},
-		{"a text too long to be kept", eslbridge.CallEnd{Caller: strings.Repeat("x", 65), Callee: "110"}, nil, []string{strings.Repeat("x", 65)}},
+		{"a phone of a line, without a route", attach.CallEnd{Inbound: true, AuthUser: "8001", Caller: "8001", Callee: "120"}, []string{staff, "8001"}, []string{hotline}},
+		{"dialled with a prefix", attach.CallEnd{Inbound: true, AuthUser: "8001", Caller: "8001", Callee: "9119", OtherUUID: "b", OtherCallee: "119"}, []string{staff}, []string{hotline}},
+		{"a phone of no line", attach.CallEnd{Caller: "05925559999", OtherCaller: "8002", Callee: "110"}, []string{"05925559999", "+86 592 555 9999", "8002"}, []string{staff, "05925559998"}},
+		{"an account", attach.CallEnd{Inbound: true, AuthUser: "anna", Caller: "anna", Callee: "110"}, []string{"anna"}, []string{staff, "bert"}},
+		{"from outside, claiming to be ours", attach.CallEnd{Inbound: true, Gateway: "telecom", Caller: "05925550101", FromUser: "05925550101", Callee: "110", ReqUser: "110"}, nil, []string{staff}},
+		{"screened, claiming to be ours", attach.CallEnd{Inbound: true, AuthUser: "8001", RingfenceID: "01M85T4ZM9MP33NY1MDZCEY0QA", Caller: "05925550101", Callee: "110"}, nil, []string{staff}},
+		{"no emergency", attach.CallEnd{Caller: "05925550101", Callee: "95588"}, nil, []string{staff}},
+		{"a text too long to be kept", attach.CallEnd{Caller: strings.Repeat("x", 65), Callee: "110"}, nil, []string{strings.Repeat("x", 65)}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := installation(t, dealing)
@@ -289,7 +290,7 @@ func TestDialledIntent(t *testing.T) {
 func TestLearntIsKept(t *testing.T) {
 	c := installation(t, dealing)
 	d := start(t, c)
-	ended := eslbridge.CallEnd{Caller: "05925550101", Callee: "13800138000", Answered: true, Bridged: true, Talk: time.Minute}
+	ended := attach.CallEnd{Caller: "05925550101", Callee: "13800138000", Answered: true, Bridged: true, Talk: time.Minute}
 	d.desk.now = func() time.Time { return time.Now().Add(-29 * 24 * time.Hour) }
 	d.desk.Ended(ended)
 	d.desk.now = func() time.Time { return time.Now().Add(-31 * 24 * time.Hour) }
@@ -441,9 +442,9 @@ func TestLearningWhileDeciding(t *testing.T) {
 			for i := range 200 {
 				number, uuid := fmt.Sprintf("139%08d", i), fmt.Sprint(w, "-", i)
 				id := screen(d, uuid, number, staff, false)
-				d.Ended(eslbridge.CallEnd{UUID: "b", OtherUUID: uuid, Callee: "8001", Caller: number, Ring: time.Second})
-				d.Ended(eslbridge.CallEnd{UUID: uuid, Inbound: true, RingfenceID: id, Caller: number, Callee: staff, Answered: true, Bridged: true, Talk: time.Hour})
-				d.Ended(eslbridge.CallEnd{UUID: "e", Caller: "05925550101", Callee: "110"})
+				d.Ended(attach.CallEnd{UUID: "b", OtherUUID: uuid, Callee: "8001", Caller: number, Ring: time.Second})
+				d.Ended(attach.CallEnd{UUID: uuid, Inbound: true, RingfenceID: id, Caller: number, Callee: staff, Answered: true, Bridged: true, Talk: time.Hour})
+				d.Ended(attach.CallEnd{UUID: "e", Caller: "05925550101", Callee: "110"})
 				d.LastCallAt("8001")
 			}
 		})

@@ -4,13 +4,15 @@ import (
 	"context"
 	"sync"
 
+	"ringfence/ami"
+	"ringfence/attach"
 	"ringfence/conf"
 	"ringfence/eslbridge"
 	"ringfence/storage"
 )
 
-// attach connects to the event sockets of the daemon's file, to learn what became of calls. Nothing on a
-// call's way waits for it: a switch that does not answer is tried again in the background.
+// attach connects to the switches of the daemon's file, to learn what became of calls. Nothing on a call's way waits
+// for it: a switch that does not answer is tried again in the background.
 func (d *Daemon) attach(ctx context.Context, switches []conf.Attach) {
 	if len(switches) == 0 {
 		return
@@ -18,8 +20,8 @@ func (d *Daemon) attach(ctx context.Context, switches []conf.Attach) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	for _, s := range switches {
-		a := eslbridge.NewAttach(eslbridge.AttachOptions{Name: s.Name, Address: s.Address, Password: s.Password, Log: d.log}, d.desk.Ended)
-		d.attached = append(d.attached, namedAttach{s.Name, a})
+		a := attach.New(attach.Options{Name: s.Name, Address: s.Address, Log: d.log}, switchOf(s), d.desk.Ended)
+		d.attached = append(d.attached, namedAttach{s.Name, s.Kind, a})
 		running.Go(func() { a.Run(ctx) }) // it ends with ctx alone, and logs what is in its way
 	}
 	d.onStop("attach", func(context.Context) error {
@@ -29,13 +31,33 @@ func (d *Daemon) attach(ctx context.Context, switches []conf.Attach) {
 	})
 }
 
+func switchOf(s conf.Attach) attach.Switch {
+	if s.Kind == conf.KindAsterisk {
+		return &ami.Manager{User: s.User, Secret: s.Password}
+	}
+	return &eslbridge.EventSocket{Password: s.Password}
+}
+
 type namedAttach struct {
 	name   string
-	attach *eslbridge.Attach
+	kind   string
+	attach *attach.Client
+}
+
+// deafAfter is how many calls of Asterisk are screened without an event of any before it is said that none comes.
+const deafAfter = 3
+
+// trouble says why a switch is not attached, or what is wrong though it is: Asterisk lets in a user whom it tells
+// nothing of calls. screened is how many of its calls were.
+func (a *namedAttach) trouble(screened uint64) string {
+	if a.kind == conf.KindAsterisk && a.attach.Attached() && a.attach.Counters.Events.Load() == 0 && screened >= deafAfter {
+		return "calls come, but no event of any: the user needs read = call in the switch's manager.conf (then `manager reload`, and `systemctl restart ringfence`)"
+	}
+	return a.attach.Trouble()
 }
 
 // outcome completes the journal's record of a call that was screened.
-func (d *Desk) outcome(e *eslbridge.CallEnd) {
+func (d *Desk) outcome(e *attach.CallEnd) {
 	d.journal.Outcome(e.RingfenceID, storage.Outcome{
 		Answered: e.Answered, RingS: e.Ring.Seconds(), TalkS: e.Talk.Seconds(), Cause: e.Cause, By: e.By,
 	})

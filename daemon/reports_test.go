@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"ringfence/attach"
 	"ringfence/console"
 	"ringfence/eslbridge"
 	"ringfence/policy"
@@ -23,8 +24,8 @@ func TestLastCall(t *testing.T) {
 		now = now.Add(time.Minute)
 		return screen(d, uuid, caller, "05925550101", withheld)
 	}
-	leg := func(uuid, callee string, change func(*eslbridge.CallEnd)) {
-		e := eslbridge.CallEnd{UUID: "leg of " + uuid, OtherUUID: uuid, Callee: callee, Ring: time.Second}
+	leg := func(uuid, callee string, change func(*attach.CallEnd)) {
+		e := attach.CallEnd{UUID: "leg of " + uuid, OtherUUID: uuid, Callee: callee, Ring: time.Second}
 		if change != nil {
 			change(&e)
 		}
@@ -50,9 +51,9 @@ func TestLastCall(t *testing.T) {
 
 	// Two phones ring for one call; one of them by an account, whose phone is registered as something else.
 	second := call("b", "95211613", false)
-	leg("b", "8002", func(e *eslbridge.CallEnd) { e.Cause = "LOSE_RACE" })
-	leg("b", "x7f3@[]", func(e *eslbridge.CallEnd) { e.DialledUser, e.Ring, e.Answered = "8001", 0, true })
-	leg("b", "8003", func(e *eslbridge.CallEnd) { e.Ring = 0 }) // busy
+	leg("b", "8002", func(e *attach.CallEnd) { e.Cause = "LOSE_RACE" })
+	leg("b", "x7f3@[]", func(e *attach.CallEnd) { e.DialledUser, e.Ring, e.Answered = "8001", 0, true })
+	leg("b", "8003", func(e *attach.CallEnd) { e.Ring = 0 }) // busy
 	want("8001", second, "+8695211613")
 	want("8002", second, "+8695211613")
 	want("8003", "", "")
@@ -61,7 +62,7 @@ func TestLastCall(t *testing.T) {
 	long := call("c", "13900139000", false)
 	short := call("d", "13700137000", true)
 	leg("d", "8001", nil)
-	leg("c", "8001", func(e *eslbridge.CallEnd) { e.Talk = time.Hour })
+	leg("c", "8001", func(e *attach.CallEnd) { e.Talk = time.Hour })
 	want("8001", short, "+8613700137000")
 	if c, _ := d.LastCallAt("8001"); !c.Withheld {
 		t.Errorf("%+v", c)
@@ -88,7 +89,7 @@ func TestLastCall(t *testing.T) {
 	}
 	// A switch whose dialplan exports ringfence_id tells of a call from before this program was started.
 	id := storage.NewID(now)
-	leg("unknown", "8005", func(e *eslbridge.CallEnd) { e.RingfenceID, e.Caller, e.Started = id, "95588", now })
+	leg("unknown", "8005", func(e *attach.CallEnd) { e.RingfenceID, e.Caller, e.Started = id, "95588", now })
 	want("8005", id, "+8695588")
 
 	now = now.Add(lastCallAge - time.Minute)
@@ -104,7 +105,7 @@ func TestCallTablesAreBounded(t *testing.T) {
 		r.add(fmt.Sprint(i), screened{id: fmt.Sprint("id", i)})
 		r.add(fmt.Sprint(i), screened{id: fmt.Sprint("id", i)}) // twice is once
 	}
-	r.add(strings.Repeat("x", maxUUID+1), screened{})
+	r.add(strings.Repeat("x", maxCallKey+1), screened{})
 	if len(r.calls) != maxRecent || len(r.order) != maxRecent {
 		t.Errorf("%d calls, %d in order", len(r.calls), len(r.order))
 	}
@@ -156,7 +157,7 @@ func TestReportsThroughSocket(t *testing.T) {
 	d := start(t, c)
 	client, ctx := dial(t, c), t.Context()
 	id := screen(d.desk, "a", "95211613", "05925550101", false)
-	d.desk.Ended(eslbridge.CallEnd{UUID: "b", OtherUUID: "a", Callee: "8001", Ring: time.Second})
+	d.desk.Ended(attach.CallEnd{UUID: "b", OtherUUID: "a", Callee: "8001", Ring: time.Second})
 	call, ok := d.desk.LastCallAt("8001")
 	if !ok {
 		t.Fatal("there is no last call")

@@ -205,8 +205,12 @@ func (d *Daemon) Failed() <-chan error { return d.failed }
 
 func (d *Daemon) status(s *console.Status) {
 	s.Version, s.Started, s.Screen = d.version, d.started, d.Address()
+	var asterisk uint64
+	if d.agi != nil {
+		asterisk = d.agi.Counters.Screened.Load()
+	}
 	for _, a := range d.attached {
-		s.Attached = append(s.Attached, console.AttachStatus{Name: a.name, Attached: a.attach.Attached(), Trouble: a.attach.Trouble()})
+		s.Attached = append(s.Attached, console.AttachStatus{Name: a.name, Attached: a.attach.Attached(), Trouble: a.trouble(asterisk)})
 	}
 	if d.desk.feeds != nil {
 		for _, f := range d.desk.feeds.all {
@@ -216,7 +220,7 @@ func (d *Daemon) status(s *console.Status) {
 	s.Calls, s.InHand, s.FailOpen = d.screen.Counters.Screened.Load(), d.screen.InHand(), d.failOpen()
 	if d.agi != nil {
 		s.AGI = d.asterisk.Addr().String()
-		s.Calls, s.InHand = s.Calls+d.agi.Counters.Screened.Load(), s.InHand+d.agi.InHand()
+		s.Calls, s.InHand = s.Calls+asterisk, s.InHand+d.agi.InHand()
 	}
 }
 

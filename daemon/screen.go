@@ -244,13 +244,16 @@ func (d *Desk) Record(f *eslbridge.Facts, v *eslbridge.Verdict, res eslbridge.Re
 	if res.HungUp {
 		rec.Outcome = &storage.Outcome{Cause: "ORIGINATOR_CANCEL", By: "caller"}
 	}
-	if v.Refuse == 0 || res.FailOpen != "" {
-		d.note(f, &c.call, &rec)
-	}
+	d.note(f, &c.call, &rec, res.FailOpen == "" && turnsAway(v, res))
 	if d.private != nil {
 		d.private.hide(&rec, &c.call, &c.id, r.policy.Plan())
 	}
 	d.journal.Add(rec) // a full queue drops and counts; the status shows it
+}
+
+// turnsAway: the verdict, carried out, ended the call.
+func turnsAway(v *eslbridge.Verdict, res eslbridge.Result) bool {
+	return v.Refuse != 0 || v.Challenge != nil && v.Challenge.Refuse != 0 && res.Keyed != eslbridge.KeyedRight
 }
 
 // keyedText says how a caller met a challenge.

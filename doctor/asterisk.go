@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 
+	"ringfence/conf"
 	"ringfence/kit"
 )
 
@@ -40,7 +41,7 @@ func RunAsterisk(ctx context.Context, o AsteriskOptions, say func(Check)) bool {
 		if x.desk != nil {
 			defer x.desk.Close()
 		}
-		x.attached("asterisk", "")
+		x.attached(conf.KindAsterisk, "add an [[attach]] of kind \"asterisk\" with a user of its manager to "+x.settings.File+"; docs/asterisk.md has both files")
 		x.agiPort(ctx)
 	}
 	running := x.connect(ctx)

@@ -26,7 +26,7 @@ import (
 type Options struct {
 	Config       string // the daemon's file
 	Conf         string // FreeSWITCH's configuration, the folder of freeswitch.xml
-	EventSocket  string // host:port [the first [[attach]] of the daemon's file, else Conf's event_socket.conf.xml]
+	EventSocket  string // host:port [the first [[attach]] to a FreeSWITCH in the daemon's file, else Conf's event_socket.conf.xml]
 	PasswordFile string // its password [as EventSocket]
 	Context      string // where calls come in from outside [public]
 }
@@ -59,7 +59,7 @@ func Run(ctx context.Context, o Options, say func(Check)) bool {
 		if x.desk != nil {
 			defer x.desk.Close()
 		}
-		x.attached("freeswitch", "add an [[attach]] with the event socket's password to "+x.settings.File)
+		x.attached(conf.KindFreeSWITCH, "add an [[attach]] with the event socket's password to "+x.settings.File)
 		x.screeningPort(ctx)
 	}
 	x.kit()
@@ -179,8 +179,10 @@ func (x *examination) attached(kind, none string) {
 			continue
 		}
 		found = true
-		if t.Attached {
+		if t.Attached && t.Trouble == "" {
 			x.ok("the switch %s is attached", t.Name)
+		} else if t.Attached {
+			x.warn(fmt.Sprintf("the switch %s is attached, but the journal does not tell what becomes of its calls", t.Name), t.Trouble)
 		} else {
 			x.warn(fmt.Sprintf("the switch %s is not attached: the journal does not tell what becomes of its calls", t.Name), t.Trouble)
 		}
@@ -366,8 +368,12 @@ func (x *examination) connect(ctx context.Context) bool {
 
 // eventSocket gives the event socket's address and password from where they are known.
 func (x *examination) eventSocket() (address, password string, err error) {
-	if x.settings != nil && len(x.settings.Attach) > 0 {
-		address, password = x.settings.Attach[0].Address, x.settings.Attach[0].Password
+	first := -1
+	if x.settings != nil {
+		first = slices.IndexFunc(x.settings.Attach, func(a conf.Attach) bool { return a.Kind == conf.KindFreeSWITCH })
+	}
+	if first >= 0 {
+		address, password = x.settings.Attach[first].Address, x.settings.Attach[first].Password
 	} else if e, err := kit.ReadEventSocket(x.o.Conf); x.o.Conf != "" && err == nil {
 		host := e.Listen
 		if e.Everywhere() {

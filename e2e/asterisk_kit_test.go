@@ -327,7 +327,7 @@ func TestDoctorAsterisk(t *testing.T) {
 	fresh()
 	sound, lines := run(doctor.AsteriskOptions{})
 	want := []string{
-		"ok the daemon's file ", "ok the daemon runs: ", "ok the policy ", "ok the screening port " + agi, "ok Asterisk ", "ok the file of the dialplan kit",
+		"ok the daemon's file ", "ok the daemon runs: ", "ok the policy ", "warn no switch is attached", "ok the screening port " + agi, "ok Asterisk ", "ok the file of the dialplan kit",
 		"ok the 12 modules", "ok Asterisk has read the subroutine", "ok the subroutine hands calls to the daemon (" + agi, "ok calls to and from emergency numbers (110 119 120 122 12110 95110)",
 		"ok contexts that call the subroutine: from-telecom", "ok your phones can report their last caller with *57", "ok calls of telecom are screened: the context from-telecom", "ok the 1 endpoints that the policy names", "ok a test call from +99900",
 		"ok the switch can read the policy's announcements", "ok announcements can be heard on all codecs of the trunks (ulaw)", "ok the switch reaches the daemon on its own machine",

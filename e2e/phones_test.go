@@ -28,6 +28,7 @@ type phone struct {
 	mu       sync.Mutex
 	ringFor  time.Duration // how long the handset rings before it answers
 	endAfter time.Duration // how long after its answer the handset hangs up; 0 is never
+	refusal  string        // with what the handset refuses, "" if it answers
 	audio    []audio
 	far      *net.UDPAddr                     // where audio comes from
 	invites  map[string]invite                // by callee's user part: what the handset was shown
@@ -178,8 +179,12 @@ func (p *phone) ring(m asterisk.Message, from *net.UDPAddr) {
 	if _, seen := p.invites[user]; !seen {
 		p.invites[user] = invite{from: m.Get("From"), at: time.Now()}
 	}
-	ringFor, endAfter := p.ringFor, p.endAfter
+	ringFor, endAfter, refusal := p.ringFor, p.endAfter, p.refusal
 	p.mu.Unlock()
+	if refusal != "" {
+		p.reply(m, from, refusal, "")
+		return
+	}
 	p.reply(m, from, "180 Ringing", "")
 	time.AfterFunc(ringFor, func() { p.reply(m, from, "200 OK", p.sdp()) })
 	if endAfter > 0 {
@@ -192,6 +197,13 @@ func (p *phone) hangsUpAfter(d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.endAfter = d
+}
+
+// refuses lets the handset refuse each call with a SIP status, from now on; "" lets it answer again.
+func (p *phone) refuses(status string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.refusal = status
 }
 
 // bye ends a call that came in.

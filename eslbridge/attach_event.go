@@ -3,78 +3,11 @@ package eslbridge
 import (
 	"bytes"
 	"time"
-	"unicode/utf8"
+
+	"ringfence/attach"
 )
 
-// CallEnd is what the switch says of one leg of a call when it is over. Both legs of a bridged call end,
-// each with an event of its own, in either order. Texts are URL-decoded once and otherwise untouched: any
-// of them may be the caller's own, or that of whoever was called. Each is cut at maxText bytes. Names in
-// quotes are the switch's; the rules for Answered, Ring, Talk and By were found on recorded calls
-// (testdata/events).
-type CallEnd struct {
-	Switch    string // AttachOptions.Name
-	UUID      string // "Unique-ID"
-	OtherUUID string // the leg it was bridged to last, else the one that it rang or that rang it; "" if none
-
-	// Inbound is "Call-Direction: inbound": somebody called the switch with this leg, from a trunk or from a
-	// phone of the house. Else the switch placed it, to a phone or to a trunk. It says nothing of in and out
-	// of the house.
-	Inbound bool
-	Context string // "Caller-Context"
-	Profile string // "sofia_profile_name"
-	Gateway string // "sip_gateway_name" of a leg that went out through one, "sip_gateway" of one that came in
-
-	Caller     string // "Caller-Caller-ID-Number"; of a leg placed by the switch, the number shown to the callee
-	CallerName string // "Caller-Caller-ID-Name"
-	Withheld   bool   // "Caller-Privacy-Hide-Number"
-	Callee     string // "Caller-Destination-Number": where the call was sent last, after transfers
-	ReqUser    string // "sip_req_user": what was dialled at first; inbound SIP legs only
-	FromUser   string // "sip_from_user"
-	AuthUser   string // "sip_auth_username": the phone's account, where the switch had it show its password
-
-	DialledUser string // "dialed_user": the account that a leg rang, where the dialplan rang user/ACCOUNT
-
-	OtherCaller string // "Other-Leg-Caller-ID-Number": on the leg that goes out, the extension that called
-	OtherCallee string // "Other-Leg-Destination-Number": the same way, what it dialled
-
-	// What the dialplan and the screening left on the call. Only the leg that was screened has it.
-	RingfenceID string // "ringfence_id"; "" if the call was not screened
-	Line        string // "ringfence_line"
-	Trunk       string // "ringfence_trunk"
-	Action      string // "ringfence_action"
-	Guard       bool   // "ringfence_guard" is fired: the switch took the call away from a silent daemon
-
-	// Answered: a person or something of the house (voicemail, a menu) took the call. A leg that was answered
-	// only to play something to the caller, and whose callee then did not answer, was not, nor one that the
-	// screening ended. A caller who hangs up during an announcement that answered first does count as
-	// answered here: whoever played it knows better. Bridged: it was connected with another leg.
-	Answered, Bridged bool
-
-	// Ring is how long the callee's phone rang; 0 if it did not. Talk runs from the answer to the end, or
-	// from the connection with the callee where the switch itself had answered before. A call transferred
-	// after such an answer counts from its last connection only. Neither is negative nor above longestCall.
-	Ring, Talk time.Duration
-
-	Started, Ended time.Time // by the switch's clock; zero if it does not say
-	Cause          string    // "Hangup-Cause", as NORMAL_CLEARING
-	By             string    // who ended it: ByCaller …; "" where the switch does not say (legs that are not SIP)
-}
-
-// Who ended a call (CallEnd.By).
-const (
-	ByCaller    = "caller"
-	ByCallee    = "callee"    // by hanging up or by refusing
-	BySwitch    = "switch"    // nobody answered in time, the dialplan ended, an operator
-	ByRingfence = "ringfence" // the screening refused or ended it
-)
-
-const (
-	// maxText bounds each text of a CallEnd, so that a full queue is bounded too. A number or a name that
-	// is longer is cut; nothing of the house has one.
-	maxText = 512
-	// longestCall bounds durations, which come from a clock that may have been set.
-	longestCall = 30 * 24 * time.Hour
-)
+// The rules for CallEnd's Answered, Ring, Talk and By were found on recorded calls (testdata/events).
 
 // marks are the parts of an event that a CallEnd is worked out from. Texts are as sent and belong to the
 // frame; times are microseconds since 1970, 0 for what did not happen.
@@ -91,7 +24,7 @@ type marks struct {
 
 // readCallEnd reads a CHANNEL_HANGUP_COMPLETE event. ok is false when it names no call. Of two headers with
 // one name the first counts.
-func readCallEnd(f *Frame, name string) (e CallEnd, ok bool) {
+func readCallEnd(f *Frame, name string) (e attach.CallEnd, ok bool) {
 	e.Switch = name
 	var m marks
 	var otherLeg, originator string
@@ -100,7 +33,7 @@ func readCallEnd(f *Frame, name string) (e CallEnd, ok bool) {
 		if raw == nil {
 			continue
 		}
-		if p := e.place(name); p != nil {
+		if p := place(&e, name); p != nil {
 			if *p == "" {
 				*p = text(raw)
 			}
@@ -149,14 +82,14 @@ func readCallEnd(f *Frame, name string) (e CallEnd, ok bool) {
 	e.Started, e.Ended = instant(m.created), instant(m.hungup)
 	e.Bridged = m.bridged != 0
 	e.By = m.by(&e)
-	e.Answered = m.answered != 0 && e.By != ByRingfence && !m.inVain(&e)
+	e.Answered = m.answered != 0 && e.By != attach.ByRingfence && !m.inVain(&e)
 	e.Ring = m.ring(&e)
 	e.Talk = m.talk(&e)
 	return e, e.UUID != ""
 }
 
 // place says which text of the CallEnd a header holds, nil if none.
-func (e *CallEnd) place(name []byte) *string {
+func place(e *attach.CallEnd, name []byte) *string {
 	switch string(name) {
 	case "Unique-ID":
 		return &e.UUID
@@ -224,8 +157,8 @@ func (m *marks) time(name []byte) *int64 {
 // by says who ended the call. sip_hangup_disposition tells what this leg received or was sent. Where the
 // switch sent the end, either the other leg had ended by itself, which leaves its SIP status here, or the
 // switch had a reason of its own (mod_sofia.c, sofia_on_hangup; switch_channel.c, switch_channel_perform_hangup).
-func (m *marks) by(e *CallEnd) string {
-	near, far := ByCaller, ByCallee
+func (m *marks) by(e *attach.CallEnd) string {
+	near, far := attach.ByCaller, attach.ByCallee
 	if !e.Inbound {
 		near, far = far, near
 	}
@@ -238,16 +171,16 @@ func (m *marks) by(e *CallEnd) string {
 	}
 	switch {
 	case m.endedByUs(e):
-		return ByRingfence
+		return attach.ByRingfence
 	case m.otherLeft(e):
 		return far
 	}
-	return BySwitch
+	return attach.BySwitch
 }
 
 // endedByUs: the screening uses `respond`, or CALL_REJECTED where the call was answered, before any callee
 // was tried.
-func (m *marks) endedByUs(e *CallEnd) bool {
+func (m *marks) endedByUs(e *attach.CallEnd) bool {
 	switch e.Action {
 	case "reject", "warn", "challenge":
 	default:
@@ -258,7 +191,7 @@ func (m *marks) endedByUs(e *CallEnd) bool {
 }
 
 // otherLeft: the other leg ended first and by itself.
-func (m *marks) otherLeft(e *CallEnd) bool {
+func (m *marks) otherLeft(e *attach.CallEnd) bool {
 	switch {
 	case m.bridged != 0 && m.otherName != nil && !bytes.HasPrefix(m.otherName, []byte("sofia/")):
 		// A leg that is not SIP leaves no status. LOSE_RACE is of one that another one beat to the answer.
@@ -274,7 +207,7 @@ func (m *marks) otherLeft(e *CallEnd) bool {
 }
 
 // inVain: the switch itself had answered, and the callee who was rung then did not.
-func (m *marks) inVain(e *CallEnd) bool {
+func (m *marks) inVain(e *attach.CallEnd) bool {
 	if m.originate == nil || m.bridged != 0 {
 		return false
 	}
@@ -283,7 +216,7 @@ func (m *marks) inVain(e *CallEnd) bool {
 
 // rang is when the callee's phone began to ring. What is heard before an answer is ringing only if there is
 // a phone that could ring: on an inbound leg it may be an announcement.
-func (m *marks) rang(e *CallEnd) int64 {
+func (m *marks) rang(e *attach.CallEnd) int64 {
 	if m.progress != 0 {
 		return m.progress
 	}
@@ -293,7 +226,7 @@ func (m *marks) rang(e *CallEnd) int64 {
 	return 0
 }
 
-func (m *marks) ring(e *CallEnd) time.Duration {
+func (m *marks) ring(e *attach.CallEnd) time.Duration {
 	from := m.rang(e)
 	for _, to := range []int64{m.answered, m.bridged} {
 		if to != 0 && to >= from { // an answer that came before the ringing did not end it
@@ -303,7 +236,7 @@ func (m *marks) ring(e *CallEnd) time.Duration {
 	return span(from, m.hungup)
 }
 
-func (m *marks) talk(e *CallEnd) time.Duration {
+func (m *marks) talk(e *attach.CallEnd) time.Duration {
 	if !e.Answered {
 		return 0
 	}
@@ -319,10 +252,7 @@ func span(from, to int64) time.Duration {
 	if from == 0 || to <= from {
 		return 0
 	}
-	if to-from > longestCall.Microseconds() {
-		return longestCall
-	}
-	return time.Duration(to-from) * time.Microsecond
+	return attach.Span(time.Duration(min(to-from, attach.LongestCall.Microseconds())) * time.Microsecond)
 }
 
 func instant(us int64) time.Time {
@@ -347,18 +277,10 @@ func microseconds(raw []byte) int64 {
 	return n
 }
 
-// text decodes a value and cuts it to maxText bytes, between characters.
+// text decodes a value and cuts it to attach.MaxText bytes.
 func text(raw []byte) string {
-	if long := 3 * (maxText + 1); len(raw) > long {
-		raw = raw[:long] // still more than maxText when decoded
+	if long := 3 * (attach.MaxText + 1); len(raw) > long {
+		raw = raw[:long] // still more than attach.MaxText when decoded
 	}
-	s := decode(raw)
-	if len(s) <= maxText {
-		return s
-	}
-	cut := maxText
-	for cut > maxText-utf8.UTFMax && !utf8.RuneStart(s[cut]) {
-		cut--
-	}
-	return s[:cut]
+	return attach.Cut(decode(raw))
 }

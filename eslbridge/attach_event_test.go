@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"ringfence/attach"
 )
 
 const recordedEvents = "testdata/events"
@@ -24,7 +26,7 @@ func recordedEvent(t testing.TB, name string) string {
 }
 
 // endOf reads an event's frame.
-func endOf(t testing.TB, frame string) (CallEnd, *Frame) {
+func endOf(t testing.TB, frame string) (attach.CallEnd, *Frame) {
 	t.Helper()
 	var f, e Frame
 	if err := NewReader(strings.NewReader(frame), 0).Next(&f); err != nil {
@@ -41,7 +43,7 @@ func endOf(t testing.TB, frame string) (CallEnd, *Frame) {
 }
 
 // summary is what became of a call, in short.
-func summary(e CallEnd) string {
+func summary(e attach.CallEnd) string {
 	var s strings.Builder
 	fmt.Fprintf(&s, "%s by %s,", e.Cause, e.By)
 	if e.Answered {
@@ -140,28 +142,28 @@ func TestRecordedEnds(t *testing.T) {
 
 // Who is who on the legs of the calls that matter most.
 func TestRecordedParties(t *testing.T) {
-	untimed := func(name string) CallEnd {
+	untimed := func(name string) attach.CallEnd {
 		e, _ := endOf(t, recordedEvent(t, name))
 		e.Ring, e.Talk, e.Started, e.Ended = 0, 0, time.Time{}, time.Time{}
 		return e
 	}
 	const phone, trunk = "952c091c-1872-4e0b-b26c-868cd6452ce2", "f549ba4a-0b04-4022-9697-f4feee10c86f"
-	for name, want := range map[string]CallEnd{
+	for name, want := range map[string]attach.CallEnd{
 		// Extension 8001 dials 9 and a number; the dialplan takes the 9 off and shows the line's number.
 		"from-a-phone.a.txt": {Switch: "pbx1", UUID: phone, OtherUUID: trunk, Inbound: true, Context: "internal", Profile: "internal",
 			Caller: "8001", CallerName: "8001", Callee: "905925550199", ReqUser: "905925550199", FromUser: "8001", AuthUser: "8001",
 			OtherCaller: "05925550101", OtherCallee: "05925550199",
-			Answered: true, Bridged: true, Cause: "NORMAL_CLEARING", By: ByCaller},
+			Answered: true, Bridged: true, Cause: "NORMAL_CLEARING", By: attach.ByCaller},
 		"from-a-phone.b.txt": {Switch: "pbx1", UUID: trunk, OtherUUID: phone, Context: "internal", Profile: "external", Gateway: "telecom",
 			Caller: "05925550101", CallerName: "Li Lei", Callee: "05925550199", FromUser: "05925550101",
 			OtherCaller: "8001", OtherCallee: "905925550199",
-			Answered: true, Bridged: true, Cause: "NORMAL_CLEARING", By: ByCaller},
+			Answered: true, Bridged: true, Cause: "NORMAL_CLEARING", By: attach.ByCaller},
 		"rejected.a.txt": {Switch: "pbx1", UUID: "8da5a5b6", Inbound: true, Context: "public", Profile: "external",
 			Caller: "13900139000", CallerName: "13900139000", Callee: "1001", ReqUser: "1001", FromUser: "13900139000",
-			RingfenceID: "01M85T5DP5NRMCR5ANC0H0BVAJ", Line: "05925550101", Action: "reject", Cause: "CALL_REJECTED", By: ByRingfence},
+			RingfenceID: "01M85T5DP5NRMCR5ANC0H0BVAJ", Line: "05925550101", Action: "reject", Cause: "CALL_REJECTED", By: attach.ByRingfence},
 		"through-gateway.a.txt": {Switch: "pbx1", UUID: "4dc0d6ab", Inbound: true, Context: "public", Profile: "external", Gateway: "telecom",
 			Caller: "05925550123", CallerName: "05925550123", Callee: "trunk", ReqUser: "gw+telecom", FromUser: "05925550123",
-			Cause: "NO_ROUTE_DESTINATION", By: BySwitch},
+			Cause: "NO_ROUTE_DESTINATION", By: attach.BySwitch},
 	} {
 		got := untimed(name)
 		if len(want.UUID) == 8 {
@@ -184,19 +186,19 @@ func TestRecordedParties(t *testing.T) {
 
 // What a caller can write stays text, and clocks that jump do no harm.
 func TestOddEvents(t *testing.T) {
-	end := func(lines ...string) CallEnd {
+	end := func(lines ...string) attach.CallEnd {
 		e, _ := endOf(t, event(append([]string{"Event-Name: CHANNEL_HANGUP_COMPLETE"}, lines...)...))
 		return e
 	}
 	e := end("Unique-ID: first", "unique-id: x", "Unique-ID: second", "a line without colon",
 		"Caller-Caller-ID-Name: A%0ACall-Direction: inbound%0A%24%7Bsystem%28id%29%7D%25zz",
-		"Caller-Caller-ID-Number: "+strings.Repeat("%E5%BC%A0", 2*maxText),
+		"Caller-Caller-ID-Number: "+strings.Repeat("%E5%BC%A0", 2*attach.MaxText),
 		"Caller-Privacy-Hide-Number: true", "variable_ringfence_guard: fired", "variable_ringfence_trunk: telecom%20",
-		"Caller-Destination-Number: "+strings.Repeat("7", 9*maxText))
+		"Caller-Destination-Number: "+strings.Repeat("7", 9*attach.MaxText))
 	if e.UUID != "first" || e.Inbound || e.CallerName != "A\nCall-Direction: inbound\n${system(id)}%zz" || !e.Withheld || !e.Guard || e.Trunk != "telecom " {
 		t.Errorf("%+v", e)
 	}
-	if e.Caller != strings.Repeat("张", maxText/3) || e.Callee != strings.Repeat("7", maxText) {
+	if e.Caller != strings.Repeat("张", attach.MaxText/3) || e.Callee != strings.Repeat("7", attach.MaxText) {
 		t.Errorf("cut to %q and %q", e.Caller, e.Callee)
 	}
 	if e := end("Unique-ID: x", "Caller-Destination-Number: abc%40%5B%5D", "variable_dialed_user: 8001"); e.DialledUser != "8001" || e.Callee != "abc@[]" {
@@ -206,19 +208,19 @@ func TestOddEvents(t *testing.T) {
 		t.Errorf("%+v", e)
 	}
 	const now = 1795491530196742
-	clock := func(created, answered, bridged, hungup int) CallEnd {
+	clock := func(created, answered, bridged, hungup int) attach.CallEnd {
 		return end("Unique-ID: x", "Call-Direction: inbound", fmt.Sprintf("Event-Date-Timestamp: %d", now),
 			fmt.Sprintf("Caller-Channel-Created-Time: %d", created), fmt.Sprintf("Caller-Channel-Answered-Time: %d", answered),
 			fmt.Sprintf("Caller-Channel-Progress-Time: %d", created), fmt.Sprintf("Caller-Channel-Bridged-Time: %d", bridged),
 			fmt.Sprintf("Caller-Channel-Hangup-Time: %d", hungup))
 	}
 	for name, c := range map[string]struct {
-		e          CallEnd
+		e          attach.CallEnd
 		ring, talk time.Duration
 	}{
 		"set back in the call":     {clock(now, now+1e6, 0, now-3600e6), time.Second, 0},
 		"set back while it rang":   {clock(now, now-3600e6, 0, now+1e6), time.Second, 3601 * time.Second},
-		"set on by a year":         {clock(now, now+1e6, 0, now+365*86400e6), time.Second, longestCall},
+		"set on by a year":         {clock(now, now+1e6, 0, now+365*86400e6), time.Second, attach.LongestCall},
 		"no end, taken from event": {clock(now-5e6, now-4e6, 0, 0), time.Second, 4 * time.Second},
 		"negative":                 {clock(-5, -6, -7, -8), 0, 0},
 		"too many digits":          {clock(1e18, 1e18+1e7, 0, 1e18+2e7), 0, 0},
@@ -245,7 +247,7 @@ func TestRefusedEarlier(t *testing.T) {
 		"then another answered": {"variable_originate_disposition: SUCCESS", "Caller-Channel-Bridged-Time: 2000000"},
 		"then voicemail":        {"variable_originate_disposition: USER_BUSY"},
 	} {
-		if e, _ := endOf(t, event(append(base, more...)...)); e.By != BySwitch || !e.Answered || e.Talk != 7*time.Second {
+		if e, _ := endOf(t, event(append(base, more...)...)); e.By != attach.BySwitch || !e.Answered || e.Talk != 7*time.Second {
 			t.Errorf("%s: %s", name, summary(e))
 		}
 	}
@@ -256,12 +258,12 @@ func TestRefusedEarlier(t *testing.T) {
 func TestEndedByUs(t *testing.T) {
 	base := []string{"Unique-ID: x", "Call-Direction: inbound", "variable_ringfence_id: 01J", "variable_sip_hangup_disposition: send_refuse",
 		"variable_last_app: respond", "Hangup-Cause: USER_BUSY"}
-	for action, want := range map[string]string{"reject": ByRingfence, "warn": ByRingfence, "challenge": ByRingfence, "allow": BySwitch, "tag": BySwitch} {
+	for action, want := range map[string]string{"reject": attach.ByRingfence, "warn": attach.ByRingfence, "challenge": attach.ByRingfence, "allow": attach.BySwitch, "tag": attach.BySwitch} {
 		if e, _ := endOf(t, event(append(base, "variable_ringfence_action: "+action)...)); e.By != want {
 			t.Errorf("%s: ended by %s, want %s", action, e.By, want)
 		}
 	}
-	if e, _ := endOf(t, event(append(base, "variable_ringfence_action: warn", "variable_originate_disposition: NO_ANSWER")...)); e.By != BySwitch {
+	if e, _ := endOf(t, event(append(base, "variable_ringfence_action: warn", "variable_originate_disposition: NO_ANSWER")...)); e.By != attach.BySwitch {
 		t.Errorf("warned, rung in vain, then refused by the dialplan: ended by %s", e.By)
 	}
 }
@@ -307,17 +309,17 @@ func FuzzCallEnd(f *testing.F) {
 		if ok != (e.UUID != "") {
 			t.Fatalf("%+v taken: %v", e, ok)
 		}
-		if e.Ring < 0 || e.Ring > longestCall || e.Talk < 0 || e.Talk > longestCall || (e.Talk > 0 && !e.Answered) {
+		if e.Ring < 0 || e.Ring > attach.LongestCall || e.Talk < 0 || e.Talk > attach.LongestCall || (e.Talk > 0 && !e.Answered) {
 			t.Fatalf("ring %v, talk %v, answered %v", e.Ring, e.Talk, e.Answered)
 		}
 		switch e.By {
-		case "", ByCaller, ByCallee, BySwitch, ByRingfence:
+		case "", attach.ByCaller, attach.ByCallee, attach.BySwitch, attach.ByRingfence:
 		default:
 			t.Fatalf("ended by %q", e.By)
 		}
 		for _, s := range []string{e.UUID, e.OtherUUID, e.RingfenceID, e.Context, e.Profile, e.Gateway, e.Caller, e.CallerName, e.Callee,
 			e.ReqUser, e.FromUser, e.AuthUser, e.OtherCaller, e.OtherCallee, e.Line, e.Trunk, e.Action, e.Cause} {
-			if len(s) > maxText {
+			if len(s) > attach.MaxText {
 				t.Fatalf("%d bytes of text", len(s))
 			}
 		}

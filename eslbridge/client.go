@@ -7,14 +7,16 @@ import (
 	"net"
 	"strings"
 	"time"
+
+	"ringfence/attach"
 )
 
 // Why Dial and API fail, beside errors of the network and of the context.
 var (
-	ErrPassword   = errPassword   // of the event socket
-	ErrNotAllowed = errNotAllowed // its access list refuses this machine's address
-	ErrNoSwitch   = errNoSwitch   // something else listens there
-	ErrRefused    = errRefused    // the switch answers the command with -ERR or -USAGE; the text comes as well
+	ErrPassword   error = errPassword   // of the event socket
+	ErrNotAllowed error = errNotAllowed // its access list refuses this machine's address
+	ErrNoSwitch   error = errNoSwitch   // something else listens there
+	ErrRefused          = errRefused    // the switch answers the command with -ERR or -USAGE; the text comes as well
 )
 
 // askTime bounds Dial and API where the context does not.
@@ -55,7 +57,7 @@ func Dial(ctx context.Context, address, password string) (*Client, error) {
 
 func (c *Client) login(password string) error {
 	if err := c.rd.Next(&c.in); err != nil {
-		return closedOr(err)
+		return attach.Ended(unreadable(err))
 	}
 	if err := greeted(&c.in); err != nil {
 		return err
@@ -112,17 +114,17 @@ func (c *Client) ask(answer string) error {
 	_, err := c.conn.Write(c.cmd.buf)
 	c.cmd.reset()
 	if err != nil {
-		return closedOr(err)
+		return attach.Ended(unreadable(err))
 	}
 	for {
 		if err := c.rd.Next(&c.in); err != nil {
-			return closedOr(err)
+			return attach.Ended(unreadable(err))
 		}
 		switch c.in.Type() {
 		case answer:
 			return nil
 		case typeDisconnect:
-			return errClosed
+			return attach.ErrClosed
 		}
 	}
 }

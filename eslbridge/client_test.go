@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"ringfence/attach"
 )
 
 func apiAnswer(text string) string {
@@ -89,7 +91,7 @@ func TestClientNotAdmitted(t *testing.T) {
 			p.conn.Close()
 		}, ErrNotAllowed},
 		"no switch": {func(p *peer) { p.say("HTTP/1.1 400 Bad Request\r\n\r\n") }, ErrNoSwitch},
-		"closes":    {func(p *peer) { p.conn.Close() }, errClosed},
+		"closes":    {func(p *peer) { p.conn.Close() }, attach.ErrClosed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := dialling(t, t.Context(), c.serve); !errors.Is(err, c.want) {
@@ -107,7 +109,7 @@ func TestClientNotAdmitted(t *testing.T) {
 func TestClientSilence(t *testing.T) {
 	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if _, err := dialling(t, short, func(*peer) {}); !errors.Is(err, errSilent) {
+	if _, err := dialling(t, short, func(*peer) {}); !errors.Is(err, attach.ErrSilent) {
 		t.Errorf("no greeting: %v", err)
 	}
 	c, err := dialling(t, t.Context(), admitted)

@@ -1,5 +1,7 @@
 package screening
 
+import "strings"
+
 // Facts are what a switch says of a call, URL-decoded once where it encodes and otherwise untouched: any of it
 // may be the caller's own text. Names in quotes are FreeSWITCH's; Asterisk knows fewer of them.
 type Facts struct {
@@ -29,7 +31,8 @@ type Facts struct {
 	NetworkIP  string // "Caller-Network-Addr"
 	Gateway    string // "sip_gateway_name", "sip_gateway"
 	Profile    string // "sofia_profile_name"
-	Endpoint   string // of Asterisk: the NAME in the channel's name PJSIP/NAME-xxxxxxxx
+	Channel    string // of Asterisk: the channel's name, PJSIP/NAME-0000001f
+	Endpoint   string // of Asterisk: the NAME in it
 	Context    string
 	Callee     string // "Caller-Destination-Number"
 	ReqUser    string // user part of the request URI
@@ -43,4 +46,13 @@ type Facts struct {
 	Trunk      string // "ringfence_trunk"
 	Intent     string // "ringfence_intent"
 	ScreenedID string // "ringfence_id": screened before
+}
+
+// Endpoint is the NAME in the name of one of Asterisk's channels, TECHNOLOGY/NAME-xxxxxxxx.
+func Endpoint(channel string) string {
+	_, name, _ := strings.Cut(channel, "/")
+	if i := strings.LastIndexByte(name, '-'); i > 0 {
+		return name[:i]
+	}
+	return name
 }

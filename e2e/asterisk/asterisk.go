@@ -97,11 +97,15 @@ const modules = `res_timing_timerfd res_pjproject res_pjsip res_pjsip_session re
 //go:embed extensions.conf
 var Dialplan string
 
+// Endpoint is what every endpoint has in pjsip.conf, on loopback.
+const Endpoint = "type=endpoint\ndisallow=all\nallow=ulaw\nmedia_address=127.0.0.1\nbind_rtp_to_media_address=yes\ndirect_media=no\ndtmf_mode=info\ntransport=udp\n"
+
 // Setup is how an Asterisk is set up.
 type Setup struct {
 	AGI      string            // the daemon's address
 	Handset  string            // where the endpoint handset is, HOST:PORT
 	Dialplan string            // HANDSET in it is replaced by Handset [Dialplan]
+	PJSIP    string            // behind our pjsip.conf
 	Files    map[string]string // more files of its configuration, or others than ours
 }
 
@@ -178,7 +182,6 @@ func (r *Root) configuration(folder string, sip int, s Setup) (map[string]string
 	if dialplan == "" {
 		dialplan = Dialplan
 	}
-	endpoint := "type=endpoint\ndisallow=all\nallow=ulaw\nmedia_address=127.0.0.1\nbind_rtp_to_media_address=yes\ndirect_media=no\ndtmf_mode=info\ntransport=udp\n"
 	files := map[string]string{
 		"asterisk.conf": fmt.Sprintf("[directories]\nastetcdir => %[1]s\nastmoddir => %[2]s\nastvarlibdir => %[1]s/var\nastdbdir => %[1]s/var\nastkeydir => %[1]s/var\nastdatadir => %[3]s/usr/share/asterisk\nastagidir => %[1]s/var\nastspooldir => %[1]s/spool\nastrundir => %[1]s/run\nastlogdir => %[1]s/log\n[options]\nverbose = 3\nhideconnect = yes\n",
 			folder, r.modules, r.Folder),
@@ -188,7 +191,7 @@ func (r *Root) configuration(folder string, sip int, s Setup) (map[string]string
 		"pjsip.conf": fmt.Sprintf("[udp]\ntype=transport\nprotocol=udp\nbind=127.0.0.1:%d\n"+
 			"[telecom]\n%scontext=from-telecom\ntrust_id_inbound=yes\n"+
 			"[telecom]\ntype=identify\nendpoint=telecom\nmatch=127.0.0.1\n"+
-			"[handset]\n%scontext=from-handset\n", sip, endpoint, endpoint),
+			"[handset]\n%scontext=from-handset\n", sip, Endpoint, Endpoint) + s.PJSIP,
 		"extensions_ringfence.conf": strings.ReplaceAll(string(subroutine), "agi://127.0.0.1:4573/", "agi://"+s.AGI+"/"),
 		"extensions.conf":           strings.ReplaceAll(dialplan, "HANDSET", s.Handset),
 	}

@@ -1,0 +1,171 @@
+package daemon
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"ringfence/attach"
+	"ringfence/eslbridge"
+	"ringfence/policy"
+	"ringfence/storage"
+)
+
+// dealingAsterisk is dealing with trunks that are endpoints.
+var dealingAsterisk = strings.Replace(dealing, "[[rule]]", `[trunks.carrier]
+match = ["endpoint:telecom", "endpoint:8999"]
+[trunks.desks]
+match    = ["endpoint:anna"]
+internal = true
+[[rule]]`, 1)
+
+// A phone of the house is known by what the administrator has written, and by nothing that comes with a call.
+func TestPhonesOfAsterisk(t *testing.T) {
+	p, faults := policy.Load("p", []byte(dealingAsterisk))
+	if p == nil {
+		t.Fatal(faults)
+	}
+	for endpoint, want := range map[string]bool{
+		"8001": true, "8002": true, // internal numbers
+		"anna":    true,                 // of a trunk with internal = true
+		"telecom": false, "8999": false, // of a trunk, though it is named like a phone
+		"": false, "anonymous": false, "ben": false, "05925550101": false, "203.0.113.7": false, "80010": false,
+	} {
+		if got := isPhone(p, endpoint); got != want {
+			t.Errorf("%q is a phone of the house: %v", endpoint, got)
+		}
+	}
+}
+
+// What legs of Asterisk teach that were not screened.
+func TestNumbersDialledOnAsterisk(t *testing.T) {
+	talk := 10 * time.Second
+	phone := attach.CallEnd{UUID: "1.1", OtherUUID: "1.2", Channel: "PJSIP/8001-1", OtherChannel: "PJSIP/telecom-2", Inbound: true, Endpoint: "8001", FromEndpoint: "8001",
+		Caller: "8001", Callee: "913800138000", ReqUser: "913800138000", OtherCaller: "8001", OtherCallee: "13800138000", Answered: true, Bridged: true, Talk: talk}
+	out := attach.CallEnd{UUID: "1.2", OtherUUID: "1.1", Channel: "PJSIP/telecom-2", OtherChannel: "PJSIP/8001-1", Endpoint: "telecom", FromEndpoint: "8001",
+		Caller: "8001", Callee: "13800138000", DialledUser: "telecom", OtherCaller: "8001", OtherCallee: "913800138000", Answered: true, Bridged: true, Talk: talk}
+	with := func(e attach.CallEnd, change func(e *attach.CallEnd)) []attach.CallEnd {
+		change(&e)
+		return []attach.CallEnd{e}
+	}
+	for _, test := range []struct {
+		name string
+		legs []attach.CallEnd
+		want string // the rule for a call from the number back to the staff
+	}{
+		{"both legs", []attach.CallEnd{out, phone}, "known here"},
+		{"the leg to the trunk", []attach.CallEnd{out}, "known here"},
+		{"the leg of the phone", []attach.CallEnd{phone}, "known here"},
+		{"too short", with(phone, func(e *attach.CallEnd) { e.Talk-- }), "strangers"},
+		{"a phone of an internal trunk that shows the line's number", with(out, func(e *attach.CallEnd) { e.FromEndpoint, e.Caller, e.OtherCaller = "anna", "05925550101", "x" }), "known here"},
+		{"from outside, claiming to be ours", with(phone, func(e *attach.CallEnd) { e.Endpoint, e.Caller = "telecom", "05925550101" }), "strangers"},
+		{"from outside, sent out again", with(out, func(e *attach.CallEnd) { e.FromEndpoint, e.Caller, e.OtherCaller = "telecom", "05925550101", "8001" }), "strangers"},
+		{"from an endpoint of which nothing is known", with(out, func(e *attach.CallEnd) { e.FromEndpoint, e.Caller = "ben", "05925550101" }), "strangers"},
+		{"from nobody's endpoint", with(out, func(e *attach.CallEnd) { e.FromEndpoint = "" }), "strangers"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			d := start(t, installation(t, dealingAsterisk)).desk
+			for _, e := range test.legs {
+				d.Ended(e)
+			}
+			if rule := ruleFor(t, d, "+8613800138000", staff); rule != test.want {
+				t.Errorf("decided by %q, want %q", rule, test.want)
+			}
+		})
+	}
+	// Nobody from outside makes us wait for an emergency service.
+	d := start(t, installation(t, dealingAsterisk)).desk
+	for _, e := range append(with(out, func(e *attach.CallEnd) { e.FromEndpoint, e.Callee, e.Caller = "telecom", "110", "05925550101" }),
+		with(phone, func(e *attach.CallEnd) {
+			e.Endpoint, e.Callee, e.OtherCallee, e.Caller = "telecom", "110", "", "05925550101"
+		})...) {
+		d.Ended(e)
+	}
+	if rule := ruleFor(t, d, "13900139000", staff); rule != "strangers" {
+		t.Errorf("after an emergency call from outside: %s", rule)
+	}
+	d.Ended(with(out, func(e *attach.CallEnd) { e.Callee, e.Answered = "110", false })[0])
+	if rule := ruleFor(t, d, "13900139000", staff); rule != "never_screen" {
+		t.Errorf("after an emergency call of ours: %s", rule)
+	}
+}
+
+// What Asterisk does not say of a call is made up for from when it was screened; two Asterisks may use one Uniqueid.
+func TestOutcomesOfAsterisk(t *testing.T) {
+	d := start(t, attached(t, dealingAsterisk)).desk
+	place := func(channel, number string, refuse int) string {
+		f := eslbridge.Facts{UUID: "1795565587.1", Channel: channel, Endpoint: "telecom", Number: number, Callee: staff}
+		v := d.Screen(&f)
+		v.Action, v.Refuse = "allow", refuse
+		if refuse != 0 {
+			v.Action = "reject"
+		}
+		d.Record(&f, &v, eslbridge.Result{})
+		return v.ID
+	}
+	ids := map[string]string{
+		"PJSIP/telecom-1": place("PJSIP/telecom-1", "13800138001", 0),
+		"PJSIP/telecom-2": place("PJSIP/telecom-2", "13800138002", 0),
+		"PJSIP/telecom-3": place("PJSIP/telecom-3", "13800138003", 603),
+		"PJSIP/telecom-4": place("PJSIP/telecom-4", "13800138004", 603),
+	}
+	end := func(channel string, change func(e *attach.CallEnd)) {
+		e := attach.CallEnd{UUID: "1795565587.1", Channel: channel, Inbound: true, Endpoint: "telecom", FromEndpoint: "telecom", Cause: "NORMAL_CLEARING", By: attach.BySwitch}
+		change(&e)
+		d.Ended(e)
+	}
+	end("PJSIP/telecom-1", func(e *attach.CallEnd) {
+		e.Answered, e.Bridged, e.Talk, e.By, e.OtherUUID = true, true, time.Minute, attach.ByCallee, "1795565587.9"
+	})
+	end("PJSIP/telecom-2", func(e *attach.CallEnd) { e.By, e.Cause = attach.ByCaller, "ORIGINATOR_CANCEL" })
+	end("PJSIP/telecom-3", func(e *attach.CallEnd) { e.Answered, e.Talk = true, 2*time.Second }) // after an announcement that answered
+	end("PJSIP/telecom-4", func(e *attach.CallEnd) { e.By = attach.ByCaller })                   // who was quicker than we
+	end("PJSIP/telecom-5", func(e *attach.CallEnd) {})                                           // not screened
+	// A handset rang for the second caller, and not for anybody else of that Uniqueid.
+	d.Ended(attach.CallEnd{UUID: "1795565587.7", Channel: "PJSIP/8001-7", OtherUUID: "1795565587.1", OtherChannel: "PJSIP/telecom-2", FromEndpoint: "telecom",
+		DialledUser: "8001", Callee: "05925550101", Ring: time.Second})
+	for _, extension := range []string{"8001", "05925550101"} {
+		if last, ok := d.LastCallAt(extension); !ok || last.ID != ids["PJSIP/telecom-2"] || last.Caller.E164 != "+8613800138002" {
+			t.Errorf("the last call of %s: %+v, %v", extension, last, ok)
+		}
+	}
+	want := map[string]storage.Outcome{
+		"PJSIP/telecom-1": {Answered: true, TalkS: 60, Cause: "NORMAL_CLEARING", By: "callee"},
+		"PJSIP/telecom-2": {Cause: "ORIGINATOR_CANCEL", By: "caller"},
+		"PJSIP/telecom-3": {Cause: "CALL_REJECTED", By: "ringfence"},
+		"PJSIP/telecom-4": {Cause: "NORMAL_CLEARING", By: "caller"},
+	}
+	for end := time.Now().Add(10 * time.Second); ; <-time.After(5 * time.Millisecond) {
+		got := map[string]storage.Outcome{}
+		if err := d.Journal(t.Context(), storage.Query{}, func(r storage.Record) error {
+			for channel, id := range ids {
+				if r.ID == id && r.Outcome != nil {
+					got[channel] = *r.Outcome
+				}
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if len(got) == len(want) || time.Now().After(end) {
+			for channel, o := range want {
+				if got[channel] != o {
+					t.Errorf("%s: %+v, want %+v", channel, got[channel], o)
+				}
+			}
+			break
+		}
+	}
+	if rule := ruleFor(t, d, "13800138001", staff); rule != "known here" {
+		t.Errorf("who talked with the staff is decided by %s", rule)
+	}
+}
+
+// The daemon was started meanwhile: the journal's id on the leg is enough, and the number is not shown to anybody.
+func TestAsteriskScreenedBefore(t *testing.T) {
+	p, _ := policy.Load("p", []byte(dealingAsterisk))
+	s := screenedBefore(p, &attach.CallEnd{Channel: "PJSIP/telecom-1", Endpoint: "telecom", RingfenceID: "01J", Caller: "13800138000", Callee: staff})
+	if s.caller.E164 != "+8613800138000" || !s.withheld || s.line != "staff" {
+		t.Errorf("%+v", s)
+	}
+}
