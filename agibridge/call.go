@@ -26,7 +26,6 @@ type call struct {
 // caller's final response for that.
 func (c *call) Run() {
 	c.srv.Port.Run(&c.Conn, c)
-	c.Close()
 	c.rd.reset(nil)
 	c.srv.buffers.Put(c.rd)
 }

@@ -142,7 +142,7 @@ func guarded(c *kit.DialContext) bool {
 	want := []kit.DialStep{{App: "Set", Data: "AGIEXITONHANGUP=yes"}, {App: "Set", Data: "TIMEOUT(absolute)="}, {App: "AGI", Data: "agi://"},
 		{App: "Set", Data: "AGIEXITONHANGUP=${"}, {App: "Set", Data: "TIMEOUT(absolute)=${"}}
 	back := ""
-	for _, s := range c.Extension("s").Steps {
+	for _, s := range oneByOne(c.Extension("s").Steps) {
 		if len(want) == 0 || !strings.EqualFold(s.App, want[0].App) || !strings.HasPrefix(s.Data, want[0].Data) {
 			continue
 		}
@@ -162,7 +162,33 @@ func guarded(c *kit.DialContext) bool {
 	})
 }
 
+// oneByOne makes a Set of each assignment of an MSet.
+func oneByOne(steps []kit.DialStep) (all []kit.DialStep) {
+	for _, s := range steps {
+		if !strings.EqualFold(s.App, "MSet") {
+			all = append(all, s)
+			continue
+		}
+		set, depth, from := s, 0, 0
+		set.App = "Set"
+		for i, r := range s.Data + "," {
+			switch {
+			case strings.ContainsRune("({[", r):
+				depth++
+			case strings.ContainsRune(")}]", r):
+				depth--
+			case r == ',' && depth == 0:
+				set.Data = s.Data[from:i]
+				all, from = append(all, set), i+1
+			}
+		}
+	}
+	return all
+}
+
 var emergencyStep = regexp.MustCompile(`^(?:\$\[)?\$\{REGEX\("([^"]+)" \$\{(rf_to|rf_from)\}\)\}.*\?out$`)
+
+var lastDigitsStep = regexp.MustCompile(`^\$\[\$\{REGEX\("([^"]+)" \$\{rf_to\}\)\} \+ \$\{REGEX\("([^"]+)" \$\{rf_from\}\)\} = 0\]\?ask$`)
 
 // checkEmergency holds the subroutine against the emergency numbers of the policy's country.
 func (x *asteriskExamination) checkEmergency(e *kit.DialExtension) {
@@ -170,9 +196,14 @@ func (x *asteriskExamination) checkEmergency(e *kit.DialExtension) {
 		return
 	}
 	passes := map[string]*regexp.Regexp{}
+	first := map[string]*regexp.Regexp{} // what the last digits must be for the whole number to be looked at
 	for _, s := range e.Steps {
 		if agiAddress(s) != "" {
 			break
+		}
+		if m := lastDigitsStep.FindStringSubmatch(s.Data); strings.EqualFold(s.App, "GotoIf") && m != nil {
+			first["rf_to"], _ = regexp.CompilePOSIX(m[1])
+			first["rf_from"], _ = regexp.CompilePOSIX(m[2])
 		}
 		if m := emergencyStep.FindStringSubmatch(s.Data); strings.EqualFold(s.App, "GotoIf") && m != nil {
 			if re, err := regexp.CompilePOSIX(m[1]); err == nil {
@@ -183,7 +214,7 @@ func (x *asteriskExamination) checkEmergency(e *kit.DialExtension) {
 	numbers := x.policy.Plan().EmergencyNumbers()
 	shown := func(which string) (out []string) {
 		for _, n := range numbers {
-			if re := passes[which]; re == nil || !re.MatchString(n) {
+			if re, last := passes[which], first[which]; re == nil || !re.MatchString(n) || last != nil && !last.MatchString(n) {
 				out = append(out, n)
 			}
 		}

@@ -387,7 +387,7 @@ func TestDoctorAsterisk(t *testing.T) {
 		},
 			want: []string{"^FAIL extensions.conf:5: calls of telecom to _\\[\\+0-9\\]! in the context from-telecom get Dial\\(.*\\) before they are screened — write `exten => _\\[\\+0-9\\]!,1,Gosub\\(ringfence,s,1\\)` in its place", `^FAIL no context calls the subroutine`}},
 		{name: "another country", harm: func() { install("--emergency", "911"); reload() }, want: []string{`^FAIL emergency calls would be shown to the daemon: calls to 110 119 120 122 12110 95110, calls from 110`}},
-		{name: "no guard", harm: func() { subroutine(" same => n,Set(TIMEOUT(absolute)=3)\n", "") }, want: []string{`^warn extensions_ringfence.conf was changed since`, `^FAIL no guard takes a call away`}},
+		{name: "no guard", harm: func() { subroutine(",TIMEOUT(absolute)=3)", ")") }, want: []string{`^warn extensions_ringfence.conf was changed since`, `^FAIL no guard takes a call away`}},
 		{name: "guard leads nowhere", harm: func() { subroutine("exten => T,1", "exten => t,1") }, want: []string{`^FAIL no guard takes a call away`}},
 		{name: "test calls do not end", harm: func() { subroutine(" same => n,GotoIf($[\"${RINGFENCE_TEST}\" != \"\"]?out)\n", "") }, want: []string{`^FAIL the subroutine does not end test calls`}},
 		{name: "test calls go on", harm: func() {

@@ -40,7 +40,6 @@ func (c *call) begin(conn net.Conn, accepted time.Time) {
 // Run takes the call its whole way, closes the connection and puts the buffers back.
 func (c *call) Run() {
 	c.srv.Port.Run(&c.Conn, c)
-	c.Close()
 	// Only the buffers are used again: a timer that fires late still has this call in hand.
 	next := &call{srv: c.srv, rd: c.rd, in: c.in, cmd: c.cmd, owed: c.owed[:0], told: c.told[:0]}
 	next.rd.reset(nil, 0)

@@ -65,7 +65,7 @@ type course struct {
 	keyed   Keyed // how the caller met the challenge
 }
 
-// Run takes a call its whole way. What fails in it lets the call pass.
+// Run takes a call its whole way and closes the connection. What fails in it lets the call pass.
 func (p *Port) Run(c *Conn, sw Switch) {
 	w := course{port: p, sw: sw}
 	err := w.screen()
@@ -85,8 +85,9 @@ func (p *Port) Run(c *Conn, sw Switch) {
 		}
 		p.warn("call let through unscreened", "reason", r.FailOpen, "error", err, "uuid", uuid, "peer", c.conn.RemoteAddr().String())
 	}
+	r.Took = time.Since(c.accepted)
+	c.Close() // Asterisk goes on with the call when the connection ends: the journal comes behind it
 	if w.seen {
-		r.Took = time.Since(c.accepted)
 		w.record(r)
 	}
 }

@@ -183,7 +183,7 @@ func (r *Root) configuration(folder string, sip int, s Setup) (map[string]string
 		dialplan = Dialplan
 	}
 	files := map[string]string{
-		"asterisk.conf": fmt.Sprintf("[directories]\nastetcdir => %[1]s\nastmoddir => %[2]s\nastvarlibdir => %[1]s/var\nastdbdir => %[1]s/var\nastkeydir => %[1]s/var\nastdatadir => %[3]s/usr/share/asterisk\nastagidir => %[1]s/var\nastspooldir => %[1]s/spool\nastrundir => %[1]s/run\nastlogdir => %[1]s/log\n[options]\nverbose = 3\nhideconnect = yes\n",
+		"asterisk.conf": fmt.Sprintf("[directories]\nastetcdir => %[1]s\nastmoddir => %[2]s\nastvarlibdir => %[1]s/var\nastdbdir => %[1]s/var\nastkeydir => %[1]s/var\nastdatadir => %[3]s/usr/share/asterisk\nastagidir => %[1]s/var\nastspooldir => %[1]s/spool\nastrundir => %[1]s/run\nastlogdir => %[1]s/log\n[options]\nhideconnect = yes\n",
 			folder, r.modules, r.Folder),
 		"modules.conf": load,
 		"logger.conf":  "[logfiles]\nout => notice,warning,error,verbose(3)\n",

@@ -151,7 +151,7 @@ func resident(t *testing.T, pid int) int {
 //	go test ./e2e/asterisk -run - -bench Setup -benchtime 3000x
 func BenchmarkSetup(b *testing.B) {
 	_, trial := startWith(b, "", "[logfiles]\nout => warning,error\n")
-	two := []asterisk.Kind{{Name: "screened", From: "1381#", To: "0592#"}, {Name: "plain", From: "1391#", To: "0593#"}}
+	two := []asterisk.Kind{{Name: "screened", From: "1381#", To: "0595#"}, {Name: "plain", From: "1391#", To: "0593#"}}
 	all, err := trial.Run(b.Context(), asterisk.Load{Calls: b.N + 1, Rate: 50, Limit: 200, Kinds: two, Holds: 100 * time.Millisecond, Rings: 100 * time.Millisecond})
 	if err != nil {
 		b.Fatal(err)
