@@ -188,7 +188,7 @@ func oneByOne(steps []kit.DialStep) (all []kit.DialStep) {
 
 var emergencyStep = regexp.MustCompile(`^(?:\$\[)?\$\{REGEX\("([^"]+)" \$\{(rf_to|rf_from)\}\)\}.*\?out$`)
 
-var lastDigitsStep = regexp.MustCompile(`^\$\[\$\{REGEX\("([^"]+)" \$\{rf_to\}\)\} \+ \$\{REGEX\("([^"]+)" \$\{rf_from\}\)\} = 0\]\?ask$`)
+var lastDigitsStep = regexp.MustCompile(`^\$\{REGEX\("([^"]+)" \$\{rf_to\} \$\{rf_from\}\)\}\?:ask$`)
 
 // checkEmergency holds the subroutine against the emergency numbers of the policy's country.
 func (x *asteriskExamination) checkEmergency(e *kit.DialExtension) {
@@ -196,14 +196,13 @@ func (x *asteriskExamination) checkEmergency(e *kit.DialExtension) {
 		return
 	}
 	passes := map[string]*regexp.Regexp{}
-	first := map[string]*regexp.Regexp{} // what the last digits must be for the whole number to be looked at
+	var last *regexp.Regexp // without it in one of the two, neither is looked at further
 	for _, s := range e.Steps {
 		if agiAddress(s) != "" {
 			break
 		}
 		if m := lastDigitsStep.FindStringSubmatch(s.Data); strings.EqualFold(s.App, "GotoIf") && m != nil {
-			first["rf_to"], _ = regexp.CompilePOSIX(m[1])
-			first["rf_from"], _ = regexp.CompilePOSIX(m[2])
+			last, _ = regexp.CompilePOSIX(m[1])
 		}
 		if m := emergencyStep.FindStringSubmatch(s.Data); strings.EqualFold(s.App, "GotoIf") && m != nil {
 			if re, err := regexp.CompilePOSIX(m[1]); err == nil {
@@ -214,7 +213,7 @@ func (x *asteriskExamination) checkEmergency(e *kit.DialExtension) {
 	numbers := x.policy.Plan().EmergencyNumbers()
 	shown := func(which string) (out []string) {
 		for _, n := range numbers {
-			if re, last := passes[which], first[which]; re == nil || !re.MatchString(n) || last != nil && !last.MatchString(n) {
+			if re := passes[which]; re == nil || !re.MatchString(n) || last != nil && !(last.MatchString(n+" 1") && last.MatchString("1 "+n)) {
 				out = append(out, n)
 			}
 		}

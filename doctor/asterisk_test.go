@@ -159,6 +159,9 @@ func TestAsteriskAnswers(t *testing.T) {
 		"another daemon": {func(f *fakeAsterisk) { f.change("dialplan show", "agi://127.0.0.1:4573/", "agi://[2001:db8::7]:4573/") }, []string{`^FAIL the dialplan hands calls to \[2001:db8::7\]:4573, the daemon listens on 127.0.0.1:4573`}},
 		"standard port":  {func(f *fakeAsterisk) { f.change("dialplan show", "agi://127.0.0.1:4573/", "agi://localhost/") }, []string{`^ok the subroutine hands calls to the daemon \(localhost:4573\)`}},
 		"no AGI":         {func(f *fakeAsterisk) { f.change("dialplan show", "AGI(agi://", "NoOp(agi://") }, []string{`^FAIL the subroutine does not hand calls to the daemon`, `^FAIL no guard`}},
+		"no 110": {func(f *fakeAsterisk) {
+			f.change("dialplan show", "(110|119|120|122|12110|95110)( |$)", "(119|120|122|12110|95210)( |$)")
+		}, []string{`^FAIL .*(\b110 95110\b)`}},
 		"diverts tests": {func(f *fakeAsterisk) {
 			f.change("dialplan show", `GotoIf($["${RINGFENCE_TEST}" != ""]?out)`, `NoOp(${RINGFENCE_TEST})`)
 		}, []string{`^FAIL the subroutine does not end test calls`}},

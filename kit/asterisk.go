@@ -30,7 +30,7 @@ const DefaultAGI = "127.0.0.1:4573"
 const (
 	shippedAGI          = "agi://" + DefaultAGI + "/"
 	shippedStarExten    = "exten => *57,"
-	shippedAsteriskNums = "(110|119|120|122|12110|95110)$"
+	shippedAsteriskNums = "(110|119|120|122|12110|95110)"
 )
 
 // Where things of the kit are in Asterisk's configuration.
@@ -76,10 +76,10 @@ func (s *Asterisk) file(e Emergency) (file, error) {
 		return file{}, err
 	}
 	address, _ := s.address()
-	numbers := "(" + strings.Join(e.Numbers, "|") + ")$"
+	numbers := "(" + strings.Join(e.Numbers, "|") + ")"
 	expression := e.Expression
 	if expression == "" {
-		expression = "^" + numbers
+		expression = "^" + numbers + "$"
 	}
 	text := strings.NewReplacer(
 		posix(shippedExpression), posix(expression),
