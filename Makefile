@@ -49,7 +49,7 @@ tables-asterisk: ## measure a real Asterisk, which it gets from Debian, and rewr
 	RINGFENCE_NEED_ASTERISK=1 RINGFENCE_WRITE_TABLES=1 $(GO) test ./e2e ./e2e/asterisk -count 1 -run 'ActionsAsterisk|FaultsAsterisk|OutcomesAsterisk|TestLoad$$' -timeout 30m
 
 demo-sip: build ## the same with a real switch: gets Asterisk and sipp from Debian, places SIP calls and says what came of each
-	@$(GO) run ./e2e/demosip ./ringfence
+	@CGO_ENABLED=0 $(GO) run ./e2e/demosip ./ringfence
 
 soak: ## a hundred thousand calls through a real Asterisk, 20 minutes; what it saw goes into docs/measured.md
 	RINGFENCE_NEED_ASTERISK=1 RINGFENCE_WRITE_TABLES=1 $(GO) test ./e2e/asterisk -run 'TestLoad$$' -count 1 -timeout 90m -v -calls 100000
