@@ -97,7 +97,7 @@ func TestLoad(t *testing.T) {
 	slices.Sort(lines)
 	rows = append(rows, lines...)
 	rows = append(rows, fmt.Sprintf("| all | in %s, %s, otherwise than promised: | %d |", took.Round(time.Second), status, wrong),
-		fmt.Sprintf("| after it | no channel, %s; memory of the daemon (within the test) %d MB (%d), of Asterisk %d MB (%d) | |",
+		fmt.Sprintf("| after it | no channel, %s; memory of the daemon and of the test's book of all calls %d MB (%d), of Asterisk %d MB (%d) | |",
 			left(), resident(t, os.Getpid())>>20, memory>>20, resident(t, trial.PID())>>20, theirMemory>>20))
 	mark := "load"
 	if *loadCalls > 5000 {
