@@ -85,11 +85,11 @@ func (p *Port) Run(c *Conn, sw Switch) {
 		}
 		p.warn("call let through unscreened", "reason", r.FailOpen, "error", err, "uuid", uuid, "peer", c.conn.RemoteAddr().String())
 	}
-	r.Took = time.Since(c.accepted)
-	c.Close() // Asterisk goes on with the call when the connection ends: the journal comes behind it
 	if w.seen {
+		r.Took = time.Since(c.accepted)
 		w.record(r)
 	}
+	c.Close() // not before the record: what Asterisk does then may end the call, and its end is looked for there
 }
 
 // screen returns nil when the verdict was carried out, ErrHungUp, or why the call is let through.
