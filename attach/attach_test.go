@@ -55,33 +55,20 @@ func (s *session) Ping() []byte { return []byte("are you there?\n") }
 
 // socket is where such a switch listens.
 type socket struct {
-	t  testing.TB
-	ln net.Listener
+	t testing.TB
+	*attachtest.Socket
 }
 
 func listen(t testing.TB, address string) *socket {
 	t.Helper()
-	ln, err := net.Listen("tcp", address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
-	return &socket{t, ln}
+	return &socket{t, attachtest.Listen(t, address)}
 }
 
 // accept takes the next connection.
 func (s *socket) accept() peer {
 	s.t.Helper()
-	s.ln.(*net.TCPListener).SetDeadline(time.Now().Add(20 * time.Second))
-	conn, err := s.ln.Accept()
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(func() { conn.Close() })
-	return peer{s.t, conn}
+	return peer{s.t, s.Accept()}
 }
-
-func (s *socket) address() string { return s.ln.Addr().String() }
 
 // peer is the switch's end of a connection.
 type peer struct {
@@ -123,16 +110,16 @@ func attachTo(t testing.TB, o attach.Options, sink func(attach.CallEnd)) *attach
 func TestSurvivesRestart(t *testing.T) {
 	sw := listen(t, "127.0.0.1:0")
 	var log attachtest.Logbook
-	a := attachTo(t, attach.Options{Address: sw.address(), Log: log.Logger()}, nil)
+	a := attachTo(t, attach.Options{Address: sw.Address(), Log: log.Logger()}, nil)
 	p := sw.accept().say("in\n")
 	waitFor(t, a.Attached)
-	sw.ln.Close()
+	sw.Close()
 	p.Close()
 	waitFor(t, func() bool { return strings.Contains(a.Trouble(), "refused") })
 	if a.Attached() {
 		t.Error("attached to a switch that is not there")
 	}
-	listen(t, sw.address()).accept().say("in\n")
+	listen(t, sw.Address()).accept().say("in\n")
 	waitFor(t, a.Attached)
 	l := log.Lines()
 	if len(l) != 4 || !strings.Contains(l[1], "closed the connection") || !strings.Contains(l[2], "connection refused") || !strings.Contains(l[2], "is the switch running?") || !strings.Contains(l[3], "attached to the switch") {
@@ -144,7 +131,7 @@ func TestSurvivesRestart(t *testing.T) {
 func TestRefused(t *testing.T) {
 	sw := listen(t, "127.0.0.1:0")
 	var log attachtest.Logbook
-	a := attachTo(t, attach.Options{Address: sw.address(), Log: log.Logger()}, nil)
+	a := attachTo(t, attach.Options{Address: sw.Address(), Log: log.Logger()}, nil)
 	for range 5 {
 		sw.accept().say("out\n").Close()
 	}
@@ -162,7 +149,7 @@ func TestSlowSink(t *testing.T) {
 	var log attachtest.Logbook
 	entered, hold, got := make(chan bool, 1), make(chan bool), make(chan string, 10)
 	first := true
-	a := attachTo(t, attach.Options{Address: sw.address(), Queue: 4, Log: log.Logger()}, func(e attach.CallEnd) {
+	a := attachTo(t, attach.Options{Address: sw.Address(), Queue: 4, Log: log.Logger()}, func(e attach.CallEnd) {
 		if first {
 			first = false
 			entered <- true
@@ -193,7 +180,7 @@ func TestSlowSink(t *testing.T) {
 func TestSinkPanics(t *testing.T) {
 	sw := listen(t, "127.0.0.1:0")
 	ends := make(chan attach.CallEnd, 1)
-	a := attachTo(t, attach.Options{Address: sw.address()}, func(e attach.CallEnd) {
+	a := attachTo(t, attach.Options{Address: sw.Address()}, func(e attach.CallEnd) {
 		if e.UUID == "bad" {
 			panic("nil map")
 		}
@@ -215,7 +202,7 @@ func TestStops(t *testing.T) {
 		"waiting to come back": func(p peer) { p.Close() },
 	} {
 		sw := listen(t, "127.0.0.1:0")
-		a := attach.New(attach.Options{Address: sw.address(), Log: slog.New(slog.DiscardHandler), Wait: time.Hour, RetryMin: time.Hour, RetryMax: time.Hour}, lines{}, func(attach.CallEnd) {})
+		a := attach.New(attach.Options{Address: sw.Address(), Log: slog.New(slog.DiscardHandler), Wait: time.Hour, RetryMin: time.Hour, RetryMax: time.Hour}, lines{}, func(attach.CallEnd) {})
 		stop := attachtest.Run(t, a)
 		act(sw.accept())
 		stop()

@@ -16,31 +16,21 @@ import (
 	"ringfence/attach/attachtest"
 )
 
-// switchSocket is a switch's own event socket, whose end of each connection the test drives.
+// switchSocket is a switch's own event socket.
 type switchSocket struct {
-	t  testing.TB
-	ln net.Listener
+	t testing.TB
+	*attachtest.Socket
 }
 
 func listenEvents(t testing.TB, address string) *switchSocket {
 	t.Helper()
-	ln, err := net.Listen("tcp", address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
-	return &switchSocket{t, ln}
+	return &switchSocket{t, attachtest.Listen(t, address)}
 }
 
 // accept takes the next connection.
 func (s *switchSocket) accept() *peer {
 	s.t.Helper()
-	s.ln.(*net.TCPListener).SetDeadline(time.Now().Add(20 * time.Second))
-	conn, err := s.ln.Accept()
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(func() { conn.Close() })
+	conn := s.Accept()
 	conn.SetDeadline(time.Now().Add(20 * time.Second))
 	return &peer{t: s.t, conn: conn, rd: NewReader(conn, 0)}
 }
@@ -105,7 +95,7 @@ func TestAttachLearnsEnds(t *testing.T) {
 	for _, size := range []int{1 << 20, 4096, 1000} {
 		sw := listenEvents(t, "127.0.0.1:0")
 		ends := make(chan attach.CallEnd, len(want))
-		a := attachTo(t, attach.Options{Address: sw.ln.Addr().String()}, func(e attach.CallEnd) { ends <- e })
+		a := attachTo(t, attach.Options{Address: sw.Address()}, func(e attach.CallEnd) { ends <- e })
 		p := sw.accept().admit()
 		for text := stream.String(); text != ""; {
 			n := min(size, len(text))
@@ -146,7 +136,7 @@ func TestAttachBearsWith(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			sw := listenEvents(t, "127.0.0.1:0")
 			ends := make(chan attach.CallEnd, 2)
-			a := attachTo(t, attach.Options{Address: sw.ln.Addr().String()}, func(e attach.CallEnd) {
+			a := attachTo(t, attach.Options{Address: sw.Address()}, func(e attach.CallEnd) {
 				if e.UUID == "x" {
 					ends <- e
 				}
@@ -185,7 +175,7 @@ func TestAttachComesBack(t *testing.T) {
 			sw := listenEvents(t, "127.0.0.1:0")
 			var log attachtest.Logbook
 			ends := make(chan attach.CallEnd, 1)
-			a := attachTo(t, attach.Options{Address: sw.ln.Addr().String(), Log: log.Logger()}, func(e attach.CallEnd) { ends <- e })
+			a := attachTo(t, attach.Options{Address: sw.Address(), Log: log.Logger()}, func(e attach.CallEnd) { ends <- e })
 			p := sw.accept()
 			switch name {
 			case "never let in":
@@ -233,7 +223,7 @@ func TestAttachRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			sw := listenEvents(t, "127.0.0.1:0")
 			var log attachtest.Logbook
-			a := attachTo(t, attach.Options{Address: sw.ln.Addr().String(), Log: log.Logger()}, nil)
+			a := attachTo(t, attach.Options{Address: sw.Address(), Log: log.Logger()}, nil)
 			for range 5 {
 				c.refuse(sw.accept())
 			}

@@ -25,7 +25,7 @@ func dialling(t *testing.T, ctx context.Context, serve func(p *peer)) (*Client, 
 	}
 	done := make(chan result, 1)
 	go func() {
-		c, err := Dial(ctx, s.ln.Addr().String(), "measure-me")
+		c, err := Dial(ctx, s.Address(), "measure-me")
 		done <- result{c, err}
 	}()
 	p := s.accept()

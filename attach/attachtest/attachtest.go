@@ -90,3 +90,38 @@ func Pipes(t testing.TB, o *attach.Options) (next func() net.Conn) {
 		return conn
 	}
 }
+
+// Socket is where a switch listens, whose end of each connection the test drives.
+type Socket struct {
+	t  testing.TB
+	ln *net.TCPListener
+}
+
+// Listen opens one, until the test ends.
+func Listen(t testing.TB, address string) *Socket {
+	t.Helper()
+	ln, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	return &Socket{t, ln.(*net.TCPListener)}
+}
+
+// Address is HOST:PORT.
+func (s *Socket) Address() string { return s.ln.Addr().String() }
+
+// Close takes no more connections.
+func (s *Socket) Close() { s.ln.Close() }
+
+// Accept takes the next connection, which is closed when the test ends.
+func (s *Socket) Accept() net.Conn {
+	s.t.Helper()
+	s.ln.SetDeadline(time.Now().Add(20 * time.Second))
+	conn, err := s.ln.Accept()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { conn.Close() })
+	return conn
+}
