@@ -88,7 +88,8 @@ func (r *recent) find(uuid string) (screened, bool) {
 	return s, ok
 }
 
-// note remembers a screened call that goes on, or that Asterisk will not say of that it was refused by us. Without a switch to learn from nobody would ask for it.
+// note remembers a screened call that goes on, or that we refused on Asterisk, which will not say so. Without a switch
+// to learn from nobody would ask for it.
 func (d *Desk) note(f *eslbridge.Facts, c *policy.Call, rec *storage.Record, refused bool) {
 	if len(d.conf.Attach) == 0 || rec.Outcome != nil || refused && f.Channel == "" {
 		return

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -19,8 +20,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"math/rand/v2"
 
 	"ringfence/conf"
 )
@@ -267,8 +266,8 @@ func (p *PBX) Idle() error {
 			return nil
 		}
 		if time.Now().After(end) {
-			left, _ := p.CLI("core show channels concise")
-			return fmt.Errorf("channels are left: %w\n%s", errors.Join(err), left)
+			left, listErr := p.CLI("core show channels concise")
+			return errors.Join(fmt.Errorf("channels are left:\n%s", left), err, listErr)
 		}
 	}
 }

@@ -89,28 +89,28 @@ func (t *Trial) Run(ctx context.Context, l Load) ([]*Fate, error) {
 		return nil, err
 	}
 	data := caller{From: "[field0]", To: "[field1]", Holds: l.Holds, Refusals: refusals}
-	wait, err := t.many(ctx, "staying", stay.String(), stays, l, data, t.ports.caller, t.ports.media)
+	staying, err := t.many("staying", stay.String(), stays, l, data, t.ports.caller, t.ports.media)
 	if err != nil {
 		return nil, err
 	}
+	defer staying.Stop()
 	data.GivesUp = 500 * time.Millisecond
-	waitLeaving, err := t.many(ctx, "leaving", leave.String(), leaves, l, data, t.ports.leaver, t.ports.leaverMedia)
+	leaving, err := t.many("leaving", leave.String(), leaves, l, data, t.ports.leaver, t.ports.leaverMedia)
 	if err != nil {
 		return nil, err
 	}
-	err = errors.Join(wait(), waitLeaving(), t.Idle())
+	defer leaving.Stop()
+	err = errors.Join(staying.Wait(ctx), leaving.Wait(ctx), t.Idle())
 	if lost := t.capture.Lost(); lost > 0 {
 		err = errors.Join(err, fmt.Errorf("the capture lost %d packets: what became of calls is not known", lost))
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	return fates, err
 }
 
-// many places n calls of a list, at its share of the rate.
-func (t *Trial) many(ctx context.Context, name, list string, n int, l Load, data caller, port, media int) (wait func() error, err error) {
+// many places n calls of a list, at its share of the rate. Of none there is no sipp.
+func (t *Trial) many(name, list string, n int, l Load, data caller, port, media int) (*Sipp, error) {
 	if n == 0 {
-		return func() error { return nil }, nil
+		return nil, nil
 	}
 	file := filepath.Join(t.folder, name+".csv")
 	if err := os.WriteFile(file, []byte("SEQUENTIAL\n"+list), 0o600); err != nil {
@@ -118,9 +118,5 @@ func (t *Trial) many(ctx context.Context, name, list string, n int, l Load, data
 	}
 	// So many calls every ten seconds.
 	rate := max(1, l.Rate*10*n/l.Calls)
-	s, err := t.root.sipp(t.folder, name, callerTemplate, data, port, media, "-inf", file, "-m", fmt.Sprint(n), "-r", fmt.Sprint(rate), "-rp", "10000", "-l", fmt.Sprint(max(1, l.Limit*n/l.Calls)), t.Address)
-	if err != nil {
-		return nil, err
-	}
-	return func() error { return s.Wait(ctx) }, nil
+	return t.root.sipp(t.folder, name, callerTemplate, data, port, media, "-inf", file, "-m", fmt.Sprint(n), "-r", fmt.Sprint(rate), "-rp", "10000", "-l", fmt.Sprint(max(1, l.Limit*n/l.Calls)), t.Address)
 }

@@ -22,7 +22,7 @@ var (
 	loadRate  = flag.Int("rate", 100, "how many of them a second")
 )
 
-// kinds are what a staff's lines get: people, banks, and the campaign. The final answers that each may meet.
+// kinds are what a staff's lines get: people, banks, and the campaign.
 var kinds = []asterisk.Kind{
 	{Name: "a person", From: "1381#", To: "0592#"},
 	{Name: "listed", From: "95211613", To: "0592#"},
@@ -36,7 +36,7 @@ var kinds = []asterisk.Kind{
 	{Name: "a person who gives up", From: "1351#", To: "0592#", Leaves: true},
 }
 
-// fates are the only ones that each may meet: whether a handset rang, and the final answer.
+// fates are what each must meet: whether a handset rang, and the final answer.
 var fates = map[string]string{
 	"a person":                "rang 200",
 	"listed":                  "silent 603",

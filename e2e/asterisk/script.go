@@ -30,7 +30,6 @@ type Script struct {
 	HandsetRings      time.Duration // [100 ms]
 	Busy              bool
 
-	Wants        bool // there is at least one of the following lines
 	Sees         []string
 	Hears        []string
 	HandsetHears []string
@@ -80,7 +79,11 @@ func (s *Script) take(key, rest string) (err error) {
 	}
 	switch key {
 	case "from":
-		s.From, s.Display = numberAndName(rest)
+		m := numbered.FindStringSubmatch(rest)
+		if m == nil {
+			return fmt.Errorf("from: a number, and a name in quotation marks if there is one: %s", rest)
+		}
+		s.From, s.Display = m[1], m[2]
 		return nil
 	case "to":
 		s.To = rest
@@ -102,7 +105,6 @@ func (s *Script) take(key, rest string) (err error) {
 		s.HandsetRings, err = time.ParseDuration(strings.TrimPrefix(rest, "rings "))
 		return err
 	}
-	s.Wants = true
 	switch key {
 	case "sees":
 		s.Sees = strings.Fields(rest)
@@ -121,13 +123,6 @@ func (s *Script) take(key, rest string) (err error) {
 }
 
 var numbered = regexp.MustCompile(`^(\S+)(?:\s+"(.*)")?$`)
-
-func numberAndName(text string) (number, name string) {
-	if m := numbered.FindStringSubmatch(text); m != nil {
-		return m[1], m[2]
-	}
-	return text, ""
-}
 
 // Met is what became of a call, by what was on the wire.
 type Met struct {

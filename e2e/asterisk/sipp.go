@@ -71,8 +71,11 @@ func (r *Root) sipp(folder, name string, t *template.Template, data any, port, m
 	return s, nil
 }
 
-// Wait waits until it has placed its calls. A call that went otherwise than its scenario is an error.
+// Wait waits until it has placed its calls. A call that went otherwise than its scenario is an error. No sipp has none.
 func (s *Sipp) Wait(ctx context.Context) error {
+	if s == nil {
+		return nil
+	}
 	select {
 	case <-s.ended:
 	case <-ctx.Done():
@@ -86,8 +89,11 @@ func (s *Sipp) Wait(ctx context.Context) error {
 	return fmt.Errorf("sipp: %w\n%.3000s", s.err, text)
 }
 
-// Stop ends it at once.
+// Stop ends it at once, if it has not ended.
 func (s *Sipp) Stop() {
+	if s == nil {
+		return
+	}
 	s.cmd.Process.Kill()
 	<-s.ended
 }

@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -114,21 +115,11 @@ func run(ctx context.Context, program string) (err error) {
 			record.Action, record.Rule, record.Reason)
 	}
 	fmt.Printf("\n%d calls, %d handsets rang; by action:", len(scripts), rang)
-	for _, a := range slices.Sorted(keys(actions)) {
+	for _, a := range slices.Sorted(maps.Keys(actions)) {
 		fmt.Printf(" %s %d", a, actions[a])
 	}
 	fmt.Println()
 	return nil
-}
-
-func keys(m map[string]int) func(yield func(string) bool) {
-	return func(yield func(string) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
-		}
-	}
 }
 
 // whatWasMet says it in words.
