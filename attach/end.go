@@ -37,7 +37,10 @@ type CallEnd struct {
 	FromUser   string // "sip_from_user"
 	AuthUser   string // "sip_auth_username": the phone's account, where the switch had it show its password
 
-	DialledUser string // "dialed_user": the account that a leg rang, where the dialplan rang user/ACCOUNT
+	AuthRealm string // "sip_auth_realm": of two tenants each may have an account of the same name
+
+	DialledUser  string // "dialed_user": the account that a leg rang, where the dialplan rang user/ACCOUNT
+	DialledRealm string // "dialed_domain": and its realm
 
 	OtherCaller string // "Other-Leg-Caller-ID-Number": on the leg that goes out, the extension that called
 	OtherCallee string // "Other-Leg-Destination-Number": the same way, what it dialled

@@ -119,8 +119,12 @@ func place(e *attach.CallEnd, name []byte) *string {
 		return &e.FromUser
 	case "variable_sip_auth_username":
 		return &e.AuthUser
+	case "variable_sip_auth_realm":
+		return &e.AuthRealm
 	case "variable_dialed_user":
 		return &e.DialledUser
+	case "variable_dialed_domain":
+		return &e.DialledRealm
 	case "variable_ringfence_id":
 		return &e.RingfenceID
 	case "variable_ringfence_line":

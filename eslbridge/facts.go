@@ -98,6 +98,8 @@ func (x *request) place(name []byte) *string {
 		return &x.IDSource
 	case "variable_sip_P-Asserted-Identity":
 		return &x.Asserted
+	case "variable_sip_P-Preferred-Identity":
+		return &x.Preferred
 	case "variable_sip_Remote-Party-ID":
 		return &x.RemoteID
 	case "variable_sip_Privacy":
@@ -116,6 +118,8 @@ func (x *request) place(name []byte) *string {
 		return &x.ReqUser
 	case "variable_sip_auth_username":
 		return &x.AuthUser
+	case "variable_sip_auth_realm":
+		return &x.AuthRealm
 	case "variable_ringfence_line":
 		return &x.Line
 	case "variable_ringfence_trunk":

@@ -16,6 +16,7 @@ type (
 	Refusal   = screening.Refusal
 	Result    = screening.Result
 	Keyed     = screening.Keyed
+	Held      = screening.Held
 	Options   = screening.Options
 	Counters  = screening.Counters
 )
@@ -23,6 +24,7 @@ type (
 // How a caller met a challenge.
 const (
 	NotAsked     = screening.NotAsked
+	KeyedLeft    = screening.KeyedLeft
 	KeyedNothing = screening.KeyedNothing
 	KeyedWrong   = screening.KeyedWrong
 	KeyedRight   = screening.KeyedRight

@@ -20,7 +20,8 @@ type Facts struct {
 	FromURI    string
 	FullFrom   string
 	IDSource   string // "sip_cid_type": pid, rpid, or "" for From
-	Asserted   string // user part of P-Asserted-Identity
+	Asserted   string // P-Asserted-Identity: its user part, or more as the profile's caller-id-type says
+	Preferred  string // "sip_P-Preferred-Identity": a wish of the caller's, which the switch takes before all others
 	RemoteID   string // Remote-Party-ID whole
 	Privacy    string // the Privacy header
 	Diversion  string // the last Diversion header only
@@ -38,6 +39,7 @@ type Facts struct {
 	ReqUser    string // user part of the request URI
 	CreatedUS  string // "Caller-Channel-Created-Time", microseconds since 1970 by the switch's clock
 	AuthUser   string // "sip_auth_username"
+	AuthRealm  string // "sip_auth_realm": of two tenants each may have an AuthUser of the same name
 	Authorized bool   // "sip_authorized"; an access list alone sets it too, without an AuthUser
 	CallAnswer bool   // the call was answered before it came to us
 

@@ -32,6 +32,12 @@ type Switch interface {
 	Refuse(status int, r Refusal) error
 }
 
+// Interrupter is a Switch that can break off what a caller hears. Interrupt comes from another goroutine than the rest;
+// the step that it breaks off then ends as if it had come to its end.
+type Interrupter interface {
+	Interrupt()
+}
+
 // How long a caller has for the keys of a challenge: to the first one, counted from the end of the prompt,
 // and from one to the next. Elderly people need it.
 const (
@@ -69,7 +75,7 @@ type course struct {
 func (p *Port) Run(c *Conn, sw Switch) {
 	w := course{port: p, sw: sw}
 	err := w.screen()
-	r := Result{Keyed: w.keyed}
+	r := Result{Keyed: w.keyed, Dismissed: w.verdict.Held.Dismissed()}
 	switch {
 	case errors.Is(err, ErrHungUp):
 		r.HungUp = true
@@ -164,6 +170,10 @@ func (w *course) carryOut(v *Verdict) error {
 	if v.Play.File == "" && v.Challenge == nil {
 		return w.end(v, v.Refuse)
 	}
+	defer v.Held.bind(nil)
+	if s, ok := w.sw.(Interrupter); ok {
+		v.Held.bind(func() { s.Interrupt() })
+	}
 	ringback := v.Ringback
 	if v.Refuse != 0 {
 		ringback = ""
@@ -205,13 +215,25 @@ func (w *course) play(s Sound) error {
 // caller hangs up on it.
 func (w *course) challenge(ch *Challenge) (passed bool, err error) {
 	for _, q := range ch.Tries {
+		if w.verdict.Held.Dismissed() {
+			return false, nil
+		}
+		asked := time.Now()
 		keys, err := w.sw.Keys(q.Prompt, len(q.Want))
+		if keys != "" {
+			w.verdict.Held.press()
+		}
 		switch {
 		case err != nil:
 			if errors.Is(err, ErrHungUp) && w.keyed == NotAsked {
-				w.keyed = KeyedNothing
+				w.keyed = KeyedLeft
+				if time.Since(asked) >= q.Prompt.Length {
+					w.keyed = KeyedNothing
+				}
 			}
 			return false, err
+		case keys == "" && w.verdict.Held.Dismissed():
+			return false, nil
 		case keys == q.Want:
 			w.keyed = KeyedRight
 			return true, w.play(ch.Passed)
@@ -220,6 +242,9 @@ func (w *course) challenge(ch *Challenge) (passed bool, err error) {
 		case w.keyed == NotAsked:
 			w.keyed = KeyedNothing
 		}
+	}
+	if w.verdict.Held.Dismissed() {
+		return false, nil
 	}
 	return false, w.play(ch.Failed)
 }

@@ -59,6 +59,8 @@ type Verdict struct {
 	Refuse     int        // SIP status that refuses the call (403 … 608); 0 lets it go on
 	Refusal    Refusal    // what the refusal says besides
 
+	Held *Held // lets the Screener end what the caller hears; nil if nothing is played
+
 	Note any // what the Screener wants to see again in Record
 }
 
@@ -119,10 +121,11 @@ type Refusal struct {
 
 // Result is what became of a screened call.
 type Result struct {
-	FailOpen string        // why the call was let through without the verdict; "" if it was carried out
-	HungUp   bool          // the caller gave up before we were done
-	Keyed    Keyed         // how the caller met the verdict's Challenge
-	Took     time.Duration // from accept until the switch had the call back
+	FailOpen  string        // why the call was let through without the verdict; "" if it was carried out
+	HungUp    bool          // the caller gave up before we were done
+	Keyed     Keyed         // how the caller met the verdict's Challenge
+	Dismissed bool          // the verdict's Held was dismissed before the caller was through
+	Took      time.Duration // from accept until the switch had the call back
 }
 
 // Keyed says how a caller met a challenge.
@@ -130,7 +133,8 @@ type Keyed int
 
 const (
 	NotAsked     Keyed = iota // there was none, or the caller hung up before it
-	KeyedNothing              // the caller pressed no key: many cannot
+	KeyedLeft                 // the caller hung up before a prompt had been heard to its end
+	KeyedNothing              // the caller heard a whole prompt and pressed no key: many cannot
 	KeyedWrong
 	KeyedRight
 )
