@@ -12,10 +12,6 @@ type EventSocket struct {
 	Password string // of its event_socket.conf.xml
 }
 
-// maxEvent bounds one event. They have 7 to 12 kB; one with the CDR attached, which a channel variable
-// asks for, has 30.
-const maxEvent = 1 << 20
-
 // Why a switch is not attached.
 var (
 	errPassword = &attach.Trouble{Refused: true, Reason: "the switch refused the password",
@@ -29,7 +25,7 @@ var (
 
 // Begin makes a session of a new connection.
 func (s *EventSocket) Begin(c *attach.Conn) attach.Session {
-	return &attachment{sw: s, conn: c, rd: NewReader(c, maxEvent)}
+	return &attachment{sw: s, conn: c, rd: NewReader(c, maxReply)}
 }
 
 // Hint is for a switch that does not answer.
@@ -41,14 +37,14 @@ type attachment struct {
 	conn *attach.Conn
 	rd   *Reader
 	in   Frame
-	ev   Frame // the event in in
+	ev   callEnd // the event in in
 	cmd  commands
 }
 
 // Login waits for the greeting, shows the password and subscribes.
 func (s *attachment) Login() error {
 	s.conn.Within()
-	if err := s.rd.Next(&s.in); err != nil {
+	if err := s.rd.Stream(&s.in, &s.ev); err != nil {
 		return unreadable(err)
 	}
 	if err := greeted(&s.in); err != nil {
@@ -84,7 +80,8 @@ func (s *attachment) ask(refusal error) error {
 // Next reads a frame and takes it if it is an event. The switch's goodbye is an error; types that are not known are
 // counted.
 func (s *attachment) Next() error {
-	if err := s.rd.Next(&s.in); err != nil {
+	s.ev = callEnd{}
+	if err := s.rd.Stream(&s.in, &s.ev); err != nil {
 		return unreadable(err)
 	}
 	switch s.in.Type() {
@@ -121,14 +118,10 @@ func unreadable(err error) error {
 func (s *attachment) event() {
 	c := s.conn.Counters()
 	c.Events.Add(1)
-	if err := s.in.Event(&s.ev); err != nil {
-		c.Unreadable.Add(1)
+	if s.ev.name != "CHANNEL_HANGUP_COMPLETE" {
 		return
 	}
-	if string(s.ev.Raw("Event-Name")) != "CHANNEL_HANGUP_COMPLETE" {
-		return
-	}
-	end, ok := readCallEnd(&s.ev, s.conn.Name())
+	end, ok := s.ev.end(s.conn.Name())
 	if !ok {
 		c.Unreadable.Add(1)
 		return

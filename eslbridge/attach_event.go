@@ -1,7 +1,7 @@
 package eslbridge
 
 import (
-	"bytes"
+	"strings"
 	"time"
 
 	"ringfence/attach"
@@ -9,67 +9,70 @@ import (
 
 // The rules for CallEnd's Answered, Ring, Talk and By were found on recorded calls (testdata/events).
 
-// marks are the parts of an event that a CallEnd is worked out from. Texts are as sent and belong to the
-// frame; times are microseconds since 1970, 0 for what did not happen.
+// marks are the parts of an event that a CallEnd is worked out from. Texts are as sent; times are microseconds since
+// 1970, 0 for what did not happen.
 type marks struct {
 	created, answered, progress, early, bridged, hungup, fired int64
 
-	disposition []byte // "sip_hangup_disposition": who sent what at the end
-	originate   []byte // "originate_disposition": how ringing the callee ended, the last one if several
-	otherCause  []byte // "last_bridge_hangup_cause": the other leg ended first, or while it rang
-	otherSIP    []byte // "last_bridge_proto_specific_hangup_cause": it did so by itself, with this SIP status
-	otherName   []byte // "bridge_channel": the other leg's name, with its kind in front
-	lastApp     []byte // "last_app"
+	disposition string // "sip_hangup_disposition": who sent what at the end
+	originate   string // "originate_disposition": how ringing the callee ended, the last one if several
+	otherCause  string // "last_bridge_hangup_cause": the other leg ended first, or while it rang
+	otherSIP    string // "last_bridge_proto_specific_hangup_cause": it did so by itself, with this SIP status
+	otherName   string // "bridge_channel": the other leg's name, with its kind in front
+	lastApp     string // "last_app"
 }
 
-// readCallEnd reads a CHANNEL_HANGUP_COMPLETE event. ok is false when it names no call. Of two headers with
-// one name the first counts.
-func readCallEnd(f *Frame, name string) (e attach.CallEnd, ok bool) {
-	e.Switch = name
-	var m marks
-	var otherLeg, originator string
-	for i := range f.Len() {
-		name, raw := f.Field(i)
-		if raw == nil {
-			continue
-		}
-		if p := place(&e, name); p != nil {
-			if *p == "" {
-				*p = text(raw)
-			}
-			continue
-		}
-		if p := m.time(name); p != nil {
-			if *p == 0 {
-				*p = microseconds(raw)
-			}
-			continue
-		}
-		switch string(name) {
-		case "Call-Direction":
-			e.Inbound = string(raw) == "inbound"
-		case "Caller-Privacy-Hide-Number":
-			e.Withheld = string(raw) == "true"
-		case "variable_ringfence_guard":
-			e.Guard = string(raw) == "fired"
-		case "Other-Leg-Unique-ID":
-			otherLeg = text(raw)
-		case "variable_originator":
-			originator = text(raw)
-		case "variable_sip_hangup_disposition":
-			m.disposition = raw
-		case "variable_originate_disposition":
-			m.originate = raw
-		case "variable_last_bridge_hangup_cause":
-			m.otherCause = raw
-		case "variable_last_bridge_proto_specific_hangup_cause":
-			m.otherSIP = raw
-		case "variable_bridge_channel":
-			m.otherName = raw
-		case "variable_last_app":
-			m.lastApp = raw
-		}
+// callEnd takes the lines of an event as they arrive. Of two headers with one name the first counts.
+type callEnd struct {
+	name string // of the event
+	e    attach.CallEnd
+	m    marks
+
+	otherLeg, originator string
+}
+
+func (c *callEnd) line(name, raw []byte) {
+	if raw == nil {
+		return
 	}
+	if p := place(&c.e, name); p != nil {
+		if *p == "" {
+			*p = text(raw)
+		}
+		return
+	}
+	if p := c.m.time(name); p != nil {
+		if *p == 0 {
+			*p = microseconds(raw)
+		}
+		return
+	}
+	if p := c.m.text(name); p != nil {
+		if *p == "" {
+			*p = text(raw)
+		}
+		return
+	}
+	switch string(name) {
+	case "Event-Name":
+		c.name = text(raw)
+	case "Call-Direction":
+		c.e.Inbound = string(raw) == "inbound"
+	case "Caller-Privacy-Hide-Number":
+		c.e.Withheld = string(raw) == "true"
+	case "variable_ringfence_guard":
+		c.e.Guard = string(raw) == "fired"
+	case "Other-Leg-Unique-ID":
+		c.otherLeg = text(raw)
+	case "variable_originator":
+		c.originator = text(raw)
+	}
+}
+
+// end is the end of the call that a CHANNEL_HANGUP_COMPLETE event tells. ok is false when it names no call.
+func (c *callEnd) end(name string) (e attach.CallEnd, ok bool) {
+	e, m, otherLeg, originator := c.e, &c.m, c.otherLeg, c.originator
+	e.Switch = name
 	if e.OtherUUID == "" {
 		e.OtherUUID = otherLeg
 	}
@@ -137,6 +140,25 @@ func place(e *attach.CallEnd, name []byte) *string {
 	return nil
 }
 
+// text says which text a header holds, nil if none.
+func (m *marks) text(name []byte) *string {
+	switch string(name) {
+	case "variable_sip_hangup_disposition":
+		return &m.disposition
+	case "variable_originate_disposition":
+		return &m.originate
+	case "variable_last_bridge_hangup_cause":
+		return &m.otherCause
+	case "variable_last_bridge_proto_specific_hangup_cause":
+		return &m.otherSIP
+	case "variable_bridge_channel":
+		return &m.otherName
+	case "variable_last_app":
+		return &m.lastApp
+	}
+	return nil
+}
+
 // time says which time a header holds, nil if none.
 func (m *marks) time(name []byte) *int64 {
 	switch string(name) {
@@ -166,7 +188,7 @@ func (m *marks) by(e *attach.CallEnd) string {
 	if !e.Inbound {
 		near, far = far, near
 	}
-	switch string(m.disposition) {
+	switch m.disposition {
 	case "recv_bye", "recv_cancel", "recv_refuse":
 		return near
 	case "send_bye", "send_cancel", "send_refuse":
@@ -190,32 +212,32 @@ func (m *marks) endedByUs(e *attach.CallEnd) bool {
 	default:
 		return false
 	}
-	return e.RingfenceID != "" && m.originate == nil && m.bridged == 0 &&
-		(string(m.lastApp) == "respond" || e.Cause == "CALL_REJECTED")
+	return e.RingfenceID != "" && m.originate == "" && m.bridged == 0 &&
+		(m.lastApp == "respond" || e.Cause == "CALL_REJECTED")
 }
 
 // otherLeft: the other leg ended first and by itself.
 func (m *marks) otherLeft(e *attach.CallEnd) bool {
 	switch {
-	case m.bridged != 0 && m.otherName != nil && !bytes.HasPrefix(m.otherName, []byte("sofia/")):
+	case m.bridged != 0 && m.otherName != "" && !strings.HasPrefix(m.otherName, "sofia/"):
 		// A leg that is not SIP leaves no status. LOSE_RACE is of one that another one beat to the answer.
-		return m.otherCause != nil && string(m.otherCause) != "LOSE_RACE"
+		return m.otherCause != "" && m.otherCause != "LOSE_RACE"
 	case m.bridged != 0:
 		// Another status is of a phone that had refused before the one that answered.
-		return decode(m.otherSIP) == "sip:200"
+		return m.otherSIP == "sip:200"
 	case e.Inbound:
 		// A phone's refusal ended this leg only if the cause is the same: else the dialplan went on.
-		return m.otherSIP != nil && string(m.originate) == e.Cause
+		return m.otherSIP != "" && m.originate == e.Cause
 	}
-	return m.otherSIP != nil
+	return m.otherSIP != ""
 }
 
 // inVain: the switch itself had answered, and the callee who was rung then did not.
 func (m *marks) inVain(e *attach.CallEnd) bool {
-	if m.originate == nil || m.bridged != 0 {
+	if m.originate == "" || m.bridged != 0 {
 		return false
 	}
-	return m.answered < m.progress || string(m.originate) == e.Cause
+	return m.answered < m.progress || m.originate == e.Cause
 }
 
 // rang is when the callee's phone began to ring. What is heard before an answer is ringing only if there is
@@ -224,7 +246,7 @@ func (m *marks) rang(e *attach.CallEnd) int64 {
 	if m.progress != 0 {
 		return m.progress
 	}
-	if m.originate != nil || !e.Inbound {
+	if m.originate != "" || !e.Inbound {
 		return m.early
 	}
 	return 0

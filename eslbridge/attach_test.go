@@ -126,7 +126,8 @@ func TestAttachBearsWith(t *testing.T) {
 		"unknown frames":        {before: "Content-Type: log/data\nContent-Length: 3\n\nabc", count: func(c *attach.Counters) uint64 { return c.UnknownFrames.Load() }},
 		"unknown events":        {behind: event("Event-Name: CUSTOM"), count: func(c *attach.Counters) uint64 { return c.Events.Load() - 1 }},
 		"an end of no call":     {behind: event("Event-Name: CHANNEL_HANGUP_COMPLETE"), count: func(c *attach.Counters) uint64 { return c.Unreadable.Load() }},
-		"too many lines":        {behind: event(strings.Repeat("a: b\n", MaxFields) + "c: d"), count: func(c *attach.Counters) uint64 { return c.Unreadable.Load() }},
+		"20,000 lines":          {behind: event("Event-Name: CHANNEL_HANGUP_COMPLETE", strings.Repeat("a: b\n", 20000)+"Unique-ID: z"), count: func(c *attach.Counters) uint64 { return c.Ends.Load() - 1 }},
+		"12 MB":                 {behind: event("Event-Name: CHANNEL_HANGUP_COMPLETE", "variable_sip_h_X-A: "+strings.Repeat("%22", 4<<20), "Unique-ID: z"), count: func(c *attach.Counters) uint64 { return c.Ends.Load() - 1 }},
 		"an empty event":        {behind: "Content-Type: text/event-plain\n\n", count: func(c *attach.Counters) uint64 { return c.Events.Load() - 1 }},
 		"line ends behind":      {behind: "\n\r\n\n", count: func(c *attach.Counters) uint64 { return c.Events.Load() }},
 		"a reply to nothing":    {behind: ok + apiOK, count: func(c *attach.Counters) uint64 { return c.Events.Load() }},
@@ -159,7 +160,7 @@ func TestAttachBearsWith(t *testing.T) {
 
 // However a connection ends, the next one is opened and subscribes again.
 func TestAttachComesBack(t *testing.T) {
-	cdr := fmt.Sprintf("Content-Length: %d\nContent-Type: text/event-plain\n\n", maxEvent+1)
+	cdr := fmt.Sprintf("Content-Length: %d\nContent-Type: text/event-plain\n\n", MaxStream+1)
 	for name, act := range map[string]func(p *peer){
 		"closed":                  func(p *peer) { p.conn.Close() },
 		"reset":                   func(p *peer) { p.conn.(*net.TCPConn).SetLinger(0); p.conn.Close() },

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync"
 	"time"
 
 	"ringfence/screening"
@@ -19,32 +20,41 @@ type call struct {
 	srv   *Server
 	rd    *Reader
 	in    Frame
-	event Frame // the event in the frame of in
+	event executed // in the frame of in
 	cmd   commands
 
 	facts request
+	known bool       // the facts are there; what comes next are events
 	heard bool       // the switch has answered something after connect
-	owed  []bool     // replies the switch owes us; see commands.owed
 	told  []variable // to be set in one go; see tell
+
+	mu   sync.Mutex // held while a command is written, with what it is owed: Interrupt comes from elsewhere
+	owed []bool     // replies the switch owes us; see commands.owed
 }
 
+// maxReply is the most bytes that the body of a reply may have; those that we ask for have a line.
+const maxReply = 64 << 10
+
 func newCall(s *Server) *call {
-	return &call{srv: s, rd: NewReader(nil, 0)}
+	return &call{srv: s, rd: NewReader(nil, 0), owed: make([]bool, 0, 8)}
 }
 
 func (c *call) begin(conn net.Conn, accepted time.Time) {
 	c.Start(conn, accepted, c.srv.Deadline(), "exit\n\n")
-	c.rd.reset(&c.Conn, MaxBody)
+	c.rd.reset(&c.Conn, maxReply)
 }
 
 // Run takes the call its whole way, closes the connection and puts the buffers back.
 func (c *call) Run() {
 	c.srv.Port.Run(&c.Conn, c)
 	// Only the buffers are used again: a timer that fires late still has this call in hand.
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	next := &call{srv: c.srv, rd: c.rd, in: c.in, cmd: c.cmd, owed: c.owed[:0], told: c.told[:0]}
 	next.rd.reset(nil, 0)
 	next.in.block, next.in.body = nil, nil
 	next.cmd.reset()
+	c.owed = nil
 	c.srv.buffers.Put(next)
 }
 
@@ -63,13 +73,15 @@ func (c *call) connect() error {
 		return err
 	}
 	if err := c.reply(); err != nil {
+		if errors.Is(err, errUnheard) {
+			err = errHungUp // it was not asked for anything yet
+		}
 		return err
 	}
-	c.facts = readFacts(&c.in)
 	if c.facts.UUID == "" {
 		return fmt.Errorf("%w: the reply to connect names no call", errRefused)
 	}
-	c.heard = false
+	c.known, c.heard = true, false
 	c.cmd.reset()
 	switch {
 	case c.facts.Async && !c.facts.Resume:
@@ -180,7 +192,7 @@ func (c *call) finish() error {
 	for {
 		err := c.next()
 		switch {
-		case errors.Is(err, errHungUp) && len(c.owed) > 0:
+		case errors.Is(err, errHungUp) && c.owes():
 			return err
 		case errors.Is(err, errHungUp), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), isReset(err):
 			return nil
@@ -197,6 +209,8 @@ func (c *call) finish() error {
 
 // send writes what c.cmd has collected, in one piece, unless the call was given back.
 func (c *call) send() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	err := c.Send(c.cmd.buf)
 	if !errors.Is(err, errOver) {
 		c.owed = append(c.owed, c.cmd.owed...)
@@ -219,7 +233,7 @@ func (c *call) reply() error {
 
 // replies reads answers until none is owed.
 func (c *call) replies() error {
-	for len(c.owed) > 0 {
+	for c.owes() {
 		if err := c.reply(); err != nil {
 			return err
 		}
@@ -227,14 +241,39 @@ func (c *call) replies() error {
 	return nil
 }
 
+// owes: the switch has commands that it has not answered.
+func (c *call) owes() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.owed) > 0
+}
+
+// Interrupt breaks off what the caller hears. In sync mode the switch reads nothing before that has ended.
+func (c *call) Interrupt() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.facts.Async || !c.facts.Full || c.owed == nil {
+		return
+	}
+	var cmd commands
+	cmd.api("uuid_break " + c.facts.UUID + " all")
+	cmd.optional()
+	if c.Send(cmd.buf) == nil {
+		c.owed = append(c.owed, cmd.owed...)
+	}
+}
+
 // answered counts the reply in c.in. A reply to nothing means that we have lost our place in the stream.
 func (c *call) answered() error {
+	c.mu.Lock()
 	if len(c.owed) == 0 {
+		c.mu.Unlock()
 		return fmt.Errorf("%w: a reply to no command", errRefused)
 	}
 	c.heard = true
 	optional := c.owed[0]
 	c.owed = append(c.owed[:0], c.owed[1:]...)
+	c.mu.Unlock()
 	if c.in.OK() {
 		return nil
 	}
@@ -258,13 +297,21 @@ func (c *call) answered() error {
 // (mod_event_socket.c, listener_run), and the call goes on.
 func (c *call) next() error {
 	for {
-		if err := c.rd.Next(&c.in); err != nil {
+		var to lines = &c.facts
+		if c.known {
+			c.event = executed{}
+			to = &c.event
+		}
+		if err := c.rd.Stream(&c.in, to); err != nil {
 			return err
 		}
 		switch c.in.Type() {
 		case typeReply, typeAPI, typeEvent:
 			return nil
 		case typeDisconnect:
+			if c.facts.UUID == "" {
+				c.facts.UUID, _ = c.in.Get(controlled)
+			}
 			switch {
 			case string(c.in.Raw("Content-Disposition")) == "linger":
 			case c.heard:

@@ -19,50 +19,45 @@ type request struct {
 	GuardTo   string // "ringfence_guard_to": where the guard sends the call
 }
 
-// readFacts takes the facts from a reply to `connect`. Of two headers with one name the first counts.
-func readFacts(f *Frame) request {
-	var x request
-	for i := range f.Len() {
-		name, raw := f.Field(i)
-		if raw == nil {
-			continue
+// line takes a line of the reply to `connect`. Of two headers with one name the first counts.
+func (x *request) line(name, raw []byte) {
+	if raw == nil {
+		return
+	}
+	if p := x.place(name); p != nil {
+		if *p == "" {
+			*p = decode(raw)
 		}
-		if p := x.place(name); p != nil {
-			if *p == "" {
-				*p = decode(raw)
-			}
-			continue
-		}
-		switch string(name) {
-		case "Caller-Privacy-Hide-Number":
-			x.Withheld = string(raw) == "true"
-		case "Caller-Privacy-Hide-Name":
-			x.HideName = string(raw) == "true"
-		case "variable_sip_authorized":
-			x.Authorized = isTrue(raw)
-		case "Answer-State":
-			x.CallAnswer = string(raw) == "answered"
-		case "Socket-Mode":
-			x.Async = string(raw) == "async"
-		case "Control":
-			x.Full = string(raw) == "full"
-		case "variable_socket_resume":
-			x.Resume = isTrue(raw)
-		case "FreeSWITCH-Switchname":
+		return
+	}
+	switch string(name) {
+	case "Caller-Privacy-Hide-Number":
+		x.Withheld = string(raw) == "true"
+	case "Caller-Privacy-Hide-Name":
+		x.HideName = string(raw) == "true"
+	case "variable_sip_authorized":
+		x.Authorized = isTrue(raw)
+	case "Answer-State":
+		x.CallAnswer = string(raw) == "answered"
+	case "Socket-Mode":
+		x.Async = string(raw) == "async"
+	case "Control":
+		x.Full = string(raw) == "full"
+	case "variable_socket_resume":
+		x.Resume = isTrue(raw)
+	case "FreeSWITCH-Switchname":
+		x.Switch = decode(raw)
+	case "FreeSWITCH-Hostname":
+		if x.Switch == "" {
 			x.Switch = decode(raw)
-		case "FreeSWITCH-Hostname":
-			if x.Switch == "" {
-				x.Switch = decode(raw)
-			}
-		case "variable_sip_verstat_detailed":
+		}
+	case "variable_sip_verstat_detailed":
+		x.Verstat = decode(raw)
+	case "variable_sip_verstat":
+		if x.Verstat == "" {
 			x.Verstat = decode(raw)
-		case "variable_sip_verstat":
-			if x.Verstat == "" {
-				x.Verstat = decode(raw)
-			}
 		}
 	}
-	return x
 }
 
 // place says which fact a header holds, nil if none.
@@ -145,6 +140,30 @@ func (x *request) place(name []byte) *string {
 		return &x.Diversion
 	}
 	return nil
+}
+
+// executed is what the switch says when an application has ended: a CHANNEL_EXECUTE_COMPLETE event.
+type executed struct {
+	name        string // of the event
+	application string
+	id          string // "Application-UUID": the id that execute gave
+	keys        string // "variable_ringfence_keys"
+	task        string // "variable_last_sched_id"
+}
+
+func (e *executed) line(name, raw []byte) {
+	switch string(name) {
+	case "Event-Name":
+		e.name = decode(raw)
+	case "Application":
+		e.application = decode(raw)
+	case "Application-UUID":
+		e.id = decode(raw)
+	case "variable_" + keysVariable:
+		e.keys = decode(raw)
+	case "variable_last_sched_id":
+		e.task = decode(raw)
+	}
 }
 
 // isTrue reads a channel variable as switch_true() does.

@@ -136,21 +136,23 @@ func TestFacts(t *testing.T) {
 
 func factsOf(t *testing.T, name string) request {
 	t.Helper()
+	return readFacts(t, transcript(t, name))
+}
+
+// readFacts reads the first frame of a stream for its facts.
+func readFacts(t testing.TB, raw []byte) (x request) {
+	t.Helper()
 	var f Frame
-	if err := NewReader(bytes.NewReader(transcript(t, name)), 0).Next(&f); err != nil {
+	if err := NewReader(bytes.NewReader(raw), 0).Stream(&f, &x); err != nil {
 		t.Fatal(err)
 	}
-	return readFacts(&f)
+	return x
 }
 
 // A caller cannot add facts: what he writes is a value of a header, and its line ends are encoded.
 func TestFactsFirstHeaderCounts(t *testing.T) {
-	var f Frame
 	text := "Unique-ID: a\nCaller-Caller-ID-Number: 1\nvariable_sip_h_X-ringfence_id: x\nvariable_sip_h_diversion: d\nCaller-Caller-ID-Number: 2\nvariable_socket_resume: yes\n\n"
-	if err := NewReader(strings.NewReader(text), 0).Next(&f); err != nil {
-		t.Fatal(err)
-	}
-	x := readFacts(&f)
+	x := readFacts(t, []byte(text))
 	if x.Number != "1" || x.ScreenedID != "" || x.Diversion != "d" || !x.Resume {
 		t.Errorf("%+v", x)
 	}

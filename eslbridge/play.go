@@ -59,14 +59,13 @@ func (c *call) Keys(prompt Sound, n int) (keys string, err error) {
 	if err := c.step(prompt.Length + screening.FirstKey + time.Duration(n-1)*screening.NextKey); err != nil {
 		return "", err
 	}
-	const variable = "ringfence_keys"
-	argument := fmt.Sprintf("%d %d %s %s %d # %d", n, n, prompt.File, variable, screening.FirstKey.Milliseconds(), screening.NextKey.Milliseconds())
+	argument := fmt.Sprintf("%d %d %s %s %d # %d", n, n, prompt.File, keysVariable, screening.FirstKey.Milliseconds(), screening.NextKey.Milliseconds())
 	if err := c.execute("read", argument); err != nil {
 		return "", err
 	}
 	if c.facts.Async {
-		keys, _ = c.event.Get("variable_" + variable)
-	} else if keys, err = c.variable(variable); err != nil {
+		keys = c.event.keys
+	} else if keys, err = c.variable(keysVariable); err != nil {
 		return "", err
 	}
 	if strings.Trim(keys, "0123456789*#ABCD") != "" {
@@ -87,12 +86,25 @@ func (c *call) variable(name string) (string, error) {
 		if err := c.next(); err != nil {
 			return "", err
 		}
-		if c.in.Type() == typeReply && len(c.owed) == 1 {
-			c.owed = c.owed[:0]
+		if c.in.Type() == typeReply && c.last() {
 			return string(c.in.Raw("Reply-Text")), nil
 		}
 	}
 }
+
+// last takes the one reply that is owed, if it is one.
+func (c *call) last() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.owed) != 1 {
+		return false
+	}
+	c.owed = c.owed[:0]
+	return true
+}
+
+// keysVariable is the channel variable that holds the keys of a caller, and nothing else.
+const keysVariable = "ringfence_keys"
 
 // Wait gives what the caller does not hear its time.
 func (c *call) Wait(length time.Duration) error { return c.step(length) }
@@ -128,7 +140,7 @@ func (c *call) moveGuard(seconds int) error {
 	if err := c.execute("sched_transfer", "+"+strconv.Itoa(seconds)+" "+c.facts.GuardTo); err != nil {
 		return err
 	}
-	task, _ := c.event.Get("variable_last_sched_id")
+	task := c.event.task
 	if !digits(task) || task == c.facts.GuardTask {
 		return fmt.Errorf("%w: the switch does not say which guard it set", errRefused)
 	}
@@ -179,11 +191,7 @@ func (c *call) execute(application, argument string) error {
 				return err
 			}
 		case typeEvent:
-			if err := c.in.Event(&c.event); err != nil {
-				return err
-			}
-			if string(c.event.Raw("Event-Name")) == "CHANNEL_EXECUTE_COMPLETE" &&
-				string(c.event.Raw("Application-UUID")) == id && string(c.event.Raw("Application")) == application {
+			if e := &c.event; e.name == "CHANNEL_EXECUTE_COMPLETE" && e.id == id && e.application == application {
 				return nil
 			}
 		}

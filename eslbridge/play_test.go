@@ -199,7 +199,7 @@ func TestPlaying(t *testing.T) {
 			want: list(tones, "myevents", answer, read1, read2, playback("/s/f.wav"), "exit")},
 		"challenge in early media, wrong": {reply: inAsync, verdict: early, keys: []string{"8", "32"}, keyed: KeyedWrong,
 			want: list(tones, "myevents", read1, read2, playback("/s/f.wav"), execs("respond", "603 Decline", nowait))},
-		"challenge, hung up at once":     {reply: inAsync, verdict: asked, keys: []string{"hangs up"}, keyed: KeyedNothing, hungUp: true, want: list(tones, "myevents", answer, read1)},
+		"challenge, hung up at once":     {reply: inAsync, verdict: asked, keys: []string{"hangs up"}, keyed: KeyedLeft, hungUp: true, want: list(tones, "myevents", answer, read1)},
 		"challenge, hung up after wrong": {reply: inAsync, verdict: asked, keys: []string{"9", "hangs up"}, keyed: KeyedWrong, hungUp: true, want: list(tones, "myevents", answer, read1, read2)},
 		"challenge, what are no keys": {reply: inAsync, verdict: asked, keys: []string{"7%0A", "23"}, keyed: KeyedRight,
 			want: list(tones, "myevents", answer, read1, read2, playback("/s/p.wav"), "exit")},

@@ -23,7 +23,8 @@
 //
 // # Limits and states
 //
-// A header block is at most MaxHeader bytes and MaxFields lines, a body at most the Reader's MaxBody.
+// What callers have a part in is read by Stream (stream.go), which keeps nothing. For all else Next serves: a header
+// block of at most MaxHeader bytes and MaxFields lines, a body of at most the Reader's MaxBody.
 // Memory is taken as bytes arrive, never because a length was announced. After any error a Reader is
 // spent: the stream has lost its place. One goroutine owns a Reader; a Frame's contents are valid until
 // the next call of Next.
@@ -132,36 +133,6 @@ func (f *Frame) Get(name string) (string, bool) {
 // Body is what came behind the header block, nil if nothing did.
 func (f *Frame) Body() []byte { return f.body }
 
-// Event reads the body of an event as a frame of its own into e, whose contents stay valid as long as
-// those of f. What stands behind the event's empty line, as the CDR that some switches attach, becomes e's
-// body; its Content-Length is not looked at, for f's has said where everything ends. The one error is
-// ErrHeaderTooLarge, for more than MaxFields lines; the stream goes on behind it.
-func (f *Frame) Event(e *Frame) error {
-	e.block, e.body, e.fields = f.body, nil, e.fields[:0]
-	for line := 0; line < len(f.body); {
-		next, stop := len(f.body), len(f.body)
-		if i := bytes.IndexByte(f.body[line:], '\n'); i >= 0 {
-			stop, next = line+i, line+i+1
-		}
-		if stop > line && f.body[stop-1] == '\r' {
-			stop--
-		}
-		if stop == line {
-			e.block = f.body[:next:next]
-			if next < len(f.body) {
-				e.body = f.body[next:]
-			}
-			return nil
-		}
-		if len(e.fields) == MaxFields {
-			return ErrHeaderTooLarge
-		}
-		e.fields = append(e.fields, parseField(f.body[:stop], line))
-		line = next
-	}
-	return nil
-}
-
 // OK reports whether a reply says that the command was carried out: `+OK…` in Reply-Text, or in the body
 // of an api/response. Everything else, a reply without text included, is a refusal.
 func (f *Frame) OK() bool {
@@ -189,6 +160,8 @@ type Reader struct {
 	buf     []byte
 	r, w    int // buf[r:w] has arrived and was not handed out
 	err     error
+
+	kept, long []byte // of Stream: the frame's own lines; the beginning of a line that is too long
 }
 
 // NewReader reads frames from src with bodies of at most maxBody bytes (0: MaxBody).
@@ -208,7 +181,7 @@ func (r *Reader) reset(src io.Reader, maxBody int) {
 	if len(buf) > 2*firstBuffer {
 		buf = make([]byte, firstBuffer)
 	}
-	*r = Reader{src: src, maxBody: maxBody, buf: buf}
+	*r = Reader{src: src, maxBody: maxBody, buf: buf, kept: r.kept[:0], long: r.long[:0]}
 }
 
 // Begun reports whether bytes of the next frame have arrived.
@@ -238,7 +211,7 @@ func (r *Reader) next(f *Frame) error {
 	if err != nil {
 		return err
 	}
-	n, err := contentLength(f, r.buf[r.r:])
+	n, err := lengthOf(f, r.buf[r.r:])
 	if err != nil {
 		return err
 	}
@@ -251,10 +224,26 @@ func (r *Reader) next(f *Frame) error {
 		}
 	}
 	f.block = r.buf[r.r : r.r+end : r.r+end]
+	r.r += end
 	if n > 0 {
-		f.body = r.buf[r.r+end : r.r+end+n : r.r+end+n]
+		f.body = r.buf[r.r : r.r+n : r.r+n]
+		r.r += n
 	}
-	r.r += end + n
+	return nil
+}
+
+// body reads a body of n bytes.
+func (r *Reader) body(f *Frame, n int) error {
+	if n > r.maxBody {
+		return fmt.Errorf("%w: %d bytes announced, %d allowed", ErrBodyTooLarge, n, r.maxBody)
+	}
+	for r.w-r.r < n {
+		if err := r.fill(); err != nil {
+			return unexpected(err)
+		}
+	}
+	f.body = r.buf[r.r : r.r+n : r.r+n]
+	r.r += n
 	return nil
 }
 
@@ -325,13 +314,12 @@ func parseField(b []byte, start int) field {
 	return x
 }
 
-// contentLength reads the one Content-Length a frame may have. Two that differ would let one side see a
+// lengthOf reads the one Content-Length a frame may have. Two that differ would let one side see a
 // frame where the other sees a body, so the second is refused.
-func contentLength(f *Frame, block []byte) (int, error) {
-	const name = "Content-Length"
+func lengthOf(f *Frame, block []byte) (int, error) {
 	n, seen := 0, false
 	for _, x := range f.fields {
-		if int(x.colon-x.start) != len(name) || x.colon == x.end || !equalFold(block[x.start:x.colon], name) {
+		if int(x.colon-x.start) != len(contentLength) || x.colon == x.end || !equalFold(block[x.start:x.colon], contentLength) {
 			continue
 		}
 		v, ok := parseLength(block[x.value:x.end])

@@ -32,6 +32,7 @@ type Counters struct {
 	Screened      atomic.Uint64 // calls that the Screener was asked about
 	RefusedPeer   atomic.Uint64 // peer not in Allow
 	UnknownFrames atomic.Uint64 // frames or lines of a kind we do not know, skipped
+	Nameless      atomic.Uint64 // connections that named no call: of another program, or of a switch that hangs; no record is written of them
 	Repeated      atomic.Uint64 // calls that were screened before, or that the guard had taken
 	Unscreened    atomic.Uint64 // calls with another ringfence_intent than screen
 	Reports       atomic.Uint64 // of them, people who dialled the star code to report a caller

@@ -67,6 +67,7 @@ type course struct {
 	sw      Switch
 	facts   *Facts
 	seen    bool // facts were read, and the call is to be screened
+	done    bool // or it was screened before, or is none to be screened
 	verdict Verdict
 	keyed   Keyed // how the caller met the challenge
 }
@@ -75,9 +76,10 @@ type course struct {
 func (p *Port) Run(c *Conn, sw Switch) {
 	w := course{port: p, sw: sw}
 	err := w.screen()
+	named := w.facts != nil && w.facts.UUID != ""
 	r := Result{Keyed: w.keyed, Dismissed: w.verdict.Held.Dismissed()}
 	switch {
-	case errors.Is(err, ErrHungUp):
+	case errors.Is(err, ErrHungUp) && named:
 		r.HungUp = true
 	case err != nil:
 		r.FailOpen = failure(c, err)
@@ -85,13 +87,14 @@ func (p *Port) Run(c *Conn, sw Switch) {
 	if r.FailOpen != "" {
 		c.giveBack(r.FailOpen)
 		p.Counters.countFailOpen(r.FailOpen)
-		uuid := ""
-		if w.facts != nil {
-			uuid = w.facts.UUID
+		if named {
+			p.warn("call let through unscreened", "reason", r.FailOpen, "error", err, "uuid", w.facts.UUID, "peer", c.conn.RemoteAddr().String())
+		} else {
+			p.Counters.Nameless.Add(1)
+			p.warn("a connection that named no call", "reason", r.FailOpen, "error", err, "peer", c.conn.RemoteAddr().String())
 		}
-		p.warn("call let through unscreened", "reason", r.FailOpen, "error", err, "uuid", uuid, "peer", c.conn.RemoteAddr().String())
 	}
-	if w.seen {
+	if w.seen || err != nil && named && !w.done {
 		r.Took = time.Since(c.accepted)
 		w.record(r)
 	}
@@ -106,7 +109,7 @@ func (w *course) screen() (err error) {
 		}
 	}()
 	f, again, err := w.sw.Facts()
-	w.facts = f
+	w.facts, w.done = f, again
 	if err != nil {
 		return err
 	}
@@ -115,6 +118,7 @@ func (w *course) screen() (err error) {
 		return w.sw.Leave()
 	}
 	if f.Intent != "" && f.Intent != "screen" {
+		w.done = true
 		w.port.Counters.Unscreened.Add(1)
 		switch f.Intent {
 		case "report":

@@ -12,8 +12,8 @@ type Screener interface {
 	// Screen decides. It gets nothing that it must not keep, but it must not block: past the call's
 	// deadline its answer is thrown away and the call goes on.
 	Screen(f *Facts) Verdict
-	// Record is told once for every call whose facts were read, after the switch has the call back. v is
-	// the zero Verdict when the decision did not come in time.
+	// Record is told once for every call that the switch has named, after it has it back. Of one whose facts could
+	// not all be read, f has those that came before; v is the zero Verdict when there was no decision.
 	Record(f *Facts, v *Verdict, r Result)
 }
 
