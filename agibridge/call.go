@@ -1,6 +1,7 @@
 package agibridge
 
 import (
+	"bytes"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -34,11 +35,12 @@ func (c *call) Run() {
 // the block or into a header, up to a whole answer or HANGUP, stands before it or between.
 func (c *call) Facts() (f *screening.Facts, again bool, err error) {
 	f = &c.facts.Facts
-	lines, err := c.rd.block()
+	var g gathered
+	err = c.rd.block(g.line)
+	c.facts = g.request()
 	if err != nil {
 		return f, false, err
 	}
-	c.facts = readRequest(lines)
 	if c.facts.UUID == "" {
 		return f, false, fmt.Errorf("%w: it names no call", errWire)
 	}
@@ -47,68 +49,70 @@ func (c *call) Facts() (f *screening.Facts, again bool, err error) {
 		h = c.srv.chooser.Headers(f)
 	}
 	e := c.facts.expressions(h)
-	values, noise, err := c.ask(e.from, e.asserted, e.remoteID, e.address)
+	noisy := false
+	values, err := c.ask(func(l []byte) { g.line(l); noisy = true }, e.from, e.asserted, e.remoteID, e.address)
+	if noisy { // an empty line of the caller's had ended the block
+		c.facts = g.request()
+		c.facts.odd = true
+	}
 	if err != nil {
 		return f, false, err
 	}
-	if len(noise) > 0 { // an empty line of the caller's had ended the block
-		c.facts = readRequest(append(lines, noise...))
-		c.facts.odd = true
-	}
 	if c.facts.odd {
-		own, _, err := c.ask("${CALLERID(num)}", "${CALLERID(name)}")
+		own, err := c.ask(func([]byte) {}, "${CALLERID(num)}", "${CALLERID(name)}")
 		if err != nil {
 			return f, false, err
 		}
 		c.facts.Number, c.facts.Name = own[0], own[1]
 	}
-	c.facts.learn(values[0], values[1], values[2], values[3])
+	c.facts.learn(e, values[0], values[1], values[2], values[3])
 	return f, f.ScreenedID != "" || c.facts.fired, nil
 }
 
-// ask has Asterisk expand some expressions. noise is what came before the answer and is none.
-func (c *call) ask(expressions ...string) (values, noise []string, err error) {
+// ask has Asterisk expand some expressions. What comes before the answer and is none goes to noise.
+func (c *call) ask(noise func(line []byte), expressions ...string) (values []string, err error) {
 	word := rand.Text()
 	if err := c.Send(getFull(word + strings.Join(expressions, word) + word)); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	begin, end := "200 result=1 ("+word, word+")"
-	answer, hungUp := "", false
-	for size := 0; ; {
-		l, err := c.rd.line()
+	var answer []byte
+	hungUp, noisy := false, false
+	for {
+		l, err := c.rd.line(maxAnswer)
 		if err != nil {
 			if hungUp && isEnd(err) {
 				err = screening.ErrHungUp
 			}
-			return nil, nil, err
+			return nil, err
 		}
-		if size += len(l) + 1; size > maxBlock {
-			return nil, nil, fmt.Errorf("%w: more than %d bytes for an answer", errWire, maxBlock)
-		}
-		line := string(l)
 		switch {
-		case answer != "":
-			answer += "\n" + line
-		case strings.HasPrefix(line, begin):
-			answer = line
-		case line == hangup:
+		case answer != nil:
+			if len(answer)+len(l) >= maxAnswer {
+				return nil, fmt.Errorf("%w: more than %d bytes for an answer", errWire, maxAnswer)
+			}
+			answer = append(append(answer, '\n'), l...)
+		case bytes.HasPrefix(l, []byte(begin)):
+			answer = append(make([]byte, 0, 2*len(l)), l...)
+		case string(l) == hangup:
 			hungUp = true
-		case line != "":
-			noise = append(noise, line)
+		case len(l) > 0:
+			noisy = true
+			noise(l[:min(len(l), maxLine)])
 			c.srv.Counters.UnknownFrames.Add(1)
 		}
-		if strings.HasSuffix(answer, end) {
+		if bytes.HasSuffix(answer, []byte(end)) {
 			break
 		}
 	}
-	if hungUp && len(noise) == 0 { // else it may be the caller's own word
-		return nil, nil, screening.ErrHungUp
+	if hungUp && !noisy { // else it may be the caller's own word
+		return nil, screening.ErrHungUp
 	}
-	values = strings.Split(answer[len(begin):len(answer)-len(end)], word)
+	values = strings.Split(string(answer[len(begin):len(answer)-len(end)]), word)
 	if len(values) != len(expressions) {
-		return nil, nil, fmt.Errorf("%w: an answer to another question", errWire)
+		return nil, fmt.Errorf("%w: an answer to another question", errWire)
 	}
-	return values, noise, nil
+	return values, nil
 }
 
 // hangup is what Asterisk says unasked when the caller goes.
@@ -121,7 +125,7 @@ func (c *call) do(command []byte) (reply, error) {
 	}
 	within := false
 	for {
-		l, err := c.rd.line()
+		l, err := c.rd.line(maxLine)
 		if err != nil {
 			return reply{}, err
 		}
@@ -308,7 +312,7 @@ func (c *call) Keys(prompt screening.Sound, n int) (string, error) {
 	if _, err := c.try(read("RINGFENCE_KEYS", last, n, screening.FirstKey)); err != nil {
 		return "", err
 	}
-	got, _, err := c.ask("${READSTATUS}", "${RINGFENCE_KEYS}")
+	got, err := c.ask(func([]byte) {}, "${READSTATUS}", "${RINGFENCE_KEYS}")
 	switch {
 	case err != nil:
 		return "", err

@@ -1,8 +1,8 @@
 package agibridge
 
 import (
+	"bytes"
 	"net/netip"
-	"net/url"
 	"strconv"
 	"strings"
 
@@ -19,63 +19,73 @@ type request struct {
 	odd   bool   // the caller's number or name has a line end in it: they must be asked for
 }
 
-// readRequest takes the facts from the block that begins a connection. A caller may have put lines of his own into
-// it, but only between agi_callerid and agi_threadid: what Asterisk writes before him counts where it stands
+// gathered takes the lines of the block that begins a connection, as they come. A caller may have put lines of his own
+// into it, but only between agi_callerid and agi_threadid: what Asterisk writes before him counts where it stands
 // first, what it writes behind him where it stands last, and arguments only behind the last agi_threadid.
-func readRequest(lines []string) (x request) {
-	numbers, names := 0, 0
-	var args []string
-	for _, l := range lines {
-		key, value, ok := strings.Cut(l, ":")
-		if !ok || !strings.HasPrefix(key, "agi_") {
-			x.odd = true
-			continue
-		}
-		value = strings.TrimPrefix(value, " ")
-		first := func(p *string) {
-			if *p == "" {
-				*p = value
-			}
-		}
-		switch key {
-		case "agi_channel":
-			if x.Channel == "" {
-				x.Channel, x.Endpoint = value, screening.Endpoint(value)
-			}
-		case "agi_type":
-			first(&x.kind)
-		case "agi_uniqueid":
-			first(&x.UUID)
-		case "agi_callerid":
-			numbers++
-			first(&x.Number)
-		case "agi_calleridname":
-			names++
-			x.Name = value
-		case "agi_callingpres":
-			pres, _ := strconv.Atoi(value)
-			x.Withheld = pres&0x60 == 0x20 // Q.951: presentation restricted
-		case "agi_dnid":
-			x.ReqUser = value
-		case "agi_context":
-			x.Context = value
-		case "agi_extension":
-			x.Callee = value
-		case "agi_threadid":
-			args = args[:0]
-		default:
-			if strings.HasPrefix(key, "agi_arg_") {
-				args = append(args, value)
-			}
+type gathered struct {
+	x              request
+	numbers, names int
+	args           []string
+}
+
+// maxArguments is how many arguments are looked at; the subroutine has seven.
+const maxArguments = 16
+
+func (g *gathered) line(l []byte) {
+	x := &g.x
+	key, value, ok := bytes.Cut(l, []byte(":"))
+	if !ok || !bytes.HasPrefix(key, []byte("agi_")) {
+		x.odd = true
+		return
+	}
+	value = bytes.TrimPrefix(value, []byte(" "))
+	first := func(p *string) {
+		if *p == "" {
+			*p = string(value)
 		}
 	}
-	x.odd = x.odd || numbers != 1 || names != 1
+	switch string(key) {
+	case "agi_channel":
+		first(&x.Channel)
+	case "agi_type":
+		first(&x.kind)
+	case "agi_uniqueid":
+		first(&x.UUID)
+	case "agi_callerid":
+		g.numbers++
+		first(&x.Number)
+	case "agi_calleridname":
+		g.names++
+		x.Name = string(value)
+	case "agi_callingpres":
+		pres, _ := strconv.Atoi(string(value))
+		x.Withheld = pres&0x60 == 0x20 // Q.951: presentation restricted
+	case "agi_dnid":
+		x.ReqUser = string(value)
+	case "agi_context":
+		x.Context = string(value)
+	case "agi_extension":
+		x.Callee = string(value)
+	case "agi_threadid":
+		g.args = g.args[:0]
+	default:
+		if bytes.HasPrefix(key, []byte("agi_arg_")) && len(g.args) < maxArguments {
+			g.args = append(g.args, string(value))
+		}
+	}
+}
+
+// request is what the lines say so far.
+func (g *gathered) request() request {
+	x := g.x
+	x.Endpoint = screening.Endpoint(x.Channel)
+	x.odd = x.odd || g.numbers != 1 || g.names != 1
 	for _, p := range []*string{&x.Number, &x.Name, &x.ReqUser} {
 		if *p == "unknown" {
 			*p = ""
 		}
 	}
-	for _, a := range args {
+	for _, a := range g.args {
 		x.argument(a)
 	}
 	if x.Callee == "s" || x.Callee == "" { // a line without a number of its own
@@ -142,16 +152,22 @@ func (x *request) expressions(h Headers) expressions {
 	return e
 }
 
-// learn fills in what the headers say. Which of them the number is from Asterisk does not tell: with
-// trust_id_inbound it prefers P-Asserted-Identity to Remote-Party-ID to From.
-func (x *request) learn(from, asserted, remoteID, address string) {
+// learn fills in what the headers say, which were asked for as e says. Which of them the number is from Asterisk does not
+// tell: with trust_id_inbound it prefers P-Asserted-Identity to Remote-Party-ID to From.
+func (x *request) learn(e expressions, from, asserted, remoteID, address string) {
 	x.FullFrom = from
-	x.FromName, x.FromUser, x.FromHost = nameAddress(from)
-	_, x.Asserted, _ = nameAddress(asserted)
+	x.FromName, x.FromUser, x.FromHost, _ = screening.NameAddr(from)
+	if x.Asserted = asserted; asserted != "" {
+		if _, user, _, ok := screening.NameAddr(asserted); ok {
+			x.Asserted = user
+		}
+	}
 	x.RemoteID = remoteID
-	_, remoteUser, _ := nameAddress(remoteID)
+	_, remoteUser, _, _ := screening.NameAddr(remoteID)
 	switch bare := func(user string) string { u, _, _ := strings.Cut(user, ";"); return u }; {
-	case from == "" || bare(x.FromUser) == x.Number:
+	case e.from != "" && from == "":
+		x.Unreadable = true // every call has one; what is longer than 4 kB Asterisk does not give
+	case e.from == "" || bare(x.FromUser) == x.Number:
 	case remoteID != "" && bare(remoteUser) == x.Number && bare(x.Asserted) != x.Number:
 		x.IDSource = "rpid"
 	default:
@@ -162,45 +178,4 @@ func (x *request) learn(from, asserted, remoteID, address string) {
 	} else if a, err := netip.ParseAddr(address); err == nil {
 		x.NetworkIP = a.String()
 	}
-}
-
-// nameAddress takes `"Name" <sip:user@host>;…` apart (RFC 3261, name-addr and addr-spec). The user keeps its
-// parameters, with %XX undone.
-func nameAddress(s string) (name, user, host string) {
-	s = strings.TrimSpace(s)
-	uri := s
-	if strings.HasPrefix(s, `"`) { // the name may hold anything, a < too
-		end := 1
-		for end < len(s) && s[end] != '"' {
-			if s[end] == '\\' {
-				end++
-			}
-			end++
-		}
-		if end >= len(s) {
-			return "", "", ""
-		}
-		name, uri = strings.ReplaceAll(s[1:end], `\`, ""), s[end+1:]
-	}
-	if before, inside, ok := strings.Cut(uri, "<"); ok {
-		if name == "" {
-			name = strings.TrimSpace(before)
-		}
-		uri, _, _ = strings.Cut(inside, ">")
-	} else {
-		uri, _, _ = strings.Cut(uri, ";")
-	}
-	_, uri, ok := strings.Cut(uri, ":")
-	if !ok {
-		return name, "", ""
-	}
-	user, host, ok = strings.Cut(uri, "@")
-	if !ok {
-		return name, "", user
-	}
-	host, _, _ = strings.Cut(host, ";")
-	if plain, err := url.PathUnescape(user); err == nil {
-		user = plain
-	}
-	return name, user, host
 }

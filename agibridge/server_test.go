@@ -228,7 +228,7 @@ func TestVerdicts(t *testing.T) {
 			result: screening.Result{FailOpen: screening.FailCommand}},
 		"challenge, caller goes": {verdict: asks, keys: []string{"HANGUP"},
 			want:   []string{"EXEC Progress", limit(14), "STREAM FILE /s/i 1234567890*#", "EXEC Read RINGFENCE_KEYS,/s/7,2,n,1,5"},
-			result: screening.Result{HungUp: true, Keyed: screening.KeyedNothing}},
+			result: screening.Result{HungUp: true, Keyed: screening.KeyedLeft}},
 		"Asterisk dies":      {verdict: allow, answer: answerTo(`SET VARIABLE "RINGFENCE_CAUSE"`, "end"), want: []string{goesOn}, result: screening.Result{FailOpen: screening.FailWire}},
 		"Asterisk is silent": {verdict: allow, answer: answerTo(`SET VARIABLE "RINGFENCE_CAUSE"`, "silence"), want: []string{goesOn}, result: screening.Result{FailOpen: screening.FailDeadline}},
 		"a variable is refused": {verdict: allow, answer: answerTo(`SET VARIABLE "RINGFENCE_RULE"`, "what?\n520-Usage:\nHELP\n520 End of proper usage."),
@@ -279,6 +279,10 @@ func TestFacts(t *testing.T) {
 		"an answer, a hangup": {number: "1\n\n200 result=1 (x)\n511 gone\nHANGUP\n\nHANGUP", from: "<sip:x@h>", want: screening.Facts{Number: "1\n\n200 result=1 (x)\n511 gone\nHANGUP\n\nHANGUP", FromUser: "x", IDSource: "pid"}},
 		"a header with all of it": {number: "1", from: "\"a)\nHANGUP\n200 result=1 (\" <sip:1@h>",
 			want: screening.Facts{Number: "1", Name: "Alice", FromUser: "1", FromName: "a)\nHANGUP\n200 result=1 ("}},
+		"From of more than 4 kB": {number: "110", from: "", want: screening.Facts{Number: "110", Name: "Alice", Unreadable: true}},
+		"a name of 60 kB": {number: "13800138000", from: `"` + strings.Repeat("x", 60_000) + `" <sip:13800138000@h>`,
+			want: screening.Facts{Number: "13800138000", Name: "Alice", FromUser: "13800138000", FromName: strings.Repeat("x", 60_000)}},
+		"20,000 line ends": {number: "1" + strings.Repeat("\n", 20_000), from: "<sip:x@h>", want: screening.Facts{Number: "1" + strings.Repeat("\n", 20_000), FromUser: "x", IDSource: "pid"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := (&asterisk{block: block(c.number, "Alice", guarded...), num: c.number, from: c.from, asked: c.asserted}).call(t, address)
@@ -289,7 +293,7 @@ func TestFacts(t *testing.T) {
 			if f.Callee != "05925550100" || f.Context != "from-telecom" || f.NetworkIP != "192.0.2.7" || f.Endpoint != "telecom" || f.UUID != "1795474473.4" {
 				t.Errorf("%+v", f)
 			}
-			short := screening.Facts{Number: f.Number, Name: f.Name, FromUser: f.FromUser, FromName: f.FromName, Asserted: f.Asserted, IDSource: f.IDSource}
+			short := screening.Facts{Number: f.Number, Name: f.Name, FromUser: f.FromUser, FromName: f.FromName, Asserted: f.Asserted, IDSource: f.IDSource, Unreadable: f.Unreadable}
 			if d := cmp.Diff(c.want, short); d != "" {
 				t.Error(d)
 			}

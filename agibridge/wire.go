@@ -38,11 +38,13 @@ import (
 // connection, the caller's side waits for its final response. A command line of 2 kB and more is not read as one.
 // Arguments are words, or stand in double quotes with a backslash before " and \.
 
-// Bounds of what is read. Asterisk's own block has some 25 lines of less than 100 bytes.
+// Bounds of what is read. Asterisk's own block has some 25 lines of less than 100 bytes; a caller can make a line of it
+// as long as his INVITE, 64 kB. What is longer than the first is cut and not refused: nobody is let through for it.
 const (
-	maxLine  = 8 << 10
-	maxBlock = 64 << 10 // everything before the call's facts are known
-	maxValue = 900      // bytes of one argument; escaped it may double
+	maxLine   = 4 << 10   // kept of a line
+	maxAnswer = 256 << 10 // of the answer to a question; the headers asked for are of one INVITE
+	maxRead   = 16 << 20  // of all that comes on a connection
+	maxValue  = 900       // bytes of one argument; escaped it may double
 )
 
 // errWire is what came that is not in the protocol.
@@ -52,23 +54,29 @@ var errWire = errors.New("not as Asterisk speaks")
 type reader struct {
 	b    *bufio.Reader
 	long []byte // of a line that is longer than the buffer
+	read int    // bytes so far
 }
 
 func newReader() *reader { return &reader{b: bufio.NewReaderSize(nil, 4<<10)} }
 
-func (r *reader) reset(from io.Reader) { r.b.Reset(from) }
+func (r *reader) reset(from io.Reader) {
+	r.b.Reset(from)
+	r.read = 0
+	if cap(r.long) > 4*maxLine {
+		r.long = nil // one hostile caller does not fatten the pool
+	}
+}
 
-// line reads one line without its end. It is good until the next.
-func (r *reader) line() ([]byte, error) {
-	s, err := r.b.ReadSlice('\n')
+// line reads one line without its end, of which it keeps about so many bytes. It is good until the next.
+func (r *reader) line(keep int) ([]byte, error) {
+	s, err := r.piece()
 	if err == bufio.ErrBufferFull {
 		r.long = append(r.long[:0], s...)
 		for err == bufio.ErrBufferFull {
-			if len(r.long) > maxLine {
-				return nil, fmt.Errorf("%w: a line of more than %d bytes", errWire, maxLine)
+			s, err = r.piece()
+			if len(r.long) < keep {
+				r.long = append(r.long, s...)
 			}
-			s, err = r.b.ReadSlice('\n')
-			r.long = append(r.long, s...)
 		}
 		s = r.long
 	}
@@ -78,24 +86,29 @@ func (r *reader) line() ([]byte, error) {
 		}
 		return nil, err
 	}
-	return bytes.TrimSuffix(s[:len(s)-1], []byte{'\r'}), nil
+	return bytes.TrimSuffix(bytes.TrimSuffix(s, []byte{'\n'}), []byte{'\r'}), nil
 }
 
-// block reads lines up to the first empty one.
-func (r *reader) block() ([]string, error) {
-	var lines []string
-	for size := 0; ; {
-		l, err := r.line()
+// piece reads to the end of a line, or as much of it as the buffer has room for.
+func (r *reader) piece() ([]byte, error) {
+	s, err := r.b.ReadSlice('\n')
+	if r.read += len(s); r.read > maxRead {
+		return nil, fmt.Errorf("%w: more than %d bytes", errWire, maxRead)
+	}
+	return s, err
+}
+
+// block hands on the lines up to the first empty one.
+func (r *reader) block(to func(line []byte)) error {
+	for {
+		l, err := r.line(maxLine)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if len(l) == 0 {
-			return lines, nil
+			return nil
 		}
-		if size += len(l) + 1; size > maxBlock {
-			return nil, fmt.Errorf("%w: more than %d bytes before the call", errWire, maxBlock)
-		}
-		lines = append(lines, string(l))
+		to(l)
 	}
 }
 

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 // recorded are the sessions of a real Asterisk 16.28 and 22.10, one direction each.
@@ -38,17 +36,17 @@ func TestTranscripts(t *testing.T) {
 	for name, text := range recorded(t, "from-asterisk") {
 		r := newReader()
 		r.reset(bytes.NewReader(text))
-		lines, err := r.block()
-		if err != nil {
+		var g gathered
+		if err := r.block(g.line); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		x := readRequest(lines)
+		x := g.request()
 		if x.UUID == "" || x.kind != "PJSIP" || x.Endpoint != "uac" || x.Number != "+15559990002" || x.Name != "Real Alice" ||
 			x.Callee != x.ReqUser || x.Callee == "" || x.Context != "from-uac" || x.Withheld || x.odd {
 			t.Errorf("%s: %+v", name, x)
 		}
 		for within := false; ; {
-			l, err := r.line()
+			l, err := r.line(maxLine)
 			if err != nil {
 				break
 			}
@@ -141,6 +139,38 @@ func FuzzCommands(f *testing.F) {
 	})
 }
 
+// However long the lines are, and however many, what Asterisk itself says is found.
+func TestBlockBounds(t *testing.T) {
+	many := strings.Repeat("\nagi_callerid: 2\nagi_arg_1: id=x\nx", 20_000)
+	for name, number := range map[string]string{
+		"a line of 12 MB":  "95211613" + strings.Repeat("x", 12<<20),
+		"a line of 8 kB":   "95211613" + strings.Repeat(" ", 8192),
+		"lines of 4096":    "95211613" + strings.Repeat(strings.Repeat("x", 4095)+"\n", 50),
+		"80,000 lines":     "95211613" + many,
+		"past the bound":   "95211613" + strings.Repeat("x", maxRead),
+		"a line and a bit": "95211613" + strings.Repeat("y", maxLine-len("agi_callerid: 95211613")) + "\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newReader()
+			r.reset(strings.NewReader(block(number, "", "callee=05925550100", "guard=set")))
+			var g gathered
+			err := r.block(g.line)
+			if want := name == "past the bound"; (err != nil) != want {
+				t.Fatal(err)
+			}
+			for r.block(g.line) == nil { // an empty line of the caller's had ended it
+			}
+			x := g.request()
+			if !strings.HasPrefix(x.Number, "95211613") && err == nil || x.ScreenedID != "" || x.UUID != "1795474473.4" || len(x.Number) > 2*maxLine || cap(r.long) > 4*maxLine {
+				t.Errorf("%.200q, uuid %q, id %q; a buffer of %d", x.Number, x.UUID, x.ScreenedID, cap(r.long))
+			}
+			if err == nil && (!x.guard || x.Callee != "05925550100") {
+				t.Errorf("the arguments are lost: callee %q, guard %v", x.Callee, x.guard)
+			}
+		})
+	}
+}
+
 // Nothing that comes in makes the reader fail, and no caller's line counts as an argument of the dialplan's.
 func FuzzBlock(f *testing.F) {
 	f.Add("95588", "Bank")
@@ -148,20 +178,12 @@ func FuzzBlock(f *testing.F) {
 	f.Add("1\n\n200 result=1 (x)\nHANGUP", "agi_callerid: 2")
 	f.Fuzz(func(t *testing.T, number, name string) {
 		text := block(number, name, "callee=05925550100", "guard=set")
-		if len(text) > maxLine {
-			return
-		}
 		r := newReader()
 		r.reset(strings.NewReader(text))
-		var lines []string
-		for {
-			more, err := r.block()
-			if err != nil {
-				break
-			}
-			lines = append(lines, more...)
+		var g gathered
+		for r.block(g.line) == nil {
 		}
-		x := readRequest(lines)
+		x := g.request()
 		if x.ScreenedID != "" || x.fired || !x.guard || x.Callee != "05925550100" || x.UUID != "1795474473.4" || x.Endpoint != "telecom" || x.Intent != "" {
 			t.Errorf("%q: %+v", text, x)
 		}
@@ -169,22 +191,4 @@ func FuzzBlock(f *testing.F) {
 			t.Errorf("%q is odd", text)
 		}
 	})
-}
-
-func TestNameAddress(t *testing.T) {
-	for text, want := range map[string][3]string{
-		`"Alice Ex" <sip:+15551230001@127.0.0.1>;tag=24802SIPpTag001`:          {"Alice Ex", "+15551230001", "127.0.0.1"},
-		`"a \" <sip:1@x>" <sip:2;verstat=TN-Validation-Passed-A@h;user=phone>`: {`a " <sip:1@x>`, "2;verstat=TN-Validation-Passed-A", "h"},
-		`sip:95588@h;tag=x`:        {"", "95588", "h"},
-		`<sip:h>`:                  {"", "", "h"},
-		`Bob <sip:a%0ab%22@h>`:     {"Bob", "a\nb\"", "h"},
-		`<tel:+8613800138000>`:     {"", "", "+8613800138000"},
-		`"never ends <sip:1@host>`: {},
-		``:                         {},
-	} {
-		name, user, host := nameAddress(text)
-		if d := cmp.Diff(want, [3]string{name, user, host}); d != "" {
-			t.Errorf("%q: %s", text, d)
-		}
-	}
 }

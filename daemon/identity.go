@@ -5,6 +5,7 @@ import (
 
 	"ringfence/eslbridge"
 	"ringfence/policy"
+	"ringfence/screening"
 )
 
 // identity is who calls, by the headers that the call's trunk may say it with.
@@ -18,8 +19,9 @@ type identity struct {
 }
 
 // identify chooses the header that says who calls: the first of the trunk's that the call has. The switch
-// itself takes P-Asserted-Identity before Remote-Party-ID before From, from any peer, so that anyone could
-// forge a number that is shown and screened.
+// itself takes P-Preferred-Identity, which is a caller's wish, before P-Asserted-Identity before Remote-Party-ID before
+// From, from any peer, so that anyone could forge a number that is shown and screened. A header that is there and cannot
+// be read counts as well, as no number: else a caller would choose which one counts.
 func identify(f *eslbridge.Facts, t policy.Trunk) identity {
 	id := identity{withheld: f.Withheld, verstat: f.Verstat}
 	var parameters string
@@ -27,23 +29,13 @@ func identify(f *eslbridge.Facts, t policy.Trunk) identity {
 		number, name := "", ""
 		switch header {
 		case "pai":
-			if number = f.Asserted; number != "" && f.IDSource == "pid" {
-				number, name = f.Number, f.Name // as the switch has read it, with its name
-			}
+			number, name = asserted(f)
 			parameters = f.Asserted
 		case "rpid":
-			if f.RemoteID != "" && f.IDSource == "rpid" {
-				number, name = f.Number, f.Name
-			} else {
-				number, name = nameAddress(f.RemoteID)
-			}
+			number, name = remoteParty(f)
 			parameters = f.RemoteID
 		case "from":
-			if f.IDSource == "" {
-				number, name = f.Number, f.Name
-			} else {
-				number, name = f.FromUser, f.FromName
-			}
+			number, name = from(f)
 			parameters = f.FromUser
 		}
 		if number == "" && header != "from" {
@@ -56,7 +48,7 @@ func identify(f *eslbridge.Facts, t policy.Trunk) identity {
 		break
 	}
 	if t.Known {
-		id.diverted, _ = nameAddress(f.Diversion)
+		_, id.diverted, _, _ = screening.NameAddr(f.Diversion)
 	}
 	if id.verstat == "" && t.Known {
 		id.verstat = verstatOf(parameters) // anyone can write it: it counts from trunks that the policy names
@@ -64,21 +56,64 @@ func identify(f *eslbridge.Facts, t policy.Trunk) identity {
 	return id
 }
 
-// nameAddress takes number and name out of `"Name" <sip:user@host>;…` (RFC 3261, name-addr).
-func nameAddress(s string) (number, name string) {
-	before, uri, bracketed := strings.Cut(s, "<")
-	if bracketed {
-		name = strings.Trim(strings.TrimSpace(before), `"`)
-		uri, _, _ = strings.Cut(uri, ">")
-	} else {
-		uri = s
+// asserted is the number in P-Asserted-Identity, "" without that header. FreeSWITCH gives its user part, with its host or
+// the whole header if the profile's caller-id-type says so. Where it cannot be told which of them, what the switch itself
+// has read counts, unless that is P-Preferred-Identity.
+func asserted(f *eslbridge.Facts) (number, name string) {
+	if f.Asserted == "" {
+		return "", ""
 	}
-	_, user, ok := strings.Cut(uri, ":")
-	if !ok {
-		return "", name
+	own := f.IDSource == "pid" && f.Preferred == ""
+	if own {
+		name = f.Name
 	}
-	number, _, _ = strings.Cut(user, "@")
+	switch {
+	case !strings.ContainsAny(f.Asserted, `<>"`):
+		number, _, _ = strings.Cut(f.Asserted, "@")
+		number, _, _ = strings.Cut(number, ";")
+	case own:
+		number = f.Number
+	}
+	if number == "" {
+		number = f.Asserted
+	}
 	return number, name
+}
+
+// remoteParty is the number in Remote-Party-ID, "" without that header.
+func remoteParty(f *eslbridge.Facts) (number, name string) {
+	switch {
+	case f.RemoteID == "":
+		return "", ""
+	case f.IDSource == "rpid":
+		return f.Number, f.Name
+	}
+	name, number, _, ok := screening.NameAddr(f.RemoteID)
+	if !ok {
+		return f.RemoteID, ""
+	}
+	number, _, _ = strings.Cut(number, ";")
+	return number, name
+}
+
+// from is the number in From.
+func from(f *eslbridge.Facts) (number, name string) {
+	switch {
+	case f.Unreadable: // what it holds must not let him pass, but may refuse him
+		return f.Number + " (From cannot be read)", f.Name
+	case f.IDSource == "":
+		return f.Number, f.Name
+	}
+	return f.FromUser, f.FromName
+}
+
+// bare is a number as a header had it, without what would make a whole address of it: a list may hold
+// `"Name" <sip:number@host>`, but in the user part of a header that is a caller's trick.
+func bare(number string) string {
+	if !strings.ContainsAny(number, `<>"`) {
+		return number
+	}
+	return strings.NewReplacer("<", " ", ">", " ", `"`, " ").Replace(number)
 }
 
 // verstatOf finds the parameter that carriers put into From or P-Asserted-Identity (3GPP TS 24.229, verstat).

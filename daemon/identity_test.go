@@ -43,6 +43,21 @@ action = "allow"
 	verified := from
 	verified.Verstat = "TN-Validation-Passed-C"
 	claimed := eslbridge.Facts{Number: "13800138000;verstat=TN-Validation-Failed", Name: "F", FromUser: "13800138000;verstat=TN-Validation-Failed"}
+	wish := all // his P-Preferred-Identity is what the switch takes
+	wish.Preferred, wish.Number, wish.Name = "<sip:110@x>", "110", "Police"
+	wishAlone := wish
+	wishAlone.Asserted, wishAlone.RemoteID = "", ""
+	verbatim := all
+	verbatim.Asserted = `"Paid" <sip:+8613912345678@carrier.example>`
+	withHost := all
+	withHost.Asserted = "+8613912345678@carrier.example"
+	smuggled := wish // a user part that reads as a header once its %XX are undone
+	smuggled.Asserted = "1<sip:110@evil>"
+	quoted := all
+	quoted.RemoteID = `"x<sip:110@evil>" <sip:13700137000@carrier>`
+	undone := all
+	undone.RemoteID = `"x" <sip:110@evil> "" <sip:13700137000@carrier>`
+	unread := eslbridge.Facts{Number: "13900139000", Name: "N", Unreadable: true}
 	forwarded := from
 	forwarded.Diversion = `"D" <sip:+8610666@127.0.0.1>;reason=user-busy`
 	for gateway, want := range map[string]string{"carrier": "+8610666", "": ""} {
@@ -59,19 +74,28 @@ action = "allow"
 		otherFrom             string
 		showNumber, showsName string // "" leaves what the switch shows
 	}{
-		"asserted, trusted":              {all, "carrier", "+8613912345678", "Paid", "default", "13800138000", "", ""},
-		"asserted, the same in From":     {same, "carrier", "+8613912345678", "Paid", "default", "", "", ""},
-		"asserted, but not to be":        {all, "plain", "+8613800138000", "F", "default", "", "13800138000", "F"},
-		"asserted, from anywhere":        {all, "", "+8613800138000", "F", "default", "", "13800138000", "F"},
-		"remote party, trusted":          {remote, "carrier", "+4930123456", "Rpid Name", "default", "13800138000", "", ""},
-		"remote party under an asserted": {all, "remote", "+4930123456", "Rpid Name", "default", "13800138000", "+4930123456", "Rpid Name"},
-		"none of the trunk's headers":    {from, "remote", "", "", "default", "", "anonymous", "anonymous"},
-		"withheld, asserted, trusted":    {hidden, "carrier", "+8613912345678", "Real", "default", "anonymous", "", ""},
-		"withheld, asserted by anyone":   {hidden, "plain", "", "Anonymous", "default", "", "anonymous", "anonymous"},
-		"From alone":                     {from, "carrier", "+8613800138000", "F", "default", "", "", ""},
-		"a signature, by our switch":     {verified, "", "+8613800138000", "F", "signed", "", "", ""},
-		"a carrier's verdict":            {claimed, "carrier", "+8613800138000", "F", "forged", "", "", "forged? F"},
-		"a verdict that anyone wrote":    {claimed, "", "+8613800138000", "F", "default", "", "", ""},
+		"asserted, trusted":                {all, "carrier", "+8613912345678", "Paid", "default", "13800138000", "", ""},
+		"asserted, the same in From":       {same, "carrier", "+8613912345678", "Paid", "default", "", "", ""},
+		"asserted, but not to be":          {all, "plain", "+8613800138000", "F", "default", "", "13800138000", "F"},
+		"asserted, from anywhere":          {all, "", "+8613800138000", "F", "default", "", "13800138000", "F"},
+		"remote party, trusted":            {remote, "carrier", "+4930123456", "Rpid Name", "default", "13800138000", "", ""},
+		"remote party under an asserted":   {all, "remote", "+4930123456", "Rpid Name", "default", "13800138000", "+4930123456", "Rpid Name"},
+		"none of the trunk's headers":      {from, "remote", "", "", "default", "", "anonymous", "anonymous"},
+		"withheld, asserted, trusted":      {hidden, "carrier", "+8613912345678", "Real", "default", "anonymous", "", ""},
+		"withheld, asserted by anyone":     {hidden, "plain", "", "Anonymous", "default", "", "anonymous", "anonymous"},
+		"From alone":                       {from, "carrier", "+8613800138000", "F", "default", "", "", ""},
+		"a wish beside what is asserted":   {wish, "carrier", "+8613912345678", "", "default", "13800138000", "+8613912345678", "+8613912345678"},
+		"a wish alone":                     {wishAlone, "carrier", "+8613800138000", "F", "default", "", "13800138000", "F"},
+		"a wish from anywhere":             {wishAlone, "", "+8613800138000", "F", "default", "", "13800138000", "F"},
+		"asserted, the whole header":       {verbatim, "carrier", "+8613912345678", "Paid", "default", "13800138000", "", ""},
+		"asserted, with its host":          {withHost, "carrier", "+8613912345678", "Paid", "default", "13800138000", "", ""},
+		"asserted, with more in it":        {smuggled, "carrier", "", "", "default", "13800138000", "1 sip:110@evil", "1 sip:110@evil"},
+		"remote party, a name in brackets": {quoted, "remote", "+8613700137000", "x<sip:110@evil>", "default", "13800138000", "13700137000", "x sip:110@evil"},
+		"remote party that cannot be read": {undone, "remote", "", "", "default", "13800138000", "x sip:110@evil sip:13700137000@carrier", "x sip:110@evil sip:13700137000@carrier"},
+		"From that cannot be read":         {unread, "", "", "N", "default", "", "13900139000 (From cannot be read)", "N"},
+		"a signature, by our switch":       {verified, "", "+8613800138000", "F", "signed", "", "", ""},
+		"a carrier's verdict":              {claimed, "carrier", "+8613800138000", "F", "forged", "", "", "forged? F"},
+		"a verdict that anyone wrote":      {claimed, "", "+8613800138000", "F", "default", "", "", ""},
 	} {
 		f := c.facts
 		f.Gateway = c.gateway

@@ -121,10 +121,10 @@ func (d *Desk) callOf(p *policy.Policy, f *eslbridge.Facts, now time.Time) (poli
 	trunk := p.Trunk(trunkFactsOf(f))
 	id := identify(f, trunk)
 	c := p.Call(policy.Facts{
-		Caller: id.number, Name: id.name, Callee: calleeOf(f), Trunk: trunk.Name, Withheld: id.withheld,
+		Caller: bare(id.number), Name: id.name, Callee: calleeOf(f), Trunk: trunk.Name, Withheld: id.withheld,
 		Inside: f.Authorized && f.AuthUser != "", Attestation: attestationOf(id.verstat), Time: now,
 	})
-	if n := p.Plan().Parse(id.from); n.E164 == c.Caller.E164 || id.from == "" {
+	if n := p.Plan().Parse(bare(id.from)); n.E164 == c.Caller.E164 || id.from == "" {
 		id.from = "" // the same number, however it is written
 	}
 	d.recall(p, &c)

@@ -20,6 +20,7 @@ type Facts struct {
 	FromURI    string
 	FullFrom   string
 	IDSource   string // "sip_cid_type": pid, rpid, or "" for From
+	Unreadable bool   // the switch would not say From, so that Number may be from any header
 	Asserted   string // P-Asserted-Identity: its user part, or more as the profile's caller-id-type says
 	Preferred  string // "sip_P-Preferred-Identity": a wish of the caller's, which the switch takes before all others
 	RemoteID   string // Remote-Party-ID whole
