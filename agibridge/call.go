@@ -356,6 +356,9 @@ func (c *call) Leave() error { return c.end(0) }
 // besides cannot be said here.
 func (c *call) Refuse(status int, _ screening.Refusal) error { return c.end(Cause(status)) }
 
+// RefuseQuickly leaves out the variables of the verdict, a round trip each.
+func (c *call) RefuseQuickly(status int, r screening.Refusal) error { return c.Refuse(status, r) }
+
 // end says that the verdict is complete, and what the dialplan does now: 0 goes on, else it hangs up.
 func (c *call) end(cause int) error {
 	if err := c.set("RINGFENCE_CAUSE", strconv.Itoa(cause)); err != nil {

@@ -157,6 +157,19 @@ func phrase(code int) string {
 	return "Decline"
 }
 
+// causes are the hangup causes that go with the SIP statuses a policy may use (mod_sofia.c, hangup_cause_to_sip).
+var causes = map[int]string{
+	403: "OUTGOING_CALL_BARRED", 404: "UNALLOCATED_NUMBER", 480: "NO_ANSWER", 486: "USER_BUSY", 600: "BUSY_EVERYWHERE", 603: "CALL_REJECTED", 607: "UNWANTED",
+}
+
+// causeFor is the hangup cause that comes nearest to a SIP status. exact says that it gives just that one.
+func causeFor(status int) (cause string, exact bool) {
+	if cause, exact = causes[status]; exact {
+		return cause, true
+	}
+	return "CALL_REJECTED", false
+}
+
 // value appends v with every control character made a space.
 func (c *commands) value(v string) {
 	for i := 0; i < len(v); i++ {

@@ -433,19 +433,86 @@ func TestPeerNotAllowed(t *testing.T) {
 	}
 }
 
+// Who says nothing gives way to who comes later, for anyone on this machine can say nothing; a call that is known keeps
+// its place.
 func TestTooManyCalls(t *testing.T) {
-	s, addr := serve(t, &desk{}, Options{MaxCalls: 1})
-	first := dial(t, addr)
-	first.command()
+	decide := make(chan bool)
+	d := &desk{verdict: func(*Facts) Verdict { <-decide; return allow }}
+	s, addr := serve(t, d, Options{MaxCalls: 2})
+	var idle []*peer
+	for range 10 {
+		p := dial(t, addr)
+		p.command()
+		idle = append(idle, p)
+	}
+	if n := s.Counters.FailOpen()[FailLimit]; n < 7 || s.InHand() != 2 { // the last may not have gone yet
+		t.Errorf("%d of 10 idle connections gave way, %d are in hand", n, s.InHand())
+	}
+	var calls []*peer
+	for range 2 {
+		p := dial(t, addr)
+		p.command()
+		p.say(connectReply(t))
+		waitFor(t, func() bool { return s.Counters.Screened.Load() == uint64(len(calls)+1) })
+		calls = append(calls, p)
+	}
 	if c := dial(t, addr).command(); c != "" {
 		t.Errorf("over the limit, but told %q", c)
 	}
-	if n := s.Counters.FailOpen()[FailLimit]; n != 1 {
-		t.Errorf("counted %d", n)
+	close(decide)
+	for _, p := range calls {
+		if got := p.answer(); len(got) != 2 {
+			t.Errorf("a call in hand got %q", got)
+		}
 	}
-	first.say(connectReply(t))
-	if got := first.answer(); len(got) != 2 {
-		t.Errorf("the call in hand got %q", got)
+	for _, p := range idle {
+		for p.command() == "exit" {
+		}
+	}
+	waitFor(t, func() bool { return s.Counters.FailOpen()[FailLimit] == 11 && s.Counters.Nameless.Load() == 10 && s.InHand() == 0 })
+}
+
+// A switch that ends the conversation before it has answered may not have done what it was told.
+func TestRefusedButNotHeard(t *testing.T) {
+	for name, c := range map[string]struct {
+		say  string
+		want string // of the record
+	}{
+		"heard":             {ok + farewell, ""},
+		"heard, no goodbye": {ok, ""},
+		"not heard":         {"", FailWire},
+		"half heard":        {apiOK, FailWire},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := &desk{results: make(chan recorded, 1), verdict: func(*Facts) Verdict { return Verdict{ID: "X", Action: "reject", Would: "reject", Refuse: 603} }}
+			_, addr := serve(t, d, Options{})
+			p := dial(t, addr)
+			p.command()
+			p.say(connectReply(t))
+			p.command()
+			p.command()
+			if c.say != "" && c.say != apiOK {
+				p.say(apiOK)
+			}
+			p.say(c.say)
+			p.conn.Close()
+			if r := <-d.results; r.result.FailOpen != c.want {
+				t.Errorf("recorded %+v", r.result)
+			}
+		})
+	}
+}
+
+// On a channel that is not SIP `respond` does nothing.
+func TestRefuseWithoutSIP(t *testing.T) {
+	for status, cause := range map[int]string{603: "CALL_REJECTED", 486: "USER_BUSY", 404: "UNALLOCATED_NUMBER", 608: "CALL_REJECTED"} {
+		_, addr := serve(t, &desk{verdict: func(*Facts) Verdict { return Verdict{Refuse: status} }}, Options{})
+		p := dial(t, addr)
+		p.command()
+		p.say(strings.Replace(connectReply(t), "variable_sip_call_id", "variable_no_sip_call_id", 1))
+		if got := p.answer(); len(got) != 1 || got[0] != "sendmsg|call-command: hangup|hangup-cause: "+cause {
+			t.Errorf("%d: %q", status, got)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package screening
 
 import (
+	"container/list"
 	"io"
 	"net"
 	"sync"
@@ -15,6 +16,8 @@ type Conn struct {
 	parting  string    // the one thing that is written to give the call back; "": the connection is closed for that
 	accepted time.Time // when the connection was complete
 	tooLate  string    // what running out of time is called
+
+	place *list.Element // among those that have named no call yet; of the port, under its lock
 
 	mu       sync.Mutex // guards what follows; held while writing
 	deadline time.Time
@@ -35,6 +38,9 @@ func (c *Conn) Start(conn net.Conn, accepted time.Time, deadline time.Duration, 
 	}
 	c.timer = time.AfterFunc(left, func() { c.Expire(c.tooLate) })
 }
+
+// Connection is c, for the port.
+func (c *Conn) Connection() *Conn { return c }
 
 // Read reads from the switch until the deadline.
 func (c *Conn) Read(b []byte) (int, error) { return c.conn.Read(b) }

@@ -1,6 +1,7 @@
 package screening
 
 import (
+	"container/list"
 	"context"
 	"errors"
 	"fmt"
@@ -18,7 +19,7 @@ import (
 type Options struct {
 	Allow    []netip.Prefix // who may connect [loopback]
 	Deadline time.Duration  // from accept to the last thing we write [800 ms]; at most MaxDeadline
-	MaxCalls int            // calls in hand at once [4096]; further ones are closed at once, which lets them ring
+	MaxCalls int            // calls in hand at once [4096]; beyond it the oldest that has named no call gives way, else the new one rings
 	Log      *slog.Logger   // [slog.Default()]
 }
 
@@ -75,12 +76,15 @@ type Port struct {
 	mu        sync.Mutex
 	listeners []net.Listener
 	calls     map[Call]struct{}
+	nameless  list.List // of Call: those that have named no call yet, in the order in which they came
 	stopping  bool
 	idle      sync.WaitGroup
 }
 
 // Call is one connection as a bridge serves it.
 type Call interface {
+	// Connection is what it embeds.
+	Connection() *Conn
 	// Run takes the call its whole way and closes the connection.
 	Run()
 	// Expire gives the call back at once, for the reason given. It may come while Run works and after it.
@@ -160,10 +164,30 @@ func (p *Port) take(conn net.Conn) {
 	go func() {
 		c.Run()
 		p.mu.Lock()
-		delete(p.calls, c)
+		p.leave(c)
 		p.mu.Unlock()
 		p.idle.Done()
 	}()
+}
+
+// leave forgets a call. The lock is held.
+func (p *Port) leave(c Call) {
+	delete(p.calls, c)
+	p.name(c.Connection())
+}
+
+// named notes that a connection has said whose call it is: it keeps its place from now on.
+func (p *Port) named(c *Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.name(c)
+}
+
+func (p *Port) name(c *Conn) {
+	if c.place != nil {
+		p.nameless.Remove(c.place)
+		c.place = nil
+	}
 }
 
 // enter makes a call of a connection, if there is room for it; else it says why there is none.
@@ -174,10 +198,19 @@ func (p *Port) enter(conn net.Conn, accepted time.Time) (c Call, reason string) 
 	case p.stopping:
 		return nil, FailStopping
 	case len(p.calls) >= p.o.MaxCalls:
-		return nil, FailLimit
+		// Anyone on this machine can open connections and say nothing. A switch says within milliseconds whose call it
+		// is, so that who has waited longest for that is hardly a call.
+		oldest := p.nameless.Front()
+		if oldest == nil {
+			return nil, FailLimit
+		}
+		other := oldest.Value.(Call)
+		p.leave(other)
+		go other.Expire(FailLimit)
 	}
 	c = p.begin(conn, accepted)
 	p.calls[c] = struct{}{}
+	c.Connection().place = p.nameless.PushBack(c)
 	p.idle.Add(1)
 	return c, ""
 }

@@ -38,6 +38,11 @@ type Interrupter interface {
 	Interrupt()
 }
 
+// Quick is a Switch that can refuse a call with less said, and sooner, than Tell and Refuse.
+type Quick interface {
+	RefuseQuickly(status int, r Refusal) error
+}
+
 // How long a caller has for the keys of a challenge: to the first one, counted from the end of the prompt,
 // and from one to the next. Elderly people need it.
 const (
@@ -64,6 +69,7 @@ var (
 //	Record    the Screener is told
 type course struct {
 	port    *Port
+	conn    *Conn
 	sw      Switch
 	facts   *Facts
 	seen    bool // facts were read, and the call is to be screened
@@ -74,7 +80,7 @@ type course struct {
 
 // Run takes a call its whole way and closes the connection. What fails in it lets the call pass.
 func (p *Port) Run(c *Conn, sw Switch) {
-	w := course{port: p, sw: sw}
+	w := course{port: p, conn: c, sw: sw}
 	err := w.screen()
 	named := w.facts != nil && w.facts.UUID != ""
 	r := Result{Keyed: w.keyed, Dismissed: w.verdict.Held.Dismissed()}
@@ -113,6 +119,7 @@ func (w *course) screen() (err error) {
 	if err != nil {
 		return err
 	}
+	w.port.named(w.conn)
 	if again {
 		w.port.Counters.Repeated.Add(1)
 		return w.sw.Leave()
@@ -166,8 +173,15 @@ func (w *course) record(r Result) {
 	w.port.screener.Record(w.facts, &w.verdict, r)
 }
 
+// crowded is how many calls in hand make the switch slow: what is left out then are the variables of calls that are
+// refused, which only its own call records would show.
+const crowded = 48
+
 // carryOut does what the verdict says.
 func (w *course) carryOut(v *Verdict) error {
+	if q, ok := w.sw.(Quick); ok && v.Refuse != 0 && v.Play.File == "" && v.Challenge == nil && (v.Brief || w.port.InHand() > crowded) {
+		return q.RefuseQuickly(v.Refuse, v.Refusal)
+	}
 	if err := w.sw.Tell(v); err != nil {
 		return err
 	}

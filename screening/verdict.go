@@ -58,6 +58,7 @@ type Verdict struct {
 	Divert     string     // where the dialplan sends the call once it has it back: "extension dialplan context"
 	Refuse     int        // SIP status that refuses the call (403 … 608); 0 lets it go on
 	Refusal    Refusal    // what the refusal says besides
+	Brief      bool       // the same caller was refused a moment ago: this refusal may leave out the variables, to be quick
 
 	Held *Held // lets the Screener end what the caller hears; nil if nothing is played
 
