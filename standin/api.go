@@ -122,6 +122,19 @@ func (l *listener) runAPI(command string) string {
 		}
 		ch.kill(causeOf(text))
 		return "+OK\n"
+	case "uuid_break":
+		uuid, how, _ := strings.Cut(arg, " ")
+		if !mine(uuid) {
+			return noChannel
+		}
+		if how != "all" {
+			ch.fault("uuid_break without all is not simulated")
+		}
+		select {
+		case ch.breaks <- struct{}{}:
+		default: // nothing plays
+		}
+		return "+OK\n"
 	case "sched_del":
 		return fmt.Sprintf("+OK Deleted: %d\n", ch.unschedule(arg))
 	}

@@ -257,8 +257,11 @@ func readApp(ch *channel, arg string) string {
 	}
 	keys = keys[:min(len(keys), most)]
 	if keys == "" {
+		ch.broken.Store(false)
 		playApp(ch, file)
-		ch.wait(time.Duration(timeout) * time.Millisecond)
+		if !ch.broken.Load() {
+			ch.wait(time.Duration(timeout) * time.Millisecond)
+		}
 	} else {
 		ch.mu.Lock()
 		ch.res.Played = append(ch.res.Played, file)
@@ -286,7 +289,7 @@ func respondApp(ch *channel, arg string) string {
 	}
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	if code < 400 || code == 488 && !ch.answered.IsZero() {
+	if code < 400 || ch.call.Loopback || code == 488 && !ch.answered.IsZero() {
 		return ""
 	}
 	if !ch.answered.IsZero() {

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -59,6 +60,9 @@ type channel struct {
 	lastTask  int
 	listener  *listener
 
+	breaks chan struct{} // breaks off what plays; nobody takes it while nothing does
+	broken atomic.Bool   // what played last was broken off
+
 	wake  chan struct{} // has the channel's thread look now
 	ended chan struct{} // closed when a hung up async channel has sent its last events
 }
@@ -71,6 +75,7 @@ func (s *Switch) newChannel(c Call) *channel {
 		uuid:      newUUID(),
 		created:   time.Now(),
 		stop:      make(chan struct{}),
+		breaks:    make(chan struct{}),
 		wake:      make(chan struct{}, 1),
 		ended:     make(chan struct{}),
 		tasks:     make(map[string]*time.Timer),
@@ -213,8 +218,10 @@ func (ch *channel) wait(d time.Duration) time.Duration {
 	case <-t.C:
 		return d
 	case <-ch.stopped():
-		return min(d, time.Duration(float64(time.Since(start))*ch.sw.speed()))
+	case <-ch.breaks:
+		ch.broken.Store(true)
 	}
+	return min(d, time.Duration(float64(time.Since(start))*ch.sw.speed()))
 }
 
 // preAnswer sends 183 and opens the way for sound.

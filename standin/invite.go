@@ -92,7 +92,7 @@ func (c *Call) invite(number uint64, uuid, address string) (profile, headers) {
 	v.set("sofia_profile_url", "sip:mod_sofia@"+local)
 	v.set("recovery_profile_name", profileName)
 
-	// The last of From, Remote-Party-ID and P-Asserted-Identity that is there says who calls.
+	// The last of From, Remote-Party-ID, P-Asserted-Identity and P-Preferred-Identity that is there says who calls.
 	display := or(c.Display, or(c.From, "unknown"))
 	calling := c.From
 	if c.RPID != "" {
@@ -106,6 +106,11 @@ func (c *Call) invite(number uint64, uuid, address string) (profile, headers) {
 		calling = c.PAI
 		display = or(c.PAIName, display)
 		sip("sip_P-Asserted-Identity", c.PAI)
+		sip("sip_cid_type", "pid")
+	}
+	if c.PPI != "" {
+		calling = c.PPI
+		sip("sip_P-Preferred-Identity", "<sip:"+c.PPI+"@"+host+">")
 		sip("sip_cid_type", "pid")
 	}
 	calling, nameParams, _ := strings.Cut(decodePercent(calling), ";")
@@ -192,6 +197,12 @@ func (c *Call) invite(number uint64, uuid, address string) (profile, headers) {
 	}
 	if c.Resume {
 		v.set("socket_resume", "true")
+	}
+	if c.Loopback {
+		p.channelName = "loopback/" + p.to + "-b"
+		v.list = slices.DeleteFunc(v.list, func(h Header) bool {
+			return strings.HasPrefix(h.Name, "sip_") || strings.HasPrefix(h.Name, "sofia_") || h.Name == "channel_name"
+		})
 	}
 	mode := ""
 	if c.Async {

@@ -29,6 +29,7 @@ type Call struct {
 
 	PAI     string   // user part of P-Asserted-Identity
 	PAIName string   // its display name
+	PPI     string   // user part of P-Preferred-Identity, which the switch takes before the others
 	RPID    string   // Remote-Party-ID, the whole header value
 	Privacy bool     // Privacy: id
 	SIP     []Header // further headers of the INVITE, in order, such as Diversion or X-…
@@ -36,6 +37,8 @@ type Call struct {
 	Gateway string // the gateway the call came in by; empty is none
 	Profile string // SIP profile; default internal
 	Context string // dialplan context; default public
+
+	Loopback bool // not SIP: a channel of mod_loopback, which `respond` does nothing to
 
 	Async    bool // socket … async
 	Resume   bool // socket_resume=true is set before
