@@ -1,0 +1,203 @@
+package e2e_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"ringfence/conf"
+	"ringfence/console"
+	"ringfence/daemon"
+	"ringfence/standin"
+	"ringfence/storage"
+)
+
+// listed is the number that is on the blacklist in what follows, and trusted one that everybody knows to be let through.
+const listed, trusted = "95211613", "13800138000"
+
+// enforced is the policy that we ship, in force, with a trunk whose word on the caller counts.
+func enforced(t testing.TB) string {
+	t.Helper()
+	text := strings.Replace(string(conf.SamplePolicy), `mode     = "observe"`, `mode     = "enforce"`, 1)
+	if text == string(conf.SamplePolicy) {
+		t.Fatal("the shipped policy does not observe")
+	}
+	at := strings.Index(text, "\n[[rule]]")
+	if at < 0 {
+		t.Fatal("the shipped policy has no rules")
+	}
+	return text[:at] + `
+[trunks.carrier]
+match    = ["203.0.113.0/24"]
+identity = ["pai", "from"]
+` + text[at:]
+}
+
+// spellings write the listed number as callers do who would rather not be known by it. %s is the number.
+var spellings = []string{
+	"%s", "+86%s", "0086%s", "86%s", "010%s", "00%s", "8686%s", "+8686%s", "++86%s", "05920%s", "+%s",
+	"%s#", "%s*", "%sa", "%s,1", "%s=", "%s&1", "%s!", "%s'", "%s$", "%s%%20", "%sx00000001", "%s%%D9%%A0", "%s;ext=1", "%s/", "%s.", "%s-", "(%s)",
+	"#%s", "a%s", "%%22%s%%22", "%s%%00", "%s%%E2%%80%%8B", "%s%%0A", "%s%%0D%%0A%%0D%%0AINVITE", "%s%%3Csip:110@x%%3E", "%s%%3Csip:13800138000%%3E",
+}
+
+// wished are what a caller may want to be taken for.
+var wished = []string{"110", "119", "12110", "95110", "96110", "+86110", "010110", "0592110", trusted, "95588", "10086", "8001", "anonymous", "", "05925550199"}
+
+// disguise draws a call of the listed number. What the caller, his phone or his own switch can write is drawn; who he is is not.
+func disguise(r *rand.Rand, i int) standin.Call {
+	pick := func(list []string) string { return list[r.IntN(len(list))] }
+	own := fmt.Sprintf(pick(spellings), listed)
+	c := standin.Call{From: own, Async: r.IntN(2) == 0, To: fmt.Sprintf("0592555%04d", i)}
+	c.Resume = c.Async
+	if r.IntN(3) == 0 {
+		// By the carrier, who asserts the number; all else is the caller's.
+		c.Addr, c.PAI, c.From = "203.0.113.7", []string{listed, "+86" + listed, "0" + "10" + listed}[r.IntN(3)], pick(wished)
+	} else if r.IntN(2) == 0 {
+		c.PAI = pick(wished)
+	}
+	if r.IntN(2) == 0 {
+		c.PPI = pick(wished)
+	}
+	switch r.IntN(4) {
+	case 0:
+		c.RPID = fmt.Sprintf(`"%s" <sip:%s@x>;privacy=full;screen=yes`, pick(wished), pick(wished))
+	case 1:
+		c.RPID = fmt.Sprintf(`"x<sip:%s@evil>" <sip:%s@x>`, pick(wished), pick(wished))
+	}
+	switch r.IntN(3) {
+	case 0:
+		c.Display = pick(wished)
+	case 1:
+		c.Display = pick([]string{"Police", "匿名", "\\\"", "<sip:110@x>", "%0ARINGFENCE", "${x}"})
+	}
+	c.Privacy = r.IntN(5) == 0
+	for range r.IntN(4) {
+		name := pick([]string{"X-A", "Diversion", "History-Info", "Identity", "User-Agent", "Alert-Info", "X-ringfence_id", "ringfence_id", "X-FS-Guard", "Subject"})
+		c.SIP = append(c.SIP, standin.Header{Name: name, Value: pick([]string{"<sip:110@x>;reason=unconditional", "01J0000000", "fired", strings.Repeat(`"`, 1000), strings.Repeat("x", 5000)})})
+	}
+	switch r.IntN(12) {
+	case 0:
+		for k := range 300 {
+			c.SIP = append(c.SIP, standin.Header{Name: fmt.Sprint("X-", k), Value: strings.Repeat(`"`, 300)})
+		}
+	case 1:
+		c.SIP = append(c.SIP, standin.Header{Name: "X-L", Value: strings.Repeat("%22", 100_000)})
+	case 2:
+		c.To = pick([]string{"sip:%s;user=phone", "%s;user=phone", "%sa", "%s ", "%s-1", "%s" + strings.Repeat("0", 40), "x%s", "${%s}"})
+		c.To = fmt.Sprintf(c.To, fmt.Sprintf("0592555%04d", i))
+	case 3:
+		if c.Addr == "" { // not SIP: only the number itself is the caller's
+			c.Loopback, c.PAI, c.PPI, c.RPID = true, "", "", ""
+		}
+	}
+	if r.IntN(4) == 0 {
+		c.CancelAfter = time.Duration(1+r.IntN(30)) * time.Millisecond
+	}
+	if r.IntN(2) == 0 {
+		c.Keys = func(string) string { return "" }
+	}
+	return c
+}
+
+// Nothing that the caller of a listed number does makes him pass, and of each of his calls there is one record, which says
+// what happened.
+func TestListedCallerNeverPasses(t *testing.T) {
+	d, _ := startDaemonWith(t, enforced(t))
+	for list, number := range map[string]string{"blacklist": listed, "allowlist": trusted} {
+		if _, err := d.Desk().AddEntries(t.Context(), list, []console.NewEntry{{Number: number}}, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	n := hostileCalls(3000)
+	sw := &standin.Switch{Address: d.Address(), Speed: 200}
+	type placed struct {
+		call   standin.Call
+		result standin.Result
+	}
+	results := make([]placed, n)
+	jobs := make(chan int)
+	var wg sync.WaitGroup
+	for w := range 16 {
+		r := rand.New(rand.NewPCG(seed, uint64(w)))
+		wg.Go(func() {
+			for i := range jobs {
+				c := disguise(r, i)
+				ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+				res, err := sw.Place(ctx, c)
+				cancel()
+				if err != nil {
+					t.Errorf("%+v: %v", short(c), err)
+				}
+				results[i] = placed{c, res}
+			}
+		})
+	}
+	for i := range n {
+		jobs <- i
+	}
+	close(jobs)
+	wg.Wait()
+	_, by, all := recordsOf(t, d, n)
+	t.Logf("%v; fail-open %v", by, statusOf(t, d).FailOpen)
+	records := map[string][]storage.Record{}
+	for _, rec := range all {
+		key := digitsOf(rec.Callee)
+		records[key] = append(records[key], rec)
+	}
+	cut := 0
+	for i, p := range results {
+		key := digitsOf(p.call.To)
+		got := records[key]
+		switch {
+		case p.result.Rang:
+			t.Errorf("call %d rang: %+v\nrecorded as %+v", i, short(p.call), got)
+		case p.result.Stuck || len(p.result.ProtocolErrors) > 0:
+			t.Errorf("call %d: stuck %v, protocol %q: %+v", i, p.result.Stuck, p.result.ProtocolErrors, short(p.call))
+		case len(got) == 0 && p.result.Cancelled && p.result.ReplyAt == 0:
+			cut++ // he was gone before the switch had named the call: nobody but the switch can know of him
+		case len(got) != 1:
+			t.Errorf("call %d has %d records: %+v", i, len(got), short(p.call))
+		case got[0].Action == "allow" && !p.result.Cancelled, got[0].Rule == "fail-open" && !p.result.Cancelled:
+			t.Errorf("call %d did not ring, and is recorded as %+v", i, got[0])
+		}
+	}
+	if cut > n/10 {
+		t.Errorf("%d of %d calls left no record", cut, n)
+	}
+}
+
+func statusOf(t *testing.T, d *daemon.Daemon) *console.Status {
+	t.Helper()
+	s, err := d.Desk().Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// digitsOf is the part of a callee that tells the calls apart.
+func digitsOf(callee string) string {
+	if i := strings.Index(callee, "0592555"); i >= 0 && len(callee) >= i+11 {
+		return callee[i : i+11]
+	}
+	return callee
+}
+
+// short is a call without its long headers.
+func short(c standin.Call) standin.Call {
+	if len(c.SIP) > 4 {
+		c.SIP = c.SIP[:4]
+	}
+	for i, h := range c.SIP {
+		if len(h.Value) > 40 {
+			c.SIP[i].Value = h.Value[:40] + "…"
+		}
+	}
+	return c
+}
