@@ -71,7 +71,7 @@ func ReservedRules() []string {
 	return []string{RuleDefault, RuleNeverScreen, RuleInternal, RuleFailOpen, RulePaused, RuleKnownGrace}
 }
 
-// CallbackWindow is how long every call to a line passes after that line dialled an emergency number:
+// CallbackWindow is how long every call to a number passes after that number dialled an emergency number:
 // the emergency service may call back, from a number nobody knows.
 const CallbackWindow = 30 * time.Minute
 
@@ -86,18 +86,22 @@ type Call struct {
 	Attestation string    // A, B, C, failed or none; "" is none
 	Time        time.Time // when the call came in
 
-	// ChallengePassed is when the caller last passed a challenge, and ChallengeTried when the caller last left one
-	// without having keyed in a wrong digit; zero if never. Who was let through once for the latter has no
-	// such time any more.
+	// ChallengePassed is when the caller last passed a challenge on a call to the line that is called now. ChallengeTried
+	// is when the caller last heard a whole prompt on a call to this very callee and keyed in nothing wrong; it is zero
+	// if that never was, or if the caller was let through for it within the last day.
 	ChallengePassed, ChallengeTried time.Time
 
-	// EmergencyDialled is when the called line last dialled an emergency number; zero if it did not. For
-	// CallbackWindow from then every call to it passes.
+	// EmergencyDialled is when the very number that is called now last dialled an emergency number, or was shown on such
+	// a call; zero if it did not. For CallbackWindow from then every call to it passes, but for callers whom a person
+	// has put on a list by exactly their number.
 	EmergencyDialled time.Time
 
 	// KnownToLine is when the caller was last known to a line that the callee belongs to, by what DialledTalk and CalledTalk
 	// say, KnownToAll when to any line at all. Zero is never.
 	KnownToLine, KnownToAll time.Time
+
+	held   []heldNumber // what Caller's text holds
+	heldBy *Policy      // by which that was found
 }
 
 // Facts are a call's facts as text, before numbers are normalised.
@@ -135,6 +139,7 @@ func (p *Policy) Call(f Facts) Call {
 	if f.Withheld {
 		c.Caller = c.Caller.Withheld()
 	}
+	c.held, c.heldBy = p.holds(&c.Caller), p
 	return c
 }
 

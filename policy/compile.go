@@ -137,6 +137,11 @@ func (p *Policy) compile() {
 		})
 	}
 	p.callers, p.callees = callers.matcher(), callees.matcher()
+	for i := range p.rules {
+		if c := p.rules[i].find(onList); c != nil && p.rules[i].refuses() {
+			p.refusing = append(p.refusing, c)
+		}
+	}
 }
 
 // costOf ranks the conditions by what testing one costs.

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"strings"
 	"time"
 )
 
@@ -37,6 +38,7 @@ type Decision struct {
 	Tries        int           // challenge
 	Remember     time.Duration // challenge: how long who passes is remembered
 	Grace        time.Duration // challenge: how soon a second call is let through
+	Listed       bool          // warn, challenge: the caller is on a list that a rule which refuses asks; Overflow is "reject" then
 
 	evidence evidence
 	decider  *rule // the rule that decided, also where one on trial is named instead
@@ -46,6 +48,7 @@ type Decision struct {
 type evidence struct {
 	rule          *rule
 	who           Number
+	held          *Number // which of the numbers that who's text holds the rule found, if not who itself
 	callee        string
 	callerPattern Pattern
 	calleePattern Pattern
@@ -68,8 +71,7 @@ func (p *Policy) Decide(c *Call, lists ListSource) Decision {
 // decide tries the rules in order. steps, when wanted, gets one for each.
 func (p *Policy) decide(c *Call, lists ListSource, steps *[]Step) Decision {
 	s := scan{p: p, c: c, lists: lists}
-	p.callers.find(&s.caller, &c.Caller)
-	s.caller.set(anyCaller)
+	s.look()
 	p.callees.find(&s.callee, &c.Callee)
 
 	d := Decision{Line: s.line(), Trunk: c.Trunk}
@@ -77,7 +79,7 @@ func (p *Policy) decide(c *Call, lists ListSource, steps *[]Step) Decision {
 	if decider == nil {
 		decider = s.rules(&d, steps)
 	}
-	p.carryOut(&d, decider, c)
+	s.carryOut(&d, decider)
 	return d
 }
 
@@ -97,8 +99,56 @@ type scan struct {
 	entry  ListEntry
 	unread string // a list that was asked before it was read
 	hours  string
+	heldBy *heldNumber // which of the caller's held numbers, if not the caller itself
+
+	held []heldNumber // what an invalid caller's text holds: rules that refuse look at these as well
 
 	knownAt time.Time
+}
+
+// heldNumber is a number that a caller's text holds, and what it met.
+type heldNumber struct {
+	number Number
+	met
+}
+
+// look finds what the caller's number met, and the numbers that its text holds.
+func (s *scan) look() {
+	s.p.callers.find(&s.caller, &s.c.Caller)
+	s.caller.set(anyCaller)
+	if s.held = s.c.held; s.c.heldBy != s.p {
+		s.held = s.p.holds(&s.c.Caller) // a call that another policy has read
+	}
+}
+
+// holds gives the numbers that a caller's text holds, and what they meet.
+func (p *Policy) holds(n *Number) []heldNumber {
+	numbers := n.Held()
+	if len(numbers) == 0 {
+		return nil
+	}
+	held := make([]heldNumber, len(numbers))
+	for i := range held {
+		held[i].number = numbers[i]
+		p.callers.find(&held[i].met, &held[i].number)
+	}
+	return held
+}
+
+// meets: the caller, or for a rule that refuses a number that the caller's text holds, is one of a condition's.
+func (s *scan) meets(bit uint16, refuses bool) bool {
+	if s.caller.has(bit) {
+		return true
+	}
+	if refuses {
+		for i := range s.held {
+			if s.held[i].has(bit) {
+				s.heldBy = &s.held[i]
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // line is the name of the line called.
@@ -129,7 +179,7 @@ func (s *scan) passes(d *Decision, steps *[]Step) *rule {
 		note(steps, d, "")
 		return passNeverScreen
 	}
-	if within(s.c.EmergencyDialled, CallbackWindow, s.c.Time) {
+	if within(s.c.EmergencyDialled, CallbackWindow, s.c.Time) && !s.named() {
 		s.matched(d, passNeverScreen)
 		d.evidence.callback = true
 		note(steps, d, "")
@@ -149,6 +199,64 @@ func (s *scan) passes(d *Decision, steps *[]Step) *rule {
 	return nil
 }
 
+// named: a person has put exactly this caller on a list that a rule which refuses asks. Feeds name callers as well, but
+// nobody has looked at those.
+func (s *scan) named() bool {
+	e, ok := s.onRefusing(true)
+	return ok && e.Pattern.IsExact()
+}
+
+// FeedSource begins the Source of entries that a feed has brought.
+const FeedSource = "feed "
+
+// onRefusing gives the entry by which the caller, or a number that his text holds, is on a list that a rule which refuses
+// asks; with exact only one that a person made for just that number.
+func (s *scan) onRefusing(exact bool) (ListEntry, bool) {
+	if s.lists == nil {
+		return ListEntry{}, false
+	}
+	for _, c := range s.p.refusing {
+		for i := range c.lists {
+			for k := range c.lists[i].count() {
+				name := s.listNamed(&c.lists[i], k)
+				if name == "" {
+					continue
+				}
+				for h := -1; h < len(s.held); h++ {
+					n := &s.c.Caller
+					if h >= 0 {
+						n = &s.held[h].number
+					}
+					e, ok := s.lists.Lookup(name, n, s.c.Time)
+					if ok && (!exact || e.Pattern.IsExact() && !strings.HasPrefix(e.Source, FeedSource)) {
+						return e, true
+					}
+				}
+			}
+		}
+	}
+	return ListEntry{}, false
+}
+
+// count is how many lists a condition's name stands for.
+func (l *listName) count() int {
+	if l.own == nil {
+		return 1
+	}
+	return len(l.own)
+}
+
+// listNamed is the k-th list that a condition's name stands for, "" if it is the own one of a line that is not called.
+func (s *scan) listNamed(l *listName, k int) string {
+	if l.own == nil {
+		return l.name
+	}
+	if s.callee.has(uint16(k)) {
+		return l.own[k]
+	}
+	return ""
+}
+
 // neverScreenTrunk says whether emergency numbers may come from the call's trunk. A forged one comes from
 // elsewhere.
 func (s *scan) neverScreenTrunk() bool {
@@ -162,10 +270,10 @@ func (s *scan) rules(d *Decision, steps *[]Step) *rule {
 	decider := &s.p.fallback
 	for i := range s.p.rules {
 		r := &s.p.rules[i]
-		if steps == nil && !s.caller.has(r.needs) {
+		if steps == nil && !s.meets(r.needs, r.refuses()) {
 			continue // as try would find; who wants steps is told which condition failed
 		}
-		s.unread = ""
+		s.unread, s.heldBy = "", nil
 		failed := s.try(r)
 		if s.unread != "" {
 			if steps != nil {
@@ -227,7 +335,12 @@ func (d *Decision) Unread() string { return d.evidence.unread }
 func (s *scan) matched(d *Decision, r *rule) {
 	d.Rule, d.Would = r.name, r.do.action
 	e := &d.evidence
-	e.rule, e.who, e.withheld = r, s.c.Caller, s.c.Withheld
+	e.rule, e.who, e.withheld, e.held = r, s.c.Caller, s.c.Withheld, nil
+	met := &s.caller
+	if s.heldBy != nil {
+		n := s.heldBy.number
+		e.held, met = &n, &s.heldBy.met
+	}
 	if s.c.Withheld {
 		e.who = s.c.Caller.Withheld()
 	}
@@ -235,7 +348,7 @@ func (s *scan) matched(d *Decision, r *rule) {
 		c := &r.conditions[i]
 		switch c.on {
 		case onCaller:
-			e.callerPattern = s.p.callers.narrowest(s.caller.all(), c.bit)
+			e.callerPattern = s.p.callers.narrowest(met.all(), c.bit)
 		case onCallee:
 			e.calleePattern = s.p.callees.narrowest(s.callee.all(), c.bit)
 		case onList:
@@ -253,7 +366,8 @@ func (s *scan) matched(d *Decision, r *rule) {
 }
 
 // carryOut fills in what is done about a decision.
-func (p *Policy) carryOut(d *Decision, r *rule, c *Call) {
+func (s *scan) carryOut(d *Decision, r *rule) {
+	p, c := s.p, s.c
 	d.decider = r
 	if p.mode == Observe {
 		d.Mode = Observe
@@ -261,6 +375,9 @@ func (p *Policy) carryOut(d *Decision, r *rule, c *Call) {
 		return
 	}
 	t := &r.do
+	if t.action == Warn || t.action == Challenge {
+		_, d.Listed = s.onRefusing(false)
+	}
 	if t.action == Challenge && p.spared(d, t, c) {
 		d.Action = Allow
 		return
@@ -269,6 +386,9 @@ func (p *Policy) carryOut(d *Decision, r *rule, c *Call) {
 	d.Label, d.Announcement, d.Whisper = t.label, t.announcement, t.whisper
 	d.Then, d.Overflow, d.Otherwise, d.To = t.then, t.overflow, t.otherwise, t.to
 	d.SIP, d.Digits, d.Tries, d.Remember, d.Grace = t.sip, t.digits, t.tries, t.remember, t.grace
+	if d.Listed {
+		d.Overflow = "reject"
+	}
 	if d.Announcement != "" || d.Action == Challenge {
 		if d.Media = t.media; d.Media == "" {
 			d.Media = p.mediaOf(c.Trunk)
@@ -276,13 +396,17 @@ func (p *Policy) carryOut(d *Decision, r *rule, c *Call) {
 	}
 }
 
+// GraceGap is the least time between a challenge that nothing was keyed into and the call that is let through for it: a
+// dialler calls again at once, a person thinks first.
+const GraceGap = 30 * time.Second
+
 // spared says that a caller need not be asked: who has passed a challenge is remembered, and who could not press
 // keys and calls again soon is let through.
 func (p *Policy) spared(d *Decision, t *treatment, c *Call) bool {
 	switch {
 	case within(c.ChallengePassed, t.remember, c.Time):
 		d.evidence.passed = c.ChallengePassed.In(p.calendar.zone)
-	case within(c.ChallengeTried, t.grace, c.Time):
+	case within(c.ChallengeTried, t.grace, c.Time) && c.Time.Sub(c.ChallengeTried) >= GraceGap && !d.Listed:
 		d.evidence.tried = c.ChallengeTried.In(p.calendar.zone)
 		d.Rule = RuleKnownGrace
 	default:
@@ -307,7 +431,7 @@ func (p *Policy) mediaOf(trunk string) string {
 // try tests a rule's conditions and gives the first that fails, -1 if all hold.
 func (s *scan) try(r *rule) int {
 	for i := range r.conditions {
-		if !s.holds(&r.conditions[i]) {
+		if !s.holds(&r.conditions[i], r.refuses()) {
 			return i
 		}
 	}
@@ -315,10 +439,10 @@ func (s *scan) try(r *rule) int {
 }
 
 // holds tests one condition.
-func (s *scan) holds(c *condition) bool {
+func (s *scan) holds(c *condition, refuses bool) bool {
 	switch c.on {
 	case onCaller:
-		return s.caller.has(c.bit)
+		return s.meets(c.bit, refuses)
 	case onCallerNot:
 		return !s.caller.has(c.bit)
 	case onCallee:
@@ -342,9 +466,9 @@ func (s *scan) holds(c *condition) bool {
 		}
 		return false
 	case onList:
-		return s.listed(c)
+		return s.listed(c, refuses)
 	case onListNot:
-		return !s.listed(c)
+		return !s.listed(c, false)
 	case onTrunk:
 		return contains(c.words, s.c.Trunk)
 	case onAttestation:
@@ -381,34 +505,38 @@ func (s *scan) attestation() string {
 	return s.c.Attestation
 }
 
-// listed says whether the caller is on one of the condition's lists, and keeps which and how.
-func (s *scan) listed(c *condition) bool {
+// listed says whether the caller is on one of the condition's lists, and keeps which and how. For a rule that refuses the
+// numbers that the caller's text holds are looked for as well.
+func (s *scan) listed(c *condition, refuses bool) bool {
 	if s.lists == nil {
 		return false
 	}
 	for i := range c.lists {
-		l := &c.lists[i]
-		if l.own == nil {
-			if s.onList(l.name) {
+		for k := range c.lists[i].count() {
+			name := s.listNamed(&c.lists[i], k)
+			if name == "" {
+				continue
+			}
+			if s.onList(name, &s.c.Caller) {
 				return true
 			}
-			continue
-		}
-		for line, name := range l.own {
-			if s.callee.has(uint16(line)) && s.onList(name) {
-				return true
+			for h := 0; refuses && h < len(s.held); h++ {
+				if s.onList(name, &s.held[h].number) {
+					s.heldBy = &s.held[h]
+					return true
+				}
 			}
 		}
 	}
 	return false
 }
 
-func (s *scan) onList(name string) bool {
+func (s *scan) onList(name string, n *Number) bool {
 	if !s.lists.Loaded(name) {
 		s.unread = name
 		return false
 	}
-	entry, ok := s.lists.Lookup(name, &s.c.Caller, s.c.Time)
+	entry, ok := s.lists.Lookup(name, n, s.c.Time)
 	if ok {
 		s.list, s.entry = name, entry
 	}

@@ -300,7 +300,7 @@ func TestEmergencyCallback(t *testing.T) {
 		c.EmergencyDialled = workHour.Add(-since)
 		if d := p.Decide(&c, nil); d.Rule != want {
 			t.Errorf("%s after the emergency call: decided by %s", since, d.Rule)
-		} else if want == "never_screen" && d.Reason() != "the line dialled an emergency number less than 30 minutes before" {
+		} else if want == "never_screen" && d.Reason() != "the called number dialled an emergency number less than 30 minutes before" {
 			t.Errorf("reason %q", d.Reason())
 		}
 	}

@@ -69,6 +69,9 @@ func (d *Decision) because() string {
 		return ""
 	}
 	who := whoCalls(&e.who)
+	if e.held != nil && !e.who.Kinds.Has(Anonymous) {
+		who += ", which holds " + e.held.Shown() + ","
+	}
 	switch e.rule.name {
 	case RuleDefault:
 		return "no rule matched " + who
@@ -79,7 +82,7 @@ func (d *Decision) because() string {
 	case RuleNeverScreen:
 		switch {
 		case e.callback:
-			return "the line dialled an emergency number less than 30 minutes before"
+			return "the called number dialled an emergency number less than 30 minutes before"
 		case e.callerPattern != (Pattern{}):
 			return who + " matches " + matchText(e.callerPattern, &e.who) + " in never_screen"
 		}

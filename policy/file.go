@@ -24,7 +24,8 @@ type Policy struct {
 	calendar    calendar
 	fallback    rule // what an unmatched call gets
 	neverScreen []numberPattern
-	neverTrunks []string // where never_screen numbers pass; empty is everywhere
+	refusing    []*condition // the list conditions of rules that refuse
+	neverTrunks []string     // where never_screen numbers pass; empty is everywhere
 	lines       []line
 	rules       []rule
 	tests       []test
@@ -126,6 +127,7 @@ type reader struct {
 	ruleLine   map[string]int  // rule name → where it stands
 	mentioned  map[string]bool // lists that a rule asks for
 	usesHours  int             // the first line with an hours condition, 0 for none
+	trunks     []*section      // as in Policy.trunkNames
 }
 
 func (r *reader) readFile() {

@@ -39,12 +39,15 @@ type TrunkFacts struct {
 // Trunk finds the trunk a call came in by: the one the dialplan names, else the one whose gateway or endpoint it is,
 // else the one with the narrowest address range around the peer, else the SIP profile's. If none fits, the
 // trunk has no name.
+//
+// Whose gateway a call came in by its request URI says (gw=NAME, gw+NAME; sofia.c, sofia_handle_sip_i_invite), and the
+// switch believes it from anybody. So where a trunk has addresses as well, its gateway counts from there alone.
 func (p *Policy) Trunk(f TrunkFacts) Trunk {
 	if f.Named != "" {
 		return p.TrunkNamed(f.Named)
 	}
 	for _, value := range []string{"gateway:" + f.Gateway, "endpoint:" + f.Endpoint} {
-		if name, ok := p.trunkOf[value]; ok {
+		if name, ok := p.trunkOf[value]; ok && (f.Endpoint != "" || p.isPeer(name, f.Address)) {
 			return p.TrunkNamed(name)
 		}
 	}
@@ -57,6 +60,20 @@ func (p *Policy) Trunk(f TrunkFacts) Trunk {
 		}
 	}
 	return p.TrunkNamed(p.trunkOf["profile:"+f.Profile])
+}
+
+// isPeer: calls of a trunk may come from an address. A trunk without addresses takes them from everywhere.
+func (p *Policy) isPeer(trunk string, address netip.Addr) bool {
+	some := false
+	for _, r := range p.trunkRanges {
+		if r.trunk != trunk {
+			continue
+		}
+		if some = true; r.prefix.Contains(address.Unmap().WithZone("")) {
+			return true
+		}
+	}
+	return !some || !address.IsValid()
 }
 
 // TrunkNamed is the trunk of that name, or what holds for unknown trunks.
@@ -113,6 +130,39 @@ func (r *reader) readTrunks(top *section) {
 		p.trunkNames = append(p.trunkNames, name)
 	}
 	sortRanges(p.trunkRanges)
+	r.trunks = tables
+}
+
+// lintTrunks warns of what anybody can claim to be.
+func (r *reader) lintTrunks() {
+	p := r.policy
+	for i, s := range r.trunks {
+		r.claimable(s, p.trunkNames[i])
+	}
+	if len(r.trunks) > 0 && len(p.neverTrunks) == 0 {
+		r.top.fs.warn(r.trunks[0].at.line, "numbers.never_screen_trunks", "is missing: an emergency number passes from every trunk, whoever shows it; write the trunks that such calls come from, as in never_screen_trunks = [%q]", p.trunkNames[0])
+	}
+}
+
+// claimable warns of a trunk that anybody can claim to be, and whose word on the caller is believed.
+func (r *reader) claimable(s *section, name string) {
+	p, gateway := r.policy, ""
+	for value, trunk := range p.trunkOf {
+		if trunk == name && strings.HasPrefix(value, "gateway:") {
+			gateway = value
+		}
+	}
+	t := p.trunks[name]
+	if gateway == "" || len(t.Identity) == 1 && t.Identity[0] == "from" && !t.Internal {
+		return
+	}
+	for _, rg := range p.trunkRanges {
+		if rg.trunk == name {
+			return
+		}
+	}
+	s.warn("match", "%q can be claimed by anyone who may send calls to the switch (sip:…;gw=%s), and then names whatever caller he likes: add the carrier's addresses, as in %q; the gateway then counts from there alone",
+		gateway, strings.TrimPrefix(gateway, "gateway:"), "203.0.113.0/24")
 }
 
 // readMatch reads one value of a trunk's match.

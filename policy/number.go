@@ -106,6 +106,8 @@ type Number struct {
 	national string // digits as written inside the plan's country, trunk 0 included; "" for other countries
 	digits   string // E.164 digits without "+", for patterns that start with + or 00
 	cc       uint8  // how many digits of E164 are the country code
+
+	plan *Plan // of an Invalid one: by which Held reads it
 }
 
 // National gives the digits as they are written inside the plan's country, the trunk 0 included:

@@ -138,6 +138,7 @@ func (p *Plan) read(raw string, mayClaim bool) Number {
 	if len(raw) > MaxRaw {
 		n := Number{Raw: strings.Clone(cut(raw))}
 		n.invalid(reasonLong)
+		n.plan = p
 		return n
 	}
 	n := Number{Raw: raw}
@@ -149,6 +150,9 @@ func (p *Plan) read(raw string, mayClaim bool) Number {
 		n.invalid(w.fault.reason())
 	default:
 		p.resolve(&n, w, mayClaim)
+	}
+	if n.Kind == Invalid {
+		n.plan = p
 	}
 	return n
 }
@@ -195,7 +199,7 @@ func (p *Plan) resolve(n *Number, w written, mayClaim bool) {
 	case p.china && len(d) > 2 && d[:2] == "00" && d[2] != '0':
 		p.international(n, d[2:], w.zero-2)
 	case p.china:
-		p.chinaHome(n, d)
+		p.chinaHome(n, d, mayClaim)
 	default:
 		p.home(n, d, w.zero)
 	}
@@ -272,8 +276,14 @@ func (p *Plan) international(n *Number, d string, zero int) {
 }
 
 // chinaHome reads digits written inside China, without an international prefix.
-func (p *Plan) chinaHome(n *Number, d string) {
+func (p *Plan) chinaHome(n *Number, d string, dialled bool) {
 	c := readChina(d, false)
+	if dialled && len(d) > 4 && d[0] == '0' && chinaArea(d[1:]) == 3 {
+		// Who dials the police of another town means them, although 0952110 could be a caller's 952110.
+		if k, ks := chinaService(d[4:]); k == Emergency {
+			c = chinese{nsn: d[4:], kind: k, kinds: ks}
+		}
+	}
 	if c.reason != "" {
 		// The country code without + or 00 before it, with a trunk 0 at most. No number of the country
 		// begins so, except a local one without area code.

@@ -64,6 +64,8 @@ type chinese struct {
 // Where two readings are possible the one that the caller more likely means wins:
 //   - A service code behind an area code is that service code: 01095588 is 95588. Local numbers do
 //     not begin with 95, 96 or with the digits of a whole service code, although some metadata allow it.
+//     Behind 0951 to 0955 it is not, where all of it is a 95 number as well: 095212345 is 95212345 and not the
+//     hotline 12345 of area 0952, or whoever holds the number could pass for the hotline by a 0 before it.
 //   - An area code may lack its trunk 0, as exchanges deliver it (5925550100), but only before a full
 //     local number, and not where the digits begin with 95: 9521234567 is an overlong service number
 //     and not Shizuishan, so that 9521* takes it.
@@ -91,6 +93,9 @@ func readChina(d string, afterCode bool) chinese {
 		full := area == 2 && len(local) == 8 || area == 3 && hasLocalLength(rest[:3], len(local))
 		if !lacksTrunk || full {
 			if k, ks := chinaService(local); k != Unknown {
+				if whole, all := chinaService(rest); whole == Service && strings.HasPrefix(rest, "95") {
+					return chinese{nsn: rest, kind: whole, kinds: all}
+				}
 				return chinese{nsn: local, kind: k, kinds: ks}
 			}
 		}

@@ -30,6 +30,7 @@ const (
 	faultPlus
 	faultAddress
 	faultNoDigits
+	faultScripts
 	faultAfterStar
 	faultAfterMark
 	faultMarkStar
@@ -48,6 +49,8 @@ func (f textFault) reason() string {
 		return "an address, no number"
 	case faultNoDigits:
 		return "has no digits"
+	case faultScripts:
+		return "has digits of several scripts"
 	}
 	return "has characters no number has"
 }
@@ -59,6 +62,9 @@ func readWritten(raw string) written {
 		return w
 	}
 	body, context, withheld := userPart(raw)
+	if body == "" && len(digitRuns(raw)) > 1 {
+		return written{fault: faultJunk} // 95211613< hides nothing
+	}
 	if withheld || withheldWord(body) {
 		return written{fault: faultWithheld}
 	}
@@ -303,6 +309,7 @@ func scanNumber(body string, pattern bool) written {
 	}
 	var buf [MaxRaw]byte
 	digits := buf[:0]
+	var script *unicode.RangeTable
 	bracket := -1 // how many digits stood before the last opening bracket
 scan:
 	for at, r := range body {
@@ -327,6 +334,12 @@ scan:
 				if w.open {
 					w.fault = faultAfterStar
 				}
+				return w
+			}
+			if s := scriptOf(r); len(digits) == 0 {
+				script = s
+			} else if s != script {
+				w.fault = faultScripts // 95211613 and an Arabic digit: another number, that nobody has written so
 				return w
 			}
 			digits = append(digits, digit)

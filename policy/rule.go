@@ -22,6 +22,9 @@ type rule struct {
 	at         map[string]int // the lines of its keys, for advice
 }
 
+// refuses: the rule does something to the call that its caller would rather not have.
+func (r *rule) refuses() bool { return r.do.action != Allow }
+
 // treatment is an action with its keys.
 type treatment struct {
 	action       Action
@@ -134,7 +137,7 @@ func byDefault(a Action) treatment {
 	t := treatment{action: a}
 	switch a {
 	case Warn:
-		t.then, t.sip, t.overflow = "continue", 603, "allow"
+		t.then, t.sip, t.overflow = "continue", 603, "allow" // with then = "hangup" it is "reject"
 	case Challenge:
 		t.digits, t.tries = 3, 2
 		t.remember, t.grace = 30*24*time.Hour, 10*time.Minute

@@ -18,6 +18,7 @@ func (r *reader) lint() {
 		l.claimed(i, rule)
 	}
 	l.lines()
+	r.lintTrunks()
 }
 
 type linter struct {

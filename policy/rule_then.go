@@ -144,6 +144,9 @@ func (r *reader) readTreatment(s *section, action Action, from *condition) treat
 	if takes("media") {
 		t.media = s.oneOf("media", "early", "answer")
 	}
+	if t.then == "hangup" {
+		t.overflow = "reject" // else a campaign that fills the trunk would ring the phones it was kept from
+	}
 	if takes("overflow") {
 		t.overflow = s.oneOf("overflow", "allow", "reject")
 	}
@@ -165,6 +168,9 @@ func (r *reader) readTreatment(s *section, action Action, from *condition) treat
 		t.tries = s.number("tries", t.tries, 1, 9)
 		t.remember = s.duration("remember", t.remember, 0, 3650*day)
 		t.grace = s.duration("grace", t.grace, 0, MaxGrace)
+		if t.grace > 0 && t.grace < GraceGap {
+			s.warn("grace", "lets nobody through, since who calls again within 30 seconds is asked again: write a longer one, as in grace = %q, or 0", "10m")
+		}
 	}
 	return t
 }
