@@ -116,7 +116,7 @@ type heldNumber struct {
 func (s *scan) look() {
 	s.p.callers.find(&s.caller, &s.c.Caller)
 	s.caller.set(anyCaller)
-	if s.held = s.c.held; s.c.heldBy != s.p {
+	if s.held = s.c.held; s.c.heldBy != s.p && s.c.Caller.plan != nil {
 		s.held = s.p.holds(&s.c.Caller) // a call that another policy has read
 	}
 }
@@ -135,17 +135,15 @@ func (p *Policy) holds(n *Number) []heldNumber {
 	return held
 }
 
-// meets: the caller, or for a rule that refuses a number that the caller's text holds, is one of a condition's.
-func (s *scan) meets(bit uint16, refuses bool) bool {
-	if s.caller.has(bit) {
-		return true
+// holdsOne: a number that the caller's text holds is one of a condition's, and the rule one that refuses.
+func (s *scan) holdsOne(r *rule, bit uint16) bool {
+	if !r.refuses() {
+		return false
 	}
-	if refuses {
-		for i := range s.held {
-			if s.held[i].has(bit) {
-				s.heldBy = &s.held[i]
-				return true
-			}
+	for i := range s.held {
+		if s.held[i].has(bit) {
+			s.heldBy = &s.held[i]
+			return true
 		}
 	}
 	return false
@@ -268,10 +266,11 @@ func (s *scan) rules(d *Decision, steps *[]Step) *rule {
 	var onTrial Decision // what the first rule on trial would have made of the call
 	var trial *rule
 	decider := &s.p.fallback
+	quick := steps == nil && s.held == nil // who wants steps is told which condition failed
 	for i := range s.p.rules {
 		r := &s.p.rules[i]
-		if steps == nil && !s.meets(r.needs, r.refuses()) {
-			continue // as try would find; who wants steps is told which condition failed
+		if quick && !s.caller.has(r.needs) {
+			continue // as try would find
 		}
 		s.unread, s.heldBy = "", nil
 		failed := s.try(r)
@@ -335,11 +334,10 @@ func (d *Decision) Unread() string { return d.evidence.unread }
 func (s *scan) matched(d *Decision, r *rule) {
 	d.Rule, d.Would = r.name, r.do.action
 	e := &d.evidence
-	e.rule, e.who, e.withheld, e.held = r, s.c.Caller, s.c.Withheld, nil
+	e.rule, e.who, e.withheld = r, s.c.Caller, s.c.Withheld
 	met := &s.caller
 	if s.heldBy != nil {
-		n := s.heldBy.number
-		e.held, met = &n, &s.heldBy.met
+		e.held, met = &s.heldBy.number, &s.heldBy.met
 	}
 	if s.c.Withheld {
 		e.who = s.c.Caller.Withheld()
@@ -431,7 +429,7 @@ func (p *Policy) mediaOf(trunk string) string {
 // try tests a rule's conditions and gives the first that fails, -1 if all hold.
 func (s *scan) try(r *rule) int {
 	for i := range r.conditions {
-		if !s.holds(&r.conditions[i], r.refuses()) {
+		if !s.holds(r, &r.conditions[i]) {
 			return i
 		}
 	}
@@ -439,10 +437,10 @@ func (s *scan) try(r *rule) int {
 }
 
 // holds tests one condition.
-func (s *scan) holds(c *condition, refuses bool) bool {
+func (s *scan) holds(r *rule, c *condition) bool {
 	switch c.on {
 	case onCaller:
-		return s.meets(c.bit, refuses)
+		return s.caller.has(c.bit) || s.held != nil && s.holdsOne(r, c.bit)
 	case onCallerNot:
 		return !s.caller.has(c.bit)
 	case onCallee:
@@ -466,9 +464,9 @@ func (s *scan) holds(c *condition, refuses bool) bool {
 		}
 		return false
 	case onList:
-		return s.listed(c, refuses)
+		return s.listed(c) || s.held != nil && r.refuses() && s.heldListed(c)
 	case onListNot:
-		return !s.listed(c, false)
+		return !s.listed(c)
 	case onTrunk:
 		return contains(c.words, s.c.Trunk)
 	case onAttestation:
@@ -505,23 +503,38 @@ func (s *scan) attestation() string {
 	return s.c.Attestation
 }
 
-// listed says whether the caller is on one of the condition's lists, and keeps which and how. For a rule that refuses the
-// numbers that the caller's text holds are looked for as well.
-func (s *scan) listed(c *condition, refuses bool) bool {
+// listed says whether the caller is on one of the condition's lists, and keeps which and how.
+func (s *scan) listed(c *condition) bool {
+	if s.lists == nil {
+		return false
+	}
+	for i := range c.lists {
+		l := &c.lists[i]
+		if l.own == nil {
+			if s.onList(l.name, &s.c.Caller) {
+				return true
+			}
+			continue
+		}
+		for line, name := range l.own {
+			if s.callee.has(uint16(line)) && s.onList(name, &s.c.Caller) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// heldListed is listed for the numbers that the caller's text holds.
+func (s *scan) heldListed(c *condition) bool {
 	if s.lists == nil {
 		return false
 	}
 	for i := range c.lists {
 		for k := range c.lists[i].count() {
 			name := s.listNamed(&c.lists[i], k)
-			if name == "" {
-				continue
-			}
-			if s.onList(name, &s.c.Caller) {
-				return true
-			}
-			for h := 0; refuses && h < len(s.held); h++ {
-				if s.onList(name, &s.held[h].number) {
+			for h := range s.held {
+				if name != "" && s.onList(name, &s.held[h].number) {
 					s.heldBy = &s.held[h]
 					return true
 				}
