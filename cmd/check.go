@@ -257,6 +257,9 @@ func (statusCmd) Run(a *app) error {
 	if s.Overflow > 0 {
 		fmt.Fprintf(a.out, "         %d met a trunk full of announcements\n", s.Overflow)
 	}
+	if s.Dismissed > 0 {
+		fmt.Fprintf(a.out, "         %d were heard or asked no further, to make room for others\n", s.Dismissed)
+	}
 	fmt.Fprintf(a.out, "known    %d callers of lines\n", s.Learnt.Known)
 	if s.Learnt.Full > 0 {
 		fmt.Fprintf(a.out, "         %d more had no room\n", s.Learnt.Full)
@@ -265,7 +268,13 @@ func (statusCmd) Run(a *app) error {
 		fmt.Fprintf(a.out, "         %d facts are not on disk yet, %d of them will not be\n", n, s.Learnt.Dropped)
 	}
 	if s.Learnt.Emergency > 0 {
-		fmt.Fprintf(a.out, "         %d lines or numbers await an emergency call-back: calls to them pass\n", s.Learnt.Emergency)
+		fmt.Fprintf(a.out, "         %d numbers await an emergency call-back: calls to them pass\n", s.Learnt.Emergency)
+	}
+	if c := s.Learnt.Challenged; c.Passes+c.Tries > 0 {
+		fmt.Fprintf(a.out, "         %d passed a challenge, %d keyed in nothing\n", c.Passes, c.Tries)
+		if c.PassesFull+c.TriesFull > 0 {
+			fmt.Fprintf(a.out, "         no room for more: the oldest gave way %d and %d times\n", c.PassesFull, c.TriesFull)
+		}
 	}
 	if s.Learnt.Over > 0 {
 		fmt.Fprintf(a.out, "         %d last calls of extensions had no room\n", s.Learnt.Over)

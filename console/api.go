@@ -221,26 +221,27 @@ type PauseState struct {
 
 // Status is a look at the running daemon.
 type Status struct {
-	Version  string            `json:"version"`
-	Node     string            `json:"node"`
-	Started  time.Time         `json:"started"`
-	Screen   string            `json:"screen"`        // where the switch connects
-	AGI      string            `json:"agi,omitempty"` // where Asterisk connects; "" for nowhere
-	Policy   string            `json:"policy"`
-	Loaded   time.Time         `json:"policy_loaded"`
-	Mode     string            `json:"mode"`
-	Pause    PauseState        `json:"pause"`
-	Calls    uint64            `json:"calls"`
-	InHand   int               `json:"in_hand"`
-	FailOpen map[string]uint64 `json:"fail_open"`
-	Held     map[string]int    `json:"held,omitempty"`     // calls that hear an announcement now, by trunk
-	Overflow uint64            `json:"overflow,omitempty"` // calls that met a trunk full of them
-	Lists    ListsStatus       `json:"lists"`
-	Journal  JournalStatus     `json:"journal"`
-	Attached []AttachStatus    `json:"attached,omitempty"`
-	Feeds    []FeedStatus      `json:"feeds,omitempty"`
-	Learnt   LearntStatus      `json:"learnt"`
-	Reports  ReportStatus      `json:"reports"`
+	Version   string            `json:"version"`
+	Node      string            `json:"node"`
+	Started   time.Time         `json:"started"`
+	Screen    string            `json:"screen"`        // where the switch connects
+	AGI       string            `json:"agi,omitempty"` // where Asterisk connects; "" for nowhere
+	Policy    string            `json:"policy"`
+	Loaded    time.Time         `json:"policy_loaded"`
+	Mode      string            `json:"mode"`
+	Pause     PauseState        `json:"pause"`
+	Calls     uint64            `json:"calls"`
+	InHand    int               `json:"in_hand"`
+	FailOpen  map[string]uint64 `json:"fail_open"`
+	Held      map[string]int    `json:"held,omitempty"`      // calls that hear an announcement now, by trunk
+	Overflow  uint64            `json:"overflow,omitempty"`  // calls that there was no room for
+	Dismissed uint64            `json:"dismissed,omitempty"` // calls that gave way to another one
+	Lists     ListsStatus       `json:"lists"`
+	Journal   JournalStatus     `json:"journal"`
+	Attached  []AttachStatus    `json:"attached,omitempty"`
+	Feeds     []FeedStatus      `json:"feeds,omitempty"`
+	Learnt    LearntStatus      `json:"learnt"`
+	Reports   ReportStatus      `json:"reports"`
 }
 
 // LearntStatus counts what calls have taught.
@@ -252,6 +253,16 @@ type LearntStatus struct {
 	Full       uint64 `json:"full"`                // facts that there was no room for
 	Extensions int    `json:"extensions"`          // with a last call that can be reported
 	Over       uint64 `json:"over,omitempty"`      // last calls that there was no room for
+
+	Challenged ChallengedStatus `json:"challenged"`
+}
+
+// ChallengedStatus counts what is remembered from challenges, and how often the oldest gave way because a table was full.
+type ChallengedStatus struct {
+	Passes     int    `json:"passes"` // callers who passed, each on a line
+	Tries      int    `json:"tries"`  // callers who keyed in nothing, each on calls to a number
+	PassesFull uint64 `json:"passes_full,omitempty"`
+	TriesFull  uint64 `json:"tries_full,omitempty"`
 }
 
 // ReportStatus counts the reports.

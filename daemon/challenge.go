@@ -1,97 +1,224 @@
 package daemon
 
 import (
+	"container/list"
 	"crypto/rand"
+	"errors"
 	"math/big"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"ringfence/conf"
+	"ringfence/console"
 	"ringfence/eslbridge"
 	"ringfence/policy"
 	"ringfence/storage"
 )
 
-// maxChallenged bounds how many callers are remembered from challenges.
-const maxChallenged = 100_000
+// Bounds of what is remembered from challenges. A dialler who hangs up on them can fill the table of tries, and so it is
+// one of its own: the oldest try goes for a new one, and nobody is asked again for it who has passed.
+const (
+	maxPasses = 100_000
+	maxTries  = 100_000
+)
 
-// challenged remembers callers who were asked for digits: when they passed, and when they left without having
-// keyed in a wrong one. Callers without a number are not in it.
+// graceEvery is how seldom the same caller is let through for having keyed nothing, on calls to the same number.
+const graceEvery = 24 * time.Hour
+
+// challenged remembers callers who were asked for digits: on which line they passed, and on calls to which number they
+// heard a whole prompt without keying in a wrong one. Callers without a number are not in it.
 type challenged struct {
-	mu      sync.Mutex
-	callers map[string]asked // by E.164
-	dropped uint64           // callers not remembered, because there were too many
+	some   atomic.Bool // somebody was asked since the start, or passed before: else calls need no lock
+	mu     sync.Mutex
+	passes moments // by line and caller
+	tries  moments // by called number and caller
 }
 
-type asked struct{ passed, tried time.Time }
-
-// of is what is known of a caller.
-func (m *challenged) of(n *policy.Number) asked {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.callers[n.E164]
+// moments are times by two names, the oldest first.
+type moments struct {
+	of    map[pair]*list.Element
+	order list.List // of *met
+	full  uint64    // times that the oldest gave way
 }
 
-// note remembers how a caller met a challenge. Wrong digits end the grace of an earlier try. It is false if
-// nothing new is remembered.
-func (m *challenged) note(e164 string, keyed eslbridge.Keyed, at time.Time) bool {
+// met is one of them.
+type met struct {
+	key    pair
+	at     time.Time // zero once the grace was taken
+	graced time.Time // when that was
+}
+
+func (m *moments) get(key pair) *met {
+	if e := m.of[key]; e != nil {
+		return e.Value.(*met)
+	}
+	return nil
+}
+
+// put makes an entry the newest, and makes room for it.
+func (m *moments) put(key pair, most int) *met {
+	if e := m.of[key]; e != nil {
+		m.order.MoveToBack(e)
+		return e.Value.(*met)
+	}
+	if m.of == nil {
+		m.of = make(map[pair]*list.Element)
+	}
+	if len(m.of) >= most {
+		m.drop(m.order.Front())
+		m.full++
+	}
+	x := &met{key: pair{strings.Clone(key.line), strings.Clone(key.number)}}
+	m.of[x.key] = m.order.PushBack(x)
+	return x
+}
+
+func (m *moments) drop(e *list.Element) {
+	if e != nil {
+		delete(m.of, e.Value.(*met).key)
+		m.order.Remove(e)
+	}
+}
+
+// dropIf drops those that a function names.
+func (m *moments) dropIf(old func(*met) bool) {
+	for e := m.order.Front(); e != nil; {
+		next := e.Next()
+		if old(e.Value.(*met)) {
+			m.drop(e)
+		}
+		e = next
+	}
+}
+
+// of is what is known of a caller on calls to a line and a number: when he last passed, and when he last tried in a way
+// that lets him through, zero where that never was or does not count.
+func (m *challenged) of(line, callee, e164 string, now time.Time) (passed, tried time.Time) {
+	if e164 == "" {
+		return passed, tried
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	a, known := m.callers[e164]
+	if x := m.passes.get(pair{line, e164}); x != nil {
+		passed = x.at
+	}
+	if x := m.tries.get(pair{callee, e164}); x != nil && !within(x.graced, graceEvery, now) {
+		tried = x.at
+	}
+	return passed, tried
+}
+
+func within(at time.Time, span time.Duration, now time.Time) bool {
+	return !at.IsZero() && now.Sub(at) < span
+}
+
+// note remembers how a caller met a challenge. Wrong digits end the grace of an earlier try, and so does who hangs up
+// before he has heard what he is asked: neither is a person who cannot press keys.
+func (m *challenged) note(line, callee, e164 string, keyed eslbridge.Keyed, at time.Time) {
+	if e164 == "" {
+		return
+	}
+	m.some.Store(true)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	key := pair{callee, e164}
 	switch keyed {
 	case eslbridge.KeyedRight:
-		a = asked{passed: at}
+		m.passes.put(pair{line, e164}, maxPasses).at = at
+		m.tries.drop(m.tries.of[key])
 	case eslbridge.KeyedNothing:
-		a.tried = at
-	case eslbridge.KeyedWrong:
-		a.tried = time.Time{}
-	default:
-		return false
-	}
-	if e164 == "" {
-		return false
-	}
-	if !known && len(m.callers) >= maxChallenged {
-		m.dropped++
-		return false
-	}
-	if m.callers == nil {
-		m.callers = make(map[string]asked)
-	}
-	m.callers[e164] = a
-	return true
-}
-
-// takeGrace uses up the grace that a decision was made by. It is false if another call of the same caller has
-// just used it.
-func (m *challenged) takeGrace(n *policy.Number) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	a := m.callers[n.E164]
-	if a.tried.IsZero() {
-		return false
-	}
-	a.tried = time.Time{}
-	m.callers[n.E164] = a
-	return true
-}
-
-// forget drops callers of whom nothing counts any more, so that the bound is one of those who matter.
-func (m *challenged) forget(passedBefore, triedBefore time.Time) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for e164, a := range m.callers {
-		if a.passed.Before(passedBefore) && a.tried.Before(triedBefore) {
-			delete(m.callers, e164)
+		m.tries.put(key, maxTries).at = at
+	case eslbridge.KeyedWrong, eslbridge.KeyedLeft:
+		if x := m.tries.get(key); x != nil {
+			x.at = time.Time{}
 		}
 	}
 }
 
+// takeGrace uses up the grace that a decision was made by. It is false if another call of the same caller has
+// just used it.
+func (m *challenged) takeGrace(callee, e164 string, now time.Time) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	x := m.tries.get(pair{callee, e164})
+	if x == nil || x.at.IsZero() || within(x.graced, graceEvery, now) {
+		return false
+	}
+	x.at, x.graced = time.Time{}, now
+	return true
+}
+
+// forget drops what counts no more.
+func (m *challenged) forget(passedBefore, triedBefore time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.passes.dropIf(func(x *met) bool { return x.at.Before(passedBefore) })
+	m.tries.dropIf(func(x *met) bool { return x.at.Before(triedBefore) && x.graced.Before(triedBefore) })
+}
+
+// end drops all passes of a caller.
+func (m *challenged) end(e164 string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.passes.dropIf(func(x *met) bool { return x.key.number == e164 })
+}
+
+// any: there is somebody to ask for.
+func (m *challenged) any() bool { return m.some.Load() }
+
+// count is how many passes and tries are remembered, and how often a table was full.
+func (m *challenged) count() console.ChallengedStatus {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return console.ChallengedStatus{Passes: len(m.passes.of), Tries: len(m.tries.of), PassesFull: m.passes.full, TriesFull: m.tries.full}
+}
+
+// passKey is under what it is kept that somebody passed on a call: the line, or the number where it belongs to none.
+func passKey(p *policy.Policy, callee *policy.Number) string {
+	if line := p.LineOf(callee); line != "" {
+		return line
+	}
+	return calleeKey(callee)
+}
+
+// calleeKey is a called number as a key. Lines have no space in their names.
+func calleeKey(callee *policy.Number) string { return "number " + cutKey(numberKey(callee)) }
+
+// cutKey bounds what a caller can make up for a number.
+func cutKey(key string) string { return key[:min(len(key), maxOwnNumber)] }
+
 // challengeMet remembers how the caller of a call met its challenge; who passed is kept on disk.
 func (d *Desk) challengeMet(c *policy.Call, keyed eslbridge.Keyed) {
-	if e164 := c.Caller.E164; d.learnt.challenged.note(e164, keyed, c.Time) && keyed == eslbridge.KeyedRight {
-		d.learnt.toDisk(storage.Passed, e164, c.Time.UnixMilli())
+	line, e164 := passKey(d.rules.Load().policy, &c.Callee), c.Caller.E164
+	d.learnt.challenged.note(line, calleeKey(&c.Callee), e164, keyed, c.Time)
+	if keyed == eslbridge.KeyedRight && e164 != "" {
+		d.learnt.toDisk(storage.Passed, line+"\x00"+e164, c.Time.UnixMilli())
 	}
+}
+
+// endPasses lets a caller be asked again everywhere: somebody has reported him.
+func (d *Desk) endPasses(e164 string) error {
+	if e164 == "" {
+		return nil
+	}
+	d.learnt.challenged.end(e164)
+	d.learnt.unwritten.Lock()
+	for key := range d.learnt.unwritten.facts[storage.Passed] {
+		if strings.HasSuffix(key, "\x00"+e164) {
+			delete(d.learnt.unwritten.facts[storage.Passed], key)
+		}
+	}
+	d.learnt.unwritten.Unlock()
+	var keys []string
+	err := d.db.EachStamp(storage.Passed, func(s storage.Stamp) error {
+		if strings.HasSuffix(s.Key, "\x00"+e164) {
+			keys = append(keys, s.Key)
+		}
+		return nil
+	})
+	return errors.Join(err, d.db.PutStamps(storage.Passed, nil, keys))
 }
 
 // challengeOf prepares the prompts of a challenge, with digits of its own for each try. The error names a

@@ -102,8 +102,8 @@ func TestChallenge(t *testing.T) {
 	if v := call("95211613", eslbridge.KeyedNothing); v.Action != "challenge" {
 		t.Errorf("let through a second time: %s by %s", v.Action, v.Rule)
 	}
-	if v := call("95211613", eslbridge.NotAsked); v.Action != "allow" {
-		t.Errorf("and once more: %s by %s", v.Action, v.Rule)
+	if v := call("95211613", eslbridge.NotAsked); v.Action != "challenge" {
+		t.Errorf("and once more on the same day: %s by %s", v.Action, v.Rule)
 	}
 	if v := call("+8695211614", eslbridge.KeyedRight); v.Action != "challenge" {
 		t.Errorf("another caller: %s", v.Action)
@@ -130,6 +130,8 @@ func TestGraceOnce(t *testing.T) {
 	f := &eslbridge.Facts{Number: "95211613", FromUser: "95211613"}
 	v := d.Screen(f)
 	d.Record(f, &v, eslbridge.Result{Keyed: eslbridge.KeyedNothing})
+	later := time.Now().Add(time.Minute)
+	d.now = func() time.Time { return later }
 	actions := make(chan string)
 	for range 8 {
 		go func() { v := d.Screen(f); actions <- v.Action }()
@@ -157,19 +159,117 @@ func TestChallengeWithoutRecordings(t *testing.T) {
 	}
 }
 
-// The table of callers is bounded, and what no longer counts makes room.
+// Passes and tries have tables of their own. However many callers hang up on a challenge, the oldest try goes, and
+// nobody who has passed.
 func TestChallengedBound(t *testing.T) {
 	var m challenged
 	at := time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
-	for i := range maxChallenged {
-		m.note(strconv.Itoa(i), eslbridge.KeyedNothing, at)
+	const friend = "+8613800138000"
+	m.note("staff", "number 1", friend, eslbridge.KeyedRight, at)
+	for i := range maxTries + 10 {
+		m.note("staff", "number 1", "+"+strconv.Itoa(i), eslbridge.KeyedNothing, at)
 	}
-	const n = "+8613800138000"
-	if kept := m.note(n, eslbridge.KeyedRight, at); kept || m.dropped != 1 {
-		t.Errorf("%d callers, %d dropped", len(m.callers), m.dropped)
+	if got, want := m.count(), (console.ChallengedStatus{Passes: 1, Tries: maxTries, TriesFull: 10}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	if passed, _ := m.of("staff", "number 1", friend, at); passed.IsZero() {
+		t.Error("who passed is forgotten for others' tries")
+	}
+	for number, want := range map[string]bool{"+9": false, "+10": true, "+" + strconv.Itoa(maxTries+9): true} {
+		if _, tried := m.of("staff", "number 1", number, at); tried.IsZero() == want {
+			t.Errorf("%s: tried at %v", number, tried)
+		}
+	}
+	for i := range maxPasses + 5 {
+		m.note("staff", "number 1", "+9"+strconv.Itoa(i), eslbridge.KeyedRight, at)
+	}
+	if got := m.count(); got.Passes != maxPasses || got.PassesFull != 6 {
+		t.Errorf("%+v", got)
 	}
 	m.forget(at.Add(time.Hour), at.Add(time.Hour))
-	if kept := m.note(n, eslbridge.KeyedRight, at); !kept || len(m.callers) != 1 {
-		t.Errorf("%d callers after the old ones went", len(m.callers))
+	if got := m.count(); got.Passes != 0 || got.Tries != 0 || m.passes.order.Len() != 0 || m.tries.order.Len() != 0 {
+		t.Errorf("%+v after the old ones went", got)
 	}
+}
+
+// What lets a caller through who cannot press keys, and what does not.
+func TestGraceIsNarrow(t *testing.T) {
+	start, callee, other := time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC), "number 1", "number 2"
+	const caller = "+8695211613"
+	var m challenged
+	at := start
+	tried := func(callee string) bool { _, t := m.of("staff", callee, caller, at); return !t.IsZero() }
+	m.note("staff", callee, caller, eslbridge.KeyedLeft, at)
+	if tried(callee) {
+		t.Error("who hung up before the end of the prompt has tried")
+	}
+	m.note("staff", callee, caller, eslbridge.KeyedNothing, at)
+	if !tried(callee) || tried(other) {
+		t.Errorf("tried here %v, there %v", tried(callee), tried(other))
+	}
+	m.note("staff", callee, caller, eslbridge.KeyedLeft, at)
+	if tried(callee) {
+		t.Error("who hangs up at once the next time still has his grace")
+	}
+	m.note("staff", callee, caller, eslbridge.KeyedNothing, at)
+	if m.takeGrace(other, caller, at) || !m.takeGrace(callee, caller, at) || m.takeGrace(callee, caller, at) {
+		t.Error("the grace is not that of this number, once")
+	}
+	for at = start.Add(time.Hour); at.Before(start.Add(graceEvery)); at = at.Add(5 * time.Hour) {
+		m.note("staff", callee, caller, eslbridge.KeyedNothing, at)
+		if tried(callee) || m.takeGrace(callee, caller, at) {
+			t.Errorf("let through again after %v", at.Sub(start))
+		}
+	}
+	at = start.Add(graceEvery)
+	m.note("staff", callee, caller, eslbridge.KeyedNothing, at)
+	if !m.takeGrace(callee, caller, at) {
+		t.Error("not let through the next day")
+	}
+	m.note("staff", callee, "", eslbridge.KeyedNothing, at)
+	if _, tried := m.of("staff", callee, "", at); !tried.IsZero() {
+		t.Error("callers without a number share a grace")
+	}
+}
+
+// Who passed a challenge passed it on the line that was called, and until somebody reports him; also after a restart.
+func TestPassIsOfALine(t *testing.T) {
+	c := installation(t, `
+country = "CN"
+[lines.staff]
+numbers = ["05925550100-05925550199"]
+[lines.hotline]
+numbers = ["4008001234"]
+[[rule]]
+name = "ask"
+action = "challenge"
+`)
+	d := start(t, c)
+	caller := func(d *Daemon, callee string, keyed eslbridge.Keyed) string {
+		f := &eslbridge.Facts{UUID: "x", Number: "95211613", FromUser: "95211613", Callee: callee}
+		v := d.desk.Screen(f)
+		d.desk.Record(f, &v, eslbridge.Result{Keyed: keyed})
+		return v.Action
+	}
+	look := func(d *Daemon, when, want string) {
+		t.Helper()
+		for callee, want := range map[string]string{"05925550100": want, "05925550199": want, "4008001234": "challenge", "05925559999": "challenge"} {
+			if got := caller(d, callee, eslbridge.NotAsked); got != want {
+				t.Errorf("%s, a call to %s: %s, want %s", when, callee, got, want)
+			}
+		}
+	}
+	look(d, "before", "challenge")
+	caller(d, "05925550100", eslbridge.KeyedRight)
+	look(d, "after he passed", "allow")
+	halt(t, d)
+	d = start(t, c)
+	look(d, "after a restart", "allow")
+	if _, err := d.desk.Report(t.Context(), console.NewReport{Caller: "95211613", Extension: "8001"}); err != nil {
+		t.Fatal(err)
+	}
+	look(d, "after he was reported", "challenge")
+	halt(t, d)
+	d = start(t, c)
+	look(d, "and after a restart", "challenge")
 }

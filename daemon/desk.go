@@ -42,6 +42,11 @@ type Desk struct {
 	learnt *learnt   // whom the lines deal with
 	recent recent    // calls whose legs may still end
 	last   lastCalls // the last call of each extension
+	realms realms    // of the phones
+
+	contexts contexts // of the dialplan, whose calls are screened
+	unseen   unseen   // calls that ended without a record
+	repeats  repeats  // who was refused just now
 
 	edit sync.Mutex // one edit or reload at a time: what is on disk and in rules.lists stays the same
 
@@ -198,7 +203,7 @@ func (d *Desk) Status(context.Context) (*console.Status, error) {
 	}
 	r := d.rules.Load()
 	s := &console.Status{Node: d.conf.Node, Policy: d.conf.Policy, Loaded: r.loaded, Mode: r.policy.Mode().String(), Pause: d.pauseState()}
-	s.Held, s.Overflow = d.held.count()
+	s.Held, s.Overflow, s.Dismissed = d.held.count()
 	s.Lists = console.ListsStatus{Unread: r.unreadLists(), HitsDropped: d.hits.dropped.Load()}
 	for _, name := range r.lists.Names() {
 		s.Lists.Entries += r.lists.Len(name)
@@ -213,6 +218,7 @@ func (d *Desk) Status(context.Context) (*console.Status, error) {
 		Dropped: d.learnt.dropped.Load(), Full: d.learnt.full.Load(),
 	}
 	s.Learnt.Extensions, s.Learnt.Over = d.last.count()
+	s.Learnt.Challenged = d.learnt.challenged.count()
 	var err error
 	if s.Reports.Open, s.Reports.Decided, err = d.db.ReportCount(); err != nil {
 		return nil, err

@@ -1,59 +1,135 @@
 package daemon
 
 import (
+	"slices"
 	"sync"
 
+	"ringfence/eslbridge"
 	"ringfence/policy"
 )
 
-// held counts the calls that hear an announcement now, by trunk, so that a campaign cannot fill a trunk
-// with people listening to us.
+// maxHeldCaller is how many announcements and challenges one caller hears at once.
+const maxHeldCaller = 2
+
+// held knows the calls that hear an announcement or a challenge now, by trunk, so that a campaign cannot fill a trunk
+// with people listening to us. Nor can it fill the room, so that others are not asked: one caller has two places and a
+// range of numbers a quarter, and over each of these bounds the call that was held longest without pressing a key goes.
 type held struct {
-	mu    sync.Mutex
-	calls map[string]int // by trunk; one that holds none is not in it, so the table is as small as the traffic
-	over  uint64         // calls that met a full trunk, since the start
+	mu        sync.Mutex
+	accounts  map[string]*account // one that holds none is not in it, so the table is as small as the traffic
+	over      uint64              // calls that there was no room for, since the start
+	dismissed uint64              // calls that gave way to another
 }
 
-// take makes room for one more call on a trunk that holds at most max, if it has any.
-func (h *held) take(trunk string, max int) bool {
+// account is a trunk's.
+type account struct {
+	calls     []*holding // the longest held first
+	lingering int        // calls that were dismissed and hear the end of something still
+}
+
+// holding is a call that has a place.
+type holding struct {
+	account, caller, rng string
+	call                 *eslbridge.Held
+	dismissed            bool
+}
+
+// take makes room for one more call on a trunk that holds at most most, if there can be any; else it is nil, and own says
+// that it was the caller's or his range's own share that was full.
+func (h *held) take(x holding, most int) (place *holding, own bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.calls[trunk] >= max {
+	a := h.accounts[x.account]
+	if a == nil {
+		a = &account{}
+	}
+	var ofCaller, ofRange int
+	for _, c := range a.calls {
+		if c.caller == x.caller {
+			ofCaller++
+		}
+		if c.rng == x.rng {
+			ofRange++
+		}
+	}
+	var goes func(*holding) bool
+	switch {
+	case most == 0:
 		h.over++
-		return false
+		return nil, false
+	case x.caller != "" && ofCaller >= maxHeldCaller:
+		own, goes = true, func(c *holding) bool { return c.caller == x.caller }
+	case ofRange >= max(1, most/4):
+		own, goes = true, func(c *holding) bool { return c.rng == x.rng }
+	case len(a.calls) >= most:
+		goes = func(*holding) bool { return true }
 	}
-	if h.calls == nil {
-		h.calls = make(map[string]int)
+	if goes != nil {
+		i := slices.IndexFunc(a.calls, func(c *holding) bool { return goes(c) && !c.call.Pressed() })
+		if i < 0 || a.lingering >= most {
+			h.over++
+			return nil, own
+		}
+		c := a.calls[i]
+		a.calls = slices.Delete(a.calls, i, i+1)
+		c.dismissed = true
+		a.lingering++
+		h.dismissed++
+		c.call.Dismiss()
 	}
-	h.calls[trunk]++
-	return true
+	if h.accounts == nil {
+		h.accounts = make(map[string]*account)
+	}
+	h.accounts[x.account] = a
+	a.calls = append(a.calls, &x)
+	return &x, false
 }
 
-func (h *held) release(trunk string) {
+func (h *held) release(x *holding) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.calls[trunk]--; h.calls[trunk] <= 0 {
-		delete(h.calls, trunk)
+	a := h.accounts[x.account]
+	if x.dismissed {
+		a.lingering--
+	} else if i := slices.Index(a.calls, x); i >= 0 {
+		a.calls = slices.Delete(a.calls, i, i+1)
+	}
+	if len(a.calls) == 0 && a.lingering == 0 {
+		delete(h.accounts, x.account)
 	}
 }
 
-// count is how many calls each trunk holds, and how many met a full one so far.
-func (h *held) count() (calls map[string]int, over uint64) {
+// count is how many calls each trunk holds, how many there was no room for so far, and how many gave way.
+func (h *held) count() (calls map[string]int, over, dismissed uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	out := make(map[string]int, len(h.calls))
-	for trunk, n := range h.calls {
-		out[trunk] = n
+	out := make(map[string]int, len(h.accounts))
+	for name, a := range h.accounts {
+		out[name] = len(a.calls)
 	}
-	return out, h.over
+	return out, h.over, h.dismissed
 }
 
-// trunkOf is the trunk that a call's announcement occupies. Calls of trunks that the policy does not name
-// share one: what ringfence_trunk or a caller could make up must not open a new account each time.
-func trunkOf(p *policy.Policy, c *policy.Call) policy.Trunk {
-	t := p.TrunkNamed(c.Trunk)
-	if !t.Known {
-		t.Name = ""
+// holdingOf says on whose account a call's announcement is: of its trunk or, for calls of trunks that the policy does not
+// name, of the address that it came from. What ringfence_trunk or a caller could make up must not open a new account
+// each time.
+func holdingOf(trunk policy.Trunk, f *eslbridge.Facts, caller *policy.Number) holding {
+	x := holding{account: trunk.Name, caller: caller.E164, rng: rangeOf(caller), call: &eslbridge.Held{}}
+	if !trunk.Known {
+		x.account = "address " + cutKey(f.NetworkIP)
 	}
-	return t
+	return x
 }
+
+// rangeOf is the range that a number is one of: all but its last four digits. Who has no number is of one range with all
+// others who have none.
+func rangeOf(n *policy.Number) string {
+	const last = 4
+	if n.E164 == "" {
+		return ""
+	}
+	return n.E164[:max(len(n.E164)-last, 1)]
+}
+
+// trunkOf is the trunk that a call came in by.
+func trunkOf(p *policy.Policy, c *policy.Call) policy.Trunk { return p.TrunkNamed(c.Trunk) }

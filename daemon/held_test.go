@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -47,11 +49,13 @@ announcement = "suspected-nuisance"
 		f := &eslbridge.Facts{Number: number, Gateway: gateway}
 		return f, d.Screen(f)
 	}
-	first, v1 := screen("95211001", "telecom")
-	second, v2 := screen("95211002", "telecom")
+	// Two ranges, so that neither has more than its share; both press keys, so that neither gives way.
+	first, v1 := screen("95231001", "telecom")
+	second, v2 := screen("95201001", "telecom")
 	if v1.Play.File == "" || v2.Play.File == "" || v1.Action != "warn" {
 		t.Fatalf("%+v %+v", v1, v2)
 	}
+	press(t, v1, v2)
 	third, v3 := screen("95211003", "telecom")
 	if v3.Play.File != "" || v3.Refuse != 0 || v3.Action != "allow" || v3.Would != "warn" || !strings.Contains(v3.Reason, "holds 2 calls already") {
 		t.Errorf("on a full trunk: %+v", v3)
@@ -74,20 +78,162 @@ announcement = "suspected-nuisance"
 	}
 	d.Record(first, &v1, eslbridge.Result{HungUp: true})
 	d.Record(second, &v2, eslbridge.Result{FailOpen: eslbridge.FailDeadline})
-	if calls, over := d.held.count(); calls["telecom"] != 0 || over != 5 {
+	if calls, over, _ := d.held.count(); calls["telecom"] != 0 || over != 5 {
 		t.Errorf("%d calls are held after all ended, %d met a full trunk", calls["telecom"], over)
 	}
 	if _, v := screen("95211008", "telecom"); v.Play.File == "" {
 		t.Errorf("free again: %+v", v)
 	}
-	// Made-up trunks share one account.
+	// Made-up trunks share the account of the address that they come from.
 	for i := range 30 {
-		f := &eslbridge.Facts{Number: "95211009", Trunk: strings.Repeat("x", i+1)}
-		if v := d.Screen(f); (v.Play.File != "") != (i < 20) {
+		f := &eslbridge.Facts{Number: fmt.Sprintf("9521%04d", i), Trunk: strings.Repeat("x", i+1), NetworkIP: "192.0.2.1"}
+		// Five are held, and twenty may still hear the end of what was broken off.
+		if v := d.Screen(f); (v.Action == "warn") != (i < 25) {
 			t.Errorf("call %d of made-up trunks: %+v", i, v)
 		}
 	}
-	if calls, _ := d.held.count(); len(calls) > 3 {
-		t.Errorf("%d trunks are counted", len(calls))
+	if calls, _, _ := d.held.count(); len(calls) > 3 || calls["address 192.0.2.1"] != 5 {
+		t.Errorf("%v are counted", calls)
+	}
+}
+
+// press lets callers press a key, as the bridge notes it.
+func press(t *testing.T, verdicts ...eslbridge.Verdict) {
+	t.Helper()
+	for _, v := range verdicts {
+		v.Held.Press()
+		if !v.Held.Pressed() {
+			t.Fatal("the key is not noted")
+		}
+	}
+}
+
+// Twenty silent calls do not switch challenges off for everybody else.
+func TestSilentCallsGiveWay(t *testing.T) {
+	d := start(t, installation(t, `
+country = "CN"
+[trunks.telecom]
+match = ["gateway:telecom"]
+[[rule]]
+name = "off"
+when = { caller = ["9520????"] }
+action = "warn"
+announcement = "suspected-nuisance"
+then = "hangup"
+[[rule]]
+name = "ask"
+action = "challenge"
+`)).desk
+	screen := func(number string) eslbridge.Verdict {
+		return d.Screen(&eslbridge.Facts{Number: number, Gateway: "telecom"})
+	}
+	var silent []eslbridge.Verdict
+	for i := range 20 { // from twenty ranges
+		silent = append(silent, screen(fmt.Sprintf("1%d%02d130000%d", 3+i%6, i, i%10)))
+	}
+	for i := range 10 {
+		number := fmt.Sprintf("0592555%04d", i)
+		if i%2 == 0 {
+			number = fmt.Sprintf("9520%04d", i)
+		}
+		if v := screen(number); v.Challenge == nil && v.Play.File == "" {
+			t.Errorf("another caller passes unasked: %+v", v)
+		}
+	}
+	calls, over, gone := d.held.count()
+	if calls["telecom"] != 20 || over != 0 || gone != 10 {
+		t.Errorf("%v are held, %d had no room, %d gave way", calls, over, gone)
+	}
+	// Each of the ranges 9520 and 0592555 has a quarter of the room, and the ones held longest went.
+	for i, v := range silent {
+		if v.Held.Dismissed() != (i < 10) {
+			t.Errorf("silent call %d dismissed: %v", i, v.Held.Dismissed())
+		}
+	}
+}
+
+// Who has more than his share of the room, and will not leave it, is not let through for that.
+func TestOwnShareFull(t *testing.T) {
+	d := start(t, installation(t, `
+country = "CN"
+[[rule]]
+name = "ask"
+action = "challenge"
+sip = 486
+`)).desk
+	screen := func(number string) eslbridge.Verdict {
+		return d.Screen(&eslbridge.Facts{Number: number, NetworkIP: "192.0.2.1"})
+	}
+	press(t, screen("95211613"), screen("95211613"))
+	if v := screen("95211613"); v.Action != "reject" || v.Refuse != 486 {
+		t.Errorf("a caller's third call: %+v", v)
+	}
+	press(t, screen("95211614"), screen("95211615"), screen("95211616"))
+	if v := screen("95211617"); v.Action != "reject" || v.Refuse != 486 {
+		t.Errorf("a range's sixth call: %+v", v)
+	}
+	if v := screen("13800138000"); v.Action != "challenge" {
+		t.Errorf("another caller: %+v", v)
+	}
+	for i := range 15 {
+		press(t, screen(fmt.Sprintf("139%08d", i*1_000_000)))
+	}
+	if v := screen("13700137000"); v.Action != "allow" {
+		t.Errorf("on a trunk that is full of callers who press keys: %+v", v)
+	}
+}
+
+// However calls come and go, no bound is passed, nothing leaks, and whoever presses keys keeps his place.
+func TestHeldBounds(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	var h held
+	var mine []*holding
+	const most = 12
+	for range 20_000 {
+		if len(mine) > 0 && r.IntN(3) == 0 {
+			i := r.IntN(len(mine))
+			h.release(mine[i])
+			mine = append(mine[:i], mine[i+1:]...)
+			continue
+		}
+		x := holding{account: fmt.Sprint(r.IntN(2)), rng: fmt.Sprint(r.IntN(5)), call: &eslbridge.Held{}}
+		if r.IntN(4) > 0 {
+			x.caller = x.rng + fmt.Sprint(r.IntN(4))
+		}
+		if got, _ := h.take(x, most); got != nil {
+			if r.IntN(4) == 0 {
+				got.call.Press()
+			}
+			mine = append(mine, got)
+		}
+		held, lingering := map[string]int{}, map[string]int{}
+		of := map[[3]string]int{}
+		for _, m := range mine {
+			if m.dismissed {
+				lingering[m.account]++
+				if m.call.Pressed() {
+					t.Fatal("who pressed a key was dismissed")
+				}
+				continue
+			}
+			held[m.account]++
+			if of[[3]string{m.account, "range", m.rng}]++; of[[3]string{m.account, "range", m.rng}] > most/4 {
+				t.Fatalf("range %s holds more than a quarter", m.rng)
+			}
+			if of[[3]string{m.account, "caller", m.caller}]++; m.caller != "" && of[[3]string{m.account, "caller", m.caller}] > maxHeldCaller {
+				t.Fatalf("caller %s holds more than %d", m.caller, maxHeldCaller)
+			}
+		}
+		for account, a := range h.accounts {
+			if len(a.calls) != held[account] || a.lingering != lingering[account] || len(a.calls) > most || a.lingering > most {
+				t.Fatalf("account %s has %d calls and %d lingering, want %d and %d", account, len(a.calls), a.lingering, held[account], lingering[account])
+			}
+		}
+	}
+	for _, m := range mine {
+		h.release(m)
+	}
+	if len(h.accounts) != 0 {
+		t.Errorf("left over: %+v", h.accounts)
 	}
 }

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -8,7 +9,6 @@ import (
 	"ringfence/attach"
 	"ringfence/eslbridge"
 	"ringfence/policy"
-	"ringfence/storage"
 )
 
 // Bounds of what is remembered of calls.
@@ -22,6 +22,7 @@ const (
 // LastCall is the last call that rang at an extension, or was answered there.
 type LastCall struct {
 	Caller   policy.Number
+	Realm    string // of the extension, as the switch says it; "" if it does not
 	Withheld bool   // the number, if there is one, must not be shown or read out
 	ID       string // the journal's
 	Time     time.Time
@@ -36,7 +37,9 @@ type screened struct {
 	withheld bool
 	callee   string
 	line     string
-	refused  bool // by us
+	refused  bool    // by us
+	gone     bool    // the caller hung up while we had the call
+	end      *ending // what the end of the call may show to be otherwise; nil once it is over
 }
 
 // callKey is the switch's name for a call. Two Asterisks may use the same Uniqueid, hardly with the same channel's name.
@@ -88,37 +91,48 @@ func (r *recent) find(uuid string) (screened, bool) {
 	return s, ok
 }
 
-// note remembers a screened call that goes on, or that we refused on Asterisk, which will not say so. Without a switch
-// to learn from nobody would ask for it.
-func (d *Desk) note(f *eslbridge.Facts, c *policy.Call, rec *storage.Record, refused bool) {
-	if len(d.conf.Attach) == 0 || rec.Outcome != nil || refused && f.Channel == "" {
+// over notes that a call has ended: what its record says stands.
+func (r *recent) over(key string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s, ok := r.calls[key]; ok {
+		s.end = nil
+		r.calls[key] = s
+	}
+}
+
+// note remembers a screened call, whose legs have still to end. gone: its caller has hung up, and no leg was placed for
+// it. Without a switch to learn from nobody would ask for it.
+func (d *Desk) note(f *eslbridge.Facts, end ending, gone bool) {
+	if len(d.conf.Attach) == 0 {
 		return
 	}
 	d.recent.add(callKey(f.UUID, f.Channel), screened{
-		id: rec.ID, time: c.Time, caller: c.Caller, withheld: c.Withheld, callee: rec.Callee, line: rec.Line, refused: refused,
+		id: end.rec.ID, time: end.call.Time, caller: end.call.Caller, withheld: end.call.Withheld, callee: end.rec.Callee, line: end.rec.Line,
+		refused: end.refuses && end.failOpen == "" && !gone, gone: gone, end: &end,
 	})
 }
 
-// lastCalls is the last call of each extension.
+// lastCalls is the last call of each extension, of each of the realms that have one of its name.
 type lastCalls struct {
 	mu     sync.Mutex
-	at     map[string]LastCall
+	at     map[string][]LastCall
 	pruned time.Time
 	over   uint64 // calls that had no room
 }
 
+// maxSameName is how many realms' extensions of one name are kept; the longest unused goes.
+const maxSameName = 64
+
 func (l *lastCalls) put(extension string, c LastCall, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	before, there := l.at[extension]
-	if there && before.Time.After(c.Time) {
-		return // a longer call that came first has ended later
-	}
+	of, there := l.at[extension]
 	if !there && len(l.at) >= maxLastCalls {
 		if now.Sub(l.pruned) >= time.Minute {
 			l.pruned = now
-			for extension, c := range l.at {
-				if now.Sub(c.Time) > lastCallAge {
+			for extension, of := range l.at {
+				if !slices.ContainsFunc(of, func(c LastCall) bool { return now.Sub(c.Time) <= lastCallAge }) {
 					delete(l.at, extension)
 				}
 			}
@@ -129,19 +143,30 @@ func (l *lastCalls) put(extension string, c LastCall, now time.Time) {
 		}
 	}
 	if l.at == nil {
-		l.at = make(map[string]LastCall)
+		l.at = make(map[string][]LastCall)
 	}
-	l.at[extension] = c
+	i := slices.IndexFunc(of, func(before LastCall) bool { return before.Realm == c.Realm })
+	switch {
+	case i >= 0 && of[i].Time.After(c.Time):
+		return // a longer call that came first has ended later
+	case i >= 0:
+		of = slices.Delete(of, i, i+1)
+	case len(of) == maxSameName:
+		of = slices.Delete(of, 0, 1)
+	}
+	l.at[extension] = append(of, c)
 }
 
-func (l *lastCalls) get(extension string, now time.Time) (LastCall, bool) {
+// get is the last call of an extension in a realm that will do.
+func (l *lastCalls) get(extension string, will func(realm string) bool, now time.Time) (last LastCall, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	c, ok := l.at[extension]
-	if !ok || now.Sub(c.Time) > lastCallAge {
-		return LastCall{}, false
+	for _, c := range l.at[extension] {
+		if now.Sub(c.Time) <= lastCallAge && will(c.Realm) && (!ok || c.Time.After(last.Time)) {
+			last, ok = c, true
+		}
 	}
-	return c, true
+	return last, ok
 }
 
 func (l *lastCalls) count() (extensions int, over uint64) {
@@ -158,25 +183,27 @@ func (d *Desk) rang(p *policy.Policy, e *attach.CallEnd, s screened) {
 	if s.id == "" {
 		s = screenedBefore(p, e)
 	}
+	d.realms.see(e.DialledRealm)
 	extension := e.DialledUser              // the account, where the phone's own address is something else
 	if extension == "" || e.Channel != "" { // the phone of an endpoint may also have the number
-		d.rangAt(p, e.Callee, s)
+		d.rangAt(p, e.Callee, "", s)
 	}
-	d.rangAt(p, extension, s)
+	d.rangAt(p, extension, e.DialledRealm, s)
 }
 
-func (d *Desk) rangAt(p *policy.Policy, extension string, s screened) {
+func (d *Desk) rangAt(p *policy.Policy, extension, realm string, s screened) {
 	if key := extensionKey(p, extension); key != "" {
-		d.last.put(key, LastCall{Caller: s.caller, Withheld: s.withheld, ID: s.id, Time: s.time, Line: s.line}, d.now())
+		d.last.put(key, LastCall{Caller: s.caller, Realm: realmName(realm), Withheld: s.withheld, ID: s.id, Time: s.time, Line: s.line}, d.now())
 	}
 }
 
 // LastCallAt is the last screened call that rang at an extension or was answered there, at most 24 hours ago. It is
-// known once the call is over there, as long as this program runs and the switch is attached.
-func (d *Desk) LastCallAt(extension string) (LastCall, bool) {
+// known once the call is over there, as long as this program runs and the switch is attached. Where there are several
+// tenants it is that of the realm's extension alone.
+func (d *Desk) LastCallAt(extension, realm string) (LastCall, bool) {
 	key := extensionKey(d.rules.Load().policy, extension)
 	if key == "" {
 		return LastCall{}, false
 	}
-	return d.last.get(key, d.now())
+	return d.last.get(key, func(other string) bool { return d.realms.same(realm, other) }, d.now())
 }

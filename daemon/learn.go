@@ -17,28 +17,39 @@ func (d *Desk) recall(p *policy.Policy, c *policy.Call) {
 		c.KnownToLine, c.KnownToAll = d.learnt.knownTo(c.Caller.E164, lines)
 	}
 	if d.learnt.emergency.n.Load() > 0 {
-		c.EmergencyDialled = d.learnt.awaits(callbackKeys(lines, &c.Callee))
+		c.EmergencyDialled = d.awaits(&c.Callee)
 	}
-	a := d.learnt.challenged.of(&c.Caller)
-	c.ChallengePassed, c.ChallengeTried = a.passed, a.tried
+	if d.learnt.challenged.any() {
+		c.ChallengePassed, c.ChallengeTried = d.learnt.challenged.of(passKey(p, &c.Callee), calleeKey(&c.Callee), c.Caller.E164, c.Time)
+	}
 }
 
 // maxOwnNumber bounds the number or the account of a phone of ours, in bytes.
 const maxOwnNumber = 64
 
-// callbackKeys are under what it is kept that an emergency number was dialled: the lines and the number itself,
-// for a phone that belongs to no line.
-func callbackKeys(lines []string, numbers ...*policy.Number) []string {
-	var keys []string
-	for _, line := range lines {
-		keys = append(keys, "line "+line)
+// awaits is when a number last dialled an emergency number, or was shown on such a call. An extension is that of the
+// phone that dialled only where no other tenant can have one of the same name.
+func (d *Desk) awaits(callee *policy.Number) time.Time {
+	key := calleeKey(callee)
+	if callee.E164 != "" {
+		return d.learnt.awaits(key)
 	}
-	for _, n := range numbers {
-		if key := numberKey(n); key != "" && len(key) <= maxOwnNumber {
-			keys = append(keys, "number "+key)
-		}
+	return d.learnt.awaitsWhere(func(k string) bool {
+		phone, realm, _ := strings.Cut(k, "@")
+		return phone == key && d.realms.same("", realm)
+	})
+}
+
+// phoneKey is under what it is kept that a phone dialled an emergency number, "" for a text that is too long to be one's.
+func phoneKey(n *policy.Number, realm string) string {
+	key := numberKey(n)
+	switch {
+	case key == "" || len(key) > maxOwnNumber:
+		return ""
+	case n.E164 == "" && realm != "":
+		return "number " + key + "@" + realmName(realm)
 	}
-	return keys
+	return "number " + key
 }
 
 // numberKey is one text for a number in whatever spelling, also for an extension or an account's name.
@@ -63,29 +74,43 @@ func (d *Desk) Ended(e attach.CallEnd) {
 		uuid, channel = e.OtherUUID, e.OtherChannel
 	}
 	s, screened := d.recent.find(callKey(uuid, channel))
-	if screened && e.Inbound {
-		complete(&e, s)
-	}
-	screened = screened || e.RingfenceID != ""
-	if e.RingfenceID != "" {
-		d.outcome(&e)
-	}
 	p := d.rules.Load().policy
 	switch {
 	case screened && e.Inbound:
-		d.called(p, &e, s)
+		d.ended(&e, s)
+	case screened && s.refused: // a leg that rings for it all the same is told of with the caller's
 	case screened:
 		d.rang(p, &e, s)
+	case e.RingfenceID != "":
+		d.outcome(&e)
+		if e.Inbound {
+			d.called(p, &e, s)
+		} else {
+			d.rang(p, &e, s)
+		}
 	default:
 		d.placed(p, &e)
+		if e.Inbound {
+			d.missed(p, &e)
+		}
 	}
 }
 
-// complete adds what Asterisk does not say of a call that was screened: which it was, and that it was we who ended it.
-func complete(e *attach.CallEnd, s screened) {
-	if e.Channel == "" {
-		return // FreeSWITCH says both
+// ended takes the end of the caller's leg of a call that was screened.
+func (d *Desk) ended(e *attach.CallEnd, s screened) {
+	complete(e, s)
+	if d.settle(&s, e) {
+		complete(e, s)
+	} else {
+		d.outcome(e)
 	}
+	d.recent.over(callKey(e.UUID, e.Channel))
+	d.called(d.rules.Load().policy, e, s)
+}
+
+// complete adds what the switch may not say of a call that was screened: which it was, and that it was we who ended it.
+// Asterisk says neither, FreeSWITCH not of one that was refused briefly.
+func complete(e *attach.CallEnd, s screened) {
 	if e.RingfenceID == "" {
 		e.RingfenceID = s.id
 	}
@@ -156,7 +181,7 @@ func (d *Desk) placed(p *policy.Policy, e *attach.CallEnd) {
 	talked := e.Answered && e.Bridged && e.Talk >= policy.DialledTalk
 	if !e.Inbound {
 		if e.Channel == "" || isPhone(p, e.FromEndpoint) {
-			d.learnDialled(p, e.Callee, talked, e.Caller, e.FromUser, e.OtherCaller, e.FromEndpoint)
+			d.learnDialled(p, e.Callee, talked, phone{shown: []string{e.Caller, e.FromUser, e.FromEndpoint}, claimed: []string{e.OtherCaller}})
 		}
 		return
 	}
@@ -167,13 +192,14 @@ func (d *Desk) placed(p *policy.Policy, e *attach.CallEnd) {
 	if account == "" && !trunkOfEnd(p, e).Internal {
 		return
 	}
+	d.realms.see(e.AuthRealm)
 	callee := e.Callee // as the phone dialled it, perhaps with a prefix
 	if e.OtherCallee != "" {
 		callee = e.OtherCallee // as it went out
 	} else {
 		talked = false
 	}
-	d.learnDialled(p, callee, talked, account, e.Caller, e.FromUser, e.OtherCaller, e.Line)
+	d.learnDialled(p, callee, talked, phone{account: account, realm: e.AuthRealm, shown: []string{e.OtherCaller, e.Line}, claimed: []string{e.Caller, e.FromUser}})
 }
 
 // Dialled notes that a line is calling a number, for a dialplan that says so because no switch is attached. When
@@ -186,24 +212,41 @@ func (d *Desk) Dialled(f *eslbridge.Facts) {
 			callee = f.Line // to be used instead, as in a call that is screened
 		}
 	}
-	d.learnDialled(p, callee, true, f.AuthUser, f.Number, f.FromUser, f.Line)
+	d.realms.see(f.AuthRealm)
+	d.learnDialled(p, callee, true, phone{account: f.AuthUser, realm: f.AuthRealm, shown: []string{f.Line}, claimed: []string{f.Number, f.FromUser}})
 }
 
-// learnDialled notes that somebody of ours, known by one of the texts, called a number.
-func (d *Desk) learnDialled(p *policy.Policy, callee string, talked bool, ours ...string) {
+// phone is somebody of ours who calls, by the texts that may tell who it is.
+type phone struct {
+	account, realm string   // whose password was shown, and of which tenant
+	shown          []string // what the dialplan shows or says for it
+	claimed        []string // what it says of itself: where there are several tenants, it could be another's
+}
+
+// learnDialled notes that somebody of ours called a number.
+func (d *Desk) learnDialled(p *policy.Policy, callee string, talked bool, by phone) {
 	to := p.Call(policy.Facts{Callee: callee}).Callee
 	emergency := to.Kinds.Has(policy.Emergency)
 	if !emergency && (!talked || to.E164 == "" || p.LineOf(&to) != "") {
 		return
 	}
-	var lines []string
-	var numbers []*policy.Number
+	several := d.realms.several()
+	ours := append([]string{by.account}, by.shown...)
+	if !several {
+		ours = append(ours, by.claimed...)
+	}
+	var lines, keys []string
 	for i, text := range ours {
 		if text == "" || contains(ours[:i], text) || text == callee {
 			continue
 		}
 		n := p.Call(policy.Facts{Callee: text}).Callee
-		numbers = append(numbers, &n)
+		if key := phoneKey(&n, by.realm); key != "" {
+			keys = append(keys, key)
+		}
+		if several && n.E164 == "" {
+			continue // an extension is no line's number, where each tenant may have it
+		}
 		for _, line := range p.AppendLines(nil, &n) {
 			if !contains(lines, line) {
 				lines = append(lines, line)
@@ -212,7 +255,7 @@ func (d *Desk) learnDialled(p *policy.Policy, callee string, talked bool, ours .
 	}
 	now := d.now()
 	if emergency {
-		for _, key := range callbackKeys(lines, numbers...) {
+		for _, key := range keys {
 			d.learnt.dialled(key, now)
 		}
 		return
@@ -241,8 +284,8 @@ func (d *Desk) keepPassed() time.Duration {
 	return max(d.rules.Load().policy.RememberWindow(), keepKnown)
 }
 
-// extensionKey is under what the last call of an extension is kept.
+// extensionKey is under what the last call of an extension is kept, whatever its realm.
 func extensionKey(p *policy.Policy, extension string) string {
 	n := p.Call(policy.Facts{Callee: strings.TrimSpace(extension)}).Callee
-	return numberKey(&n)
+	return cutKey(numberKey(&n))
 }

@@ -197,8 +197,8 @@ func TestCallersTalkedWith(t *testing.T) {
 	}
 }
 
-// After a line dialled an emergency number every call to it passes for half an hour, whatever became of that call;
-// nobody outside can bring that about.
+// After a number dialled an emergency number every call to it passes for half an hour, whatever became of that call, and
+// to the number that was shown, and to no other of its line; nobody outside can bring that about.
 func TestEmergencyCallback(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -207,9 +207,9 @@ func TestEmergencyCallback(t *testing.T) {
 		not    []string
 	}{
 		{"a line, refused by the trunk", attach.CallEnd{Caller: "05925550101", OtherCaller: "8002", Callee: "110", Cause: "NORMAL_TEMPORARY_FAILURE"},
-			[]string{staff, "8001", "+865925550101", "8002"}, []string{hotline, "05925559999"}},
-		{"a phone of a line, without a route", attach.CallEnd{Inbound: true, AuthUser: "8001", Caller: "8001", Callee: "120"}, []string{staff, "8001"}, []string{hotline}},
-		{"dialled with a prefix", attach.CallEnd{Inbound: true, AuthUser: "8001", Caller: "8001", Callee: "9119", OtherUUID: "b", OtherCallee: "119"}, []string{staff}, []string{hotline}},
+			[]string{"05925550101", "+865925550101", "8002"}, []string{staff, "8001", hotline, "05925559999"}},
+		{"a phone of a line, without a route", attach.CallEnd{Inbound: true, AuthUser: "8001", Caller: "8001", Callee: "120"}, []string{"8001"}, []string{staff, hotline}},
+		{"dialled with a prefix", attach.CallEnd{Inbound: true, AuthUser: "8001", Caller: "8001", Callee: "9119", OtherUUID: "b", OtherCallee: "119", OtherCaller: "05925550102"}, []string{"8001", "05925550102"}, []string{staff, hotline}},
 		{"a phone of no line", attach.CallEnd{Caller: "05925559999", OtherCaller: "8002", Callee: "110"}, []string{"05925559999", "+86 592 555 9999", "8002"}, []string{staff, "05925559998"}},
 		{"an account", attach.CallEnd{Inbound: true, AuthUser: "anna", Caller: "anna", Callee: "110"}, []string{"anna"}, []string{staff, "bert"}},
 		{"from outside, claiming to be ours", attach.CallEnd{Inbound: true, Gateway: "telecom", Caller: "05925550101", FromUser: "05925550101", Callee: "110", ReqUser: "110"}, nil, []string{staff}},
@@ -272,14 +272,17 @@ func TestDialledIntent(t *testing.T) {
 	} {
 		d := start(t, installation(t, dealing)).desk
 		d.Dialled(&f)
-		want := "known here"
+		want, callee := "known here", staff
 		switch name {
 		case "an emergency":
-			want = policy.RuleNeverScreen
+			want, callee = policy.RuleNeverScreen, "05925550101"
+			if rule := ruleFor(t, d, "13800138000", staff); rule != "strangers" {
+				t.Errorf("%s: a call to another number of the line is decided by %q", name, rule)
+			}
 		case "of a line, to itself", "of no line":
 			want = "strangers"
 		}
-		if rule := ruleFor(t, d, "13800138000", staff); rule != want {
+		if rule := ruleFor(t, d, "13800138000", callee); rule != want {
 			t.Errorf("%s: decided by %q, want %q", name, rule, want)
 		}
 	}
@@ -362,7 +365,7 @@ func TestLearntIsBounded(t *testing.T) {
 		t.Error("what is not on disk is not known")
 	}
 	l.dialled("line 4", now.Add(policy.CallbackWindow))
-	if at := l.awaits([]string{"line 4"}); at.IsZero() || len(l.emergency.last) != 1 {
+	if at := l.awaits("line 4"); at.IsZero() || len(l.emergency.last) != 1 {
 		t.Errorf("old ones make no room: %v", l.emergency.last)
 	}
 	l.forget(now.Add(500 * time.Millisecond))
@@ -445,7 +448,7 @@ func TestLearningWhileDeciding(t *testing.T) {
 				d.Ended(attach.CallEnd{UUID: "b", OtherUUID: uuid, Callee: "8001", Caller: number, Ring: time.Second})
 				d.Ended(attach.CallEnd{UUID: uuid, Inbound: true, RingfenceID: id, Caller: number, Callee: staff, Answered: true, Bridged: true, Talk: time.Hour})
 				d.Ended(attach.CallEnd{UUID: "e", Caller: "05925550101", Callee: "110"})
-				d.LastCallAt("8001")
+				d.LastCallAt("8001", "")
 			}
 		})
 	}

@@ -109,16 +109,22 @@ func (l *learnt) knownTo(number string, lines []string) (line, all time.Time) {
 	return moment(here), moment(last)
 }
 
-// awaits says when one of the keys last dialled an emergency number.
-func (l *learnt) awaits(keys []string) time.Time {
-	if l.emergency.n.Load() == 0 {
-		return time.Time{}
-	}
+// awaits says when a key last dialled an emergency number.
+func (l *learnt) awaits(key string) time.Time {
+	l.emergency.Lock()
+	defer l.emergency.Unlock()
+	return moment(l.emergency.last[key])
+}
+
+// awaitsWhere is awaits for any of the keys that will do.
+func (l *learnt) awaitsWhere(will func(key string) bool) time.Time {
 	l.emergency.Lock()
 	defer l.emergency.Unlock()
 	last := int64(0)
-	for _, key := range keys {
-		last = max(last, l.emergency.last[key])
+	for key, at := range l.emergency.last {
+		if at > last && will(key) {
+			last = at
+		}
 	}
 	return moment(last)
 }
@@ -270,8 +276,9 @@ func (l *learnt) load(db *storage.DB, now time.Time, keep, keepPassed time.Durat
 		err = fmt.Errorf("%w: %d facts of no line", storage.ErrCorrupt, strays)
 	}
 	passed := db.EachStamp(storage.Passed, func(s storage.Stamp) error {
-		if now.Sub(s.At) < keepPassed {
-			l.challenged.note(s.Key, eslbridge.KeyedRight, s.At)
+		// A key without a line is of a time when who had passed once passed everywhere; it counts no more.
+		if line, number, ok := strings.Cut(s.Key, "\x00"); ok && now.Sub(s.At) < keepPassed {
+			l.challenged.note(line, "", number, eslbridge.KeyedRight, s.At)
 		}
 		return nil
 	})

@@ -58,7 +58,9 @@ func (a *namedAttach) trouble(screened uint64) string {
 
 // outcome completes the journal's record of a call that was screened.
 func (d *Desk) outcome(e *attach.CallEnd) {
-	d.journal.Outcome(e.RingfenceID, storage.Outcome{
-		Answered: e.Answered, RingS: e.Ring.Seconds(), TalkS: e.Talk.Seconds(), Cause: e.Cause, By: e.By,
-	})
+	d.journal.Outcome(e.RingfenceID, *outcomeOf(e))
+}
+
+func outcomeOf(e *attach.CallEnd) *storage.Outcome {
+	return &storage.Outcome{Answered: e.Answered, RingS: e.Ring.Seconds(), TalkS: e.Talk.Seconds(), Cause: e.Cause, By: e.By}
 }

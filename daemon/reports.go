@@ -55,6 +55,9 @@ func (d *Desk) report(extension string, c LastCall) (*console.ReportEdit, error)
 	if err != nil {
 		return nil, reportError(err)
 	}
+	if err := d.endPasses(c.Caller.E164); err != nil {
+		return nil, fmt.Errorf("the report is taken, but the caller may still be let through for a challenge that he passed: %w", err)
+	}
 	edit := &console.ReportEdit{Report: r, Change: console.Repeated}
 	if added {
 		edit.Change = console.Reported

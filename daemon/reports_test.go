@@ -33,7 +33,7 @@ func TestLastCall(t *testing.T) {
 	}
 	want := func(extension, id, caller string) {
 		t.Helper()
-		c, ok := d.LastCallAt(extension)
+		c, ok := d.LastCallAt(extension, "")
 		if ok != (id != "") || c.ID != id || c.Caller.E164 != caller {
 			t.Errorf("last call of %s: %+v, %v; want %s from %s", extension, c, ok, id, caller)
 		}
@@ -45,7 +45,7 @@ func TestLastCall(t *testing.T) {
 	leg("a", "8001", nil)
 	want("8001", first, "+8613800138000")
 	want(" 8001 ", first, "+8613800138000")
-	if c, _ := d.LastCallAt("8001"); c.Withheld || c.Line != "staff" || !c.Time.Equal(now) {
+	if c, _ := d.LastCallAt("8001", ""); c.Withheld || c.Line != "staff" || !c.Time.Equal(now) {
 		t.Errorf("%+v", c)
 	}
 
@@ -64,7 +64,7 @@ func TestLastCall(t *testing.T) {
 	leg("d", "8001", nil)
 	leg("c", "8001", func(e *attach.CallEnd) { e.Talk = time.Hour })
 	want("8001", short, "+8613700137000")
-	if c, _ := d.LastCallAt("8001"); !c.Withheld {
+	if c, _ := d.LastCallAt("8001", ""); !c.Withheld {
 		t.Errorf("%+v", c)
 	}
 	leg("c", "+865925550102", nil)
@@ -84,7 +84,7 @@ func TestLastCall(t *testing.T) {
 	f.UUID = "failed open"
 	d.Record(&f, &eslbridge.Verdict{}, eslbridge.Result{FailOpen: eslbridge.FailDeadline})
 	leg("failed open", "8004", nil)
-	if c, ok := d.LastCallAt("8004"); !ok || c.Caller.E164 != "+8695211613" || c.ID == "" {
+	if c, ok := d.LastCallAt("8004", ""); !ok || c.Caller.E164 != "+8695211613" || c.ID == "" {
 		t.Errorf("%+v, %v", c, ok)
 	}
 	// A switch whose dialplan exports ringfence_id tells of a call from before this program was started.
@@ -93,7 +93,7 @@ func TestLastCall(t *testing.T) {
 	want("8005", id, "+8695588")
 
 	now = now.Add(lastCallAge - time.Minute)
-	want("8004", d.last.at["8004"].ID, "+8695211613")
+	want("8004", d.last.at["8004"][0].ID, "+8695211613")
 	now = now.Add(2 * time.Minute)
 	want("8001", "", "")
 }
@@ -123,7 +123,7 @@ func TestCallTablesAreBounded(t *testing.T) {
 	if n, over := l.count(); n != maxLastCalls || over != 5 {
 		t.Errorf("%d extensions, %d had no room", n, over)
 	}
-	if c, _ := l.get("0", now); c.ID != "y" {
+	if c, _ := l.get("0", func(string) bool { return true }, now); c.ID != "y" {
 		t.Errorf("%+v", c)
 	}
 	later := now.Add(lastCallAge + time.Minute)
@@ -158,7 +158,7 @@ func TestReportsThroughSocket(t *testing.T) {
 	client, ctx := dial(t, c), t.Context()
 	id := screen(d.desk, "a", "95211613", "05925550101", false)
 	d.desk.Ended(attach.CallEnd{UUID: "b", OtherUUID: "a", Callee: "8001", Ring: time.Second})
-	call, ok := d.desk.LastCallAt("8001")
+	call, ok := d.desk.LastCallAt("8001", "")
 	if !ok {
 		t.Fatal("there is no last call")
 	}

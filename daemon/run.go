@@ -107,6 +107,7 @@ func (d *Daemon) start(ctx context.Context, c *conf.Daemon) error {
 	}
 	desk.feeds = newFeeds(desk, c.Feeds, c.FeedFolder(), d.log)
 	d.background("feeds", func(ctx context.Context) { desk.feeds.run(ctx) })
+	d.background("calls that did not come", desk.recordMissed)
 	d.background("notices", func(ctx context.Context) { desk.notify.run(ctx) })
 	d.background("watch for fail-opens", func(ctx context.Context) { desk.notify.watchFailOpen(ctx, d.failOpen) })
 
@@ -153,11 +154,18 @@ func (d *Daemon) failOpen() map[string]uint64 {
 	if n := d.desk.guardTook.Load(); n > 0 {
 		counts[failGuard] = n
 	}
+	if n := d.desk.unseen.count(); n > 0 {
+		counts[failUnseen] = n
+	}
 	return counts
 }
 
 // failGuard is the reason of calls that the switch's guard took away: the daemon had hung, or was stopped.
 const failGuard = "guard"
+
+// failUnseen is the reason of calls that rang without having come to us, as the switch says at their end; those that the
+// guard took are among them.
+const failUnseen = "unseen"
 
 // serveCommands opens the unix socket. One left behind by a daemon that was killed is removed; one that
 // somebody answers is another daemon's.

@@ -25,17 +25,17 @@ type considered struct {
 	id       identity
 	decision policy.Decision
 	paused   bool
-	holds    bool   // an announcement, on the trunk
-	trunk    string // as held counts it
+	holding  *holding // the place that its announcement has
 }
 
 // Screen decides on a call that FreeSWITCH handed over. It only computes: policy and lists are in memory.
 func (d *Desk) Screen(f *eslbridge.Facts) eslbridge.Verdict {
 	r, now := d.rules.Load(), d.now()
+	d.contexts.see(f.Context)
 	c := &considered{paused: d.paused(now)}
 	c.call, c.id = d.callOf(r.policy, f, now)
 	c.decision = r.policy.Decide(&c.call, r.lists)
-	if c.decision.Rule == policy.RuleKnownGrace && !c.paused && !d.learnt.challenged.takeGrace(&c.call.Caller) {
+	if c.decision.Rule == policy.RuleKnownGrace && !c.paused && !d.learnt.challenged.takeGrace(calleeKey(&c.call.Callee), c.call.Caller.E164, now) {
 		c.call.ChallengeTried = time.Time{} // another call of the caller's was quicker
 		c.decision = r.policy.Decide(&c.call, r.lists)
 	}
@@ -52,32 +52,45 @@ func (d *Desk) Screen(f *eslbridge.Facts) eslbridge.Verdict {
 	if r.policy.Mode() == policy.Enforce {
 		showIdentity(&v, f, c)
 	}
-	d.hold(&v, c, r.policy)
+	d.hold(&v, f, c, r.policy)
+	if v.Refuse != 0 && v.Play.File == "" && v.Challenge == nil {
+		v.Brief = d.repeats.again(f.NetworkIP, c.id.number, now)
+	}
 	return v
 }
 
-// hold finds room for the call's announcement. On a full trunk the rule's overflow says what happens
+// hold finds room for the call's announcement. Where there is none, the rule's overflow says what happens
 // instead: the call passes, or it is refused without a word.
-func (d *Desk) hold(v *eslbridge.Verdict, c *considered, p *policy.Policy) {
+func (d *Desk) hold(v *eslbridge.Verdict, f *eslbridge.Facts, c *considered, p *policy.Policy) {
 	if v.Play.File == "" && v.Challenge == nil {
 		return
 	}
 	trunk := trunkOf(p, &c.call)
-	if d.held.take(trunk.Name, trunk.MaxHeld) {
-		c.holds, c.trunk = true, trunk.Name
+	place, own := d.held.take(holdingOf(trunk, f, &c.call.Caller), trunk.MaxHeld)
+	if place != nil {
+		c.holding, v.Held = place, place.call
 		return
 	}
+	asked := v.Challenge != nil && v.Challenge.Refuse != 0 || v.Refuse != 0 // the call would not go on by itself
 	v.Play, v.Challenge, v.Answer = eslbridge.Sound{}, nil, false
 	if c.decision.Action == policy.Reject {
 		return // refused all the same, only without its announcement
 	}
-	if c.decision.Overflow == "reject" {
+	if c.decision.Overflow == "reject" || own && asked {
 		v.Action, v.Refuse = policy.Reject.String(), c.decision.SIP
 		v.Refusal = d.refusal(v)
 	} else {
 		v.Action, v.Refuse = policy.Allow.String(), 0
 	}
-	v.Reason = policy.InertUpTo(fmt.Sprintf("%s: trunk %q holds %d calls already (%s)", v.Action, trunk.Name, trunk.MaxHeld, c.decision.Reason()), maxReason)
+	v.Reason = policy.InertUpTo(fmt.Sprintf("%s: trunk %q holds %s (%s)", v.Action, trunk.Name, whatItHolds(own, trunk.MaxHeld), c.decision.Reason()), maxReason)
+}
+
+// whatItHolds says of what there is no room for more.
+func whatItHolds(own bool, most int) string {
+	if own {
+		return "all the calls it may of this caller and his range already"
+	}
+	return fmt.Sprintf("%d calls already", most)
 }
 
 // ringback is the ringing tone that callers of a country know (ITU-T E.180 supplement 2), as the switch's
@@ -210,45 +223,80 @@ func (d *Desk) refusal(v *eslbridge.Verdict) eslbridge.Refusal {
 func (d *Desk) Record(f *eslbridge.Facts, v *eslbridge.Verdict, res eslbridge.Result) {
 	r := d.rules.Load()
 	c, _ := v.Note.(*considered)
-	if c != nil && c.holds {
-		d.held.release(c.trunk)
+	if c != nil && c.holding != nil {
+		d.held.release(c.holding)
 	}
-	if c == nil { // no decision came: deadline or fault
+	if c == nil { // no decision came: deadline or fault, or its caller was gone before
 		now := d.now()
 		c = &considered{}
 		c.call, c.id = d.callOf(r.policy, f, now)
-		v.ID, v.Would = storage.NewID(now), policy.Allow.String()
+		if named(f) {
+			c.decision = r.policy.Decide(&c.call, r.lists)
+		}
+		v.ID, v.Action, v.Would, v.Rule = storage.NewID(now), c.decision.Action.String(), c.decision.Would.String(), c.decision.Rule
 	}
-	rec := storage.Record{
-		ID: v.ID, Time: c.call.Time, Node: d.conf.Node, Trunk: c.call.Trunk,
-		Caller: storage.Caller{Raw: c.id.number, E164: c.call.Caller.E164, Kind: c.call.Caller.Kind.String(), Withheld: c.call.Withheld, From: c.id.from, Diverted: c.id.diverted},
-		Name:   c.call.Name, Callee: calleeOf(f), Line: c.decision.Line,
-		Action: v.Action, Would: v.Would, Mode: c.decision.Mode.String(),
-		Rule: v.Rule, Reason: c.decision.Reason(), List: c.decision.List,
-	}
-	switch {
-	case res.FailOpen != "":
-		rec.Action, rec.Rule = policy.Allow.String(), policy.RuleFailOpen
-		rec.Reason = "let through: " + failOpenText(res.FailOpen)
-		rec.List = ""
-	case c.paused || v.Action != c.decision.Action.String():
+	rec := d.recordOf(f, v.ID, c)
+	rec.Action, rec.Would, rec.Rule = v.Action, v.Would, v.Rule
+	if c.paused || v.Action != c.decision.Action.String() {
 		rec.Reason = v.Reason
 	}
 	if v.Challenge != nil {
-		d.challengeMet(&c.call, res.Keyed)
+		if !res.Dismissed {
+			d.challengeMet(&c.call, res.Keyed)
+		}
 		rec.Reason += keyedText(res.Keyed)
 	}
-	if rec.List != "" {
+	if res.Dismissed {
+		rec.Reason += "; gave way to another call"
+	}
+	end := ending{call: &c.call, id: c.id, rec: rec, refuses: turnsAway(v, res)}
+	switch {
+	case res.FailOpen != "":
+		end.failOpen = res.FailOpen
+		rec.Action, rec.Rule, rec.List = policy.Allow.String(), policy.RuleFailOpen, ""
+		rec.Reason = "let through: " + failOpenText(res.FailOpen)
+	case rec.List != "":
 		d.hits.note(rec.List, c.decision.Entry.Pattern.String(), rec.Time)
 	}
 	if res.HungUp {
-		rec.Outcome = &storage.Outcome{Cause: "ORIGINATOR_CANCEL", By: "caller"}
+		rec.Outcome = &storage.Outcome{Cause: causeGone, By: "caller"}
+		if !named(f) {
+			rec.Rule, rec.Reason = policy.RuleFailOpen, "the caller hung up before the switch had said who calls"
+		}
 	}
-	d.note(f, &c.call, &rec, res.FailOpen == "" && turnsAway(v, res))
+	d.note(f, end, rec.Outcome != nil)
+	d.write(&rec, &c.call, &c.id, false)
+}
+
+// causeGone is the cause of a caller who hung up before anybody answered.
+const causeGone = "ORIGINATOR_CANCEL"
+
+// named: the switch has said who calls whom. A call may be over before it could.
+func named(f *eslbridge.Facts) bool {
+	return f.Number != "" || f.FromUser != "" || f.Callee != "" || f.ReqUser != ""
+}
+
+// recordOf is the record of a call that was decided on, as if it was carried out.
+func (d *Desk) recordOf(f *eslbridge.Facts, id string, c *considered) storage.Record {
+	return storage.Record{
+		ID: id, Time: c.call.Time, Node: d.conf.Node, Trunk: c.call.Trunk,
+		Caller: storage.Caller{Raw: c.id.number, E164: c.call.Caller.E164, Kind: c.call.Caller.Kind.String(), Withheld: c.call.Withheld, From: c.id.from, Diverted: c.id.diverted},
+		Name:   c.call.Name, Callee: calleeOf(f), Line: c.decision.Line,
+		Action: c.decision.Action.String(), Would: c.decision.Would.String(), Mode: c.decision.Mode.String(),
+		Rule: c.decision.Rule, Reason: c.decision.Reason(), List: c.decision.List,
+	}
+}
+
+// write hands a record to the journal; amend puts it in the place of the one with its ID.
+func (d *Desk) write(rec *storage.Record, call *policy.Call, id *identity, amend bool) {
 	if d.private != nil {
-		d.private.hide(&rec, &c.call, &c.id, r.policy.Plan())
+		d.private.hide(rec, call, id, d.rules.Load().policy.Plan())
 	}
-	d.journal.Add(rec) // a full queue drops and counts; the status shows it
+	if amend {
+		d.journal.Amend(*rec)
+	} else {
+		d.journal.Add(*rec) // a full queue drops and counts; the status shows it
+	}
 }
 
 // turnsAway: the verdict, carried out, ended the call.

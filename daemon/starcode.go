@@ -18,7 +18,7 @@ func (d *Desk) StarCode(f *eslbridge.Facts) eslbridge.Inquiry {
 		return eslbridge.Sound(s)
 	}
 	for _, extension := range d.extensionsOf(f) {
-		last, ok := d.LastCallAt(extension)
+		last, ok := d.LastCallAt(extension, f.AuthRealm)
 		if !ok {
 			continue
 		}
@@ -44,8 +44,13 @@ func (d *Desk) extensionsOf(f *eslbridge.Facts) []string {
 	if !inside && !t.Internal {
 		return nil
 	}
+	d.realms.see(f.AuthRealm)
+	claimed := []string{f.Number, f.FromUser}
+	if f.AuthUser != "" && d.realms.several() {
+		claimed = nil // what a phone says of itself could be another tenant's
+	}
 	var names []string
-	for _, name := range []string{f.Line, f.AuthUser, f.Number, f.FromUser} {
+	for _, name := range append([]string{f.Line, f.AuthUser}, claimed...) {
 		if name != "" && len(name) <= maxOwnNumber && !contains(names, name) {
 			names = append(names, name)
 		}

@@ -124,6 +124,16 @@ func place(e *attach.CallEnd, name []byte) *string {
 		return &e.AuthUser
 	case "variable_sip_auth_realm":
 		return &e.AuthRealm
+	case "variable_sip_network_ip":
+		return &e.NetworkIP
+	case "variable_sip_cid_type":
+		return &e.IDSource
+	case "variable_sip_P-Asserted-Identity":
+		return &e.Asserted
+	case "variable_sip_P-Preferred-Identity":
+		return &e.Preferred
+	case "variable_sip_Remote-Party-ID":
+		return &e.RemoteID
 	case "variable_dialed_user":
 		return &e.DialledUser
 	case "variable_dialed_domain":

@@ -469,7 +469,9 @@ func TestTooManyCalls(t *testing.T) {
 		for p.command() == "exit" {
 		}
 	}
-	waitFor(t, func() bool { return s.Counters.FailOpen()[FailLimit] == 11 && s.Counters.Nameless.Load() == 10 && s.InHand() == 0 })
+	waitFor(t, func() bool {
+		return s.Counters.FailOpen()[FailLimit] == 11 && s.Counters.Nameless.Load() == 10 && s.InHand() == 0
+	})
 }
 
 // A switch that ends the conversation before it has answered may not have done what it was told.

@@ -42,8 +42,8 @@ func (h *Held) Dismissed() bool {
 	return h.dismissed
 }
 
-// press notes that the caller has pressed a key.
-func (h *Held) press() {
+// Press notes that the caller has pressed a key.
+func (h *Held) Press() {
 	if h == nil {
 		return
 	}

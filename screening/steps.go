@@ -239,7 +239,7 @@ func (w *course) challenge(ch *Challenge) (passed bool, err error) {
 		asked := time.Now()
 		keys, err := w.sw.Keys(q.Prompt, len(q.Want))
 		if keys != "" {
-			w.verdict.Held.press()
+			w.verdict.Held.Press()
 		}
 		switch {
 		case err != nil:

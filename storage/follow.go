@@ -57,7 +57,7 @@ func (f *followers) send(batch []*Record) {
 	defer f.mu.Unlock()
 	for c := range f.all {
 		for _, r := range batch {
-			if r.late {
+			if r.late || r.amends {
 				continue // they follow decisions
 			}
 			select {

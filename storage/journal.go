@@ -128,6 +128,13 @@ func (j *Journal) Add(r Record) bool {
 	return true
 }
 
+// Amend is Add for a record that takes the place of one with its ID: what it says was found to be otherwise. Who follows the
+// journal has had the call already and is not told again.
+func (j *Journal) Amend(r Record) bool {
+	r.amends = true
+	return j.Add(r)
+}
+
 // Outcome hands what became of a call to the writer, for the record of that ID, and
 // returns at once. It reports false as Add does. The record may come a little later;
 // an outcome whose record does not come is counted in Strays.

@@ -45,7 +45,8 @@ type Record struct {
 	List    string    `json:"list"` // the list that decided, if one did
 	Outcome *Outcome  `json:"outcome,omitempty"`
 
-	late bool // only the outcome of an earlier record
+	late   bool // only the outcome of an earlier record
+	amends bool // takes the place of an earlier record
 }
 
 // PrivateMark begins the Raw of a caller in a journal that is kept private: a token follows, of which no number can
