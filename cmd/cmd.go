@@ -93,7 +93,7 @@ func Main(args []string, in io.Reader, out, errs io.Writer) int {
 		fmt.Fprintf(errs, "ringfence: %v\nTry `ringfence --help`.\n", err)
 		return misused
 	}
-	ctx = console.WithBy(ctx, console.By{Who: whoami(), From: "command line"})
+	ctx = console.WithBy(ctx, console.By{Who: whoami(), From: console.FromCommandLine})
 	a := &app{ctx: ctx, config: c.Config, json: c.JSON, in: in, out: out, err: errs}
 	err = parsed.Run(a)
 	var usage usageError

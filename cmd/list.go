@@ -175,10 +175,8 @@ func (c *listExportCmd) Run(a *app) error {
 	return err
 }
 
+// whoami is who runs the command, as the daemon's socket would tell it too.
 func whoami() string {
-	if name := os.Getenv("SUDO_USER"); name != "" {
-		return name
-	}
 	if u, err := user.Current(); err == nil {
 		return u.Username
 	}

@@ -44,7 +44,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("SCREEN", ln.Addr().String())
 			text := fmt.Sprintf("policy = %q\ndata = %q\nnode = \"pbx1\"\nsocket = %q\n[screen]\nlisten = %q\n", "policy.toml", "data", socket, ln.Addr())
 			enforced := strings.Replace(string(conf.SamplePolicy), `mode     = "observe"`, `mode     = "enforce"`, 1)
-			enforced += "\n[trunks.carrier]\nmatch = [\"gateway:carrier\"]\nidentity = [\"pai\", \"from\"]\n"
+			enforced += "\n[trunks.carrier]\nmatch = [\"gateway:carrier\", \"203.0.113.0/24\"]\nidentity = [\"pai\", \"from\"]\n"
 			for name, content := range map[string]string{"ringfence.toml": text, "policy.toml": enforced} {
 				if err := os.WriteFile(filepath.Join(e.WorkDir, name), []byte(content), 0o644); err != nil {
 					return err
@@ -106,7 +106,7 @@ func call(args []string) int {
 	}
 	c := standin.Call{From: fs.Arg(0), Display: *name, To: fs.Arg(1), Async: *async, Resume: *async}
 	if *withheld {
-		c.PAI, c.From, c.Privacy, c.Gateway = c.From, "anonymous", true, "carrier"
+		c.PAI, c.From, c.Privacy, c.Gateway, c.Addr = c.From, "anonymous", true, "carrier", "203.0.113.7"
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()

@@ -254,7 +254,7 @@ type LearntStatus struct {
 	Extensions int    `json:"extensions"`          // with a last call that can be reported
 	Over       uint64 `json:"over,omitempty"`      // last calls that there was no room for
 
-	Challenged ChallengedStatus `json:"challenged"`
+	Challenged ChallengedStatus `json:"challenged,omitzero"`
 }
 
 // ChallengedStatus counts what is remembered from challenges, and how often the oldest gave way because a table was full.

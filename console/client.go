@@ -17,7 +17,6 @@ import (
 	"syscall"
 	"time"
 
-	"ringfence/policy"
 	"ringfence/storage"
 )
 
@@ -84,11 +83,8 @@ func (c *Client) send(ctx context.Context, method, path, contentType string, bod
 	if body != nil {
 		req.Header.Set("Content-Type", contentType)
 	}
-	by := ByOf(ctx)
-	for name, text := range map[string]string{headerWho: by.Who, headerFrom: by.From} {
-		if text != "" {
-			req.Header.Set(name, policy.Inert(text)) // a control character is no header's
-		}
+	if ByOf(ctx).From == FromCommandLine {
+		req.Header.Set(headerFrom, FromCommandLine)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
@@ -236,12 +232,12 @@ func (c *Client) Report(ctx context.Context, r NewReport) (*ReportEdit, error) {
 	return call[*ReportEdit](ctx, c, "POST", "reports", r)
 }
 
-func (c *Client) ConfirmReport(ctx context.Context, id, who string) (*ReportEdit, error) {
-	return call[*ReportEdit](ctx, c, "POST", "reports/"+url.PathEscape(id)+"/confirm", decisionQuery{who})
+func (c *Client) ConfirmReport(ctx context.Context, id, _ string) (*ReportEdit, error) {
+	return call[*ReportEdit](ctx, c, "POST", "reports/"+url.PathEscape(id)+"/confirm", decisionQuery{})
 }
 
-func (c *Client) DismissReport(ctx context.Context, id, who string) (*ReportEdit, error) {
-	return call[*ReportEdit](ctx, c, "POST", "reports/"+url.PathEscape(id)+"/dismiss", decisionQuery{who})
+func (c *Client) DismissReport(ctx context.Context, id, _ string) (*ReportEdit, error) {
+	return call[*ReportEdit](ctx, c, "POST", "reports/"+url.PathEscape(id)+"/dismiss", decisionQuery{})
 }
 
 func (c *Client) Reload(ctx context.Context) (*ReloadReport, error) {

@@ -33,10 +33,13 @@ func ByOf(ctx context.Context) By {
 	return by
 }
 
-// The headers that By travels in through the socket, whose file mode says who may claim what.
+// headerFrom is the header that By.From travels in. Who asks the socket itself tells (WithPeer).
+const headerFrom = "Ringfence-From"
+
+// The ways by which somebody may ask; anything else that a request says is the second.
 const (
-	headerWho  = "Ringfence-Who"
-	headerFrom = "Ringfence-From"
+	FromCommandLine = "command line"
+	FromAPI         = "API"
 )
 
 // ImportQuery says how a file is to be imported.
@@ -211,9 +214,9 @@ func (l *lateHeader) Write(b []byte) (int, error) {
 
 // claim puts who asks into the request's context.
 func claim(r *http.Request) *http.Request {
-	by := By{Who: r.Header.Get(headerWho), From: r.Header.Get(headerFrom)}
-	if by.From == "" {
-		by.From = "API"
+	by := By{Who: peerOf(r.Context()), From: FromAPI}
+	if r.Header.Get(headerFrom) == FromCommandLine {
+		by.From = FromCommandLine
 	}
 	return r.WithContext(WithBy(r.Context(), by))
 }
@@ -231,10 +234,8 @@ func (c *Client) Import(ctx context.Context, q ImportQuery, file io.Reader) (*Im
 	if q.Window != 0 {
 		v.Set("window", strconv.FormatFloat(q.Window, 'f', -1, 64))
 	}
-	by := ByOf(ctx)
-	by.Who = q.Who
 	// io.NopCloser-like: the file is the caller's to close. A large one takes as long as it takes.
-	resp, err := c.send(WithBy(ctx, by), "POST", "lists/"+url.PathEscape(q.List)+"/import?"+v.Encode(), "application/octet-stream", io.NopCloser(file))
+	resp, err := c.send(ctx, "POST", "lists/"+url.PathEscape(q.List)+"/import?"+v.Encode(), "application/octet-stream", io.NopCloser(file))
 	if err != nil {
 		return nil, err
 	}

@@ -38,6 +38,9 @@ func Handler(d Desk) http.Handler {
 		if len(add) > maxEntries {
 			return nil, Bad(fmt.Sprintf("%d entries at once: at most %d go in one request", len(add), maxEntries))
 		}
+		for i := range add {
+			add[i].Who, add[i].Source = "", "" // who asks, and by which way, is known
+		}
 		e, err := d.AddEntries(r.Context(), r.PathValue("list"), add, r.URL.Query().Get("keep") == "good")
 		return nonNil(e), err
 	}))
@@ -83,10 +86,10 @@ func Handler(d Desk) http.Handler {
 		return d.Report(r.Context(), add)
 	}))
 	mux.HandleFunc("POST /api/v1/reports/{id}/confirm", answer(func(r *http.Request, q decisionQuery) (any, error) {
-		return d.ConfirmReport(r.Context(), r.PathValue("id"), q.Who)
+		return d.ConfirmReport(r.Context(), r.PathValue("id"), ByOf(r.Context()).Who)
 	}))
 	mux.HandleFunc("POST /api/v1/reports/{id}/dismiss", answer(func(r *http.Request, q decisionQuery) (any, error) {
-		return d.DismissReport(r.Context(), r.PathValue("id"), q.Who)
+		return d.DismissReport(r.Context(), r.PathValue("id"), ByOf(r.Context()).Who)
 	}))
 	mux.HandleFunc("POST /api/v1/policy/reload", ask(func(r *http.Request) (any, error) { return d.Reload(r.Context()) }))
 	mux.HandleFunc("POST /api/v1/pause", answer(func(r *http.Request, q pauseQuery) (any, error) {
@@ -127,7 +130,7 @@ func (s *statusOnly) Write(b []byte) (int, error) { return len(b), nil }
 func (s *statusOnly) WriteHeader(code int)        { s.code = code }
 
 type decisionQuery struct {
-	Who string `json:"who,omitempty"`
+	Who string `json:"who,omitempty"` // of old clients; nobody believes it
 }
 
 type pauseQuery struct {

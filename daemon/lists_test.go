@@ -2,10 +2,14 @@ package daemon
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
+	"net/http"
+	"os/user"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -87,7 +91,7 @@ func TestHitsAreBounded(t *testing.T) {
 }
 
 // An import counts from one moment on, for calls too: who sees one of its numbers listed sees them all. So does its undo. What
-// is in memory then is what is on disk, also after edits meanwhile.
+// is in memory then is what is on disk, also after edits meanwhile. Who asked is whose socket it is, whatever is claimed.
 func TestImportThroughSocket(t *testing.T) {
 	c := installation(t, smallPolicy)
 	d := start(t, c)
@@ -161,7 +165,7 @@ func TestImportThroughSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	undone, err := client.Undo(ctx, report.Change)
-	if err != nil || undone.Removed != n-1 || undone.Updated != 1 || undone.Who != "eve" || undone.From != "command line" {
+	if err != nil || undone.Removed != n-1 || undone.Updated != 1 || undone.Who != me(t) || undone.From != "command line" {
 		t.Errorf("%+v, %v", undone, err)
 	}
 	if got := <-seen; got != "listed false" {
@@ -177,7 +181,7 @@ func TestImportThroughSocket(t *testing.T) {
 		history += fmt.Sprintf("%s by %s from %s: %v %v, ", h.Change.Kind, h.Change.Who, h.Change.From, h.Before != nil, h.After != nil)
 		return nil
 	})
-	if want := "import by eve from import: false true, remove by eve from command line: true false, "; err != nil || history != want {
+	if want := fmt.Sprintf("import by %[1]s from import: false true, remove by %[1]s from command line: true false, ", me(t)); err != nil || history != want {
 		t.Errorf("%q, %v", history, err)
 	}
 	if _, err := client.Undo(ctx, report.Change); !errors.Is(err, console.ErrBad) {
@@ -225,5 +229,73 @@ func TestImportWarns(t *testing.T) {
 	}
 	if lists, err := client.Lists(t.Context()); err != nil || len(lists) != 0 {
 		t.Errorf("%v, %v", lists, err)
+	}
+}
+
+// me is the login name of who runs the tests: theirs are the requests through the socket.
+func me(t *testing.T) string {
+	t.Helper()
+	u, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u.Username
+}
+
+// Nothing that a request says of who asks is believed.
+func TestWhoCannotBeClaimed(t *testing.T) {
+	c := installation(t, smallPolicy)
+	d := start(t, c)
+	h := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", c.Socket)
+	}}}
+	defer h.CloseIdleConnections()
+	ask := func(method, path, body string) string {
+		kind := "application/json"
+		if strings.Contains(path, "/import") {
+			kind = "application/octet-stream"
+		}
+		req, err := http.NewRequestWithContext(t.Context(), method, "http://x/api/v1/"+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", kind)
+		req.Header.Set("Ringfence-Who", "security-officer")
+		req.Header.Set("Ringfence-From", "feed ftc")
+		resp, err := h.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		b, err := io.ReadAll(resp.Body)
+		if err != nil || resp.StatusCode != http.StatusOK {
+			t.Fatalf("%s %s: %s %s %v", method, path, resp.Status, b, err)
+		}
+		return string(b)
+	}
+	ask("POST", "lists/blacklist/entries", `[{"number":"95211613","who":"security-officer","source":"feed ftc"}]`)
+	ask("POST", "lists/blacklist/import?file=x.txt&who=security-officer", "95211614\n")
+	ask("DELETE", "lists/blacklist/entries", `["95211614"]`)
+	var r struct{ ID string }
+	if err := json.Unmarshal([]byte(ask("POST", "reports", `{"caller":"95211615","extension":"8001"}`)), &r); err != nil || r.ID == "" {
+		t.Fatalf("%+v %v", r, err)
+	}
+	ask("POST", "reports/"+r.ID+"/confirm", `{"who":"security-officer"}`)
+	seen := 0
+	check := func(who, from string) {
+		t.Helper()
+		if seen++; who != me(t) || strings.Contains(from, "ftc") {
+			t.Errorf("recorded as by %q from %q", who, from)
+		}
+	}
+	for _, number := range []string{"95211613", "95211614", "95211615"} {
+		if err := d.desk.History(t.Context(), number, func(h console.ListHistory) error { check(h.Change.Who, h.Change.From); return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.desk.Entries(t.Context(), "blacklist", func(e console.ListEntry) error { check(e.Who, e.Source); return nil })
+	d.desk.Reports(t.Context(), "", func(r storage.Report) error { check(r.Who, ""); return nil })
+	if seen < 6 {
+		t.Errorf("only %d records were looked at", seen)
 	}
 }

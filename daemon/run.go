@@ -191,7 +191,7 @@ func (d *Daemon) serveCommands(ctx context.Context, path string) error {
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	server := &http.Server{
 		Handler: console.Handler(d.desk), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute,
-		BaseContext: func(net.Listener) context.Context { return base },
+		BaseContext: func(net.Listener) context.Context { return base }, ConnContext: console.WithPeer,
 		ErrorLog:    slog.NewLogLogger(d.log.Handler(), slog.LevelWarn),
 	}
 	go func() { d.failed <- server.Serve(ln) }()
