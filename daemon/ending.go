@@ -104,8 +104,9 @@ func (d *Desk) missed(p *policy.Policy, e *attach.CallEnd) {
 	if e.AuthUser != "" || isPhone(p, e.Endpoint) || trunkOfEnd(p, e).Internal {
 		return
 	}
-	cut := !e.Answered && !e.Bridged && e.Ring == 0 && e.By == attach.ByCaller && d.contexts.has(e.Context)
-	if e.Action == "" && !cut && !e.Guard {
+	if e.Action != "" {
+		d.contexts.see(e.Context)
+	} else if !e.Guard && !cutShort(e) {
 		return
 	}
 	u := &d.unseen
@@ -116,6 +117,11 @@ func (d *Desk) missed(p *policy.Policy, e *attach.CallEnd) {
 		return
 	}
 	u.ends = append(u.ends, unseenEnd{*e, d.now()})
+}
+
+// cutShort: the caller hung up before anything was done with the call.
+func cutShort(e *attach.CallEnd) bool {
+	return !e.Answered && !e.Bridged && e.Ring == 0 && e.By == attach.ByCaller
 }
 
 // count is how many calls were let through without having come to us.
@@ -160,7 +166,7 @@ func (d *Desk) recordUnseen(e *attach.CallEnd) {
 		return
 	}
 	c := d.consider(e)
-	if c.call.Callee.Kinds.Has(policy.Emergency) {
+	if c.call.Callee.Kinds.Has(policy.Emergency) || e.Action == "" && !e.Guard && !d.contexts.has(e.Context) {
 		return // those never pass through here
 	}
 	rec := d.recordOf(factsOf(e), storage.NewID(c.call.Time), c)
@@ -177,7 +183,7 @@ func (d *Desk) recordUnseen(e *attach.CallEnd) {
 	d.write(&rec, &c.call, &c.id, false)
 }
 
-// contexts are those whose calls are screened, as far as there were any.
+// contexts are those whose calls are screened, as far as there were any; FreeSWITCH's calls from outside come into public.
 type contexts struct {
 	mu    sync.Mutex
 	names map[string]bool
@@ -201,7 +207,7 @@ func (c *contexts) see(name string) {
 func (c *contexts) has(name string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.names[name]
+	return name == "public" || c.names[name]
 }
 
 // repeats knows who was refused within the last seconds: the next refusal can be brief.
