@@ -188,7 +188,7 @@ func oneByOne(steps []kit.DialStep) (all []kit.DialStep) {
 
 var emergencyStep = regexp.MustCompile(`^(?:\$\[)?\$\{REGEX\("([^"]+)" \$\{(rf_to|rf_from)\}\)\}.*\?out$`)
 
-var lastDigitsStep = regexp.MustCompile(`^\$\{REGEX\("([^"]+)" \$\{rf_to\} \$\{rf_from\}\)\}\?:ask$`)
+var lastDigitsStep = regexp.MustCompile(`^\$\{REGEX\("([^"]+)" \$\{rf_to\}(?: \$\{rf_from\})?\)\}\?:ask$`)
 
 // checkEmergency holds the subroutine against the emergency numbers of the policy's country.
 func (x *asteriskExamination) checkEmergency(e *kit.DialExtension) {
@@ -211,15 +211,16 @@ func (x *asteriskExamination) checkEmergency(e *kit.DialExtension) {
 		}
 	}
 	numbers := x.policy.Plan().EmergencyNumbers()
-	shown := func(which string) (out []string) {
+	which := func(field string, want bool) (out []string) {
 		for _, n := range numbers {
-			if re := passes[which]; re == nil || !re.MatchString(n) || last != nil && !(last.MatchString(n+" 1") && last.MatchString("1 "+n)) {
+			re := passes[field]
+			if by := re != nil && re.MatchString(n) && (last == nil || last.MatchString(n)); by == want {
 				out = append(out, n)
 			}
 		}
 		return out
 	}
-	x.sayEmergency(numbers, shown("rf_to"), shown("rf_from"), "`ringfence asterisk install` again, with --emergency if the numbers of "+x.policy.Country()+" are not yours; then "+reloadAsterisk)
+	x.sayEmergency(numbers, which("rf_to", false), which("rf_from", true), "`ringfence asterisk install` again, with --emergency if the numbers of "+x.policy.Country()+" are not yours; then "+reloadAsterisk)
 }
 
 // endsTests says whether a test call ends in the kit's own context, whatever is decided: before the subroutine hangs up or

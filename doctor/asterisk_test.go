@@ -139,7 +139,7 @@ func TestAsteriskAnswers(t *testing.T) {
 		harm func(f *fakeAsterisk)
 		want []string // regular expressions for lines; with ! in front for none
 	}{
-		"as it is": {nil, []string{`^ok Asterisk 16.28.0~dfsg-0\+deb11u10 runs$`, `^ok the 12 modules`, `^ok the subroutine hands calls to the daemon \(127.0.0.1:4573\)`, `^ok calls to and from emergency numbers`,
+		"as it is": {nil, []string{`^ok Asterisk 16.28.0~dfsg-0\+deb11u10 runs$`, `^ok the 12 modules`, `^ok the subroutine hands calls to the daemon \(127.0.0.1:4573\)`, `^ok calls to emergency numbers`,
 			`^ok calls of telecom are screened`, `^ok the 1 endpoints`, `^warn no test call was placed: res_clioriginate`, `^ok the switch can read`, `^warn announcements cannot be heard on calls with alaw`, `!201`}},
 		"13":        {func(f *fakeAsterisk) { f.answer("core show version", "Asterisk 13.38.3 built by x\n") }, []string{`^FAIL Asterisk 13.38.3 runs — .* 16 and later`}},
 		"certified": {func(f *fakeAsterisk) { f.answer("core show version", "Asterisk certified/18.9-cert4 built by x\n") }, []string{`^ok Asterisk certified/18.9-cert4 runs`}},
@@ -160,7 +160,7 @@ func TestAsteriskAnswers(t *testing.T) {
 		"standard port":  {func(f *fakeAsterisk) { f.change("dialplan show", "agi://127.0.0.1:4573/", "agi://localhost/") }, []string{`^ok the subroutine hands calls to the daemon \(localhost:4573\)`}},
 		"no AGI":         {func(f *fakeAsterisk) { f.change("dialplan show", "AGI(agi://", "NoOp(agi://") }, []string{`^FAIL the subroutine does not hand calls to the daemon`, `^FAIL no guard`}},
 		"no 110": {func(f *fakeAsterisk) {
-			f.change("dialplan show", "(110|119|120|122|12110|95110)( |$)", "(119|120|122|12110|95210)( |$)")
+			f.change("dialplan show", "(110|119|120|122|12110|95110)$", "(119|120|122|12110|95210)( |$)")
 		}, []string{`^FAIL .*(\b110 95110\b)`}},
 		"diverts tests": {func(f *fakeAsterisk) {
 			f.change("dialplan show", `GotoIf($["${RINGFENCE_TEST}" != ""]?out)`, `NoOp(${RINGFENCE_TEST})`)

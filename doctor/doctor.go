@@ -68,6 +68,7 @@ func Run(ctx context.Context, o Options, say func(Check)) bool {
 		x.modules(ctx)
 		x.expansion(ctx)
 		x.clock(ctx)
+		x.profiles(ctx)
 		if x.dialplan(ctx) {
 			x.testCall(ctx)
 		}
@@ -363,6 +364,7 @@ func (x *examination) connect(ctx context.Context) bool {
 	if !strings.Contains(status, "is ready") {
 		x.fail("the switch takes no calls now", "see fs_cli -x status")
 	}
+	x.pace(status)
 	return true
 }
 

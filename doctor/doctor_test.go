@@ -298,7 +298,7 @@ func TestSound(t *testing.T) {
 	want := []string{
 		"ok the daemon's file ", "ok the daemon runs: ringfence test", "ok the policy ", "ok the switch pbx1 is attached", "ok the screening port 127.0.0.1:",
 		"ok 4 files of the dialplan kit", "ok the switch's event socket 127.0.0.1:", "ok the 6 modules", "ok the switch runs API commands",
-		"ok the switch's clock agrees", "ok the context public hands calls to the daemon (127.0.0.1:", "ok calls to and from emergency numbers (110 119 120 122 12110 95110)",
+		"ok the switch's clock agrees", "ok the context public hands calls to the daemon (127.0.0.1:", "ok calls to emergency numbers (110 119 120 122 12110 95110) are not shown",
 		"ok a test call from +99900", "ok the switch can read the policy's announcements", "ok the switch reaches the daemon on its own machine",
 	}
 	if !sound || len(lines) != len(want) {
@@ -383,13 +383,26 @@ func TestBroken(t *testing.T) {
 		"guard not by id":    {replace(`data="${ringfence_guard_task}"`, `data=""`), `^FAIL no guard takes a call away`},
 		"no guard's context": {replace(`name="ringfence-open"`, `name="other"`), `^FAIL the context ringfence-open is missing`},
 		"no after":           {replace(`name="ringfence-after"`, `name="other"`), `^FAIL the context ringfence-after is missing`},
-		"emergency shown":    {replace("119|", ""), `^FAIL emergency calls would be shown to the daemon: calls to 119, calls from 119 — .*--emergency`},
-		"emergency callers":  {replace(`field="caller_id_number"`, `field="caller_id_name"`), `^FAIL emergency calls would be shown to the daemon: calls to none, calls from 110 119`},
-		"call lost":          {func(s *system) { s.change(func() { s.screen = "" }) }, `^FAIL a test call to \*#000#\* in the context public did not reach the daemon .*NORMAL_CLEARING`},
-		"call let through":   {func(s *system) { s.change(func() { s.silent = true }) }, `^FAIL the test call was not screened, it was let through \(.*deadline`},
-		"sound missing":      {func(s *system) { os.RemoveAll(s.file("data/sounds")) }, `^FAIL the announcement suspected-nuisance is missing — .*when the daemon starts`},
-		"sound not seen":     {func(s *system) { s.set("file_exists", "false") }, `^FAIL the switch does not find the announcement .* — does the switch run on another machine`},
-		"sound closed":       {func(s *system) { os.Chmod(s.file("data/sounds"), 0o750) }, `^warn .*/data/sounds has mode 0750.* — .*chmod`},
+		"emergency shown":    {replace("119|", ""), `^FAIL emergency calls would be shown to the daemon: calls to 119 — .*--emergency`},
+		"emergency callers": {replace(`<condition field="destination_number" expression="([A-Za-z`, `<condition field="caller_id_number" expression="^(?:110|119)$" break="on-true"/><condition field="destination_number" expression="([A-Za-z`),
+			`^FAIL anybody who shows an emergency number as his own rings unscreened.*: calls from 110 119 — .*install`},
+		"an endless extension": {func(s *system) {
+			s.set("xml_locate dialplan", strings.Replace(s.section, `</context>`, `<extension name="did"><condition field="destination_number" expression="^(\d+)"><action application="bridge" data="x"/></condition></extension></context>`, 1))
+		}, `^warn extensions of the context public take numbers with anything behind them: "did" \(\^\(\\d\+\)\) — write the end`},
+		"too many a second": {func(s *system) {
+			s.set("status", "FreeSWITCH is ready\n1 session(s) per Sec out of max 5000, peak 1\n")
+		},
+			`^warn the switch takes 5000 calls a second.* — write <param name="sessions-per-second" value="\d+"/>`},
+		"TCP from anybody": {func(s *system) { s.set("xml_locate configuration", sofia("")) }, `^warn the SIP profile external takes calls over TCP from anybody.* — write <param name="bind-params"`},
+		"calls from anybody": {func(s *system) {
+			s.set("xml_locate configuration", sofia(`<param name="bind-params" value="transport=udp"/>`))
+		},
+			`^warn the SIP profile external takes calls from anybody: .*Replaces.* — .*apply-inbound-acl`},
+		"call lost":        {func(s *system) { s.change(func() { s.screen = "" }) }, `^FAIL a test call to \*#000#\* in the context public did not reach the daemon .*NORMAL_CLEARING`},
+		"call let through": {func(s *system) { s.change(func() { s.silent = true }) }, `^FAIL the test call was not screened, it was let through \(.*deadline`},
+		"sound missing":    {func(s *system) { os.RemoveAll(s.file("data/sounds")) }, `^FAIL the announcement suspected-nuisance is missing — .*when the daemon starts`},
+		"sound not seen":   {func(s *system) { s.set("file_exists", "false") }, `^FAIL the switch does not find the announcement .* — does the switch run on another machine`},
+		"sound closed":     {func(s *system) { os.Chmod(s.file("data/sounds"), 0o750) }, `^warn .*/data/sounds has mode 0750.* — .*chmod`},
 		"sound not seen, closed": {func(s *system) { os.Chmod(s.file("data"), 0o700); s.set("file_exists", "false") },
 			`^FAIL the switch does not find .* — .*/data has mode 0700: chmod`},
 	} {
@@ -414,6 +427,30 @@ func TestBroken(t *testing.T) {
 				t.Errorf("something else has failed:\n%s", strings.Join(lines, "\n"))
 			}
 		})
+	}
+}
+
+// sofia is the switch's configuration of a profile for calls from outside, and of one for phones.
+func sofia(params string) string {
+	return `<configuration name="sofia.conf"><profiles><profile name="external"><settings><param name="context" value="public"/>` + params +
+		`</settings></profile><profile name="internal"><settings><param name="context" value="public"/><param name="auth-calls" value="true"/></settings></profile></profiles></configuration>`
+}
+
+// What is closed is not warned of, nor what takes no more than it says.
+func TestProfilesAndEnds(t *testing.T) {
+	s := startSystem(t)
+	s.set("xml_locate configuration", sofia(`<param name="apply-inbound-acl" value="carriers"/>`))
+	s.set("status", "FreeSWITCH is ready\n1 session(s) per Sec out of max 30, peak 1\n")
+	if sound, lines := s.examine(); !sound || strings.Contains("\n"+strings.Join(lines, "\n"), "\nwarn ") {
+		t.Errorf("%s", strings.Join(lines, "\n"))
+	}
+	for expression, want := range map[string]bool{
+		`^(\d+)`: true, `^1000`: true, `(^\d{4})`: true, `^\+?(\d+)`: true,
+		`^(\d+)$`: false, `^(1000|1001)$`: false, `^.*$`: false, `^(.*)`: false, `^.+`: false, `.*`: false, ``: false, `^`: false, `\d+`: false, `^9(\d+)$|^8$`: false,
+	} {
+		if got := endless(expression); got != want {
+			t.Errorf("%s: endless %v", expression, got)
+		}
 	}
 }
 

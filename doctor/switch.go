@@ -117,6 +117,7 @@ func (x *examination) dialplan(ctx context.Context) bool {
 	}
 	x.checkSocket(screening)
 	x.checkEmergency(screening)
+	x.checkEnds(in)
 	for _, name := range []string{"ringfence-open", "ringfence-after"} {
 		// FusionPBX makes contexts when they are asked for; what can be seen here is the incoming one alone.
 		if d.context(name) == nil && !d.fusion {
@@ -165,27 +166,62 @@ func (x *examination) checkEmergency(e *extension) {
 		if !e.passes("destination_number", n) {
 			to = append(to, n)
 		}
-		if !e.passes("caller_id_number", n) {
+		if e.passes("caller_id_number", n) {
 			from = append(from, n)
 		}
 	}
 	x.sayEmergency(numbers, to, from, "`ringfence freeswitch install` again, with --emergency if the numbers of "+x.policy.Country()+" are not yours; then fs_cli -x reloadxml")
 }
 
-// sayEmergency says which of the emergency numbers would be shown to the daemon: calls to them and calls from them.
+// sayEmergency says which of the emergency numbers' calls do not go the right way: calls to them that would be shown to the
+// daemon, and calls from them that would not.
 func (x *examination) sayEmergency(numbers, to, from []string, todo string) {
-	if len(to)+len(from) == 0 {
-		x.ok("calls to and from emergency numbers (%s) are not shown to the daemon", strings.Join(numbers, " "))
-		return
+	if len(to) > 0 {
+		x.fail("emergency calls would be shown to the daemon: calls to "+strings.Join(to, " "), todo)
 	}
-	x.fail(fmt.Sprintf("emergency calls would be shown to the daemon: calls to %s, calls from %s", orNone(to), orNone(from)), todo)
+	if len(from) > 0 {
+		x.fail("anybody who shows an emergency number as his own rings unscreened, and leaves no record: calls from "+strings.Join(from, " "), todo)
+	}
+	if len(to)+len(from) == 0 {
+		x.ok("calls to emergency numbers (%s) are not shown to the daemon, who calls from one is", strings.Join(numbers, " "))
+	}
 }
 
-func orNone(numbers []string) string {
-	if len(numbers) == 0 {
-		return "none"
+// checkEnds looks for extensions that take more than they say: an expression without an end also takes what a caller puts
+// behind a number.
+func (x *examination) checkEnds(c *dialContext) {
+	var open []string
+	for _, e := range c.Extensions {
+		if strings.HasPrefix(e.Name, "ringfence") {
+			continue
+		}
+		for _, cond := range e.Conditions {
+			if cond.Field == "destination_number" && endless(cond.Expression) {
+				open = append(open, fmt.Sprintf("%q (%s)", e.Name, cond.Expression))
+				break
+			}
+		}
 	}
-	return strings.Join(numbers, " ")
+	if len(open) == 0 {
+		return
+	}
+	const some = 5
+	text := strings.Join(open[:min(len(open), some)], ", ")
+	if len(open) > some {
+		text += fmt.Sprintf(" and %d more", len(open)-some)
+	}
+	x.warn("extensions of the context "+x.o.Context+" take numbers with anything behind them: "+text,
+		"write the end, $, into each expression, as in ^(\\d+)$: without it 1000 is reached by `1000 XML default` too, and a rule about the line 1000 may not see it")
+}
+
+// endless: an expression that says how a destination begins and not how it ends. One that takes everything says so.
+func endless(expression string) bool {
+	e := strings.TrimRight(expression, ")")
+	switch {
+	case expression == "", strings.HasSuffix(e, "$"), strings.HasSuffix(e, ".*"), strings.HasSuffix(e, ".+"), strings.Contains(expression, "$"):
+		return false
+	}
+	return strings.HasPrefix(strings.TrimLeft(expression, "("), "^") && expression != "^"
 }
 
 // call asks the switch for something that takes longer than usual.
