@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -150,13 +151,9 @@ func trunkFactsOf(f *eslbridge.Facts) policy.TrunkFacts {
 	return policy.TrunkFacts{Named: f.Trunk, Gateway: f.Gateway, Address: address, Profile: f.Profile, Endpoint: f.Endpoint}
 }
 
-// calleeOf is the called number: the one the dialplan names, else the destination.
-func calleeOf(f *eslbridge.Facts) string {
-	if f.Line != "" {
-		return f.Line
-	}
-	return f.Callee
-}
+// calleeOf is the called number: the one the dialplan names, else the destination, else what was dialled at first: a caller
+// can dial what the switch does not give as a destination.
+func calleeOf(f *eslbridge.Facts) string { return cmp.Or(f.Line, f.Callee, f.ReqUser) }
 
 // carryOut turns a decision into what the switch shall do. What cannot be done lets the call pass.
 func (d *Desk) carryOut(v *eslbridge.Verdict, f *eslbridge.Facts, c *considered, r *rules) {

@@ -129,7 +129,7 @@ func (p *Policy) Call(f Facts) Call {
 		FromInside:  f.Inside || p.TrunkNamed(f.Trunk).Internal,
 		Attestation: f.Attestation,
 		Time:        f.Time,
-		Callee:      p.plan.ParseInternal(f.Callee),
+		Callee:      p.plan.parseCalled(f.Callee),
 	}
 	if c.FromInside {
 		c.Caller = p.plan.ParseInternal(f.Caller)

@@ -20,22 +20,51 @@ func (n *Number) Held() []Number {
 	}
 	var found []Number
 	tried := make(map[string]bool)
-	for _, digits := range digitRuns(n.Raw) {
+	for _, digits := range digitRuns(n.Raw, leastHeld) {
 		found = n.plan.unprefixed(found, digits, tried)
 	}
 	return found
 }
 
+// parseCalled is ParseInternal for a called number. A caller chooses it, and an extension whose expression has no end takes
+// what he writes behind the number as well: 05925550100a rings where 05925550100 does, and is for the same rules.
+func (p *Plan) parseCalled(raw string) Number {
+	n := p.ParseInternal(raw)
+	if n.Kind != Invalid {
+		return n
+	}
+	const shortest = 3 // an extension
+	for _, digits := range digitRuns(n.Raw, shortest) {
+		sizes := []int{len(digits)}
+		switch {
+		case digits == n.Raw && len(digits) <= maxDialled:
+			return n // nothing but digits, and no number: what it begins with is not what was dialled
+		case len(digits) > maxDialled:
+			for size := maxPatternDigits; size >= leastHeld; size-- {
+				sizes = append(sizes, size)
+			}
+		}
+		for _, size := range sizes {
+			called := p.ParseInternal(digits[:size])
+			if called.Kind == Internal || called.E164 != "" && !called.Kinds.Has(Emergency) {
+				called.Raw = n.Raw
+				return called
+			}
+		}
+	}
+	return n
+}
+
 // maxRuns is how many runs of digits of one text are looked at.
 const maxRuns = 6
 
-// digitRuns gives the texts of digits to look at: each run of them, and all together.
-func digitRuns(raw string) []string {
+// digitRuns gives the texts of digits to look at: each run of at least so many, and all together.
+func digitRuns(raw string, least int) []string {
 	var all, run []byte
 	var runs []string
 	var script *unicode.RangeTable
 	end := func() {
-		if len(run) >= leastHeld && len(runs) < maxRuns {
+		if len(run) >= least && len(runs) < maxRuns {
 			runs = append(runs, string(run))
 		}
 		run = run[:0]

@@ -328,3 +328,24 @@ func mustAddr(t *testing.T, text string) netip.Addr {
 	}
 	return a
 }
+
+// What a caller writes behind the number that he calls does not make it another line's.
+func TestCalledNumbers(t *testing.T) {
+	p := mustLoad(t, spoiltPolicy)
+	for text, want := range map[string]string{
+		"05925550100": "staff", "05925550100a": "staff", "05925550100;user=phone": "staff", "05925550100 XML default": "staff", "05925550100-": "staff",
+		"05925550100,1": "staff", "05925550100'": "staff", "05925550100" + strings.Repeat("0", 40): "staff", "sip:05925550100;x": "staff",
+		"05925559999a": "", "059255501001": "", "": "", "x": "", "1104": "", "110a": "", "0592555": "",
+	} {
+		c := p.Call(Facts{Callee: text})
+		if got := p.LineOf(&c.Callee); got != want || c.Callee.Raw != text {
+			t.Errorf("%q is to line %q, want %q", text, got, want)
+		}
+		if c.Callee.Kinds.Has(Emergency) {
+			t.Errorf("%q is an emergency number", text)
+		}
+	}
+	if c := p.Call(Facts{Callee: "8001a"}); c.Callee.Kind != Internal || c.Callee.National() != "8001" {
+		t.Errorf("%+v", c.Callee)
+	}
+}

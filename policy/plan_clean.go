@@ -62,7 +62,7 @@ func readWritten(raw string) written {
 		return w
 	}
 	body, context, withheld := userPart(raw)
-	if body == "" && len(digitRuns(raw)) > 1 {
+	if body == "" && len(digitRuns(raw, leastHeld)) > 1 {
 		return written{fault: faultJunk} // 95211613< hides nothing
 	}
 	if withheld || withheldWord(body) {
