@@ -254,6 +254,9 @@ func (statusCmd) Run(a *app) error {
 	for reason, n := range s.FailOpen {
 		fmt.Fprintf(a.out, "         %d let through unscreened: %s\n", n, reason)
 	}
+	if s.Nameless > 0 {
+		fmt.Fprintf(a.out, "         %d of them were connections that named no call\n", s.Nameless)
+	}
 	if s.Overflow > 0 {
 		fmt.Fprintf(a.out, "         %d met a trunk full of announcements\n", s.Overflow)
 	}

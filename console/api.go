@@ -233,6 +233,7 @@ type Status struct {
 	Calls     uint64            `json:"calls"`
 	InHand    int               `json:"in_hand"`
 	FailOpen  map[string]uint64 `json:"fail_open"`
+	Nameless  uint64            `json:"nameless,omitempty"`  // of those let through: connections that named no call, and have no record
 	Held      map[string]int    `json:"held,omitempty"`      // calls that hear an announcement now, by trunk
 	Overflow  uint64            `json:"overflow,omitempty"`  // calls that there was no room for
 	Dismissed uint64            `json:"dismissed,omitempty"` // calls that gave way to another one

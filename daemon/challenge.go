@@ -203,6 +203,8 @@ func (d *Desk) endPasses(e164 string) error {
 	if e164 == "" {
 		return nil
 	}
+	d.learnt.writing.Lock() // a pass that is on its way to the disk would come back from there at the next start
+	defer d.learnt.writing.Unlock()
 	d.learnt.challenged.end(e164)
 	d.learnt.unwritten.Lock()
 	for key := range d.learnt.unwritten.facts[storage.Passed] {

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"net/netip"
 	"slices"
 	"sync"
 
@@ -8,17 +9,22 @@ import (
 	"ringfence/policy"
 )
 
-// maxHeldCaller is how many announcements and challenges one caller hears at once.
-const maxHeldCaller = 2
+// Bounds of announcements and challenges at once, beside a trunk's max_held.
+const (
+	maxHeldCaller  = 2   // of one caller
+	maxHeldUnnamed = 200 // of all addresses together that are no trunk: there may be any number of them
+)
 
 // held knows the calls that hear an announcement or a challenge now, by trunk, so that a campaign cannot fill a trunk
 // with people listening to us. Nor can it fill the room, so that others are not asked: one caller has two places and a
-// range of numbers a quarter, and over each of these bounds the call that was held longest without pressing a key goes.
+// range of numbers a quarter, and over each of these bounds the call that was held longest and has not keyed in what it was asked for goes.
 type held struct {
 	mu        sync.Mutex
 	accounts  map[string]*account // one that holds none is not in it, so the table is as small as the traffic
 	over      uint64              // calls that there was no room for, since the start
 	dismissed uint64              // calls that gave way to another
+	unnamed   struct{ calls, lingering int }
+	order     uint64 // of the last one that was held
 }
 
 // account is a trunk's.
@@ -30,6 +36,8 @@ type account struct {
 // holding is a call that has a place.
 type holding struct {
 	account, caller, rng string
+	unnamed              bool // account is an address that is no trunk
+	order                uint64
 	call                 *eslbridge.Held
 	dismissed            bool
 }
@@ -64,25 +72,60 @@ func (h *held) take(x holding, most int) (place *holding, own bool) {
 	case len(a.calls) >= most:
 		goes = func(*holding) bool { return true }
 	}
-	if goes != nil {
-		i := slices.IndexFunc(a.calls, func(c *holding) bool { return goes(c) && !c.call.Pressed() })
-		if i < 0 || a.lingering >= most {
-			h.over++
-			return nil, own
-		}
-		c := a.calls[i]
-		a.calls = slices.Delete(a.calls, i, i+1)
-		c.dismissed = true
-		a.lingering++
-		h.dismissed++
-		c.call.Dismiss()
+	from := a
+	if goes == nil && x.unnamed && h.unnamed.calls >= maxHeldUnnamed {
+		from, goes = h.longestUnnamed(), func(*holding) bool { return true }
+	}
+	if goes != nil && !h.dismiss(from, goes, most) {
+		h.over++
+		return nil, own
 	}
 	if h.accounts == nil {
 		h.accounts = make(map[string]*account)
 	}
+	h.order++
+	x.order = h.order
 	h.accounts[x.account] = a
 	a.calls = append(a.calls, &x)
+	if x.unnamed {
+		h.unnamed.calls++
+	}
 	return &x, false
+}
+
+// longestUnnamed is the account, of those that are an address, with the call that is held longest and may be dismissed.
+func (h *held) longestUnnamed() (longest *account) {
+	var order uint64
+	for _, a := range h.accounts {
+		i := slices.IndexFunc(a.calls, func(c *holding) bool { return c.unnamed && !c.call.Passed() })
+		if i >= 0 && (longest == nil || a.calls[i].order < order) {
+			longest, order = a, a.calls[i].order
+		}
+	}
+	return longest
+}
+
+// dismiss takes the place of the first call of those that may go. It is false if there is none, or if too many that gave
+// way hear the end of something still.
+func (h *held) dismiss(a *account, goes func(*holding) bool, most int) bool {
+	if a == nil || a.lingering >= most {
+		return false
+	}
+	i := slices.IndexFunc(a.calls, func(c *holding) bool { return goes(c) && !c.call.Passed() })
+	if i < 0 || a.calls[i].unnamed && h.unnamed.lingering >= maxHeldUnnamed {
+		return false
+	}
+	c := a.calls[i]
+	a.calls = slices.Delete(a.calls, i, i+1)
+	c.dismissed = true
+	a.lingering++
+	if c.unnamed {
+		h.unnamed.calls--
+		h.unnamed.lingering++
+	}
+	h.dismissed++
+	c.call.Dismiss()
+	return true
 }
 
 func (h *held) release(x *holding) {
@@ -91,8 +134,14 @@ func (h *held) release(x *holding) {
 	a := h.accounts[x.account]
 	if x.dismissed {
 		a.lingering--
+		if x.unnamed {
+			h.unnamed.lingering--
+		}
 	} else if i := slices.Index(a.calls, x); i >= 0 {
 		a.calls = slices.Delete(a.calls, i, i+1)
+		if x.unnamed {
+			h.unnamed.calls--
+		}
 	}
 	if len(a.calls) == 0 && a.lingering == 0 {
 		delete(h.accounts, x.account)
@@ -116,9 +165,21 @@ func (h *held) count() (calls map[string]int, over, dismissed uint64) {
 func holdingOf(trunk policy.Trunk, f *eslbridge.Facts, caller *policy.Number) holding {
 	x := holding{account: trunk.Name, caller: caller.E164, rng: rangeOf(caller), call: &eslbridge.Held{}}
 	if !trunk.Known {
-		x.account = "address " + cutKey(f.NetworkIP)
+		x.account, x.unnamed = "address "+addressOf(f.NetworkIP), true
 	}
 	return x
+}
+
+// addressOf is an address as far as it is somebody's: of an IPv6 address the first half, for whoever has one has them all.
+func addressOf(ip string) string {
+	a, err := netip.ParseAddr(ip)
+	if err != nil {
+		return cutKey(ip)
+	}
+	if a = a.Unmap().WithZone(""); a.Is6() {
+		a = netip.PrefixFrom(a, 64).Masked().Addr()
+	}
+	return a.String()
 }
 
 // rangeOf is the range that a number is one of: all but its last four digits. Who has no number is of one range with all

@@ -49,13 +49,13 @@ announcement = "suspected-nuisance"
 		f := &eslbridge.Facts{Number: number, Gateway: gateway}
 		return f, d.Screen(f)
 	}
-	// Two ranges, so that neither has more than its share; both press keys, so that neither gives way.
+	// Two ranges, so that neither has more than its share; both have keyed in what they were asked for, so that neither gives way.
 	first, v1 := screen("95231001", "telecom")
 	second, v2 := screen("95201001", "telecom")
 	if v1.Play.File == "" || v2.Play.File == "" || v1.Action != "warn" {
 		t.Fatalf("%+v %+v", v1, v2)
 	}
-	press(t, v1, v2)
+	passed(t, v1, v2)
 	third, v3 := screen("95211003", "telecom")
 	if v3.Play.File != "" || v3.Refuse != 0 || v3.Action != "allow" || v3.Would != "warn" || !strings.Contains(v3.Reason, "holds 2 calls already") {
 		t.Errorf("on a full trunk: %+v", v3)
@@ -97,13 +97,13 @@ announcement = "suspected-nuisance"
 	}
 }
 
-// press lets callers press a key, as the bridge notes it.
-func press(t *testing.T, verdicts ...eslbridge.Verdict) {
+// passed lets callers key in what they were asked for, as the bridge notes it.
+func passed(t *testing.T, verdicts ...eslbridge.Verdict) {
 	t.Helper()
 	for _, v := range verdicts {
-		v.Held.Press()
-		if !v.Held.Pressed() {
-			t.Fatal("the key is not noted")
+		v.Held.Pass()
+		if !v.Held.Passed() {
+			t.Fatal("it is not noted")
 		}
 	}
 }
@@ -164,11 +164,11 @@ sip = 486
 	screen := func(number string) eslbridge.Verdict {
 		return d.Screen(&eslbridge.Facts{Number: number, NetworkIP: "192.0.2.1"})
 	}
-	press(t, screen("95211613"), screen("95211613"))
+	passed(t, screen("95211613"), screen("95211613"))
 	if v := screen("95211613"); v.Action != "reject" || v.Refuse != 486 {
 		t.Errorf("a caller's third call: %+v", v)
 	}
-	press(t, screen("95211614"), screen("95211615"), screen("95211616"))
+	passed(t, screen("95211614"), screen("95211615"), screen("95211616"))
 	if v := screen("95211617"); v.Action != "reject" || v.Refuse != 486 {
 		t.Errorf("a range's sixth call: %+v", v)
 	}
@@ -176,19 +176,20 @@ sip = 486
 		t.Errorf("another caller: %+v", v)
 	}
 	for i := range 15 {
-		press(t, screen(fmt.Sprintf("139%08d", i*1_000_000)))
+		passed(t, screen(fmt.Sprintf("139%08d", i*1_000_000)))
 	}
 	if v := screen("13700137000"); v.Action != "allow" {
-		t.Errorf("on a trunk that is full of callers who press keys: %+v", v)
+		t.Errorf("on a trunk that is full of callers who passed: %+v", v)
 	}
 }
 
-// However calls come and go, no bound is passed, nothing leaks, and whoever presses keys keeps his place.
+// However calls come and go, no bound is passed, nothing leaks, and who has passed keeps his place.
 func TestHeldBounds(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	var h held
 	var mine []*holding
 	const most = 12
+	full := 0
 	for range 20_000 {
 		if len(mine) > 0 && r.IntN(3) == 0 {
 			i := r.IntN(len(mine))
@@ -196,13 +197,14 @@ func TestHeldBounds(t *testing.T) {
 			mine = append(mine[:i], mine[i+1:]...)
 			continue
 		}
-		x := holding{account: fmt.Sprint(r.IntN(2)), rng: fmt.Sprint(r.IntN(5)), call: &eslbridge.Held{}}
+		n := r.IntN(30)
+		x := holding{account: fmt.Sprint(n), unnamed: n > 1, rng: fmt.Sprint(r.IntN(5)), call: &eslbridge.Held{}}
 		if r.IntN(4) > 0 {
 			x.caller = x.rng + fmt.Sprint(r.IntN(4))
 		}
 		if got, _ := h.take(x, most); got != nil {
 			if r.IntN(4) == 0 {
-				got.call.Press()
+				got.call.Pass()
 			}
 			mine = append(mine, got)
 		}
@@ -211,8 +213,8 @@ func TestHeldBounds(t *testing.T) {
 		for _, m := range mine {
 			if m.dismissed {
 				lingering[m.account]++
-				if m.call.Pressed() {
-					t.Fatal("who pressed a key was dismissed")
+				if m.call.Passed() {
+					t.Fatal("who has passed was dismissed")
 				}
 				continue
 			}
@@ -224,16 +226,29 @@ func TestHeldBounds(t *testing.T) {
 				t.Fatalf("caller %s holds more than %d", m.caller, maxHeldCaller)
 			}
 		}
+		var unnamed struct{ calls, lingering int }
 		for account, a := range h.accounts {
+			if account != "0" && account != "1" {
+				unnamed.calls, unnamed.lingering = unnamed.calls+len(a.calls), unnamed.lingering+a.lingering
+			}
 			if len(a.calls) != held[account] || a.lingering != lingering[account] || len(a.calls) > most || a.lingering > most {
 				t.Fatalf("account %s has %d calls and %d lingering, want %d and %d", account, len(a.calls), a.lingering, held[account], lingering[account])
 			}
 		}
+		if unnamed != h.unnamed || unnamed.calls > maxHeldUnnamed || unnamed.lingering > maxHeldUnnamed {
+			t.Fatalf("the addresses have %+v, noted are %+v", unnamed, h.unnamed)
+		}
+		if unnamed.calls == maxHeldUnnamed {
+			full++
+		}
+	}
+	if h.dismissed == 0 || full == 0 {
+		t.Errorf("%d gave way, the addresses were full %d times: not much was tried", h.dismissed, full)
 	}
 	for _, m := range mine {
 		h.release(m)
 	}
-	if len(h.accounts) != 0 {
-		t.Errorf("left over: %+v", h.accounts)
+	if len(h.accounts) != 0 || h.unnamed.calls != 0 || h.unnamed.lingering != 0 {
+		t.Errorf("left over: %d accounts, %+v", len(h.accounts), h.unnamed)
 	}
 }

@@ -52,6 +52,7 @@ type learnt struct {
 		sync.Mutex
 		facts [3]map[string]int64 // by storage.StampTable
 	}
+	writing    sync.Mutex // held while facts go to disk, and while one is taken from there for good
 	challenged challenged
 	wake       chan struct{} // holds one token: there is something to write, or no room left
 
@@ -292,6 +293,8 @@ func (l *learnt) load(db *storage.DB, now time.Time, keep, keepPassed time.Durat
 
 // write puts what waits on disk. What could not be written waits on.
 func (l *learnt) write(db *storage.DB) error {
+	l.writing.Lock()
+	defer l.writing.Unlock()
 	var failed error
 	for _, t := range []storage.StampTable{storage.Known, storage.Emergency, storage.Passed} {
 		l.unwritten.Lock()

@@ -192,7 +192,7 @@ func (d *Daemon) serveCommands(ctx context.Context, path string) error {
 	server := &http.Server{
 		Handler: console.Handler(d.desk), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute,
 		BaseContext: func(net.Listener) context.Context { return base }, ConnContext: console.WithPeer,
-		ErrorLog:    slog.NewLogLogger(d.log.Handler(), slog.LevelWarn),
+		ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelWarn),
 	}
 	go func() { d.failed <- server.Serve(ln) }()
 	d.onStop("commands", func(ctx context.Context) error {
@@ -226,9 +226,10 @@ func (d *Daemon) status(s *console.Status) {
 		}
 	}
 	s.Calls, s.InHand, s.FailOpen = d.screen.Counters.Screened.Load(), d.screen.InHand(), d.failOpen()
+	s.Nameless = d.screen.Counters.Nameless.Load()
 	if d.agi != nil {
 		s.AGI = d.asterisk.Addr().String()
-		s.Calls, s.InHand = s.Calls+asterisk, s.InHand+d.agi.InHand()
+		s.Calls, s.InHand, s.Nameless = s.Calls+asterisk, s.InHand+d.agi.InHand(), s.Nameless+d.agi.Counters.Nameless.Load()
 	}
 }
 

@@ -19,6 +19,7 @@ type endpoint struct {
 	context string
 	outside bool // it need not show a password, or Asterisk shows it one
 	shows   bool // Asterisk shows it one
+	renames bool // its party can say later in a call to be another, and the phone that answered is told
 	codecs  []string
 	address []netip.Addr
 }
@@ -76,6 +77,7 @@ func (x *asteriskExamination) pjsip(ctx context.Context) (out []endpoint, err er
 		if e.context == "" {
 			e.context = "default"
 		}
+		e.renames = slices.Contains([]string{"yes", "true"}, valueOf(text, "trust_connected_line"))
 		e.codecs = strings.FieldsFunc(valueOf(text, "allow"), func(c rune) bool { return strings.ContainsRune("(|) ,", c) })
 	}
 	return out, nil
@@ -115,6 +117,22 @@ func (x *asteriskExamination) endpoints(ctx context.Context) {
 		x.screened(outside)
 	}
 	x.trunks(outside, names)
+	x.renaming(outside)
+}
+
+// renaming names the trunks whose callers can change the number that is shown of them after they were screened. Asterisk believes
+// a later P-Asserted-Identity as it comes, and the subroutine is not asked then; Dial's option I counts until the answer.
+func (x *asteriskExamination) renaming(outside []endpoint) {
+	var names []string
+	for _, e := range outside {
+		if e.renames {
+			names = append(names, e.name)
+		}
+	}
+	if len(names) > 0 {
+		x.warn(fmt.Sprintf("callers of %s can change the number that is shown of them after they were screened (UPDATE with P-Asserted-Identity)", kit.Some(names)),
+			"write trust_connected_line=no into the endpoint (on FreePBX into pjsip.endpoint_custom_post.conf, under ["+names[0]+"](+)), and asterisk -rx \"pjsip reload\"")
+	}
 }
 
 // screened says whether calls of the trunks come to the subroutine.

@@ -152,7 +152,13 @@ func TestAsteriskAnswers(t *testing.T) {
 		"a trunk by its address": {func(f *fakeAsterisk) {
 			f.write("policy.toml", testPolicy+"[trunks.carrier]\nmatch = [\"203.0.113.0/24\"]\n")
 		}, []string{`!is no trunk of the policy`}},
-		"no trunk":       {func(f *fakeAsterisk) { f.write("policy.toml", testPolicy) }, []string{`^warn the endpoint telecom is no trunk of the policy`}},
+		"no trunk": {func(f *fakeAsterisk) { f.write("policy.toml", testPolicy) }, []string{`^warn the endpoint telecom is no trunk of the policy`}},
+		"a trunk that is believed later": {func(f *fakeAsterisk) {
+			f.change("pjsip show endpoint telecom", " context ", " trust_connected_line               : yes\n context ")
+		}, []string{`^warn callers of telecom can change the number that is shown of them .* — write trust_connected_line=no .*\[telecom\]\(\+\)`}},
+		"a trunk that is not": {func(f *fakeAsterisk) {
+			f.change("pjsip show endpoint telecom", " context ", " trust_connected_line               : no\n context ")
+		}, []string{`!can change the number`}},
 		"no codec":       {func(f *fakeAsterisk) { f.change("pjsip show endpoint telecom", "(ulaw|alaw)", "(alaw|g722)") }, []string{`^FAIL announcements cannot be heard: Asterisk cannot make alaw, g722 of them`}},
 		"all codecs":     {func(f *fakeAsterisk) { f.change("pjsip show endpoint telecom", "(ulaw|alaw)", "(ulaw)") }, []string{`^ok announcements can be heard on all codecs of the trunks \(ulaw\)`}},
 		"no header":      {func(f *fakeAsterisk) { f.change("module show", "res_pjsip_header_funcs", "res_other") }, []string{`^FAIL res_pjsip_header_funcs is not loaded`}},
@@ -162,6 +168,9 @@ func TestAsteriskAnswers(t *testing.T) {
 		"no 110": {func(f *fakeAsterisk) {
 			f.change("dialplan show", "(110|119|120|122|12110|95110)$", "(119|120|122|12110|95210)$")
 		}, []string{`^FAIL .*(\b110 95110\b)`}},
+		"an earlier kit, whose emergency callers pass": {func(f *fakeAsterisk) {
+			f.change("dialplan show", `3. GotoIf(${REGEX("(110|119|120|122|12110|95110)$" ${rf_to})}?:ask)`, `3. GotoIf(${REGEX("(110|119)( |$)" ${rf_to} ${rf_from})}?:ask)`+"    [x:1]\n"+`     13. GotoIf($[${REGEX("^(110|119)$" ${rf_from})} & 1]?out)`)
+		}, []string{`^FAIL anybody who shows an emergency number as his own .*calls from 110 119`}},
 		"diverts tests": {func(f *fakeAsterisk) {
 			f.change("dialplan show", `GotoIf($["${RINGFENCE_TEST}" != ""]?out)`, `NoOp(${RINGFENCE_TEST})`)
 		}, []string{`^FAIL the subroutine does not end test calls`}},

@@ -393,7 +393,7 @@ func TestBroken(t *testing.T) {
 			s.set("status", "FreeSWITCH is ready\n1 session(s) per Sec out of max 5000, peak 1\n")
 		},
 			`^warn the switch takes 5000 calls a second.* — write <param name="sessions-per-second" value="\d+"/>`},
-		"TCP from anybody": {func(s *system) { s.set("xml_locate configuration", sofia("")) }, `^warn the SIP profile external takes calls over TCP from anybody.* — write <param name="bind-params"`},
+		"TCP from anybody": {func(s *system) { s.set("xml_locate configuration", sofia("")) }, `^warn the SIP profile external takes SIP over TCP.* — write <param name="bind-params"`},
 		"calls from anybody": {func(s *system) {
 			s.set("xml_locate configuration", sofia(`<param name="bind-params" value="transport=udp"/>`))
 		},

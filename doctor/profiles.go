@@ -57,12 +57,15 @@ func (x *examination) profiles(ctx context.Context) {
 	}
 	for i := range c.Profiles {
 		p := &c.Profiles[i]
-		if p.param("context") != x.o.Context || !p.open() {
+		if p.param("context") != x.o.Context {
 			continue
 		}
-		if p.tcp() {
-			x.warn(fmt.Sprintf("the SIP profile %s takes calls over TCP from anybody: one INVITE with 25,000 headers holds the switch up for seconds, longer than any deadline", p.Name),
-				`write <param name="bind-params" value="transport=udp"/> into it, or <param name="apply-inbound-acl" …/> with the list of your carriers, or close the port for others`)
+		if p.tcp() { // a list of carriers helps nothing: the switch reads all of such an INVITE before it says 403
+			x.warn(fmt.Sprintf("the SIP profile %s takes SIP over TCP: one INVITE with 25,000 headers holds the switch up for seconds, longer than any deadline", p.Name),
+				`write <param name="bind-params" value="transport=udp"/> into it, or let only your carriers reach the port (firewall)`)
+		}
+		if !p.open() {
+			continue
 		}
 		x.warn(fmt.Sprintf("the SIP profile %s takes calls from anybody: who has a call that was answered can take it over with another one (Replaces), which the switch answers without asking the dialplan", p.Name),
 			`name your carriers in a list of acl.conf.xml, and that list in <param name="apply-inbound-acl" …/> of the profile`)

@@ -43,6 +43,64 @@ func startChallenges(t *testing.T, settings ...string) *daemon.Daemon {
 	return d
 }
 
+// Over a trunk's room the call that was held longest hears no more, and ends: the switch breaks off what it plays, though it
+// waits for the keys of that prompt.
+func TestGivesWayReal(t *testing.T) {
+	program, err := exec.LookPath("freeswitch")
+	if err != nil {
+		t.Skip("NOT TESTED: there is no freeswitch on PATH; calls gave way on the simulated switch only")
+	}
+	d, file := startDaemonWith(t, strings.Replace(challengePolicy, "[[rule]]", "max_held = 1\n[[rule]]", 1))
+	writeTones(t, filepath.Dir(file))
+	handset := newPhone(t)
+	server := startFreeSWITCH(t, program, d.Address(), handset.addr, freePort(t), true)
+	place := func(from, to string) <-chan heard {
+		caller := newPhone(t)
+		caller.hold = 40 * time.Second
+		out := make(chan heard, 1)
+		go func() {
+			h, err := caller.dial(t.Context(), server, from, "", to)
+			if err != nil {
+				t.Error(err)
+			}
+			out <- h
+		}()
+		return out
+	}
+	held := func(n uint64) {
+		for {
+			s, err := d.Desk().Status(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if uint64(s.Held["carrier"]) == 1 && s.Dismissed == n {
+				return
+			}
+			<-time.After(10 * time.Millisecond)
+		}
+	}
+	first := place("95240001", "05925550201")
+	held(0)
+	<-time.After(time.Second) // into the prompt
+	second := place("95240002", "05925550202")
+	held(1)
+	if h := <-first; h.torn == 0 || h.torn > 8*time.Second {
+		t.Errorf("the first call: %+v", h)
+	}
+	if h := <-second; h.torn < 10*time.Second {
+		t.Errorf("the second call, which hears both tries: %+v", h)
+	}
+	_, by, all := recordsOf(t, d, 2)
+	for _, to := range []string{"05925550201", "05925550202"} {
+		if _, rang := handset.invited(to); rang {
+			t.Errorf("%s rang", to)
+		}
+	}
+	if by["challenge by ask"] != 2 {
+		t.Errorf("%+v", all)
+	}
+}
+
 // writeTones gives an installation recordings that are tones.
 func writeTones(t *testing.T, folder string) {
 	t.Helper()
@@ -91,29 +149,31 @@ func other(digits string) string {
 	return string(b)
 }
 
-// challengeCalls are calls of two callers, one after the other, and what must become of each.
+// challengeCalls are calls of two callers, one after the other, and what must become of each. None has a line, so that a
+// pass is for the number called.
 var challengeCalls = []struct {
-	name, from, keys string
-	rang             bool
-	rule, action     string
-	reason           string
+	name, from, to, keys string
+	rang                 bool
+	rule, action         string
+	reason               string
 }{
-	{"wrong digits", "95240001", "wrong twice", false, "ask", "challenge", "; keyed in wrong digits"},
-	{"no digits", "95240001", "nothing", false, "ask", "challenge", "; keyed in nothing"},
-	{"called again soon", "95240001", "nothing", true, "known-grace", "allow", "no wrong digit was keyed"},
-	{"but only once", "95240001", "nothing", false, "ask", "challenge", "; keyed in nothing"},
-	{"right digits", "95240002", "right", true, "ask", "challenge", "; passed the challenge"},
-	{"remembered", "95240002", "nothing", true, "ask", "allow", "; passed the challenge on"},
+	{"wrong digits", "95240001", "05925550200", "wrong twice", false, "ask", "challenge", "; keyed in wrong digits"},
+	{"no digits", "95240001", "05925550201", "nothing", false, "ask", "challenge", "; keyed in nothing"},
+	{"called again at once", "95240001", "05925550201", "nothing", false, "ask", "challenge", "; keyed in nothing"},
+	{"called another", "95240001", "05925550202", "nothing", false, "ask", "challenge", "; keyed in nothing"},
+	{"right digits", "95240002", "05925550203", "right", true, "ask", "challenge", "; passed the challenge"},
+	{"remembered", "95240002", "05925550203", "nothing", true, "ask", "allow", "; passed the challenge on"},
+	{"not for another number", "95240002", "05925550204", "nothing", false, "ask", "challenge", "; keyed in nothing"},
 }
 
 // runChallenges holds the calls against what must become of them. place says whether the handset rang.
 func runChallenges(t *testing.T, d *daemon.Daemon, place func(ctx context.Context, from, to, keys string) (rang bool, err error)) {
 	records, stop := d.Desk().Watch()
 	defer stop()
-	for i, c := range challengeCalls {
+	for _, c := range challengeCalls {
 		ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 		defer cancel()
-		rang, err := place(ctx, c.from, fmt.Sprintf("0592555020%d", i), c.keys)
+		rang, err := place(ctx, c.from, c.to, c.keys)
 		if err != nil {
 			t.Fatalf("%s: %v", c.name, err)
 		}
@@ -171,6 +231,7 @@ func TestChallengeReal(t *testing.T) {
 				caller := newPhone(t)
 				caller.hold, caller.keys = 40*time.Second, answersOf[keys]
 				handset.hangsUpAfter(500 * time.Millisecond)
+				handset.forget(to)
 				_, err := caller.dial(ctx, server, from, "", to)
 				_, rang := handset.invited(to)
 				return rang, err

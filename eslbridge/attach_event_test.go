@@ -152,18 +152,18 @@ func TestRecordedParties(t *testing.T) {
 	const phone, trunk = "952c091c-1872-4e0b-b26c-868cd6452ce2", "f549ba4a-0b04-4022-9697-f4feee10c86f"
 	for name, want := range map[string]attach.CallEnd{
 		// Extension 8001 dials 9 and a number; the dialplan takes the 9 off and shows the line's number.
-		"from-a-phone.a.txt": {Switch: "pbx1", UUID: phone, OtherUUID: trunk, Inbound: true, Context: "internal", Profile: "internal", AuthRealm: "127.0.0.1",
+		"from-a-phone.a.txt": {Switch: "pbx1", NetworkIP: "127.0.0.1", UUID: phone, OtherUUID: trunk, Inbound: true, Context: "internal", Profile: "internal", AuthRealm: "127.0.0.1",
 			Caller: "8001", CallerName: "8001", Callee: "905925550199", ReqUser: "905925550199", FromUser: "8001", AuthUser: "8001",
 			OtherCaller: "05925550101", OtherCallee: "05925550199",
 			Answered: true, Bridged: true, Cause: "NORMAL_CLEARING", By: attach.ByCaller},
-		"from-a-phone.b.txt": {Switch: "pbx1", UUID: trunk, OtherUUID: phone, Context: "internal", Profile: "external", Gateway: "telecom",
+		"from-a-phone.b.txt": {Switch: "pbx1", NetworkIP: "127.0.0.1", UUID: trunk, OtherUUID: phone, Context: "internal", Profile: "external", Gateway: "telecom",
 			Caller: "05925550101", CallerName: "Li Lei", Callee: "05925550199", FromUser: "05925550101",
 			OtherCaller: "8001", OtherCallee: "905925550199",
 			Answered: true, Bridged: true, Cause: "NORMAL_CLEARING", By: attach.ByCaller},
-		"rejected.a.txt": {Switch: "pbx1", UUID: "8da5a5b6", Inbound: true, Context: "public", Profile: "external",
+		"rejected.a.txt": {Switch: "pbx1", NetworkIP: "127.0.0.1", UUID: "8da5a5b6", Inbound: true, Context: "public", Profile: "external",
 			Caller: "13900139000", CallerName: "13900139000", Callee: "1001", ReqUser: "1001", FromUser: "13900139000",
 			RingfenceID: "01M85T5DP5NRMCR5ANC0H0BVAJ", Line: "05925550101", Action: "reject", Cause: "CALL_REJECTED", By: attach.ByRingfence},
-		"through-gateway.a.txt": {Switch: "pbx1", UUID: "4dc0d6ab", Inbound: true, Context: "public", Profile: "external", Gateway: "telecom",
+		"through-gateway.a.txt": {Switch: "pbx1", NetworkIP: "127.0.0.1", UUID: "4dc0d6ab", Inbound: true, Context: "public", Profile: "external", Gateway: "telecom",
 			Caller: "05925550123", CallerName: "05925550123", Callee: "trunk", ReqUser: "gw+telecom", FromUser: "05925550123",
 			Cause: "NO_ROUTE_DESTINATION", By: attach.BySwitch},
 	} {

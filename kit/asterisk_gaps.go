@@ -54,8 +54,9 @@ type Gap struct {
 var harmless = []string{"noop", "set", "mset", "verbose", "log", "answer", "ringing", "progress", "proceeding", "wait", "execif", "gotoif",
 	"celgenuserevent", "userevent", "stackpop", "sipaddheader", "hangup", "congestion", "busy", "playback", "playtones", "ss", "macroexit", "return"}
 
-// afterwards are extensions that calls come to only after another one had them.
-var afterwards = []string{"h", "t", "T", "i", "e", "o", "a", "fax"}
+// hangup is the one extension that a call comes to only after another one had it. The others that Asterisk goes to by itself
+// (i, t, T, e, o, a, fax) a caller can dial like any name.
+const hangup = "h"
 
 // Gaps gives where calls to a context get past the subroutine, as far as can be read: conditions are taken for true
 // nowhere. A context that is not there has none.
@@ -79,7 +80,7 @@ func (w *walk) context(name string) {
 	}
 	w.seen[name] = true
 	for _, e := range c.Extensions {
-		if !slices.Contains(afterwards, e.Name) {
+		if e.Name != hangup {
 			w.extension(c, e, 0)
 		}
 	}

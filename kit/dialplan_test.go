@@ -193,6 +193,7 @@ func TestDialplanScreens(t *testing.T) {
 			{"110;user=phone", "13800138000", nil, true},
 			{strings.Repeat("1", 200), "13800138000", nil, true},
 			{"'", "13800138000", nil, true},
+			{"-both", "13800138000", nil, true}, // an option of transfer
 			{"", "13800138000", nil, true},
 		} {
 			fields := map[string]string{"destination_number": c.to, "caller_id_number": c.from}
@@ -206,13 +207,13 @@ func TestDialplanScreens(t *testing.T) {
 				}
 				continue
 			}
-			want := []string{"multiset ringfence_action=allow ignore_display_updates=true", "set ringfence_guard_to=guard XML ringfence-open",
+			want := []string{"set ringfence_action=allow", "export ignore_display_updates=true", "set ringfence_guard_to=guard XML ringfence-open",
 				resumeSet, guardSet + "guard XML ringfence-open", guardKept, "socket 192.0.2.7:8084 async full", guardGone, resumeGone,
 				"execute_extension ${ringfence_action} XML ringfence-after"}
 			if s.Sync {
-				want = []string{want[0], "socket 192.0.2.7:8084 full", want[8]}
+				want = []string{want[0], want[1], "socket 192.0.2.7:8084 full", want[9]}
 			}
-			if plain := regexp.MustCompile(`[A-Za-z0-9_.+*#-]{1,64}`).FindString(c.to); plain != "" {
+			if plain := regexp.MustCompile(`[A-Za-z0-9_+*#][A-Za-z0-9_.+*#-]{0,63}`).FindString(c.to); plain != "" {
 				want = append([]string{"set ringfence_callee=" + plain}, want...)
 			}
 			if strings.Join(did, "\n") != strings.Join(want, "\n") {

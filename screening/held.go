@@ -8,11 +8,12 @@ import "sync"
 type Held struct {
 	mu        sync.Mutex
 	dismissed bool
-	pressed   bool
+	passed    bool
 	interrupt func()
 }
 
-// Dismiss takes the room back. It does not wait; a switch that cannot break off what it plays ends the call behind it.
+// Dismiss takes the room back. It does not wait; a switch that cannot break off what it plays ends the call behind it, and
+// FreeSWITCH waits for keys to the end of their time, once the prompt is broken off (switch_ivr_collect_digits_count).
 func (h *Held) Dismiss() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -25,11 +26,11 @@ func (h *Held) Dismiss() {
 	}
 }
 
-// Pressed reports whether the caller has pressed a key.
-func (h *Held) Pressed() bool {
+// Passed reports whether the caller has keyed in what he was asked for.
+func (h *Held) Passed() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.pressed
+	return h.passed
 }
 
 // Dismissed reports whether the room was taken back.
@@ -42,14 +43,15 @@ func (h *Held) Dismissed() bool {
 	return h.dismissed
 }
 
-// Press notes that the caller has pressed a key.
-func (h *Held) Press() {
+// Pass notes that the caller has keyed in what he was asked for. Other keys are no sign of anything: a dialler presses
+// some as well.
+func (h *Held) Pass() {
 	if h == nil {
 		return
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.pressed = true
+	h.passed = true
 }
 
 // bind says how what is played now is broken off; nil where it cannot be.

@@ -199,8 +199,10 @@ func (w *course) carryOut(v *Verdict) error {
 	if err := w.sw.Begin(v.Answer, ringback); err != nil {
 		return err
 	}
-	if err := w.play(v.Play); err != nil {
-		return err
+	if !v.Held.Dismissed() {
+		if err := w.play(v.Play); err != nil {
+			return err
+		}
 	}
 	if v.Challenge != nil {
 		passed, err := w.challenge(v.Challenge)
@@ -238,9 +240,6 @@ func (w *course) challenge(ch *Challenge) (passed bool, err error) {
 		}
 		asked := time.Now()
 		keys, err := w.sw.Keys(q.Prompt, len(q.Want))
-		if keys != "" {
-			w.verdict.Held.Press()
-		}
 		switch {
 		case err != nil:
 			if errors.Is(err, ErrHungUp) && w.keyed == NotAsked {
@@ -254,6 +253,7 @@ func (w *course) challenge(ch *Challenge) (passed bool, err error) {
 			return false, nil
 		case keys == q.Want:
 			w.keyed = KeyedRight
+			w.verdict.Held.Pass()
 			return true, w.play(ch.Passed)
 		case keys != "":
 			w.keyed = KeyedWrong
