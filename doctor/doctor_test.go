@@ -433,13 +433,13 @@ func TestBroken(t *testing.T) {
 // sofia is the switch's configuration of a profile for calls from outside, and of one for phones.
 func sofia(params string) string {
 	return `<configuration name="sofia.conf"><profiles><profile name="external"><settings><param name="context" value="public"/>` + params +
-		`</settings></profile><profile name="internal"><settings><param name="context" value="public"/><param name="auth-calls" value="true"/></settings></profile></profiles></configuration>`
+		`</settings></profile><profile name="internal"><settings><param name="context" value="public"/><param name="auth-calls" value="true"/><param name="bind-params" value="transport=udp"/></settings></profile></profiles></configuration>`
 }
 
 // What is closed is not warned of, nor what takes no more than it says.
 func TestProfilesAndEnds(t *testing.T) {
 	s := startSystem(t)
-	s.set("xml_locate configuration", sofia(`<param name="apply-inbound-acl" value="carriers"/>`))
+	s.set("xml_locate configuration", sofia(`<param name="apply-inbound-acl" value="carriers"/><param name="bind-params" value="transport=udp"/>`))
 	s.set("status", "FreeSWITCH is ready\n1 session(s) per Sec out of max 30, peak 1\n")
 	if sound, lines := s.examine(); !sound || strings.Contains("\n"+strings.Join(lines, "\n"), "\nwarn ") {
 		t.Errorf("%s", strings.Join(lines, "\n"))

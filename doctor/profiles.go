@@ -62,7 +62,7 @@ func (x *examination) profiles(ctx context.Context) {
 		}
 		if p.tcp() { // a list of carriers helps nothing: the switch reads all of such an INVITE before it says 403
 			x.warn(fmt.Sprintf("the SIP profile %s takes SIP over TCP: one INVITE with 25,000 headers holds the switch up for seconds, longer than any deadline", p.Name),
-				`write <param name="bind-params" value="transport=udp"/> into it, or let only your carriers reach the port (firewall)`)
+				`write <param name="bind-params" value="transport=udp"/> into it, or let only your carriers and phones reach the port (firewall)`)
 		}
 		if !p.open() {
 			continue
