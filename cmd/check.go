@@ -66,7 +66,11 @@ func (c *checkCmd) Run(a *app) error {
 		fmt.Fprintf(a.out, "trunk    %s\n", shown(r.Trunk))
 	}
 	for _, l := range r.Lists {
-		fmt.Fprintf(a.out, "on list  %s, as %s: %s\n", l.List, l.Pattern, shown(l.Reason))
+		held := ""
+		if l.Holds != "" {
+			held = " (holds " + l.Holds + ", for rules that refuse)"
+		}
+		fmt.Fprintf(a.out, "on list  %s, as %s%s: %s\n", l.List, l.Pattern, held, shown(l.Reason))
 	}
 	for _, s := range r.Steps {
 		mark := "-"

@@ -123,6 +123,7 @@ type OnList struct {
 	Pattern string `json:"pattern"`
 	Reason  string `json:"reason"`
 	Source  string `json:"source,omitempty"`
+	Holds   string `json:"holds,omitempty"` // the number on the list, if it is one within a text that is no number: it counts for rules that refuse
 }
 
 // ListSummary describes a list.

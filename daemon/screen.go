@@ -377,6 +377,13 @@ func (d *Desk) Check(_ context.Context, q console.CheckQuery) (*console.CheckRep
 	for _, name := range lists.Names() {
 		if e, ok := lists.Lookup(name, &call.Caller, at); ok {
 			report.Lists = append(report.Lists, console.OnList{List: name, Pattern: e.Pattern.String(), Reason: e.Reason, Source: e.Source})
+			continue
+		}
+		for _, held := range call.Caller.Held() {
+			if e, ok := lists.Lookup(name, &held, at); ok {
+				report.Lists = append(report.Lists, console.OnList{List: name, Pattern: e.Pattern.String(), Reason: e.Reason, Source: e.Source, Holds: held.E164})
+				break
+			}
 		}
 	}
 	if d.paused(at) {

@@ -79,6 +79,35 @@ func TestDestinationsReal(t *testing.T) {
 	})
 }
 
+// A call that does not come by SIP is refused all the same: `respond` does nothing there.
+func TestLoopbackReal(t *testing.T) {
+	program, err := exec.LookPath("freeswitch")
+	if err != nil {
+		t.Skip("NOT TESTED: there is no freeswitch on PATH; a channel of mod_loopback was refused on the simulated switch only")
+	}
+	for mode, async := range map[string]bool{"async": true, "sync": false} {
+		t.Run(mode, func(t *testing.T) {
+			d := startDaemon(t)
+			handset, events := newPhone(t), freePort(t)
+			startFreeSWITCH(t, program, d.Address(), handset.addr, events, async)
+			sw := dialSwitch(t, events)
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			const to = "05925550100"
+			answer, err := sw.API(ctx, "originate {origination_caller_id_number=95211613,originate_timeout=10}loopback/"+to+"/public/XML &hangup")
+			if err == nil {
+				t.Errorf("the call was connected: %s", answer)
+			}
+			if _, rang := handset.invited(to); rang {
+				t.Error("the call rang")
+			}
+			if total, by, _ := recordsOf(t, d, 1); total != 1 || by["reject by listed"] != 1 {
+				t.Errorf("%d records: %v", total, by)
+			}
+		})
+	}
+}
+
 // The same on Asterisk, whose subroutine gets what the context's pattern has taken.
 func TestDestinationsAsterisk(t *testing.T) {
 	d := startDaemon(t, "[agi]\nlisten = \"127.0.0.1:0\"\n")
