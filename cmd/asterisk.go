@@ -40,7 +40,7 @@ type asteriskInstallCmd struct {
 	AGI          string `name:"agi" placeholder:"ADDR" help:"Where the daemon listens, as Asterisk reaches it (its [agi] listen)."`
 	Star         string `placeholder:"CODE" help:"What staff dial to report their last caller, or none (*57)."`
 	LearnDialled *bool  `negatable:"" help:"The dialplan shall show the daemon what is dialled: only where no [[attach]] learns it."`
-	Emergency    string `placeholder:"N,N" help:"The numbers that never pass through the daemon (those of the policy's country)."`
+	Emergency    string `placeholder:"N,N" help:"Calls to these numbers never pass through the daemon (those of the policy's country)."`
 	FreePBX      *bool  `name:"freepbx" negatable:"" help:"FreePBX writes extensions.conf (found out by itself)."`
 }
 

@@ -261,6 +261,9 @@ func (statusCmd) Run(a *app) error {
 	if s.Nameless > 0 {
 		fmt.Fprintf(a.out, "         %d of them were connections that named no call\n", s.Nameless)
 	}
+	if s.Unrecorded > 0 {
+		fmt.Fprintf(a.out, "         %d more did not come here, and there was no room to record them\n", s.Unrecorded)
+	}
 	if s.Overflow > 0 {
 		fmt.Fprintf(a.out, "         %d met a trunk full of announcements\n", s.Overflow)
 	}

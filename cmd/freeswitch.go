@@ -26,7 +26,7 @@ type kitInstallCmd struct {
 	Sync         *bool  `negatable:"" help:"Without async: calls are set up a little faster, but a hung daemon is bounded by its watchdog alone."`
 	Star         string `placeholder:"CODE" help:"What staff dial to report their last caller, or none (*57)."`
 	LearnDialled *bool  `negatable:"" help:"Show the daemon what is dialled: only where no [[attach]] learns it."`
-	Emergency    string `placeholder:"N,N" help:"The numbers that never pass through the daemon (those of the policy's country)."`
+	Emergency    string `placeholder:"N,N" help:"Calls to these numbers never pass through the daemon (those of the policy's country)."`
 	FusionPBX    *bool  `name:"fusionpbx" negatable:"" help:"Write files to copy into FusionPBX's dialplan manager; see docs/fusionpbx.md."`
 }
 

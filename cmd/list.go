@@ -92,7 +92,7 @@ func (c *listAddCmd) Run(a *app) error {
 	defer d.close()
 	var add []console.NewEntry
 	for _, p := range c.Patterns {
-		add = append(add, console.NewEntry{Number: p, Reason: c.Reason, Source: "command line", Who: whoami(), Expires: expires})
+		add = append(add, console.NewEntry{Number: p, Reason: c.Reason, Expires: expires})
 	}
 	edits, err := d.AddEntries(a.ctx, c.List, add, false)
 	if err != nil {

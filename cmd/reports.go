@@ -86,7 +86,7 @@ func (c *reportsConfirmCmd) Run(a *app) error {
 		return err
 	}
 	defer d.close()
-	return a.printReport(d.ConfirmReport(a.ctx, c.ID, whoami()))
+	return a.printReport(d.ConfirmReport(a.ctx, c.ID))
 }
 
 type reportsDismissCmd struct {
@@ -99,7 +99,7 @@ func (c *reportsDismissCmd) Run(a *app) error {
 		return err
 	}
 	defer d.close()
-	return a.printReport(d.DismissReport(a.ctx, c.ID, whoami()))
+	return a.printReport(d.DismissReport(a.ctx, c.ID))
 }
 
 func (a *app) printReport(r *console.ReportEdit, err error) error {

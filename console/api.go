@@ -55,9 +55,9 @@ type Desk interface {
 	Reports(ctx context.Context, state string, yield func(storage.Report) error) error
 	// Report adds a report, or counts it if the same extension reported the same caller before and nobody has decided.
 	Report(ctx context.Context, r NewReport) (*ReportEdit, error)
-	// ConfirmReport puts the caller on the list blacklist, DismissReport closes the report. who is whoever decides.
-	ConfirmReport(ctx context.Context, id, who string) (*ReportEdit, error)
-	DismissReport(ctx context.Context, id, who string) (*ReportEdit, error)
+	// ConfirmReport puts the caller on the list blacklist, DismissReport closes the report.
+	ConfirmReport(ctx context.Context, id string) (*ReportEdit, error)
+	DismissReport(ctx context.Context, id string) (*ReportEdit, error)
 
 	Reload(ctx context.Context) (*ReloadReport, error)
 	Pause(ctx context.Context, d time.Duration) (*PauseState, error) // 0: until Resume
@@ -152,7 +152,7 @@ type NewEntry struct {
 	Number  string    `json:"number"`
 	Reason  string    `json:"reason,omitempty"`
 	Source  string    `json:"source,omitempty"`
-	Who     string    `json:"who,omitempty"`
+	Who     string    `json:"who,omitempty"` // of old clients; nobody believes it
 	Expires time.Time `json:"expires,omitzero"`
 }
 
@@ -222,28 +222,29 @@ type PauseState struct {
 
 // Status is a look at the running daemon.
 type Status struct {
-	Version   string            `json:"version"`
-	Node      string            `json:"node"`
-	Started   time.Time         `json:"started"`
-	Screen    string            `json:"screen"`        // where the switch connects
-	AGI       string            `json:"agi,omitempty"` // where Asterisk connects; "" for nowhere
-	Policy    string            `json:"policy"`
-	Loaded    time.Time         `json:"policy_loaded"`
-	Mode      string            `json:"mode"`
-	Pause     PauseState        `json:"pause"`
-	Calls     uint64            `json:"calls"`
-	InHand    int               `json:"in_hand"`
-	FailOpen  map[string]uint64 `json:"fail_open"`
-	Nameless  uint64            `json:"nameless,omitempty"`  // of those let through: connections that named no call, and have no record
-	Held      map[string]int    `json:"held,omitempty"`      // calls that hear an announcement now, by trunk
-	Overflow  uint64            `json:"overflow,omitempty"`  // calls that there was no room for
-	Dismissed uint64            `json:"dismissed,omitempty"` // calls that gave way to another one
-	Lists     ListsStatus       `json:"lists"`
-	Journal   JournalStatus     `json:"journal"`
-	Attached  []AttachStatus    `json:"attached,omitempty"`
-	Feeds     []FeedStatus      `json:"feeds,omitempty"`
-	Learnt    LearntStatus      `json:"learnt"`
-	Reports   ReportStatus      `json:"reports"`
+	Version    string            `json:"version"`
+	Node       string            `json:"node"`
+	Started    time.Time         `json:"started"`
+	Screen     string            `json:"screen"`        // where the switch connects
+	AGI        string            `json:"agi,omitempty"` // where Asterisk connects; "" for nowhere
+	Policy     string            `json:"policy"`
+	Loaded     time.Time         `json:"policy_loaded"`
+	Mode       string            `json:"mode"`
+	Pause      PauseState        `json:"pause"`
+	Calls      uint64            `json:"calls"`
+	InHand     int               `json:"in_hand"`
+	FailOpen   map[string]uint64 `json:"fail_open"`
+	Nameless   uint64            `json:"nameless,omitempty"`   // of those let through: connections that named no call, and have no record
+	Unrecorded uint64            `json:"unrecorded,omitempty"` // calls that ended without having come to the daemon, and had no room for a record
+	Held       map[string]int    `json:"held,omitempty"`       // calls that hear an announcement now, by trunk
+	Overflow   uint64            `json:"overflow,omitempty"`   // calls that there was no room for
+	Dismissed  uint64            `json:"dismissed,omitempty"`  // calls that gave way to another one
+	Lists      ListsStatus       `json:"lists"`
+	Journal    JournalStatus     `json:"journal"`
+	Attached   []AttachStatus    `json:"attached,omitempty"`
+	Feeds      []FeedStatus      `json:"feeds,omitempty"`
+	Learnt     LearntStatus      `json:"learnt"`
+	Reports    ReportStatus      `json:"reports"`
 }
 
 // LearntStatus counts what calls have taught.

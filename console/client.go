@@ -232,11 +232,11 @@ func (c *Client) Report(ctx context.Context, r NewReport) (*ReportEdit, error) {
 	return call[*ReportEdit](ctx, c, "POST", "reports", r)
 }
 
-func (c *Client) ConfirmReport(ctx context.Context, id, _ string) (*ReportEdit, error) {
+func (c *Client) ConfirmReport(ctx context.Context, id string) (*ReportEdit, error) {
 	return call[*ReportEdit](ctx, c, "POST", "reports/"+url.PathEscape(id)+"/confirm", decisionQuery{})
 }
 
-func (c *Client) DismissReport(ctx context.Context, id, _ string) (*ReportEdit, error) {
+func (c *Client) DismissReport(ctx context.Context, id string) (*ReportEdit, error) {
 	return call[*ReportEdit](ctx, c, "POST", "reports/"+url.PathEscape(id)+"/dismiss", decisionQuery{})
 }
 

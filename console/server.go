@@ -39,7 +39,7 @@ func Handler(d Desk) http.Handler {
 			return nil, Bad(fmt.Sprintf("%d entries at once: at most %d go in one request", len(add), maxEntries))
 		}
 		for i := range add {
-			add[i].Who, add[i].Source = "", "" // who asks, and by which way, is known
+			add[i].Source = "" // by which way somebody asks is known
 		}
 		e, err := d.AddEntries(r.Context(), r.PathValue("list"), add, r.URL.Query().Get("keep") == "good")
 		return nonNil(e), err
@@ -86,10 +86,10 @@ func Handler(d Desk) http.Handler {
 		return d.Report(r.Context(), add)
 	}))
 	mux.HandleFunc("POST /api/v1/reports/{id}/confirm", answer(func(r *http.Request, q decisionQuery) (any, error) {
-		return d.ConfirmReport(r.Context(), r.PathValue("id"), ByOf(r.Context()).Who)
+		return d.ConfirmReport(r.Context(), r.PathValue("id"))
 	}))
 	mux.HandleFunc("POST /api/v1/reports/{id}/dismiss", answer(func(r *http.Request, q decisionQuery) (any, error) {
-		return d.DismissReport(r.Context(), r.PathValue("id"), ByOf(r.Context()).Who)
+		return d.DismissReport(r.Context(), r.PathValue("id"))
 	}))
 	mux.HandleFunc("POST /api/v1/policy/reload", ask(func(r *http.Request) (any, error) { return d.Reload(r.Context()) }))
 	mux.HandleFunc("POST /api/v1/pause", answer(func(r *http.Request, q pauseQuery) (any, error) {

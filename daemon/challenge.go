@@ -47,7 +47,7 @@ type moments struct {
 type met struct {
 	key    pair
 	at     time.Time // zero once the grace was taken
-	graced time.Time // when that was
+	graced time.Time // when that was; zero is long ago
 }
 
 func (m *moments) get(key pair) *met {
@@ -104,14 +104,10 @@ func (m *challenged) of(line, callee, e164 string, now time.Time) (passed, tried
 	if x := m.passes.get(pair{line, e164}); x != nil {
 		passed = x.at
 	}
-	if x := m.tries.get(pair{callee, e164}); x != nil && !within(x.graced, graceEvery, now) {
+	if x := m.tries.get(pair{callee, e164}); x != nil && now.Sub(x.graced) >= graceEvery {
 		tried = x.at
 	}
 	return passed, tried
-}
-
-func within(at time.Time, span time.Duration, now time.Time) bool {
-	return !at.IsZero() && now.Sub(at) < span
 }
 
 // note remembers how a caller met a challenge. Wrong digits end the grace of an earlier try, and so does who hangs up
@@ -143,7 +139,7 @@ func (m *challenged) takeGrace(callee, e164 string, now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	x := m.tries.get(pair{callee, e164})
-	if x == nil || x.at.IsZero() || within(x.graced, graceEvery, now) {
+	if x == nil || x.at.IsZero() || now.Sub(x.graced) < graceEvery {
 		return false
 	}
 	x.at, x.graced = time.Time{}, now
@@ -203,9 +199,9 @@ func (d *Desk) endPasses(e164 string) error {
 	if e164 == "" {
 		return nil
 	}
+	d.learnt.challenged.end(e164)
 	d.learnt.writing.Lock() // a pass that is on its way to the disk would come back from there at the next start
 	defer d.learnt.writing.Unlock()
-	d.learnt.challenged.end(e164)
 	d.learnt.unwritten.Lock()
 	for key := range d.learnt.unwritten.facts[storage.Passed] {
 		if strings.HasSuffix(key, "\x00"+e164) {

@@ -55,7 +55,6 @@ func (d *Desk) AddEntries(ctx context.Context, list string, add []console.NewEnt
 	var wrong []string
 	by := byOf(ctx)
 	for i, a := range add {
-		a.Who, a.Source = cmp.Or(a.Who, by.Who), cmp.Or(a.Source, by.From)
 		p, err := r.policy.Plan().Pattern(a.Number)
 		if err == nil && !a.Expires.IsZero() && !a.Expires.After(now) {
 			err = fmt.Errorf("would have expired already, at %s: give a time to come, as in 30d", a.Expires.Format(time.RFC3339))
@@ -66,7 +65,7 @@ func (d *Desk) AddEntries(ctx context.Context, list string, add []console.NewEnt
 			continue
 		}
 		good, patterns = append(good, i), append(patterns, p)
-		entries = append(entries, storage.Entry{Pattern: p.String(), Reason: a.Reason, Source: a.Source, Who: a.Who, Added: now, Expires: a.Expires})
+		entries = append(entries, storage.Entry{Pattern: p.String(), Reason: a.Reason, Source: cmp.Or(a.Source, by.From), Who: by.Who, Added: now, Expires: a.Expires})
 	}
 	if len(wrong) > 0 && !keepGood {
 		return nil, console.Bad("nothing was changed:\n" + strings.Join(wrong, "\n"))

@@ -34,8 +34,9 @@ func (d *Desk) settle(s *screened, e *attach.CallEnd) (changed bool) {
 	rang := e.Bridged || e.Answered || e.Ring > 0
 	switch {
 	case rec.Caller.Raw == "" && rec.Callee == "": // gone before the switch had said who calls
-		c := d.consider(e)
-		rec, call, id = d.recordOf(factsOf(e), rec.ID, c), &c.call, c.id
+		f := factsOf(e)
+		c := d.consider(f, e.Started)
+		rec, call, id = d.recordOf(f, rec.ID, c), &c.call, c.id
 		rec.Reason += "; the caller hung up first"
 	case end.refuses && (end.failOpen != "" || s.gone) && !rang && e.By == attach.ByRingfence:
 		s.refused = true // what we said was heard after all
@@ -55,26 +56,22 @@ func (d *Desk) settle(s *screened, e *attach.CallEnd) (changed bool) {
 
 // factsOf are the facts of a call as its end tells them.
 func factsOf(e *attach.CallEnd) *eslbridge.Facts {
-	f := &eslbridge.Facts{
+	return &eslbridge.Facts{
 		UUID: e.UUID, Channel: e.Channel, Endpoint: e.Endpoint, Number: e.Caller, Name: e.CallerName, Withheld: e.Withheld,
 		FromUser: e.FromUser, FromName: e.CallerName, IDSource: e.IDSource, Asserted: e.Asserted, Preferred: e.Preferred, RemoteID: e.RemoteID,
 		NetworkIP: e.NetworkIP, Gateway: e.Gateway, Profile: e.Profile, Trunk: e.Trunk, Context: e.Context,
 		Callee: e.Callee, ReqUser: e.ReqUser, Line: e.Line, AuthUser: e.AuthUser, Authorized: e.AuthUser != "",
 	}
-	if f.Callee == "" {
-		f.Callee = e.ReqUser
-	}
-	return f
 }
 
-// consider decides on a call that is over.
-func (d *Desk) consider(e *attach.CallEnd) *considered {
-	r, at := d.rules.Load(), e.Started
+// consider decides on a call that is over. at is when it began, zero if that is not known.
+func (d *Desk) consider(f *eslbridge.Facts, at time.Time) *considered {
+	r := d.rules.Load()
 	if at.IsZero() {
 		at = d.now()
 	}
 	c := &considered{}
-	c.call, c.id = d.callOf(r.policy, factsOf(e), at)
+	c.call, c.id = d.callOf(r.policy, f, at)
 	c.decision = r.policy.Decide(&c.call, r.lists)
 	return c
 }
@@ -124,11 +121,11 @@ func cutShort(e *attach.CallEnd) bool {
 	return !e.Answered && !e.Bridged && e.Ring == 0 && e.By == attach.ByCaller
 }
 
-// count is how many calls were let through without having come to us.
-func (u *unseen) count() uint64 {
+// count is how many calls were let through without having come to us, and how many have no record for want of room.
+func (u *unseen) count() (calls, over uint64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.calls
+	return u.calls, u.over
 }
 
 // due takes those that have waited long enough.
@@ -165,11 +162,12 @@ func (d *Desk) recordUnseen(e *attach.CallEnd) {
 		d.ended(e, s)
 		return
 	}
-	c := d.consider(e)
+	f := factsOf(e)
+	c := d.consider(f, e.Started)
 	if c.call.Callee.Kinds.Has(policy.Emergency) || e.Action == "" && !e.Guard && !d.contexts.has(e.Context) {
 		return // those never pass through here
 	}
-	rec := d.recordOf(factsOf(e), storage.NewID(c.call.Time), c)
+	rec := d.recordOf(f, storage.NewID(c.call.Time), c)
 	if e.Answered || e.Bridged || e.Ring > 0 {
 		d.unseen.mu.Lock()
 		d.unseen.calls++
@@ -213,8 +211,7 @@ func (c *contexts) has(name string) bool {
 // repeats knows who was refused within the last seconds: the next refusal can be brief.
 type repeats struct {
 	mu   sync.Mutex
-	last map[pair]time.Time
-	full uint64 // times that it was emptied for being full
+	last map[pair]time.Time // emptied when it is full
 }
 
 const (
@@ -229,9 +226,6 @@ func (r *repeats) again(address, caller string, now time.Time) bool {
 	defer r.mu.Unlock()
 	before, ok := r.last[key]
 	if !ok && len(r.last) >= maxRepeats || r.last == nil {
-		if r.last != nil {
-			r.full++
-		}
 		r.last = make(map[pair]time.Time)
 	}
 	r.last[key] = now

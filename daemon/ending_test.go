@@ -149,14 +149,14 @@ func TestCallsThatDidNotCome(t *testing.T) {
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("%v\nwant %v", got, want)
 	}
-	if n := d.unseen.count(); n != 2 {
+	if n, _ := d.unseen.count(); n != 2 {
 		t.Errorf("%d calls are counted as let through", n)
 	}
 	for i := range maxUnseen + 10 {
 		end(gone, fmt.Sprint("many ", i), "95211613", nil)
 	}
-	if d.unseen.over != 10 || len(d.unseen.ends) != maxUnseen {
-		t.Errorf("%d wait, %d had no room", len(d.unseen.ends), d.unseen.over)
+	if _, over := d.unseen.count(); over != 10 || len(d.unseen.ends) != maxUnseen {
+		t.Errorf("%d wait, %d had no room", len(d.unseen.ends), over)
 	}
 }
 
@@ -184,8 +184,11 @@ func TestRepeatsAreBrief(t *testing.T) {
 	for i := range maxRepeats + 1 {
 		d.repeats.again("c", fmt.Sprint(i), now)
 	}
-	if len(d.repeats.last) > maxRepeats || d.repeats.full == 0 {
-		t.Errorf("%d callers are kept", len(d.repeats.last))
+	if n := len(d.repeats.last); n == 0 || n >= maxRepeats {
+		t.Errorf("%d callers are kept: it was not emptied", n)
+	}
+	if !d.repeats.again("c", fmt.Sprint(maxRepeats), now) || d.repeats.again("c", "0", now) {
+		t.Error("the last one is forgotten, or the first one is not")
 	}
 }
 

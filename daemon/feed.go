@@ -16,6 +16,7 @@ import (
 	"ringfence/conf"
 	"ringfence/console"
 	"ringfence/listfile"
+	"ringfence/policy"
 	"ringfence/storage"
 )
 
@@ -78,7 +79,7 @@ func newFeeds(d *Desk, all []conf.Feed, folder string, log *slog.Logger) *feeds 
 func (f *feed) setting() string { return "feed:" + f.List[:min(len(f.List), 50)] }
 
 // source is the Source of the feed's entries.
-func (f *feed) source() string { return "feed " + f.List }
+func (f *feed) source() string { return policy.FeedSource + f.List }
 
 // run fetches each feed when it is due, until ctx ends.
 func (fs *feeds) run(ctx context.Context) {

@@ -67,7 +67,7 @@ func (d *Desk) report(extension string, c LastCall) (*console.ReportEdit, error)
 
 // ConfirmReport puts a report's caller on the blacklist, as AddEntries does, and closes the report. Who is
 // on the list already stays there as he is.
-func (d *Desk) ConfirmReport(ctx context.Context, id, who string) (*console.ReportEdit, error) {
+func (d *Desk) ConfirmReport(ctx context.Context, id string) (*console.ReportEdit, error) {
 	r, err := d.db.Report(id)
 	if err != nil {
 		return nil, reportError(err)
@@ -84,7 +84,7 @@ func (d *Desk) ConfirmReport(ctx context.Context, id, who string) (*console.Repo
 	if e, ok := rules.lists.Lookup(reportList, &n, d.now()); ok && e.Pattern.IsExact() {
 		edit.Note = "was there already"
 	} else if _, err := d.AddEntries(ctx, reportList, []console.NewEntry{
-		{Number: n.E164, Reason: "reported by " + r.Extension, Source: reportSource, Who: who},
+		{Number: n.E164, Reason: "reported by " + r.Extension, Source: reportSource},
 	}, false); err != nil {
 		return nil, err
 	}
@@ -92,7 +92,7 @@ func (d *Desk) ConfirmReport(ctx context.Context, id, who string) (*console.Repo
 		edit.Note = "no rule of the policy asks for this list"
 	}
 	var changed bool
-	if edit.Report, changed, err = d.db.DecideReport(r.ID, storage.ReportConfirmed, who); err != nil {
+	if edit.Report, changed, err = d.db.DecideReport(r.ID, storage.ReportConfirmed, byOf(ctx).Who); err != nil {
 		return nil, reportError(err)
 	}
 	if !changed { // by somebody else, meanwhile
@@ -128,8 +128,8 @@ func unlistable(r *rules, report *storage.Report, n *policy.Number, now time.Tim
 func asksFor(p *policy.Policy, list string) bool { return contains(p.Lists(), list) }
 
 // DismissReport closes a report of which nothing comes.
-func (d *Desk) DismissReport(_ context.Context, id, who string) (*console.ReportEdit, error) {
-	r, changed, err := d.db.DecideReport(id, storage.ReportDismissed, who)
+func (d *Desk) DismissReport(ctx context.Context, id string) (*console.ReportEdit, error) {
+	r, changed, err := d.db.DecideReport(id, storage.ReportDismissed, byOf(ctx).Who)
 	switch {
 	case err != nil:
 		return nil, reportError(err)

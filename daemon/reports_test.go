@@ -185,7 +185,7 @@ func TestReportsThroughSocket(t *testing.T) {
 		t.Errorf("before anybody has decided: %s", rule)
 	}
 
-	edit, err := client.ConfirmReport(ctx, strings.ToLower(rs[0].ID), "root")
+	edit, err := client.ConfirmReport(ctx, strings.ToLower(rs[0].ID))
 	if err != nil || edit.Change != console.Confirmed || edit.List != "blacklist" || edit.Number != "+8695211613" || edit.State != storage.ReportConfirmed || edit.Note != "" {
 		t.Errorf("%+v, %v", edit, err)
 	}
@@ -194,13 +194,13 @@ func TestReportsThroughSocket(t *testing.T) {
 	}
 	var entries []console.ListEntry
 	client.Entries(ctx, "blacklist", func(e console.ListEntry) error { entries = append(entries, e); return nil })
-	if len(entries) != 1 || entries[0].Reason != "reported by 8001" || entries[0].Source != "report" || entries[0].Who != "root" {
+	if len(entries) != 1 || entries[0].Reason != "reported by 8001" || entries[0].Source != "report" || entries[0].Who != me(t) {
 		t.Errorf("%+v", entries)
 	}
-	if edit, err := client.ConfirmReport(ctx, rs[0].ID, "eve"); err != nil || edit.Change != console.AlreadySo || edit.Who != "root" {
+	if edit, err := client.ConfirmReport(ctx, rs[0].ID); err != nil || edit.Change != console.AlreadySo || edit.Who != me(t) {
 		t.Errorf("again: %+v, %v", edit, err)
 	}
-	if _, err := client.DismissReport(ctx, rs[0].ID, "eve"); !errors.Is(err, console.ErrConflict) || !strings.Contains(err.Error(), "list remove blacklist +8695211613") {
+	if _, err := client.DismissReport(ctx, rs[0].ID); !errors.Is(err, console.ErrConflict) || !strings.Contains(err.Error(), "list remove blacklist +8695211613") {
 		t.Errorf("dismissed when it was confirmed: %v", err)
 	}
 
@@ -213,7 +213,7 @@ func TestReportsThroughSocket(t *testing.T) {
 		t.Errorf("%+v, %v", again, err)
 	}
 	for i, want := range []string{console.Dismissed, console.AlreadySo} {
-		if r, err := client.DismissReport(ctx, edit.ID, "root"); err != nil || r.Change != want || r.State != storage.ReportDismissed {
+		if r, err := client.DismissReport(ctx, edit.ID); err != nil || r.Change != want || r.State != storage.ReportDismissed {
 			t.Errorf("dismissed, %d: %+v, %v", i, r, err)
 		}
 	}
@@ -221,7 +221,7 @@ func TestReportsThroughSocket(t *testing.T) {
 	if _, err := client.AddEntries(ctx, "blacklist", []console.NewEntry{{Number: "05925559999", Reason: "sells wine"}}, false); err != nil {
 		t.Fatal(err)
 	}
-	if r, err := client.ConfirmReport(ctx, edit.ID, "root"); err != nil || r.Change != console.Confirmed || r.Note != "was there already" {
+	if r, err := client.ConfirmReport(ctx, edit.ID); err != nil || r.Change != console.Confirmed || r.Note != "was there already" {
 		t.Errorf("%+v, %v", r, err)
 	}
 	entries = nil
@@ -234,7 +234,7 @@ func TestReportsThroughSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	edit, _ = client.Report(ctx, console.NewReport{Caller: "95331234", Extension: "8002"})
-	if r, err := client.ConfirmReport(ctx, edit.ID, "root"); err != nil || r.Note != "" || !d.desk.db.HasEntry("blacklist", "+8695331234") {
+	if r, err := client.ConfirmReport(ctx, edit.ID); err != nil || r.Note != "" || !d.desk.db.HasEntry("blacklist", "+8695331234") {
 		t.Errorf("%+v, %v", r, err)
 	}
 
@@ -276,7 +276,7 @@ func TestReportsThatListNobody(t *testing.T) {
 		if edit.Extension != "8001" || strings.ContainsAny(edit.Caller.Raw, "${\n\xff") {
 			t.Errorf("kept as %+v", edit)
 		}
-		_, err = d.ConfirmReport(ctx, edit.ID, "root")
+		_, err = d.ConfirmReport(ctx, edit.ID)
 		if !errors.Is(err, console.ErrConflict) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "reports dismiss "+edit.ID) {
 			t.Errorf("%q: %v\nwant %s", caller, err, want)
 		}
@@ -299,7 +299,7 @@ func TestReportsThatListNobody(t *testing.T) {
 		}
 		return nil
 	})
-	if edit, err := d.ConfirmReport(ctx, id, "root"); err != nil || edit.Change != console.Confirmed || !edit.Caller.Withheld {
+	if edit, err := d.ConfirmReport(ctx, id); err != nil || edit.Change != console.Confirmed || !edit.Caller.Withheld {
 		t.Errorf("%+v, %v", edit, err)
 	}
 
@@ -312,7 +312,7 @@ func TestReportsThatListNobody(t *testing.T) {
 		}
 	}
 	for _, id := range []string{"x", storage.NewID(time.Now())} {
-		for _, err := range []error{second(d.ConfirmReport(ctx, id, "root")), second(d.DismissReport(ctx, id, "root"))} {
+		for _, err := range []error{second(d.ConfirmReport(ctx, id)), second(d.DismissReport(ctx, id))} {
 			if !errors.Is(err, console.ErrNotFound) {
 				t.Errorf("%s: %v", id, err)
 			}
@@ -329,7 +329,7 @@ func TestConfirmWithoutARule(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if edit, err = d.ConfirmReport(t.Context(), edit.ID, "root"); err != nil || edit.Note != "no rule of the policy asks for this list" {
+	if edit, err = d.ConfirmReport(t.Context(), edit.ID); err != nil || edit.Note != "no rule of the policy asks for this list" {
 		t.Errorf("%+v, %v", edit, err)
 	}
 }

@@ -154,7 +154,7 @@ func (d *Daemon) failOpen() map[string]uint64 {
 	if n := d.desk.guardTook.Load(); n > 0 {
 		counts[failGuard] = n
 	}
-	if n := d.desk.unseen.count(); n > 0 {
+	if n, _ := d.desk.unseen.count(); n > 0 {
 		counts[failUnseen] = n
 	}
 	return counts
@@ -226,6 +226,7 @@ func (d *Daemon) status(s *console.Status) {
 		}
 	}
 	s.Calls, s.InHand, s.FailOpen = d.screen.Counters.Screened.Load(), d.screen.InHand(), d.failOpen()
+	_, s.Unrecorded = d.desk.unseen.count()
 	s.Nameless = d.screen.Counters.Nameless.Load()
 	if d.agi != nil {
 		s.AGI = d.asterisk.Addr().String()

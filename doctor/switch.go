@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ringfence/eslbridge"
+	"ringfence/kit"
 )
 
 // needed are the modules that the chain hangs on.
@@ -205,12 +206,7 @@ func (x *examination) checkEnds(c *dialContext) {
 	if len(open) == 0 {
 		return
 	}
-	const some = 5
-	text := strings.Join(open[:min(len(open), some)], ", ")
-	if len(open) > some {
-		text += fmt.Sprintf(" and %d more", len(open)-some)
-	}
-	x.warn("extensions of the context "+x.o.Context+" take numbers with anything behind them: "+text,
+	x.warn("extensions of the context "+x.o.Context+" take numbers with anything behind them: "+kit.Some(open),
 		"write the end, $, into each expression, as in ^(\\d+)$: without it 1000 is reached by `1000 XML default` too, and a rule about the line 1000 may not see it")
 }
 

@@ -24,13 +24,78 @@ func (x *request) line(name, raw []byte) {
 	if raw == nil {
 		return
 	}
-	if p := x.place(name); p != nil {
-		if *p == "" {
-			*p = decode(raw)
-		}
-		return
-	}
+	var p *string // the fact that the line holds as a text
 	switch string(name) {
+	case "Unique-ID":
+		p = &x.UUID
+	case "Caller-Caller-ID-Number":
+		p = &x.Number
+	case "Caller-Caller-ID-Name":
+		p = &x.Name
+	case "Caller-ANI":
+		p = &x.ANI
+	case "Caller-Network-Addr":
+		p = &x.NetworkIP
+	case "Caller-Destination-Number":
+		p = &x.Callee
+	case "Caller-Context":
+		p = &x.Context
+	case "Caller-Channel-Created-Time":
+		p = &x.CreatedUS
+	case "variable_sip_from_user":
+		p = &x.FromUser
+	case "variable_sip_from_display":
+		p = &x.FromName
+	case "variable_sip_from_host":
+		p = &x.FromHost
+	case "variable_sip_from_uri":
+		p = &x.FromURI
+	case "variable_sip_full_from":
+		p = &x.FullFrom
+	case "variable_sip_cid_type":
+		p = &x.IDSource
+	case "variable_sip_P-Asserted-Identity":
+		p = &x.Asserted
+	case "variable_sip_P-Preferred-Identity":
+		p = &x.Preferred
+	case "variable_sip_Remote-Party-ID":
+		p = &x.RemoteID
+	case "variable_sip_Privacy":
+		p = &x.Privacy
+	case "variable_sip_identity":
+		p = &x.Identity
+	case "variable_sip_user_agent":
+		p = &x.UserAgent
+	case "variable_sip_call_id":
+		p = &x.SIPCallID
+	case "variable_sip_gateway_name", "variable_sip_gateway":
+		p = &x.Gateway
+	case "variable_sofia_profile_name":
+		p = &x.Profile
+	case "variable_sip_req_user":
+		p = &x.ReqUser
+	case "variable_sip_auth_username":
+		p = &x.AuthUser
+	case "variable_sip_auth_realm":
+		p = &x.AuthRealm
+	case "variable_ringfence_line":
+		p = &x.Line
+	case "variable_ringfence_trunk":
+		p = &x.Trunk
+	case "variable_ringfence_intent":
+		p = &x.Intent
+	case "variable_ringfence_id":
+		p = &x.ScreenedID
+	case "variable_group_confirm_key", "variable_group_confirm_file":
+		p = &x.Confirm
+	case "variable_ringback":
+		p = &x.Ringback
+	case "variable_ringfence_guard":
+		p = &x.Guard
+	case "variable_ringfence_guard_task":
+		p = &x.GuardTask
+	case "variable_ringfence_guard_to":
+		p = &x.GuardTo
 	case "Caller-Privacy-Hide-Number":
 		x.Withheld = string(raw) == "true"
 	case "Caller-Privacy-Hide-Name":
@@ -57,89 +122,16 @@ func (x *request) line(name, raw []byte) {
 		if x.Verstat == "" {
 			x.Verstat = decode(raw)
 		}
+	default:
+		// A SIP header keeps the case its sender gave it.
+		if len(name) == len("variable_sip_h_Diversion") && bytes.HasPrefix(name, []byte("variable_sip_h_")) &&
+			equalFold(name, "variable_sip_h_Diversion") {
+			p = &x.Diversion
+		}
 	}
-}
-
-// place says which fact a header holds, nil if none.
-func (x *request) place(name []byte) *string {
-	switch string(name) {
-	case "Unique-ID":
-		return &x.UUID
-	case "Caller-Caller-ID-Number":
-		return &x.Number
-	case "Caller-Caller-ID-Name":
-		return &x.Name
-	case "Caller-ANI":
-		return &x.ANI
-	case "Caller-Network-Addr":
-		return &x.NetworkIP
-	case "Caller-Destination-Number":
-		return &x.Callee
-	case "Caller-Context":
-		return &x.Context
-	case "Caller-Channel-Created-Time":
-		return &x.CreatedUS
-	case "variable_sip_from_user":
-		return &x.FromUser
-	case "variable_sip_from_display":
-		return &x.FromName
-	case "variable_sip_from_host":
-		return &x.FromHost
-	case "variable_sip_from_uri":
-		return &x.FromURI
-	case "variable_sip_full_from":
-		return &x.FullFrom
-	case "variable_sip_cid_type":
-		return &x.IDSource
-	case "variable_sip_P-Asserted-Identity":
-		return &x.Asserted
-	case "variable_sip_P-Preferred-Identity":
-		return &x.Preferred
-	case "variable_sip_Remote-Party-ID":
-		return &x.RemoteID
-	case "variable_sip_Privacy":
-		return &x.Privacy
-	case "variable_sip_identity":
-		return &x.Identity
-	case "variable_sip_user_agent":
-		return &x.UserAgent
-	case "variable_sip_call_id":
-		return &x.SIPCallID
-	case "variable_sip_gateway_name", "variable_sip_gateway":
-		return &x.Gateway
-	case "variable_sofia_profile_name":
-		return &x.Profile
-	case "variable_sip_req_user":
-		return &x.ReqUser
-	case "variable_sip_auth_username":
-		return &x.AuthUser
-	case "variable_sip_auth_realm":
-		return &x.AuthRealm
-	case "variable_ringfence_line":
-		return &x.Line
-	case "variable_ringfence_trunk":
-		return &x.Trunk
-	case "variable_ringfence_intent":
-		return &x.Intent
-	case "variable_ringfence_id":
-		return &x.ScreenedID
-	case "variable_group_confirm_key", "variable_group_confirm_file":
-		return &x.Confirm
-	case "variable_ringback":
-		return &x.Ringback
-	case "variable_ringfence_guard":
-		return &x.Guard
-	case "variable_ringfence_guard_task":
-		return &x.GuardTask
-	case "variable_ringfence_guard_to":
-		return &x.GuardTo
+	if p != nil && *p == "" {
+		*p = decode(raw)
 	}
-	// A SIP header keeps the case its sender gave it.
-	if len(name) == len("variable_sip_h_Diversion") && bytes.HasPrefix(name, []byte("variable_sip_h_")) &&
-		equalFold(name, "variable_sip_h_Diversion") {
-		return &x.Diversion
-	}
-	return nil
 }
 
 // executed is what the switch says when an application has ended: a CHANNEL_EXECUTE_COMPLETE event.

@@ -102,6 +102,11 @@ func (r *Reader) streamEvent(n int, to lines) error {
 // nextLine reads a line, without its end, of which it takes at most most bytes. Of a line that is too long the beginning
 // is returned and the rest skipped. used is how many bytes were taken, line end included.
 func (r *Reader) nextLine(most int) (line []byte, used int, err error) {
+	if i := bytes.IndexByte(r.buf[r.r:r.w], '\n'); i >= 0 && i < most { // as nearly always
+		line = r.buf[r.r : r.r+i]
+		r.r += i + 1
+		return trimmed(line), i + 1, nil
+	}
 	const longest = maxName + 2 + MaxValue
 	for scanned := 0; ; {
 		have := r.buf[r.r:min(r.w, r.r+most)]
@@ -126,8 +131,13 @@ func (r *Reader) nextLine(most int) (line []byte, used int, err error) {
 	}
 }
 
-// trimmed takes the CR off a line, and of a line that is too long what is too much of its value.
-func trimmed(line []byte) []byte { return bytes.TrimSuffix(line, []byte{'\r'}) }
+// trimmed takes the CR off a line.
+func trimmed(line []byte) []byte {
+	if n := len(line); n > 0 && line[n-1] == '\r' {
+		return line[:n-1]
+	}
+	return line
+}
 
 // skipLine skips to the end of a line, of which it takes at most most bytes.
 func (r *Reader) skipLine(most int) (used int, err error) {
@@ -148,13 +158,17 @@ func (r *Reader) skipLine(most int) (used int, err error) {
 	return used, nil
 }
 
-// split takes a line apart at its first colon.
+// split takes a line apart at its first colon, as parseField does by places in a buffer that may move.
 func split(line []byte) (name, value []byte) {
-	x := parseField(line, 0)
-	if x.colon == x.end {
+	colon := bytes.IndexByte(line, ':')
+	if colon < 0 {
 		return line, nil
 	}
-	return line[:x.colon], line[x.value:min(x.end, x.value+MaxValue):x.end]
+	name, value = line[:colon], line[colon+1:]
+	if len(value) > 0 && value[0] == ' ' {
+		value = value[1:]
+	}
+	return name, value[:min(len(value), MaxValue)]
 }
 
 const contentLength = "Content-Length"

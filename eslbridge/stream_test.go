@@ -165,13 +165,13 @@ func TestPaddedCalls(t *testing.T) {
 			} else if _, err := p.conn.Write(text); err != nil && c.fail == "" {
 				t.Fatal(err)
 			}
-			runtime.ReadMemStats(&after)
 			if c.fail == "" {
 				if got := p.answer(); len(got) == 0 || !strings.Contains(got[len(got)-1], "respond|execute-app-arg: 603") {
 					t.Errorf("the daemon said %q", got)
 				}
 			}
 			r := <-d.results
+			runtime.ReadMemStats(&after)
 			if r.result.FailOpen != c.fail || r.facts.Number == "" || r.facts.UUID == "" {
 				t.Errorf("recorded as %+v of %+v", r.result, r.facts)
 			}

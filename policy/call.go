@@ -139,7 +139,7 @@ func (p *Policy) Call(f Facts) Call {
 	if f.Withheld {
 		c.Caller = c.Caller.Withheld()
 	}
-	c.held, c.heldBy = p.holds(&c.Caller), p
+	c.held, c.heldBy = p.numbersIn(&c.Caller), p
 	return c
 }
 

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"iter"
 	"strings"
 	"time"
 )
@@ -117,12 +118,12 @@ func (s *scan) look() {
 	s.p.callers.find(&s.caller, &s.c.Caller)
 	s.caller.set(anyCaller)
 	if s.held = s.c.held; s.c.heldBy != s.p && s.c.Caller.plan != nil {
-		s.held = s.p.holds(&s.c.Caller) // a call that another policy has read
+		s.held = s.p.numbersIn(&s.c.Caller) // a call that another policy has read
 	}
 }
 
-// holds gives the numbers that a caller's text holds, and what they meet.
-func (p *Policy) holds(n *Number) []heldNumber {
+// numbersIn gives the numbers that a caller's text holds, and what they meet.
+func (p *Policy) numbersIn(n *Number) []heldNumber {
 	numbers := n.Held()
 	if len(numbers) == 0 {
 		return nil
@@ -177,7 +178,7 @@ func (s *scan) passes(d *Decision, steps *[]Step) *rule {
 		note(steps, d, "")
 		return passNeverScreen
 	}
-	if within(s.c.EmergencyDialled, CallbackWindow, s.c.Time) && !s.named() {
+	if within(s.c.EmergencyDialled, CallbackWindow, s.c.Time) && !s.onRefusing(true) {
 		s.matched(d, passNeverScreen)
 		d.evidence.callback = true
 		note(steps, d, "")
@@ -197,62 +198,51 @@ func (s *scan) passes(d *Decision, steps *[]Step) *rule {
 	return nil
 }
 
-// named: a person has put exactly this caller on a list that a rule which refuses asks. Feeds name callers as well, but
-// nobody has looked at those.
-func (s *scan) named() bool {
-	e, ok := s.onRefusing(true)
-	return ok && e.Pattern.IsExact()
-}
-
-// FeedSource begins the Source of entries that a feed has brought.
+// FeedSource begins the Source of entries that a feed has brought. Feeds name callers as well, but nobody has looked at
+// those.
 const FeedSource = "feed "
 
-// onRefusing gives the entry by which the caller, or a number that his text holds, is on a list that a rule which refuses
-// asks; with exact only one that a person made for just that number.
-func (s *scan) onRefusing(exact bool) (ListEntry, bool) {
+// onRefusing says whether the caller, or a number that his text holds, is on a list that a rule which refuses asks; with
+// exact only by an entry that a person made for just that number.
+func (s *scan) onRefusing(exact bool) bool {
 	if s.lists == nil {
-		return ListEntry{}, false
+		return false
 	}
 	for _, c := range s.p.refusing {
-		for i := range c.lists {
-			for k := range c.lists[i].count() {
-				name := s.listNamed(&c.lists[i], k)
-				if name == "" {
-					continue
+		for name := range s.asked(c) {
+			for h := -1; h < len(s.held); h++ {
+				n := &s.c.Caller
+				if h >= 0 {
+					n = &s.held[h].number
 				}
-				for h := -1; h < len(s.held); h++ {
-					n := &s.c.Caller
-					if h >= 0 {
-						n = &s.held[h].number
-					}
-					e, ok := s.lists.Lookup(name, n, s.c.Time)
-					if ok && (!exact || e.Pattern.IsExact() && !strings.HasPrefix(e.Source, FeedSource)) {
-						return e, true
-					}
+				e, ok := s.lists.Lookup(name, n, s.c.Time)
+				if ok && (!exact || e.Pattern.IsExact() && !strings.HasPrefix(e.Source, FeedSource)) {
+					return true
 				}
 			}
 		}
 	}
-	return ListEntry{}, false
+	return false
 }
 
-// count is how many lists a condition's name stands for.
-func (l *listName) count() int {
-	if l.own == nil {
-		return 1
+// asked gives the lists that a condition asks: those it names, and of own lists of lines those of the lines called.
+func (s *scan) asked(c *condition) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for i := range c.lists {
+			l := &c.lists[i]
+			if l.own == nil {
+				if !yield(l.name) {
+					return
+				}
+				continue
+			}
+			for line, name := range l.own {
+				if s.callee.has(uint16(line)) && !yield(name) {
+					return
+				}
+			}
+		}
 	}
-	return len(l.own)
-}
-
-// listNamed is the k-th list that a condition's name stands for, "" if it is the own one of a line that is not called.
-func (s *scan) listNamed(l *listName, k int) string {
-	if l.own == nil {
-		return l.name
-	}
-	if s.callee.has(uint16(k)) {
-		return l.own[k]
-	}
-	return ""
 }
 
 // neverScreenTrunk says whether emergency numbers may come from the call's trunk. A forged one comes from
@@ -267,8 +257,9 @@ func (s *scan) rules(d *Decision, steps *[]Step) *rule {
 	var trial *rule
 	decider := &s.p.fallback
 	quick := steps == nil && s.held == nil // who wants steps is told which condition failed
-	for i := range s.p.rules {
-		r := &s.p.rules[i]
+	rules := s.p.rules
+	for i := range rules {
+		r := &rules[i]
 		if quick && !s.caller.has(r.needs) {
 			continue // as try would find
 		}
@@ -374,7 +365,7 @@ func (s *scan) carryOut(d *Decision, r *rule) {
 	}
 	t := &r.do
 	if t.action == Warn || t.action == Challenge {
-		_, d.Listed = s.onRefusing(false)
+		d.Listed = s.onRefusing(false)
 	}
 	if t.action == Challenge && p.spared(d, t, c) {
 		d.Action = Allow
@@ -508,18 +499,9 @@ func (s *scan) listed(c *condition) bool {
 	if s.lists == nil {
 		return false
 	}
-	for i := range c.lists {
-		l := &c.lists[i]
-		if l.own == nil {
-			if s.onList(l.name, &s.c.Caller) {
-				return true
-			}
-			continue
-		}
-		for line, name := range l.own {
-			if s.callee.has(uint16(line)) && s.onList(name, &s.c.Caller) {
-				return true
-			}
+	for name := range s.asked(c) {
+		if s.onList(name, &s.c.Caller) {
+			return true
 		}
 	}
 	return false
@@ -530,14 +512,11 @@ func (s *scan) heldListed(c *condition) bool {
 	if s.lists == nil {
 		return false
 	}
-	for i := range c.lists {
-		for k := range c.lists[i].count() {
-			name := s.listNamed(&c.lists[i], k)
-			for h := range s.held {
-				if name != "" && s.onList(name, &s.held[h].number) {
-					s.heldBy = &s.held[h]
-					return true
-				}
+	for name := range s.asked(c) {
+		for h := range s.held {
+			if s.onList(name, &s.held[h].number) {
+				s.heldBy = &s.held[h]
+				return true
 			}
 		}
 	}

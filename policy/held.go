@@ -12,8 +12,8 @@ const (
 )
 
 // Held gives the numbers that the text of an Invalid number plainly holds, at most four; nil of any other. None of them
-// is an emergency number. It looks for them anew each time: at each run of
-// digits, and at all of its digits; as they stand, and without prefixes that do not belong there.
+// is an emergency number. It looks for them anew each time: at each run of digits, and at all of its digits; as they
+// stand, and without prefixes that do not belong there.
 func (n *Number) Held() []Number {
 	if n.plan == nil || n.Kind != Invalid && !n.Kinds.Has(Invalid) {
 		return nil

@@ -190,7 +190,7 @@ func (w *course) carryOut(v *Verdict) error {
 	}
 	defer v.Held.bind(nil)
 	if s, ok := w.sw.(Interrupter); ok {
-		v.Held.bind(func() { s.Interrupt() })
+		v.Held.bind(s.Interrupt)
 	}
 	ringback := v.Ringback
 	if v.Refuse != 0 {
