@@ -3,7 +3,7 @@
 GO ?= go
 export CGO_ENABLED ?= 1
 
-.PHONY: help build demo demo-sip soak test race-tools short vet fuzz crash bench-lists bench tables tables-asterisk sounds asterisk clean
+.PHONY: help build demo demo-sip soak test race-tools short lint fuzz crash bench-lists bench tables tables-asterisk sounds asterisk clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,16 +14,24 @@ build: ## build ./ringfence
 demo: build ## watch calls being screened: a daemon on a throw-away folder and a simulated FreeSWITCH
 	./ringfence demo
 
-test: race-tools asterisk vet ## all tests, with the race detector
-	$(GO) test -race -timeout 14m ./...
+test: race-tools asterisk lint ## all tests, with the race detector; ends with what was not tested and what failed
+	@mkdir -p build
+	@$(GO) tool gotestsum --format pkgname --jsonfile build/tests.json --packages ./... -- -race -timeout 14m || { \
+		echo "FAILED, most of it above; all of it is in build/tests.json:"; \
+		sed -n 's/.*"Action":"fail","Package":"\([^"]*\)",*\("Test":"\([^"]*\)"\)*.*/  \1 \3/p' build/tests.json | sort -u; exit 1; }
 	$(GO) test -run 'TestDamaged$$' ./storage
 
 short: ## the tests without the long ones and without the race detector
 	$(GO) test -short ./...
 
-vet: ## go vet and gofmt
+lint: ## go vet, gofumpt, staticcheck, go mod tidy and govulncheck, each at the version in go.mod
 	$(GO) vet ./...
-	@out=$$(gofmt -l .); [ -z "$$out" ] || { echo "gofmt would change: $$out"; exit 1; }
+	@out=$$($(GO) tool gofumpt -l .); [ -z "$$out" ] || { echo "gofumpt would change: $$out"; exit 1; }
+	$(GO) tool staticcheck ./...
+	$(GO) mod tidy -diff
+	@out=$$($(GO) tool govulncheck ./... 2>&1) || case $$out in \
+		*"fetching vulnerabilities:"*) echo "NOT TESTED: govulncheck cannot reach the database of vulnerabilities: $$out" ;; \
+		*) echo "$$out"; exit 1 ;; esac
 
 fuzz: ## every fuzz target for 30 seconds
 	@for p in $$($(GO) list ./...); do \

@@ -52,6 +52,7 @@ func (d *desk) Screen(f *screening.Facts) screening.Verdict {
 	}
 	return d.verdict
 }
+
 func (d *desk) Record(f *screening.Facts, _ *screening.Verdict, r screening.Result) {
 	d.results <- outcome{*f, r}
 }
@@ -202,37 +203,63 @@ func TestVerdicts(t *testing.T) {
 		"tag withheld": {verdict: with(func(v *screening.Verdict) { v.ShowName = "Spam" }), withheld: true, want: []string{"SET VARIABLE CALLERID(name) Spam", "SET VARIABLE CALLERID(num) anonymous", "SET VARIABLE CALLERID(pres) allowed", goesOn}},
 		"divert":       {verdict: with(func(v *screening.Verdict) { v.Divert = "3001 XML sales" }), want: []string{"SET VARIABLE RINGFENCE_DIVERT sales,3001,1", goesOn}},
 		"whisper":      {verdict: with(func(v *screening.Verdict) { v.Whisper = "/s/whisper.wav" }), want: []string{"SET VARIABLE RINGFENCE_WHISPER /s/whisper", goesOn}},
-		"reject 608 with an announcement": {verdict: with(func(v *screening.Verdict) { v.Refuse, v.Play = 608, second("/s/w.wav") }),
-			want: []string{"EXEC Progress", limit(3), "STREAM FILE /s/w ", "SET VARIABLE RINGFENCE_CAUSE 16"}},
-		"warn after answer, no guard": {verdict: with(func(v *screening.Verdict) { v.Play, v.Answer = second("/s/w.wav"), true }), args: []string{"callee=1"},
-			want: []string{"ANSWER", "STREAM FILE /s/w ", goesOn}},
-		"recording not there": {verdict: warn, answer: answerTo("STREAM", "200 result=-1 endpos=0"),
-			want: []string{"EXEC Progress", limit(3), "STREAM FILE /s/w ", "NOOP"}, result: screening.Result{FailOpen: screening.FailCommand}},
-		"caller goes": {verdict: warn, answer: answerTo("STREAM", "200 result=-1 endpos=800\nHANGUP"),
-			want: []string{"EXEC Progress", limit(3), "STREAM FILE /s/w ", "NOOP"}, result: screening.Result{HungUp: true}},
-		"caller is gone": {verdict: warn, answer: answerTo("EXEC", "511 Command Not Permitted on a dead channel or intercept routine"),
-			want: []string{"EXEC Progress"}, result: screening.Result{HungUp: true}},
-		"challenge passed in the prompt": {verdict: with(func(v *screening.Verdict) { v.Challenge, v.Answer = challenge, true }), answer: streamed("55"), keys: []string{"OK 3"},
+		"reject 608 with an announcement": {
+			verdict: with(func(v *screening.Verdict) { v.Refuse, v.Play = 608, second("/s/w.wav") }),
+			want:    []string{"EXEC Progress", limit(3), "STREAM FILE /s/w ", "SET VARIABLE RINGFENCE_CAUSE 16"},
+		},
+		"warn after answer, no guard": {
+			verdict: with(func(v *screening.Verdict) { v.Play, v.Answer = second("/s/w.wav"), true }), args: []string{"callee=1"},
+			want: []string{"ANSWER", "STREAM FILE /s/w ", goesOn},
+		},
+		"recording not there": {
+			verdict: warn, answer: answerTo("STREAM", "200 result=-1 endpos=0"),
+			want: []string{"EXEC Progress", limit(3), "STREAM FILE /s/w ", "NOOP"}, result: screening.Result{FailOpen: screening.FailCommand},
+		},
+		"caller goes": {
+			verdict: warn, answer: answerTo("STREAM", "200 result=-1 endpos=800\nHANGUP"),
+			want: []string{"EXEC Progress", limit(3), "STREAM FILE /s/w ", "NOOP"}, result: screening.Result{HungUp: true},
+		},
+		"caller is gone": {
+			verdict: warn, answer: answerTo("EXEC", "511 Command Not Permitted on a dead channel or intercept routine"),
+			want: []string{"EXEC Progress"}, result: screening.Result{HungUp: true},
+		},
+		"challenge passed in the prompt": {
+			verdict: with(func(v *screening.Verdict) { v.Challenge, v.Answer = challenge, true }), answer: streamed("55"), keys: []string{"OK 3"},
 			want:   []string{limit(3), "ANSWER", limit(14), "STREAM FILE /s/i 1234567890*#", "EXEC Read RINGFENCE_KEYS,,1,n,1,5", limit(3), "STREAM FILE /s/p ", goesOn},
-			result: screening.Result{Keyed: screening.KeyedRight}},
-		"challenge passed at the second try": {verdict: asks, keys: []string{"TIMEOUT", "OK 5"},
-			want: []string{"EXEC Progress", limit(14), "STREAM FILE /s/i 1234567890*#", "EXEC Read RINGFENCE_KEYS,/s/7,2,n,1,5",
-				limit(8), "EXEC Read RINGFENCE_KEYS,/s/again,1,n,1,5", limit(3), "STREAM FILE /s/p ", goesOn},
-			result: screening.Result{Keyed: screening.KeyedRight}},
-		"challenge failed": {verdict: asks, answer: streamed("35"), keys: []string{"OK 9"},
-			want: []string{"EXEC Progress", limit(14), "STREAM FILE /s/i 1234567890*#",
-				limit(8), "EXEC Read RINGFENCE_KEYS,/s/again,1,n,1,5", limit(3), "STREAM FILE /s/f ", "SET VARIABLE RINGFENCE_CAUSE 16"},
-			result: screening.Result{Keyed: screening.KeyedWrong}},
-		"challenge cannot be read out": {verdict: asks, keys: []string{"ERROR"},
+			result: screening.Result{Keyed: screening.KeyedRight},
+		},
+		"challenge passed at the second try": {
+			verdict: asks, keys: []string{"TIMEOUT", "OK 5"},
+			want: []string{
+				"EXEC Progress", limit(14), "STREAM FILE /s/i 1234567890*#", "EXEC Read RINGFENCE_KEYS,/s/7,2,n,1,5",
+				limit(8), "EXEC Read RINGFENCE_KEYS,/s/again,1,n,1,5", limit(3), "STREAM FILE /s/p ", goesOn,
+			},
+			result: screening.Result{Keyed: screening.KeyedRight},
+		},
+		"challenge failed": {
+			verdict: asks, answer: streamed("35"), keys: []string{"OK 9"},
+			want: []string{
+				"EXEC Progress", limit(14), "STREAM FILE /s/i 1234567890*#",
+				limit(8), "EXEC Read RINGFENCE_KEYS,/s/again,1,n,1,5", limit(3), "STREAM FILE /s/f ", "SET VARIABLE RINGFENCE_CAUSE 16",
+			},
+			result: screening.Result{Keyed: screening.KeyedWrong},
+		},
+		"challenge cannot be read out": {
+			verdict: asks, keys: []string{"ERROR"},
 			want:   []string{"EXEC Progress", limit(14), "STREAM FILE /s/i 1234567890*#", "EXEC Read RINGFENCE_KEYS,/s/7,2,n,1,5"},
-			result: screening.Result{FailOpen: screening.FailCommand}},
-		"challenge, caller goes": {verdict: asks, keys: []string{"HANGUP"},
+			result: screening.Result{FailOpen: screening.FailCommand},
+		},
+		"challenge, caller goes": {
+			verdict: asks, keys: []string{"HANGUP"},
 			want:   []string{"EXEC Progress", limit(14), "STREAM FILE /s/i 1234567890*#", "EXEC Read RINGFENCE_KEYS,/s/7,2,n,1,5"},
-			result: screening.Result{HungUp: true, Keyed: screening.KeyedLeft}},
+			result: screening.Result{HungUp: true, Keyed: screening.KeyedLeft},
+		},
 		"Asterisk dies":      {verdict: allow, answer: answerTo(`SET VARIABLE "RINGFENCE_CAUSE"`, "end"), want: []string{goesOn}, result: screening.Result{FailOpen: screening.FailWire}},
 		"Asterisk is silent": {verdict: allow, answer: answerTo(`SET VARIABLE "RINGFENCE_CAUSE"`, "silence"), want: []string{goesOn}, result: screening.Result{FailOpen: screening.FailDeadline}},
-		"a variable is refused": {verdict: allow, answer: answerTo(`SET VARIABLE "RINGFENCE_RULE"`, "what?\n520-Usage:\nHELP\n520 End of proper usage."),
-			want: []string{goesOn}},
+		"a variable is refused": {
+			verdict: allow, answer: answerTo(`SET VARIABLE "RINGFENCE_RULE"`, "what?\n520-Usage:\nHELP\n520 End of proper usage."),
+			want: []string{goesOn},
+		},
 		"the end is refused": {verdict: allow, answer: answerTo(`SET VARIABLE "RINGFENCE_CAUSE"`, "510 Invalid or unknown command"), want: []string{goesOn}, result: screening.Result{FailOpen: screening.FailCommand}},
 		"unspeakable path":   {verdict: with(func(v *screening.Verdict) { v.Play = second("/a b/w.wav") }), want: []string{"EXEC Progress", limit(3)}, result: screening.Result{FailOpen: screening.FailCommand}},
 		"divert nowhere":     {verdict: with(func(v *screening.Verdict) { v.Divert = "3001,${X} XML sales" }), result: screening.Result{FailOpen: screening.FailCommand}},
@@ -272,16 +299,22 @@ func TestFacts(t *testing.T) {
 		want                   screening.Facts
 	}{
 		"plain": {number: "13800138000", from: fromLine, want: screening.Facts{Number: "13800138000", Name: "Alice", FromUser: "13800138000", FromName: "Alice"}},
-		"asserted": {number: "95588", from: fromLine, asserted: `"Bank" <sip:95588@c>`,
-			want: screening.Facts{Number: "95588", Name: "Alice", FromUser: "13800138000", FromName: "Alice", Asserted: "95588", IDSource: "pid"}},
+		"asserted": {
+			number: "95588", from: fromLine, asserted: `"Bank" <sip:95588@c>`,
+			want: screening.Facts{Number: "95588", Name: "Alice", FromUser: "13800138000", FromName: "Alice", Asserted: "95588", IDSource: "pid"},
+		},
 		"line ends":           {number: evil, from: "<sip:x@h>", want: screening.Facts{Number: evil, FromUser: "x", IDSource: "pid"}},
 		"an empty line":       {number: evil + "\n", from: "<sip:x@h>", want: screening.Facts{Number: evil + "\n", FromUser: "x", IDSource: "pid"}},
 		"an answer, a hangup": {number: "1\n\n200 result=1 (x)\n511 gone\nHANGUP\n\nHANGUP", from: "<sip:x@h>", want: screening.Facts{Number: "1\n\n200 result=1 (x)\n511 gone\nHANGUP\n\nHANGUP", FromUser: "x", IDSource: "pid"}},
-		"a header with all of it": {number: "1", from: "\"a)\nHANGUP\n200 result=1 (\" <sip:1@h>",
-			want: screening.Facts{Number: "1", Name: "Alice", FromUser: "1", FromName: "a)\nHANGUP\n200 result=1 ("}},
+		"a header with all of it": {
+			number: "1", from: "\"a)\nHANGUP\n200 result=1 (\" <sip:1@h>",
+			want: screening.Facts{Number: "1", Name: "Alice", FromUser: "1", FromName: "a)\nHANGUP\n200 result=1 ("},
+		},
 		"From of more than 4 kB": {number: "110", from: "", want: screening.Facts{Number: "110", Name: "Alice", Unreadable: true}},
-		"a name of 60 kB": {number: "13800138000", from: `"` + strings.Repeat("x", 60_000) + `" <sip:13800138000@h>`,
-			want: screening.Facts{Number: "13800138000", Name: "Alice", FromUser: "13800138000", FromName: strings.Repeat("x", 60_000)}},
+		"a name of 60 kB": {
+			number: "13800138000", from: `"` + strings.Repeat("x", 60_000) + `" <sip:13800138000@h>`,
+			want: screening.Facts{Number: "13800138000", Name: "Alice", FromUser: "13800138000", FromName: strings.Repeat("x", 60_000)},
+		},
 		"20,000 line ends": {number: "1" + strings.Repeat("\n", 20_000), from: "<sip:x@h>", want: screening.Facts{Number: "1" + strings.Repeat("\n", 20_000), FromUser: "x", IDSource: "pid"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -303,8 +336,10 @@ func TestFacts(t *testing.T) {
 
 // Calls that are not screened.
 func TestIntents(t *testing.T) {
-	d := &desk{verdict: allow, inquiry: screening.Inquiry{Prompt: screening.Sound{File: "/s/q.wav"}, Key: "1",
-		Confirm: func(context.Context) screening.Sound { return screening.Sound{File: "/s/done.wav"} }}}
+	d := &desk{verdict: allow, inquiry: screening.Inquiry{
+		Prompt: screening.Sound{File: "/s/q.wav"}, Key: "1",
+		Confirm: func(context.Context) screening.Sound { return screening.Sound{File: "/s/done.wav"} },
+	}}
 	s, address := serve(t, d, screening.Options{})
 	place := func(args ...string) []string {
 		return (&asterisk{block: block("1001", "", args...), from: "<sip:1001@h>", keys: []string{"OK 1"}}).call(t, address)
@@ -318,8 +353,10 @@ func TestIntents(t *testing.T) {
 		t.Errorf("dialled: %q", got)
 	}
 	got := place("intent=report", "guard=set")
-	want := []string{"SET VARIABLE TIMEOUT(absolute) 3", "ANSWER", "SET VARIABLE TIMEOUT(absolute) 7", "EXEC Read RINGFENCE_KEYS,/s/q,1,n,1,5",
-		"SET VARIABLE TIMEOUT(absolute) 4", "SET VARIABLE TIMEOUT(absolute) 2", "STREAM FILE /s/done ", goesOn}
+	want := []string{
+		"SET VARIABLE TIMEOUT(absolute) 3", "ANSWER", "SET VARIABLE TIMEOUT(absolute) 7", "EXEC Read RINGFENCE_KEYS,/s/q,1,n,1,5",
+		"SET VARIABLE TIMEOUT(absolute) 4", "SET VARIABLE TIMEOUT(absolute) 2", "STREAM FILE /s/done ", goesOn,
+	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}

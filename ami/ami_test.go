@@ -177,9 +177,22 @@ func describe(event, prefix, name, number, exten, uuid, linked string, state int
 	if event != "" {
 		fmt.Fprintf(&s, "Event: %s\r\nPrivilege: call,all\r\n", event)
 	}
-	for _, l := range [][2]string{{"Channel", name}, {"ChannelState", fmt.Sprint(state)}, {"ChannelStateDesc", "Up"}, {"CallerIDNum", number}, {"CallerIDName", "<unknown>"},
-		{"ConnectedLineNum", "<unknown>"}, {"ConnectedLineName", "<unknown>"}, {"Language", "en"}, {"AccountCode", ""}, {"Context", "from-telecom"}, {"Exten", exten}, {"Priority", "1"},
-		{"Uniqueid", uuid}, {"Linkedid", linked}} {
+	for _, l := range [][2]string{
+		{"Channel", name},
+		{"ChannelState", fmt.Sprint(state)},
+		{"ChannelStateDesc", "Up"},
+		{"CallerIDNum", number},
+		{"CallerIDName", "<unknown>"},
+		{"ConnectedLineNum", "<unknown>"},
+		{"ConnectedLineName", "<unknown>"},
+		{"Language", "en"},
+		{"AccountCode", ""},
+		{"Context", "from-telecom"},
+		{"Exten", exten},
+		{"Priority", "1"},
+		{"Uniqueid", uuid},
+		{"Linkedid", linked},
+	} {
 		fmt.Fprintf(&s, "%s%s: %s\r\n", prefix, l[0], l[1])
 	}
 	return s.String()

@@ -36,8 +36,10 @@ const (
 
 // channelKeys are the lines that describe a channel, in Asterisk's order (ast_manager_build_channel_state_string_prefix),
 // the same from Asterisk 13 to 23.
-var channelKeys = [...]string{"Channel", "ChannelState", "ChannelStateDesc", "CallerIDNum", "CallerIDName", "ConnectedLineNum",
-	"ConnectedLineName", "Language", "AccountCode", "Context", "Exten", "Priority", "Uniqueid", "Linkedid"}
+var channelKeys = [...]string{
+	"Channel", "ChannelState", "ChannelStateDesc", "CallerIDNum", "CallerIDName", "ConnectedLineNum",
+	"ConnectedLineName", "Language", "AccountCode", "Context", "Exten", "Priority", "Uniqueid", "Linkedid",
+}
 
 // channelOf reads the description of a channel whose keys have a prefix. ok is false unless each of its lines is there
 // once and in order: a caller may have written lines, or ended the block, within CallerIDNum, ConnectedLineNum and

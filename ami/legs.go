@@ -44,8 +44,10 @@ func (t *legs) begin(c *attach.Counters) {
 }
 
 // events are those that are of use here.
-var events = map[string]bool{"Newchannel": true, "Newstate": true, "NewCallerid": true, "DialBegin": true, "DialState": true, "DialEnd": true,
-	"BridgeEnter": true, "BridgeLeave": true, "HangupRequest": true, "Hangup": true, "Rename": true}
+var events = map[string]bool{
+	"Newchannel": true, "Newstate": true, "NewCallerid": true, "DialBegin": true, "DialState": true, "DialEnd": true,
+	"BridgeEnter": true, "BridgeLeave": true, "HangupRequest": true, "Hangup": true, "Rename": true,
+}
 
 // take takes an event. ended is a leg that is over, nil if none is. ok is false if the event cannot be what
 // Asterisk wrote.

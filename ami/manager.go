@@ -22,13 +22,19 @@ type Manager struct {
 // Why a switch is not attached. Asterisk says the same of a wrong user, a wrong secret and a wrong address (manager.c,
 // authenticate), and waits for a second before it does.
 var (
-	errPassword = &attach.Trouble{Refused: true, Reason: "the switch refused the user, the password or this machine's address (it does not say which)",
-		Todo: "user and password of [[attach]] must be a section of the switch's manager.conf and its secret, whose permit, deny and acl let this machine in; then `manager reload`"}
-	errInUse = &attach.Trouble{Reason: "the switch has let in another one by that user's name",
-		Todo: "give the daemon a user of its own in the switch's manager.conf, or set allowmultiplelogin = yes there"}
+	errPassword = &attach.Trouble{
+		Refused: true, Reason: "the switch refused the user, the password or this machine's address (it does not say which)",
+		Todo: "user and password of [[attach]] must be a section of the switch's manager.conf and its secret, whose permit, deny and acl let this machine in; then `manager reload`",
+	}
+	errInUse = &attach.Trouble{
+		Reason: "the switch has let in another one by that user's name",
+		Todo:   "give the daemon a user of its own in the switch's manager.conf, or set allowmultiplelogin = yes there",
+	}
 	errRefused = &attach.Trouble{Refused: true, Reason: "the switch refused to let us in"}
-	errNoAMI   = &attach.Trouble{Reason: "what answers there is no Asterisk manager interface",
-		Todo: "address of [[attach]] must be bindaddr and port (not tlsbindaddr, not the web server's) of the switch's manager.conf"}
+	errNoAMI   = &attach.Trouble{
+		Reason: "what answers there is no Asterisk manager interface",
+		Todo:   "address of [[attach]] must be bindaddr and port (not tlsbindaddr, not the web server's) of the switch's manager.conf",
+	}
 )
 
 // greeting is how Asterisk begins; a version follows.

@@ -222,8 +222,10 @@ func (r *demoRun) line(res standin.Result) error {
 
 func (r *demoRun) summary() error {
 	if r.app.json {
-		return r.app.print(map[string]any{"calls": r.calls, "rang": r.rang, "actions": r.actions, "rules": r.rules,
-			"slowest_decision_ms": float64(r.slowest.Microseconds()) / 1000}, "")
+		return r.app.print(map[string]any{
+			"calls": r.calls, "rang": r.rang, "actions": r.actions, "rules": r.rules,
+			"slowest_decision_ms": float64(r.slowest.Microseconds()) / 1000,
+		}, "")
 	}
 	out := r.app.out
 	fmt.Fprintf(out, "\n%d calls, %d phones rang; the slowest decision took %.1f ms\n", r.calls, r.rang, float64(r.slowest.Microseconds())/1000)

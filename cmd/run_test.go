@@ -199,8 +199,10 @@ func TestStoppedAndContinued(t *testing.T) {
 		p.cmd.Process.Signal(syscall.SIGCONT)
 	}()
 	sw := &standin.Switch{Address: status.Screen}
-	r, err := sw.Place(ctx, standin.Call{From: "95211613", To: "05925550100", Async: true, Resume: true,
-		Guard: 2 * time.Second, GuardUnsets: true, TalkFor: 4 * time.Second})
+	r, err := sw.Place(ctx, standin.Call{
+		From: "95211613", To: "05925550100", Async: true, Resume: true,
+		Guard: 2 * time.Second, GuardUnsets: true, TalkFor: 4 * time.Second,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

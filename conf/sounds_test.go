@@ -54,14 +54,18 @@ func TestSounds(t *testing.T) {
 	if info, err := os.Stat(zh.File); err != nil || info.Mode().Perm() != 0o644 {
 		t.Errorf("the switch may not read %s: %v", info.Mode(), err)
 	}
-	for _, name := range []string{"", "..", "../x", "a/b/c", "zh/", "/zh", "zh/../en/please-hold", "8000/zh/please-hold", "digits/../please-hold", "digits/", "digits/x/1",
-		"zh/digits/1/2", "/etc/passwd", "x y", "x;y", "${x}", "x\n", "x.wav", "none", "digits/10", strings.Repeat("x", 65)} {
+	for _, name := range []string{
+		"", "..", "../x", "a/b/c", "zh/", "/zh", "zh/../en/please-hold", "8000/zh/please-hold", "digits/../please-hold", "digits/", "digits/x/1",
+		"zh/digits/1/2", "/etc/passwd", "x y", "x;y", "${x}", "x\n", "x.wav", "none", "digits/10", strings.Repeat("x", 65),
+	} {
 		if got, err := s.Find(name); err == nil {
 			t.Errorf("%q was found: %+v", name, got)
 		}
 	}
-	for name, want := range map[string]bool{"suspected-nuisance": true, "zh/suspected-nuisance": true, "digits/7": true, "en/digits/7": true, "none": false, "": false,
-		"digits": false, "8000/suspected-nuisance": false, "../sounds/zh/suspected-nuisance": false, "8000/zh/suspected-nuisance": false} {
+	for name, want := range map[string]bool{
+		"suspected-nuisance": true, "zh/suspected-nuisance": true, "digits/7": true, "en/digits/7": true, "none": false, "": false,
+		"digits": false, "8000/suspected-nuisance": false, "../sounds/zh/suspected-nuisance": false, "8000/zh/suspected-nuisance": false,
+	} {
 		if Shipped(name) != want {
 			t.Errorf("Shipped(%q) is %v", name, !want)
 		}

@@ -40,10 +40,14 @@ func TestPhonesOfAsterisk(t *testing.T) {
 // What legs of Asterisk teach that were not screened.
 func TestNumbersDialledOnAsterisk(t *testing.T) {
 	talk := 10 * time.Second
-	phone := attach.CallEnd{UUID: "1.1", OtherUUID: "1.2", Channel: "PJSIP/8001-1", OtherChannel: "PJSIP/telecom-2", Inbound: true, Endpoint: "8001", FromEndpoint: "8001",
-		Caller: "8001", Callee: "913800138000", ReqUser: "913800138000", OtherCaller: "8001", OtherCallee: "13800138000", Answered: true, Bridged: true, Talk: talk}
-	out := attach.CallEnd{UUID: "1.2", OtherUUID: "1.1", Channel: "PJSIP/telecom-2", OtherChannel: "PJSIP/8001-1", Endpoint: "telecom", FromEndpoint: "8001",
-		Caller: "8001", Callee: "13800138000", DialledUser: "telecom", OtherCaller: "8001", OtherCallee: "913800138000", Answered: true, Bridged: true, Talk: talk}
+	phone := attach.CallEnd{
+		UUID: "1.1", OtherUUID: "1.2", Channel: "PJSIP/8001-1", OtherChannel: "PJSIP/telecom-2", Inbound: true, Endpoint: "8001", FromEndpoint: "8001",
+		Caller: "8001", Callee: "913800138000", ReqUser: "913800138000", OtherCaller: "8001", OtherCallee: "13800138000", Answered: true, Bridged: true, Talk: talk,
+	}
+	out := attach.CallEnd{
+		UUID: "1.2", OtherUUID: "1.1", Channel: "PJSIP/telecom-2", OtherChannel: "PJSIP/8001-1", Endpoint: "telecom", FromEndpoint: "8001",
+		Caller: "8001", Callee: "13800138000", DialledUser: "telecom", OtherCaller: "8001", OtherCallee: "913800138000", Answered: true, Bridged: true, Talk: talk,
+	}
 	with := func(e attach.CallEnd, change func(e *attach.CallEnd)) []attach.CallEnd {
 		change(&e)
 		return []attach.CallEnd{e}
@@ -122,8 +126,10 @@ func TestOutcomesOfAsterisk(t *testing.T) {
 	end("PJSIP/telecom-4", func(e *attach.CallEnd) { e.By = attach.ByCaller })                   // who was quicker than we
 	end("PJSIP/telecom-5", func(e *attach.CallEnd) {})                                           // not screened
 	// A handset rang for the second caller, and not for anybody else of that Uniqueid.
-	d.Ended(attach.CallEnd{UUID: "1795565587.7", Channel: "PJSIP/8001-7", OtherUUID: "1795565587.1", OtherChannel: "PJSIP/telecom-2", FromEndpoint: "telecom",
-		DialledUser: "8001", Callee: "05925550101", Ring: time.Second})
+	d.Ended(attach.CallEnd{
+		UUID: "1795565587.7", Channel: "PJSIP/8001-7", OtherUUID: "1795565587.1", OtherChannel: "PJSIP/telecom-2", FromEndpoint: "telecom",
+		DialledUser: "8001", Callee: "05925550101", Ring: time.Second,
+	})
 	for _, extension := range []string{"8001", "05925550101"} {
 		if last, ok := d.LastCallAt(extension, ""); !ok || last.ID != ids["PJSIP/telecom-2"] || last.Caller.E164 != "+8613800138002" {
 			t.Errorf("the last call of %s: %+v, %v", extension, last, ok)

@@ -173,8 +173,14 @@ func TestRepeatsAreBrief(t *testing.T) {
 		caller, address string
 		want            bool
 	}{
-		{0, "95211613", "a", false}, {time.Second, "95211613", "a", true}, {time.Second, "95211614", "a", false}, {time.Second, "95211613", "b", false},
-		{9 * time.Second, "95211613", "b", true}, {repeatSpan, "95211613", "b", false}, {0, "13800138000", "b", false}, {0, "13800138000", "b", false},
+		{0, "95211613", "a", false},
+		{time.Second, "95211613", "a", true},
+		{time.Second, "95211614", "a", false},
+		{time.Second, "95211613", "b", false},
+		{9 * time.Second, "95211613", "b", true},
+		{repeatSpan, "95211613", "b", false},
+		{0, "13800138000", "b", false},
+		{0, "13800138000", "b", false},
 	} {
 		now = now.Add(c.after)
 		if got := brief(c.caller, c.address); got != c.want {
@@ -218,10 +224,14 @@ func TestTenants(t *testing.T) {
 		t.Error("8001 of tenant A may not report")
 	}
 	// Whom tenant B calls is not known to tenant A's line, nor does it await its emergency calls.
-	d.Ended(attach.CallEnd{Inbound: true, AuthUser: "8001", AuthRealm: "tenant-b.example", Caller: "8001", FromUser: "8001", Callee: "13800138000", OtherCallee: "13800138000",
-		Answered: true, Bridged: true, Talk: time.Minute})
-	d.Ended(attach.CallEnd{Inbound: true, AuthUser: "8001", AuthRealm: "tenant-b.example", Caller: "05925550101", FromUser: "05925550101", Callee: "13800138000", OtherCallee: "13800138000",
-		Answered: true, Bridged: true, Talk: time.Minute})
+	d.Ended(attach.CallEnd{
+		Inbound: true, AuthUser: "8001", AuthRealm: "tenant-b.example", Caller: "8001", FromUser: "8001", Callee: "13800138000", OtherCallee: "13800138000",
+		Answered: true, Bridged: true, Talk: time.Minute,
+	})
+	d.Ended(attach.CallEnd{
+		Inbound: true, AuthUser: "8001", AuthRealm: "tenant-b.example", Caller: "05925550101", FromUser: "05925550101", Callee: "13800138000", OtherCallee: "13800138000",
+		Answered: true, Bridged: true, Talk: time.Minute,
+	})
 	d.Ended(attach.CallEnd{Inbound: true, AuthUser: "8001", AuthRealm: "tenant-b.example", Caller: "05925550101", FromUser: "05925550101", Callee: "110"})
 	for _, callee := range []string{"05925550101", "8001"} {
 		if rule := ruleFor(t, d, "13800138000", callee); rule != "strangers" {

@@ -75,18 +75,22 @@ const staff, hotline = "05925550150", "4008001234"
 func TestNumbersDialled(t *testing.T) {
 	talk := 10 * time.Second
 	out := func(change func(*attach.CallEnd)) attach.CallEnd { // the leg to the trunk
-		e := attach.CallEnd{UUID: "trunk", OtherUUID: "phone", Context: "internal", Profile: "external", Gateway: "telecom",
+		e := attach.CallEnd{
+			UUID: "trunk", OtherUUID: "phone", Context: "internal", Profile: "external", Gateway: "telecom",
 			Caller: "05925550101", Callee: "13800138000", FromUser: "05925550101", OtherCaller: "8001", OtherCallee: "913800138000",
-			Answered: true, Bridged: true, Talk: talk}
+			Answered: true, Bridged: true, Talk: talk,
+		}
 		if change != nil {
 			change(&e)
 		}
 		return e
 	}
 	phone := func(change func(*attach.CallEnd)) attach.CallEnd { // the leg of the phone
-		e := attach.CallEnd{UUID: "phone", OtherUUID: "trunk", Inbound: true, Context: "internal", Profile: "internal",
+		e := attach.CallEnd{
+			UUID: "phone", OtherUUID: "trunk", Inbound: true, Context: "internal", Profile: "internal",
 			Caller: "8001", Callee: "913800138000", ReqUser: "913800138000", FromUser: "8001", AuthUser: "8001",
-			OtherCaller: "05925550101", OtherCallee: "13800138000", Answered: true, Bridged: true, Talk: talk}
+			OtherCaller: "05925550101", OtherCallee: "13800138000", Answered: true, Bridged: true, Talk: talk,
+		}
 		if change != nil {
 			change(&e)
 		}
@@ -183,8 +187,10 @@ func TestCallersTalkedWith(t *testing.T) {
 				halt(t, d)
 				d = start(t, c)
 			}
-			e := attach.CallEnd{UUID: "a", OtherUUID: "b", Inbound: true, Caller: "13800138000", Callee: staff, ReqUser: staff, Withheld: test.withheld,
-				RingfenceID: id, Action: "allow", Answered: true, Bridged: true, Talk: time.Minute}
+			e := attach.CallEnd{
+				UUID: "a", OtherUUID: "b", Inbound: true, Caller: "13800138000", Callee: staff, ReqUser: staff, Withheld: test.withheld,
+				RingfenceID: id, Action: "allow", Answered: true, Bridged: true, Talk: time.Minute,
+			}
 			test.change(&e)
 			d.desk.Ended(e)
 			if rule := ruleFor(t, d.desk, "13800138000", staff); rule != test.want {
@@ -206,8 +212,12 @@ func TestEmergencyCallback(t *testing.T) {
 		passes []string // callees
 		not    []string
 	}{
-		{"a line, refused by the trunk", attach.CallEnd{Caller: "05925550101", OtherCaller: "8002", Callee: "110", Cause: "NORMAL_TEMPORARY_FAILURE"},
-			[]string{"05925550101", "+865925550101", "8002"}, []string{staff, "8001", hotline, "05925559999"}},
+		{
+			"a line, refused by the trunk",
+			attach.CallEnd{Caller: "05925550101", OtherCaller: "8002", Callee: "110", Cause: "NORMAL_TEMPORARY_FAILURE"},
+			[]string{"05925550101", "+865925550101", "8002"},
+			[]string{staff, "8001", hotline, "05925559999"},
+		},
 		{"a phone of a line, without a route", attach.CallEnd{Inbound: true, AuthUser: "8001", Caller: "8001", Callee: "120"}, []string{"8001"}, []string{staff, hotline}},
 		{"dialled with a prefix", attach.CallEnd{Inbound: true, AuthUser: "8001", Caller: "8001", Callee: "9119", OtherUUID: "b", OtherCallee: "119", OtherCaller: "05925550102"}, []string{"8001", "05925550102"}, []string{staff, hotline}},
 		{"a phone of no line", attach.CallEnd{Caller: "05925559999", OtherCaller: "8002", Callee: "110"}, []string{"05925559999", "+86 592 555 9999", "8002"}, []string{staff, "05925559998"}},

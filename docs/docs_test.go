@@ -450,14 +450,20 @@ func TestLimits(t *testing.T) {
 		"the file": {fmt.Sprintf("%d MiB; put long runs of numbers into a list", policy.MaxFile>>20), true},
 		"rules":    {fmt.Sprint(policy.MaxRules), true},
 		"lines":    {fmt.Sprint(policy.MaxLines), true},
-		"names of rules, labels": {fmt.Sprintf("%d characters", policy.MaxInert),
-			says(rule+"action = \"tag\"\nlabel = \""+runes64+"\"", "") && says(rule+"action = \"tag\"\nlabel = \""+runes64+"号\"", "more than 64")},
-		"names of lines, trunks, lists, announcements": {"64 bytes",
-			says("[trunks."+bytes65[1:]+"]", "") && says("[trunks."+bytes65+"]", "longer than 64 bytes")},
+		"names of rules, labels": {
+			fmt.Sprintf("%d characters", policy.MaxInert),
+			says(rule+"action = \"tag\"\nlabel = \""+runes64+"\"", "") && says(rule+"action = \"tag\"\nlabel = \""+runes64+"号\"", "more than 64"),
+		},
+		"names of lines, trunks, lists, announcements": {
+			"64 bytes",
+			says("[trunks."+bytes65[1:]+"]", "") && says("[trunks."+bytes65+"]", "longer than 64 bytes"),
+		},
 		"a pattern": {"16 digits", says("[numbers]\nnever_screen = \"9???????????????\"", "") && says("[numbers]\nnever_screen = \"9????????????????\"", "too long")},
-		"a `caller_name` expression": {"1000 bytes",
+		"a `caller_name` expression": {
+			"1000 bytes",
 			says(rule+"action = \"allow\"\nwhen = { caller_name = \""+strings.Repeat("x", 1000)+"\" }", "") &&
-				says(rule+"action = \"allow\"\nwhen = { caller_name = \""+strings.Repeat("x", 1001)+"\" }", "longer than 1000")},
+				says(rule+"action = \"allow\"\nwhen = { caller_name = \""+strings.Repeat("x", 1001)+"\" }", "longer than 1000"),
+		},
 		"`max_held`":     {"10000 calls", says("[trunks.a]\nmax_held = 1000000", "from 0 to 10000")},
 		"`remember`":     {"3650d", says(rule+"action = \"challenge\"\nremember = \"9999d\"", "0s to 3650d")},
 		"`known_caller`": {"400d", says(rule+"action = \"allow\"\nwhen = { known_caller = \"9999d\" }", "1m to 400d")},
@@ -505,8 +511,10 @@ func TestKeyTables(t *testing.T) {
 		}
 		return b.String() + m[3]
 	})
-	for _, want := range []string{"", "numbers", "lines.NAME", "trunks.NAME", "rule", "rule.when", "test",
-		"action allow", "action tag", "action warn", "action challenge", "action divert", "action reject"} {
+	for _, want := range []string{
+		"", "numbers", "lines.NAME", "trunks.NAME", "rule", "rule.when", "test",
+		"action allow", "action tag", "action warn", "action challenge", "action divert", "action reject",
+	} {
 		if !seen[want] {
 			t.Errorf("the page has no table of keys %q", want)
 		}

@@ -139,8 +139,13 @@ func fromHere(address string) netip.Addr {
 // guarded says whether a timeout is set before AGI(), lets it end, and is put back behind it, and extension T goes on with
 // the call.
 func guarded(c *kit.DialContext) bool {
-	want := []kit.DialStep{{App: "Set", Data: "AGIEXITONHANGUP=yes"}, {App: "Set", Data: "TIMEOUT(absolute)="}, {App: "AGI", Data: "agi://"},
-		{App: "Set", Data: "AGIEXITONHANGUP=${"}, {App: "Set", Data: "TIMEOUT(absolute)=${"}}
+	want := []kit.DialStep{
+		{App: "Set", Data: "AGIEXITONHANGUP=yes"},
+		{App: "Set", Data: "TIMEOUT(absolute)="},
+		{App: "AGI", Data: "agi://"},
+		{App: "Set", Data: "AGIEXITONHANGUP=${"},
+		{App: "Set", Data: "TIMEOUT(absolute)=${"},
+	}
 	back := ""
 	for _, s := range oneByOne(c.Extension("s").Steps) {
 		if len(want) == 0 || !strings.EqualFold(s.App, want[0].App) || !strings.HasPrefix(s.Data, want[0].Data) {

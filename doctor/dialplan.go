@@ -128,8 +128,12 @@ func (e *extension) socket() (address string, async bool) {
 // on when the daemon leaves.
 func (e *extension) guarded() bool {
 	want := []action{
-		{"set", "socket_resume=true"}, {"sched_transfer", "+"}, {"set", "ringfence_guard_task=${last_sched_id}"},
-		{"socket", ""}, {"sched_cancel", "${ringfence_guard_task}"}, {"unset", "socket_resume"},
+		{"set", "socket_resume=true"},
+		{"sched_transfer", "+"},
+		{"set", "ringfence_guard_task=${last_sched_id}"},
+		{"socket", ""},
+		{"sched_cancel", "${ringfence_guard_task}"},
+		{"unset", "socket_resume"},
 	}
 	e.each(func(a action) bool {
 		if len(want) > 0 && a.Application == want[0].Application && strings.HasPrefix(a.Data, want[0].Data) {

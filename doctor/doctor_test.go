@@ -342,10 +342,14 @@ func TestBroken(t *testing.T) {
 			s.write("other/freeswitch.xml", `<X-PRE-PROCESS cmd="include" data="dialplan/*.xml"/>`)
 			s.o.Conf = s.file("other")
 		}, `^warn the dialplan kit was not installed into .* — .ringfence freeswitch install`},
-		"file missing": {func(s *system) { s.o.Conf = s.file("fs"); os.Remove(s.file("fs/dialplan/ringfence-open.xml")) },
-			`^FAIL dialplan/ringfence-open.xml is missing — .ringfence freeswitch install`},
-		"file changed": {func(s *system) { s.o.Conf = s.file("fs"); s.write("fs/dialplan/ringfence-after.xml", "<include/>") },
-			`^warn dialplan/ringfence-after.xml was changed`},
+		"file missing": {
+			func(s *system) { s.o.Conf = s.file("fs"); os.Remove(s.file("fs/dialplan/ringfence-open.xml")) },
+			`^FAIL dialplan/ringfence-open.xml is missing — .ringfence freeswitch install`,
+		},
+		"file changed": {
+			func(s *system) { s.o.Conf = s.file("fs"); s.write("fs/dialplan/ringfence-after.xml", "<include/>") },
+			`^warn dialplan/ringfence-after.xml was changed`,
+		},
 		"not included":     {func(s *system) { s.o.Conf = s.file("fs"); s.write("fs/freeswitch.xml", "<document/>") }, `^FAIL freeswitch.xml does not include dialplan/ringfence-open.xml — write `},
 		"ClueCon, on file": {func(s *system) { s.o.Conf = s.file("fs"); s.write("fs/autoload_configs/event_socket.conf.xml", "<x/>") }, `^FAIL the event socket has the password that every`},
 		"taken before": {func(s *system) {
@@ -384,27 +388,35 @@ func TestBroken(t *testing.T) {
 		"no guard's context": {replace(`name="ringfence-open"`, `name="other"`), `^FAIL the context ringfence-open is missing`},
 		"no after":           {replace(`name="ringfence-after"`, `name="other"`), `^FAIL the context ringfence-after is missing`},
 		"emergency shown":    {replace("119|", ""), `^FAIL emergency calls would be shown to the daemon: calls to 119 — .*--emergency`},
-		"emergency callers": {replace(`<condition field="destination_number" expression="([A-Za-z`, `<condition field="caller_id_number" expression="^(?:110|119)$" break="on-true"/><condition field="destination_number" expression="([A-Za-z`),
-			`^FAIL anybody who shows an emergency number as his own rings unscreened.*: calls from 110 119 — .*install`},
+		"emergency callers": {
+			replace(`<condition field="destination_number" expression="([A-Za-z`, `<condition field="caller_id_number" expression="^(?:110|119)$" break="on-true"/><condition field="destination_number" expression="([A-Za-z`),
+			`^FAIL anybody who shows an emergency number as his own rings unscreened.*: calls from 110 119 — .*install`,
+		},
 		"an endless extension": {func(s *system) {
 			s.set("xml_locate dialplan", strings.Replace(s.section, `</context>`, `<extension name="did"><condition field="destination_number" expression="^(\d+)"><action application="bridge" data="x"/></condition></extension></context>`, 1))
 		}, `^warn extensions of the context public take numbers with anything behind them: "did" \(\^\(\\d\+\)\) — write the end`},
-		"too many a second": {func(s *system) {
-			s.set("status", "FreeSWITCH is ready\n1 session(s) per Sec out of max 5000, peak 1\n")
+		"too many a second": {
+			func(s *system) {
+				s.set("status", "FreeSWITCH is ready\n1 session(s) per Sec out of max 5000, peak 1\n")
+			},
+			`^warn the switch takes 5000 calls a second.* — write <param name="sessions-per-second" value="\d+"/>`,
 		},
-			`^warn the switch takes 5000 calls a second.* — write <param name="sessions-per-second" value="\d+"/>`},
 		"TCP from anybody": {func(s *system) { s.set("xml_locate configuration", sofia("")) }, `^warn the SIP profile external takes SIP over TCP.* — write <param name="bind-params"`},
-		"calls from anybody": {func(s *system) {
-			s.set("xml_locate configuration", sofia(`<param name="bind-params" value="transport=udp"/>`))
+		"calls from anybody": {
+			func(s *system) {
+				s.set("xml_locate configuration", sofia(`<param name="bind-params" value="transport=udp"/>`))
+			},
+			`^warn the SIP profile external takes calls from anybody: .*Replaces.* — .*apply-inbound-acl`,
 		},
-			`^warn the SIP profile external takes calls from anybody: .*Replaces.* — .*apply-inbound-acl`},
 		"call lost":        {func(s *system) { s.change(func() { s.screen = "" }) }, `^FAIL a test call to \*#000#\* in the context public did not reach the daemon .*NORMAL_CLEARING`},
 		"call let through": {func(s *system) { s.change(func() { s.silent = true }) }, `^FAIL the test call was not screened, it was let through \(.*deadline`},
 		"sound missing":    {func(s *system) { os.RemoveAll(s.file("data/sounds")) }, `^FAIL the announcement suspected-nuisance is missing — .*when the daemon starts`},
 		"sound not seen":   {func(s *system) { s.set("file_exists", "false") }, `^FAIL the switch does not find the announcement .* — does the switch run on another machine`},
 		"sound closed":     {func(s *system) { os.Chmod(s.file("data/sounds"), 0o750) }, `^warn .*/data/sounds has mode 0750.* — .*chmod`},
-		"sound not seen, closed": {func(s *system) { os.Chmod(s.file("data"), 0o700); s.set("file_exists", "false") },
-			`^FAIL the switch does not find .* — .*/data has mode 0700: chmod`},
+		"sound not seen, closed": {
+			func(s *system) { os.Chmod(s.file("data"), 0o700); s.set("file_exists", "false") },
+			`^FAIL the switch does not find .* — .*/data has mode 0700: chmod`,
+		},
 	} {
 		t.Run(title, func(t *testing.T) {
 			t.Parallel()

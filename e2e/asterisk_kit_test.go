@@ -355,12 +355,16 @@ func TestDoctorAsterisk(t *testing.T) {
 		want []string
 	}{
 		{name: "daemon down", harm: func() { p.kill() }, heal: up, want: []string{`^FAIL the daemon is not running`, `^FAIL the screening port .* does not answer`, `^FAIL the test call was not screened: no verdict came, and it was let through after \d{1,3} ms`}},
-		{name: "daemon hangs", harm: func() { p.cmd.Process.Signal(syscall.SIGSTOP) }, heal: func() { p.cmd.Process.Signal(syscall.SIGCONT) },
-			want: []string{`^FAIL the daemon does not (say how it is|take commands)`, `^FAIL the daemon did not give the test call back: the guard took it after (29|30|31)\d\d ms`}},
-		{name: "no [agi]", o: func() doctor.AsteriskOptions {
-			return doctor.AsteriskOptions{Config: with("no-agi.toml", "[agi]", "[journal]", "listen = "+fmt.Sprintf("%q", agi), "")}
+		{
+			name: "daemon hangs", harm: func() { p.cmd.Process.Signal(syscall.SIGSTOP) }, heal: func() { p.cmd.Process.Signal(syscall.SIGCONT) },
+			want: []string{`^FAIL the daemon does not (say how it is|take commands)`, `^FAIL the daemon did not give the test call back: the guard took it after (29|30|31)\d\d ms`},
 		},
-			want: []string{"^FAIL the daemon does not listen for Asterisk — write the lines `\\[agi\\]` and `listen = \"127.0.0.1:4573\"` into .*no-agi.toml"}},
+		{
+			name: "no [agi]", o: func() doctor.AsteriskOptions {
+				return doctor.AsteriskOptions{Config: with("no-agi.toml", "[agi]", "[journal]", "listen = "+fmt.Sprintf("%q", agi), "")}
+			},
+			want: []string{"^FAIL the daemon does not listen for Asterisk — write the lines `\\[agi\\]` and `listen = \"127.0.0.1:4573\"` into .*no-agi.toml"},
+		},
 		{name: "not allowed", o: func() doctor.AsteriskOptions {
 			return doctor.AsteriskOptions{Config: with("allow.toml", fmt.Sprintf("%q", agi), fmt.Sprintf("%q\nallow = [\"192.0.2.0/24\"]", agi))}
 		}, want: []string{`^FAIL the daemon does not take calls from 127.0.0.1, .* — add "127.0.0.1" to allow of \[agi\]`}},
@@ -381,11 +385,13 @@ func TestDoctorAsterisk(t *testing.T) {
 			a.setConf("extensions.conf", text)
 		}, want: []string{`^FAIL Asterisk has no subroutine ringfence.* — asterisk -rx "dialplan reload"`}},
 		{name: "not reloaded", harm: func() { install("--emergency", "110,119,120,122,12110,95110,999") }, want: []string{`^FAIL the subroutine that Asterisk has in memory is not the one of its files — asterisk -rx`}},
-		{name: "not screened", harm: func() {
-			a.setConf("extensions.conf", strings.Replace(a.confText("extensions.conf"), screened, plain, 1))
-			reload()
+		{
+			name: "not screened", harm: func() {
+				a.setConf("extensions.conf", strings.Replace(a.confText("extensions.conf"), screened, plain, 1))
+				reload()
+			},
+			want: []string{"^FAIL extensions.conf:5: calls of telecom to _\\[\\+0-9\\]! in the context from-telecom get Dial\\(.*\\) before they are screened — write `exten => _\\[\\+0-9\\]!,1,Gosub\\(ringfence,s,1\\)` in its place", `^FAIL no context calls the subroutine`},
 		},
-			want: []string{"^FAIL extensions.conf:5: calls of telecom to _\\[\\+0-9\\]! in the context from-telecom get Dial\\(.*\\) before they are screened — write `exten => _\\[\\+0-9\\]!,1,Gosub\\(ringfence,s,1\\)` in its place", `^FAIL no context calls the subroutine`}},
 		{name: "another country", harm: func() { install("--emergency", "911"); reload() }, want: []string{`^FAIL emergency calls would be shown to the daemon: calls to 110 119 120 122 12110 95110 — `}},
 		{name: "no guard", harm: func() { subroutine(",TIMEOUT(absolute)=3)", ")") }, want: []string{`^warn extensions_ringfence.conf was changed since`, `^FAIL no guard takes a call away`}},
 		{name: "guard leads nowhere", harm: func() { subroutine("exten => T,1", "exten => t,1") }, want: []string{`^FAIL no guard takes a call away`}},
@@ -400,8 +406,10 @@ func TestDoctorAsterisk(t *testing.T) {
 			a.setConf("extensions_ringfence.conf", old)
 			a.setConf(kit.Manifest, strings.Replace(a.confText(kit.Manifest), manifestSum(text), manifestSum(old), 1))
 		}, want: []string{`^warn extensions_ringfence.conf is not as this version of Ringfence would write it`}},
-		{name: "sound missing", harm: func() { os.Rename(filepath.Join(folder, "data/sounds"), filepath.Join(folder, "data/gone")) }, heal: func() { os.Rename(filepath.Join(folder, "data/gone"), filepath.Join(folder, "data/sounds")) },
-			want: []string{`^FAIL the announcement suspected-nuisance is missing`}},
+		{
+			name: "sound missing", harm: func() { os.Rename(filepath.Join(folder, "data/sounds"), filepath.Join(folder, "data/gone")) }, heal: func() { os.Rename(filepath.Join(folder, "data/gone"), filepath.Join(folder, "data/sounds")) },
+			want: []string{`^FAIL the announcement suspected-nuisance is missing`},
+		},
 		{name: "sound of another rate", harm: func() {
 			text, _ := os.ReadFile(filepath.Join(folder, "data/sounds/16000/en/suspected-nuisance.wav"))
 			os.WriteFile(filepath.Join(folder, "data/sounds/suspected-nuisance.wav"), text, 0o644)

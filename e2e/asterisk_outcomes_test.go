@@ -30,8 +30,10 @@ type managedAsterisk struct {
 func startManagedAsterisk(t *testing.T, agi, handset string) *managedAsterisk {
 	t.Helper()
 	port := freePort(t)
-	a := startAsteriskWith(t, asterisk.Setup{AGI: agi, Handset: handset, PJSIP: asteriskPhones, Dialplan: asterisk.Dialplan + asteriskOutside,
-		Files: map[string]string{"manager.conf": fmt.Sprintf(asteriskManager, port)}})
+	a := startAsteriskWith(t, asterisk.Setup{
+		AGI: agi, Handset: handset, PJSIP: asteriskPhones, Dialplan: asterisk.Dialplan + asteriskOutside,
+		Files: map[string]string{"manager.conf": fmt.Sprintf(asteriskManager, port)},
+	})
 	return &managedAsterisk{a, fmt.Sprintf("127.0.0.1:%d", port)}
 }
 
@@ -353,8 +355,12 @@ func TestOutcomesAsterisk(t *testing.T) {
 			defer close(over)
 			place("05925550132")
 		}()
-		for rang := false; !rang; <-time.After(20 * ms) {
-			_, rang = handset.invited("05925550132")
+		for rang := false; !rang; _, rang = handset.invited("05925550132") {
+			select {
+			case <-over:
+				t.Fatal("the handset did not ring")
+			case <-time.After(20 * ms):
+			}
 		}
 		w.restart()
 		<-over

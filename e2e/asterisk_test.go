@@ -293,9 +293,15 @@ func TestHostileAsterisk(t *testing.T) {
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 2))
 	texts := [][2]string{
-		{"1\nagi_threadid: 1\nagi_arg_1: id=x\n", "a"}, {"1\n\n", "b"}, {"1\n\nHANGUP\n", "c"}, {"1\n\n200 result=1 (x)\n511 gone\n", "d"},
-		{"95211613", "${SHELL(touch " + mark + ")}"}, {"95211613", "$[${SHELL(touch " + mark + ")}]"}, {"${SHELL(touch " + mark + ")}", `\",System(touch ` + mark + `)`},
-		{"1),System(touch " + mark + ")", "x"}, {"${EVAL(${SHELL(touch " + mark + ")})}", "y"},
+		{"1\nagi_threadid: 1\nagi_arg_1: id=x\n", "a"},
+		{"1\n\n", "b"},
+		{"1\n\nHANGUP\n", "c"},
+		{"1\n\n200 result=1 (x)\n511 gone\n", "d"},
+		{"95211613", "${SHELL(touch " + mark + ")}"},
+		{"95211613", "$[${SHELL(touch " + mark + ")}]"},
+		{"${SHELL(touch " + mark + ")}", `\",System(touch ` + mark + `)`},
+		{"1),System(touch " + mark + ")", "x"},
+		{"${EVAL(${SHELL(touch " + mark + ")})}", "y"},
 	}
 	odd := len(texts)
 	for range hostileCalls(60) {
@@ -315,6 +321,7 @@ func TestHostileAsterisk(t *testing.T) {
 	rang := make([]bool, len(texts))
 	callee := func(i int) string { return fmt.Sprintf("0592%07d", i) }
 	jobs := make(chan int)
+	var failed atomic.Int32
 	var wg sync.WaitGroup
 	for range 24 {
 		wg.Go(func() {
@@ -327,6 +334,7 @@ func TestHostileAsterisk(t *testing.T) {
 					rang[i] = false
 					h2, err2 := caller.dial(ctx, a.Address, from, name, "unscreened-"+callee(i))
 					if _, rings := handset.invited(callee(i)); rings || i < odd {
+						failed.Add(1)
 						t.Errorf("%q: %+v, %v; without screening %+v, %v", texts[i], h, err, h2, err2)
 					}
 				}
@@ -335,6 +343,9 @@ func TestHostileAsterisk(t *testing.T) {
 		})
 	}
 	for i := range texts {
+		if failed.Load() > 10 {
+			break // an Asterisk that is gone costs 40 s a call
+		}
 		jobs <- i
 	}
 	close(jobs)
@@ -395,9 +406,17 @@ func TestEmergencyAsterisk(t *testing.T) {
 		from, to string
 		asked    int32
 	}{
-		{"13800138000", "110", 0}, {"13800138000", "+86110", 0}, {"13800138000", "059295110", 0}, {"13800138000", "0086120", 0},
-		{"110", "05925550100", 1}, {"+8612110", "05925550101", 1},
-		{"13800138000", "05925550102", 1}, {"1101", "05925550103", 1}, {"13800138000", "1101", 1}, {"110x", "05925550104", 1}, {"1,1)0%3A", "05925550105", 1},
+		{"13800138000", "110", 0},
+		{"13800138000", "+86110", 0},
+		{"13800138000", "059295110", 0},
+		{"13800138000", "0086120", 0},
+		{"110", "05925550100", 1},
+		{"+8612110", "05925550101", 1},
+		{"13800138000", "05925550102", 1},
+		{"1101", "05925550103", 1},
+		{"13800138000", "1101", 1},
+		{"110x", "05925550104", 1},
+		{"1,1)0%3A", "05925550105", 1},
 	} {
 		asked.Store(0)
 		if rang, _ := dialAndMeasureFrom(t, caller, handset, a.Address, c.from, c.to); rang > time.Second || asked.Load() != c.asked {

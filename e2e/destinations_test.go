@@ -255,8 +255,12 @@ func TestPaddedAsterisk(t *testing.T) {
 	handset, caller := newPhone(t), newPhone(t)
 	a := startAsterisk(t, d.AsteriskAddress(), handset.addr)
 	for i, c := range []struct{ from, display string }{
-		{"95211613", ""}, {"95211613", `"` + strings.Repeat("x", 3000) + `"`}, {"95211613", `"` + strings.Repeat("x", 9000) + `"`}, {"95211613", `"` + strings.Repeat("x", 30000) + `"`},
-		{"95211613%20" + strings.Repeat("a", 9000), ""}, {"95211613" + strings.Repeat("%0A", 3000), ""},
+		{"95211613", ""},
+		{"95211613", `"` + strings.Repeat("x", 3000) + `"`},
+		{"95211613", `"` + strings.Repeat("x", 9000) + `"`},
+		{"95211613", `"` + strings.Repeat("x", 30000) + `"`},
+		{"95211613%20" + strings.Repeat("a", 9000), ""},
+		{"95211613" + strings.Repeat("%0A", 3000), ""},
 	} {
 		to := fmt.Sprintf("0592555%04d", i)
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)

@@ -109,8 +109,10 @@ func TestFaultsSimulated(t *testing.T) {
 			defer cancel()
 			address, _ := f.listen(t, "127.0.0.1:0")
 			sw := &standin.Switch{Address: address}
-			r, err := sw.Place(ctx, standin.Call{From: "13800138000", To: "05925550100", Async: true, Resume: true,
-				Guard: 2 * time.Second, GuardUnsets: true, TalkFor: 6 * time.Second})
+			r, err := sw.Place(ctx, standin.Call{
+				From: "13800138000", To: "05925550100", Async: true, Resume: true,
+				Guard: 2 * time.Second, GuardUnsets: true, TalkFor: 6 * time.Second,
+			})
 			if err != nil {
 				t.Fatal(err)
 			}

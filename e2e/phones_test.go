@@ -276,8 +276,12 @@ func (p *phone) dial(ctx context.Context, server, from, display, to string, extr
 	start := time.Now()
 	request("INVITE", "1 INVITE", "", "a", p.sdp(), extra...)
 	var h heard
+	again := time.NewTicker(500 * time.Millisecond) // T1: a busy machine loses datagrams
+	defer again.Stop()
 	for {
 		select {
+		case <-again.C:
+			request("INVITE", "1 INVITE", "", "a", p.sdp(), extra...)
 		case <-ctx.Done():
 			request("CANCEL", "1 CANCEL", "", "a", "")
 			return h, errors.New("no final answer")
@@ -285,6 +289,7 @@ func (p *phone) dial(ctx context.Context, server, from, display, to string, extr
 			if !strings.Contains(m.Get("CSeq"), "INVITE") {
 				continue
 			}
+			again.Stop()
 			tag := ""
 			if _, t, ok := strings.Cut(m.Get("To"), "tag="); ok {
 				tag = ";tag=" + t
@@ -317,7 +322,10 @@ func (p *phone) dial(ctx context.Context, server, from, display, to string, extr
 							h.torn = time.Since(start)
 							return h, nil
 						}
-						continue // a retransmission
+						if strings.HasPrefix(m.Status(), "2") && strings.Contains(m.Get("CSeq"), "INVITE") {
+							request("ACK", "1 ACK", tag, "b", "") // the first was lost
+						}
+						continue
 					case <-look.C:
 						if keys == nil {
 							continue

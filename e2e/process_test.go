@@ -16,8 +16,6 @@ import (
 	"time"
 
 	"ringfence/cmd"
-	"ringfence/conf"
-	"ringfence/console"
 	"ringfence/eslbridge"
 )
 
@@ -117,20 +115,6 @@ func (p *process) kill() {
 	p.cmd.Process.Signal(syscall.SIGCONT)
 	p.cmd.Process.Kill()
 	p.cmd.Wait()
-}
-
-// status asks the daemon how it is.
-func (p *process) status(ctx context.Context) (*console.Status, error) {
-	c, err := conf.LoadDaemon(p.file)
-	if err != nil {
-		return nil, err
-	}
-	client, err := console.Dial(ctx, c.Socket)
-	if err != nil {
-		return nil, err
-	}
-	defer client.Close()
-	return client.Status(ctx)
 }
 
 // load places calls at a steady rate while something is done to the daemon, and says when the handsets rang.

@@ -24,7 +24,6 @@ type actionRow struct {
 	name, media string
 	rule        string // its keys in the policy
 	keys        string // how the caller meets a challenge
-	asyncOnly   bool
 	seen        string // the responses that the caller must see, without 100; / between async and sync where they differ
 	rang        string // the number that must ring, "" for none; "callee" for the one called
 	shown       string // the name on the handset

@@ -14,13 +14,19 @@ type EventSocket struct {
 
 // Why a switch is not attached.
 var (
-	errPassword = &attach.Trouble{Refused: true, Reason: "the switch refused the password",
-		Todo: "the password of [[attach]] must be the one of the switch's event_socket.conf.xml"}
-	errNotAllowed = &attach.Trouble{Refused: true, Reason: "the switch refuses connections from this address",
-		Todo: "apply-inbound-acl in the switch's event_socket.conf.xml must name a list that holds this machine's address; then reload mod_event_socket"}
+	errPassword = &attach.Trouble{
+		Refused: true, Reason: "the switch refused the password",
+		Todo: "the password of [[attach]] must be the one of the switch's event_socket.conf.xml",
+	}
+	errNotAllowed = &attach.Trouble{
+		Refused: true, Reason: "the switch refuses connections from this address",
+		Todo: "apply-inbound-acl in the switch's event_socket.conf.xml must name a list that holds this machine's address; then reload mod_event_socket",
+	}
 	errSubscribe = &attach.Trouble{Refused: true, Reason: "the switch refused the subscription to events"}
-	errNoSwitch  = &attach.Trouble{Reason: "what answers there is no event socket",
-		Todo: "address of [[attach]] must be the listen-ip and listen-port of the switch's event_socket.conf.xml"}
+	errNoSwitch  = &attach.Trouble{
+		Reason: "what answers there is no event socket",
+		Todo:   "address of [[attach]] must be the listen-ip and listen-port of the switch's event_socket.conf.xml",
+	}
 )
 
 // Begin makes a session of a new connection.

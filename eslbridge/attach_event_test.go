@@ -152,20 +152,28 @@ func TestRecordedParties(t *testing.T) {
 	const phone, trunk = "952c091c-1872-4e0b-b26c-868cd6452ce2", "f549ba4a-0b04-4022-9697-f4feee10c86f"
 	for name, want := range map[string]attach.CallEnd{
 		// Extension 8001 dials 9 and a number; the dialplan takes the 9 off and shows the line's number.
-		"from-a-phone.a.txt": {Switch: "pbx1", NetworkIP: "127.0.0.1", UUID: phone, OtherUUID: trunk, Inbound: true, Context: "internal", Profile: "internal", AuthRealm: "127.0.0.1",
+		"from-a-phone.a.txt": {
+			Switch: "pbx1", NetworkIP: "127.0.0.1", UUID: phone, OtherUUID: trunk, Inbound: true, Context: "internal", Profile: "internal", AuthRealm: "127.0.0.1",
 			Caller: "8001", CallerName: "8001", Callee: "905925550199", ReqUser: "905925550199", FromUser: "8001", AuthUser: "8001",
 			OtherCaller: "05925550101", OtherCallee: "05925550199",
-			Answered: true, Bridged: true, Cause: "NORMAL_CLEARING", By: attach.ByCaller},
-		"from-a-phone.b.txt": {Switch: "pbx1", NetworkIP: "127.0.0.1", UUID: trunk, OtherUUID: phone, Context: "internal", Profile: "external", Gateway: "telecom",
+			Answered: true, Bridged: true, Cause: "NORMAL_CLEARING", By: attach.ByCaller,
+		},
+		"from-a-phone.b.txt": {
+			Switch: "pbx1", NetworkIP: "127.0.0.1", UUID: trunk, OtherUUID: phone, Context: "internal", Profile: "external", Gateway: "telecom",
 			Caller: "05925550101", CallerName: "Li Lei", Callee: "05925550199", FromUser: "05925550101",
 			OtherCaller: "8001", OtherCallee: "905925550199",
-			Answered: true, Bridged: true, Cause: "NORMAL_CLEARING", By: attach.ByCaller},
-		"rejected.a.txt": {Switch: "pbx1", NetworkIP: "127.0.0.1", UUID: "8da5a5b6", Inbound: true, Context: "public", Profile: "external",
+			Answered: true, Bridged: true, Cause: "NORMAL_CLEARING", By: attach.ByCaller,
+		},
+		"rejected.a.txt": {
+			Switch: "pbx1", NetworkIP: "127.0.0.1", UUID: "8da5a5b6", Inbound: true, Context: "public", Profile: "external",
 			Caller: "13900139000", CallerName: "13900139000", Callee: "1001", ReqUser: "1001", FromUser: "13900139000",
-			RingfenceID: "01M85T5DP5NRMCR5ANC0H0BVAJ", Line: "05925550101", Action: "reject", Cause: "CALL_REJECTED", By: attach.ByRingfence},
-		"through-gateway.a.txt": {Switch: "pbx1", NetworkIP: "127.0.0.1", UUID: "4dc0d6ab", Inbound: true, Context: "public", Profile: "external", Gateway: "telecom",
+			RingfenceID: "01M85T5DP5NRMCR5ANC0H0BVAJ", Line: "05925550101", Action: "reject", Cause: "CALL_REJECTED", By: attach.ByRingfence,
+		},
+		"through-gateway.a.txt": {
+			Switch: "pbx1", NetworkIP: "127.0.0.1", UUID: "4dc0d6ab", Inbound: true, Context: "public", Profile: "external", Gateway: "telecom",
 			Caller: "05925550123", CallerName: "05925550123", Callee: "trunk", ReqUser: "gw+telecom", FromUser: "05925550123",
-			Cause: "NO_ROUTE_DESTINATION", By: attach.BySwitch},
+			Cause: "NO_ROUTE_DESTINATION", By: attach.BySwitch,
+		},
 	} {
 		got := untimed(name)
 		if len(want.UUID) == 8 {
@@ -238,9 +246,11 @@ func TestOddEvents(t *testing.T) {
 
 // A phone that refused before another one answered, or before voicemail did, did not end the call.
 func TestRefusedEarlier(t *testing.T) {
-	base := []string{"Unique-ID: x", "Call-Direction: inbound", "Caller-Channel-Created-Time: 1000000", "Caller-Channel-Hangup-Time: 9000000",
+	base := []string{
+		"Unique-ID: x", "Call-Direction: inbound", "Caller-Channel-Created-Time: 1000000", "Caller-Channel-Hangup-Time: 9000000",
 		"Caller-Channel-Answered-Time: 2000000", "variable_last_bridge_hangup_cause: USER_BUSY", "variable_bridge_channel: sofia/internal/1001",
-		"variable_last_bridge_proto_specific_hangup_cause: sip%3A486", "variable_sip_hangup_disposition: send_bye", "Hangup-Cause: NORMAL_CLEARING"}
+		"variable_last_bridge_proto_specific_hangup_cause: sip%3A486", "variable_sip_hangup_disposition: send_bye", "Hangup-Cause: NORMAL_CLEARING",
+	}
 	for name, more := range map[string][]string{
 		"then another answered": {"variable_originate_disposition: SUCCESS", "Caller-Channel-Bridged-Time: 2000000"},
 		"then voicemail":        {"variable_originate_disposition: USER_BUSY"},
@@ -254,8 +264,10 @@ func TestRefusedEarlier(t *testing.T) {
 // The screening's own end of a call is known by what it sent, whatever SIP status that was; an
 // administrator's `respond` behind a call that was let through is the switch's.
 func TestEndedByUs(t *testing.T) {
-	base := []string{"Unique-ID: x", "Call-Direction: inbound", "variable_ringfence_id: 01J", "variable_sip_hangup_disposition: send_refuse",
-		"variable_last_app: respond", "Hangup-Cause: USER_BUSY"}
+	base := []string{
+		"Unique-ID: x", "Call-Direction: inbound", "variable_ringfence_id: 01J", "variable_sip_hangup_disposition: send_refuse",
+		"variable_last_app: respond", "Hangup-Cause: USER_BUSY",
+	}
 	for action, want := range map[string]string{"reject": attach.ByRingfence, "warn": attach.ByRingfence, "challenge": attach.ByRingfence, "allow": attach.BySwitch, "tag": attach.BySwitch} {
 		if e, _ := endOf(t, event(append(base, "variable_ringfence_action: "+action)...)); e.By != want {
 			t.Errorf("%s: ended by %s, want %s", action, e.By, want)
@@ -304,8 +316,10 @@ func FuzzCallEnd(f *testing.F) {
 		default:
 			t.Fatalf("ended by %q", e.By)
 		}
-		for _, s := range []string{e.UUID, e.OtherUUID, e.RingfenceID, e.Context, e.Profile, e.Gateway, e.Caller, e.CallerName, e.Callee,
-			e.ReqUser, e.FromUser, e.AuthUser, e.OtherCaller, e.OtherCallee, e.Line, e.Trunk, e.Action, e.Cause} {
+		for _, s := range []string{
+			e.UUID, e.OtherUUID, e.RingfenceID, e.Context, e.Profile, e.Gateway, e.Caller, e.CallerName, e.Callee,
+			e.ReqUser, e.FromUser, e.AuthUser, e.OtherCaller, e.OtherCallee, e.Line, e.Trunk, e.Action, e.Cause,
+		} {
 			if len(s) > attach.MaxText {
 				t.Fatalf("%d bytes of text", len(s))
 			}

@@ -137,8 +137,10 @@ func TestPlaying(t *testing.T) {
 	tones := "ringback=%(1,2,3);transfer_ringback=%(1,2,3)"
 	playback := func(file string) string { return execs("playback", file, step) }
 	guard := func(from, seconds int) []string {
-		return []string{execs("sched_transfer", fmt.Sprintf("+%d 2001 XML ringfence-open", seconds), step), fmt.Sprintf("api sched_del %d", from),
-			setvar("ringfence_guard_task", fmt.Sprint(from+1))}
+		return []string{
+			execs("sched_transfer", fmt.Sprintf("+%d 2001 XML ringfence-open", seconds), step), fmt.Sprintf("api sched_del %d", from),
+			setvar("ringfence_guard_task", fmt.Sprint(from+1)),
+		}
 	}
 	hangup := "sendmsg|call-command: hangup|hangup-cause: CALL_REJECTED"
 	getvar := "getvar ringfence_keys"
@@ -165,8 +167,10 @@ func TestPlaying(t *testing.T) {
 	}{
 		"sync, early media":   {verdict: warn, want: list(playback("/s/w.wav"), "exit")},
 		"sync, with ringback": {verdict: ringing, want: list("ringback=%(1000,4000,450);transfer_ringback=%(1000,4000,450)", playback("/s/w.wav"), "exit")},
-		"sync, with the administrator's ringback": {reply: []string{"variable_ringback: his"}, verdict: ringing,
-			want: list(playback("/s/w.wav"), "exit")},
+		"sync, with the administrator's ringback": {
+			reply: []string{"variable_ringback: his"}, verdict: ringing,
+			want: list(playback("/s/w.wav"), "exit"),
+		},
 		"sync, answered":             {verdict: answered, want: list(answer, playback("/s/w.wav"), "exit")},
 		"sync, then refused":         {verdict: refused, want: list(playback("/s/w.wav"), execs("respond", "603 Decline", nowait))},
 		"sync, answered, then ended": {verdict: both, want: list(answer, playback("/s/w.wav"), hangup)},
@@ -183,26 +187,44 @@ func TestPlaying(t *testing.T) {
 		"blocked by analytics": {verdict: analytics, want: list(execs("set", `sip_reason=Q.850;cause=21;text="v=analytics1"`, nowait),
 			execs("respond", "603 Network Blocked", nowait))},
 
-		"challenge, sync, passed at once": {verdict: asked, keys: []string{"7"}, keyed: KeyedRight,
-			want: list(tones, answer, read1, getvar, playback("/s/p.wav"), "exit")},
-		"challenge, sync, no keys": {verdict: asked, keyed: KeyedNothing,
-			want: list(tones, answer, read1, getvar, read2, getvar, playback("/s/f.wav"), hangup)},
-		"challenge, async, passed at once": {reply: inAsync, verdict: asked, keys: []string{"7"}, keyed: KeyedRight,
-			want: list(tones, "myevents", answer, read1, playback("/s/p.wav"), "exit")},
-		"challenge, async under a guard, passed second": {reply: guarded, verdict: asked, keys: []string{"", "23"}, keyed: KeyedRight,
-			want: list(tones, "myevents", answer, guard(41, 9), read1, guard(42, 11), read2, guard(43, 3), playback("/s/p.wav"), "exit")},
-		"challenge, wrong": {reply: inAsync, verdict: asked, keys: []string{"8", "2"}, keyed: KeyedWrong,
-			want: list(tones, "myevents", answer, read1, read2, playback("/s/f.wav"), hangup)},
-		"challenge, wrong, then nothing": {reply: inAsync, verdict: asked, keys: []string{"8"}, keyed: KeyedWrong,
-			want: list(tones, "myevents", answer, read1, read2, playback("/s/f.wav"), hangup)},
-		"challenge, wrong, but let through": {reply: inAsync, verdict: open, keys: []string{"8", "32"}, keyed: KeyedWrong,
-			want: list(tones, "myevents", answer, read1, read2, playback("/s/f.wav"), "exit")},
-		"challenge in early media, wrong": {reply: inAsync, verdict: early, keys: []string{"8", "32"}, keyed: KeyedWrong,
-			want: list(tones, "myevents", read1, read2, playback("/s/f.wav"), execs("respond", "603 Decline", nowait))},
+		"challenge, sync, passed at once": {
+			verdict: asked, keys: []string{"7"}, keyed: KeyedRight,
+			want: list(tones, answer, read1, getvar, playback("/s/p.wav"), "exit"),
+		},
+		"challenge, sync, no keys": {
+			verdict: asked, keyed: KeyedNothing,
+			want: list(tones, answer, read1, getvar, read2, getvar, playback("/s/f.wav"), hangup),
+		},
+		"challenge, async, passed at once": {
+			reply: inAsync, verdict: asked, keys: []string{"7"}, keyed: KeyedRight,
+			want: list(tones, "myevents", answer, read1, playback("/s/p.wav"), "exit"),
+		},
+		"challenge, async under a guard, passed second": {
+			reply: guarded, verdict: asked, keys: []string{"", "23"}, keyed: KeyedRight,
+			want: list(tones, "myevents", answer, guard(41, 9), read1, guard(42, 11), read2, guard(43, 3), playback("/s/p.wav"), "exit"),
+		},
+		"challenge, wrong": {
+			reply: inAsync, verdict: asked, keys: []string{"8", "2"}, keyed: KeyedWrong,
+			want: list(tones, "myevents", answer, read1, read2, playback("/s/f.wav"), hangup),
+		},
+		"challenge, wrong, then nothing": {
+			reply: inAsync, verdict: asked, keys: []string{"8"}, keyed: KeyedWrong,
+			want: list(tones, "myevents", answer, read1, read2, playback("/s/f.wav"), hangup),
+		},
+		"challenge, wrong, but let through": {
+			reply: inAsync, verdict: open, keys: []string{"8", "32"}, keyed: KeyedWrong,
+			want: list(tones, "myevents", answer, read1, read2, playback("/s/f.wav"), "exit"),
+		},
+		"challenge in early media, wrong": {
+			reply: inAsync, verdict: early, keys: []string{"8", "32"}, keyed: KeyedWrong,
+			want: list(tones, "myevents", read1, read2, playback("/s/f.wav"), execs("respond", "603 Decline", nowait)),
+		},
 		"challenge, hung up at once":     {reply: inAsync, verdict: asked, keys: []string{"hangs up"}, keyed: KeyedLeft, hungUp: true, want: list(tones, "myevents", answer, read1)},
 		"challenge, hung up after wrong": {reply: inAsync, verdict: asked, keys: []string{"9", "hangs up"}, keyed: KeyedWrong, hungUp: true, want: list(tones, "myevents", answer, read1, read2)},
-		"challenge, what are no keys": {reply: inAsync, verdict: asked, keys: []string{"7%0A", "23"}, keyed: KeyedRight,
-			want: list(tones, "myevents", answer, read1, read2, playback("/s/p.wav"), "exit")},
+		"challenge, what are no keys": {
+			reply: inAsync, verdict: asked, keys: []string{"7%0A", "23"}, keyed: KeyedRight,
+			want: list(tones, "myevents", answer, read1, read2, playback("/s/p.wav"), "exit"),
+		},
 		"challenge from a folder with a space": {reply: inAsync, verdict: spacedChallenge, fails: FailCommand, want: list(tones, "myevents", "exit")},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -252,13 +274,17 @@ func TestReport(t *testing.T) {
 		confirm func(context.Context) Sound
 		want    []string
 	}{
-		"confirmed": {keys: []string{"1"}, confirm: func(context.Context) Sound { return Sound{File: "/s/d.wav", Length: time.Second} },
-			want: []string{"myevents", answer, read, execs("playback", "/s/d.wav", step), "exit"}},
+		"confirmed": {
+			keys: []string{"1"}, confirm: func(context.Context) Sound { return Sound{File: "/s/d.wav", Length: time.Second} },
+			want: []string{"myevents", answer, read, execs("playback", "/s/d.wav", step), "exit"},
+		},
 		"another key":       {keys: []string{"2"}, confirm: func(context.Context) Sound { panic("not asked for") }, want: []string{"myevents", answer, read, "exit"}},
 		"no key":            {confirm: func(context.Context) Sound { panic("not asked for") }, want: []string{"myevents", answer, read, "exit"}},
 		"nothing to report": {want: []string{"myevents", answer, execs("playback", "/s/q.wav", step), "exit"}},
-		"the disk hangs": {keys: []string{"1"}, confirm: func(ctx context.Context) Sound { <-t.Context().Done(); return Sound{} },
-			want: []string{"myevents", answer, read, "exit"}},
+		"the disk hangs": {
+			keys: []string{"1"}, confirm: func(ctx context.Context) Sound { <-t.Context().Done(); return Sound{} },
+			want: []string{"myevents", answer, read, "exit"},
+		},
 		"a fault": {keys: []string{"1"}, confirm: func(ctx context.Context) Sound { panic("a bug") }, want: []string{"myevents", answer, read, "exit"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -197,21 +197,32 @@ func TestWayOfACall(t *testing.T) {
 	}{
 		"allow, sync":  {verdict: allow, want: append(setvars(uuid, allow), "exit")},
 		"allow, async": {reply: []string{"Socket-Mode: async", "variable_socket_resume: true"}, verdict: allow, want: append(setvars(uuid, allow), "exit")},
-		"allow, async, nobody said resume": {reply: []string{"Socket-Mode: async"}, verdict: allow,
-			want: append(append([]string{"resume"}, setvars(uuid, allow)...), "exit")},
-		"allow, sync, but resume was said": {reply: []string{"variable_socket_resume: true"}, verdict: allow,
-			want: append(append([]string{"api uuid_setvar " + uuid + " socket_resume false"}, setvars(uuid, allow)...), "exit")},
+		"allow, async, nobody said resume": {
+			reply: []string{"Socket-Mode: async"}, verdict: allow,
+			want: append(append([]string{"resume"}, setvars(uuid, allow)...), "exit"),
+		},
+		"allow, sync, but resume was said": {
+			reply: []string{"variable_socket_resume: true"}, verdict: allow,
+			want: append(append([]string{"api uuid_setvar " + uuid + " socket_resume false"}, setvars(uuid, allow)...), "exit"),
+		},
 		"tag": {verdict: tag, want: append([]string{"api uuid_setvar " + uuid + " effective_caller_id_name Sales? Alice"}, append(setvars(uuid, tag), "exit")...)},
-		"divert": {verdict: Verdict{ID: "X", Action: "divert", Would: "divert", Rule: "r", Reason: "y", Divert: "1001 XML default"},
+		"divert": {
+			verdict: Verdict{ID: "X", Action: "divert", Would: "divert", Rule: "r", Reason: "y", Divert: "1001 XML default"},
 			want: append([]string{"api uuid_setvar " + uuid + " ringfence_divert 1001 XML default"},
-				append(setvars(uuid, Verdict{ID: "X", Action: "divert", Would: "divert", Rule: "r", Reason: "y"}), "exit")...)},
-		"reject": {verdict: reject,
-			want: append(setvars(uuid, reject), "sendmsg|call-command: execute|execute-app-name: respond|execute-app-arg: 608 Rejected|event-lock: true")},
-		"reject, answered": {reply: []string{"Answer-State: answered"}, verdict: reject,
-			want: append(setvars(uuid, reject), "sendmsg|call-command: hangup|hangup-cause: CALL_REJECTED")},
+				append(setvars(uuid, Verdict{ID: "X", Action: "divert", Would: "divert", Rule: "r", Reason: "y"}), "exit")...),
+		},
+		"reject": {
+			verdict: reject,
+			want:    append(setvars(uuid, reject), "sendmsg|call-command: execute|execute-app-name: respond|execute-app-arg: 608 Rejected|event-lock: true"),
+		},
+		"reject, answered": {
+			reply: []string{"Answer-State: answered"}, verdict: reject,
+			want: append(setvars(uuid, reject), "sendmsg|call-command: hangup|hangup-cause: CALL_REJECTED"),
+		},
 		"without full": {reply: []string{"Control: single-channel"}, verdict: Verdict{Action: "allow", Rule: "default"}, want: []string{
 			"sendmsg|call-command: execute|execute-app-name: set|execute-app-arg: ringfence_action=allow|event-lock: true",
-			"sendmsg|call-command: execute|execute-app-name: set|execute-app-arg: ringfence_rule=default|event-lock: true", "exit"}},
+			"sendmsg|call-command: execute|execute-app-name: set|execute-app-arg: ringfence_rule=default|event-lock: true", "exit",
+		}},
 		"screened before":    {reply: []string{"variable_ringfence_id: 01J"}, want: []string{"exit"}, silent: true, counter: func(c *Counters) uint64 { return c.Repeated.Load() }},
 		"taken by the guard": {reply: []string{"variable_ringfence_guard: fired"}, want: []string{"exit"}, silent: true, counter: func(c *Counters) uint64 { return c.Repeated.Load() }},
 		"another intent":     {reply: []string{"variable_ringfence_intent: report"}, want: []string{"exit"}, silent: true, counter: func(c *Counters) uint64 { return c.Unscreened.Load() }},

@@ -51,8 +51,10 @@ type Gap struct {
 }
 
 // harmless are applications after which a call is still to be screened: no phone rings by them.
-var harmless = []string{"noop", "set", "mset", "verbose", "log", "answer", "ringing", "progress", "proceeding", "wait", "execif", "gotoif",
-	"celgenuserevent", "userevent", "stackpop", "sipaddheader", "hangup", "congestion", "busy", "playback", "playtones", "ss", "macroexit", "return"}
+var harmless = []string{
+	"noop", "set", "mset", "verbose", "log", "answer", "ringing", "progress", "proceeding", "wait", "execif", "gotoif",
+	"celgenuserevent", "userevent", "stackpop", "sipaddheader", "hangup", "congestion", "busy", "playback", "playtones", "ss", "macroexit", "return",
+}
 
 // hangup is the one extension that a call comes to only after another one had it. The others that Asterisk goes to by itself
 // (i, t, T, e, o, a, fax) a caller can dial like any name.

@@ -218,28 +218,60 @@ func TestInstallAsteriskBesideOthers(t *testing.T) {
 		undone  string // what uninstall says; "!…": it refuses
 		lineEnd string // what extensions.conf ends with then
 	}{
-		{"somebody else's file", map[string]string{asteriskFile: "; mine\n"}, nil, usualAsterisk,
-			"in the way extensions_ringfence.conf", "", "@telecom)\n"},
-		{"the same file, put there by hand", map[string]string{asteriskFile: shipped}, nil, usualAsterisk,
-			"unchanged extensions_ringfence.conf\nupdated extensions.conf", "updated extensions.conf\nremoved extensions_ringfence.conf", "@telecom)\n"},
-		{"by hand, with its line", map[string]string{asteriskFile: shipped, "extensions.conf": extensionsConf + asteriskInclude + "\n"}, nil, usualAsterisk,
-			"unchanged extensions_ringfence.conf\nunchanged extensions.conf", "!extensions.conf:12 includes", asteriskInclude + "\n"},
-		{"the line by hand, before the file", map[string]string{"extensions.conf": extensionsConf + "#tryinclude \"extensions_ringfence.conf\" ; mine\n"}, nil, usualAsterisk,
-			"written extensions_ringfence.conf\nunchanged extensions.conf", "!extensions.conf:12 includes", "; mine\n"},
-		{"included by a pattern", map[string]string{"extensions.conf": extensionsConf + "#include extensions_*.conf\n", "extensions_other.conf": "[other]\n"}, nil, usualAsterisk,
-			"written extensions_ringfence.conf\nupdated extensions.conf", "!extensions.conf:12 includes", asteriskLine + "\n"},
-		{"file changed", nil, set(asteriskFile, shipped+"; mine\n"), moved,
-			"kept extensions_ringfence.conf\nunchanged extensions.conf", "updated extensions.conf\nkept extensions_ringfence.conf", "@telecom)\n"},
-		{"file gone", nil, func(t *testing.T, folder string) { os.Remove(filepath.Join(folder, asteriskFile)) }, usualAsterisk,
-			"written extensions_ringfence.conf\nunchanged extensions.conf", "updated extensions.conf\nremoved extensions_ringfence.conf", "@telecom)\n"},
-		{"line taken out", nil, set("extensions.conf", extensionsConf), usualAsterisk,
-			"unchanged extensions_ringfence.conf\nupdated extensions.conf", "updated extensions.conf\nremoved extensions_ringfence.conf", "@telecom)\n"},
-		{"line changed", nil, set("extensions.conf", extensionsConf+asteriskInclude+" ; I keep it\n"), usualAsterisk,
-			"unchanged extensions_ringfence.conf\nunchanged extensions.conf", "!extensions.conf:12 includes", "I keep it\n"},
-		{"lines behind it", nil, append_("[mine]\nexten => s,1,NoOp\n"), usualAsterisk,
-			"unchanged extensions_ringfence.conf\nunchanged extensions.conf", "updated extensions.conf\nremoved extensions_ringfence.conf", "@telecom)\n[mine]\nexten => s,1,NoOp\n"},
-		{"new settings", nil, func(*testing.T, string) {}, moved,
-			"updated extensions_ringfence.conf\nunchanged extensions.conf", "updated extensions.conf\nremoved extensions_ringfence.conf", "@telecom)\n"},
+		{
+			"somebody else's file",
+			map[string]string{asteriskFile: "; mine\n"},
+			nil, usualAsterisk,
+			"in the way extensions_ringfence.conf", "", "@telecom)\n",
+		},
+		{
+			"the same file, put there by hand",
+			map[string]string{asteriskFile: shipped},
+			nil, usualAsterisk,
+			"unchanged extensions_ringfence.conf\nupdated extensions.conf", "updated extensions.conf\nremoved extensions_ringfence.conf", "@telecom)\n",
+		},
+		{
+			"by hand, with its line",
+			map[string]string{asteriskFile: shipped, "extensions.conf": extensionsConf + asteriskInclude + "\n"},
+			nil, usualAsterisk,
+			"unchanged extensions_ringfence.conf\nunchanged extensions.conf", "!extensions.conf:12 includes", asteriskInclude + "\n",
+		},
+		{
+			"the line by hand, before the file",
+			map[string]string{"extensions.conf": extensionsConf + "#tryinclude \"extensions_ringfence.conf\" ; mine\n"},
+			nil, usualAsterisk,
+			"written extensions_ringfence.conf\nunchanged extensions.conf", "!extensions.conf:12 includes", "; mine\n",
+		},
+		{
+			"included by a pattern",
+			map[string]string{"extensions.conf": extensionsConf + "#include extensions_*.conf\n", "extensions_other.conf": "[other]\n"},
+			nil, usualAsterisk,
+			"written extensions_ringfence.conf\nupdated extensions.conf", "!extensions.conf:12 includes", asteriskLine + "\n",
+		},
+		{
+			"file changed", nil, set(asteriskFile, shipped+"; mine\n"), moved,
+			"kept extensions_ringfence.conf\nunchanged extensions.conf", "updated extensions.conf\nkept extensions_ringfence.conf", "@telecom)\n",
+		},
+		{
+			"file gone", nil, func(t *testing.T, folder string) { os.Remove(filepath.Join(folder, asteriskFile)) }, usualAsterisk,
+			"written extensions_ringfence.conf\nunchanged extensions.conf", "updated extensions.conf\nremoved extensions_ringfence.conf", "@telecom)\n",
+		},
+		{
+			"line taken out", nil, set("extensions.conf", extensionsConf), usualAsterisk,
+			"unchanged extensions_ringfence.conf\nupdated extensions.conf", "updated extensions.conf\nremoved extensions_ringfence.conf", "@telecom)\n",
+		},
+		{
+			"line changed", nil, set("extensions.conf", extensionsConf+asteriskInclude+" ; I keep it\n"), usualAsterisk,
+			"unchanged extensions_ringfence.conf\nunchanged extensions.conf", "!extensions.conf:12 includes", "I keep it\n",
+		},
+		{
+			"lines behind it", nil, append_("[mine]\nexten => s,1,NoOp\n"), usualAsterisk,
+			"unchanged extensions_ringfence.conf\nunchanged extensions.conf", "updated extensions.conf\nremoved extensions_ringfence.conf", "@telecom)\n[mine]\nexten => s,1,NoOp\n",
+		},
+		{
+			"new settings", nil, func(*testing.T, string) {}, moved,
+			"updated extensions_ringfence.conf\nunchanged extensions.conf", "updated extensions.conf\nremoved extensions_ringfence.conf", "@telecom)\n",
+		},
 	} {
 		t.Run(c.title, func(t *testing.T) {
 			folder := plainAsterisk(t, c.before)
@@ -397,8 +429,10 @@ func TestLookAsterisk(t *testing.T) {
 		want   []string // "LEVEL part of the text", in order
 	}{
 		"as it should be": {nil, usualAsterisk, "/", nil},
-		"not screened": {dialplan("exten => _X.,1,Dial(PJSIP/${EXTEN})"), usualAsterisk, "",
-			[]string{"must extensions.conf:6: calls of telecom to _X. in the context from-telecom get Dial(PJSIP/${EXTEN}) before they are screened: write `exten => _X.,1,Gosub(ringfence,s,1)` in its place and ` same => n,Dial(PJSIP/${EXTEN})` behind it"}},
+		"not screened": {
+			dialplan("exten => _X.,1,Dial(PJSIP/${EXTEN})"), usualAsterisk, "",
+			[]string{"must extensions.conf:6: calls of telecom to _X. in the context from-telecom get Dial(PJSIP/${EXTEN}) before they are screened: write `exten => _X.,1,Gosub(ringfence,s,1)` in its place and ` same => n,Dial(PJSIP/${EXTEN})` behind it"},
+		},
 		"more steps":               {dialplan("exten => 100,1,Queue(a)\nexten => 100,2,Hangup"), usualAsterisk, "", []string{"must behind it, and n for the numbers of the steps that follow"}},
 		"first something harmless": {dialplan("exten => _X.,1,NoOp(${EXTEN})\n same => n,Set(x=1)\n same => n,GosubIf($[\"${x}\" = \"1\"]?ringfence,s,1)\n same => n,Dial(a)\nexten => h,1,NoOp\nexten => T,1,NoOp"), usualAsterisk, "", nil},
 		"behind an answer":         {dialplan("exten => _X.,1,Answer()\n same => n,Dial(a)"), usualAsterisk, "", []string{"must extensions.conf:7: calls of telecom to _X. in the context from-telecom get Dial(a) before they are screened: write ` same => n,Gosub(ringfence,s,1)` on a line before it"}},
@@ -409,16 +443,27 @@ func TestLookAsterisk(t *testing.T) {
 		"a Goto round in circles":  {dialplan("exten => _X.,1,Goto(from-telecom,${EXTEN},1)\nexten => 100,1,Goto(1)"), usualAsterisk, "", nil},
 		"a Goto nobody knows":      {dialplan("exten => _X.,1,Goto(${x},${EXTEN},1)"), usualAsterisk, "", []string{"must go by Goto(${x},${EXTEN},1) to where it cannot be seen"}},
 		"a switch":                 {dialplan("switch => Lua/"), usualAsterisk, "", []string{"must the context from-telecom has switch => Lua/"}},
-		"many": {dialplan(strings.Repeat("exten => _X.,1,Dial(a)\n", 1) + "exten => 1,1,Dial(a)\nexten => 2,1,Dial(a)\nexten => 3,1,Dial(a)\nexten => 4,1,Dial(a)\nexten => 5,1,Dial(a)\nexten => 6,1,Dial(a)"), usualAsterisk, "",
-			[]string{"must to _X.", "must to 1 ", "must to 2 ", "must to 3 ", "must to 4 ", "must 2 more extensions of the context from-telecom"}},
+		"many": {
+			dialplan(strings.Repeat("exten => _X.,1,Dial(a)\n", 1) + "exten => 1,1,Dial(a)\nexten => 2,1,Dial(a)\nexten => 3,1,Dial(a)\nexten => 4,1,Dial(a)\nexten => 5,1,Dial(a)\nexten => 6,1,Dial(a)"), usualAsterisk, "",
+			[]string{"must to _X.", "must to 1 ", "must to 2 ", "must to 3 ", "must to 4 ", "must 2 more extensions of the context from-telecom"},
+		},
 		"no context": {map[string]string{"extensions.conf": "[phones]\ninclude => ringfence-phones\n"}, usualAsterisk, "", []string{"should calls of telecom come to the context from-telecom, which extensions.conf does not have"}},
 		"no trunk":   {map[string]string{"pjsip.conf": "", "extensions.conf": "[phones]\ninclude => ringfence-phones\n"}, usualAsterisk, "", []string{"must no context calls the subroutine"}},
-		"chan_sip": {map[string]string{"pjsip.conf": "", "sip.conf": "[general]\ncontext=in\n[carrier]\ntype=peer\nhost=192.0.2.1\n[100]\ntype=friend\nsecret=x\nhost=dynamic\n", "extensions.conf": "[in]\nexten => _X.,1,Dial(a)\n[phones]\ninclude => ringfence-phones\n"},
-			usualAsterisk, "", []string{"must calls of carrier to _X. in the context in get Dial(a)"}},
-		"wizard": {map[string]string{"pjsip.conf": "", "pjsip_wizard.conf": "[carrier]\ntype=wizard\nsends_auth=yes\nendpoint/context=in\n[100]\ntype=wizard\naccepts_auth=yes\n", "extensions.conf": "[in]\nexten => _X.,1,Dial(a)\n[phones]\ninclude => ringfence-phones\n"},
-			usualAsterisk, "", []string{"must calls of carrier to _X. in the context in get Dial(a)"}},
-		"both show a password": {map[string]string{"pjsip.conf": strings.Replace(pjsipConf, "[201]\ntype=endpoint", "[carrier]\ntype=endpoint\nauth=a\noutbound_auth=b\ncontext=in\n[201]\ntype=endpoint", 1), "extensions.conf": extensionsConf + "[in]\nexten => _X.,1,Dial(a)\n"},
-			usualAsterisk, "", []string{"must calls of carrier to _X. in the context in get Dial(a)"}},
+		"chan_sip": {
+			map[string]string{"pjsip.conf": "", "sip.conf": "[general]\ncontext=in\n[carrier]\ntype=peer\nhost=192.0.2.1\n[100]\ntype=friend\nsecret=x\nhost=dynamic\n", "extensions.conf": "[in]\nexten => _X.,1,Dial(a)\n[phones]\ninclude => ringfence-phones\n"},
+			usualAsterisk, "",
+			[]string{"must calls of carrier to _X. in the context in get Dial(a)"},
+		},
+		"wizard": {
+			map[string]string{"pjsip.conf": "", "pjsip_wizard.conf": "[carrier]\ntype=wizard\nsends_auth=yes\nendpoint/context=in\n[100]\ntype=wizard\naccepts_auth=yes\n", "extensions.conf": "[in]\nexten => _X.,1,Dial(a)\n[phones]\ninclude => ringfence-phones\n"},
+			usualAsterisk, "",
+			[]string{"must calls of carrier to _X. in the context in get Dial(a)"},
+		},
+		"both show a password": {
+			map[string]string{"pjsip.conf": strings.Replace(pjsipConf, "[201]\ntype=endpoint", "[carrier]\ntype=endpoint\nauth=a\noutbound_auth=b\ncontext=in\n[201]\ntype=endpoint", 1), "extensions.conf": extensionsConf + "[in]\nexten => _X.,1,Dial(a)\n"},
+			usualAsterisk, "",
+			[]string{"must calls of carrier to _X. in the context in get Dial(a)"},
+		},
 		"star code not reached":   {map[string]string{"extensions.conf": strings.Replace(extensionsConf, "include =>", ";include =>", 1)}, usualAsterisk, "", []string{"note include => ringfence-phones"}},
 		"no star code":            {map[string]string{"extensions.conf": strings.Replace(extensionsConf, "include =>", ";include =>", 1)}, Asterisk{AGI: DefaultAGI}, "", nil},
 		"what is dialled":         {nil, Asterisk{AGI: DefaultAGI, LearnDialled: true}, "", []string{"should nothing tells the daemon what your phones dial"}},
@@ -520,9 +565,13 @@ func TestReaderClosed(t *testing.T) {
 		who          Reader
 		closed       string
 	}{
-		{0o755, 0o644, Reader{}, ""}, {0o750, 0o644, Reader{}, folder}, {0o755, 0o640, Reader{}, file},
-		{0o700, 0o600, Reader{Name: "a", UID: 1234}, ""}, {0o750, 0o640, Reader{Name: "a", UID: 1, Groups: []int{2345}}, ""},
-		{0o750, 0o640, Reader{Name: "a", UID: 1, Groups: []int{1}}, folder}, {0o705, 0o604, Reader{Name: "a", UID: 1, Groups: []int{2345}}, folder},
+		{0o755, 0o644, Reader{}, ""},
+		{0o750, 0o644, Reader{}, folder},
+		{0o755, 0o640, Reader{}, file},
+		{0o700, 0o600, Reader{Name: "a", UID: 1234}, ""},
+		{0o750, 0o640, Reader{Name: "a", UID: 1, Groups: []int{2345}}, ""},
+		{0o750, 0o640, Reader{Name: "a", UID: 1, Groups: []int{1}}, folder},
+		{0o705, 0o604, Reader{Name: "a", UID: 1, Groups: []int{2345}}, folder},
 		{0o700, 0o600, Reader{Name: "root"}, ""},
 	} {
 		for _, name := range []string{file, folder} {

@@ -207,9 +207,11 @@ func TestDialplanScreens(t *testing.T) {
 				}
 				continue
 			}
-			want := []string{"set ringfence_action=allow", "export ignore_display_updates=true", "set ringfence_guard_to=guard XML ringfence-open",
+			want := []string{
+				"set ringfence_action=allow", "export ignore_display_updates=true", "set ringfence_guard_to=guard XML ringfence-open",
 				resumeSet, guardSet + "guard XML ringfence-open", guardKept, "socket 192.0.2.7:8084 async full", guardGone, resumeGone,
-				"execute_extension ${ringfence_action} XML ringfence-after"}
+				"execute_extension ${ringfence_action} XML ringfence-after",
+			}
 			if s.Sync {
 				want = []string{want[0], want[1], "socket 192.0.2.7:8084 full", want[9]}
 			}

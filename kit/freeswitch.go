@@ -102,10 +102,12 @@ func (s *Settings) files(e Emergency) ([]file, error) {
 // chosen says which files the settings ask for.
 func (s *Settings) chosen() []kitFile {
 	if s.FusionPBX {
-		out := []kitFile{{"fusionpbx/ringfence.xml", fusionFolder + "/ringfence.xml"},
+		out := []kitFile{
+			{"fusionpbx/ringfence.xml", fusionFolder + "/ringfence.xml"},
 			{"fusionpbx/ringfence-open.xml", fusionFolder + "/ringfence-open.xml"},
 			{"fusionpbx/ringfence-after.xml", fusionFolder + "/ringfence-after.xml"},
-			{"fusionpbx/ringfence-whisper.xml", fusionFolder + "/ringfence-whisper.xml"}}
+			{"fusionpbx/ringfence-whisper.xml", fusionFolder + "/ringfence-whisper.xml"},
+		}
 		if s.Star != "" {
 			out = append(out, kitFile{"fusionpbx/ringfence-report.xml", fusionFolder + "/ringfence-report.xml"})
 		}

@@ -52,19 +52,23 @@ func TestRead(t *testing.T) {
 		{"csv", "Reason, \"Number\",expires\nfake,95588,2027-01-01\n\"two\nlines\",1,\nx,2,soon\n", "csv\n2 95588 (fake) until 2027-01-01\n3 1 (two\nlines)\n5 2 (x) WRONG: parsing time \"soon\" as \"2006-01-02\": cannot parse \"soon\" as \"2006\"\n"},
 		{"csv, bad lines", "number\n1\na\"b\n3\n", "csv\n2 1\n3  WRONG: bare \" in non-quoted-field\n4 3\n"},
 		{"csv, short rows", "number,reason\n1\n2,x,y\n", "csv\n2 1\n3 2 (x)\n"},
-		{"phoneblock", ` {"version":3,"numbers":[{"phone":"+491","rating":"C_PING","votes":4},{"phone":"+492","votes":0},{"votes":1},7,{"phone":"+493"}],"x":{"y":[]}}`,
+		{
+			"phoneblock", ` {"version":3,"numbers":[{"phone":"+491","rating":"C_PING","votes":4},{"phone":"+492","votes":0},{"votes":1},7,{"phone":"+493"}],"x":{"y":[]}}`,
 			"phoneblock\n1 +491 (PhoneBlock: C_PING, 4 votes)\n2 +492 (PhoneBlock, 0 votes) remove\n3  WRONG: it has no \"phone\"\n" +
-				"4  WRONG: it is not {\"phone\",\"rating\",\"votes\"}: json: cannot unmarshal number into Go value of type listfile.phoneBlockNumber\n5 +493 (PhoneBlock)\n"},
+				"4  WRONG: it is not {\"phone\",\"rating\",\"votes\"}: json: cannot unmarshal number into Go value of type listfile.phoneBlockNumber\n5 +493 (PhoneBlock)\n",
+		},
 		{"phoneblock, cut short", `{"numbers":[{"phone":"+491","votes":4},{"pho`, "phoneblock\n1 +491 (PhoneBlock, 4 votes)\nERROR: its JSON cannot be read at byte 39: unexpected EOF\n"},
 		{"phoneblock, other JSON", `{"lists":[]}`, "phoneblock\nERROR: it is not a list of PhoneBlock: {\"numbers\":[…]} is expected\n"},
 		{"phoneblock, not a list", `{"numbers":7}`, "phoneblock\nERROR: it is not a list of PhoneBlock: {\"numbers\":[…]} is expected\n"},
-		{"ftc", ftcHead +
-			"3055550100,2026-11-01 10:00:00,,Miami\n3055550100,2026-11-02 10:00:00,,Miami\n(305) 555-0100,11/20/2026,,Tampa\n" + // three in all
-			"2125550100,2026-11-01 10:00:00,,A\n2125550100,2026-11-01 10:00:00,,A\n2125550100,2026-11-01 10:00:00,,B\n" + // two, one twice
-			"4155550100,2026-01-01,,A\n4155550100,2026-01-01,,B\n4155550100,2026-11-20,,C\n" + // two are too old
-			"12,2026-11-20,,C\nabc,2026-11-20,,C\n7145550100,lately,,C\n,2026-11-20,,C\n",
+		{
+			"ftc", ftcHead +
+				"3055550100,2026-11-01 10:00:00,,Miami\n3055550100,2026-11-02 10:00:00,,Miami\n(305) 555-0100,11/20/2026,,Tampa\n" + // three in all
+				"2125550100,2026-11-01 10:00:00,,A\n2125550100,2026-11-01 10:00:00,,A\n2125550100,2026-11-01 10:00:00,,B\n" + // two, one twice
+				"4155550100,2026-01-01,,A\n4155550100,2026-01-01,,B\n4155550100,2026-11-20,,C\n" + // two are too old
+				"12,2026-11-20,,C\nabc,2026-11-20,,C\n7145550100,lately,,C\n,2026-11-20,,C\n",
 			"ftc\n11 12 WRONG: 2 digits are no number of the USA\n12 abc WRONG: it is not a telephone number\n" +
-				"13 7145550100 WRONG: Created_Date \"lately\" is no date such as 2026-11-24 08:00:00\n2 +13055550100 (3 complaints to the FTC, the last on 2026-11-20)\n"},
+				"13 7145550100 WRONG: Created_Date \"lately\" is no date such as 2026-11-24 08:00:00\n2 +13055550100 (3 complaints to the FTC, the last on 2026-11-20)\n",
+		},
 		{"ftc, another table", "Company_Phone_Number,Date\n1,2\n", "ftc\nERROR: its first line names no column created_date\n"},
 	}
 	for _, test := range tests {

@@ -50,7 +50,6 @@ type evidence struct {
 	rule          *rule
 	who           Number
 	held          *Number // which of the numbers that who's text holds the rule found, if not who itself
-	callee        string
 	callerPattern Pattern
 	calleePattern Pattern
 	name          string

@@ -116,8 +116,10 @@ func officeLists(t testing.TB, p *Policy) *Lists {
 	return lists
 }
 
-var workHour = time.Date(2026, 1, 7, 2, 0, 0, 0, time.UTC) // Wednesday, 10:00 in China
-var lateHour = time.Date(2026, 1, 7, 12, 0, 0, 0, time.UTC)
+var (
+	workHour = time.Date(2026, 1, 7, 2, 0, 0, 0, time.UTC) // Wednesday, 10:00 in China
+	lateHour = time.Date(2026, 1, 7, 12, 0, 0, 0, time.UTC)
+)
 
 func TestDecide(t *testing.T) {
 	p := mustLoad(t, office)

@@ -85,14 +85,18 @@ func TestKnownCallerSteps(t *testing.T) {
 		want      [3]string
 	}{
 		{"05925550100", time.Time{}, time.Time{}, [3]string{
-			"known_caller: number +8613900139000 is not known to the called line", "known_caller: number +8613900139000 is not known to a line", "the rule has no conditions"}},
+			"known_caller: number +8613900139000 is not known to the called line", "known_caller: number +8613900139000 is not known to a line", "the rule has no conditions",
+		}},
 		{"2001", time.Time{}, late, [3]string{
-			"known_caller: called number 2001 belongs to no line", "number +8613900139000 is known to a line, last on 2026-01-02", "not tried, since known elsewhere decided"}},
+			"known_caller: called number 2001 belongs to no line", "number +8613900139000 is known to a line, last on 2026-01-02", "not tried, since known elsewhere decided",
+		}},
 		{"05925550100", late.Add(-40 * day), late.Add(-20 * day), [3]string{
 			"known_caller: number +8613900139000 was known to the called line last on 2025-11-23, longer ago than 30d",
-			"known_caller: number +8613900139000 was known to a line last on 2025-12-13, longer ago than 10d", "the rule has no conditions"}},
+			"known_caller: number +8613900139000 was known to a line last on 2025-12-13, longer ago than 10d", "the rule has no conditions",
+		}},
 		{"05925550100", late.Add(30 * day), late.Add(30 * day), [3]string{
-			"known_caller: number +8613900139000 was not known to the called line yet", "known_caller: number +8613900139000 was not known to a line yet", "the rule has no conditions"}},
+			"known_caller: number +8613900139000 was not known to the called line yet", "known_caller: number +8613900139000 was not known to a line yet", "the rule has no conditions",
+		}},
 	} {
 		c := p.Call(Facts{Caller: "13900139000", Callee: test.callee, Time: workHour})
 		c.KnownToLine, c.KnownToAll = test.line, test.all

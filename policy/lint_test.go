@@ -140,34 +140,52 @@ func TestLint(t *testing.T) {
 		want           []string
 	}{
 		{"CN", `{ name = "a", action = "reject", when = { caller = ["9521????", "9520????"], caller_not = ["95213333"] } }`, nil},
-		{"CN", `{ name = "a", action = "reject", when = { caller = ["9521*"] } }`,
-			[]string{`rule.when.caller: "9521*" also takes short service numbers such as 95210: write "9521????", or the service numbers that are to pass under caller_not`}},
+		{
+			"CN", `{ name = "a", action = "reject", when = { caller = ["9521*"] } }`,
+			[]string{`rule.when.caller: "9521*" also takes short service numbers such as 95210: write "9521????", or the service numbers that are to pass under caller_not`},
+		},
 		{"CN", `{ name = "a", action = "reject", when = { caller = ["9521*"], caller_not = ["9521?", "9521??"] } }`, nil},
 		{"CN", `{ name = "a", action = "allow", when = { caller = ["955*"] } }`, nil},
-		{"CN", `{ name = "a", action = "tag", label = "?", when = { caller = ["95*"], caller_not = ["95588"] } }`,
-			[]string{`rule.when.caller: "95*" also takes short service numbers such as 95533: write "95??????", or the service numbers that are to pass under caller_not`}},
-		{"CN", `{ name = "a", action = "reject", when = { caller = ["1*"] } }`,
-			[]string{`rule.when.caller: "1*" also takes short service numbers such as 10086: write "1??????????", or the service numbers that are to pass under caller_not`}},
-		{"CN", `{ name = "a", action = "reject", when = { caller = ["95588*"] } }`,
-			[]string{`rule.when.caller: "95588*" also takes short service numbers such as 95588: write "95588???", or the service numbers that are to pass under caller_not`}},
+		{
+			"CN", `{ name = "a", action = "tag", label = "?", when = { caller = ["95*"], caller_not = ["95588"] } }`,
+			[]string{`rule.when.caller: "95*" also takes short service numbers such as 95533: write "95??????", or the service numbers that are to pass under caller_not`},
+		},
+		{
+			"CN", `{ name = "a", action = "reject", when = { caller = ["1*"] } }`,
+			[]string{`rule.when.caller: "1*" also takes short service numbers such as 10086: write "1??????????", or the service numbers that are to pass under caller_not`},
+		},
+		{
+			"CN", `{ name = "a", action = "reject", when = { caller = ["95588*"] } }`,
+			[]string{`rule.when.caller: "95588*" also takes short service numbers such as 95588: write "95588???", or the service numbers that are to pass under caller_not`},
+		},
 		{"CN", `{ name = "a", action = "reject", when = { caller = ["0952*", "+1*", "13*", "400*"] } }`, nil},
 		{"CN", `{ name = "a", action = "reject", when = { caller = ["9521????"], caller_not = ["13800138000", "95211*", "0592*"] } }`, []string{
 			`rule.when.caller_not: "13800138000" excepts nothing, since no pattern under caller matches it: take it out, or correct it`,
-			`rule.when.caller_not: "0592*" excepts nothing, since no pattern under caller matches it: take it out, or correct it`}},
-		{"CN", `{ name = "a", action = "reject", when = { caller = ["+8695*"], caller_not = ["95588", "9521????", "+1*"] } }`,
-			[]string{`rule.when.caller_not: "+1*" excepts nothing, since no pattern under caller matches it: take it out, or correct it`}},
+			`rule.when.caller_not: "0592*" excepts nothing, since no pattern under caller matches it: take it out, or correct it`,
+		}},
+		{
+			"CN", `{ name = "a", action = "reject", when = { caller = ["+8695*"], caller_not = ["95588", "9521????", "+1*"] } }`,
+			[]string{`rule.when.caller_not: "+1*" excepts nothing, since no pattern under caller matches it: take it out, or correct it`},
+		},
 		{"CN", `{ name = "a", action = "reject", when = { caller = ["+8695211613"], caller_not = ["9522*", "95211*"] } }`, []string{
 			`rule.when.caller_not: "9522*" excepts nothing, since no pattern under caller matches it: take it out, or correct it`,
-			`rule: "a" can never match: its caller_not excepts all that caller matches`}},
-		{"CN", `{ name = "a", action = "reject", when = { callee = ["05925550100"], callee_not = ["05925550101"] } }`,
-			[]string{`rule.when.callee_not: "05925550101" excepts nothing, since no pattern under callee matches it: take it out, or correct it`}},
-		{"CN", `{ name = "a", action = "allow", when = { caller_kind = ["mobile"] } }, { name = "b", action = "reject", when = { list = ["blacklist"] } }`,
-			[]string{`rule: "a" lets calls pass by caller_kind before rule "b" on line 2 asks list blacklist, so a listed caller passes: move it behind that rule`}},
+			`rule: "a" can never match: its caller_not excepts all that caller matches`,
+		}},
+		{
+			"CN", `{ name = "a", action = "reject", when = { callee = ["05925550100"], callee_not = ["05925550101"] } }`,
+			[]string{`rule.when.callee_not: "05925550101" excepts nothing, since no pattern under callee matches it: take it out, or correct it`},
+		},
+		{
+			"CN", `{ name = "a", action = "allow", when = { caller_kind = ["mobile"] } }, { name = "b", action = "reject", when = { list = ["blacklist"] } }`,
+			[]string{`rule: "a" lets calls pass by caller_kind before rule "b" on line 2 asks list blacklist, so a listed caller passes: move it behind that rule`},
+		},
 		{"CN", `{ name = "a", action = "allow", when = { caller_kind = ["mobile"] } }, { name = "b", action = "allow", when = { list = ["allowlist"] } }`, nil},
 		{"CN", `{ name = "a", action = "allow", mode = "observe" }, { name = "b", action = "reject", when = { list = ["blacklist"] } }`, nil},
 		{"DE", `{ name = "a", action = "reject", when = { caller = ["0900*", "030*"] } }`, nil},
-		{"GB", `{ name = "a", action = "reject", when = { caller = ["1*"] } }`,
-			[]string{`rule.when.caller: "1*" also takes short service numbers such as 100: write the service numbers that are to pass under caller_not`}},
+		{
+			"GB", `{ name = "a", action = "reject", when = { caller = ["1*"] } }`,
+			[]string{`rule.when.caller: "1*" also takes short service numbers such as 100: write the service numbers that are to pass under caller_not`},
+		},
 		{"US", `{ name = "a", action = "reject", when = { caller = ["800*"] } }`, nil},
 	} {
 		_, faults := Load("p.toml", []byte("country = \""+test.country+"\"\nrule = ["+test.rules+"]\n"))

@@ -30,10 +30,19 @@ var kindNames = [...]struct {
 	kind Kind
 	name string
 }{
-	{Mobile, "mobile"}, {Fixed, "fixed"}, {TollFree, "toll_free"}, {Premium, "premium"},
-	{SharedCost, "shared_cost"}, {VoIP, "voip"}, {Service, "service"}, {Emergency, "emergency"},
-	{Internal, "internal"}, {International, "international"}, {Invalid, "invalid"},
-	{Anonymous, "anonymous"}, {Unknown, "unknown"},
+	{Mobile, "mobile"},
+	{Fixed, "fixed"},
+	{TollFree, "toll_free"},
+	{Premium, "premium"},
+	{SharedCost, "shared_cost"},
+	{VoIP, "voip"},
+	{Service, "service"},
+	{Emergency, "emergency"},
+	{Internal, "internal"},
+	{International, "international"},
+	{Invalid, "invalid"},
+	{Anonymous, "anonymous"},
+	{Unknown, "unknown"},
 }
 
 // String gives the kind's word in policies and on the wire.

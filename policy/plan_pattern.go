@@ -132,9 +132,9 @@ func faultAdvice(f textFault) error {
 	case faultNoDigits:
 		return errors.New("there is no digit in it: write a number such as 95588, or a beginning such as 9521*")
 	case faultAfterStar:
-		return errors.New("* stands only at the end, for any further digits: write 9521*, or a range with ..")
+		return errors.New("* stands only at the end, for any further digits: write 9521*, or a range as 95210000..95219999")
 	case faultAfterMark:
-		return errors.New("? stands only at the end, for one further digit each: write 9521????, or a range with ..")
+		return errors.New("? stands only at the end, for one further digit each: write 9521????, or a range as 95210000..95219999")
 	case faultMarkStar:
 		return errors.New("? and * do not go together: 9521* takes any length, 9521???? exactly four more digits")
 	}

@@ -119,8 +119,13 @@ type Columns struct {
 // named are the columns with their roles and flags.
 func (c *Columns) named() []namedColumn {
 	return []namedColumn{
-		{roleCaller, "--caller", c.Caller}, {roleCallee, "--callee", c.Callee}, {roleTime, "--time", c.Time}, {roleTalk, "--talk", c.Talk},
-		{roleAnswered, "--answered", c.Answered}, {roleName, "--name", c.Name}, {roleTrunk, "--trunk", c.Trunk},
+		{roleCaller, "--caller", c.Caller},
+		{roleCallee, "--callee", c.Callee},
+		{roleTime, "--time", c.Time},
+		{roleTalk, "--talk", c.Talk},
+		{roleAnswered, "--answered", c.Answered},
+		{roleName, "--name", c.Name},
+		{roleTrunk, "--trunk", c.Trunk},
 	}
 }
 

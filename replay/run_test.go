@@ -214,7 +214,8 @@ func TestChanges(t *testing.T) {
 		"the journal": {sample, "", []string{"1: allow default enforce → warn 952 sales calls enforce"}},
 		"one on trial, now in force": {enforced, "", []string{
 			"1: allow default enforce → warn 952 sales calls enforce",
-			"1: reject on trial observe → reject on trial enforce"}},
+			"1: reject on trial observe → reject on trial enforce",
+		}},
 		"two policies":       {enforced, sample, []string{"1: reject on trial observe → reject on trial enforce"}},
 		"the same policy":    {sample, sample, nil},
 		"all on trial":       {"mode = \"observe\"\n" + sample, sample, []string{"1: tag rented 95 numbers enforce → tag rented 95 numbers observe", "1: warn 952 sales calls enforce → warn 952 sales calls observe", "1: reject blacklist enforce → reject blacklist observe"}},
@@ -377,9 +378,14 @@ func TestInside(t *testing.T) {
 		claim claim
 		rule  string
 	}{
-		{"", claimUnknown, policy.RuleInternal}, {"unheard-of", claimUnknown, policy.RuleInternal}, {"branch", claimUnknown, policy.RuleInternal},
-		{"telecom", claimUnknown, policy.RuleDefault}, {"telecom", claimJournal, policy.RuleInternal}, {"branch", claimNone, policy.RuleInternal},
-		{"", claimNone, policy.RuleDefault}, {"telecom", claimNone, policy.RuleDefault},
+		{"", claimUnknown, policy.RuleInternal},
+		{"unheard-of", claimUnknown, policy.RuleInternal},
+		{"branch", claimUnknown, policy.RuleInternal},
+		{"telecom", claimUnknown, policy.RuleDefault},
+		{"telecom", claimJournal, policy.RuleInternal},
+		{"branch", claimNone, policy.RuleInternal},
+		{"", claimNone, policy.RuleDefault},
+		{"telecom", claimNone, policy.RuleDefault},
 	} {
 		call := Call{Facts: policy.Facts{Caller: "8001", Callee: "4008001234", Time: time.Date(2026, 3, 2, 12, 0, 0, 0, j.Policy.Zone())}, claim: c.claim}
 		call.origin.switching.Named = c.trunk

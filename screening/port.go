@@ -109,8 +109,10 @@ func NewPort(s Screener, o Options, section string, begin func(conn net.Conn, ac
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	return &Port{screener: s, section: section, o: o, begin: begin, calls: make(map[Call]struct{}),
-		noise: rate.Sometimes{First: 20, Interval: time.Second}}, nil
+	return &Port{
+		screener: s, section: section, o: o, begin: begin, calls: make(map[Call]struct{}),
+		noise: rate.Sometimes{First: 20, Interval: time.Second},
+	}, nil
 }
 
 // Listen opens a screening port. Keep-alive probes are left out: no connection outlives a deadline.

@@ -526,8 +526,10 @@ func TestEncoding(t *testing.T) {
 
 // TestGateway names the gateway as the switch does, and what the dialplan set comes along.
 func TestGateway(t *testing.T) {
-	c := Call{From: "10086", To: "4008001234", Gateway: "telecom", Profile: "external", Context: "inbound", Addr: "203.0.113.7",
-		Vars: map[string]string{"ringfence_trunk": "telecom"}, Headers: []Header{{"variable_extra", "1 2"}}}
+	c := Call{
+		From: "10086", To: "4008001234", Gateway: "telecom", Profile: "external", Context: "inbound", Addr: "203.0.113.7",
+		Vars: map[string]string{"ringfence_trunk": "telecom"}, Headers: []Header{{"variable_extra", "1 2"}},
+	}
 	screen(t, c, func(p *peer) {
 		p.send("connect")
 		f := p.next()

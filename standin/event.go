@@ -245,7 +245,10 @@ func (ch *channel) detailsLocked() {
 		name string
 		at   time.Time
 	}{
-		{"start", ch.created}, {"profile_start", ch.created}, {"answer", ch.answered}, {"bridge", time.Time{}},
+		{"start", ch.created},
+		{"profile_start", ch.created},
+		{"answer", ch.answered},
+		{"bridge", time.Time{}},
 		{"last_hold", time.Time{}},
 	} {
 		set(x.name+"_epoch", epoch(x.at))

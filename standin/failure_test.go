@@ -22,17 +22,23 @@ func TestDaemonFails(t *testing.T) {
 		least  time.Duration
 		most   [3]time.Duration // 0: no matter
 	}{
-		{name: "never sends connect", stuck: true, least: 100 * time.Millisecond,
-			daemon: func(p *peer) { p.rest() }},
-		{name: "sends half a command", stuck: true, least: 100 * time.Millisecond,
-			daemon: func(p *peer) { io.WriteString(p.conn, "connect\n"); p.rest() }},
+		{
+			name: "never sends connect", stuck: true, least: 100 * time.Millisecond,
+			daemon: func(p *peer) { p.rest() },
+		},
+		{
+			name: "sends half a command", stuck: true, least: 100 * time.Millisecond,
+			daemon: func(p *peer) { io.WriteString(p.conn, "connect\n"); p.rest() },
+		},
 		{name: "closes before connect", stuck: true, daemon: func(p *peer) {}},
 		{name: "resets before connect", stuck: true, daemon: func(p *peer) { p.reset() }},
 		{name: "closes after connect", stuck: true, daemon: func(p *peer) { p.connect() }},
 		{name: "resets after connect", stuck: true, daemon: func(p *peer) { p.connect(); p.reset() }},
 		{name: "leaves first", stuck: true, daemon: func(p *peer) { p.send("exit"); p.rest() }},
-		{name: "resets in a playback", most: [3]time.Duration{0, 200 * time.Millisecond, 0},
-			daemon: func(p *peer) { p.connect(); p.send(play); time.Sleep(60 * time.Millisecond); p.reset() }},
+		{
+			name: "resets in a playback", most: [3]time.Duration{0, 200 * time.Millisecond, 0},
+			daemon: func(p *peer) { p.connect(); p.send(play); time.Sleep(60 * time.Millisecond); p.reset() },
+		},
 	}
 	for _, test := range tests {
 		for i, mode := range modes {
@@ -149,35 +155,54 @@ func TestGuard(t *testing.T) {
 		sent   string
 		kept   bool // the guard does not come to fire
 	}{
-		{name: "silent, then closes", killed: true,
-			daemon: func(p *peer, over <-chan time.Time) { p.connect(); <-over }},
-		{name: "silent, then closes; socket_resume unset", unsets: true,
-			daemon: func(p *peer, over <-chan time.Time) { p.connect(); <-over }},
-		{name: "a late hangup", unsets: true, killed: true, late: 1,
-			daemon: func(p *peer, over <-chan time.Time) { p.connect(); <-over; p.send(hangup); p.rest() }},
-		{name: "a late respond", unsets: true, killed: true, late: 1,
+		{
+			name: "silent, then closes", killed: true,
+			daemon: func(p *peer, over <-chan time.Time) { p.connect(); <-over },
+		},
+		{
+			name: "silent, then closes; socket_resume unset", unsets: true,
+			daemon: func(p *peer, over <-chan time.Time) { p.connect(); <-over },
+		},
+		{
+			name: "a late hangup", unsets: true, killed: true, late: 1,
+			daemon: func(p *peer, over <-chan time.Time) { p.connect(); <-over; p.send(hangup); p.rest() },
+		},
+		{
+			name: "a late respond", unsets: true, killed: true, late: 1,
 			daemon: func(p *peer, over <-chan time.Time) {
 				p.connect()
 				<-over
 				p.execute("respond", "603 Decline")
 				p.rest()
-			}},
-		{name: "a late exit", unsets: true,
-			daemon: func(p *peer, over <-chan time.Time) { p.connect(); <-over; p.send("exit"); p.rest() }},
-		{name: "a late resume and exit", unsets: true, killed: true, late: 1,
-			daemon: func(p *peer, over <-chan time.Time) { p.connect(); <-over; p.send("resume", "exit"); p.rest() }},
-		{name: "never sends connect", unsets: true,
-			daemon: func(p *peer, over <-chan time.Time) { <-over }},
-		{name: "leaves a channel parked", alone: true, unsets: true,
-			daemon: func(p *peer, over <-chan time.Time) { p.connect() }},
-		{name: "diverts and leaves the guard", unsets: true, sent: "voicemail",
+			},
+		},
+		{
+			name: "a late exit", unsets: true,
+			daemon: func(p *peer, over <-chan time.Time) { p.connect(); <-over; p.send("exit"); p.rest() },
+		},
+		{
+			name: "a late resume and exit", unsets: true, killed: true, late: 1,
+			daemon: func(p *peer, over <-chan time.Time) { p.connect(); <-over; p.send("resume", "exit"); p.rest() },
+		},
+		{
+			name: "never sends connect", unsets: true,
+			daemon: func(p *peer, over <-chan time.Time) { <-over },
+		},
+		{
+			name: "leaves a channel parked", alone: true, unsets: true,
+			daemon: func(p *peer, over <-chan time.Time) { p.connect() },
+		},
+		{
+			name: "diverts and leaves the guard", unsets: true, sent: "voicemail",
 			daemon: func(p *peer, over <-chan time.Time) {
 				p.connect()
 				p.execute("transfer", "voicemail")
 				p.send("exit")
 				p.rest()
-			}},
-		{name: "removes the guard and diverts", sent: "voicemail", kept: true,
+			},
+		},
+		{
+			name: "removes the guard and diverts", sent: "voicemail", kept: true,
 			daemon: func(p *peer, over <-chan time.Time) {
 				p.connect()
 				if got := p.ask("api sched_del " + guardTask); got != "+OK Deleted: 1\n" {
@@ -186,7 +211,8 @@ func TestGuard(t *testing.T) {
 				p.execute("transfer", "voicemail")
 				p.send("exit")
 				p.rest()
-			}},
+			},
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

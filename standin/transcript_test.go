@@ -104,13 +104,17 @@ var transcripts = map[string]Call{
 	"b9_sync_cancel":                   giveUp(alice("2009")),
 
 	"d1_plus86": {From: "+8613800138000", Display: "Zhang", To: "2100"},
-	"d2_anon_privacy": {From: "anonymous", Display: "Anonymous", Host: "anonymous.invalid", To: "2100",
-		PAI: "+8613912345678", PAIName: "Real Name", Privacy: true},
+	"d2_anon_privacy": {
+		From: "anonymous", Display: "Anonymous", Host: "anonymous.invalid", To: "2100",
+		PAI: "+8613912345678", PAIName: "Real Name", Privacy: true,
+	},
 	"d3_pai_only":      {From: "1000", Display: "F", To: "2100", PAI: "+8613912345678", PAIName: "Paid"},
 	"d4_rpid":          {From: "1000", Display: "F", To: "2100", RPID: `"Rpid Name" <sip:+4930123456@carrier.example>;party=calling;screen=yes;privacy=off`},
 	"d4b_rpid_privacy": {From: "1000", Display: "F", To: "2100", RPID: `"Rpid Name" <sip:+4930123456@carrier.example>;party=calling;screen=yes;privacy=full`},
-	"d5_pai_rpid_both": {From: "1000", Display: "F", To: "2100", PAI: "+8613912345678", PAIName: "Paid",
-		RPID: `"Rpid Name" <sip:+4930123456@c.example>;party=calling`},
+	"d5_pai_rpid_both": {
+		From: "1000", Display: "F", To: "2100", PAI: "+8613912345678", PAIName: "Paid",
+		RPID: `"Rpid Name" <sip:+4930123456@c.example>;party=calling`,
+	},
 	"d6_utf8_name":     {From: "+8613800138000", Display: "张三 快递", To: "2100"},
 	"d7_percent_quote": {From: "user%2Bx%25y", Display: `100%25 \"off\" a%0Ab \\ c: d`, To: "2100"},
 	"d8_long_header":   with(alice("2100"), Header{"X-Long", strings.Repeat("A", 8000)}),
@@ -122,9 +126,11 @@ var transcripts = map[string]Call{
 		Header{"Diversion", "<sip:+8610777@127.0.0.1>;reason=no-answer"},
 		Header{"History-Info", "<sip:+8610777@127.0.0.1>;index=1"}),
 	// The switch could not read that call's P-Asserted-Identity, which has a parameter behind the URI.
-	"d11_identity": {From: "+12155551212", Display: "S", To: "2100", SIP: []Header{{"Identity",
+	"d11_identity": {From: "+12155551212", Display: "S", To: "2100", SIP: []Header{{
+		"Identity",
 		"eyJhbGciOiJFUzI1NiIsInBwdCI6InNoYWtlbiIsInR5cCI6InBhc3Nwb3J0IiwieDV1IjoiaHR0cHM6Ly9jZXJ0LmV4YW1wbGUub3JnL3Bhc3Nwb3J0LmNlciJ9." +
-			"eyJhdHRlc3QiOiJBIn0.c2ln;info=<https://cert.example.org/passport.cer>;alg=ES256;ppt=shaken"}}},
+			"eyJhdHRlc3QiOiJBIn0.c2ln;info=<https://cert.example.org/passport.cer>;alg=ES256;ppt=shaken",
+	}}},
 	"d12_verstat_from":     {From: "+12155551212;verstat=TN-Validation-Failed", Display: "S", Host: "127.0.0.1;user=phone", To: "2100"},
 	"d14_empty_user":       {To: "2100"},
 	"d15_noname":           {From: "02154321234", To: "2100"},

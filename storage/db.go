@@ -162,8 +162,10 @@ func Open(file string, o Options) (*DB, error) {
 	if err := prepare(file, o.ReadOnly); err != nil {
 		return nil, err
 	}
-	d := &DB{file: file, now: o.Now, edits: make(chan struct{}, 1), imports: make(chan struct{}, 1),
-		maxReports: MaxReports, maxChanges: MaxChanges, maxChangeRows: MaxChangeRows, maxEdit: MaxEdit, stageBytes: stageBytes}
+	d := &DB{
+		file: file, now: o.Now, edits: make(chan struct{}, 1), imports: make(chan struct{}, 1),
+		maxReports: MaxReports, maxChanges: MaxChanges, maxChangeRows: MaxChangeRows, maxEdit: MaxEdit, stageBytes: stageBytes,
+	}
 	err := guard(func() (err error) {
 		d.bolt, err = bolt.Open(file, 0o640, &bolt.Options{
 			Timeout:      o.LockWait,

@@ -338,7 +338,7 @@ func (d *DB) blockPages(bucket func(*bolt.Tx) (*bolt.Bucket, error), prefix []by
 		progress := false
 		for _, b := range raw {
 			from := len(rows)
-			if b.value != nil && len(b.value) > 0 {
+			if len(b.value) > 0 {
 				if rows, err = decodeBlock(rows, b.key, b.value, columns); err != nil && (after == nil || bytes.Compare(b.key, after) > 0) {
 					damage.note(err)
 				}
@@ -464,8 +464,10 @@ func checkEntry(e *Entry) error {
 		name, text string
 		max        int
 	}{
-		{"pattern", e.Pattern, MaxPattern}, {"reason", e.Reason, MaxReason},
-		{"source", e.Source, MaxText}, {"who", e.Who, MaxText},
+		{"pattern", e.Pattern, MaxPattern},
+		{"reason", e.Reason, MaxReason},
+		{"source", e.Source, MaxText},
+		{"who", e.Who, MaxText},
 	} {
 		switch {
 		case len(f.text) > f.max:

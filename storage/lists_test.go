@@ -56,8 +56,10 @@ func TestAddAndRemove(t *testing.T) {
 	d = open(t, Options{}, d.File())
 	want := []Entry{
 		{Pattern: "+1*", Reason: "y", Added: epoch.Add(7 * time.Minute), Change: 4},
-		{Pattern: "+8695211613", Reason: "sells flats", Source: "console", Who: "eve",
-			Added: epoch.Add(time.Minute), Expires: noon, Change: 3},
+		{
+			Pattern: "+8695211613", Reason: "sells flats", Source: "console", Who: "eve",
+			Added: epoch.Add(time.Minute), Expires: noon, Change: 3,
+		},
 	}
 	if got := readList(t, d, "blacklist"); !reflect.DeepEqual(got, want) {
 		t.Errorf("in the end:\n%+v, want\n%+v", got, want)

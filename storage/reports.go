@@ -273,8 +273,12 @@ func checkReport(r *Report) error {
 		name, text string
 		max        int
 	}{
-		{"caller", r.Caller.Raw, MaxText}, {"number", r.Caller.E164, MaxText}, {"kind", r.Caller.Kind, MaxText},
-		{"extension", r.Extension, MaxText}, {"line", r.Line, MaxText}, {"call", r.Call, MaxText},
+		{"caller", r.Caller.Raw, MaxText},
+		{"number", r.Caller.E164, MaxText},
+		{"kind", r.Caller.Kind, MaxText},
+		{"extension", r.Extension, MaxText},
+		{"line", r.Line, MaxText},
+		{"call", r.Call, MaxText},
 	} {
 		if err := checkReportText(f.name, f.text, f.max); err != nil {
 			return err

@@ -211,9 +211,9 @@ func (p *PBX) waitUp(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return errors.New("Asterisk did not come up")
+			return errors.New("the Asterisk did not come up")
 		case <-p.ended:
-			return errors.New("Asterisk ended")
+			return errors.New("the Asterisk ended")
 		case <-tick.C:
 		}
 	}
@@ -233,13 +233,24 @@ func (p *PBX) Stop() {
 	<-p.ended
 }
 
-// CLI runs a command on Asterisk's own command line.
+// CLI runs a command on Asterisk's own command line. One that has no answer within 15 s is an error: the remote console
+// itself waits for ever on an Asterisk that is stuck or just going down.
 func (p *PBX) CLI(command string) (string, error) {
-	text, err := p.Program("-rx", command).CombinedOutput()
+	var out bytes.Buffer
+	cmd := p.Program("-rx", command)
+	cmd.Stdout, cmd.Stderr = &out, &out
+	cmd.WaitDelay = time.Second
+	err := cmd.Start()
+	if err == nil {
+		late := time.AfterFunc(15*time.Second, func() { cmd.Process.Kill() })
+		err = cmd.Wait()
+		late.Stop()
+	}
+	text := out.String()
 	if err != nil {
 		err = fmt.Errorf("asterisk -rx %q: %w: %.500s", command, err, text)
 	}
-	return string(text), err
+	return text, err
 }
 
 // Log is what it has said so far.

@@ -59,8 +59,10 @@ func (r *Root) sipp(folder, name string, t *template.Template, data any, port, m
 	}
 	s := &Sipp{ended: make(chan struct{}), errors: filepath.Join(folder, name+".errors")}
 	os.Remove(s.errors)
-	args = append([]string{"-sf", file.Name(), "-i", "127.0.0.1", "-p", fmt.Sprint(port), "-mi", "127.0.0.1", "-mp", fmt.Sprint(media),
-		"-nostdin", "-trace_err", "-error_file", s.errors, "-skip_rlimit"}, args...)
+	args = append([]string{
+		"-sf", file.Name(), "-i", "127.0.0.1", "-p", fmt.Sprint(port), "-mi", "127.0.0.1", "-mp", fmt.Sprint(media),
+		"-nostdin", "-trace_err", "-error_file", s.errors, "-skip_rlimit",
+	}, args...)
 	s.cmd = r.Command("/usr/bin/sipp", args...)
 	s.cmd.Dir = folder
 	s.cmd.Env = append(os.Environ(), "TERM=dumb")
