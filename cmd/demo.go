@@ -19,7 +19,7 @@ import (
 	"ringfence/conf"
 	"ringfence/console"
 	"ringfence/daemon"
-	"ringfence/policy"
+	"ringfence/number"
 	"ringfence/standin"
 	"ringfence/storage"
 )
@@ -240,7 +240,7 @@ func counts(m map[string]int) string {
 		return cmp.Or(cmp.Compare(m[b], m[a]), cmp.Compare(a, b))
 	})
 	for i, name := range names {
-		names[i] = fmt.Sprintf("%s %d", policy.Inert(name), m[name])
+		names[i] = fmt.Sprintf("%s %d", number.Inert(name), m[name])
 	}
 	return strings.Join(names, ", ")
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"ringfence/console"
+	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/storage"
 )
@@ -175,7 +176,7 @@ func recordLine(r storage.Record) string {
 	}
 	name := shown(r.Name)
 	if name != "" && name != shown(r.Caller.Raw) {
-		caller += " " + policy.InertUpTo(name, 20)
+		caller += " " + number.InertUpTo(name, 20)
 	}
 	action := strings.ToUpper(r.Action)
 	if r.Would != r.Action {
@@ -185,7 +186,7 @@ func recordLine(r storage.Record) string {
 	if r.Line != "" {
 		callee += " " + shown(r.Line)
 	}
-	text := fmt.Sprintf("%s  %-7s  %s → %s  [%s] %s", r.Time.Local().Format(time.DateTime), action, caller, callee, shown(r.Rule), policy.InertUpTo(r.Reason, 200))
+	text := fmt.Sprintf("%s  %-7s  %s → %s  [%s] %s", r.Time.Local().Format(time.DateTime), action, caller, callee, shown(r.Rule), number.InertUpTo(r.Reason, 200))
 	if r.Outcome != nil && r.Outcome.By == "caller" && !r.Outcome.Answered {
 		text += "; the caller hung up"
 	}

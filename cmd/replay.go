@@ -14,6 +14,7 @@ import (
 
 	"ringfence/conf"
 	"ringfence/console"
+	"ringfence/lists"
 	"ringfence/policy"
 	"ringfence/replay"
 )
@@ -175,7 +176,7 @@ func (a *app) loadLists(judges []*replay.Judge) error {
 		return err
 	}
 	for _, j := range judges {
-		lists, plan, strays := policy.NewLists(), j.Policy.Plan(), 0
+		lists, plan, strays := lists.New(), j.Policy.Plan(), 0
 		for _, l := range infos {
 			lists.Put(policy.ListEntry{List: l.List}) // it exists, be it empty
 			err := d.Entries(a.ctx, l.List, func(e console.ListEntry) error {

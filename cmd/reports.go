@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"ringfence/console"
-	"ringfence/policy"
+	"ringfence/number"
 	"ringfence/storage"
 )
 
@@ -62,7 +62,7 @@ func reported(r storage.Report) string {
 		return caller + " (withheld)"
 	case caller != "":
 		return caller
-	case r.Caller.Kind == policy.Anonymous.String() || r.Caller.Raw == "":
+	case r.Caller.Kind == number.Anonymous.String() || r.Caller.Raw == "":
 		return "withheld"
 	}
 	return shown(r.Caller.Raw)

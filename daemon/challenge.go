@@ -13,6 +13,7 @@ import (
 	"ringfence/conf"
 	"ringfence/console"
 	"ringfence/eslbridge"
+	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/storage"
 )
@@ -172,7 +173,7 @@ func (m *challenged) count() console.ChallengedStatus {
 }
 
 // passKey is under what it is kept that somebody passed on a call: the line, or the number where it belongs to none.
-func passKey(p *policy.Policy, callee *policy.Number) string {
+func passKey(p *policy.Policy, callee *number.Number) string {
 	if line := p.LineOf(callee); line != "" {
 		return line
 	}
@@ -180,7 +181,7 @@ func passKey(p *policy.Policy, callee *policy.Number) string {
 }
 
 // calleeKey is a called number as a key. Lines have no space in their names.
-func calleeKey(callee *policy.Number) string { return "number " + cutKey(numberKey(callee)) }
+func calleeKey(callee *number.Number) string { return "number " + cutKey(numberKey(callee)) }
 
 // cutKey bounds what a caller can make up for a number.
 func cutKey(key string) string { return key[:min(len(key), maxOwnNumber)] }

@@ -17,6 +17,7 @@ import (
 
 	"ringfence/conf"
 	"ringfence/console"
+	"ringfence/lists"
 	"ringfence/policy"
 	"ringfence/storage"
 )
@@ -31,9 +32,9 @@ type Desk struct {
 	rules atomic.Pointer[rules]
 	pause atomic.Pointer[pause]
 
-	unread    map[string]*policy.ListLoader // lists that readLists has to read
-	listsRead chan struct{}                 // closed when it has
-	passed    atomic.Uint64                 // calls that passed because a list had not been read
+	unread    map[string]*lists.Loader // lists that readLists has to read
+	listsRead chan struct{}            // closed when it has
+	passed    atomic.Uint64            // calls that passed because a list had not been read
 	hits      hits
 
 	held      held          // calls that hear an announcement
@@ -61,7 +62,7 @@ type Desk struct {
 // rules is a loaded policy with everything that was made for it. It is replaced as a whole.
 type rules struct {
 	policy *policy.Policy
-	lists  *policy.Lists
+	lists  *lists.Lists
 	sounds *conf.Sounds // nil when no daemon runs
 	loaded time.Time
 	strays int // list entries that this policy's country cannot read

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ringfence/console"
+	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/storage"
 )
@@ -50,7 +51,7 @@ func (d *Desk) AddEntries(ctx context.Context, list string, add []console.NewEnt
 	r, now := d.rules.Load(), d.now()
 	out := make([]console.Edit, len(add))
 	var good []int // places in add
-	var patterns []policy.Pattern
+	var patterns []number.Pattern
 	var entries []storage.Entry
 	var wrong []string
 	by := byOf(ctx)
@@ -90,7 +91,7 @@ func (d *Desk) RemoveEntries(ctx context.Context, list string, remove []string) 
 	d.edit.Lock()
 	defer d.edit.Unlock()
 	r := d.rules.Load()
-	patterns, keys := make([]policy.Pattern, len(remove)), make([]string, len(remove))
+	patterns, keys := make([]number.Pattern, len(remove)), make([]string, len(remove))
 	var wrong []string
 	for i, text := range remove {
 		p, err := r.policy.Plan().Pattern(text)
@@ -170,7 +171,7 @@ func (d *Desk) DeleteRecords(ctx context.Context, q storage.Query) (*console.Del
 		return nil, refused(err)
 	}
 	by := console.ByOf(ctx)
-	d.log.Info("records were deleted from the journal", "records", n, "who", policy.Inert(by.Who), "from", policy.Inert(by.From))
+	d.log.Info("records were deleted from the journal", "records", n, "who", number.Inert(by.Who), "from", number.Inert(by.From))
 	return &console.Deleted{Records: n}, nil
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"ringfence/attach"
 	"ringfence/eslbridge"
+	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/storage"
 )
@@ -45,7 +46,7 @@ func (d *Desk) settle(s *screened, e *attach.CallEnd) (changed bool) {
 	case s.refused && rang:
 		s.refused = false
 		rec.Action, rec.Rule, rec.List = policy.Allow.String(), policy.RuleFailOpen, ""
-		rec.Reason = policy.InertUpTo("let through: the switch did not carry out what it was told ("+rec.Reason+")", maxReason)
+		rec.Reason = number.InertUpTo("let through: the switch did not carry out what it was told ("+rec.Reason+")", maxReason)
 	default:
 		return false
 	}
@@ -164,7 +165,7 @@ func (d *Desk) recordUnseen(e *attach.CallEnd) {
 	}
 	f := factsOf(e)
 	c := d.consider(f, e.Started)
-	if c.call.Callee.Kinds.Has(policy.Emergency) || e.Action == "" && !e.Guard && !d.contexts.has(e.Context) {
+	if c.call.Callee.Kinds.Has(number.Emergency) || e.Action == "" && !e.Guard && !d.contexts.has(e.Context) {
 		return // those never pass through here
 	}
 	rec := d.recordOf(f, storage.NewID(c.call.Time), c)

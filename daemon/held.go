@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"ringfence/eslbridge"
+	"ringfence/number"
 	"ringfence/policy"
 )
 
@@ -162,7 +163,7 @@ func (h *held) count() (calls map[string]int, over, dismissed uint64) {
 // holdingOf says on whose account a call's announcement is: of its trunk or, for calls of trunks that the policy does not
 // name, of the address that it came from. What ringfence_trunk or a caller could make up must not open a new account
 // each time.
-func holdingOf(trunk policy.Trunk, f *eslbridge.Facts, caller *policy.Number) holding {
+func holdingOf(trunk policy.Trunk, f *eslbridge.Facts, caller *number.Number) holding {
 	x := holding{account: trunk.Name, caller: caller.E164, rng: rangeOf(caller), call: &eslbridge.Held{}}
 	if !trunk.Known {
 		x.account, x.unnamed = "address "+addressOf(f.NetworkIP), true
@@ -184,7 +185,7 @@ func addressOf(ip string) string {
 
 // rangeOf is the range that a number is one of: all but its last four digits. Who has no number is of one range with all
 // others who have none.
-func rangeOf(n *policy.Number) string {
+func rangeOf(n *number.Number) string {
 	const last = 4
 	if n.E164 == "" {
 		return ""

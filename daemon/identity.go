@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"ringfence/eslbridge"
+	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/screening"
 )
@@ -152,16 +153,16 @@ func showIdentity(v *eslbridge.Verdict, f *eslbridge.Facts, c *considered) {
 	if c.id.number == f.Number {
 		return
 	}
-	number, _, _ := strings.Cut(c.id.number, ";")
+	shown, _, _ := strings.Cut(c.id.number, ";")
 	name := c.id.name
-	if c.call.Withheld || c.call.Caller.Kind == policy.Anonymous {
-		number, name = "anonymous", ""
+	if c.call.Withheld || c.call.Caller.Kind == number.Anonymous {
+		shown, name = "anonymous", ""
 	}
-	if v.ShowNumber = policy.Inert(number); v.ShowNumber == "" {
+	if v.ShowNumber = number.Inert(shown); v.ShowNumber == "" {
 		v.ShowNumber = "anonymous"
 	}
 	if v.ShowName == "" { // else the rule's label stands before the right name already
-		if v.ShowName = policy.Inert(name); v.ShowName == "" {
+		if v.ShowName = number.Inert(name); v.ShowName == "" {
 			v.ShowName = v.ShowNumber
 		}
 	}

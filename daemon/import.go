@@ -15,6 +15,8 @@ import (
 
 	"ringfence/console"
 	"ringfence/listfile"
+	"ringfence/lists"
+	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/storage"
 )
@@ -54,7 +56,7 @@ type gatheredNumber struct {
 
 type gatheredPattern struct {
 	text    string // canonical
-	pattern policy.Pattern
+	pattern number.Pattern
 	says    uint32
 	line    uint32
 }
@@ -65,7 +67,7 @@ type gatheredText struct {
 	remove  bool
 }
 
-func (g *gathered) add(p policy.Pattern, l *listfile.Line) {
+func (g *gathered) add(p number.Pattern, l *listfile.Line) {
 	t := gatheredText{l.Reason, l.Expires, l.Remove}
 	var id uint32
 	if n := len(g.says); n > 0 && g.says[n-1] == t {
@@ -113,7 +115,7 @@ func (g *gathered) rows(source, who string, now time.Time) iter.Seq[storage.Impo
 			return yield(storage.ImportRow{Remove: s.remove, Entry: storage.Entry{Pattern: text, Reason: s.reason, Source: source, Who: who, Added: now, Expires: s.expires}})
 		}
 		for _, n := range g.exact {
-			text := policy.KeyPattern(n.key).String()
+			text := number.KeyPattern(n.key).String()
 			for len(other) > 0 && other[0].text < text {
 				if !row(other[0].text, other[0].says) {
 					return
@@ -171,7 +173,7 @@ func (d *Desk) importFile(ctx context.Context, q console.ImportQuery, file io.Re
 	report := &console.ImportReport{List: q.List, DryRun: q.DryRun, Refusals: []console.Refusal{}, Warnings: []string{}}
 	refuse := func(l *listfile.Line, why string) {
 		if report.Refused++; len(report.Refusals) < maxRefusals {
-			report.Refusals = append(report.Refusals, console.Refusal{Line: l.No, Number: policy.InertUpTo(l.Number, 64), Why: why})
+			report.Refusals = append(report.Refusals, console.Refusal{Line: l.No, Number: number.InertUpTo(l.Number, 64), Why: why})
 		}
 	}
 	var g gathered
@@ -236,7 +238,7 @@ func (d *Desk) importFile(ctx context.Context, q console.ImportQuery, file io.Re
 		report.Strict = true
 		return report, nil
 	}
-	name, who := policy.InertUpTo(q.File, maxName), policy.InertUpTo(q.Who, maxName)
+	name, who := number.InertUpTo(q.File, maxName), number.InertUpTo(q.Who, maxName)
 	source, by := strings.TrimSpace("import "+name), storage.By{Who: who, From: "import"}
 	if whole.name != "" {
 		source, by.From = whole.name, "feed"
@@ -269,7 +271,7 @@ func (d *Desk) importFile(ctx context.Context, q console.ImportQuery, file io.Re
 
 // warnOfKnown warns of entries that would hit numbers that the lines deal with.
 func (d *Desk) warnOfKnown(p *policy.Policy, g *gathered, report *console.ImportReport) error {
-	index := policy.NewIndex()
+	index := number.NewIndex()
 	for i := range g.other {
 		if !g.says[g.other[i].says].remove {
 			index.Add(g.other[i].pattern, uint32(i))
@@ -325,20 +327,20 @@ func (d *Desk) commit(do func() (storage.ChangeRecord, error)) error {
 func (d *Desk) follow(c storage.ChangeRecord) error {
 	r := d.rules.Load()
 	if n := c.Added + c.Updated + c.Removed; n >= storage.MaxEdit {
-		return d.fill(context.Background(), r, map[string]*policy.ListLoader{c.List: r.lists.Rebuild(c.List)})
+		return d.fill(context.Background(), r, map[string]*lists.Loader{c.List: r.lists.Rebuild(c.List)})
 	}
 	r.lists.Put(policy.ListEntry{List: c.List}) // it exists, be it empty
 	if c.ID == 0 {
 		return nil
 	}
-	var changes []policy.ListChange
+	var changes []lists.Change
 	err := d.db.ChangedBy(c.ID, func(es []storage.ChangedEntry) error {
 		for i := range es {
 			pattern, err := r.policy.Plan().KeptPattern(es[i].Pattern)
 			if err != nil {
 				continue // a stray
 			}
-			changes = append(changes, policy.ListChange{ListEntry: listEntry(c.List, pattern, &es[i].Entry), Remove: es[i].Removed})
+			changes = append(changes, lists.Change{ListEntry: listEntry(c.List, pattern, &es[i].Entry), Remove: es[i].Removed})
 		}
 		return nil
 	})
@@ -405,7 +407,7 @@ func (d *Desk) Undo(ctx context.Context, id uint64) (*console.ListChange, error)
 
 func byOf(ctx context.Context) storage.By {
 	by := console.ByOf(ctx)
-	return storage.By{Who: policy.InertUpTo(by.Who, maxName), From: policy.InertUpTo(by.From, maxName)}
+	return storage.By{Who: number.InertUpTo(by.Who, maxName), From: number.InertUpTo(by.From, maxName)}
 }
 
 // Backup writes a consistent copy of the database to w.

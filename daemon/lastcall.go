@@ -8,6 +8,7 @@ import (
 
 	"ringfence/attach"
 	"ringfence/eslbridge"
+	"ringfence/number"
 	"ringfence/policy"
 )
 
@@ -21,7 +22,7 @@ const (
 
 // LastCall is the last call that rang at an extension, or was answered there.
 type LastCall struct {
-	Caller   policy.Number
+	Caller   number.Number
 	Realm    string // of the extension, as the switch says it; "" if it does not
 	Withheld bool   // the number, if there is one, must not be shown or read out
 	ID       string // the journal's
@@ -33,7 +34,7 @@ type LastCall struct {
 type screened struct {
 	id       string
 	time     time.Time
-	caller   policy.Number
+	caller   number.Number
 	withheld bool
 	callee   string
 	line     string

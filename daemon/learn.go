@@ -6,6 +6,7 @@ import (
 
 	"ringfence/attach"
 	"ringfence/eslbridge"
+	"ringfence/number"
 	"ringfence/policy"
 )
 
@@ -29,7 +30,7 @@ const maxOwnNumber = 64
 
 // awaits is when a number last dialled an emergency number, or was shown on such a call. An extension is that of the
 // phone that dialled only where no other tenant can have one of the same name.
-func (d *Desk) awaits(callee *policy.Number) time.Time {
+func (d *Desk) awaits(callee *number.Number) time.Time {
 	key := calleeKey(callee)
 	if callee.E164 != "" {
 		return d.learnt.awaits(key)
@@ -41,7 +42,7 @@ func (d *Desk) awaits(callee *policy.Number) time.Time {
 }
 
 // phoneKey is under what it is kept that a phone dialled an emergency number, "" for a text that is too long to be one's.
-func phoneKey(n *policy.Number, realm string) string {
+func phoneKey(n *number.Number, realm string) string {
 	key := numberKey(n)
 	switch {
 	case key == "" || len(key) > maxOwnNumber:
@@ -53,7 +54,7 @@ func phoneKey(n *policy.Number, realm string) string {
 }
 
 // numberKey is one text for a number in whatever spelling, also for an extension or an account's name.
-func numberKey(n *policy.Number) string {
+func numberKey(n *number.Number) string {
 	switch {
 	case n.E164 != "":
 		return n.E164
@@ -171,7 +172,7 @@ func isPhone(p *policy.Policy, endpoint string) bool {
 		return trunk.Internal
 	}
 	n := p.Call(policy.Facts{Callee: endpoint}).Callee
-	return n.Kinds.Has(policy.Internal)
+	return n.Kinds.Has(number.Internal)
 }
 
 // placed learns from a leg of a call that was not screened: one that a phone of the house began, or one that the
@@ -226,7 +227,7 @@ type phone struct {
 // learnDialled notes that somebody of ours called a number.
 func (d *Desk) learnDialled(p *policy.Policy, callee string, talked bool, by phone) {
 	to := p.Call(policy.Facts{Callee: callee}).Callee
-	emergency := to.Kinds.Has(policy.Emergency)
+	emergency := to.Kinds.Has(number.Emergency)
 	if !emergency && (!talked || to.E164 == "" || p.LineOf(&to) != "") {
 		return
 	}

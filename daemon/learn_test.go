@@ -20,6 +20,7 @@ import (
 	"ringfence/conf"
 	"ringfence/console"
 	"ringfence/eslbridge"
+	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/storage"
 )
@@ -62,7 +63,7 @@ func ruleFor(t testing.TB, d *Desk, caller, callee string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Rule != v.Rule || policy.InertUpTo(r.Reason, maxReason) != v.Reason {
+	if r.Rule != v.Rule || number.InertUpTo(r.Reason, maxReason) != v.Reason {
 		t.Errorf("%s to %s: the call got %s (%s), check says %s (%s)", caller, callee, v.Rule, v.Reason, r.Rule, r.Reason)
 	}
 	return v.Rule

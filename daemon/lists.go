@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"ringfence/conf"
+	"ringfence/lists"
+	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/storage"
 )
@@ -23,12 +25,12 @@ const listsWait = 250 * time.Millisecond
 // install makes p the policy in force, with the lists as its country reads them. d.edit is held. At the start of
 // the daemon readLists reads the lists afterwards.
 func (d *Desk) install(p *policy.Policy, sounds *conf.Sounds) error {
-	r := &rules{policy: p, lists: policy.NewLists(), sounds: sounds, loaded: d.now()}
+	r := &rules{policy: p, lists: lists.New(), sounds: sounds, loaded: d.now()}
 	infos, err := d.db.Lists()
 	if err != nil {
 		return err
 	}
-	loaders := make(map[string]*policy.ListLoader, len(infos))
+	loaders := make(map[string]*lists.Loader, len(infos))
 	for _, l := range infos {
 		loaders[l.Name] = r.lists.Load(l.Name)
 	}
@@ -67,7 +69,7 @@ const manyEntries = 100_000
 const strayLogs = 20
 
 // fill reads what the database has of the lists. What cannot be read is left out and logged.
-func (d *Desk) fill(ctx context.Context, r *rules, loaders map[string]*policy.ListLoader) error {
+func (d *Desk) fill(ctx context.Context, r *rules, loaders map[string]*lists.Loader) error {
 	total := 0
 	for name, load := range loaders {
 		plan := r.policy.Plan()
@@ -102,7 +104,7 @@ func (d *Desk) fill(ctx context.Context, r *rules, loaders map[string]*policy.Li
 	return nil
 }
 
-func listEntry(list string, p policy.Pattern, e *storage.Entry) policy.ListEntry {
+func listEntry(list string, p number.Pattern, e *storage.Entry) policy.ListEntry {
 	return policy.ListEntry{List: list, Pattern: p, Reason: e.Reason, Source: e.Source, Added: e.Added, Expires: e.Expires}
 }
 

@@ -24,6 +24,8 @@ import (
 	"ringfence/conf"
 	"ringfence/console"
 	"ringfence/eslbridge"
+	"ringfence/lists"
+	"ringfence/number"
 	"ringfence/policy"
 )
 
@@ -207,7 +209,7 @@ func lookups(t *testing.T, n int) (l lookupTimes) {
 	}
 	const picks = 1 << 16
 	type pick struct {
-		number policy.Number
+		number number.Number
 		text   []byte
 		e164   string
 	}
@@ -237,7 +239,7 @@ func lookups(t *testing.T, n int) (l lookupTimes) {
 		runtime.GC()
 	}
 	func() {
-		lists := policy.NewLists()
+		lists := lists.New()
 		load := lists.Load("blacklist")
 		for i := range n {
 			q, err := p.Plan().KeptPattern(fmt.Sprintf("+%d", s.at(i)))

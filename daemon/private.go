@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/storage"
 )
@@ -71,12 +72,12 @@ func makePseudonyms(file string) (*pseudonyms, error) {
 
 // token stands for a number: its country and first four digits, as far as it has them, and the HMAC-SHA-256 of the
 // whole. "" for a caller without one.
-func (p *pseudonyms) token(n *policy.Number) string {
+func (p *pseudonyms) token(n *number.Number) string {
 	text := n.E164
 	if text == "" {
 		text = n.Raw
 	}
-	if text == "" || n.E164 == "" && n.Kind == policy.Anonymous {
+	if text == "" || n.E164 == "" && n.Kind == number.Anonymous {
 		return n.Raw // "anonymous" and its like say nothing
 	}
 	mac := hmac.New(sha256.New, p.key)
@@ -85,10 +86,10 @@ func (p *pseudonyms) token(n *policy.Number) string {
 }
 
 // hide takes the caller out of a record. Kind, rule, list and what became of the call stay.
-func (p *pseudonyms) hide(rec *storage.Record, c *policy.Call, id *identity, plan *policy.Plan) {
+func (p *pseudonyms) hide(rec *storage.Record, c *policy.Call, id *identity, plan *number.Plan) {
 	token := p.token(&c.Caller)
-	texts := []string{c.Caller.E164, policy.Inert(id.number), id.number, c.Caller.National()}
-	if name := policy.Inert(c.Name); name != "" {
+	texts := []string{c.Caller.E164, number.Inert(id.number), id.number, c.Caller.National()}
+	if name := number.Inert(c.Name); name != "" {
 		texts = append(texts, name)
 	}
 	for _, text := range texts {

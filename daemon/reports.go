@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"ringfence/console"
+	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/storage"
 )
@@ -47,9 +48,9 @@ func (d *Desk) AddReport(extension string, c LastCall) error {
 
 func (d *Desk) report(extension string, c LastCall) (*console.ReportEdit, error) {
 	r, added, err := d.db.AddReport(storage.Report{
-		Time: d.now(), Extension: policy.Inert(extension), Line: c.Line, Call: policy.Inert(c.ID),
+		Time: d.now(), Extension: number.Inert(extension), Line: c.Line, Call: number.Inert(c.ID),
 		Caller: storage.Caller{
-			Raw: policy.Inert(c.Caller.Raw), E164: c.Caller.E164, Kind: c.Caller.Kind.String(), Withheld: c.Withheld,
+			Raw: number.Inert(c.Caller.Raw), E164: c.Caller.E164, Kind: c.Caller.Kind.String(), Withheld: c.Withheld,
 		},
 	})
 	if err != nil {
@@ -102,18 +103,18 @@ func (d *Desk) ConfirmReport(ctx context.Context, id string) (*console.ReportEdi
 }
 
 // unlistable says why a report's caller cannot be listed, "" if he can. n is his number.
-func unlistable(r *rules, report *storage.Report, n *policy.Number, now time.Time) string {
+func unlistable(r *rules, report *storage.Report, n *number.Number, now time.Time) string {
 	inside := r.policy.Plan().ParseInternal(report.Caller.Raw)
 	switch {
-	case report.Caller.E164 == "" && inside.Kind == policy.Internal:
+	case report.Caller.E164 == "" && inside.Kind == number.Internal:
 		return fmt.Sprintf("%s is an internal number", report.Caller.Raw)
-	case report.Caller.E164 == "" && report.Caller.Kind == policy.Anonymous.String():
+	case report.Caller.E164 == "" && report.Caller.Kind == number.Anonymous.String():
 		return "the caller withheld the number, so there is none to list"
 	case report.Caller.E164 == "":
 		return fmt.Sprintf("%q is not a number, and only numbers can be listed", report.Caller.Raw)
 	case n.E164 != report.Caller.E164:
 		return fmt.Sprintf("%s is no number of the policy's country any more", report.Caller.E164)
-	case n.Kinds.Has(policy.Emergency):
+	case n.Kinds.Has(number.Emergency):
 		return n.E164 + " is an emergency number"
 	case r.policy.NeverScreened(n):
 		return n.E164 + " is under never_screen in the policy"

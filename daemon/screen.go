@@ -10,6 +10,7 @@ import (
 
 	"ringfence/console"
 	"ringfence/eslbridge"
+	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/storage"
 )
@@ -48,7 +49,7 @@ func (d *Desk) Screen(f *eslbridge.Facts) eslbridge.Verdict {
 	if c.decision.Unread() != "" {
 		d.passed.Add(1)
 	}
-	v.Action, v.Rule, v.Reason = c.decision.Action.String(), policy.Inert(c.decision.Rule), policy.InertUpTo(c.decision.Reason(), maxReason)
+	v.Action, v.Rule, v.Reason = c.decision.Action.String(), number.Inert(c.decision.Rule), number.InertUpTo(c.decision.Reason(), maxReason)
 	d.carryOut(&v, f, c, r)
 	if r.policy.Mode() == policy.Enforce {
 		showIdentity(&v, f, c)
@@ -83,7 +84,7 @@ func (d *Desk) hold(v *eslbridge.Verdict, f *eslbridge.Facts, c *considered, p *
 	} else {
 		v.Action, v.Refuse = policy.Allow.String(), 0
 	}
-	v.Reason = policy.InertUpTo(fmt.Sprintf("%s: trunk %q holds %s (%s)", v.Action, trunk.Name, whatItHolds(own, trunk.MaxHeld), c.decision.Reason()), maxReason)
+	v.Reason = number.InertUpTo(fmt.Sprintf("%s: trunk %q holds %s (%s)", v.Action, trunk.Name, whatItHolds(own, trunk.MaxHeld), c.decision.Reason()), maxReason)
 }
 
 // whatItHolds says of what there is no room for more.
@@ -118,7 +119,7 @@ func destination(to, context string) string {
 		return voicemail
 	case strings.Contains(to, " "):
 		return to
-	case policy.Inert(context) != context || context == "" || strings.Contains(context, " "):
+	case number.Inert(context) != context || context == "" || strings.Contains(context, " "):
 		context = "public"
 	}
 	return to + " XML " + context
@@ -159,15 +160,15 @@ func calleeOf(f *eslbridge.Facts) string { return cmp.Or(f.Line, f.Callee, f.Req
 func (d *Desk) carryOut(v *eslbridge.Verdict, f *eslbridge.Facts, c *considered, r *rules) {
 	dec := &c.decision
 	pass := func(why string) {
-		v.Action, v.Reason = policy.Allow.String(), policy.InertUpTo("let through: "+why+" ("+dec.Reason()+")", maxReason)
+		v.Action, v.Reason = policy.Allow.String(), number.InertUpTo("let through: "+why+" ("+dec.Reason()+")", maxReason)
 	}
 	switch dec.Action {
 	case policy.Tag:
-		name, number := c.call.Name, c.call.Caller.Shown()
-		if c.call.Withheld || c.call.Caller.Kind == policy.Anonymous {
-			name, number = "", "" // neither is shown on a handset
+		name, shown := c.call.Name, c.call.Caller.Shown()
+		if c.call.Withheld || c.call.Caller.Kind == number.Anonymous {
+			name, shown = "", "" // neither is shown on a handset
 		}
-		v.ShowName = policy.TagName(dec.Label, name, number)
+		v.ShowName = number.TagName(dec.Label, name, shown)
 	case policy.Warn, policy.Reject:
 		if dec.Announcement != "" {
 			sound, err := r.sounds.Find(dec.Announcement)

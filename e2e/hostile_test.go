@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/standin"
 	"ringfence/storage"
@@ -258,7 +259,7 @@ func runHostile(t *testing.T, n int, mark string, startSwitch func(screen string
 		if rec.Rule == policy.RuleFailOpen && !strings.Contains(rec.Reason, "within the deadline") {
 			t.Errorf("%q %q failed open: %s", rec.Caller.Raw, rec.Name, rec.Reason)
 		}
-		if policy.InertUpTo(rec.Reason, 1000) != rec.Reason {
+		if number.InertUpTo(rec.Reason, 1000) != rec.Reason {
 			t.Errorf("the reason is not inert: %q", rec.Reason)
 		}
 	}

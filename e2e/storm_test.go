@@ -72,7 +72,7 @@ func recordsOf(t *testing.T, d *daemon.Daemon, n int) (total int, by map[string]
 	}
 }
 
-func number(name string, usual int) int {
+func fromEnvironment(name string, usual int) int {
 	if n, err := strconv.Atoi(os.Getenv(name)); err == nil {
 		return n
 	}
@@ -86,7 +86,7 @@ func TestStormReal(t *testing.T) {
 	if err != nil {
 		t.Skip("NOT TESTED: there is no freeswitch on PATH; a storm of calls was tried on the simulated switch and on Asterisk only")
 	}
-	n, rate := number("RINGFENCE_STORM", 600), number("RINGFENCE_STORM_RATE", 100)
+	n, rate := fromEnvironment("RINGFENCE_STORM", 600), fromEnvironment("RINGFENCE_STORM_RATE", 100)
 	for _, mode := range []string{"async", "sync"} {
 		t.Run(mode, func(t *testing.T) {
 			events := freePort(t)

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/BurntSushi/toml"
+	"ringfence/number"
 )
 
 // Bounds of a policy file. The decoder calls itself for every bracket that stands within another, so their number bounds its stack.
@@ -19,7 +20,7 @@ const (
 // Policy is a policy file, compiled. It does not change once Load has given it; any number of calls may be decided at once.
 type Policy struct {
 	file        string // its name, for messages
-	plan        *Plan
+	plan        *number.Plan
 	mode        Mode
 	calendar    calendar
 	fallback    rule // what an unmatched call gets
@@ -202,12 +203,12 @@ func (r *reader) readCountry(numbers *section) {
 const badCountry = -1
 
 // makePlan makes a plan, or says what is wrong: advice by the place among the internal numbers, or badCountry.
-func makePlan(country string, internal []word) (*Plan, map[int]string) {
-	o := PlanOptions{Country: country}
+func makePlan(country string, internal []word) (*number.Plan, map[int]string) {
+	o := number.PlanOptions{Country: country}
 	for _, w := range internal {
 		o.Internal = append(o.Internal, w.text)
 	}
-	plan, err := NewPlan(o)
+	plan, err := number.NewPlan(o)
 	if err == nil {
 		return plan, nil
 	}
@@ -217,7 +218,7 @@ func makePlan(country string, internal []word) (*Plan, map[int]string) {
 		all = joined.Unwrap()
 	}
 	for _, err := range all {
-		var pe *PlanError
+		var pe *number.PlanError
 		if errors.As(err, &pe) {
 			bad[pe.Internal] = pe.Advice
 		} else {
@@ -299,7 +300,7 @@ func (r *reader) readDefault() {
 // readLines reads [lines.NAME].
 func (r *reader) readLines() {
 	names, tables := r.top.named("lines", "[lines.staff]")
-	owner := make(map[Pattern]string)
+	owner := make(map[number.Pattern]string)
 	for i, s := range tables {
 		name := names[i]
 		if i == MaxLines {
@@ -338,7 +339,7 @@ func (r *reader) lineNames() []string {
 }
 
 // Plan is how the policy reads numbers.
-func (p *Policy) Plan() *Plan { return p.plan }
+func (p *Policy) Plan() *number.Plan { return p.plan }
 
 // Country is the country whose numbers are meant, in the two letters of ISO 3166-1.
 func (p *Policy) Country() string { return p.plan.Country() }
@@ -394,7 +395,7 @@ func (p *Policy) RememberWindow() time.Duration {
 }
 
 // LineOf is the line that a number belongs to, the narrowest if several fit; "" if it belongs to none.
-func (p *Policy) LineOf(n *Number) string {
+func (p *Policy) LineOf(n *number.Number) string {
 	s := scan{p: p}
 	p.callees.find(&s.callee, n)
 	return s.line()

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"ringfence/lists"
 	"ringfence/policy"
 )
 
@@ -81,9 +82,9 @@ func mustLoad(t testing.TB, text string) *policy.Policy {
 }
 
 // sampleLists fills the lists that the sample asks for.
-func sampleLists(t testing.TB, p *policy.Policy) *policy.Lists {
+func sampleLists(t testing.TB, p *policy.Policy) *lists.Lists {
 	t.Helper()
-	lists := policy.NewLists()
+	lists := lists.New()
 	for list, entries := range map[string][]string{"allowlist": {"95213333", "+12125550100"}, "blacklist": {"1380013????", "95231111", "+49*"}} {
 		for _, text := range entries {
 			pattern, err := p.Plan().Pattern(text)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/storage"
 )
@@ -35,7 +36,7 @@ func fromRecord(r *storage.Record) (c Call, fault string) {
 		Caller: r.Caller.Raw, Name: r.Name, Callee: r.Callee, Withheld: r.Caller.Withheld, Time: r.Time,
 	}
 	c.origin.switching.Named = r.Trunk // as it was found then
-	if r.Caller.Kind == policy.Internal.String() {
+	if r.Caller.Kind == number.Internal.String() {
 		c.claim = claimJournal
 	}
 	if fault = c.verdictThen(r); fault != "" {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/BurntSushi/toml"
 
+	"ringfence/number"
 	"ringfence/policy"
 )
 
@@ -124,7 +125,7 @@ type knownCaller struct {
 
 type knownCallee struct {
 	text   string
-	number policy.Number
+	number number.Number
 	there  bool
 }
 
@@ -155,7 +156,7 @@ func (m *mind) caller(f policy.Facts) policy.Call {
 	return k.call
 }
 
-func (m *mind) callee(text string) policy.Number {
+func (m *mind) callee(text string) number.Number {
 	if len(text) > maxRemembered {
 		return m.judge.Policy.Call(policy.Facts{Callee: text}).Callee
 	}

@@ -3,6 +3,7 @@ package replay
 import (
 	"time"
 
+	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/storage"
 )
@@ -121,7 +122,7 @@ const (
 // callerStats is what is followed of a caller.
 type callerStats struct {
 	key            string
-	kind           policy.Kind
+	kind           number.Kind
 	withheld, over bool // over: there were more callees than could be counted
 	calls          uint32
 	answered       uint32

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/storage"
 )
@@ -140,7 +141,7 @@ func TestReport(t *testing.T) {
 		if who == "" {
 			who = call.Caller.Raw
 		}
-		if call.Caller.Kind == policy.Anonymous {
+		if call.Caller.Kind == number.Anonymous {
 			who = "anonymous"
 		}
 		everybody[who] = true
@@ -284,7 +285,7 @@ func TestBounds(t *testing.T) {
 	tally := newTally(&o)
 	for i := range maxCallers + 1000 {
 		c := Call{Facts: policy.Facts{Time: time.Unix(1_800_000_000, 0)}}
-		n := policy.Number{E164: fmt.Sprintf("+86138%08d", i)}
+		n := number.Number{E164: fmt.Sprintf("+86138%08d", i)}
 		if err := tally.add("f", &outcome{call: &c, number: n, is: Verdict{Rule: policy.RuleDefault}}); err != nil {
 			t.Fatal(err)
 		}
@@ -292,7 +293,7 @@ func TestBounds(t *testing.T) {
 	for callee := range uint64(fewThings + 2) { // some callers with very many callees
 		for i := range maxBitmaps + 100 {
 			c := Call{Facts: policy.Facts{Time: time.Unix(1_800_000_000, 0)}}
-			out := outcome{call: &c, number: policy.Number{E164: fmt.Sprintf("+86138%08d", i)}, callee: callee * 0x9E3779B97F4A7C15, is: Verdict{Rule: policy.RuleDefault}}
+			out := outcome{call: &c, number: number.Number{E164: fmt.Sprintf("+86138%08d", i)}, callee: callee * 0x9E3779B97F4A7C15, is: Verdict{Rule: policy.RuleDefault}}
 			if err := tally.add("f", &out); err != nil {
 				t.Fatal(err)
 			}

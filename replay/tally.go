@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/storage"
 )
@@ -13,7 +14,7 @@ import (
 // outcome is what one or two policies say to a call.
 type outcome struct {
 	call     *Call
-	number   policy.Number // who called
+	number   number.Number // who called
 	callee   uint64        // tells callees apart, in whatever spelling
 	withheld bool
 	is, was  Verdict
@@ -142,9 +143,9 @@ func (t *tally) caller(o *outcome) *callerStats {
 	key := o.number.E164
 	switch {
 	case key != "":
-	case o.number.Kinds.Has(policy.Anonymous):
-		key = policy.Anonymous.String()
-	case o.number.Kind == policy.Internal:
+	case o.number.Kinds.Has(number.Anonymous):
+		key = number.Anonymous.String()
+	case o.number.Kind == number.Internal:
 		key = o.number.National()
 	default:
 		key = o.number.Raw
@@ -309,7 +310,7 @@ func (t *tally) worst() {
 	for id := range t.callers {
 		c := &t.callers[id]
 		harm := c.harm()
-		if harm == 0 || c.kind == policy.Internal || c.kind == policy.Emergency {
+		if harm == 0 || c.kind == number.Internal || c.kind == number.Emergency {
 			continue
 		}
 		before := func(r ranked) bool {

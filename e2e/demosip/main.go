@@ -23,7 +23,7 @@ import (
 
 	"ringfence/conf"
 	"ringfence/e2e/asterisk"
-	"ringfence/policy"
+	"ringfence/number"
 	"ringfence/storage"
 )
 
@@ -111,7 +111,7 @@ func run(ctx context.Context, program string) (err error) {
 		if met.Rings != "" {
 			rang++
 		}
-		fmt.Printf("%s\n    %s → %s: %s\n    %s by %q: %s\n", s.Name, policy.Inert(strings.TrimSpace(s.From+" "+s.Display)), s.To, whatWasMet(&s, met),
+		fmt.Printf("%s\n    %s → %s: %s\n    %s by %q: %s\n", s.Name, number.Inert(strings.TrimSpace(s.From+" "+s.Display)), s.To, whatWasMet(&s, met),
 			record.Action, record.Rule, record.Reason)
 	}
 	fmt.Printf("\n%d calls, %d handsets rang; by action:", len(scripts), rang)
@@ -133,13 +133,13 @@ func whatWasMet(s *asterisk.Script, m asterisk.Met) string {
 		said = append(said, "heard "+strings.Join(heard, ", "))
 	}
 	if m.Rings != "" {
-		number, name, named := strings.Cut(m.Rings, " ")
-		text := "handset " + policy.Inert(number) + " rang"
+		callee, name, named := strings.Cut(m.Rings, " ")
+		text := "handset " + number.Inert(callee) + " rang"
 		if s.Busy {
-			text = "handset " + policy.Inert(number) + " was called, and is busy"
+			text = "handset " + number.Inert(callee) + " was called, and is busy"
 		}
 		if named {
-			text += " and showed " + policy.Inert(strings.Trim(name, `"`))
+			text += " and showed " + number.Inert(strings.Trim(name, `"`))
 		}
 		said = append(said, text)
 	} else {

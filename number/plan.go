@@ -1,4 +1,4 @@
-package policy
+package number
 
 import (
 	"errors"
@@ -136,7 +136,7 @@ func (p *Plan) ParseInternal(raw string) Number { return p.read(raw, true) }
 
 func (p *Plan) read(raw string, mayClaim bool) Number {
 	if len(raw) > MaxRaw {
-		n := Number{Raw: strings.Clone(cut(raw))}
+		n := Number{Raw: strings.Clone(Cut(raw))}
 		n.invalid(reasonLong)
 		n.plan = p
 		return n
@@ -157,8 +157,8 @@ func (p *Plan) read(raw string, mayClaim bool) Number {
 	return n
 }
 
-// cut shortens a text to MaxRaw bytes without splitting a character.
-func cut(raw string) string {
+// Cut shortens a text to MaxRaw bytes without splitting a character.
+func Cut(raw string) string {
 	end := MaxRaw
 	for end > MaxRaw-utf8.UTFMax && !utf8.RuneStart(raw[end]) {
 		end--

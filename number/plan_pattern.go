@@ -1,4 +1,4 @@
-package policy
+package number
 
 import (
 	"errors"
@@ -35,7 +35,7 @@ func (p *Plan) KeptPattern(text string) (Pattern, error) {
 		}
 		v = v*10 + uint64(text[i]-'0')
 	}
-	return Pattern{lo: v, hi: v, size: uint8(len(text) - 1), plus: true}, nil
+	return Pattern{Lo: v, Hi: v, Size: uint8(len(text) - 1), Plus: true}, nil
 }
 
 // internalPattern reads a pattern of internal numbers, as dialled: no plan is asked, a hyphen always
@@ -110,7 +110,7 @@ func (p *Plan) exact(text string, n *Number, hyphens int) (Pattern, error) {
 		return Pattern{}, fmt.Errorf("too long: a number has at most 15 digits, this has %d", len(d))
 	}
 	v := digitsValue(d)
-	return Pattern{lo: v, hi: v, size: uint8(len(d)), plus: plus}, nil
+	return Pattern{Lo: v, Hi: v, Size: uint8(len(d)), Plus: plus}, nil
 }
 
 // fault explains a text without usable digits.
@@ -179,7 +179,7 @@ func (p *Plan) readBeginning(text string, internal bool) (Pattern, error) {
 // newBeginning makes the pattern of leading digits and either free digits behind them or any.
 func newBeginning(d string, free int, open, plus bool) Pattern {
 	lo := digitsValue(d) * pow10[free]
-	return Pattern{lo: lo, hi: lo + pow10[free] - 1, size: uint8(len(d) + free), open: open, plus: plus}
+	return Pattern{Lo: lo, Hi: lo + pow10[free] - 1, Size: uint8(len(d) + free), Open: open, Plus: plus}
 }
 
 // beginning is newBeginning for what a rule or list may hold: beginnings that no number can have are
@@ -262,7 +262,7 @@ func (p *Plan) checkHome(d, tail string) error {
 // overlapsInternal says whether some internal number is among those of a pattern of fixed length.
 func (p *Plan) overlapsInternal(q Pattern) bool {
 	for _, in := range p.internal {
-		if in.size == q.size && in.lo <= q.hi && q.lo <= in.hi {
+		if in.Size == q.Size && in.Lo <= q.Hi && q.Lo <= in.Hi {
 			return true
 		}
 	}
@@ -283,7 +283,7 @@ func (p *Plan) readInternal(text string) (Pattern, error) {
 		return Pattern{}, fmt.Errorf("too long: a number has at most 15 digits, this has %d", len(w.digits))
 	}
 	v := digitsValue(w.digits)
-	return Pattern{lo: v, hi: v, size: uint8(len(w.digits))}, nil
+	return Pattern{Lo: v, Hi: v, Size: uint8(len(w.digits))}, nil
 }
 
 // cutHyphen splits a text at its only hyphen, of whatever kind, and counts the hyphens.
@@ -336,7 +336,7 @@ func (p *Plan) readRange(left, right string, internal bool) (Pattern, error) {
 	case loValue > hiValue:
 		return Pattern{}, fmt.Errorf("the left end of the range is above the right one: write %s..%s", hi.text(), lo.text())
 	}
-	made := Pattern{lo: loValue, hi: hiValue, size: uint8(len(lo.digits)), plus: lo.plus}
+	made := Pattern{Lo: loValue, Hi: hiValue, Size: uint8(len(lo.digits)), Plus: lo.plus}
 	if free, ok := made.block(); ok && !internal {
 		return p.beginning(lo.digits[:len(lo.digits)-free], free, false, lo.plus) // as if written with ?
 	}

@@ -1,4 +1,4 @@
-package policy
+package lists
 
 import (
 	"cmp"
@@ -7,17 +7,10 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-)
 
-// ListEntry is one line of an administrator's list.
-type ListEntry struct {
-	List    string    // the list it belongs to
-	Pattern Pattern   // the numbers meant; a list has a pattern once
-	Reason  string    // why, for people; may be empty
-	Source  string    // who or what put it there; may be empty
-	Added   time.Time // when
-	Expires time.Time // from then on it does not count; zero is never
-}
+	"ringfence/number"
+	"ringfence/policy"
+)
 
 // Lists holds the administrator's lists in memory. It is safe for concurrent use, and an edit counts
 // from the very next look-up. A list exists from its first entry until it is dropped, also when its
@@ -43,14 +36,14 @@ type numberList struct {
 // the place in values.
 type patterns struct {
 	mu     sync.RWMutex // an edit changes what is there
-	index  *Index
+	index  *number.Index
 	values []entryValue
 	free   []uint32    // unused places
 	some   atomic.Bool // there are any: otherwise a look-up need not lock
 }
 
-// NewLists gives no lists at all.
-func NewLists() *Lists {
+// New gives no lists at all.
+func New() *Lists {
 	l := &Lists{}
 	l.lists.Store(&map[string]*numberList{})
 	return l
@@ -65,17 +58,17 @@ func (l *Lists) make(name string) *numberList {
 	}
 	of := &numberList{}
 	of.numbers.Store(&numbers{})
-	of.patterns.Store(&patterns{index: NewIndex()})
+	of.patterns.Store(&patterns{index: number.NewIndex()})
 	all := maps.Clone(*l.lists.Load())
 	all[name] = of
 	l.lists.Store(&all)
 	return of
 }
 
-// ListChange is one change to a list.
-type ListChange struct {
-	ListEntry      // its List is not looked at
-	Remove    bool // the entry with exactly this pattern goes; the other fields do not matter
+// Change is one change to a list.
+type Change struct {
+	policy.ListEntry      // its List is not looked at
+	Remove           bool // the entry with exactly this pattern goes; the other fields do not matter
 }
 
 // inPlace is how many changes to patterns that are no exact numbers are made one by one. Beyond it a new set
@@ -84,18 +77,18 @@ const inPlace = 64
 
 // Apply makes changes to one list, which exists from then on. They count in their order: of several of one
 // pattern the last. It does not change changes.
-func (l *Lists) Apply(list string, changes []ListChange) {
+func (l *Lists) Apply(list string, changes []Change) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	of := l.make(list)
 	var exact []numberEntry
-	var other []*ListChange
+	var other []*Change
 	for i := range changes {
 		c := &changes[i]
-		if c.Pattern == (Pattern{}) {
+		if c.Pattern == (number.Pattern{}) {
 			continue
 		}
-		key, ok := c.Pattern.exactKey()
+		key, ok := c.Pattern.Key()
 		switch {
 		case !ok:
 			other = append(other, c)
@@ -150,32 +143,32 @@ func (l *Lists) change(of *numberList, changes []numberEntry) {
 
 // Put adds an entry, or replaces the one with the same pattern in that list. An entry with the zero
 // Pattern adds nothing, but makes the list exist.
-func (l *Lists) Put(e ListEntry) { l.Apply(e.List, []ListChange{{ListEntry: e}}) }
+func (l *Lists) Put(e policy.ListEntry) { l.Apply(e.List, []Change{{ListEntry: e}}) }
 
 // Remove takes the entry with exactly this pattern out of a list and says whether it was there.
-func (l *Lists) Remove(list string, p Pattern) bool {
+func (l *Lists) Remove(list string, p number.Pattern) bool {
 	of := l.list(list)
 	if of == nil || !of.has(p) {
 		return false
 	}
-	l.Apply(list, []ListChange{{ListEntry: ListEntry{Pattern: p}, Remove: true}})
+	l.Apply(list, []Change{{ListEntry: policy.ListEntry{Pattern: p}, Remove: true}})
 	return true
 }
 
 // has says whether there is an entry with exactly this pattern.
-func (of *numberList) has(p Pattern) bool {
-	if key, ok := p.exactKey(); ok {
+func (of *numberList) has(p number.Pattern) bool {
+	if key, ok := p.Key(); ok {
 		return of.numbers.Load().find(key) != nil
 	}
 	other := of.patterns.Load()
 	other.mu.RLock()
 	defer other.mu.RUnlock()
-	_, ok := other.index.find(p)
+	_, ok := other.index.Find(p)
 	return ok
 }
 
-func (p *patterns) put(q Pattern, v entryValue) {
-	if at, ok := p.index.find(q); ok {
+func (p *patterns) put(q number.Pattern, v entryValue) {
+	if at, ok := p.index.Find(q); ok {
 		p.values[at] = v
 		return
 	}
@@ -191,8 +184,8 @@ func (p *patterns) put(q Pattern, v entryValue) {
 	p.some.Store(true)
 }
 
-func (p *patterns) remove(q Pattern) {
-	if at, ok := p.index.find(q); ok {
+func (p *patterns) remove(q number.Pattern) {
+	if at, ok := p.index.Find(q); ok {
 		p.index.Remove(q, at)
 		p.some.Store(p.index.Len() > 0)
 		p.values[at] = entryValue{}
@@ -201,7 +194,7 @@ func (p *patterns) remove(q Pattern) {
 }
 
 func (p *patterns) clone() *patterns {
-	q := &patterns{index: p.index.clone(), values: slices.Clone(p.values), free: slices.Clone(p.free)}
+	q := &patterns{index: p.index.Clone(), values: slices.Clone(p.values), free: slices.Clone(p.free)}
 	q.some.Store(p.some.Load())
 	return q
 }
@@ -265,19 +258,19 @@ func (l *Lists) LeftOut(list string) int {
 
 // Lookup gives the list's narrowest entry that matches the number and has not expired at that time.
 // It does not allocate, unless a single number is met by more than 16 of the list's patterns.
-func (l *Lists) Lookup(list string, n *Number, at time.Time) (ListEntry, bool) {
+func (l *Lists) Lookup(list string, n *number.Number, at time.Time) (policy.ListEntry, bool) {
 	of := l.list(list)
 	if of == nil {
-		return ListEntry{}, false
+		return policy.ListEntry{}, false
 	}
 	exact, value := of.exact(n, at)
 	p := of.patterns.Load()
 	if p.some.Load() {
 		p.mu.RLock()
 		defer p.mu.RUnlock()
-		var room [16]Match
+		var room [16]number.Match
 		for _, m := range p.index.AppendMatches(room[:0], n) {
-			if value != nil && exact.narrower(m.Pattern, n) {
+			if value != nil && exact.Narrower(m.Pattern, n) {
 				break
 			}
 			if v := &p.values[m.Set]; v.holds(at) {
@@ -286,32 +279,32 @@ func (l *Lists) Lookup(list string, n *Number, at time.Time) (ListEntry, bool) {
 		}
 	}
 	if value == nil {
-		return ListEntry{}, false
+		return policy.ListEntry{}, false
 	}
 	return value.entry(list, exact), true
 }
 
 // exact finds the entry for the number itself, as E.164 rather than as written inside the country. The text is nil
 // if there is none that counts at that time.
-func (of *numberList) exact(n *Number, at time.Time) (Pattern, *listText) {
+func (of *numberList) exact(n *number.Number, at time.Time) (number.Pattern, *listText) {
 	x := of.numbers.Load()
 	if x.n == 0 {
-		return Pattern{}, nil
+		return number.Pattern{}, nil
 	}
 	for _, plus := range [...]bool{true, false} {
-		key, ok := formKey(n.form(plus), plus)
+		key, ok := number.FormKey(n.Form(plus), plus)
 		if !ok {
 			continue
 		}
 		if text := x.find(key); text != nil && text.holds(at) {
-			return keyPattern(key), text
+			return number.KeyPattern(key), text
 		}
 	}
-	return Pattern{}, nil
+	return number.Pattern{}, nil
 }
 
-// ListLoader fills one list. It is for one goroutine, and nobody else may change the list meanwhile.
-type ListLoader struct {
+// Loader fills one list. It is for one goroutine, and nobody else may change the list meanwhile.
+type Loader struct {
 	lists   *Lists
 	of      *numberList
 	numbers numbers
@@ -328,26 +321,26 @@ type loadedNumber struct {
 
 // Load begins to read a list, which exists from then on. Until Done it is not Loaded, and look-ups find
 // nothing new in it. Entries are to come in the order of their patterns' texts; others are taken too, but cost more.
-func (l *Lists) Load(list string) *ListLoader {
+func (l *Lists) Load(list string) *Loader {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	of := l.make(list)
 	of.unread.Store(true)
-	return &ListLoader{lists: l, of: of, other: &patterns{index: NewIndex()}}
+	return &Loader{lists: l, of: of, other: &patterns{index: number.NewIndex()}}
 }
 
 // Rebuild is Load for a list that is there: until Done it stays as it is, and Loaded.
-func (l *Lists) Rebuild(list string) *ListLoader {
+func (l *Lists) Rebuild(list string) *Loader {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return &ListLoader{lists: l, of: l.make(list), other: &patterns{index: NewIndex()}}
+	return &Loader{lists: l, of: l.make(list), other: &patterns{index: number.NewIndex()}}
 }
 
 // Add adds an entry, whose List is not looked at.
-func (b *ListLoader) Add(e *ListEntry) {
-	key, ok := e.Pattern.exactKey()
+func (b *Loader) Add(e *policy.ListEntry) {
+	key, ok := e.Pattern.Key()
 	if !ok {
-		if e.Pattern != (Pattern{}) {
+		if e.Pattern != (number.Pattern{}) {
 			b.other.put(e.Pattern, valueOf(e))
 		}
 		return
@@ -363,7 +356,7 @@ func (b *ListLoader) Add(e *ListEntry) {
 }
 
 // pack makes a chunk of the run.
-func (b *ListLoader) pack() {
+func (b *Loader) pack() {
 	if len(b.run) == 0 {
 		return
 	}
@@ -374,7 +367,7 @@ func (b *ListLoader) pack() {
 }
 
 // intern finds the shared texts of what was read. lists.mu is held until they are in a chunk.
-func (b *ListLoader) intern(from []loadedNumber) []numberEntry {
+func (b *Loader) intern(from []loadedNumber) []numberEntry {
 	es := make([]numberEntry, len(from))
 	for i := range from {
 		if i > 0 && from[i].value == from[i-1].value {
@@ -387,7 +380,7 @@ func (b *ListLoader) intern(from []loadedNumber) []numberEntry {
 }
 
 // Done puts what was added in the place of what the list had. The list is Loaded then.
-func (b *ListLoader) Done() {
+func (b *Loader) Done() {
 	b.pack()
 	b.lists.mu.Lock()
 	defer b.lists.mu.Unlock()

@@ -1,4 +1,4 @@
-package policy
+package number
 
 // MaxRaw is how many bytes of a caller's text are kept and looked at; the rest is cut off. A SIP user
 // part that is longer is not a telephone number.
@@ -170,3 +170,7 @@ func (n *Number) Shown() string {
 	}
 	return Inert(n.Raw)
 }
+
+// Written makes a number of digits that have been read before, as written inside the plan's country and as in E.164 without
+// "+"; either may be "". Nothing else is known of it: it is for looking up what patterns match.
+func Written(national, e164 string) Number { return Number{national: national, digits: e164} }

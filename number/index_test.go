@@ -1,4 +1,4 @@
-package policy
+package number
 
 import (
 	"fmt"
@@ -9,19 +9,19 @@ import (
 
 // randomPattern makes a pattern of any sort around a few hundred numbers, so that many of them meet.
 func randomPattern(rnd *rand.Rand) Pattern {
-	q := Pattern{size: uint8(1 + rnd.IntN(9)), plus: rnd.IntN(2) == 0}
-	limit := pow10[q.size]
-	q.lo = uint64(rnd.IntN(300)) * (limit / 300 / uint64(1+rnd.IntN(3))) % limit
-	q.hi = q.lo
+	q := Pattern{Size: uint8(1 + rnd.IntN(9)), Plus: rnd.IntN(2) == 0}
+	limit := pow10[q.Size]
+	q.Lo = uint64(rnd.IntN(300)) * (limit / 300 / uint64(1+rnd.IntN(3))) % limit
+	q.Hi = q.Lo
 	switch rnd.IntN(4) {
 	case 0:
-		q.open = true
+		q.Open = true
 	case 1:
-		k := rnd.IntN(int(q.size) + 1)
-		q.lo -= q.lo % pow10[k]
-		q.hi = q.lo + pow10[k] - 1
+		k := rnd.IntN(int(q.Size) + 1)
+		q.Lo -= q.Lo % pow10[k]
+		q.Hi = q.Lo + pow10[k] - 1
 	case 2:
-		q.hi = q.lo + rnd.Uint64N(limit-q.lo)
+		q.Hi = q.Lo + rnd.Uint64N(limit-q.Lo)
 	}
 	return q
 }

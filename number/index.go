@@ -1,4 +1,4 @@
-package policy
+package number
 
 import (
 	"maps"
@@ -62,8 +62,8 @@ func NewIndex() *Index {
 	return &Index{heads: make(map[uint64]int32), free: -1}
 }
 
-// clone gives an index of the same content.
-func (x *Index) clone() *Index {
+// Clone gives an index of the same content.
+func (x *Index) Clone() *Index {
 	y := *x
 	y.heads, y.nodes = maps.Clone(x.heads), slices.Clone(x.nodes)
 	return &y
@@ -75,16 +75,16 @@ func (x *Index) Len() int { return x.n }
 // blocks calls f for each block of the pattern: one for a number, a beginning or a beginning with
 // free digits, at most 18 for each digit for a range.
 func (p Pattern) blocks(f func(block)) {
-	if p.open {
-		f(block{lead: p.lo, leads: p.size, plus: p.plus})
+	if p.Open {
+		f(block{lead: p.Lo, leads: p.Size, plus: p.Plus})
 		return
 	}
-	for lo := p.lo; lo <= p.hi; {
+	for lo := p.Lo; lo <= p.Hi; {
 		k := 0
-		for k < int(p.size) && lo%pow10[k+1] == 0 && lo+pow10[k+1]-1 <= p.hi {
+		for k < int(p.Size) && lo%pow10[k+1] == 0 && lo+pow10[k+1]-1 <= p.Hi {
 			k++
 		}
-		f(block{lead: lo / pow10[k], leads: p.size - uint8(k), size: p.size, plus: p.plus})
+		f(block{lead: lo / pow10[k], leads: p.Size - uint8(k), size: p.Size, plus: p.Plus})
 		lo += pow10[k]
 	}
 }
@@ -102,7 +102,7 @@ func (p Pattern) firstKey() (key uint64) {
 
 // Add puts a pattern into a set. What is there already stays as it is.
 func (x *Index) Add(p Pattern, set uint32) {
-	if p.size == 0 || x.has(p, set) {
+	if p.Size == 0 || x.has(p, set) {
 		return
 	}
 	x.n++
@@ -126,7 +126,7 @@ func (x *Index) Add(p Pattern, set uint32) {
 
 // Remove takes a pattern out of a set and says whether it was there.
 func (x *Index) Remove(p Pattern, set uint32) bool {
-	if p.size == 0 || !x.has(p, set) {
+	if p.Size == 0 || !x.has(p, set) {
 		return false
 	}
 	x.n--
@@ -179,8 +179,8 @@ func (x *Index) has(p Pattern, set uint32) bool {
 	return false
 }
 
-// find gives the first set found that has exactly this pattern.
-func (x *Index) find(p Pattern) (set uint32, ok bool) {
+// Find gives the first set found that has exactly this pattern.
+func (x *Index) Find(p Pattern) (set uint32, ok bool) {
 	at, ok := x.heads[p.firstKey()]
 	for ; ok && at >= 0; at = x.nodes[at].next {
 		if x.nodes[at].pattern == p {
@@ -198,7 +198,7 @@ func (x *Index) AppendMatches(dst []Match, n *Number) []Match {
 	dst = x.appendForm(dst, n.digits, 1)
 	// Few patterns match one number, so the plainest way to sort is the fastest.
 	for i := from + 1; i < len(dst); i++ {
-		for j := i; j > from && dst[j].Pattern.narrower(dst[j-1].Pattern, n); j-- {
+		for j := i; j > from && dst[j].Pattern.Narrower(dst[j-1].Pattern, n); j-- {
 			dst[j], dst[j-1] = dst[j-1], dst[j]
 		}
 	}

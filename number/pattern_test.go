@@ -1,4 +1,4 @@
-package policy
+package number
 
 import (
 	"strings"
@@ -138,8 +138,8 @@ func checkPattern(t testing.TB, p *Plan, q Pattern) {
 	if kept, err := p.KeptPattern(q.String()); err != nil || kept != q {
 		t.Errorf("%q is kept as %q (%v)", q, kept, err)
 	}
-	if key, ok := q.exactKey(); ok && keyPattern(key) != q {
-		t.Errorf("%q becomes %q by its key", q, keyPattern(key))
+	if key, ok := q.Key(); ok && KeyPattern(key) != q {
+		t.Errorf("%q becomes %q by its key", q, KeyPattern(key))
 	}
 }
 

@@ -1,10 +1,13 @@
-package policy
+package lists
 
 import (
 	"cmp"
 	"encoding/binary"
 	"slices"
 	"time"
+
+	"ringfence/number"
+	"ringfence/policy"
 )
 
 // numbers is a set of exact numbers, each with what its list entry says. It never changes: an edit makes a
@@ -42,45 +45,6 @@ type chunk struct {
 type numberEntry struct {
 	key  uint64
 	text *listText
-}
-
-// exactKey packs an exact number of at most 15 digits into 55 bits, so that the keys sort as the patterns'
-// texts do: E.164 numbers before others, then digit by digit.
-func (p Pattern) exactKey() (uint64, bool) {
-	if !p.IsExact() || p.size > 15 {
-		return 0, false
-	}
-	return packKey(p.lo, int(p.size), p.plus), true
-}
-
-func packKey(v uint64, size int, plus bool) uint64 {
-	k := v*pow10[15-size]<<4 | uint64(size)
-	if !plus {
-		k |= 1 << 54
-	}
-	return k
-}
-
-// Key packs an exact number of at most 15 digits into 55 bits, for who handles millions of them. Keys sort as the
-// patterns' texts do. ok is false of every other pattern.
-func (p Pattern) Key() (key uint64, ok bool) { return p.exactKey() }
-
-// KeyPattern is the pattern that Key packed.
-func KeyPattern(key uint64) Pattern { return keyPattern(key) }
-
-// keyPattern is the pattern that a key was made of.
-func keyPattern(k uint64) Pattern {
-	size := int(k & 15)
-	v := (k &^ (1 << 54) >> 4) / pow10[15-size]
-	return Pattern{lo: v, hi: v, size: uint8(size), plus: k&(1<<54) == 0}
-}
-
-// formKey is the key of a number in one way of writing.
-func formKey(digits string, plus bool) (uint64, bool) {
-	if digits == "" || len(digits) > 15 {
-		return 0, false
-	}
-	return packKey(digitsValue(digits), len(digits), plus), true
 }
 
 // find gives what the entry of a number says, nil if there is none.
@@ -302,13 +266,13 @@ type entryValue struct {
 	left           bool // there was no room for reason and source
 }
 
-func valueOf(e *ListEntry) entryValue {
+func valueOf(e *policy.ListEntry) entryValue {
 	// The same moment must be the same value, whatever its zone.
 	return entryValue{reason: e.Reason, source: e.Source, added: e.Added.UTC().Round(0), expires: e.Expires.UTC().Round(0)}
 }
 
-func (v *entryValue) entry(list string, p Pattern) ListEntry {
-	return ListEntry{List: list, Pattern: p, Reason: v.reason, Source: v.source, Added: v.added, Expires: v.expires}
+func (v *entryValue) entry(list string, p number.Pattern) policy.ListEntry {
+	return policy.ListEntry{List: list, Pattern: p, Reason: v.reason, Source: v.source, Added: v.added, Expires: v.expires}
 }
 
 // holds says whether the entry counts at that time.

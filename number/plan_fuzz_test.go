@@ -1,4 +1,4 @@
-package policy
+package number
 
 import (
 	"math/rand/v2"
@@ -90,9 +90,9 @@ func FuzzPattern(f *testing.F) {
 		x.Add(q, 7)
 		inside := p.ParseInternal(number)
 		// One number from the middle of the pattern, one beside it.
-		some := Number{Kind: Unknown, national: string(appendPadded(nil, q.lo+pick%(q.hi-q.lo+1), int(q.size)))}
-		beside := Number{Kind: Unknown, national: string(appendPadded(nil, (q.hi+1)%pow10[q.size], int(q.size)))}
-		if q.plus {
+		some := Number{Kind: Unknown, national: string(appendPadded(nil, q.Lo+pick%(q.Hi-q.Lo+1), int(q.Size)))}
+		beside := Number{Kind: Unknown, national: string(appendPadded(nil, (q.Hi+1)%pow10[q.Size], int(q.Size)))}
+		if q.Plus {
 			some.national, some.digits = "", some.national
 			beside.national, beside.digits = "", beside.national
 		}

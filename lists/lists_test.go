@@ -1,4 +1,4 @@
-package policy
+package lists
 
 import (
 	"fmt"
@@ -6,18 +6,39 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"ringfence/number"
+	"ringfence/policy"
 )
 
+func china(t testing.TB) *number.Plan {
+	t.Helper()
+	p, err := number.NewPlan(number.PlanOptions{Country: "CN"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func readPattern(t testing.TB, p *number.Plan, text string) number.Pattern {
+	t.Helper()
+	q, err := p.Pattern(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return q
+}
+
 func TestLists(t *testing.T) {
-	p := testPlan(t, "CN")
+	p := china(t)
 	now := time.Date(2026, 10, 1, 12, 0, 0, 0, time.UTC)
-	l := NewLists()
+	l := New()
 	n := p.Parse("01095211613")
-	if _, ok := l.Lookup("blacklist", &n, now); ok || l.Exists("blacklist") || l.Len("blacklist") != 0 || l.Remove("blacklist", mustPattern(t, p, "9521*")) {
+	if _, ok := l.Lookup("blacklist", &n, now); ok || l.Exists("blacklist") || l.Len("blacklist") != 0 || l.Remove("blacklist", readPattern(t, p, "9521*")) {
 		t.Error("a list that nobody made holds something")
 	}
 	put := func(list, pattern, reason string, expires time.Time) {
-		l.Put(ListEntry{List: list, Pattern: mustPattern(t, p, pattern), Reason: reason, Source: "test", Added: now, Expires: expires})
+		l.Put(policy.ListEntry{List: list, Pattern: readPattern(t, p, pattern), Reason: reason, Source: "test", Added: now, Expires: expires})
 	}
 	look := func(list string, at time.Time) string {
 		e, ok := l.Lookup(list, &n, at)
@@ -51,16 +72,16 @@ func TestLists(t *testing.T) {
 	if got, entries := look("blacklist", now), l.Len("blacklist"); got != "again" || entries != 2 {
 		t.Errorf("not replaced: %s, %d entries", got, entries)
 	}
-	if !l.Remove("blacklist", mustPattern(t, p, "95211613")) || l.Remove("blacklist", mustPattern(t, p, "95211613")) {
+	if !l.Remove("blacklist", readPattern(t, p, "95211613")) || l.Remove("blacklist", readPattern(t, p, "95211613")) {
 		t.Error("removed not once")
 	}
 	if got := look("blacklist", now); got != "sales" {
 		t.Errorf("after removing: %s", got)
 	}
-	if l.Remove("blacklist", mustPattern(t, p, "952*")) {
+	if l.Remove("blacklist", readPattern(t, p, "952*")) {
 		t.Error("another pattern was removed")
 	}
-	l.Remove("blacklist", mustPattern(t, p, "9521*"))
+	l.Remove("blacklist", readPattern(t, p, "9521*"))
 	if look("blacklist", now) != "nothing" || !l.Exists("blacklist") || l.Len("blacklist") != 0 {
 		t.Error("an emptied list is gone or not empty")
 	}
@@ -71,7 +92,7 @@ func TestLists(t *testing.T) {
 	if names := l.Names(); !slices.Equal(names, []string{"allowlist", "blacklist"}) {
 		t.Errorf("names %v", names)
 	}
-	l.Put(ListEntry{List: "line:blacklist"})
+	l.Put(policy.ListEntry{List: "line:blacklist"})
 	if !l.Exists("line:blacklist") || l.Len("line:blacklist") != 0 {
 		t.Error("an empty list was not made")
 	}
@@ -87,9 +108,9 @@ func TestLists(t *testing.T) {
 
 // Readers and writers at once, for the race detector; a number that stays listed is always found.
 func TestListsConcurrently(t *testing.T) {
-	p := testPlan(t, "CN")
-	l := NewLists()
-	l.Put(ListEntry{List: "blacklist", Pattern: mustPattern(t, p, "9521*")})
+	p := china(t)
+	l := New()
+	l.Put(policy.ListEntry{List: "blacklist", Pattern: readPattern(t, p, "9521*")})
 	stays, at := p.Parse("95211613"), time.Now()
 	var all sync.WaitGroup
 	for worker := range 4 {
@@ -100,7 +121,7 @@ func TestListsConcurrently(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				l.Put(ListEntry{List: "blacklist", Pattern: q})
+				l.Put(policy.ListEntry{List: "blacklist", Pattern: q})
 				if _, ok := l.Lookup("blacklist", &stays, at); !ok {
 					t.Error("a listed number was not found")
 					return
@@ -120,26 +141,26 @@ func TestListsConcurrently(t *testing.T) {
 // bbolt is that of `make bench-lists`.
 func BenchmarkListsLookup(b *testing.B) {
 	for _, size := range []int{1000, 1_000_000} {
-		l := NewLists()
+		l := New()
 		load := l.Load("blacklist")
 		for i := range size {
 			v := 8613800000000 + uint64(i)*37
-			load.Add(&ListEntry{Pattern: Pattern{lo: v, hi: v, size: 13, plus: true}})
+			load.Add(&policy.ListEntry{Pattern: number.Pattern{Lo: v, Hi: v, Size: 13, Plus: true}})
 		}
 		load.Done()
 		at := time.Now()
 		for name, off := range map[string]uint64{"hit": 0, "miss": 1} {
 			b.Run(fmt.Sprint(size, "/", name), func(b *testing.B) {
 				b.ReportAllocs()
-				i, n := uint64(0), Number{}
-				digits := make([]string, 4096)
-				for j := range digits {
-					digits[j] = fmt.Sprint(8613800000000 + uint64(j*7919%size)*37 + off)
+				i := uint64(0)
+				numbers := make([]number.Number, 4096)
+				for j := range numbers {
+					numbers[j] = number.Written("", fmt.Sprint(8613800000000+uint64(j*7919%size)*37+off))
 				}
 				for b.Loop() {
-					n.digits = digits[i&4095]
+					n := &numbers[i&4095]
 					i++
-					if _, ok := l.Lookup("blacklist", &n, at); ok != (off == 0) {
+					if _, ok := l.Lookup("blacklist", n, at); ok != (off == 0) {
 						b.Fatal("not what was expected")
 					}
 				}

@@ -1,4 +1,4 @@
-package policy
+package number
 
 import "unicode"
 
@@ -11,11 +11,14 @@ const (
 	heldStates = 64 // ways of taking prefixes off that are tried
 )
 
+// MayHold reports whether Held looks at all: of a number that is one it does not.
+func (n *Number) MayHold() bool { return n.plan != nil && (n.Kind == Invalid || n.Kinds.Has(Invalid)) }
+
 // Held gives the numbers that the text of an Invalid number plainly holds, at most four; nil of any other. None of them
 // is an emergency number. It looks for them anew each time: at each run of digits, and at all of its digits; as they
 // stand, and without prefixes that do not belong there.
 func (n *Number) Held() []Number {
-	if n.plan == nil || n.Kind != Invalid && !n.Kinds.Has(Invalid) {
+	if !n.MayHold() {
 		return nil
 	}
 	var found []Number
@@ -26,9 +29,9 @@ func (n *Number) Held() []Number {
 	return found
 }
 
-// parseCalled is ParseInternal for a called number. A caller chooses it, and an extension whose expression has no end takes
+// ParseCalled is ParseInternal for a called number. A caller chooses it, and an extension whose expression has no end takes
 // what he writes behind the number as well: 05925550100a rings where 05925550100 does, and is for the same rules.
-func (p *Plan) parseCalled(raw string) Number {
+func (p *Plan) ParseCalled(raw string) Number {
 	n := p.ParseInternal(raw)
 	if n.Kind != Invalid {
 		return n
