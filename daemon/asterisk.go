@@ -5,8 +5,8 @@ import (
 	"fmt"
 
 	"ringfence/agibridge"
+	"ringfence/bridge"
 	"ringfence/conf"
-	"ringfence/screening"
 )
 
 // serveAsterisk opens the port that Asterisk connects to, if the daemon's file asks for it.
@@ -14,11 +14,11 @@ func (d *Daemon) serveAsterisk(ctx context.Context, c *conf.Screen) (err error) 
 	if c == nil {
 		return nil
 	}
-	d.agi, err = agibridge.NewServer(d.desk, screening.Options{Allow: c.Allow, Deadline: c.Deadline, Log: d.log})
+	d.agi, err = agibridge.NewServer(d.desk, bridge.Options{Allow: c.Allow, Deadline: c.Deadline, Log: d.log})
 	if err != nil {
 		return err
 	}
-	d.asterisk, err = screening.Listen(ctx, c.Listen)
+	d.asterisk, err = bridge.Listen(ctx, c.Listen)
 	if err != nil {
 		d.agi = nil
 		return fmt.Errorf("the port for Asterisk ([agi] listen) cannot be opened: %w", err)
@@ -39,13 +39,13 @@ func (d *Daemon) AsteriskAddress() string {
 
 // Headers says what to read of a call on Asterisk: what its trunk may say who calls with, and the peer's address
 // where the endpoint's name does not tell the trunk.
-func (d *Desk) Headers(f *screening.Facts) agibridge.Headers {
+func (d *Desk) Headers(f *bridge.Facts) bridge.Headers {
 	p := d.rules.Load().policy
 	trunk := p.Trunk(trunkFactsOf(f))
 	if !trunk.Known && f.Trunk == "" {
-		return agibridge.Headers{Asserted: true, RemoteID: true, Address: true} // the address may tell the trunk
+		return bridge.Headers{Asserted: true, RemoteID: true, Address: true} // the address may tell the trunk
 	}
-	var h agibridge.Headers
+	var h bridge.Headers
 	for _, header := range trunk.Identity {
 		switch header {
 		case "pai":

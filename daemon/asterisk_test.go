@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"ringfence/attach"
-	"ringfence/eslbridge"
+	"ringfence/bridge"
 	"ringfence/policy"
 	"ringfence/storage"
 )
@@ -98,13 +98,13 @@ func TestNumbersDialledOnAsterisk(t *testing.T) {
 func TestOutcomesOfAsterisk(t *testing.T) {
 	d := start(t, attached(t, dealingAsterisk)).desk
 	place := func(channel, number string, refuse int) string {
-		f := eslbridge.Facts{UUID: "1795565587.1", Channel: channel, Endpoint: "telecom", Number: number, Callee: staff}
+		f := bridge.Facts{UUID: "1795565587.1", Channel: channel, Endpoint: "telecom", Number: number, Callee: staff}
 		v := d.Screen(&f)
 		v.Action, v.Refuse = "allow", refuse
 		if refuse != 0 {
 			v.Action = "reject"
 		}
-		d.Record(&f, &v, eslbridge.Result{})
+		d.Record(&f, &v, bridge.Result{})
 		return v.ID
 	}
 	ids := map[string]string{

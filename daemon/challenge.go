@@ -10,9 +10,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"ringfence/bridge"
 	"ringfence/conf"
 	"ringfence/console"
-	"ringfence/eslbridge"
 	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/storage"
@@ -113,7 +113,7 @@ func (m *challenged) of(line, callee, e164 string, now time.Time) (passed, tried
 
 // note remembers how a caller met a challenge. Wrong digits end the grace of an earlier try, and so does who hangs up
 // before he has heard what he is asked: neither is a person who cannot press keys.
-func (m *challenged) note(line, callee, e164 string, keyed eslbridge.Keyed, at time.Time) {
+func (m *challenged) note(line, callee, e164 string, keyed bridge.Keyed, at time.Time) {
 	if e164 == "" {
 		return
 	}
@@ -122,12 +122,12 @@ func (m *challenged) note(line, callee, e164 string, keyed eslbridge.Keyed, at t
 	defer m.mu.Unlock()
 	key := pair{callee, e164}
 	switch keyed {
-	case eslbridge.KeyedRight:
+	case bridge.KeyedRight:
 		m.passes.put(pair{line, e164}, maxPasses).at = at
 		m.tries.drop(m.tries.of[key])
-	case eslbridge.KeyedNothing:
+	case bridge.KeyedNothing:
 		m.tries.put(key, maxTries).at = at
-	case eslbridge.KeyedWrong, eslbridge.KeyedLeft:
+	case bridge.KeyedWrong, bridge.KeyedLeft:
 		if x := m.tries.get(key); x != nil {
 			x.at = time.Time{}
 		}
@@ -187,10 +187,10 @@ func calleeKey(callee *number.Number) string { return "number " + cutKey(numberK
 func cutKey(key string) string { return key[:min(len(key), maxOwnNumber)] }
 
 // challengeMet remembers how the caller of a call met its challenge; who passed is kept on disk.
-func (d *Desk) challengeMet(c *policy.Call, keyed eslbridge.Keyed) {
+func (d *Desk) challengeMet(c *policy.Call, keyed bridge.Keyed) {
 	line, e164 := passKey(d.rules.Load().policy, &c.Callee), c.Caller.E164
 	d.learnt.challenged.note(line, calleeKey(&c.Callee), e164, keyed, c.Time)
-	if keyed == eslbridge.KeyedRight && e164 != "" {
+	if keyed == bridge.KeyedRight && e164 != "" {
 		d.learnt.toDisk(storage.Passed, line+"\x00"+e164, c.Time.UnixMilli())
 	}
 }
@@ -222,12 +222,12 @@ func (d *Desk) endPasses(e164 string) error {
 
 // challengeOf prepares the prompts of a challenge, with digits of its own for each try. The error names a
 // recording that is missing.
-func challengeOf(d *policy.Decision, sounds *conf.Sounds) (*eslbridge.Challenge, error) {
-	find := func(name string) (eslbridge.Sound, error) {
+func challengeOf(d *policy.Decision, sounds *conf.Sounds) (*bridge.Challenge, error) {
+	find := func(name string) (bridge.Sound, error) {
 		s, err := sounds.Find(name)
-		return eslbridge.Sound(s), err
+		return soundOf(s), err
 	}
-	ch := &eslbridge.Challenge{}
+	ch := &bridge.Challenge{}
 	var err error
 	if ch.Passed, err = find("challenge-passed"); err != nil {
 		return nil, err
@@ -252,13 +252,21 @@ func challengeOf(d *policy.Decision, sounds *conf.Sounds) (*eslbridge.Challenge,
 		if err != nil {
 			return nil, err
 		}
-		parts := []eslbridge.Sound{prompt}
+		parts := []bridge.Sound{prompt}
 		for _, s := range spoken {
-			parts = append(parts, eslbridge.Sound(s))
+			parts = append(parts, soundOf(s))
 		}
-		ch.Tries = append(ch.Tries, eslbridge.Question{Prompt: eslbridge.Sounds(parts...), Want: digits})
+		ch.Tries = append(ch.Tries, bridge.Question{Prompt: bridge.Sounds(parts...), Want: digits})
 	}
 	return ch, nil
+}
+
+// soundOf is an announcement as the bridges take it.
+func soundOf(s conf.Sound) bridge.Sound {
+	if s.File == "" {
+		return bridge.Sound{}
+	}
+	return bridge.Sound{Files: []string{s.File}, Length: s.Length}
 }
 
 // randomDigits cannot be guessed by a machine that has heard others.

@@ -17,9 +17,9 @@ import (
 	"testing"
 	"time"
 
+	"ringfence/bridge"
 	"ringfence/conf"
 	"ringfence/console"
-	"ringfence/eslbridge"
 	"ringfence/storage"
 )
 
@@ -151,10 +151,10 @@ func TestDeskThroughSocket(t *testing.T) {
 		defer close(following)
 		client.Follow(follow, func(r storage.Record) error { got <- r; return io.EOF })
 	}()
-	f := eslbridge.Facts{Number: "95211613", Name: "caf\xe9", Callee: "05925550100", UUID: "u"}
+	f := bridge.Facts{Number: "95211613", Name: "caf\xe9", Callee: "05925550100", UUID: "u"}
 	for followed := false; !followed; { // until the follower is there
 		v := d.desk.Screen(&f)
-		d.desk.Record(&f, &v, eslbridge.Result{})
+		d.desk.Record(&f, &v, bridge.Result{})
 		select {
 		case r := <-got:
 			followed = true
@@ -225,9 +225,9 @@ func TestRefusedRequests(t *testing.T) {
 func TestFailOpenIsRecorded(t *testing.T) {
 	c := installation(t, smallPolicy)
 	d := start(t, c)
-	for _, reason := range []string{eslbridge.FailDeadline, eslbridge.FailPanic, eslbridge.FailStopping, eslbridge.FailCommand, eslbridge.FailWire, eslbridge.FailLate, eslbridge.FailLimit} {
-		f := eslbridge.Facts{Number: "95211613", UUID: "u"}
-		d.desk.Record(&f, &eslbridge.Verdict{}, eslbridge.Result{FailOpen: reason})
+	for _, reason := range []string{bridge.FailDeadline, bridge.FailPanic, bridge.FailStopping, bridge.FailCommand, bridge.FailWire, bridge.FailLate, bridge.FailLimit} {
+		f := bridge.Facts{Number: "95211613", UUID: "u"}
+		d.desk.Record(&f, &bridge.Verdict{}, bridge.Result{FailOpen: reason})
 		var r storage.Record
 		if err := d.desk.Journal(t.Context(), storage.Query{Newest: true, Limit: 1}, func(x storage.Record) error { r = x; return nil }); err != nil {
 			t.Fatal(err)
@@ -290,7 +290,7 @@ func TestEditsAreSeenDuringReloads(t *testing.T) {
 		if _, err := d.desk.AddEntries(t.Context(), "blacklist", []console.NewEntry{{Number: number}}, false); err != nil {
 			t.Fatal(err)
 		}
-		f := eslbridge.Facts{Number: number}
+		f := bridge.Facts{Number: number}
 		if v := d.desk.Screen(&f); v.Action != "reject" || v.Refuse != 603 {
 			t.Fatalf("%s was listed, but gets %+v", number, v)
 		}
@@ -354,7 +354,7 @@ func TestCountryChanges(t *testing.T) {
 	if r, err := d.desk.Reload(t.Context()); err != nil || !r.Loaded {
 		t.Fatalf("%+v %v", r, err)
 	}
-	f := eslbridge.Facts{Number: "+8695211613"}
+	f := bridge.Facts{Number: "+8695211613"}
 	if v := d.desk.Screen(&f); v.Action != "reject" {
 		t.Errorf("an international entry no longer counts: %+v", v)
 	}

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"ringfence/attach"
-	"ringfence/eslbridge"
+	"ringfence/bridge"
 	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/storage"
@@ -41,7 +41,7 @@ func (d *Desk) settle(s *screened, e *attach.CallEnd) (changed bool) {
 		rec.Reason += "; the caller hung up first"
 	case end.refuses && (end.failOpen != "" || s.gone) && !rang && e.By == attach.ByRingfence:
 		s.refused = true // what we said was heard after all
-	case end.failOpen == eslbridge.FailUnheard && !rang && e.By == attach.ByCaller:
+	case end.failOpen == bridge.FailUnheard && !rang && e.By == attach.ByCaller:
 		rec.Reason += "; the caller hung up first"
 	case s.refused && rang:
 		s.refused = false
@@ -56,8 +56,8 @@ func (d *Desk) settle(s *screened, e *attach.CallEnd) (changed bool) {
 }
 
 // factsOf are the facts of a call as its end tells them.
-func factsOf(e *attach.CallEnd) *eslbridge.Facts {
-	return &eslbridge.Facts{
+func factsOf(e *attach.CallEnd) *bridge.Facts {
+	return &bridge.Facts{
 		UUID: e.UUID, Channel: e.Channel, Endpoint: e.Endpoint, Number: e.Caller, Name: e.CallerName, Withheld: e.Withheld,
 		FromUser: e.FromUser, FromName: e.CallerName, IDSource: e.IDSource, Asserted: e.Asserted, Preferred: e.Preferred, RemoteID: e.RemoteID,
 		NetworkIP: e.NetworkIP, Gateway: e.Gateway, Profile: e.Profile, Trunk: e.Trunk, Context: e.Context,
@@ -66,7 +66,7 @@ func factsOf(e *attach.CallEnd) *eslbridge.Facts {
 }
 
 // consider decides on a call that is over. at is when it began, zero if that is not known.
-func (d *Desk) consider(f *eslbridge.Facts, at time.Time) *considered {
+func (d *Desk) consider(f *bridge.Facts, at time.Time) *considered {
 	r := d.rules.Load()
 	if at.IsZero() {
 		at = d.now()

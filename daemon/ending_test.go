@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"ringfence/attach"
-	"ringfence/eslbridge"
+	"ringfence/bridge"
 	"ringfence/policy"
 	"ringfence/storage"
 )
@@ -43,7 +43,7 @@ func TestRecordsArePutRight(t *testing.T) {
 	talked := attach.CallEnd{Cause: "NORMAL_CLEARING", By: attach.ByCaller, Answered: true, Bridged: true, Talk: time.Minute, Ring: time.Second}
 	for name, c := range map[string]struct {
 		caller       string
-		result       eslbridge.Result
+		result       bridge.Result
 		bare         bool // the switch had said nothing of the call but its name
 		end          attach.CallEnd
 		action, rule string
@@ -53,22 +53,22 @@ func TestRecordsArePutRight(t *testing.T) {
 		"refused, as told":              {caller: "95211613", end: refused, action: "reject", rule: "listed", by: "ringfence"},
 		"refused briefly":               {caller: "95211613", end: briefly, action: "reject", rule: "listed", by: "ringfence"},
 		"refused, and yet it rang":      {caller: "95211613", end: talked, action: "allow", rule: policy.RuleFailOpen, reason: "did not carry out what it was told", by: "caller"},
-		"too late, and yet refused":     {caller: "95211613", result: eslbridge.Result{FailOpen: eslbridge.FailDeadline}, end: refused, action: "reject", rule: "listed", by: "ringfence"},
-		"too late, and it rang":         {caller: "95211613", result: eslbridge.Result{FailOpen: eslbridge.FailDeadline}, end: talked, action: "allow", rule: policy.RuleFailOpen, reason: "within the deadline", by: "caller"},
-		"unheard, for he hung up":       {caller: "95211613", result: eslbridge.Result{FailOpen: eslbridge.FailUnheard}, end: gone, action: "reject", rule: "listed", reason: "the caller hung up first", by: "caller"},
-		"unheard, and it rang":          {caller: "95211613", result: eslbridge.Result{FailOpen: eslbridge.FailUnheard}, end: talked, action: "allow", rule: policy.RuleFailOpen, by: "caller"},
-		"hung up, and yet refused":      {caller: "95211613", result: eslbridge.Result{HungUp: true}, end: refused, action: "reject", rule: "listed", by: "ringfence"},
-		"hung up":                       {caller: "95211613", result: eslbridge.Result{HungUp: true}, end: gone, action: "reject", rule: "listed", by: "caller"},
-		"hung up before he was known":   {caller: "95211613", bare: true, result: eslbridge.Result{HungUp: true}, end: gone, action: "reject", rule: "listed", reason: "the caller hung up first", by: "caller"},
+		"too late, and yet refused":     {caller: "95211613", result: bridge.Result{FailOpen: bridge.FailDeadline}, end: refused, action: "reject", rule: "listed", by: "ringfence"},
+		"too late, and it rang":         {caller: "95211613", result: bridge.Result{FailOpen: bridge.FailDeadline}, end: talked, action: "allow", rule: policy.RuleFailOpen, reason: "within the deadline", by: "caller"},
+		"unheard, for he hung up":       {caller: "95211613", result: bridge.Result{FailOpen: bridge.FailUnheard}, end: gone, action: "reject", rule: "listed", reason: "the caller hung up first", by: "caller"},
+		"unheard, and it rang":          {caller: "95211613", result: bridge.Result{FailOpen: bridge.FailUnheard}, end: talked, action: "allow", rule: policy.RuleFailOpen, by: "caller"},
+		"hung up, and yet refused":      {caller: "95211613", result: bridge.Result{HungUp: true}, end: refused, action: "reject", rule: "listed", by: "ringfence"},
+		"hung up":                       {caller: "95211613", result: bridge.Result{HungUp: true}, end: gone, action: "reject", rule: "listed", by: "caller"},
+		"hung up before he was known":   {caller: "95211613", bare: true, result: bridge.Result{HungUp: true}, end: gone, action: "reject", rule: "listed", reason: "the caller hung up first", by: "caller"},
 		"let through":                   {caller: "13800138000", end: talked, action: "allow", rule: "default", by: "caller"},
-		"an honest one, hung up, asked": {caller: "13800138000", bare: true, result: eslbridge.Result{HungUp: true}, end: gone, action: "allow", rule: "default", reason: "the caller hung up first", by: "caller"},
+		"an honest one, hung up, asked": {caller: "13800138000", bare: true, result: bridge.Result{HungUp: true}, end: gone, action: "allow", rule: "default", reason: "the caller hung up first", by: "caller"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := start(t, attached(t, endingPolicy)).desk
-			f := &eslbridge.Facts{UUID: "a", Context: "public", Number: c.caller, FromUser: c.caller, Callee: "05925550100"}
-			var v eslbridge.Verdict
+			f := &bridge.Facts{UUID: "a", Context: "public", Number: c.caller, FromUser: c.caller, Callee: "05925550100"}
+			var v bridge.Verdict
 			if c.bare {
-				f = &eslbridge.Facts{UUID: "a"}
+				f = &bridge.Facts{UUID: "a"}
 			} else {
 				v = d.Screen(f)
 			}
@@ -124,9 +124,9 @@ func TestCallsThatDidNotCome(t *testing.T) {
 	end(gone, "f", "95211613", func(e *attach.CallEnd) { e.Inbound = false })
 	// And this one is recorded a moment after the switch has told of its end.
 	end(gone, "late", "95211617", nil)
-	f := &eslbridge.Facts{UUID: "late", Number: "95211617", FromUser: "95211617", Callee: "05925550100"}
+	f := &bridge.Facts{UUID: "late", Number: "95211617", FromUser: "95211617", Callee: "05925550100"}
 	v := d.Screen(f)
-	d.Record(f, &v, eslbridge.Result{HungUp: true})
+	d.Record(f, &v, bridge.Result{HungUp: true})
 
 	if n := len(recordsOf(t, d)); n != 1 {
 		t.Errorf("%d records at once", n)
@@ -166,7 +166,7 @@ func TestRepeatsAreBrief(t *testing.T) {
 	now := time.Now()
 	d.now = func() time.Time { return now }
 	brief := func(caller, address string) bool {
-		return d.Screen(&eslbridge.Facts{UUID: "x", Number: caller, FromUser: caller, NetworkIP: address}).Brief
+		return d.Screen(&bridge.Facts{UUID: "x", Number: caller, FromUser: caller, NetworkIP: address}).Brief
 	}
 	for i, c := range []struct {
 		after           time.Duration
@@ -211,7 +211,7 @@ func TestTenants(t *testing.T) {
 		return d
 	}
 	star := func(d *Desk, user, realm, claims string) bool {
-		return d.StarCode(&eslbridge.Facts{Number: claims, FromUser: claims, AuthUser: user, AuthRealm: realm, Authorized: true}).Confirm != nil
+		return d.StarCode(&bridge.Facts{Number: claims, FromUser: claims, AuthUser: user, AuthRealm: realm, Authorized: true}).Confirm != nil
 	}
 	d := setup()
 	if star(d, "8001", "tenant-b.example", "8001") {

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"sync"
 
-	"ringfence/eslbridge"
+	"ringfence/bridge"
 	"ringfence/number"
 	"ringfence/policy"
 )
@@ -39,7 +39,7 @@ type holding struct {
 	account, caller, rng string
 	unnamed              bool // account is an address that is no trunk
 	order                uint64
-	call                 *eslbridge.Held
+	call                 *bridge.Held
 	dismissed            bool
 }
 
@@ -163,8 +163,8 @@ func (h *held) count() (calls map[string]int, over, dismissed uint64) {
 // holdingOf says on whose account a call's announcement is: of its trunk or, for calls of trunks that the policy does not
 // name, of the address that it came from. What ringfence_trunk or a caller could make up must not open a new account
 // each time.
-func holdingOf(trunk policy.Trunk, f *eslbridge.Facts, caller *number.Number) holding {
-	x := holding{account: trunk.Name, caller: caller.E164, rng: rangeOf(caller), call: &eslbridge.Held{}}
+func holdingOf(trunk policy.Trunk, f *bridge.Facts, caller *number.Number) holding {
+	x := holding{account: trunk.Name, caller: caller.E164, rng: rangeOf(caller), call: &bridge.Held{}}
 	if !trunk.Known {
 		x.account, x.unnamed = "address "+addressOf(f.NetworkIP), true
 	}

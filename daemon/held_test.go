@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"ringfence/eslbridge"
+	"ringfence/bridge"
 )
 
 // A campaign fills the trunk's places for announcements and no more: over them calls pass, or are refused
@@ -45,48 +45,48 @@ when = { caller = ["9522????"] }
 action = "reject"
 announcement = "suspected-nuisance"
 `)).desk
-	screen := func(number, gateway string) (*eslbridge.Facts, eslbridge.Verdict) {
-		f := &eslbridge.Facts{Number: number, Gateway: gateway}
+	screen := func(number, gateway string) (*bridge.Facts, bridge.Verdict) {
+		f := &bridge.Facts{Number: number, Gateway: gateway}
 		return f, d.Screen(f)
 	}
 	// Two ranges, so that neither has more than its share; both have keyed in what they were asked for, so that neither gives way.
 	first, v1 := screen("95231001", "telecom")
 	second, v2 := screen("95201001", "telecom")
-	if v1.Play.File == "" || v2.Play.File == "" || v1.Action != "warn" {
+	if v1.Play.Silent() || v2.Play.Silent() || v1.Action != "warn" {
 		t.Fatalf("%+v %+v", v1, v2)
 	}
 	passed(t, v1, v2)
 	third, v3 := screen("95211003", "telecom")
-	if v3.Play.File != "" || v3.Refuse != 0 || v3.Action != "allow" || v3.Would != "warn" || !strings.Contains(v3.Reason, "holds 2 calls already") {
+	if !v3.Play.Silent() || v3.Refuse != 0 || v3.Action != "allow" || v3.Would != "warn" || !strings.Contains(v3.Reason, "holds 2 calls already") {
 		t.Errorf("on a full trunk: %+v", v3)
 	}
-	if _, v := screen("95201004", "telecom"); v.Play.File != "" || v.Refuse != 486 || v.Action != "reject" {
+	if _, v := screen("95201004", "telecom"); !v.Play.Silent() || v.Refuse != 486 || v.Action != "reject" {
 		t.Errorf("overflow = reject on a full trunk: %+v", v)
 	}
 	if _, v := screen("95231010", "telecom"); v.Refuse != 603 || v.Action != "reject" {
 		t.Errorf("overflow = reject of a rule without sip: %+v", v)
 	}
-	if _, v := screen("95221005", "telecom"); v.Play.File != "" || v.Refuse != 603 || v.Action != "reject" {
+	if _, v := screen("95221005", "telecom"); !v.Play.Silent() || v.Refuse != 603 || v.Action != "reject" {
 		t.Errorf("a rejection on a full trunk: %+v", v)
 	}
-	if _, v := screen("95211006", "other"); v.Play.File == "" {
+	if _, v := screen("95211006", "other"); v.Play.Silent() {
 		t.Errorf("the other trunk: %+v", v)
 	}
-	d.Record(third, &v3, eslbridge.Result{}) // it held nothing
-	if _, v := screen("95211007", "telecom"); v.Play.File != "" {
+	d.Record(third, &v3, bridge.Result{}) // it held nothing
+	if _, v := screen("95211007", "telecom"); !v.Play.Silent() {
 		t.Errorf("still full: %+v", v)
 	}
-	d.Record(first, &v1, eslbridge.Result{HungUp: true})
-	d.Record(second, &v2, eslbridge.Result{FailOpen: eslbridge.FailDeadline})
+	d.Record(first, &v1, bridge.Result{HungUp: true})
+	d.Record(second, &v2, bridge.Result{FailOpen: bridge.FailDeadline})
 	if calls, over, _ := d.held.count(); calls["telecom"] != 0 || over != 5 {
 		t.Errorf("%d calls are held after all ended, %d met a full trunk", calls["telecom"], over)
 	}
-	if _, v := screen("95211008", "telecom"); v.Play.File == "" {
+	if _, v := screen("95211008", "telecom"); v.Play.Silent() {
 		t.Errorf("free again: %+v", v)
 	}
 	// Made-up trunks share the account of the address that they come from.
 	for i := range 30 {
-		f := &eslbridge.Facts{Number: fmt.Sprintf("9521%04d", i), Trunk: strings.Repeat("x", i+1), NetworkIP: "192.0.2.1"}
+		f := &bridge.Facts{Number: fmt.Sprintf("9521%04d", i), Trunk: strings.Repeat("x", i+1), NetworkIP: "192.0.2.1"}
 		// Five are held, and twenty may still hear the end of what was broken off.
 		if v := d.Screen(f); (v.Action == "warn") != (i < 25) {
 			t.Errorf("call %d of made-up trunks: %+v", i, v)
@@ -98,7 +98,7 @@ announcement = "suspected-nuisance"
 }
 
 // passed lets callers key in what they were asked for, as the bridge notes it.
-func passed(t *testing.T, verdicts ...eslbridge.Verdict) {
+func passed(t *testing.T, verdicts ...bridge.Verdict) {
 	t.Helper()
 	for _, v := range verdicts {
 		v.Held.Pass()
@@ -124,10 +124,10 @@ then = "hangup"
 name = "ask"
 action = "challenge"
 `)).desk
-	screen := func(number string) eslbridge.Verdict {
-		return d.Screen(&eslbridge.Facts{Number: number, Gateway: "telecom"})
+	screen := func(number string) bridge.Verdict {
+		return d.Screen(&bridge.Facts{Number: number, Gateway: "telecom"})
 	}
-	var silent []eslbridge.Verdict
+	var silent []bridge.Verdict
 	for i := range 20 { // from twenty ranges
 		silent = append(silent, screen(fmt.Sprintf("1%d%02d130000%d", 3+i%6, i, i%10)))
 	}
@@ -136,7 +136,7 @@ action = "challenge"
 		if i%2 == 0 {
 			number = fmt.Sprintf("9520%04d", i)
 		}
-		if v := screen(number); v.Challenge == nil && v.Play.File == "" {
+		if v := screen(number); v.Challenge == nil && v.Play.Silent() {
 			t.Errorf("another caller passes unasked: %+v", v)
 		}
 	}
@@ -161,8 +161,8 @@ name = "ask"
 action = "challenge"
 sip = 486
 `)).desk
-	screen := func(number string) eslbridge.Verdict {
-		return d.Screen(&eslbridge.Facts{Number: number, NetworkIP: "192.0.2.1"})
+	screen := func(number string) bridge.Verdict {
+		return d.Screen(&bridge.Facts{Number: number, NetworkIP: "192.0.2.1"})
 	}
 	passed(t, screen("95211613"), screen("95211613"))
 	if v := screen("95211613"); v.Action != "reject" || v.Refuse != 486 {
@@ -198,7 +198,7 @@ func TestHeldBounds(t *testing.T) {
 			continue
 		}
 		n := r.IntN(30)
-		x := holding{account: fmt.Sprint(n), unnamed: n > 1, rng: fmt.Sprint(r.IntN(5)), call: &eslbridge.Held{}}
+		x := holding{account: fmt.Sprint(n), unnamed: n > 1, rng: fmt.Sprint(r.IntN(5)), call: &bridge.Held{}}
 		if r.IntN(4) > 0 {
 			x.caller = x.rng + fmt.Sprint(r.IntN(4))
 		}

@@ -3,10 +3,9 @@ package daemon
 import (
 	"strings"
 
-	"ringfence/eslbridge"
+	"ringfence/bridge"
 	"ringfence/number"
 	"ringfence/policy"
-	"ringfence/screening"
 )
 
 // identity is who calls, by the headers that the call's trunk may say it with.
@@ -23,7 +22,7 @@ type identity struct {
 // itself takes P-Preferred-Identity, which is a caller's wish, before P-Asserted-Identity before Remote-Party-ID before
 // From, from any peer, so that anyone could forge a number that is shown and screened. A header that is there and cannot
 // be read counts as well, as no number: else a caller would choose which one counts.
-func identify(f *eslbridge.Facts, t policy.Trunk) identity {
+func identify(f *bridge.Facts, t policy.Trunk) identity {
 	id := identity{withheld: f.Withheld, verstat: f.Verstat}
 	var parameters string
 	for _, header := range t.Identity {
@@ -49,7 +48,7 @@ func identify(f *eslbridge.Facts, t policy.Trunk) identity {
 		break
 	}
 	if t.Known {
-		_, id.diverted, _, _ = screening.NameAddr(f.Diversion)
+		_, id.diverted, _, _ = bridge.NameAddr(f.Diversion)
 	}
 	if id.verstat == "" && t.Known {
 		id.verstat = verstatOf(parameters) // anyone can write it: it counts from trunks that the policy names
@@ -60,7 +59,7 @@ func identify(f *eslbridge.Facts, t policy.Trunk) identity {
 // asserted is the number in P-Asserted-Identity, "" without that header. FreeSWITCH gives its user part, with its host or
 // the whole header if the profile's caller-id-type says so. Where it cannot be told which of them, what the switch itself
 // has read counts, unless that is P-Preferred-Identity.
-func asserted(f *eslbridge.Facts) (number, name string) {
+func asserted(f *bridge.Facts) (number, name string) {
 	if f.Asserted == "" {
 		return "", ""
 	}
@@ -82,14 +81,14 @@ func asserted(f *eslbridge.Facts) (number, name string) {
 }
 
 // remoteParty is the number in Remote-Party-ID, "" without that header.
-func remoteParty(f *eslbridge.Facts) (number, name string) {
+func remoteParty(f *bridge.Facts) (number, name string) {
 	switch {
 	case f.RemoteID == "":
 		return "", ""
 	case f.IDSource == "rpid":
 		return f.Number, f.Name
 	}
-	name, number, _, ok := screening.NameAddr(f.RemoteID)
+	name, number, _, ok := bridge.NameAddr(f.RemoteID)
 	if !ok {
 		return f.RemoteID, ""
 	}
@@ -98,7 +97,7 @@ func remoteParty(f *eslbridge.Facts) (number, name string) {
 }
 
 // from is the number in From.
-func from(f *eslbridge.Facts) (number, name string) {
+func from(f *bridge.Facts) (number, name string) {
 	switch {
 	case f.Unreadable: // what it holds must not let him pass, but may refuse him
 		return f.Number + " (From cannot be read)", f.Name
@@ -149,7 +148,7 @@ func attestationOf(verstat string) string {
 
 // showIdentity has the handset show the number that was screened, where the switch would show another one. A
 // withheld number is never shown.
-func showIdentity(v *eslbridge.Verdict, f *eslbridge.Facts, c *considered) {
+func showIdentity(v *bridge.Verdict, f *bridge.Facts, c *considered) {
 	if c.id.number == f.Number {
 		return
 	}

@@ -3,7 +3,7 @@ package daemon
 import (
 	"testing"
 
-	"ringfence/eslbridge"
+	"ringfence/bridge"
 )
 
 // Who calls is read by the headers that the trunk may say it with, in their order; and the handset shows that
@@ -30,7 +30,7 @@ when = { attestation = ["A", "B", "C"] }
 action = "allow"
 `)).desk
 	// As the switch reads a call with all three headers: P-Asserted-Identity wins.
-	all := eslbridge.Facts{
+	all := bridge.Facts{
 		Number: "+8613912345678", Name: "Paid", IDSource: "pid", Asserted: "+8613912345678",
 		RemoteID: `"Rpid Name" <sip:+4930123456@c.example>;party=calling`, FromUser: "13800138000", FromName: "F",
 	}
@@ -38,11 +38,11 @@ action = "allow"
 	remote.Asserted, remote.IDSource, remote.Number, remote.Name = "", "rpid", "+4930123456", "Rpid Name"
 	same := all
 	same.FromUser = "13912345678"
-	hidden := eslbridge.Facts{Number: "+8613912345678", Name: "Real", IDSource: "pid", Asserted: "+8613912345678", Withheld: true, FromUser: "anonymous", FromName: "Anonymous"}
-	from := eslbridge.Facts{Number: "13800138000", Name: "F", FromUser: "13800138000", FromName: "F"}
+	hidden := bridge.Facts{Number: "+8613912345678", Name: "Real", IDSource: "pid", Asserted: "+8613912345678", Withheld: true, FromUser: "anonymous", FromName: "Anonymous"}
+	from := bridge.Facts{Number: "13800138000", Name: "F", FromUser: "13800138000", FromName: "F"}
 	verified := from
 	verified.Verstat = "TN-Validation-Passed-C"
-	claimed := eslbridge.Facts{Number: "13800138000;verstat=TN-Validation-Failed", Name: "F", FromUser: "13800138000;verstat=TN-Validation-Failed"}
+	claimed := bridge.Facts{Number: "13800138000;verstat=TN-Validation-Failed", Name: "F", FromUser: "13800138000;verstat=TN-Validation-Failed"}
 	wish := all // his P-Preferred-Identity is what the switch takes
 	wish.Preferred, wish.Number, wish.Name = "<sip:110@x>", "110", "Police"
 	wishAlone := wish
@@ -57,7 +57,7 @@ action = "allow"
 	quoted.RemoteID = `"x<sip:110@evil>" <sip:13700137000@carrier>`
 	undone := all
 	undone.RemoteID = `"x" <sip:110@evil> "" <sip:13700137000@carrier>`
-	unread := eslbridge.Facts{Number: "13900139000", Name: "N", Unreadable: true}
+	unread := bridge.Facts{Number: "13900139000", Name: "N", Unreadable: true}
 	forwarded := from
 	forwarded.Diversion = `"D" <sip:+8610666@127.0.0.1>;reason=user-busy`
 	for gateway, want := range map[string]string{"carrier": "+8610666", "": ""} {
@@ -68,7 +68,7 @@ action = "allow"
 		}
 	}
 	for name, c := range map[string]struct {
-		facts                 eslbridge.Facts
+		facts                 bridge.Facts
 		gateway               string
 		e164, name, rule      string
 		otherFrom             string

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"ringfence/attach"
-	"ringfence/eslbridge"
+	"ringfence/bridge"
 	"ringfence/number"
 	"ringfence/policy"
 )
@@ -104,7 +104,7 @@ func (r *recent) over(key string) {
 
 // note remembers a screened call, whose legs have still to end. gone: its caller has hung up, and no leg was placed for
 // it. Without a switch to learn from nobody would ask for it.
-func (d *Desk) note(f *eslbridge.Facts, end ending, gone bool) {
+func (d *Desk) note(f *bridge.Facts, end ending, gone bool) {
 	if len(d.conf.Attach) == 0 {
 		return
 	}

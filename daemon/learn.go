@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"ringfence/attach"
-	"ringfence/eslbridge"
+	"ringfence/bridge"
 	"ringfence/number"
 	"ringfence/policy"
 )
@@ -205,7 +205,7 @@ func (d *Desk) placed(p *policy.Policy, e *attach.CallEnd) {
 
 // Dialled notes that a line is calling a number, for a dialplan that says so because no switch is attached. When
 // the call will be answered is not known here, so the number counts as known from now on.
-func (d *Desk) Dialled(f *eslbridge.Facts) {
+func (d *Desk) Dialled(f *bridge.Facts) {
 	p := d.rules.Load().policy
 	callee := f.Callee
 	if f.Line != "" {

@@ -17,9 +17,9 @@ import (
 	"time"
 
 	"ringfence/attach"
+	"ringfence/bridge"
 	"ringfence/conf"
 	"ringfence/console"
-	"ringfence/eslbridge"
 	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/storage"
@@ -58,7 +58,7 @@ action = "reject"
 // ruleFor is the rule that decides on a call now; check must say the same.
 func ruleFor(t testing.TB, d *Desk, caller, callee string) string {
 	t.Helper()
-	v := d.Screen(&eslbridge.Facts{UUID: "x", Number: caller, Callee: callee})
+	v := d.Screen(&bridge.Facts{UUID: "x", Number: caller, Callee: callee})
 	r, err := d.Check(t.Context(), console.CheckQuery{Caller: caller, Callee: callee})
 	if err != nil {
 		t.Fatal(err)
@@ -147,10 +147,10 @@ func TestNumbersDialled(t *testing.T) {
 
 // screen has a call screened and given back, and returns its journal id.
 func screen(d *Desk, uuid, caller, callee string, withheld bool) string {
-	f := eslbridge.Facts{UUID: uuid, Number: caller, Callee: callee, Withheld: withheld}
+	f := bridge.Facts{UUID: uuid, Number: caller, Callee: callee, Withheld: withheld}
 	v := d.Screen(&f)
 	v.Action, v.Refuse = "allow", 0 // as under mode = "observe"
-	d.Record(&f, &v, eslbridge.Result{})
+	d.Record(&f, &v, bridge.Result{})
 	return v.ID
 }
 
@@ -271,7 +271,7 @@ func TestEmergencyCallback(t *testing.T) {
 
 // A dialplan that hands a call out says so itself: known from then on, answered or not.
 func TestDialledIntent(t *testing.T) {
-	for name, f := range map[string]eslbridge.Facts{
+	for name, f := range map[string]bridge.Facts{
 		"by its number":        {Number: "05925550101", Callee: "13800138000"},
 		"by its account":       {Number: "anonymous", AuthUser: "8001", Callee: "+8613800138000"},
 		"by ringfence_line":    {Number: "anna", AuthUser: "anna", Line: staff, Callee: "13800138000"},

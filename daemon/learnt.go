@@ -11,7 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"ringfence/eslbridge"
+	"ringfence/bridge"
 	"ringfence/policy"
 	"ringfence/storage"
 )
@@ -279,7 +279,7 @@ func (l *learnt) load(db *storage.DB, now time.Time, keep, keepPassed time.Durat
 	passed := db.EachStamp(storage.Passed, func(s storage.Stamp) error {
 		// A key without a line is of a time when who had passed once passed everywhere; it counts no more.
 		if line, number, ok := strings.Cut(s.Key, "\x00"); ok && now.Sub(s.At) < keepPassed {
-			l.challenged.note(line, "", number, eslbridge.KeyedRight, s.At)
+			l.challenged.note(line, "", number, bridge.KeyedRight, s.At)
 		}
 		return nil
 	})

@@ -21,9 +21,9 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"ringfence/bridge"
 	"ringfence/conf"
 	"ringfence/console"
-	"ringfence/eslbridge"
 	"ringfence/lists"
 	"ringfence/number"
 	"ringfence/policy"
@@ -306,16 +306,16 @@ func TestBenchDecisionsDuringImport(t *testing.T) {
 	took := func(until func() bool) []time.Duration {
 		s := someNumbers{1_000_000}
 		var all []time.Duration
-		facts := make([]eslbridge.Facts, 4096)
+		facts := make([]bridge.Facts, 4096)
 		for i := range facts {
-			facts[i] = eslbridge.Facts{Number: fmt.Sprintf("+%d", s.at(i*211)+uint64(i%2)), Callee: "05925550100"}
+			facts[i] = bridge.Facts{Number: fmt.Sprintf("+%d", s.at(i*211)+uint64(i%2)), Callee: "05925550100"}
 		}
 		for i := 0; !until(); i++ {
 			f := &facts[i%len(facts)]
 			began := time.Now()
 			v := d.desk.Screen(f)
 			all = append(all, time.Since(began))
-			d.desk.Record(f, &v, eslbridge.Result{})
+			d.desk.Record(f, &v, bridge.Result{})
 			time.Sleep(500 * time.Microsecond)
 		}
 		slices.Sort(all)

@@ -15,8 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"ringfence/bridge"
 	"ringfence/console"
-	"ringfence/eslbridge"
 	"ringfence/policy"
 	"ringfence/storage"
 )
@@ -43,9 +43,9 @@ func TestCallsWhileListsAreRead(t *testing.T) {
 	if err := d.load(); err != nil {
 		t.Fatal(err)
 	}
-	facts := eslbridge.Facts{Number: "13800138000", Callee: "05925550100"}
+	facts := bridge.Facts{Number: "13800138000", Callee: "05925550100"}
 	v := d.Screen(&facts)
-	d.Record(&facts, &v, eslbridge.Result{})
+	d.Record(&facts, &v, bridge.Result{})
 	if v.Action != "allow" || v.Rule != policy.RuleFailOpen || !strings.Contains(v.Reason, "blacklist, which has not been read yet") {
 		t.Errorf("while it is read: %+v", v)
 	}
@@ -54,7 +54,7 @@ func TestCallsWhileListsAreRead(t *testing.T) {
 	}
 	d.readLists(t.Context())
 	v = d.Screen(&facts)
-	d.Record(&facts, &v, eslbridge.Result{})
+	d.Record(&facts, &v, bridge.Result{})
 	if v.Action != "reject" || v.Rule != "listed" {
 		t.Errorf("once it is read: %+v", v)
 	}

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"ringfence/bridge"
 	"ringfence/console"
-	"ringfence/eslbridge"
 	"ringfence/storage"
 )
 
@@ -41,7 +41,7 @@ action = "reject"
 	if _, err := d.AddEntries(t.Context(), "blacklist", []console.NewEntry{{Number: "13800138000", Reason: "rude"}}, false); err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range []eslbridge.Facts{
+	for _, f := range []bridge.Facts{
 		{Number: "008613800138000", FromUser: "008613800138000", Name: "Zhang San"},
 		{Number: "95211613", FromUser: "95211613", Name: "Li Wei"},
 		{Number: "13900139000", FromUser: "13900139000", Name: "Wang Wu"},
@@ -52,7 +52,7 @@ action = "reject"
 	} {
 		f.Callee = "05925550100"
 		v := d.Screen(&f)
-		d.Record(&f, &v, eslbridge.Result{})
+		d.Record(&f, &v, bridge.Result{})
 	}
 	all := func(q storage.Query) (out []storage.Record) {
 		t.Helper()

@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 
 	"ringfence/attach"
+	"ringfence/bridge"
 	"ringfence/console"
-	"ringfence/eslbridge"
 	"ringfence/policy"
 	"ringfence/storage"
 )
@@ -73,9 +73,9 @@ func TestLastCall(t *testing.T) {
 
 	// What has nothing to do with a call that was screened, or is refused, leaves no trace.
 	leg("nobody", "8004", nil)
-	f := eslbridge.Facts{UUID: "refused", Number: "95211613", Callee: "05925550101"}
+	f := bridge.Facts{UUID: "refused", Number: "95211613", Callee: "05925550101"}
 	v := d.Screen(&f)
-	d.Record(&f, &v, eslbridge.Result{})
+	d.Record(&f, &v, bridge.Result{})
 	if v.Refuse == 0 {
 		t.Fatalf("%+v", v)
 	}
@@ -83,7 +83,7 @@ func TestLastCall(t *testing.T) {
 	want("8004", "", "")
 	// One that was let through without a decision does.
 	f.UUID = "failed open"
-	d.Record(&f, &eslbridge.Verdict{}, eslbridge.Result{FailOpen: eslbridge.FailDeadline})
+	d.Record(&f, &bridge.Verdict{}, bridge.Result{FailOpen: bridge.FailDeadline})
 	leg("failed open", "8004", nil)
 	if c, ok := d.LastCallAt("8004", ""); !ok || c.Caller.E164 != "+8695211613" || c.ID == "" {
 		t.Errorf("%+v, %v", c, ok)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"ringfence/agibridge"
+	"ringfence/bridge"
 	"ringfence/conf"
 	"ringfence/console"
 	"ringfence/eslbridge"
@@ -92,11 +93,11 @@ func (d *Daemon) start(ctx context.Context, c *conf.Daemon) error {
 
 	d.attach(ctx, c.Attach)
 
-	d.screen, err = eslbridge.NewServer(desk, eslbridge.Options{Allow: c.Screen.Allow, Deadline: c.Screen.Deadline, Log: d.log})
+	d.screen, err = eslbridge.NewServer(desk, bridge.Options{Allow: c.Screen.Allow, Deadline: c.Screen.Deadline, Log: d.log})
 	if err != nil {
 		return err
 	}
-	d.listener, err = eslbridge.Listen(ctx, c.Screen.Listen)
+	d.listener, err = bridge.Listen(ctx, c.Screen.Listen)
 	if err != nil {
 		return fmt.Errorf("the screening port cannot be opened: %w", err)
 	}

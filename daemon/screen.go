@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"ringfence/bridge"
 	"ringfence/console"
-	"ringfence/eslbridge"
 	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/storage"
@@ -31,7 +31,7 @@ type considered struct {
 }
 
 // Screen decides on a call that FreeSWITCH handed over. It only computes: policy and lists are in memory.
-func (d *Desk) Screen(f *eslbridge.Facts) eslbridge.Verdict {
+func (d *Desk) Screen(f *bridge.Facts) bridge.Verdict {
 	r, now := d.rules.Load(), d.now()
 	d.contexts.see(f.Context)
 	c := &considered{paused: d.paused(now)}
@@ -41,7 +41,7 @@ func (d *Desk) Screen(f *eslbridge.Facts) eslbridge.Verdict {
 		c.call.ChallengeTried = time.Time{} // another call of the caller's was quicker
 		c.decision = r.policy.Decide(&c.call, r.lists)
 	}
-	v := eslbridge.Verdict{ID: storage.NewID(now), Would: c.decision.Would.String(), Note: c}
+	v := bridge.Verdict{ID: storage.NewID(now), Would: c.decision.Would.String(), Note: c}
 	if c.paused {
 		v.Action, v.Rule, v.Reason = policy.Allow.String(), policy.RulePaused, "screening is paused"
 		return v
@@ -55,7 +55,7 @@ func (d *Desk) Screen(f *eslbridge.Facts) eslbridge.Verdict {
 		showIdentity(&v, f, c)
 	}
 	d.hold(&v, f, c, r.policy)
-	if v.Refuse != 0 && v.Play.File == "" && v.Challenge == nil {
+	if v.Refuse != 0 && v.Play.Silent() && v.Challenge == nil {
 		v.Brief = d.repeats.again(f.NetworkIP, c.id.number, now)
 	}
 	return v
@@ -63,8 +63,8 @@ func (d *Desk) Screen(f *eslbridge.Facts) eslbridge.Verdict {
 
 // hold finds room for the call's announcement. Where there is none, the rule's overflow says what happens
 // instead: the call passes, or it is refused without a word.
-func (d *Desk) hold(v *eslbridge.Verdict, f *eslbridge.Facts, c *considered, p *policy.Policy) {
-	if v.Play.File == "" && v.Challenge == nil {
+func (d *Desk) hold(v *bridge.Verdict, f *bridge.Facts, c *considered, p *policy.Policy) {
+	if v.Play.Silent() && v.Challenge == nil {
 		return
 	}
 	trunk := trunkOf(p, &c.call)
@@ -74,7 +74,7 @@ func (d *Desk) hold(v *eslbridge.Verdict, f *eslbridge.Facts, c *considered, p *
 		return
 	}
 	asked := v.Challenge != nil && v.Challenge.Refuse != 0 || v.Refuse != 0 // the call would not go on by itself
-	v.Play, v.Challenge, v.Answer = eslbridge.Sound{}, nil, false
+	v.Play, v.Challenge, v.Answer = bridge.Sound{}, nil, false
 	if c.decision.Action == policy.Reject {
 		return // refused all the same, only without its announcement
 	}
@@ -95,44 +95,26 @@ func whatItHolds(own bool, most int) string {
 	return fmt.Sprintf("%d calls already", most)
 }
 
-// ringback is the ringing tone that callers of a country know (ITU-T E.180 supplement 2), as the switch's
-// tone generator writes it: on and off in milliseconds, then the frequencies.
-func ringback(country string) string {
-	switch country {
-	case "CN", "TW":
-		return "%(1000,4000,450)"
-	case "US", "CA":
-		return "%(2000,4000,440,480)"
-	case "GB", "IE", "HK", "SG", "MY", "AU", "NZ", "IN", "ZA":
-		return "%(400,200,400,450);%(400,2000,400,450)"
-	case "JP":
-		return "%(1000,2000,400)"
-	}
-	return "%(1000,4000,425)"
-}
-
 // destination completes a rule's `to`. An extension alone is one of the context that the call came in by;
 // were it not named here, the switch would look for it in the context that transfers the call.
-func destination(to, context string) string {
-	switch {
-	case to == "voicemail":
-		return voicemail
-	case strings.Contains(to, " "):
-		return to
-	case number.Inert(context) != context || context == "" || strings.Contains(context, " "):
+func destination(to, context string) bridge.Destination {
+	if to == "voicemail" {
+		return bridge.Destination{Extension: "voicemail", Context: "ringfence-after"} // of the shipped dialplan
+	}
+	if words := strings.Fields(to); len(words) == 3 {
+		return bridge.Destination{Extension: words[0], Dialplan: words[1], Context: words[2]}
+	}
+	if number.Inert(context) != context || context == "" || strings.Contains(context, " ") {
 		context = "public"
 	}
-	return to + " XML " + context
+	return bridge.Destination{Extension: to, Context: context}
 }
-
-// voicemail is the extension of the shipped dialplan that a diversion to "voicemail" goes to.
-const voicemail = "voicemail XML ringfence-after"
 
 // maxReason is how many characters of a reason become ringfence_reason. The journal has it whole.
 const maxReason = 200
 
 // callOf reads a call's facts as the policy does everywhere.
-func (d *Desk) callOf(p *policy.Policy, f *eslbridge.Facts, now time.Time) (policy.Call, identity) {
+func (d *Desk) callOf(p *policy.Policy, f *bridge.Facts, now time.Time) (policy.Call, identity) {
 	trunk := p.Trunk(trunkFactsOf(f))
 	id := identify(f, trunk)
 	c := p.Call(policy.Facts{
@@ -147,17 +129,17 @@ func (d *Desk) callOf(p *policy.Policy, f *eslbridge.Facts, now time.Time) (poli
 }
 
 // trunkFactsOf is where a call came in, as the switch knows it.
-func trunkFactsOf(f *eslbridge.Facts) policy.TrunkFacts {
+func trunkFactsOf(f *bridge.Facts) policy.TrunkFacts {
 	address, _ := netip.ParseAddr(f.NetworkIP)
 	return policy.TrunkFacts{Named: f.Trunk, Gateway: f.Gateway, Address: address, Profile: f.Profile, Endpoint: f.Endpoint}
 }
 
 // calleeOf is the called number: the one the dialplan names, else the destination, else what was dialled at first: a caller
 // can dial what the switch does not give as a destination.
-func calleeOf(f *eslbridge.Facts) string { return cmp.Or(f.Line, f.Callee, f.ReqUser) }
+func calleeOf(f *bridge.Facts) string { return cmp.Or(f.Line, f.Callee, f.ReqUser) }
 
 // carryOut turns a decision into what the switch shall do. What cannot be done lets the call pass.
-func (d *Desk) carryOut(v *eslbridge.Verdict, f *eslbridge.Facts, c *considered, r *rules) {
+func (d *Desk) carryOut(v *bridge.Verdict, f *bridge.Facts, c *considered, r *rules) {
 	dec := &c.decision
 	pass := func(why string) {
 		v.Action, v.Reason = policy.Allow.String(), number.InertUpTo("let through: "+why+" ("+dec.Reason()+")", maxReason)
@@ -176,8 +158,8 @@ func (d *Desk) carryOut(v *eslbridge.Verdict, f *eslbridge.Facts, c *considered,
 				pass("its announcement is missing")
 				return
 			} else if err == nil {
-				v.Play, v.Answer = eslbridge.Sound(sound), dec.Media == "answer"
-				v.Ringback = ringback(r.policy.Country())
+				v.Play, v.Answer = soundOf(sound), dec.Media == "answer"
+				v.Ringing = r.policy.Country()
 			}
 		}
 		if dec.Action == policy.Reject || dec.Then == "hangup" {
@@ -192,7 +174,7 @@ func (d *Desk) carryOut(v *eslbridge.Verdict, f *eslbridge.Facts, c *considered,
 			return
 		}
 		v.Challenge, v.Answer = challenge, dec.Media == "answer"
-		v.Ringback = ringback(r.policy.Country())
+		v.Ringing = r.policy.Country()
 	}
 	v.Refusal = d.refusal(v)
 	if dec.Whisper != "" && v.Refuse == 0 {
@@ -203,22 +185,22 @@ func (d *Desk) carryOut(v *eslbridge.Verdict, f *eslbridge.Facts, c *considered,
 }
 
 // refusal is what a refusal says besides its code.
-func (d *Desk) refusal(v *eslbridge.Verdict) eslbridge.Refusal {
+func (d *Desk) refusal(v *bridge.Verdict) bridge.Refusal {
 	status := v.Refuse
 	if v.Challenge != nil {
 		status = v.Challenge.Refuse
 	}
 	switch c := d.conf.Reject; {
 	case status == 608 && c.Redress != "":
-		return eslbridge.Refusal{CallInfo: "<" + c.Redress + ">;purpose=jwscard"}
+		return bridge.Refusal{CallInfo: "<" + c.Redress + ">;purpose=jwscard"}
 	case status == 603 && c.Analytics != "":
-		return eslbridge.Refusal{Reason: `Q.850;cause=21;text="v=analytics1;` + c.Analytics + `"`, Phrase: "Network Blocked"}
+		return bridge.Refusal{Reason: `Q.850;cause=21;text="v=analytics1;` + c.Analytics + `"`, Phrase: "Network Blocked"}
 	}
-	return eslbridge.Refusal{}
+	return bridge.Refusal{}
 }
 
 // Record writes down what became of a call.
-func (d *Desk) Record(f *eslbridge.Facts, v *eslbridge.Verdict, res eslbridge.Result) {
+func (d *Desk) Record(f *bridge.Facts, v *bridge.Verdict, res bridge.Result) {
 	r := d.rules.Load()
 	c, _ := v.Note.(*considered)
 	if c != nil && c.holding != nil {
@@ -270,12 +252,12 @@ func (d *Desk) Record(f *eslbridge.Facts, v *eslbridge.Verdict, res eslbridge.Re
 const causeGone = "ORIGINATOR_CANCEL"
 
 // named: the switch has said who calls whom. A call may be over before it could.
-func named(f *eslbridge.Facts) bool {
+func named(f *bridge.Facts) bool {
 	return f.Number != "" || f.FromUser != "" || f.Callee != "" || f.ReqUser != ""
 }
 
 // recordOf is the record of a call that was decided on, as if it was carried out.
-func (d *Desk) recordOf(f *eslbridge.Facts, id string, c *considered) storage.Record {
+func (d *Desk) recordOf(f *bridge.Facts, id string, c *considered) storage.Record {
 	return storage.Record{
 		ID: id, Time: c.call.Time, Node: d.conf.Node, Trunk: c.call.Trunk,
 		Caller: storage.Caller{Raw: c.id.number, E164: c.call.Caller.E164, Kind: c.call.Caller.Kind.String(), Withheld: c.call.Withheld, From: c.id.from, Diverted: c.id.diverted},
@@ -298,18 +280,18 @@ func (d *Desk) write(rec *storage.Record, call *policy.Call, id *identity, amend
 }
 
 // turnsAway: the verdict, carried out, ended the call.
-func turnsAway(v *eslbridge.Verdict, res eslbridge.Result) bool {
-	return v.Refuse != 0 || v.Challenge != nil && v.Challenge.Refuse != 0 && res.Keyed != eslbridge.KeyedRight
+func turnsAway(v *bridge.Verdict, res bridge.Result) bool {
+	return v.Refuse != 0 || v.Challenge != nil && v.Challenge.Refuse != 0 && res.Keyed != bridge.KeyedRight
 }
 
 // keyedText says how a caller met a challenge.
-func keyedText(k eslbridge.Keyed) string {
+func keyedText(k bridge.Keyed) string {
 	switch k {
-	case eslbridge.KeyedRight:
+	case bridge.KeyedRight:
 		return "; passed the challenge"
-	case eslbridge.KeyedWrong:
+	case bridge.KeyedWrong:
 		return "; keyed in wrong digits"
-	case eslbridge.KeyedNothing:
+	case bridge.KeyedNothing:
 		return "; keyed in nothing"
 	}
 	return ""
@@ -318,21 +300,21 @@ func keyedText(k eslbridge.Keyed) string {
 // failOpenText says in words why a call passed without its decision.
 func failOpenText(reason string) string {
 	switch reason {
-	case eslbridge.FailDeadline:
+	case bridge.FailDeadline:
 		return "there was no decision, or no word from the switch, within the deadline"
-	case eslbridge.FailLate:
+	case bridge.FailLate:
 		return "the call had waited too long before this program saw it"
-	case eslbridge.FailWire:
+	case bridge.FailWire:
 		return "the connection to the switch broke"
-	case eslbridge.FailCommand:
+	case bridge.FailCommand:
 		return "the switch refused a command"
-	case eslbridge.FailPanic:
+	case bridge.FailPanic:
 		return "a fault in this program (the log has it)"
-	case eslbridge.FailLimit:
+	case bridge.FailLimit:
 		return "too many calls at once"
-	case eslbridge.FailStopping:
+	case bridge.FailStopping:
 		return "this program was being stopped"
-	case eslbridge.FailUnheard:
+	case bridge.FailUnheard:
 		return "the switch took the call back before it heard the verdict: its caller hung up in that moment or, if there are many such calls, the port of its event socket (8021) is taken by another program"
 	}
 	return reason

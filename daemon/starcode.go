@@ -3,39 +3,39 @@ package daemon
 import (
 	"context"
 
-	"ringfence/eslbridge"
+	"ringfence/bridge"
 )
 
 // StarCode serves the person who dialled the star code to report the last caller: it asks, and takes the report
 // when the key is pressed. Only a phone of the house is asked; from outside nobody may fill the review queue.
-func (d *Desk) StarCode(f *eslbridge.Facts) eslbridge.Inquiry {
+func (d *Desk) StarCode(f *bridge.Facts) bridge.Inquiry {
 	r := d.rules.Load()
-	say := func(name string) eslbridge.Sound {
+	say := func(name string) bridge.Sound {
 		s, err := r.sounds.Find(name)
 		if err != nil {
 			d.log.Warn("the star code cannot answer", "error", err)
 		}
-		return eslbridge.Sound(s)
+		return soundOf(s)
 	}
 	for _, extension := range d.extensionsOf(f) {
 		last, ok := d.LastCallAt(extension, f.AuthRealm)
 		if !ok {
 			continue
 		}
-		return eslbridge.Inquiry{Prompt: say("report-listed-confirm"), Key: "1", Confirm: func(context.Context) eslbridge.Sound {
+		return bridge.Inquiry{Prompt: say("report-listed-confirm"), Key: "1", Confirm: func(context.Context) bridge.Sound {
 			if err := d.AddReport(extension, last); err != nil {
 				d.log.Error("a report by the star code could not be taken", "extension", extension, "call", last.ID, "error", err)
-				return eslbridge.Sound{} // the caller hears nothing instead of thanks
+				return bridge.Sound{} // the caller hears nothing instead of thanks
 			}
 			return say("report-done")
 		}}
 	}
-	return eslbridge.Inquiry{Prompt: say("report-none")}
+	return bridge.Inquiry{Prompt: say("report-none")}
 }
 
 // extensionsOf are the names of a phone of the house, in the order to look for its last call; none of a caller
 // from outside.
-func (d *Desk) extensionsOf(f *eslbridge.Facts) []string {
+func (d *Desk) extensionsOf(f *bridge.Facts) []string {
 	trunk := trunkFactsOf(f)
 	inside, t := f.Authorized && f.AuthUser != "", d.rules.Load().policy.Trunk(trunk)
 	if f.Endpoint != "" && t.Known {

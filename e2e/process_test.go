@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"ringfence/bridge"
+	"ringfence/bridge/bridgetest"
 	"ringfence/cmd"
 	"ringfence/eslbridge"
 )
@@ -169,16 +171,6 @@ func (l *load) row(name string) string {
 	return fmt.Sprintf("| %s | %d of %d | %d ms, %d ms | %d |", name, n, n+len(l.lost), l.rang[n/2].Milliseconds(), l.rang[n-1].Milliseconds(), l.torn)
 }
 
-// slow is a policy that takes five seconds.
-type slow struct{}
-
-func (slow) Screen(*eslbridge.Facts) eslbridge.Verdict {
-	<-time.After(5 * time.Second)
-	return eslbridge.Verdict{Action: "reject", Refuse: 603}
-}
-
-func (slow) Record(*eslbridge.Facts, *eslbridge.Verdict, eslbridge.Result) {}
-
 // TestDaemonFaultsReal does to a running daemon what can happen to one, under load and on a real switch: every
 // handset rings within the promise, and no call is torn down.
 func TestDaemonFaultsReal(t *testing.T) {
@@ -295,11 +287,14 @@ func TestDaemonFaultsReal(t *testing.T) {
 	})
 	p.kill()
 	t.Run("slow", func(t *testing.T) {
-		s, err := eslbridge.NewServer(slow{}, eslbridge.Options{})
+		s, err := eslbridge.NewServer(&bridgetest.Screener{Decide: func(*bridge.Facts) bridge.Verdict {
+			<-time.After(5 * time.Second)
+			return bridge.Verdict{Action: "reject", Refuse: 603}
+		}}, bridge.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		ln, err := eslbridge.Listen(t.Context(), p.address)
+		ln, err := bridge.Listen(t.Context(), p.address)
 		if err != nil {
 			t.Fatal(err)
 		}

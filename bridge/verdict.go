@@ -1,12 +1,11 @@
-package screening
+package bridge
 
 import (
 	"context"
-	"strings"
 	"time"
 )
 
-// Screener decides what happens to calls. It is declared here and filled by the daemon, so that the bridges
+// Screener decides what happens to calls. It is declared here and filled by screening, so that the bridges
 // know nothing of policies.
 type Screener interface {
 	// Screen decides. It gets nothing that it must not keep, but it must not block: past the call's
@@ -15,13 +14,22 @@ type Screener interface {
 	// Record is told once for every call that the switch has named, after it has it back. Of one whose facts could
 	// not all be read, f has those that came before; v is the zero Verdict when there was no decision.
 	Record(f *Facts, v *Verdict, r Result)
+	// StarCode serves the star code by which a person in the house reports the last caller (ringfence_intent = report):
+	// it says what the person is asked. Like Screen it must not block.
+	StarCode(f *Facts) Inquiry
+	// Dialled is told of a call that goes out: one that the dialplan hands over with ringfence_intent=dialled. It is
+	// given back as soon as Dialled returns, which must not block.
+	Dialled(f *Facts)
+	// Headers says what a bridge that must ask for each of them reads of a call, besides From. f has what the switch says
+	// unasked; of the trunk it knows Endpoint and Trunk.
+	Headers(f *Facts) Headers
 }
 
-// StarCoder is a Screener that also serves the star code by which a person in the house reports the last caller
-// (ringfence_intent = report).
-type StarCoder interface {
-	// StarCode says what the person is asked. Like Screen it must not block.
-	StarCode(f *Facts) Inquiry
+// Headers say what to read of a call. Each costs a call on Asterisk some 0.1 ms.
+type Headers struct {
+	Asserted bool // P-Asserted-Identity
+	RemoteID bool // Remote-Party-ID
+	Address  bool // the peer's address
 }
 
 // Inquiry is a question to a person in the house, and what the answer brings.
@@ -33,14 +41,8 @@ type Inquiry struct {
 	Confirm func(context.Context) Sound
 }
 
-// Dialler is a Screener that also wants to know of calls that go out: those that the dialplan hands over
-// with ringfence_intent=dialled. They are given back as soon as it returns, and it must not block.
-type Dialler interface {
-	Dialled(f *Facts)
-}
-
-// Verdict is what to do with a call. Its texts become channel variables: whoever fills them has made
-// them inert (no $ \ % " < > { } ' or control character).
+// Verdict is what to do with a call, in no switch's language: each bridge says it in its own. Its texts become channel
+// variables: whoever fills them has made them inert (no $ \ % " < > { } ' or control character).
 type Verdict struct {
 	ID     string // the journal's id of this call
 	Action string // what is done
@@ -48,51 +50,44 @@ type Verdict struct {
 	Rule   string
 	Reason string
 
-	ShowName   string     // the caller's name as the handset shall show it; "" leaves it alone
-	ShowNumber string     // the same for the number
-	Play       Sound      // what the caller hears first
-	Challenge  *Challenge // what the caller must key in then; nil for nothing
-	Answer     bool       // answer before anything is played; else it is early media
-	Ringback   string     // tone that the caller hears, after all that, while the phone rings: the switch would send silence
-	Whisper    string     // sound file that the person who answers hears before the two are connected; "" for none
-	Divert     string     // where the dialplan sends the call once it has it back: "extension dialplan context"
-	Refuse     int        // SIP status that refuses the call (403 … 608); 0 lets it go on
-	Refusal    Refusal    // what the refusal says besides
-	Brief      bool       // the same caller was refused a moment ago: this refusal may leave out the variables, to be quick
+	ShowName   string      // the caller's name as the handset shall show it; "" leaves it alone
+	ShowNumber string      // the same for the number
+	Play       Sound       // what the caller hears first
+	Challenge  *Challenge  // what the caller must key in then; nil for nothing
+	Answer     bool        // answer before anything is played; else it is early media
+	Ringing    string      // country (CN) whose ringing tone the caller hears, after all that, while the phone rings; "" for none of ours
+	Whisper    string      // sound file that the person who answers hears before the two are connected; "" for none
+	Divert     Destination // where the dialplan sends the call once it has it back; the zero value for nowhere else
+	Refuse     int         // SIP status that refuses the call (403 … 608); 0 lets it go on
+	Refusal    Refusal     // what the refusal says besides
+	Brief      bool        // the same caller was refused a moment ago: this refusal may leave out the variables, to be quick
 
 	Held *Held // lets the Screener end what the caller hears; nil if nothing is played
 
 	Note any // what the Screener wants to see again in Record
 }
 
-// Sound is what the switch plays: a file as the switch finds it, or several behind each other (Sounds).
+// Destination is an extension in a context of the switch's dialplan.
+type Destination struct {
+	Extension string // "" for none
+	Context   string
+	Dialplan  string // of FreeSWITCH, which has several: XML. Asterisk has one
+}
+
+// Sound is what the switch plays: a file as the switch finds it, or several behind each other. The zero value is silence.
 type Sound struct {
-	File   string // "" for nothing
+	Files  []string // as paths, each a WAV file
 	Length time.Duration
 }
 
-// Parts are the files of a sound in their order.
-func (s Sound) Parts() []string {
-	switch files, many := strings.CutPrefix(s.File, several); {
-	case many:
-		return strings.Split(files, "!")
-	case s.File == "":
-		return nil
-	}
-	return []string{s.File}
-}
+// Silent reports whether there is nothing to hear.
+func (s Sound) Silent() bool { return len(s.Files) == 0 }
 
-// several begins the name of several files, as FreeSWITCH plays them (mod_dptools.c, file_string).
-const several = "file_string://"
-
-// Sounds are several files played behind each other.
+// Sounds are several sounds played behind each other.
 func Sounds(each ...Sound) Sound {
-	all := Sound{File: several}
-	for i, s := range each {
-		if i > 0 {
-			all.File += "!"
-		}
-		all.File += s.File
+	var all Sound
+	for _, s := range each {
+		all.Files = append(all.Files, s.Files...)
 		all.Length += s.Length
 	}
 	return all

@@ -1,4 +1,4 @@
-package screening
+package bridge
 
 import (
 	"context"
@@ -16,9 +16,9 @@ type Switch interface {
 	Facts() (f *Facts, again bool, err error)
 	// Tell sets what the verdict has for later readers: variables, the name and number shown.
 	Tell(v *Verdict) error
-	// Begin makes ready for sounds, as early media or by answering the call first. ringback is the verdict's, ""
+	// Begin makes ready for sounds, as early media or by answering the call first. ringing is the verdict's, ""
 	// if the call does not go on.
-	Begin(answer bool, ringback string) error
+	Begin(answer bool, ringing string) error
 	// Play lets the caller hear a sound and returns when it has ended.
 	Play(s Sound) error
 	// Keys plays a prompt and returns the keys that the caller pressed, from its first word on, until there are
@@ -30,17 +30,11 @@ type Switch interface {
 	Leave() error
 	// Refuse has it refused with a SIP status.
 	Refuse(status int, r Refusal) error
-}
-
-// Interrupter is a Switch that can break off what a caller hears. Interrupt comes from another goroutine than the rest;
-// the step that it breaks off then ends as if it had come to its end.
-type Interrupter interface {
-	Interrupt()
-}
-
-// Quick is a Switch that can refuse a call with less said, and sooner, than Tell and Refuse.
-type Quick interface {
+	// RefuseQuickly has it refused with less said, and sooner, than by Tell and Refuse.
 	RefuseQuickly(status int, r Refusal) error
+	// Interrupt breaks off what the caller hears; the step then ends as if it had come to its end. It comes from another
+	// goroutine than the rest. A switch that cannot do it does nothing, and the sound is heard out.
+	Interrupt()
 }
 
 // How long a caller has for the keys of a challenge: to the first one, counted from the end of the prompt,
@@ -129,13 +123,9 @@ func (w *course) screen() (err error) {
 		w.port.Counters.Unscreened.Add(1)
 		switch f.Intent {
 		case "report":
-			if r, ok := w.port.screener.(StarCoder); ok {
-				return w.report(r)
-			}
+			return w.report()
 		case "dialled":
-			if d, ok := w.port.screener.(Dialler); ok {
-				d.Dialled(f)
-			}
+			w.port.screener.Dialled(f)
 		}
 		return w.sw.Leave()
 	}
@@ -179,24 +169,23 @@ const crowded = 48
 
 // carryOut does what the verdict says.
 func (w *course) carryOut(v *Verdict) error {
-	if q, ok := w.sw.(Quick); ok && v.Refuse != 0 && v.Play.File == "" && v.Challenge == nil && (v.Brief || w.port.InHand() > crowded) {
-		return q.RefuseQuickly(v.Refuse, v.Refusal)
+	silent := v.Play.Silent() && v.Challenge == nil
+	if v.Refuse != 0 && silent && (v.Brief || w.port.InHand() > crowded) {
+		return w.sw.RefuseQuickly(v.Refuse, v.Refusal)
 	}
 	if err := w.sw.Tell(v); err != nil {
 		return err
 	}
-	if v.Play.File == "" && v.Challenge == nil {
+	if silent {
 		return w.end(v, v.Refuse)
 	}
 	defer v.Held.bind(nil)
-	if s, ok := w.sw.(Interrupter); ok {
-		v.Held.bind(s.Interrupt)
-	}
-	ringback := v.Ringback
+	v.Held.bind(w.sw.Interrupt)
+	ringing := v.Ringing
 	if v.Refuse != 0 {
-		ringback = ""
+		ringing = ""
 	}
-	if err := w.sw.Begin(v.Answer, ringback); err != nil {
+	if err := w.sw.Begin(v.Answer, ringing); err != nil {
 		return err
 	}
 	if !v.Held.Dismissed() {
@@ -225,7 +214,7 @@ func (w *course) end(v *Verdict, status int) error {
 }
 
 func (w *course) play(s Sound) error {
-	if s.File == "" {
+	if s.Silent() {
 		return nil
 	}
 	return w.sw.Play(s)
@@ -271,9 +260,9 @@ func (w *course) challenge(ch *Challenge) (passed bool, err error) {
 const confirmWait = 2 * time.Second
 
 // report serves the star code. The dialplan ends the call when it has it back.
-func (w *course) report(r StarCoder) error {
+func (w *course) report() error {
 	w.port.Counters.Reports.Add(1)
-	q := r.StarCode(w.facts)
+	q := w.port.screener.StarCode(w.facts)
 	if err := w.sw.Begin(true, ""); err != nil {
 		return err
 	}

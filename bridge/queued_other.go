@@ -1,6 +1,6 @@
 //go:build !linux
 
-package screening
+package bridge
 
 import (
 	"net"
