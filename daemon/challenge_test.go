@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -40,9 +39,9 @@ whisper = "whisper-suspected"
 func TestChallenge(t *testing.T) {
 	c := installation(t, challengePolicy)
 	c.Reject = conf.Reject{Redress: "https://example.com/r.jws", Analytics: "url=https://example.com"}
-	d := start(t, c).desk
+	d := in(start(t, c))
 	now := time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
-	d.now = func() time.Time { return now }
+	d.d.now = func() time.Time { return now }
 	call := func(number string, keyed bridge.Keyed) bridge.Verdict {
 		t.Helper()
 		f := &bridge.Facts{Number: number, FromUser: number}
@@ -126,12 +125,12 @@ func TestChallenge(t *testing.T) {
 
 // Two calls at once use a grace once.
 func TestGraceOnce(t *testing.T) {
-	d := start(t, installation(t, challengePolicy)).desk
+	d := in(start(t, installation(t, challengePolicy)))
 	f := &bridge.Facts{Number: "95211613", FromUser: "95211613"}
 	v := d.Screen(f)
 	d.Record(f, &v, bridge.Result{Keyed: bridge.KeyedNothing})
 	later := time.Now().Add(time.Minute)
-	d.now = func() time.Time { return later }
+	d.d.now = func() time.Time { return later }
 	actions := make(chan string)
 	for range 8 {
 		go func() { v := d.Screen(f); actions <- v.Action }()
@@ -149,86 +148,13 @@ func TestGraceOnce(t *testing.T) {
 
 // A recording that is missing lets the call pass.
 func TestChallengeWithoutRecordings(t *testing.T) {
-	d := start(t, installation(t, challengePolicy)).desk
-	r := *d.rules.Load()
-	r.sounds = conf.OpenSounds(t.TempDir(), "CN")
-	d.rules.Store(&r)
+	d := in(start(t, installation(t, challengePolicy)))
+	r := *d.d.force.Rules()
+	r.Sounds = conf.OpenSounds(t.TempDir(), "CN")
+	d.d.force.SetRules(&r)
 	f := &bridge.Facts{Number: "95211613", FromUser: "95211613"}
 	if v := d.Screen(f); v.Action != "allow" || v.Challenge != nil || v.Would != "challenge" {
 		t.Errorf("%+v", v)
-	}
-}
-
-// Passes and tries have tables of their own. However many callers hang up on a challenge, the oldest try goes, and
-// nobody who has passed.
-func TestChallengedBound(t *testing.T) {
-	var m challenged
-	at := time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
-	const friend = "+8613800138000"
-	m.note("staff", "number 1", friend, bridge.KeyedRight, at)
-	for i := range maxTries + 10 {
-		m.note("staff", "number 1", "+"+strconv.Itoa(i), bridge.KeyedNothing, at)
-	}
-	if got, want := m.count(), (console.ChallengedStatus{Passes: 1, Tries: maxTries, TriesFull: 10}); got != want {
-		t.Errorf("%+v, want %+v", got, want)
-	}
-	if passed, _ := m.of("staff", "number 1", friend, at); passed.IsZero() {
-		t.Error("who passed is forgotten for others' tries")
-	}
-	for number, want := range map[string]bool{"+9": false, "+10": true, "+" + strconv.Itoa(maxTries+9): true} {
-		if _, tried := m.of("staff", "number 1", number, at); tried.IsZero() == want {
-			t.Errorf("%s: tried at %v", number, tried)
-		}
-	}
-	for i := range maxPasses + 5 {
-		m.note("staff", "number 1", "+9"+strconv.Itoa(i), bridge.KeyedRight, at)
-	}
-	if got := m.count(); got.Passes != maxPasses || got.PassesFull != 6 {
-		t.Errorf("%+v", got)
-	}
-	m.forget(at.Add(time.Hour), at.Add(time.Hour))
-	if got := m.count(); got.Passes != 0 || got.Tries != 0 || m.passes.order.Len() != 0 || m.tries.order.Len() != 0 {
-		t.Errorf("%+v after the old ones went", got)
-	}
-}
-
-// What lets a caller through who cannot press keys, and what does not.
-func TestGraceIsNarrow(t *testing.T) {
-	start, callee, other := time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC), "number 1", "number 2"
-	const caller = "+8695211613"
-	var m challenged
-	at := start
-	tried := func(callee string) bool { _, t := m.of("staff", callee, caller, at); return !t.IsZero() }
-	m.note("staff", callee, caller, bridge.KeyedLeft, at)
-	if tried(callee) {
-		t.Error("who hung up before the end of the prompt has tried")
-	}
-	m.note("staff", callee, caller, bridge.KeyedNothing, at)
-	if !tried(callee) || tried(other) {
-		t.Errorf("tried here %v, there %v", tried(callee), tried(other))
-	}
-	m.note("staff", callee, caller, bridge.KeyedLeft, at)
-	if tried(callee) {
-		t.Error("who hangs up at once the next time still has his grace")
-	}
-	m.note("staff", callee, caller, bridge.KeyedNothing, at)
-	if m.takeGrace(other, caller, at) || !m.takeGrace(callee, caller, at) || m.takeGrace(callee, caller, at) {
-		t.Error("the grace is not that of this number, once")
-	}
-	for at = start.Add(time.Hour); at.Before(start.Add(graceEvery)); at = at.Add(5 * time.Hour) {
-		m.note("staff", callee, caller, bridge.KeyedNothing, at)
-		if tried(callee) || m.takeGrace(callee, caller, at) {
-			t.Errorf("let through again after %v", at.Sub(start))
-		}
-	}
-	at = start.Add(graceEvery)
-	m.note("staff", callee, caller, bridge.KeyedNothing, at)
-	if !m.takeGrace(callee, caller, at) {
-		t.Error("not let through the next day")
-	}
-	m.note("staff", callee, "", bridge.KeyedNothing, at)
-	if _, tried := m.of("staff", callee, "", at); !tried.IsZero() {
-		t.Error("callers without a number share a grace")
 	}
 }
 
@@ -247,8 +173,8 @@ action = "challenge"
 	d := start(t, c)
 	caller := func(d *Daemon, callee string, keyed bridge.Keyed) string {
 		f := &bridge.Facts{UUID: "x", Number: "95211613", FromUser: "95211613", Callee: callee}
-		v := d.desk.Screen(f)
-		d.desk.Record(f, &v, bridge.Result{Keyed: keyed})
+		v := in(d).Screen(f)
+		in(d).Record(f, &v, bridge.Result{Keyed: keyed})
 		return v.Action
 	}
 	look := func(d *Daemon, when, want string) {
@@ -265,7 +191,7 @@ action = "challenge"
 	halt(t, d)
 	d = start(t, c)
 	look(d, "after a restart", "allow")
-	if _, err := d.desk.Report(t.Context(), console.NewReport{Caller: "95211613", Extension: "8001"}); err != nil {
+	if _, err := in(d).Report(t.Context(), console.NewReport{Caller: "95211613", Extension: "8001"}); err != nil {
 		t.Fatal(err)
 	}
 	look(d, "after he was reported", "challenge")

@@ -153,8 +153,8 @@ func TestDeskThroughSocket(t *testing.T) {
 	}()
 	f := bridge.Facts{Number: "95211613", Name: "caf\xe9", Callee: "05925550100", UUID: "u"}
 	for followed := false; !followed; { // until the follower is there
-		v := d.desk.Screen(&f)
-		d.desk.Record(&f, &v, bridge.Result{})
+		v := in(d).Screen(&f)
+		in(d).Record(&f, &v, bridge.Result{})
 		select {
 		case r := <-got:
 			followed = true
@@ -227,9 +227,9 @@ func TestFailOpenIsRecorded(t *testing.T) {
 	d := start(t, c)
 	for _, reason := range []string{bridge.FailDeadline, bridge.FailPanic, bridge.FailStopping, bridge.FailCommand, bridge.FailWire, bridge.FailLate, bridge.FailLimit} {
 		f := bridge.Facts{Number: "95211613", UUID: "u"}
-		d.desk.Record(&f, &bridge.Verdict{}, bridge.Result{FailOpen: reason})
+		in(d).Record(&f, &bridge.Verdict{}, bridge.Result{FailOpen: reason})
 		var r storage.Record
-		if err := d.desk.Journal(t.Context(), storage.Query{Newest: true, Limit: 1}, func(x storage.Record) error { r = x; return nil }); err != nil {
+		if err := in(d).Journal(t.Context(), storage.Query{Newest: true, Limit: 1}, func(x storage.Record) error { r = x; return nil }); err != nil {
 			t.Fatal(err)
 		}
 		if r.Action != "allow" || r.Rule != "fail-open" || !strings.HasPrefix(r.Reason, "let through: ") || r.Reason == "let through: "+reason || r.ID == "" {
@@ -278,7 +278,7 @@ func TestEditsAreSeenDuringReloads(t *testing.T) {
 			case <-stop:
 				return
 			default:
-				if r, err := d.desk.Reload(context.Background()); err != nil || !r.Loaded {
+				if r, err := in(d).Reload(context.Background()); err != nil || !r.Loaded {
 					t.Errorf("%+v %v", r, err)
 					return
 				}
@@ -287,18 +287,18 @@ func TestEditsAreSeenDuringReloads(t *testing.T) {
 	})
 	for i := range 100 {
 		number := fmt.Sprintf("9521%04d", i)
-		if _, err := d.desk.AddEntries(t.Context(), "blacklist", []console.NewEntry{{Number: number}}, false); err != nil {
+		if _, err := in(d).AddEntries(t.Context(), "blacklist", []console.NewEntry{{Number: number}}, false); err != nil {
 			t.Fatal(err)
 		}
 		f := bridge.Facts{Number: number}
-		if v := d.desk.Screen(&f); v.Action != "reject" || v.Refuse != 603 {
+		if v := in(d).Screen(&f); v.Action != "reject" || v.Refuse != 603 {
 			t.Fatalf("%s was listed, but gets %+v", number, v)
 		}
 		if i%2 == 0 {
-			if _, err := d.desk.RemoveEntries(t.Context(), "blacklist", []string{number}); err != nil {
+			if _, err := in(d).RemoveEntries(t.Context(), "blacklist", []string{number}); err != nil {
 				t.Fatal(err)
 			}
-			if v := d.desk.Screen(&f); v.Action != "allow" {
+			if v := in(d).Screen(&f); v.Action != "allow" {
 				t.Fatalf("%s was removed, but gets %+v", number, v)
 			}
 		}
@@ -345,21 +345,21 @@ func TestStartFails(t *testing.T) {
 func TestCountryChanges(t *testing.T) {
 	c := installation(t, smallPolicy)
 	d := start(t, c)
-	if _, err := d.desk.AddEntries(t.Context(), "blacklist", []console.NewEntry{{Number: "9521????"}, {Number: "95211613"}}, false); err != nil {
+	if _, err := in(d).AddEntries(t.Context(), "blacklist", []console.NewEntry{{Number: "9521????"}, {Number: "95211613"}}, false); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(c.Policy, []byte(strings.Replace(smallPolicy, `"CN"`, `"DE"`, 1)), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if r, err := d.desk.Reload(t.Context()); err != nil || !r.Loaded {
+	if r, err := in(d).Reload(t.Context()); err != nil || !r.Loaded {
 		t.Fatalf("%+v %v", r, err)
 	}
 	f := bridge.Facts{Number: "+8695211613"}
-	if v := d.desk.Screen(&f); v.Action != "reject" {
+	if v := in(d).Screen(&f); v.Action != "reject" {
 		t.Errorf("an international entry no longer counts: %+v", v)
 	}
 	entries := 0
-	d.desk.Entries(t.Context(), "blacklist", func(console.ListEntry) error { entries++; return nil })
+	in(d).Entries(t.Context(), "blacklist", func(console.ListEntry) error { entries++; return nil })
 	if entries != 2 {
 		t.Errorf("%d entries are left", entries)
 	}

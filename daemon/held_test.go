@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -12,7 +11,7 @@ import (
 // A campaign fills the trunk's places for announcements and no more: over them calls pass, or are refused
 // where the rule says so, and a place is free again when its call is over.
 func TestFullTrunk(t *testing.T) {
-	d := start(t, installation(t, `
+	d := in(start(t, installation(t, `
 country = "CN"
 [trunks.telecom]
 match = ["gateway:telecom"]
@@ -44,7 +43,7 @@ name = "no"
 when = { caller = ["9522????"] }
 action = "reject"
 announcement = "suspected-nuisance"
-`)).desk
+`)))
 	screen := func(number, gateway string) (*bridge.Facts, bridge.Verdict) {
 		f := &bridge.Facts{Number: number, Gateway: gateway}
 		return f, d.Screen(f)
@@ -78,7 +77,7 @@ announcement = "suspected-nuisance"
 	}
 	d.Record(first, &v1, bridge.Result{HungUp: true})
 	d.Record(second, &v2, bridge.Result{FailOpen: bridge.FailDeadline})
-	if calls, over, _ := d.held.count(); calls["telecom"] != 0 || over != 5 {
+	if calls, over, _ := d.d.memory.Held.Count(); calls["telecom"] != 0 || over != 5 {
 		t.Errorf("%d calls are held after all ended, %d met a full trunk", calls["telecom"], over)
 	}
 	if _, v := screen("95211008", "telecom"); v.Play.Silent() {
@@ -92,7 +91,7 @@ announcement = "suspected-nuisance"
 			t.Errorf("call %d of made-up trunks: %+v", i, v)
 		}
 	}
-	if calls, _, _ := d.held.count(); len(calls) > 3 || calls["address 192.0.2.1"] != 5 {
+	if calls, _, _ := d.d.memory.Held.Count(); len(calls) > 3 || calls["address 192.0.2.1"] != 5 {
 		t.Errorf("%v are counted", calls)
 	}
 }
@@ -110,7 +109,7 @@ func passed(t *testing.T, verdicts ...bridge.Verdict) {
 
 // Twenty silent calls do not switch challenges off for everybody else.
 func TestSilentCallsGiveWay(t *testing.T) {
-	d := start(t, installation(t, `
+	d := in(start(t, installation(t, `
 country = "CN"
 [trunks.telecom]
 match = ["gateway:telecom"]
@@ -123,7 +122,7 @@ then = "hangup"
 [[rule]]
 name = "ask"
 action = "challenge"
-`)).desk
+`)))
 	screen := func(number string) bridge.Verdict {
 		return d.Screen(&bridge.Facts{Number: number, Gateway: "telecom"})
 	}
@@ -140,7 +139,7 @@ action = "challenge"
 			t.Errorf("another caller passes unasked: %+v", v)
 		}
 	}
-	calls, over, gone := d.held.count()
+	calls, over, gone := d.d.memory.Held.Count()
 	if calls["telecom"] != 20 || over != 0 || gone != 10 {
 		t.Errorf("%v are held, %d had no room, %d gave way", calls, over, gone)
 	}
@@ -154,13 +153,13 @@ action = "challenge"
 
 // Who has more than his share of the room, and will not leave it, is not let through for that.
 func TestOwnShareFull(t *testing.T) {
-	d := start(t, installation(t, `
+	d := in(start(t, installation(t, `
 country = "CN"
 [[rule]]
 name = "ask"
 action = "challenge"
 sip = 486
-`)).desk
+`)))
 	screen := func(number string) bridge.Verdict {
 		return d.Screen(&bridge.Facts{Number: number, NetworkIP: "192.0.2.1"})
 	}
@@ -180,75 +179,5 @@ sip = 486
 	}
 	if v := screen("13700137000"); v.Action != "allow" {
 		t.Errorf("on a trunk that is full of callers who passed: %+v", v)
-	}
-}
-
-// However calls come and go, no bound is passed, nothing leaks, and who has passed keeps his place.
-func TestHeldBounds(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 2))
-	var h held
-	var mine []*holding
-	const most = 12
-	full := 0
-	for range 20_000 {
-		if len(mine) > 0 && r.IntN(3) == 0 {
-			i := r.IntN(len(mine))
-			h.release(mine[i])
-			mine = append(mine[:i], mine[i+1:]...)
-			continue
-		}
-		n := r.IntN(30)
-		x := holding{account: fmt.Sprint(n), unnamed: n > 1, rng: fmt.Sprint(r.IntN(5)), call: &bridge.Held{}}
-		if r.IntN(4) > 0 {
-			x.caller = x.rng + fmt.Sprint(r.IntN(4))
-		}
-		if got, _ := h.take(x, most); got != nil {
-			if r.IntN(4) == 0 {
-				got.call.Pass()
-			}
-			mine = append(mine, got)
-		}
-		held, lingering := map[string]int{}, map[string]int{}
-		of := map[[3]string]int{}
-		for _, m := range mine {
-			if m.dismissed {
-				lingering[m.account]++
-				if m.call.Passed() {
-					t.Fatal("who has passed was dismissed")
-				}
-				continue
-			}
-			held[m.account]++
-			if of[[3]string{m.account, "range", m.rng}]++; of[[3]string{m.account, "range", m.rng}] > most/4 {
-				t.Fatalf("range %s holds more than a quarter", m.rng)
-			}
-			if of[[3]string{m.account, "caller", m.caller}]++; m.caller != "" && of[[3]string{m.account, "caller", m.caller}] > maxHeldCaller {
-				t.Fatalf("caller %s holds more than %d", m.caller, maxHeldCaller)
-			}
-		}
-		var unnamed struct{ calls, lingering int }
-		for account, a := range h.accounts {
-			if account != "0" && account != "1" {
-				unnamed.calls, unnamed.lingering = unnamed.calls+len(a.calls), unnamed.lingering+a.lingering
-			}
-			if len(a.calls) != held[account] || a.lingering != lingering[account] || len(a.calls) > most || a.lingering > most {
-				t.Fatalf("account %s has %d calls and %d lingering, want %d and %d", account, len(a.calls), a.lingering, held[account], lingering[account])
-			}
-		}
-		if unnamed != h.unnamed || unnamed.calls > maxHeldUnnamed || unnamed.lingering > maxHeldUnnamed {
-			t.Fatalf("the addresses have %+v, noted are %+v", unnamed, h.unnamed)
-		}
-		if unnamed.calls == maxHeldUnnamed {
-			full++
-		}
-	}
-	if h.dismissed == 0 || full == 0 {
-		t.Errorf("%d gave way, the addresses were full %d times: not much was tried", h.dismissed, full)
-	}
-	for _, m := range mine {
-		h.release(m)
-	}
-	if len(h.accounts) != 0 || h.unnamed.calls != 0 || h.unnamed.lingering != 0 {
-		t.Errorf("left over: %d accounts, %+v", len(h.accounts), h.unnamed)
 	}
 }

@@ -52,7 +52,7 @@ func listsChild(file string) {
 	if err == nil {
 		var d *Daemon
 		if d, err = Start(context.Background(), c, "bench", slog.New(slog.DiscardHandler)); err == nil {
-			<-d.desk.listsRead
+			<-d.desk.ListsRead()
 			fmt.Println("ready", time.Since(began).Milliseconds())
 			io.Copy(io.Discard, os.Stdin)
 			err = d.Stop(context.Background())
@@ -298,7 +298,7 @@ func TestBenchDecisionsDuringImport(t *testing.T) {
 	c := installation(t, smallPolicy)
 	d := start(t, c)
 	imports := func(n int) {
-		if report, err := d.desk.Import(t.Context(), console.ImportQuery{List: "blacklist"}, someNumbers{n}.file()); err != nil || report.Added == 0 {
+		if report, err := in(d).Import(t.Context(), console.ImportQuery{List: "blacklist"}, someNumbers{n}.file()); err != nil || report.Added == 0 {
 			t.Errorf("%+v, %v", report, err)
 		}
 	}
@@ -313,9 +313,9 @@ func TestBenchDecisionsDuringImport(t *testing.T) {
 		for i := 0; !until(); i++ {
 			f := &facts[i%len(facts)]
 			began := time.Now()
-			v := d.desk.Screen(f)
+			v := in(d).Screen(f)
 			all = append(all, time.Since(began))
-			d.desk.Record(f, &v, bridge.Result{})
+			in(d).Record(f, &v, bridge.Result{})
 			time.Sleep(500 * time.Microsecond)
 		}
 		slices.Sort(all)

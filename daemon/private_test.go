@@ -37,7 +37,7 @@ action = "reject"
 `)
 	c.Journal.Private = true
 	daemon := start(t, c)
-	d := daemon.desk
+	d := in(daemon)
 	if _, err := d.AddEntries(t.Context(), "blacklist", []console.NewEntry{{Number: "13800138000", Reason: "rude"}}, false); err != nil {
 		t.Fatal(err)
 	}
@@ -98,11 +98,11 @@ action = "reject"
 	if err := d.Backup(t.Context(), &backup); err != nil {
 		t.Fatal(err)
 	}
-	key, err := os.ReadFile(filepath.Join(c.Data, keyFile))
+	key, err := os.ReadFile(filepath.Join(c.Data, "journal-key"))
 	if err != nil || bytes.Contains(backup.Bytes(), bytes.TrimSpace(key)) {
 		t.Errorf("the key is in the backup, or nowhere: %v", err)
 	}
-	if info, err := os.Stat(filepath.Join(c.Data, keyFile)); err != nil || info.Mode().Perm() != 0o600 {
+	if info, err := os.Stat(filepath.Join(c.Data, "journal-key")); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the key's file: %v, %v", info.Mode(), err)
 	}
 	deleted, err := d.DeleteRecords(t.Context(), storage.Query{Caller: "13800138000"})
@@ -111,9 +111,9 @@ action = "reject"
 	}
 	halt(t, daemon)
 	daemon.teardown = nil
-	again := start(t, c).desk // the key outlives the daemon
-	n := again.rules.Load().policy.Plan().Parse("95211613")
-	if got := again.private.token(&n); got != records[1].Caller.E164 {
-		t.Errorf("another token after a restart: %s", got)
+	again := in(start(t, c)) // the key outlives the daemon
+	report, err := again.Check(t.Context(), console.CheckQuery{Caller: "95211613"})
+	if err != nil || report.Caller.Journal != records[1].Caller.E164 {
+		t.Errorf("another token after a restart: %+v, %v", report, err)
 	}
 }

@@ -3,15 +3,17 @@ package daemon
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"ringfence/bridge"
 	"ringfence/storage"
+	"ringfence/traffic"
 )
 
 // The star code asks a phone of the house about its last caller and reports him when the key is pressed; a caller
 // from outside, or without a last call, is asked nothing.
 func TestStarCode(t *testing.T) {
-	d := start(t, installation(t, `
+	d := in(start(t, installation(t, `
 country = "CN"
 [numbers]
 internal = ["8???"]
@@ -22,9 +24,9 @@ internal = true
 name = "listed"
 when = { list = ["blacklist"] }
 action = "reject"
-`)).desk
-	p := d.rules.Load().policy
-	d.last.put(extensionKey(p, "8001"), LastCall{Caller: p.Plan().Parse("95211613"), ID: "01J", Time: d.now()}, d.now())
+`)))
+	p := d.d.force.Rules().Policy
+	d.d.memory.LastCalls.Put("8001", traffic.LastCall{Caller: p.Plan().Parse("95211613"), ID: "01J", Time: time.Now()}, time.Now())
 	inside := bridge.Facts{Number: "8001", FromUser: "8001", Authorized: true, AuthUser: "8001", Callee: "*57"}
 	branch, outside, other, acl := inside, inside, inside, inside
 	branch.Authorized, branch.AuthUser, branch.Gateway = false, "", "branch"

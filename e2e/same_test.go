@@ -239,7 +239,7 @@ func dealWith(t *testing.T, d *daemon.Daemon, sw *standin.Switch, r *rand.Rand, 
 				t.Fatal("no record came")
 			}
 			rec.Outcome = &storage.Outcome{Answered: true, RingS: 1, TalkS: 60, Cause: "NORMAL_CLEARING", By: "caller"}
-			d.Desk().Ended(attach.CallEnd{
+			d.Screener().Ended(attach.CallEnd{
 				UUID: res.UUID, Inbound: true, RingfenceID: rec.ID, Caller: caller, Callee: callee, Answered: true, Bridged: true, Talk: time.Minute,
 			})
 			dealings[rec.Caller.E164] = append(dealings[rec.Caller.E164], rec)

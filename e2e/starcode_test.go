@@ -72,7 +72,7 @@ func TestStarCodeReal(t *testing.T) {
 		t.Fatalf("%+v %v", h, err)
 	}
 	for {
-		if _, ok := d.Desk().LastCallAt("05925550100", ""); ok {
+		if _, ok := d.Screener().LastCallAt("05925550100", ""); ok {
 			break
 		}
 		select {
