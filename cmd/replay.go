@@ -129,7 +129,7 @@ func (c *policyReplayCmd) judges(a *app) ([]*replay.Judge, error) {
 			}
 			return nil, fmt.Errorf("%s has faults, so no call can be run through it", file)
 		}
-		judges = append(judges, replay.NewJudge(p, text, nil))
+		judges = append(judges, replay.NewJudge(p, nil))
 	}
 	return judges, nil
 }

@@ -350,13 +350,28 @@ func (p *Policy) Mode() Mode { return p.mode }
 // Zone is the clock that `hours` is meant by.
 func (p *Policy) Zone() *time.Location { return p.calendar.zone }
 
-// Rules are the names of the rules, in the order they are tried.
-func (p *Policy) Rules() []string {
-	names := make([]string, 0, len(p.rules))
+// Rule is what a policy tells of one of its rules.
+type Rule struct {
+	Name   string
+	Action Action
+	Mode   Mode // Observe: on trial, or the whole policy is
+	// EndsCall: carried out, it leaves nobody to talk to: it refuses the call, or hangs up behind its announcement. What a
+	// challenge does depends on the caller, so that it is not among them.
+	EndsCall bool
+}
+
+// Rules are the rules, in the order they are tried.
+func (p *Policy) Rules() []Rule {
+	rules := make([]Rule, 0, len(p.rules))
 	for i := range p.rules {
-		names = append(names, p.rules[i].name)
+		r := &p.rules[i]
+		rule := Rule{Name: r.name, Action: r.do.action, Mode: p.mode, EndsCall: r.do.action == Reject || r.do.action == Warn && r.do.then == "hangup"}
+		if r.trial {
+			rule.Mode = Observe
+		}
+		rules = append(rules, rule)
 	}
-	return names
+	return rules
 }
 
 // Lines are the names of the lines, in the order of the file.

@@ -19,7 +19,7 @@ import (
 )
 
 // randomFacts draws a call whose numbers lie near the rules of the sample.
-func randomFacts(t *traffic) policy.Facts {
+func randomFacts(t *week) policy.Facts {
 	m := t.next()
 	f := policy.Facts{
 		Caller: m.caller, Name: m.name, Callee: m.callee, Trunk: t.pick("", "telecom", "branch", "unheard-of"), Withheld: t.r.IntN(8) == 0,
@@ -42,7 +42,7 @@ func TestSameAsPolicy(t *testing.T) {
 		}
 		j := mustJudge(t, text)
 		small, large := newMind(j, nil, 7), newMind(j, nil, workerMemory)
-		traffic := newTraffic(5)
+		traffic := newWeek(5)
 		rules := map[string]int{}
 		for range 4000 {
 			f := randomFacts(traffic)
@@ -76,7 +76,7 @@ func TestSameAsPolicyThroughCSV(t *testing.T) {
 	if len(calls) != 5000 || len(faults) > 0 {
 		t.Fatalf("%d calls, %v", len(calls), faults)
 	}
-	traffic, m := newTraffic(9), newMind(j, nil, workerMemory)
+	traffic, m := newWeek(9), newMind(j, nil, workerMemory)
 	for i := range calls {
 		made := traffic.next()
 		at := time.Date(made.at.Year(), made.at.Month(), made.at.Day(), made.at.Hour(), made.at.Minute(), made.at.Second(), 0, j.Policy.Zone())
@@ -439,7 +439,7 @@ func FuzzReplay(f *testing.F) {
 		f.Add(string(r.AppendCSV(storage.AppendCSVHeader(nil))), "", "", "", false)
 	}
 	p, _ := policy.Load("policy.toml", []byte(sample))
-	j := NewJudge(p, []byte(sample), nil)
+	j := NewJudge(p, nil)
 	f.Fuzz(func(t *testing.T, text, caller, callee, when string, noHeader bool) {
 		o := SourceOptions{NoHeader: noHeader, Columns: Columns{Caller: caller, Callee: callee, Time: when}}
 		if o.Columns.Check(noHeader) != nil {
@@ -478,7 +478,7 @@ func TestPrivateJournal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Run(t.Context(), []*Source{s}, Options{Judge: NewJudge(p, nil, nil)}); err == nil || !strings.Contains(err.Error(), "j.jsonl:1: is of a journal that is kept private") {
+	if _, err := Run(t.Context(), []*Source{s}, Options{Judge: NewJudge(p, nil)}); err == nil || !strings.Contains(err.Error(), "j.jsonl:1: is of a journal that is kept private") {
 		t.Errorf("%v", err)
 	}
 }

@@ -255,7 +255,7 @@ func (t *tally) finish() *Report {
 		r.Notes = append(r.Notes, knownNote)
 		for _, m := range []*mind{t.mind, t.against} {
 			if m != nil && m.known != nil {
-				s.KnownOver += m.known.over
+				s.KnownOver += m.known.Full()
 			}
 		}
 	}
@@ -292,8 +292,8 @@ func (v Verdict) compare(w Verdict) int {
 // inOrder compares rules by when they are tried.
 func (t *tally) inOrder() func(a, b *ruleTotal) int {
 	place := map[string]int{policy.RuleNeverScreen: -2, policy.RuleInternal: -1, policy.RuleDefault: policy.MaxRules + 1}
-	for i, name := range t.o.Judge.Policy.Rules() {
-		place[name] = i
+	for i, r := range t.o.Judge.Policy.Rules() {
+		place[r.Name] = i
 	}
 	return func(a, b *ruleTotal) int {
 		return cmp.Or(cmp.Compare(place[a.verdict.Rule], place[b.verdict.Rule]), a.verdict.compare(b.verdict))

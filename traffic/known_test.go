@@ -67,3 +67,18 @@ func BenchmarkRecall(b *testing.B) {
 		m.Recall(p, &c)
 	}
 }
+
+func TestTwice(t *testing.T) {
+	var x twice
+	for _, at := range []int64{50, 10, 50, 30, 90, 70} {
+		x = x.add(at)
+	}
+	if x != (twice{90, 70}) {
+		t.Errorf("%+v", x)
+	}
+	for now, want := range map[int64]int64{100: 90, 90: 90, 89: 70, 70: 70, 69: 0} {
+		if at := x.by(now); at != want {
+			t.Errorf("by %d: %v", now, at)
+		}
+	}
+}
