@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -310,6 +312,9 @@ func (statusCmd) Run(a *app) error {
 	fmt.Fprintf(a.out, "journal  %d written, %d dropped\n", s.Journal.Written, s.Journal.Dropped)
 	if s.Journal.Error != "" {
 		fmt.Fprintf(a.out, "journal  CANNOT BE WRITTEN: %s\n", s.Journal.Error)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Counters)) {
+		fmt.Fprintf(a.out, "counted  %d %s\n", s.Counters[name], name)
 	}
 	if s.Pause.Paused {
 		return a.printPause(&s.Pause, nil)

@@ -7,7 +7,7 @@ import (
 
 	"ringfence/attach"
 	"ringfence/bridge"
-	"ringfence/storage"
+	"ringfence/console"
 )
 
 // dealingAsterisk is dealing with trunks that are endpoints.
@@ -116,15 +116,15 @@ func TestOutcomesOfAsterisk(t *testing.T) {
 			t.Errorf("the last call of %s: %+v, %v", extension, last, ok)
 		}
 	}
-	want := map[string]storage.Outcome{
+	want := map[string]console.Outcome{
 		"PJSIP/telecom-1": {Answered: true, TalkS: 60, Cause: "NORMAL_CLEARING", By: "callee"},
 		"PJSIP/telecom-2": {Cause: "ORIGINATOR_CANCEL", By: "caller"},
 		"PJSIP/telecom-3": {Cause: "CALL_REJECTED", By: "ringfence"},
 		"PJSIP/telecom-4": {Cause: "NORMAL_CLEARING", By: "caller"},
 	}
 	for end := time.Now().Add(10 * time.Second); ; <-time.After(5 * time.Millisecond) {
-		got := map[string]storage.Outcome{}
-		if err := d.Journal(t.Context(), storage.Query{}, func(r storage.Record) error {
+		got := map[string]console.Outcome{}
+		if err := d.Journal(t.Context(), console.Query{}, func(r console.Record) error {
 			for channel, id := range ids {
 				if r.ID == id && r.Outcome != nil {
 					got[channel] = *r.Outcome

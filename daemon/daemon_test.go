@@ -145,11 +145,11 @@ func TestDeskThroughSocket(t *testing.T) {
 	// What comes next reaches who follows, and the journal.
 	follow, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	got := make(chan storage.Record, 1)
+	got := make(chan console.Record, 1)
 	following := make(chan struct{})
 	go func() {
 		defer close(following)
-		client.Follow(follow, func(r storage.Record) error { got <- r; return io.EOF })
+		client.Follow(follow, func(r console.Record) error { got <- r; return io.EOF })
 	}()
 	f := bridge.Facts{Number: "95211613", Name: "caf\xe9", Callee: "05925550100", UUID: "u"}
 	for followed := false; !followed; { // until the follower is there
@@ -166,7 +166,7 @@ func TestDeskThroughSocket(t *testing.T) {
 	}
 	<-following
 	found := 0
-	err = client.Journal(ctx, storage.Query{Caller: "+86 9521 1613", Limit: 1000, Newest: true}, func(r storage.Record) error { found++; return nil })
+	err = client.Journal(ctx, console.Query{Caller: "+86 9521 1613", Limit: 1000, Newest: true}, func(r console.Record) error { found++; return nil })
 	if err != nil || found == 0 {
 		t.Errorf("%d records, %v", found, err)
 	}
@@ -228,8 +228,8 @@ func TestFailOpenIsRecorded(t *testing.T) {
 	for _, reason := range []string{bridge.FailDeadline, bridge.FailPanic, bridge.FailStopping, bridge.FailCommand, bridge.FailWire, bridge.FailLate, bridge.FailLimit} {
 		f := bridge.Facts{Number: "95211613", UUID: "u"}
 		in(d).Record(&f, &bridge.Verdict{}, bridge.Result{FailOpen: reason})
-		var r storage.Record
-		if err := in(d).Journal(t.Context(), storage.Query{Newest: true, Limit: 1}, func(x storage.Record) error { r = x; return nil }); err != nil {
+		var r console.Record
+		if err := in(d).Journal(t.Context(), console.Query{Newest: true, Limit: 1}, func(x console.Record) error { r = x; return nil }); err != nil {
 			t.Fatal(err)
 		}
 		if r.Action != "allow" || r.Rule != "fail-open" || !strings.HasPrefix(r.Reason, "let through: ") || r.Reason == "let through: "+reason || r.ID == "" {

@@ -129,10 +129,28 @@ func (f *Front) Status(context.Context) (*console.Status, error) {
 		s.Feeds = d.feeds.Status()
 	}
 	s.FailOpen, s.Unrecorded = d.failOpen(), d.screener.Unrecorded()
+	d.count(s)
 	for _, p := range d.ports() {
 		s.Calls, s.InHand, s.Nameless = s.Calls+p.Counters.Screened.Load(), s.InHand+p.InHand(), s.Nameless+p.Counters.Nameless.Load()
 	}
 	return s, nil
+}
+
+// count sets the counters that have no place of their own.
+func (d *Daemon) count(s *console.Status) {
+	under := func(prefix string) func(string, uint64) {
+		return func(name string, n uint64) { s.Count(prefix+"."+name, n) }
+	}
+	d.screen.Counters.Each(under("screen"))
+	if d.agi != nil {
+		d.agi.Counters.Each(under("agi"))
+	}
+	for _, a := range d.attached {
+		a.attach.Counters.Each(under("attach." + a.name))
+	}
+	s.Count("notify.dropped", d.notify.Dropped.Load())
+	s.Count("notify.failed", d.notify.Failed.Load())
+	s.Count("calls.forgotten", d.screener.Forgotten())
 }
 
 func (d *Daemon) learntStatus() console.LearntStatus {

@@ -57,7 +57,7 @@ func TestCallsWhileListsAreRead(t *testing.T) {
 		t.Errorf("once it is read: %+v", v)
 	}
 	var rules []string
-	if err := d.Journal(t.Context(), storage.Query{}, func(r storage.Record) error { rules = append(rules, r.Rule); return nil }); err != nil {
+	if err := d.Journal(t.Context(), console.Query{}, func(r console.Record) error { rules = append(rules, r.Rule); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	if strings.Join(rules, " ") != "fail-open listed" {
@@ -281,7 +281,7 @@ func TestWhoCannotBeClaimed(t *testing.T) {
 		}
 	}
 	in(d).Entries(t.Context(), "blacklist", func(e console.ListEntry) error { check(e.Who, e.Source); return nil })
-	in(d).Reports(t.Context(), "", func(r storage.Report) error { check(r.Who, ""); return nil })
+	in(d).Reports(t.Context(), "", func(r console.Report) error { check(r.Who, ""); return nil })
 	if seen < 6 {
 		t.Errorf("only %d records were looked at", seen)
 	}

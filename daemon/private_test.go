@@ -10,7 +10,6 @@ import (
 
 	"ringfence/bridge"
 	"ringfence/console"
-	"ringfence/storage"
 )
 
 // A private journal has no number and no name of a caller in it, and yet answers for a number in any spelling. Its
@@ -54,14 +53,14 @@ action = "reject"
 		v := d.Screen(&f)
 		d.Record(&f, &v, bridge.Result{})
 	}
-	all := func(q storage.Query) (out []storage.Record) {
+	all := func(q console.Query) (out []console.Record) {
 		t.Helper()
-		if err := d.Journal(t.Context(), q, func(r storage.Record) error { out = append(out, r); return nil }); err != nil {
+		if err := d.Journal(t.Context(), q, func(r console.Record) error { out = append(out, r); return nil }); err != nil {
 			t.Fatal(err)
 		}
 		return out
 	}
-	records := all(storage.Query{})
+	records := all(console.Query{})
 	if len(records) != 7 {
 		t.Fatalf("%d records", len(records))
 	}
@@ -86,7 +85,7 @@ action = "reject"
 		t.Errorf("the withheld caller is %+v", r.Caller)
 	}
 	for _, spelling := range []string{"13800138000", "+8613800138000", "0086 138 0013 8000", first.Caller.E164} {
-		if got := all(storage.Query{Caller: spelling}); len(got) != 1 || got[0].ID != first.ID {
+		if got := all(console.Query{Caller: spelling}); len(got) != 1 || got[0].ID != first.ID {
 			t.Errorf("%s: %d records", spelling, len(got))
 		}
 	}
@@ -105,8 +104,8 @@ action = "reject"
 	if info, err := os.Stat(filepath.Join(c.Data, "journal-key")); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the key's file: %v, %v", info.Mode(), err)
 	}
-	deleted, err := d.DeleteRecords(t.Context(), storage.Query{Caller: "13800138000"})
-	if err != nil || deleted.Records != 1 || len(all(storage.Query{})) != 6 {
+	deleted, err := d.DeleteRecords(t.Context(), console.Query{Caller: "13800138000"})
+	if err != nil || deleted.Records != 1 || len(all(console.Query{})) != 6 {
 		t.Errorf("%+v, %v", deleted, err)
 	}
 	halt(t, daemon)

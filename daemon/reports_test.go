@@ -133,14 +133,14 @@ func TestReportsThroughSocket(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	list := func(state string) (rs []storage.Report) {
+	list := func(state string) (rs []console.Report) {
 		t.Helper()
-		if err := client.Reports(ctx, state, func(r storage.Report) error { rs = append(rs, r); return nil }); err != nil {
+		if err := client.Reports(ctx, state, func(r console.Report) error { rs = append(rs, r); return nil }); err != nil {
 			t.Fatal(err)
 		}
 		return rs
 	}
-	rs := list(storage.ReportOpen)
+	rs := list(console.ReportOpen)
 	if len(rs) != 1 || rs[0].Extension != "8001" || rs[0].Caller.E164 != "+8695211613" || rs[0].Call != id || rs[0].Line != "staff" || rs[0].Repeats != 2 {
 		t.Fatalf("%+v", rs)
 	}
@@ -152,7 +152,7 @@ func TestReportsThroughSocket(t *testing.T) {
 	}
 
 	edit, err := client.ConfirmReport(ctx, strings.ToLower(rs[0].ID))
-	if err != nil || edit.Change != console.Confirmed || edit.List != "blacklist" || edit.Number != "+8695211613" || edit.State != storage.ReportConfirmed || edit.Note != "" {
+	if err != nil || edit.Change != console.Confirmed || edit.List != "blacklist" || edit.Number != "+8695211613" || edit.State != console.ReportConfirmed || edit.Note != "" {
 		t.Errorf("%+v, %v", edit, err)
 	}
 	if rule := ruleFor(t, in(d), "95211613", "05925550101"); rule != "listed" {
@@ -179,7 +179,7 @@ func TestReportsThroughSocket(t *testing.T) {
 		t.Errorf("%+v, %v", again, err)
 	}
 	for i, want := range []string{console.Dismissed, console.AlreadySo} {
-		if r, err := client.DismissReport(ctx, edit.ID); err != nil || r.Change != want || r.State != storage.ReportDismissed {
+		if r, err := client.DismissReport(ctx, edit.ID); err != nil || r.Change != want || r.State != console.ReportDismissed {
 			t.Errorf("dismissed, %d: %+v, %v", i, r, err)
 		}
 	}
@@ -209,7 +209,7 @@ func TestReportsThroughSocket(t *testing.T) {
 	halt(t, d)
 	d = start(t, c)
 	client = dial(t, c)
-	if n := len(list("")); n != 3 || len(list(storage.ReportConfirmed)) != 3 {
+	if n := len(list("")); n != 3 || len(list(console.ReportConfirmed)) != 3 {
 		t.Errorf("%d reports after a restart", n)
 	}
 	if rule := ruleFor(t, in(d), "95211613", "05925550101"); rule != "listed" {
@@ -246,7 +246,7 @@ func TestReportsThatListNobody(t *testing.T) {
 		if !errors.Is(err, console.ErrConflict) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "reports dismiss "+edit.ID) {
 			t.Errorf("%q: %v\nwant %s", caller, err, want)
 		}
-		if r, err := d.d.db.Report(edit.ID); err != nil || r.State != storage.ReportOpen {
+		if r, err := d.d.db.Report(edit.ID); err != nil || r.State != console.ReportOpen {
 			t.Errorf("%q: %+v, %v", caller, r, err)
 		}
 	}
@@ -259,7 +259,7 @@ func TestReportsThatListNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	var id string
-	d.Reports(ctx, storage.ReportOpen, func(r storage.Report) error {
+	d.Reports(ctx, console.ReportOpen, func(r console.Report) error {
 		if r.Caller.E164 == "+8695211613" {
 			id = r.ID
 		}

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"ringfence/bridge"
-	"ringfence/storage"
+	"ringfence/console"
 	"ringfence/traffic"
 )
 
@@ -46,8 +46,8 @@ action = "reject"
 			t.Errorf("%s: %+v", name, q)
 		}
 	}
-	reports := func() (all []storage.Report) {
-		if err := d.Reports(t.Context(), "", func(r storage.Report) error { all = append(all, r); return nil }); err != nil {
+	reports := func() (all []console.Report) {
+		if err := d.Reports(t.Context(), "", func(r console.Report) error { all = append(all, r); return nil }); err != nil {
 			t.Fatal(err)
 		}
 		return all

@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"ringfence/conf"
@@ -34,6 +35,7 @@ type Desk struct {
 	edit      sync.Mutex               // one edit or reload at a time: what is on disk and in the lists in force stays the same
 	unread    map[string]*lists.Loader // lists that have not been read yet; nil when they are
 	listsRead chan struct{}            // closed when ReadLists is done
+	missed    atomic.Uint64            // records that who follows the journal was too slow for
 }
 
 // Options say what else there is besides the database and the policy.

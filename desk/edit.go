@@ -132,24 +132,24 @@ func refused(err error) error {
 }
 
 // Journal calls yield for the records asked for. The caller may be given in any spelling.
-func (d *Desk) Journal(ctx context.Context, q storage.Query, yield func(storage.Record) error) error {
+func (d *Desk) Journal(ctx context.Context, q console.Query, yield func(console.Record) error) error {
 	if d.o.Journal != nil {
 		wait, cancel := context.WithTimeout(ctx, 2*time.Second)
 		defer cancel()
 		d.o.Journal.Flush(wait) // what cannot be written now is not shown; the status says why
 	}
 	d.canonical(&q)
-	return d.db.Journal(q, func(r storage.Record) error {
+	return d.db.Journal(storage.Query(q), func(r storage.Record) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		return yield(r)
+		return yield(recordOf(&r))
 	})
 }
 
 // canonical has a query name its caller as records do.
-func (d *Desk) canonical(q *storage.Query) {
-	if q.Caller == "" || strings.HasPrefix(q.Caller, storage.PrivateMark) {
+func (d *Desk) canonical(q *console.Query) {
+	if q.Caller == "" || strings.HasPrefix(q.Caller, console.PrivateMark) {
 		return
 	}
 	n := d.force.Rules().Policy.Plan().Parse(q.Caller)
@@ -161,14 +161,14 @@ func (d *Desk) canonical(q *storage.Query) {
 }
 
 // DeleteRecords removes from the journal what the query asks for, which must name a caller, in any spelling, or a callee.
-func (d *Desk) DeleteRecords(ctx context.Context, q storage.Query) (*console.Deleted, error) {
+func (d *Desk) DeleteRecords(ctx context.Context, q console.Query) (*console.Deleted, error) {
 	if d.o.Journal != nil {
 		if err := d.o.Journal.Flush(ctx); err != nil { // else it would come back
 			return nil, err
 		}
 	}
 	d.canonical(&q)
-	n, err := d.db.DeleteRecords(q)
+	n, err := d.db.DeleteRecords(storage.Query(q))
 	if err != nil {
 		return nil, refused(err)
 	}
@@ -178,7 +178,7 @@ func (d *Desk) DeleteRecords(ctx context.Context, q storage.Query) (*console.Del
 }
 
 // Follow calls yield for each record from now on, until ctx ends.
-func (d *Desk) Follow(ctx context.Context, yield func(storage.Record) error) error {
+func (d *Desk) Follow(ctx context.Context, yield func(console.Record) error) error {
 	if d.o.Journal == nil {
 		return fmt.Errorf("%w, so no call can be followed", console.ErrNotRunning)
 	}
@@ -200,4 +200,21 @@ func (d *Desk) Follow(ctx context.Context, yield func(storage.Record) error) err
 }
 
 // Watch delivers records from now on, until stop. Who does not keep up misses some.
-func (d *Desk) Watch() (records <-chan storage.Record, stop func()) { return d.o.Journal.Watch(1024) }
+func (d *Desk) Watch() (records <-chan console.Record, stop func()) {
+	written, stop := d.o.Journal.Watch(maxFollow)
+	seen := make(chan console.Record, maxFollow)
+	go func() { // until stop
+		defer close(seen)
+		for r := range written {
+			select {
+			case seen <- recordOf(&r):
+			default:
+				d.missed.Add(1)
+			}
+		}
+	}()
+	return seen, stop
+}
+
+// maxFollow is how many records wait for who follows the journal.
+const maxFollow = 1024

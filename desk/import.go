@@ -425,7 +425,10 @@ func (d *Desk) Backup(ctx context.Context, w io.Writer) error {
 }
 
 // Verify reads all of the database and says what is wrong with it.
-func (d *Desk) Verify(context.Context) (*storage.VerifyReport, error) { return d.db.Verify() }
+func (d *Desk) Verify(context.Context) (*console.VerifyReport, error) {
+	r, err := d.db.Verify()
+	return (*console.VerifyReport)(r), err
+}
 
 // contextWriter ends when its context does.
 type contextWriter struct {

@@ -23,12 +23,12 @@ const (
 )
 
 // Reports calls yield for each report of a state, or for all (""), the oldest first.
-func (d *Desk) Reports(ctx context.Context, state string, yield func(storage.Report) error) error {
+func (d *Desk) Reports(ctx context.Context, state string, yield func(console.Report) error) error {
 	return d.db.Reports(state, func(r storage.Report) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		return yield(r)
+		return yield(reportOf(&r))
 	})
 }
 
@@ -62,7 +62,7 @@ func (d *Desk) report(extension string, c traffic.LastCall) (*console.ReportEdit
 	if err := d.o.EndPasses(c.Caller.E164); err != nil {
 		return nil, fmt.Errorf("the report is taken, but the caller may still be let through for a challenge that he passed: %w", err)
 	}
-	edit := &console.ReportEdit{Report: r, Change: console.Repeated}
+	edit := &console.ReportEdit{Report: reportOf(&r), Change: console.Repeated}
 	if added {
 		edit.Change = console.Reported
 	}
@@ -77,7 +77,7 @@ func (d *Desk) ConfirmReport(ctx context.Context, id string) (*console.ReportEdi
 		return nil, reportError(err)
 	}
 	if r.State == storage.ReportConfirmed {
-		return &console.ReportEdit{Report: r, Change: console.AlreadySo}, nil
+		return &console.ReportEdit{Report: reportOf(&r), Change: console.AlreadySo}, nil
 	}
 	rules := d.force.Rules()
 	if err := d.needLists(); err != nil {
@@ -99,9 +99,10 @@ func (d *Desk) ConfirmReport(ctx context.Context, id string) (*console.ReportEdi
 		edit.Note = "no rule of the policy asks for this list"
 	}
 	var changed bool
-	if edit.Report, changed, err = d.db.DecideReport(r.ID, storage.ReportConfirmed, byOf(ctx).Who); err != nil {
+	if r, changed, err = d.db.DecideReport(r.ID, storage.ReportConfirmed, byOf(ctx).Who); err != nil {
 		return nil, reportError(err)
 	}
+	edit.Report = reportOf(&r)
 	if !changed { // by somebody else, meanwhile
 		edit.Change = console.AlreadySo
 	}
@@ -141,12 +142,12 @@ func (d *Desk) DismissReport(ctx context.Context, id string) (*console.ReportEdi
 	case err != nil:
 		return nil, reportError(err)
 	case changed:
-		return &console.ReportEdit{Report: r, Change: console.Dismissed}, nil
+		return &console.ReportEdit{Report: reportOf(&r), Change: console.Dismissed}, nil
 	case r.State == storage.ReportConfirmed:
 		return nil, console.Conflict(fmt.Sprintf("report %s was confirmed before, and its caller listed: `ringfence list remove %s %s` takes the number off again",
 			r.ID, reportList, r.Caller.E164))
 	}
-	return &console.ReportEdit{Report: r, Change: console.AlreadySo}, nil
+	return &console.ReportEdit{Report: reportOf(&r), Change: console.AlreadySo}, nil
 }
 
 // reportError tells the asker's mistakes from the database's.

@@ -15,6 +15,10 @@ func (d *Desk) Status(s *console.Status) (err error) {
 	if err := d.o.Journal.Err(); err != nil {
 		s.Journal.Error = err.Error()
 	}
+	s.Count("journal.missed", d.o.Journal.Missed()+d.missed.Load()) // by who follows it
+	s.Count("journal.failures", d.o.Journal.Failures())
+	s.Count("journal.trimmed", d.o.Journal.Trimmed())
+	s.Count("journal.strays", d.o.Journal.Strays())
 	s.Reports.Open, s.Reports.Decided, err = d.db.ReportCount()
 	return err
 }

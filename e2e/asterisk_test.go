@@ -20,7 +20,6 @@ import (
 	"ringfence/console"
 	"ringfence/e2e/asterisk"
 	"ringfence/policy"
-	"ringfence/storage"
 )
 
 // asteriskRoot is where Asterisk and sipp lie. A run without them says so, and fails where RINGFENCE_NEED_ASTERISK is set.
@@ -308,7 +307,7 @@ func TestHostileAsterisk(t *testing.T) {
 		texts = append(texts, [2]string{hostileText(r, mark), hostileText(r, mark)})
 	}
 	var mu sync.Mutex
-	journal := map[string]storage.Record{} // by callee
+	journal := map[string]console.Record{} // by callee
 	collected := make(chan bool)
 	go func() {
 		defer close(collected)

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"ringfence/console"
 	"ringfence/policy"
-	"ringfence/storage"
 )
 
 // oddDestinations are what a caller may write for the number that he calls, in the request URI, and what a dialplan
@@ -179,7 +179,7 @@ action = "reject"
 		}
 		cancel()
 		_, _, all := recordsOf(t, d, i+1)
-		var r storage.Record
+		var r console.Record
 		for _, x := range all {
 			if x.Callee == to {
 				r = x

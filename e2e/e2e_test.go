@@ -17,7 +17,6 @@ import (
 	"ringfence/console"
 	"ringfence/daemon"
 	"ringfence/standin"
-	"ringfence/storage"
 )
 
 const testPolicy = `
@@ -231,7 +230,7 @@ func runThese(t *testing.T, d *daemon.Daemon, board switchboard, scenarios []sce
 			if got != want {
 				t.Errorf("got %+v\nwant %+v", got, want)
 			}
-			var rec storage.Record
+			var rec console.Record
 			select { // the record follows the call
 			case rec = <-records:
 			case <-ctx.Done():
@@ -344,7 +343,7 @@ func checkOutcomes(t *testing.T, d *daemon.Daemon) {
 	for { // the switch reports the last call a little after it ended
 		missing := 0
 		var wrong []string
-		err := d.Desk().Journal(ctx, storage.Query{}, func(r storage.Record) error {
+		err := d.Desk().Journal(ctx, console.Query{}, func(r console.Record) error {
 			s, ok := wanted[r.Callee]
 			switch {
 			case !ok:

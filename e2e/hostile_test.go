@@ -19,10 +19,10 @@ import (
 	"testing"
 	"time"
 
+	"ringfence/console"
 	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/standin"
-	"ringfence/storage"
 )
 
 // hostilePolicy puts callers' texts wherever a policy can put them.
@@ -220,7 +220,7 @@ func runHostile(t *testing.T, n int, mark string, startSwitch func(screen string
 			}
 		})
 	}
-	var got []storage.Record
+	var got []console.Record
 	collected := make(chan bool)
 	go func() {
 		defer close(collected)

@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"ringfence/console"
 	"ringfence/doctor"
 	"ringfence/eslbridge"
-	"ringfence/storage"
 )
 
 // rejectAll refuses every call that it sees, and sends elsewhere what has no valid number: nothing but a call
@@ -120,7 +120,7 @@ func TestDoctorReal(t *testing.T) {
 				!strings.Contains(text, "are not shown to the daemon") || strings.Contains(text, "without async") != (mode == "sync") {
 				t.Errorf("the doctor found:\n%s", text)
 			}
-			var r storage.Record
+			var r console.Record
 			select {
 			case r = <-records:
 			case <-ctx.Done():

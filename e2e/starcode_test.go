@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"ringfence/storage"
+	"ringfence/console"
 )
 
 // The star code on a real switch: a phone that a nuisance called dials *57, hears the question, presses 1, and the
@@ -56,9 +56,9 @@ func TestStarCodeReal(t *testing.T) {
 			}
 		}
 	}
-	reports := func() (all []storage.Report) {
+	reports := func() (all []console.Report) {
 		t.Helper()
-		if err := d.Desk().Reports(ctx, "", func(r storage.Report) error { all = append(all, r); return nil }); err != nil {
+		if err := d.Desk().Reports(ctx, "", func(r console.Report) error { all = append(all, r); return nil }); err != nil {
 			t.Fatal(err)
 		}
 		return all

@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"ringfence/console"
 	"ringfence/daemon"
-	"ringfence/storage"
 )
 
 // storm is many calls of one listed caller at a steady rate. It returns how many rang, and the finals.
@@ -49,11 +49,11 @@ func storm(t *testing.T, server string, handset *phone, n, perSecond int) (rang 
 
 // recordsOf counts the records of a daemon by action and rule, once there are n of them and each call that is over has its
 // outcome.
-func recordsOf(t *testing.T, d *daemon.Daemon, n int) (total int, by map[string]int, all []storage.Record) {
+func recordsOf(t *testing.T, d *daemon.Daemon, n int) (total int, by map[string]int, all []console.Record) {
 	t.Helper()
 	for end := time.Now().Add(10 * time.Second); ; {
 		total, by, all = 0, map[string]int{}, nil
-		err := d.Desk().Journal(t.Context(), storage.Query{}, func(r storage.Record) error {
+		err := d.Desk().Journal(t.Context(), console.Query{}, func(r console.Record) error {
 			if r.Callee == "probe" {
 				return nil // of waitForCalls
 			}

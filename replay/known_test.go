@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"ringfence/console"
 	"ringfence/policy"
 	"ringfence/storage"
 )
@@ -49,10 +50,10 @@ func dealingsJournal(t *testing.T, seed uint64, n int) (text string, want []stri
 	var b strings.Builder
 	for i := range n {
 		at := time.Date(2026, 3, 2, 1, i, 0, 0, time.UTC)
-		rec := storage.Record{
+		rec := console.Record{
 			ID: storage.NewID(at), Time: at, Action: "allow", Would: "allow", Mode: "enforce", Rule: "default",
-			Caller: storage.Caller{Raw: fmt.Sprintf("1380013800%d", r.IntN(8)), Withheld: r.IntN(4) == 0}, Callee: []string{"05925550100", "05925550101", "4008001234", "2001"}[r.IntN(4)],
-			Outcome: &storage.Outcome{Answered: r.IntN(3) > 0, TalkS: float64(r.IntN(90))},
+			Caller: console.Caller{Raw: fmt.Sprintf("1380013800%d", r.IntN(8)), Withheld: r.IntN(4) == 0}, Callee: []string{"05925550100", "05925550101", "4008001234", "2001"}[r.IntN(4)],
+			Outcome: &console.Outcome{Answered: r.IntN(3) > 0, TalkS: float64(r.IntN(90))},
 		}
 		if r.IntN(10) == 0 { // a call that went out
 			rec.Caller.Raw, rec.Callee = rec.Callee, rec.Caller.Raw

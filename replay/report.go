@@ -3,9 +3,9 @@ package replay
 import (
 	"time"
 
+	"ringfence/console"
 	"ringfence/number"
 	"ringfence/policy"
-	"ringfence/storage"
 )
 
 // Report is what came of a replay.
@@ -68,7 +68,7 @@ type Spot struct {
 	ID       string         `json:"id,omitempty"`
 	Time     time.Time      `json:"time"`
 	Trunk    string         `json:"trunk"`
-	Caller   storage.Caller `json:"caller"`
+	Caller   console.Caller `json:"caller"`
 	Name     string         `json:"name"`
 	Callee   string         `json:"callee"`
 	Line     string         `json:"line"`

@@ -13,9 +13,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"ringfence/console"
 	"ringfence/number"
 	"ringfence/policy"
-	"ringfence/storage"
 )
 
 // randomFacts draws a call whose numbers lie near the rules of the sample.
@@ -436,7 +436,7 @@ func FuzzReplay(f *testing.F) {
 	for _, r := range records() {
 		line, _ := json.Marshal(r)
 		f.Add(string(line), "", "", "", false)
-		f.Add(string(r.AppendCSV(storage.AppendCSVHeader(nil))), "", "", "", false)
+		f.Add(string(r.AppendCSV(console.AppendCSVHeader(nil))), "", "", "", false)
 	}
 	p, _ := policy.Load("policy.toml", []byte(sample))
 	j := NewJudge(p, nil)

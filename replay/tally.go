@@ -6,9 +6,9 @@ import (
 	"slices"
 	"strings"
 
+	"ringfence/console"
 	"ringfence/number"
 	"ringfence/policy"
-	"ringfence/storage"
 )
 
 // outcome is what one or two policies say to a call.
@@ -200,7 +200,7 @@ func (m *mind) spot(file string, c *Call) (Spot, string) {
 	call, d := m.decide(c)
 	return Spot{
 		File: file, FileLine: c.Line, ID: keep(c.ID), Time: c.Facts.Time, Trunk: keep(call.Trunk),
-		Caller: storage.Caller{
+		Caller: console.Caller{
 			Raw: keep(c.Facts.Caller), E164: call.Caller.E164, Kind: call.Caller.Kind.String(), Withheld: call.Withheld,
 		},
 		Name: keep(c.Facts.Name), Callee: keep(c.Facts.Callee), Line: d.Line, Answered: c.Answered, TalkS: c.Talk,

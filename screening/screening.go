@@ -99,3 +99,6 @@ func (sc *Screener) FailOpen() map[string]uint64 {
 
 // Unrecorded is how many calls that did not come to us have no record, for want of room.
 func (sc *Screener) Unrecorded() uint64 { return sc.unseen.Over() }
+
+// Forgotten is how many calls were forgotten before their legs had ended, for want of room.
+func (sc *Screener) Forgotten() uint64 { return sc.calls.Lost() }

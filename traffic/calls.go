@@ -115,3 +115,10 @@ func (w *Waiting[T]) Over() uint64 {
 	defer w.mu.Unlock()
 	return w.over
 }
+
+// Lost is how many calls made room for others before their time.
+func (c *Calls[T]) Lost() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lost
+}

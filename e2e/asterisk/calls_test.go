@@ -17,7 +17,6 @@ import (
 	"ringfence/console"
 	"ringfence/daemon"
 	"ringfence/e2e/asterisk"
-	"ringfence/storage"
 )
 
 func TestMain(m *testing.M) { os.Exit(asterisk.Main(m.Run)) }
@@ -149,7 +148,7 @@ func TestCalls(t *testing.T) {
 				}
 				return
 			}
-			var r storage.Record
+			var r console.Record
 			select {
 			case r = <-records:
 			case <-ctx.Done():

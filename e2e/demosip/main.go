@@ -22,9 +22,9 @@ import (
 	"time"
 
 	"ringfence/conf"
+	"ringfence/console"
 	"ringfence/e2e/asterisk"
 	"ringfence/number"
-	"ringfence/storage"
 )
 
 func main() {
@@ -227,7 +227,7 @@ func (d *process) command(ctx context.Context, args ...string) ([]byte, error) {
 }
 
 // record is the journal's of the call to a number, which comes a moment after the call.
-func (d *process) record(ctx context.Context, callee string) (r storage.Record, err error) {
+func (d *process) record(ctx context.Context, callee string) (r console.Record, err error) {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); <-tick.C {

@@ -1,4 +1,4 @@
-package storage
+package console
 
 import (
 	"fmt"
@@ -8,6 +8,14 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"ringfence/rawtext"
+)
+
+// What is kept of a text, in bytes, and of a length of time, in seconds.
+const (
+	maxRecordText = 256
+	maxSeconds    = 1e9
 )
 
 // The journal as CSV: a header, then one record a line, whatever its texts hold. The columns are those of the
@@ -51,7 +59,7 @@ func (r *Record) AppendCSV(dst []byte) []byte {
 	return append(dst, '\n')
 }
 
-func secondsText(s float64) string { return strconv.FormatFloat(seconds(s), 'f', -1, 64) }
+func secondsText(s float64) string { return strconv.FormatFloat(s, 'f', -1, 64) }
 
 // appendCell appends a text as a cell, in quotes where it needs them.
 func appendCell(dst []byte, s string) []byte {
@@ -63,9 +71,9 @@ func appendCell(dst []byte, s string) []byte {
 	for i := 0; i < len(s); {
 		c, n := utf8.DecodeRuneInString(s[i:])
 		switch {
-		case c == utf8.RuneError && n == 1, unicode.IsControl(c), isByteEscape(s[i:]), starts && strings.ContainsRune("=+-@＝＋－＠", c):
+		case c == utf8.RuneError && n == 1, unicode.IsControl(c), rawtext.IsEscape(s[i:]), starts && strings.ContainsRune("=+-@＝＋－＠", c):
 			for _, b := range []byte(s[i : i+n]) {
-				dst = append(dst, '\\', 'x', hexDigits[b>>4], hexDigits[b&15])
+				dst = rawtext.AppendByte(dst, b)
 			}
 		case c == '"':
 			dst = append(dst, '"', '"')
@@ -117,7 +125,7 @@ func (l *CSVLayout) Record(cells []string) (Record, error) {
 		if at < 0 || at >= len(cells) || cells[at] == "" {
 			continue
 		}
-		text := cut(unescapeBytes(cells[at]), maxRecordText)
+		text := rawtext.Cut(rawtext.Unescape(cells[at]), maxRecordText)
 		var err error
 		switch name := csvColumns[i]; name {
 		case "id":
@@ -126,7 +134,7 @@ func (l *CSVLayout) Record(cells []string) (Record, error) {
 			if r.Time, err = time.Parse(time.RFC3339, text); err != nil {
 				err = fmt.Errorf("time: %.40q is no time such as %s", text, recordTime)
 			}
-			r.Time = millis(r.Time)
+			r.Time = r.Time.UTC().Truncate(time.Millisecond)
 		case "node":
 			r.Node = text
 		case "trunk":
@@ -199,5 +207,5 @@ func csvSeconds(column, text string) (float64, error) {
 	if err != nil || s < 0 || s != s {
 		return 0, fmt.Errorf("%s: %.40q is no number of seconds", column, text)
 	}
-	return seconds(s), nil
+	return min(s, maxSeconds), nil
 }

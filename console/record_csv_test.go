@@ -1,4 +1,4 @@
-package storage
+package console
 
 import (
 	"encoding/csv"
@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"ringfence/rawtext"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -83,7 +85,7 @@ func TestRecordCSVFaults(t *testing.T) {
 // a spreadsheet, whichever of , ; and tab separates its cells.
 func checkCell(t testing.TB, s string) {
 	t.Helper()
-	s = cut(s, maxRecordText)
+	s = rawtext.Cut(s, maxRecordText)
 	r := Record{Time: time.Unix(0, 0), Name: s}
 	text := string(r.AppendCSV(AppendCSVHeader(nil)))
 	if strings.Count(text, "\n") != 2 || strings.ContainsAny(text, "\r\t\x00") {
