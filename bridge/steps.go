@@ -55,13 +55,13 @@ var (
 	errPanic   = errors.New("fault in the screening code")
 )
 
-// course is the way of one call. In order:
+// handling is the way of one call. In order:
 //
 //	Facts     what the switch says of it
 //	Screen    the Screener says what to do
 //	carryOut  variables, announcement, challenge, refusal; in the end the switch gets it back
 //	Record    the Screener is told
-type course struct {
+type handling struct {
 	port    *Port
 	conn    *Conn
 	sw      Switch
@@ -74,7 +74,7 @@ type course struct {
 
 // Run takes a call its whole way and closes the connection. What fails in it lets the call pass.
 func (p *Port) Run(c *Conn, sw Switch) {
-	w := course{port: p, conn: c, sw: sw}
+	w := handling{port: p, conn: c, sw: sw}
 	err := w.screen()
 	named := w.facts != nil && w.facts.UUID != ""
 	r := Result{Keyed: w.keyed, Dismissed: w.verdict.Held.Dismissed()}
@@ -102,7 +102,7 @@ func (p *Port) Run(c *Conn, sw Switch) {
 }
 
 // screen returns nil when the verdict was carried out, ErrHungUp, or why the call is let through.
-func (w *course) screen() (err error) {
+func (w *handling) screen() (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("%w: %v\n%s", errPanic, p, debug.Stack())
@@ -154,7 +154,7 @@ func failure(c *Conn, err error) string {
 }
 
 // record tells the Screener; a fault there must not take the daemon down with it.
-func (w *course) record(r Result) {
+func (w *handling) record(r Result) {
 	defer func() {
 		if p := recover(); p != nil {
 			w.port.o.Log.Error("a call could not be recorded", "fault", p, "stack", string(debug.Stack()))
@@ -168,7 +168,7 @@ func (w *course) record(r Result) {
 const crowded = 48
 
 // carryOut does what the verdict says.
-func (w *course) carryOut(v *Verdict) error {
+func (w *handling) carryOut(v *Verdict) error {
 	silent := v.Play.Silent() && v.Challenge == nil
 	if v.Refuse != 0 && silent && (v.Brief || w.port.InHand() > crowded) {
 		return w.sw.RefuseQuickly(v.Refuse, v.Refusal)
@@ -206,14 +206,14 @@ func (w *course) carryOut(v *Verdict) error {
 }
 
 // end refuses the call with a SIP status or, if that is 0, gives it back.
-func (w *course) end(v *Verdict, status int) error {
+func (w *handling) end(v *Verdict, status int) error {
 	if status == 0 {
 		return w.sw.Leave()
 	}
 	return w.sw.Refuse(status, v.Refusal)
 }
 
-func (w *course) play(s Sound) error {
+func (w *handling) play(s Sound) error {
 	if s.Silent() {
 		return nil
 	}
@@ -222,7 +222,7 @@ func (w *course) play(s Sound) error {
 
 // challenge asks the caller for digits and says whether they came. w.keyed keeps how it went, also when the
 // caller hangs up on it.
-func (w *course) challenge(ch *Challenge) (passed bool, err error) {
+func (w *handling) challenge(ch *Challenge) (passed bool, err error) {
 	for _, q := range ch.Tries {
 		if w.verdict.Held.Dismissed() {
 			return false, nil
@@ -260,7 +260,7 @@ func (w *course) challenge(ch *Challenge) (passed bool, err error) {
 const confirmWait = 2 * time.Second
 
 // report serves the star code. The dialplan ends the call when it has it back.
-func (w *course) report() error {
+func (w *handling) report() error {
 	w.port.Counters.Reports.Add(1)
 	q := w.port.screener.StarCode(w.facts)
 	if err := w.sw.Begin(true, ""); err != nil {

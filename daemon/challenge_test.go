@@ -36,6 +36,8 @@ whisper = "whisper-suspected"
 
 // A challenge from the decision to the memory of it: who passes is not asked again, who keyed in nothing is let
 // through once, and `check` says what the next call gets.
+//
+// long: because a caller meets one challenge after another, each by what the last one left
 func TestChallenge(t *testing.T) {
 	c := installation(t, challengePolicy)
 	c.Reject = conf.Reject{Redress: "https://example.com/r.jws", Analytics: "url=https://example.com"}

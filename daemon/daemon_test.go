@@ -87,6 +87,8 @@ func dial(t testing.TB, c *conf.Daemon) *console.Client {
 
 // The commands' view of a running daemon, through its socket: everything that was asked, and everything
 // that is refused, comes back as it is.
+//
+// long: because each command sees what the ones before it have left
 func TestDeskThroughSocket(t *testing.T) {
 	c := installation(t, smallPolicy)
 	d := start(t, c)

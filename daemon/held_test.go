@@ -10,6 +10,8 @@ import (
 
 // A campaign fills the trunk's places for announcements and no more: over them calls pass, or are refused
 // where the rule says so, and a place is free again when its call is over.
+//
+// long: because one trunk fills up and empties again, call by call
 func TestFullTrunk(t *testing.T) {
 	d := in(start(t, installation(t, `
 country = "CN"

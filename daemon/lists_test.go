@@ -79,6 +79,8 @@ func TestCallsWhileListsAreRead(t *testing.T) {
 
 // An import counts from one moment on, for calls too: who sees one of its numbers listed sees them all. So does its undo. What
 // is in memory then is what is on disk, also after edits meanwhile. Who asked is whose socket it is, whatever is claimed.
+//
+// long: because one list is imported, edited, undone and restarted with
 func TestImportThroughSocket(t *testing.T) {
 	c := installation(t, smallPolicy)
 	d := start(t, c)

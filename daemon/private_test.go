@@ -14,6 +14,8 @@ import (
 
 // A private journal has no number and no name of a caller in it, and yet answers for a number in any spelling. Its
 // key is not in a backup.
+//
+// long: because one journal is written, read, copied and deleted from
 func TestPrivateJournal(t *testing.T) {
 	c := installation(t, `
 country = "CN"

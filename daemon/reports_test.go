@@ -17,6 +17,8 @@ import (
 
 // The last call of an extension is the last that came in and rang there or was answered there, whenever its legs
 // end; the number is in any spelling.
+//
+// long: because calls follow each other at the same extensions
 func TestLastCall(t *testing.T) {
 	d := in(start(t, attached(t, dealing)))
 	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
@@ -118,6 +120,8 @@ action = "reject"
 `
 
 // From an extension's report to the next call of who was reported, as commands see it.
+//
+// long: because one report goes its way from the phone to the list
 func TestReportsThroughSocket(t *testing.T) {
 	c := attached(t, reporting)
 	d := start(t, c)

@@ -15,6 +15,7 @@ func mustPattern(t testing.TB, p *Plan, text string) Pattern {
 	return q
 }
 
+// long: because it is one table, of what is written and what is read
 func TestPatterns(t *testing.T) {
 	for _, c := range []struct {
 		country, text, canonical string
@@ -144,6 +145,8 @@ func checkPattern(t testing.TB, p *Plan, q Pattern) {
 }
 
 // The messages are the administrator's only help, so they are fixed here word by word.
+//
+// long: because it is one table, of faults and the advice on each
 func TestPatternFaults(t *testing.T) {
 	const (
 		empty   = "it is empty: write a number such as 95588, or a beginning such as 9521*"

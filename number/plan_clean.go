@@ -343,29 +343,10 @@ scan:
 				return w
 			}
 			digits = append(digits, digit)
-		case charMark:
-			switch {
-			case !pattern:
-				w.fault = faultJunk
-				return w
-			case w.open:
-				w.fault = faultMarkStar
+		case charMark, charStar:
+			if w.fault = w.wild(class == charStar, pattern); w.fault != noFault {
 				return w
 			}
-			w.free++
-		case charStar:
-			switch {
-			case !pattern:
-				w.fault = faultFeature
-				return w
-			case w.free > 0:
-				w.fault = faultMarkStar
-				return w
-			case w.open:
-				w.fault = faultAfterStar
-				return w
-			}
-			w.open = true
 		case charHash:
 			w.fault = faultFeature
 			return w
@@ -388,7 +369,26 @@ scan:
 	return w
 }
 
-// extension says whether the text is the extension behind a number: x12, ext. 12, 转12, 分机12. It is
+// wild takes a ? or a * of a pattern.
+func (w *written) wild(star, pattern bool) textFault {
+	switch {
+	case !pattern && star:
+		return faultFeature
+	case !pattern:
+		return faultJunk
+	case star && w.free > 0, !star && w.open:
+		return faultMarkStar
+	case star && w.open:
+		return faultAfterStar
+	case star:
+		w.open = true
+	default:
+		w.free++
+	}
+	return noFault
+}
+
+// extension reports whether the text is the extension behind a number: x12, ext. 12, 转12, 分机12. It is
 // reached after the call is answered and is no part of the number.
 func extension(s string) bool {
 	word := -1

@@ -64,6 +64,8 @@ func TestNewPlanFaults(t *testing.T) {
 
 // Ordinary numbers of China must be the same for the plan written here and for the metadata that all
 // other countries are read by.
+//
+// long: because it goes through the whole plan by one measure
 func TestChinaAgreesWithMetadata(t *testing.T) {
 	p := testPlan(t, "CN")
 	ask := func(text string) (string, bool) {

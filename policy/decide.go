@@ -1,8 +1,6 @@
 package policy
 
 import (
-	"iter"
-	"strings"
 	"time"
 
 	"ringfence/number"
@@ -199,53 +197,6 @@ func (s *scan) passes(d *Decision, steps *[]Step) *rule {
 	return nil
 }
 
-// FeedSource begins the Source of entries that a feed has brought. Feeds name callers as well, but nobody has looked at
-// those.
-const FeedSource = "feed "
-
-// onRefusing says whether the caller, or a number that his text holds, is on a list that a rule which refuses asks; with
-// exact only by an entry that a person made for just that number.
-func (s *scan) onRefusing(exact bool) bool {
-	if s.lists == nil {
-		return false
-	}
-	for _, c := range s.p.refusing {
-		for name := range s.asked(c) {
-			for h := -1; h < len(s.held); h++ {
-				n := &s.c.Caller
-				if h >= 0 {
-					n = &s.held[h].number
-				}
-				e, ok := s.lists.Lookup(name, n, s.c.Time)
-				if ok && (!exact || e.Pattern.IsExact() && !strings.HasPrefix(e.Source, FeedSource)) {
-					return true
-				}
-			}
-		}
-	}
-	return false
-}
-
-// asked gives the lists that a condition asks: those it names, and of own lists of lines those of the lines called.
-func (s *scan) asked(c *condition) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for i := range c.lists {
-			l := &c.lists[i]
-			if l.own == nil {
-				if !yield(l.name) {
-					return
-				}
-				continue
-			}
-			for line, name := range l.own {
-				if s.callee.has(uint16(line)) && !yield(name) {
-					return
-				}
-			}
-		}
-	}
-}
-
 // neverScreenTrunk says whether emergency numbers may come from the call's trunk. A forged one comes from
 // elsewhere.
 func (s *scan) neverScreenTrunk() bool {
@@ -307,20 +258,6 @@ func (s *scan) rules(d *Decision, steps *[]Step) *rule {
 	d.Trial, d.TrialWould = trial.name, trial.do.action
 	return decider
 }
-
-// passUnread lets a call pass that a rule asks a list for which has not been read yet.
-var passUnread = &rule{name: RuleFailOpen}
-
-// notRead is what decides when a rule asks such a list: whatever it would have said, the call passes.
-func (s *scan) notRead(d *Decision, r *rule) *rule {
-	s.matched(d, passUnread)
-	d.evidence.unread, d.evidence.asks = s.unread, r.name
-	return passUnread
-}
-
-// Unread is the list that the call passed for because it had not been read yet; Rule is RuleFailOpen then. It is "" for
-// every other decision.
-func (d *Decision) Unread() string { return d.evidence.unread }
 
 // matched notes what a rule says and why it matched.
 func (s *scan) matched(d *Decision, r *rule) {
@@ -493,45 +430,4 @@ func (s *scan) attestation() string {
 		return "none"
 	}
 	return s.c.Attestation
-}
-
-// listed says whether the caller is on one of the condition's lists, and keeps which and how.
-func (s *scan) listed(c *condition) bool {
-	if s.lists == nil {
-		return false
-	}
-	for name := range s.asked(c) {
-		if s.onList(name, &s.c.Caller) {
-			return true
-		}
-	}
-	return false
-}
-
-// heldListed is listed for the numbers that the caller's text holds.
-func (s *scan) heldListed(c *condition) bool {
-	if s.lists == nil {
-		return false
-	}
-	for name := range s.asked(c) {
-		for h := range s.held {
-			if s.onList(name, &s.held[h].number) {
-				s.heldBy = &s.held[h]
-				return true
-			}
-		}
-	}
-	return false
-}
-
-func (s *scan) onList(name string, n *number.Number) bool {
-	if !s.lists.Loaded(name) {
-		s.unread = name
-		return false
-	}
-	entry, ok := s.lists.Lookup(name, n, s.c.Time)
-	if ok {
-		s.list, s.entry = name, entry
-	}
-	return ok
 }

@@ -8,6 +8,8 @@ import (
 
 // Who calls is read by the headers that the trunk may say it with, in their order; and the handset shows that
 // number, whatever the switch would show.
+//
+// long: because it is one table, of headers and who calls by them
 func TestIdentity(t *testing.T) {
 	d, _ := screenerOf(t, `
 country = "CN"

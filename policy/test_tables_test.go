@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// long: because it is one table, of test tables and what comes of them
 func TestRunTests(t *testing.T) {
 	for _, mode := range []string{"enforce", "observe"} {
 		p := mustLoad(t, "mode = \""+mode+"\"\n"+office+`
