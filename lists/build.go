@@ -192,10 +192,10 @@ func (p *Piece) merge(o *overlay, room func(cost int) bool) *Piece {
 	m := merger{newBuilder(room), p, make([]uint32, p.header.texts)}
 	keys, texts := o.keys, o.texts
 	var old []numberEntry
-	for i := range p.chunks {
+	for i := range p.firsts {
 		mine := len(keys)
-		if i+1 < p.chunks {
-			mine, _ = slices.BinarySearch(keys, binary.LittleEndian.Uint64(p.firsts[8*(i+1):]))
+		if i+1 < len(p.firsts) {
+			mine, _ = slices.BinarySearch(keys, p.firsts[i+1])
 		}
 		if mine == 0 && len(m.pending) == 0 && m.copyChunk(i) {
 			continue
@@ -254,7 +254,7 @@ func (m *merger) copyChunk(i int) bool {
 		}
 		h.text = 0
 	}
-	m.chunk(binary.LittleEndian.Uint64(m.from.firsts[8*i:]), &h)
+	m.chunk(m.from.firsts[i], &h)
 	return true
 }
 

@@ -70,64 +70,60 @@ func (h *chunkHead) size() uint64 {
 // widthOf is how many bytes a distance takes.
 func widthOf(span uint64) int { return max(1, (bits.Len64(span)+7)/8) }
 
-// findNumber gives the number of the text of a key, false if it is not there.
-func (p *Piece) findNumber(key uint64) (uint32, bool) {
-	n := p.chunks
-	if n == 0 || key < binary.LittleEndian.Uint64(p.firsts) {
-		return 0, false
+// find gives what the entry of a number says, empty if there is none.
+func (p *Piece) find(key uint64) text {
+	firsts := p.firsts
+	n := len(firsts)
+	if n == 0 || key < firsts[0] {
+		return ""
 	}
 	at := 0
-	if key >= binary.LittleEndian.Uint64(p.firsts[8*(n-1):]) { // such as all as written inside the country, when there are none
+	if key >= firsts[n-1] { // such as all as written inside the country, when there are none
 		at, n = n-1, 1
 	}
 	for n > 1 { // without a branch to mispredict
 		half := n >> 1
-		if binary.LittleEndian.Uint64(p.firsts[8*(at+half):]) <= key {
+		if firsts[at+half] <= key {
 			at += half
 		}
 		n -= half
 	}
-	distance := key - binary.LittleEndian.Uint64(p.firsts[8*at:])
+	distance := key - firsts[at]
 	head := p.heads[headSize*at : headSize*at+headSize]
 	span := binary.LittleEndian.Uint64(head)
 	if distance > span {
-		return 0, false
+		return ""
 	}
-	h := readHead(head)
-	data := p.data[h.offset:]
-	i := h.search(data, distance)
+	place := binary.LittleEndian.Uint64(head[8:])
+	n, w := int(place>>48), int(head[headWidth])
+	data := p.data[place&maxOffset:]
+	i := search(data, w, n, span, distance)
 	if i < 0 {
-		return 0, false
+		return ""
 	}
-	return h.textOf(data, i)
+	id := binary.LittleEndian.Uint32(head[16:])
+	if values := int(binary.LittleEndian.Uint16(head[headValues:])); values > 0 {
+		place := int(data[n*w+i])
+		if place >= values { // in a piece that was made to deceive
+			return ""
+		}
+		id = binary.LittleEndian.Uint32(data[n*w+n+4*place:])
+	}
+	return p.text(id)
 }
 
-// textOf is the number of the text of the i-th number; false only in a piece that was made to deceive.
-func (h *chunkHead) textOf(data []byte, i int) (uint32, bool) {
-	if h.values == 0 {
-		return h.text, true
-	}
-	place := int(data[h.n*h.width+i])
-	if place >= h.values {
-		return 0, false
-	}
-	return binary.LittleEndian.Uint32(data[h.n*h.width+h.n+4*place:]), true
-}
-
-// search gives the place of a distance, -1 if it is not there. It begins where the number would be if all were equally far from
-// each other, as in long lists they nearly are: then it reads one or two cache lines of the chunk, where a binary search
-// reads five.
-func (h *chunkHead) search(data []byte, distance uint64) int {
-	w := h.width
-	mask := uint64(1)<<(8*w) - 1
-	at := func(i int) uint64 { return binary.LittleEndian.Uint64(data[i*w:]) & mask } // behind the data are 8 bytes more
-	lo, hi := 0, h.n
-	if h.span > 0 {
-		guess := int(distance * uint64(h.n-1) / h.span) // a product that is too large makes it smaller, never n
-		if at(guess) < distance {
+// search gives the place of a distance among n of w bytes each, the last of which is the span, -1 if it is not there. Behind them are
+// eight bytes at least. It begins where the distance would be if all numbers were equally far from each other, as in long
+// lists they nearly are: then it reads one or two cache lines of the chunk, where a binary search reads five.
+func search(data []byte, w, n int, span, distance uint64) int {
+	mask := ^uint64(0) >> (64 - 8*uint(w))
+	lo, hi := 0, n
+	if span > 0 {
+		guess := int(distance * uint64(n-1) / span) // a product that is too large makes it smaller, never n
+		if binary.LittleEndian.Uint64(data[guess*w:])&mask < distance {
 			lo = guess + 1
 			for step := 4; lo+step < hi; step *= 2 {
-				if at(lo+step) >= distance {
+				if binary.LittleEndian.Uint64(data[(lo+step)*w:])&mask >= distance {
 					hi = lo + step + 1
 					break
 				}
@@ -136,7 +132,7 @@ func (h *chunkHead) search(data []byte, distance uint64) int {
 		} else {
 			hi = guess + 1
 			for step := 4; hi-step > lo; step *= 2 {
-				if at(hi-step-1) < distance {
+				if binary.LittleEndian.Uint64(data[(hi-step-1)*w:])&mask < distance {
 					lo = hi - step
 					break
 				}
@@ -145,13 +141,13 @@ func (h *chunkHead) search(data []byte, distance uint64) int {
 		}
 	}
 	for lo < hi {
-		if m := int(uint(lo+hi) >> 1); at(m) < distance {
+		if m := int(uint(lo+hi) >> 1); binary.LittleEndian.Uint64(data[m*w:])&mask < distance {
 			lo = m + 1
 		} else {
 			hi = m
 		}
 	}
-	if lo == h.n || at(lo) != distance {
+	if lo == n || binary.LittleEndian.Uint64(data[lo*w:])&mask != distance {
 		return -1
 	}
 	return lo
@@ -159,14 +155,20 @@ func (h *chunkHead) search(data []byte, distance uint64) int {
 
 // appendEntries appends the entries of the i-th chunk.
 func (p *Piece) appendEntries(dst []numberEntry, i int) []numberEntry {
-	first := binary.LittleEndian.Uint64(p.firsts[8*i:])
+	first := p.firsts[i]
 	h := readHead(p.heads[headSize*i:])
 	data := p.data[h.offset:]
 	mask := uint64(1)<<(8*h.width) - 1
 	for j := range h.n {
-		if text, ok := h.textOf(data, j); ok {
-			dst = append(dst, numberEntry{first + binary.LittleEndian.Uint64(data[j*h.width:])&mask, text})
+		id := h.text
+		if h.values > 0 {
+			place := int(data[h.n*h.width+j])
+			if place >= h.values { // in a piece that was made to deceive
+				continue
+			}
+			id = binary.LittleEndian.Uint32(data[h.n*h.width+h.n+4*place:])
 		}
+		dst = append(dst, numberEntry{first + binary.LittleEndian.Uint64(data[j*h.width:])&mask, id})
 	}
 	return dst
 }

@@ -227,23 +227,24 @@ func (l *Lists) LeftOut(name string) int {
 
 // Lookup gives the list's narrowest entry that matches the number and has a record that has not expired at that time, with the first
 // such record. It does not allocate.
-func (l *Lists) Lookup(name string, n *number.Number, at time.Time) (policy.ListEntry, bool) {
+func (l *Lists) Lookup(name string, n *number.Number, at time.Time) (e policy.ListEntry, ok bool) {
 	of := l.list(name)
 	if of == nil {
 		return policy.ListEntry{}, false
 	}
-	s := of.state.Load()
-	var m match
-	if s.piece.mapped == nil {
-		m = s.lookup(n, at)
-	} else if m = s.lookupMapped(n, at); m.fault {
+	var p number.Pattern
+	var r record
+	if s := of.state.Load(); s.piece.mapped == nil {
+		p, r = s.lookup(n, at)
+	} else if p, r, ok = s.lookupMapped(n, at); !ok {
 		l.fault(name, of)
+	}
+	if r == "" {
 		return policy.ListEntry{}, false
 	}
-	if !m.ok {
-		return policy.ListEntry{}, false
-	}
-	return m.entry(name), true
+	e = policy.ListEntry{List: name, Pattern: p, Added: r.added(), Expires: r.expires()}
+	e.Reason, e.Source = r.says()
+	return e, true
 }
 
 // Piece gives a list as it is, as one piece, nil if there is no such list. Edits since the last piece was made are worked in first, as

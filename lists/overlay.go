@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"ringfence/number"
-	"ringfence/policy"
 )
 
 // overlay is what was changed since a piece was made: patterns with the text they have now, an empty one if they were removed.
@@ -63,73 +62,65 @@ func (s *state) findWide(p number.Pattern) text {
 	return ""
 }
 
-// match is the narrowest entry that was found so far, and its record that counts.
-type match struct {
-	pattern number.Pattern
-	record  records
-	ok      bool
-	fault   bool // the piece cannot be read any more
-}
-
-// lookup gives the narrowest entry that matches the number and has a record that counts at that time.
-func (s *state) lookup(n *number.Number, at time.Time) (m match) {
-	if s.n == 0 {
-		return m
-	}
+// lookup gives the narrowest entry that matches the number and has a record that counts at that time, and that record; an empty one
+// if there is none.
+func (s *state) lookup(n *number.Number, at time.Time) (p number.Pattern, r record) {
 	for _, plus := range [...]bool{true, false} {
 		key, ok := number.FormKey(n.Form(plus), plus)
 		if !ok {
 			continue
 		}
-		if r, ok := s.find(key).first(at); ok {
-			m = match{pattern: number.KeyPattern(key), record: r, ok: true}
+		if r = s.find(key).first(at); r != "" {
+			p = number.KeyPattern(key)
 			break
 		}
 	}
-	if s.over.wide.n > 0 {
-		s.over.wide.matches(n, func(i int) {
-			m.narrow(s.over.wide.pattern(i), s.over.wideTexts[s.over.wide.text(i)], n, at)
-		})
+	if s.over.wide.n == 0 && s.piece.wide.n == 0 {
+		return p, r
 	}
-	if s.piece.wide.n > 0 {
-		s.piece.wide.matches(n, func(i int) {
-			if p := s.piece.wide.pattern(i); s.over.wide.find(p) < 0 {
-				m.narrow(p, s.piece.text(s.piece.wide.text(i)), n, at)
-			}
-		})
-	}
-	return m
+	best := match{p, r}
+	s.over.wide.matches(n, func(i int) {
+		best.narrow(s.over.wide.pattern(i), s.over.wideTexts[s.over.wide.text(i)], n, at)
+	})
+	s.piece.wide.matches(n, func(i int) {
+		if p := s.piece.wide.pattern(i); s.over.wide.find(p) < 0 {
+			best.narrow(p, s.piece.text(s.piece.wide.text(i)), n, at)
+		}
+	})
+	return best.pattern, best.record
 }
 
-// lookupMapped is lookup in a piece that is mapped, which is there as long as something has the state. What it finds is memory.
-func (s *state) lookupMapped(n *number.Number, at time.Time) (m match) {
-	defer runtime.KeepAlive(s)
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if p := recover(); p != nil {
-			if !isFault(p) {
-				panic(p)
-			}
-			m = match{fault: true}
-		}
-	}()
-	return s.lookup(n, at)
+// match is the narrowest entry that was found so far, and its record that counts, empty if there is none.
+type match struct {
+	pattern number.Pattern
+	record  record
 }
 
 // narrow takes a pattern that matches n, if it is narrower than what was found and has a record that counts.
 func (m *match) narrow(p number.Pattern, t text, n *number.Number, at time.Time) {
-	if m.ok && !p.Narrower(m.pattern, n) {
+	if m.record != "" && !p.Narrower(m.pattern, n) {
 		return
 	}
-	if r, ok := t.first(at); ok {
-		*m = match{pattern: p, record: r, ok: true}
+	if r := t.first(at); r != "" {
+		*m = match{p, r}
 	}
 }
 
-func (m *match) entry(list string) policy.ListEntry {
-	e := policy.ListEntry{List: list, Pattern: m.pattern}
-	m.record.entry(&e)
-	return e
+// lookupMapped is lookup in a piece that is mapped, which is there as long as something has the state. What it finds is memory. It is
+// not ok if the piece cannot be read any more.
+func (s *state) lookupMapped(n *number.Number, at time.Time) (p number.Pattern, r record, ok bool) {
+	defer runtime.KeepAlive(s)
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if fault := recover(); fault != nil {
+			if !isFault(fault) {
+				panic(fault)
+			}
+			p, r, ok = number.Pattern{}, "", false
+		}
+	}()
+	p, r = s.lookup(n, at)
+	return p, r, true
 }
 
 // changedText is a change as it is made: the pattern, its key if it has one, and what it says then, empty if it is removed.

@@ -30,11 +30,11 @@ type Piece struct {
 	b      []byte // all of it
 	header header
 
-	chunks              int
-	firsts, heads, data []byte
-	wide                wide
-	at                  []byte
-	texts               text
+	firsts      []uint64
+	heads, data []byte
+	wide        wide
+	at          []byte
+	texts       text
 
 	mapped *mapping // the file that the bytes are in, nil if they are memory
 }
@@ -216,8 +216,8 @@ func Open(b []byte) (*Piece, error) {
 func newPiece(b []byte, h header) *Piece {
 	at := h.parts()
 	p := &Piece{
-		b: b, header: h, chunks: int(h.chunks),
-		firsts: b[at.firsts : at.firsts+8*h.chunks], heads: b[at.heads : at.heads+headSize*h.chunks],
+		b: b, header: h,
+		firsts: words(b[at.firsts : at.firsts+8*h.chunks]), heads: b[at.heads : at.heads+headSize*h.chunks],
 		data: b[at.data:at.end],
 		at:   b[at.at : at.at+4*(uint64(h.texts)+1)],
 	}
@@ -230,6 +230,21 @@ func newPiece(b []byte, h header) *Piece {
 		p.texts = text(unsafe.String(&texts[0], len(texts)))
 	}
 	return p
+}
+
+// words gives little endian numbers of 8 bytes as such: the same memory, where it can be read so.
+func words(b []byte) []uint64 {
+	if len(b) == 0 {
+		return nil
+	}
+	if at := unsafe.Pointer(&b[0]); uintptr(at)%8 == 0 && binary.NativeEndian.Uint16([]byte{1, 0}) == 1 {
+		return unsafe.Slice((*uint64)(at), len(b)/8)
+	}
+	all := make([]uint64, len(b)/8)
+	for i := range all {
+		all[i] = binary.LittleEndian.Uint64(b[8*i:])
+	}
+	return all
 }
 
 // check looks at all that look-ups trust: everything but the numbers themselves and which text of its chunk each has.
@@ -245,8 +260,8 @@ func (p *Piece) check() error {
 		}
 	}
 	total, before := uint64(0), uint64(0)
-	for i := range p.chunks {
-		first, c := le.Uint64(p.firsts[8*i:]), readHead(p.heads[headSize*i:])
+	for i := range p.firsts {
+		first, c := p.firsts[i], readHead(p.heads[headSize*i:])
 		if c.n == 0 || c.n > chunkSize || c.width == 0 || c.width > 8 || c.values > chunkValues || c.offset > h.data || c.size() > h.data-c.offset {
 			return wrong("the size of a chunk")
 		}
@@ -276,14 +291,6 @@ func (p *Piece) check() error {
 // text is the text of a number.
 func (p *Piece) text(id uint32) text {
 	return p.texts[binary.LittleEndian.Uint32(p.at[4*id:]):binary.LittleEndian.Uint32(p.at[4*id+4:])]
-}
-
-// find gives what the entry of a number says, empty if there is none.
-func (p *Piece) find(key uint64) text {
-	if id, ok := p.findNumber(key); ok {
-		return p.text(id)
-	}
-	return ""
 }
 
 // Len is the number of entries.

@@ -3,8 +3,6 @@ package lists
 import (
 	"encoding/binary"
 	"time"
-
-	"ringfence/policy"
 )
 
 // Record is what one source says of an entry: a person, an import, a feed, a report.
@@ -61,7 +59,7 @@ func appendRecord(dst []byte, reason, source string, added, expires time.Time) [
 // leftOut is the text without its reasons, sources and dates.
 func (t text) leftOut() text {
 	dst := []byte{t[0], 1}
-	for r := t.records(); r.next(); {
+	for r := range t.records {
 		dst = appendRecord(dst, "", "", time.Time{}, r.expires())
 	}
 	return text(dst)
@@ -76,55 +74,60 @@ func (t text) cost() int { return len(t) + 200 }
 // maxTexts bounds the memory for what entries say, in bytes. Beyond it only the expiry of an entry is kept.
 const maxTexts = 64 << 20
 
-// records goes through the records of a text, which is valid.
-func (t text) records() records { return records{rest: t[textHead:]} }
+// record is one of a text's, encoded.
+type record text
 
-type records struct{ record, rest text }
-
-// next goes to the next record and reports whether there is one.
-func (r *records) next() bool {
-	if r.rest == "" {
-		return false
+// records calls yield for each record of a text, which is valid.
+func (t text) records(yield func(record) bool) {
+	for rest := t[textHead:]; rest != ""; {
+		r := rest.head()
+		if !yield(r) {
+			return
+		}
+		rest = rest[len(r):]
 	}
-	n := recordHead + int(le32(r.rest[24:])) + int(le32(r.rest[28:]))
-	r.record, r.rest = r.rest[:n], r.rest[n:]
-	return true
 }
 
-func (r *records) added() time.Time   { return moment(le64(r.record), le32(r.record[16:])) }
-func (r *records) expires() time.Time { return moment(le64(r.record[8:]), le32(r.record[20:])) }
+// head is the record that a run of records begins with.
+func (t text) head() record {
+	return record(t[:recordHead+int(le32(t[24:]))+int(le32(t[28:]))])
+}
+
+func (r record) added() time.Time   { return moment(le64(text(r)), le32(text(r)[16:])) }
+func (r record) expires() time.Time { return moment(le64(text(r)[8:]), le32(text(r)[20:])) }
 
 // holds reports whether the record counts at that time.
-func (r *records) holds(at time.Time) bool {
-	return int64(le64(r.record[8:])) == never || at.Before(r.expires())
+func (r record) holds(at time.Time) bool {
+	return int64(le64(text(r)[8:])) == never || at.Before(r.expires())
 }
 
-func (r *records) reason() string {
-	return string(r.record[recordHead : recordHead+int(le32(r.record[24:]))])
+// says gives the record's reason and source.
+func (r record) says() (reason, source string) {
+	behind := recordHead + int(le32(text(r)[24:]))
+	return string(r[recordHead:behind]), string(r[behind:])
 }
-func (r *records) source() string { return string(r.record[recordHead+int(le32(r.record[24:])):]) }
 
 // moment is a time as it was put in, in UTC.
 func moment(seconds uint64, nanoseconds uint32) time.Time {
+	if int64(seconds) == never {
+		return time.Time{}
+	}
 	return time.Unix(int64(seconds), int64(nanoseconds)).UTC()
 }
 
-// first gives the first record that counts at that time.
-func (t text) first(at time.Time) (records, bool) {
+// first gives the first record that counts at that time, an empty one if none does.
+func (t text) first(at time.Time) record {
 	if t == "" {
-		return records{}, false
+		return ""
 	}
-	for r := t.records(); r.next(); {
+	for rest := t[textHead:]; rest != ""; {
+		r := rest.head()
 		if r.holds(at) {
-			return r, true
+			return r
 		}
+		rest = rest[len(r):]
 	}
-	return records{}, false
-}
-
-// entry fills in what the record says.
-func (r *records) entry(e *policy.ListEntry) {
-	e.Reason, e.Source, e.Added, e.Expires = r.reason(), r.source(), r.added(), r.expires()
+	return ""
 }
 
 // valid reports whether the bytes are a text, for those that come from elsewhere.
