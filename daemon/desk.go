@@ -36,6 +36,7 @@ type Desk struct {
 	listsRead chan struct{}            // closed when it has
 	passed    atomic.Uint64            // calls that passed because a list had not been read
 	hits      hits
+	pieces    pieces // the file of the lists
 
 	held      held          // calls that hear an announcement
 	guardTook atomic.Uint64 // calls that the switch's guard took, as the switch says at their end
@@ -65,7 +66,7 @@ type rules struct {
 	lists  *lists.Lists
 	sounds *conf.Sounds // nil when no daemon runs
 	loaded time.Time
-	strays int // list entries that this policy's country cannot read
+	strays map[string]int // by list: entries that this policy's country could not read
 }
 
 // OpenDesk opens the database and the policy for a command, when no daemon runs. readOnly serves commands
@@ -102,7 +103,7 @@ func emptyDatabase() (*storage.DB, error) {
 }
 
 func newDesk(c *conf.Daemon, db *storage.DB, log *slog.Logger) *Desk {
-	return &Desk{conf: c, db: db, log: log, now: time.Now, learnt: newLearnt(), listsRead: make(chan struct{})}
+	return &Desk{conf: c, db: db, log: log, now: time.Now, learnt: newLearnt(), listsRead: make(chan struct{}), pieces: newPieces()}
 }
 
 // load reads what the database and the policy file hold. A policy with faults is an error.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ringfence/console"
+	"ringfence/lists"
 	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/storage"
@@ -72,16 +73,18 @@ func (d *Desk) AddEntries(ctx context.Context, list string, add []console.NewEnt
 		return nil, console.Bad("nothing was changed:\n" + strings.Join(wrong, "\n"))
 	}
 	changes, err := d.db.AddEntries(list, entries)
+	d.pieces.edited(err)
 	if err != nil {
 		return nil, refused(err)
 	}
-	r.lists.Put(policy.ListEntry{List: list}) // it exists, be it empty
+	changed := make([]lists.Change, 0, len(entries))
 	for i, e := range entries {
 		if changes[i] != storage.Unchanged {
-			r.lists.Put(listEntry(list, patterns[i], &e))
+			changed = append(changed, lists.Change{ListEntry: listEntry(list, patterns[i], &e)})
 		}
 		out[good[i]] = console.Edit{List: list, Number: e.Pattern, Change: changes[i].String()}
 	}
+	r.lists.Apply(list, changed) // it exists then, be it empty
 	return out, nil
 }
 
@@ -108,15 +111,20 @@ func (d *Desk) RemoveEntries(ctx context.Context, list string, remove []string) 
 		return nil, console.Bad("nothing was changed:\n" + strings.Join(wrong, "\n"))
 	}
 	changes, err := d.db.RemoveEntries(list, keys, byOf(ctx))
+	d.pieces.edited(err)
 	if err != nil {
 		return nil, refused(err)
 	}
 	out := make([]console.Edit, len(keys))
+	var changed []lists.Change
 	for i, key := range keys {
 		if changes[i] == storage.Removed {
-			r.lists.Remove(list, patterns[i])
+			changed = append(changed, lists.Change{ListEntry: policy.ListEntry{Pattern: patterns[i]}, Remove: true})
 		}
 		out[i] = console.Edit{List: list, Number: key, Change: changes[i].String()}
+	}
+	if len(changed) > 0 {
+		r.lists.Apply(list, changed)
 	}
 	return out, nil
 }

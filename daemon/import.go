@@ -318,9 +318,14 @@ func (d *Desk) commit(do func() (storage.ChangeRecord, error)) error {
 	defer d.edit.Unlock()
 	r, err := do()
 	if err != nil {
+		d.pieces.edited(err)
 		return err
 	}
-	return d.follow(r)
+	err = d.follow(r)
+	if d.pieces.edited(err); err != nil {
+		d.pieces.doubt.Store(true)
+	}
+	return err
 }
 
 // follow makes the lists in memory what the change made of them on disk. d.edit is held.

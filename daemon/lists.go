@@ -25,21 +25,30 @@ const listsWait = 250 * time.Millisecond
 // install makes p the policy in force, with the lists as its country reads them. d.edit is held. At the start of
 // the daemon readLists reads the lists afterwards.
 func (d *Desk) install(p *policy.Policy, sounds *conf.Sounds) error {
-	r := &rules{policy: p, lists: lists.New(), sounds: sounds, loaded: d.now()}
+	r := &rules{policy: p, lists: lists.New(), sounds: sounds, loaded: d.now(), strays: make(map[string]int)}
+	r.lists.OnFault = func(string) { signal(d.pieces.broken) }
 	infos, err := d.db.Lists()
 	if err != nil {
 		return err
 	}
+	var mapped map[string]bool
+	if d.rules.Load() == nil {
+		mapped = d.mapPieces(r, infos)
+	}
 	loaders := make(map[string]*lists.Loader, len(infos))
 	for _, l := range infos {
-		loaders[l.Name] = r.lists.Load(l.Name)
+		if !mapped[l.Name] {
+			loaders[l.Name] = r.lists.Load(l.Name)
+		}
 	}
 	if d.journal != nil && d.rules.Load() == nil {
 		d.unread = loaders
 		d.rules.Store(r)
 		return nil
 	}
+	doubt := d.pieces.doubt.Swap(false)
 	if err := d.fill(context.Background(), r, loaders); err != nil {
+		d.pieces.doubt.Store(doubt) // the lists of before stay
 		return err
 	}
 	d.rules.Store(r)
@@ -59,7 +68,7 @@ func (d *Desk) readLists(ctx context.Context) {
 		return
 	}
 	d.unread = nil
-	d.log.Info("lists are read", "took", time.Since(began).Round(time.Millisecond), "strays", d.rules.Load().strays)
+	d.log.Info("lists are read", "took", time.Since(began).Round(time.Millisecond), "strays", d.rules.Load().allStrays())
 }
 
 // manyEntries is how many entries are worth giving memory back for that reading them took.
@@ -72,13 +81,13 @@ const strayLogs = 20
 func (d *Desk) fill(ctx context.Context, r *rules, loaders map[string]*lists.Loader) error {
 	total := 0
 	for name, load := range loaders {
-		plan := r.policy.Plan()
+		plan, strays, others := r.policy.Plan(), 0, r.allStrays()-r.strays[name]
 		err := d.db.EntryPages(name, false, func(es []storage.Entry) error {
 			total += len(es)
 			for i := range es {
 				pattern, err := plan.KeptPattern(es[i].Pattern)
 				if err != nil {
-					if r.strays++; r.strays <= strayLogs {
+					if strays++; others+strays <= strayLogs {
 						d.log.Warn("a list entry is not a number of the policy's country; no call matches it until it is removed", "list", name, "entry", es[i].Pattern, "error", err)
 					}
 					continue
@@ -89,14 +98,19 @@ func (d *Desk) fill(ctx context.Context, r *rules, loaders map[string]*lists.Loa
 			return ctx.Err()
 		})
 		if errors.Is(err, storage.ErrCorrupt) {
+			d.pieces.doubt.Store(true)
 			d.log.Error("some list entries are damaged on disk and are left out: `ringfence storage verify` says which", "list", name, "error", err)
 		} else if err != nil && !errors.Is(err, storage.ErrNoList) {
 			return err
 		}
 		load.Done()
+		r.strays[name] = strays
 	}
-	if r.strays > strayLogs {
-		d.log.Warn("more list entries are not numbers of the policy's country", "entries", r.strays)
+	if strays := r.allStrays(); strays > strayLogs {
+		d.log.Warn("more list entries are not numbers of the policy's country", "entries", strays)
+	}
+	if len(loaders) > 0 {
+		signal(d.pieces.whole)
 	}
 	if total > manyEntries {
 		debug.FreeOSMemory()
@@ -180,6 +194,14 @@ func (d *Desk) writeHits(ctx context.Context) {
 		}
 		failing = err != nil
 	}
+}
+
+// allStrays is how many list entries the policy's country cannot read. d.edit is held.
+func (r *rules) allStrays() (n int) {
+	for _, strays := range r.strays {
+		n += strays
+	}
+	return n
 }
 
 // unreadLists names the lists that have not been read yet.

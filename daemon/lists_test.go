@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"os/user"
 	"path/filepath"
 	"strings"
@@ -30,6 +31,9 @@ func TestCallsWhileListsAreRead(t *testing.T) {
 			t.Fatal(err)
 		}
 		halt(t, d)
+	}
+	if err := os.Remove(filepath.Join(c.Data, piecesFile)); err != nil {
+		t.Fatal(err)
 	}
 	db, err := storage.Open(c.Database(), storage.Options{})
 	if err != nil {

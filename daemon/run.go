@@ -78,6 +78,7 @@ func (d *Daemon) start(ctx context.Context, c *conf.Daemon) error {
 		return err
 	}
 	d.background("reading lists", desk.readLists)
+	d.background("pieces of lists", desk.keepPieces)
 	d.background("hits", desk.writeHits)
 	select {
 	case <-desk.listsRead:

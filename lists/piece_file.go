@@ -1,6 +1,7 @@
 package lists
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,6 +10,9 @@ import (
 	"runtime"
 	"strings"
 )
+
+// MinMapped is how large a piece of a file must be to stay mapped, in bytes; smaller ones are read into memory.
+const MinMapped = 1 << 20
 
 // mapping is a file in memory, as long as one of its pieces is used.
 type mapping struct{ b []byte }
@@ -108,13 +112,19 @@ func (m *mapping) pieces(wanted func(Fit) bool) (pieces []*Piece, faults []error
 			return pieces, append(faults, err) // where the next one begins is not known
 		}
 		if wanted(h.fit) {
-			if p, err := Open(b[:h.size]); err != nil {
+			mine, isMapped := b[:h.size], mappable
+			if h.size < MinMapped {
+				mine, isMapped = bytes.Clone(mine), false
+			}
+			p, err := Open(mine)
+			switch {
+			case err != nil:
 				faults = append(faults, fmt.Errorf("the list %s: %w", h.fit.List, err))
-			} else {
-				if mappable {
-					p.mapped = m
-					p.texts = text(strings.Clone(string(p.texts))) // what look-ups give must not depend on the file
-				}
+			case isMapped:
+				p.mapped = m
+				p.texts = text(strings.Clone(string(p.texts))) // what look-ups give must not depend on the file
+				fallthrough
+			default:
 				pieces = append(pieces, p)
 			}
 		}

@@ -1,0 +1,237 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"maps"
+	"path/filepath"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"ringfence/lists"
+	"ringfence/storage"
+)
+
+// piecesFile is where the lists are kept as they are in memory, in the data folder: what is there fits the database or is not
+// used, so that it can be deleted at any time.
+const piecesFile = "lists.piece"
+
+// How long after an edit the pieces are written: when no other came for so long, but not later than that after the first. What
+// a whole list was read for is written soon.
+const (
+	piecesQuiet = 30 * time.Second
+	piecesLate  = 10 * time.Minute
+	piecesSoon  = time.Second
+)
+
+// pieces keeps the lists in a file, beside the database, to have them at once after a restart.
+type pieces struct {
+	edits  chan struct{} // lists were edited
+	whole  chan struct{} // lists were read from the database as a whole
+	broken chan struct{} // a mapped list cannot be read any more
+
+	// doubt is set when the lists in memory may not be what is on disk: an edit failed in between, or not all could be read. Then no pieces
+	// are written until a reload has read the lists anew.
+	doubt atomic.Bool
+
+	saved   map[string]lists.Fit // what is in the file, by list; of keepPieces alone
+	failing bool
+}
+
+func newPieces() pieces {
+	return pieces{edits: make(chan struct{}, 1), whole: make(chan struct{}, 1), broken: make(chan struct{}, 1)}
+}
+
+// signal says something to who waits for it, and never waits.
+func signal(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// edited notes that an edit was made on disk and in memory, or failed.
+func (p *pieces) edited(err error) {
+	switch {
+	case err == nil:
+		signal(p.edits)
+	case errors.Is(err, storage.ErrInvalid), errors.Is(err, storage.ErrBusy), errors.Is(err, storage.ErrNoChange), errors.Is(err, storage.ErrReadOnly):
+		// nothing was changed
+	default:
+		p.doubt.Store(true)
+	}
+}
+
+func (d *Desk) piecesPath() string { return filepath.Join(d.conf.Data, piecesFile) }
+
+// fitOf says what a piece of a list must be of, but for its strays, to be what the database has of it.
+func (r *rules) fitOf(l *storage.ListInfo) lists.Fit {
+	return lists.Fit{List: l.Name, Stamp: l.Stamp, Reading: r.policy.Plan().Reading()}
+}
+
+// mapPieces takes those lists from the file that fit the database, and gives their names.
+func (d *Desk) mapPieces(r *rules, infos []storage.ListInfo) map[string]bool {
+	began := time.Now()
+	fits := make(map[string]lists.Fit, len(infos))
+	for i := range infos {
+		if infos[i].Stamp != "" {
+			fits[infos[i].Name] = r.fitOf(&infos[i])
+		}
+	}
+	found, err := lists.OpenFile(d.piecesPath(), func(f lists.Fit) bool {
+		f.Strays = 0
+		return fits[f.List] == f && f.List != ""
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, lists.ErrVersion) {
+		d.log.Warn("lists cannot be had from their file and are read from the database; the file is written anew", "error", err)
+	}
+	mapped := make(map[string]bool, len(found))
+	for _, p := range found {
+		f := p.Fit()
+		r.lists.Adopt(f.List, p)
+		r.strays[f.List] = f.Strays
+		mapped[f.List] = true
+	}
+	if len(mapped) > 0 {
+		d.log.Info("lists are there from their file", "lists", len(mapped), "took", time.Since(began).Round(time.Millisecond))
+	}
+	return mapped
+}
+
+// keepPieces writes the lists to their file when they have changed, until ctx ends and once more then.
+func (d *Desk) keepPieces(ctx context.Context) {
+	select {
+	case <-d.listsRead:
+	case <-ctx.Done():
+		return
+	}
+	p := &d.pieces
+	timer := time.NewTimer(0)
+	<-timer.C
+	var latest time.Time // when they are to be written at the latest; zero: there is nothing to write
+	later := func(wait time.Duration) {
+		now := time.Now()
+		if latest.IsZero() {
+			latest = now.Add(piecesLate)
+		}
+		timer.Reset(min(wait, latest.Sub(now)))
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			if !latest.IsZero() || len(p.edits) > 0 || len(p.whole) > 0 {
+				d.savePieces()
+			}
+			return
+		case <-p.edits:
+			later(piecesQuiet)
+		case <-p.whole:
+			latest = time.Now()
+			later(piecesSoon)
+		case <-p.broken:
+			d.readBroken(ctx)
+		case <-timer.C:
+			latest = time.Time{}
+			if d.savePieces() {
+				d.usePieces()
+			}
+		}
+	}
+}
+
+// savePieces writes the lists to their file, unless it has them so already, and reports whether all that it has fits.
+func (d *Desk) savePieces() bool {
+	p := &d.pieces
+	save, err := d.piecesNow()
+	if save == nil && err == nil {
+		return false
+	}
+	fits := make(map[string]lists.Fit, len(save))
+	for _, s := range save {
+		fits[s.List] = s.Fit
+	}
+	if err == nil && maps.Equal(fits, p.saved) {
+		return true
+	}
+	began, file := time.Now(), d.piecesPath()
+	if err == nil {
+		err = lists.WriteFile(file, save)
+	}
+	if err != nil {
+		p.saved = nil
+		if !p.failing {
+			d.log.Warn("the lists cannot be written to the file that they are had from at once after a restart; until they can, a restart reads them from the database: see to the disk", "file", file, "error", err)
+		}
+		p.failing = true
+		return false
+	}
+	p.failing, p.saved = false, fits
+	d.log.Debug("lists are in their file", "lists", len(save), "took", time.Since(began).Round(time.Millisecond))
+	return true
+}
+
+// piecesNow gives the lists as they are on disk and in memory at one moment; none if that may not be the same.
+func (d *Desk) piecesNow() ([]lists.SavedPiece, error) {
+	d.edit.Lock()
+	defer d.edit.Unlock()
+	if d.pieces.doubt.Load() {
+		return nil, nil
+	}
+	r := d.rules.Load()
+	infos, err := d.db.Lists()
+	save := make([]lists.SavedPiece, 0, len(infos))
+	for i := range infos {
+		f := r.fitOf(&infos[i])
+		f.Strays = r.strays[f.List]
+		if p := r.lists.Piece(f.List); p != nil && f.Stamp != "" {
+			save = append(save, lists.SavedPiece{Fit: f, Piece: p})
+		}
+	}
+	return save, err
+}
+
+// usePieces has the lists use what is in the file instead of the same in memory.
+func (d *Desk) usePieces() {
+	r, freed := d.rules.Load(), 0
+	inMemory := make(map[string]*lists.Piece)
+	for name := range d.pieces.saved {
+		if p := r.lists.Piece(name); p != nil && p.Size() >= lists.MinMapped && !p.Mapped() {
+			inMemory[name] = p
+		}
+	}
+	if len(inMemory) == 0 {
+		return
+	}
+	found, err := lists.OpenFile(d.piecesPath(), func(f lists.Fit) bool { return inMemory[f.List] != nil && d.pieces.saved[f.List] == f })
+	if err != nil {
+		d.log.Warn("the lists that were written cannot be read again and stay in memory", "error", err)
+	}
+	for _, p := range found {
+		if name := p.Fit().List; p.Mapped() && r.lists.Replace(name, inMemory[name], p) {
+			freed += p.Len()
+		}
+	}
+	clear(inMemory)
+	if freed > manyEntries {
+		debug.FreeOSMemory()
+	}
+}
+
+// readBroken reads lists whose mapped file cannot be read any more from the database. Calls that a rule asks them for pass
+// meanwhile.
+func (d *Desk) readBroken(ctx context.Context) {
+	d.edit.Lock()
+	defer d.edit.Unlock()
+	r := d.rules.Load()
+	loaders := make(map[string]*lists.Loader)
+	for _, name := range r.unreadLists() {
+		loaders[name] = r.lists.Load(name)
+	}
+	d.log.Error("lists cannot be read from their file any more and are read from the database; calls that a rule asks them for pass until then: see to the disk", "lists", len(loaders), "file", d.piecesPath())
+	d.pieces.saved = nil
+	if err := d.fill(ctx, r, loaders); err != nil && ctx.Err() == nil {
+		d.log.Error("lists cannot be read; calls that a rule asks them for pass: see to the disk, then `ringfence policy reload`", "error", err)
+	}
+}
