@@ -42,6 +42,9 @@ func TestMain(m *testing.M) {
 		listsChild(file)
 		return
 	}
+	if file := os.Getenv(piecesChildEnv); file != "" {
+		piecesChild(file)
+	}
 	os.Exit(m.Run())
 }
 

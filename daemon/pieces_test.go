@@ -1,0 +1,372 @@
+package daemon
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"ringfence/conf"
+	"ringfence/console"
+	"ringfence/storage"
+)
+
+// startLogging is start with a log to look at.
+func startLogging(t *testing.T, c *conf.Daemon) (*Daemon, *lockedBuffer) {
+	t.Helper()
+	log := &lockedBuffer{}
+	d, err := Start(context.Background(), c, "test", slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Stop(context.Background()) })
+	<-d.desk.listsRead
+	return d, log
+}
+
+const fromFile = "lists are there from their file"
+
+// onList is what the blacklist says of numbers in memory.
+func onList(d *Daemon, numbers ...string) string {
+	var said []string
+	r := d.desk.rules.Load()
+	for _, text := range numbers {
+		n := r.policy.Plan().Parse(text)
+		if e, ok := r.lists.Lookup("blacklist", &n, time.Now()); ok {
+			said = append(said, e.Reason)
+		} else {
+			said = append(said, "-")
+		}
+	}
+	return strings.Join(said, " ")
+}
+
+func addTo(t *testing.T, d *Daemon, list, number, reason string) {
+	t.Helper()
+	if _, err := d.Desk().AddEntries(t.Context(), list, []console.NewEntry{{Number: number, Reason: reason}}, false); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Lists that were written at a stop are had from their file at the next start, and only those that the database has just so: not
+// after an edit by a command, for another country, from another state of the database, or with a byte that is not what it was.
+func TestPiecesFitOrAreNotUsed(t *testing.T) {
+	c := installation(t, smallPolicy)
+	file := filepath.Join(c.Data, piecesFile)
+	run := func(use func(d *Daemon)) string {
+		t.Helper()
+		d, log := startLogging(t, c)
+		use(d)
+		halt(t, d)
+		return log.String()
+	}
+	must := func(log string, used bool, warned string) {
+		t.Helper()
+		if got := strings.Contains(log, fromFile); got != used {
+			t.Errorf("from the file: got %v, want %v\n%s", got, used, log)
+		}
+		if got := strings.Contains(log, "level=WARN msg=\"lists cannot be had"); got != (warned != "") || !strings.Contains(log, warned) {
+			t.Errorf("warned: got %v, want %q\n%s", got, warned, log)
+		}
+	}
+	want := func(d *Daemon, want string) {
+		t.Helper()
+		if got := onList(d, "13800138000", "95211613", "02154321234"); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	must(run(func(d *Daemon) {
+		addTo(t, d, "blacklist", "13800138000", "one")
+		addTo(t, d, "blacklist", "9521*", "wide")
+		addTo(t, d, "allowlist", "95588", "bank")
+	}), false, "")
+	must(run(func(d *Daemon) { want(d, "one wide -") }), true, "")
+	copied, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	database, err := os.ReadFile(c.Database())
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	desk, err := OpenDesk(c, false, slog.New(slog.DiscardHandler)) // a command, while no daemon runs
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := desk.AddEntries(t.Context(), "blacklist", []console.NewEntry{{Number: "02154321234", Reason: "three"}}, false); err != nil {
+		t.Fatal(err)
+	}
+	desk.Close()
+	log := run(func(d *Daemon) { want(d, "one wide three") })
+	if !strings.Contains(log, fromFile+`" lists=1`) { // the other list was not changed
+		t.Errorf("not one list from the file\n%s", log)
+	}
+	must(run(func(d *Daemon) { want(d, "one wide three") }), true, "")
+
+	for at := 0; at < len(copied); at += 1 + at/7 {
+		flipped := bytes.Clone(copied)
+		flipped[at] ^= 0x10
+		write(t, c.Database(), database)
+		write(t, file, flipped)
+		d, log := startLogging(t, c)
+		want(d, "one wide -")
+		// What bytes 8 to 15 say is that another version wrote the file, which is nothing to warn of.
+		if (at < 8 || at > 15) && !strings.Contains(log.String(), "level=WARN") && !strings.Contains(log.String(), fromFile) {
+			t.Errorf("byte %d is another, and nothing says so", at)
+		}
+		halt(t, d)
+	}
+	for _, size := range []int{0, 1, 100, 330, len(copied) - 1} {
+		write(t, c.Database(), database)
+		write(t, file, copied[:size])
+		run(func(d *Daemon) { want(d, "one wide -") })
+	}
+
+	// The file of a later state must not fit an earlier one that was restored and went another way from there.
+	write(t, c.Database(), database)
+	run(func(d *Daemon) { addTo(t, d, "blacklist", "02154321234", "later") })
+	later, _ := os.ReadFile(file)
+	write(t, c.Database(), database)
+	write(t, file, copied)
+	run(func(d *Daemon) { addTo(t, d, "blacklist", "02154321234", "otherwise") })
+	write(t, file, later)
+	run(func(d *Daemon) { want(d, "one wide otherwise") })
+
+	// Another country reads 9521* otherwise.
+	write(t, c.Policy, []byte(strings.Replace(smallPolicy, `"CN"`, `"US"`, 1)))
+	must(run(func(d *Daemon) {}), false, "")
+	write(t, c.Policy, []byte(smallPolicy))
+	must(run(func(d *Daemon) { want(d, "one wide otherwise") }), false, "")
+}
+
+func write(t *testing.T, file string, b []byte) {
+	t.Helper()
+	if err := os.WriteFile(file, b, 0o640); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A file that cannot be written is a warning, once, and nothing else; when it can be again it is.
+func TestPiecesCannotBeWritten(t *testing.T) {
+	c := installation(t, smallPolicy)
+	d, log := startLogging(t, c)
+	addTo(t, d, "blacklist", "13800138000", "one")
+	file := filepath.Join(c.Data, piecesFile)
+	if err := os.MkdirAll(filepath.Join(file+".new", "in the way"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if d.desk.savePieces() || d.desk.savePieces() {
+		t.Error("written where it cannot be")
+	}
+	if n := strings.Count(log.String(), "the lists cannot be written"); n != 1 {
+		t.Errorf("%d warnings, want 1\n%s", n, log)
+	}
+	if err := os.RemoveAll(file + ".new"); err != nil {
+		t.Fatal(err)
+	}
+	if !d.desk.savePieces() {
+		t.Error("not written when it can be")
+	}
+	if got := onList(d, "13800138000"); got != "one" {
+		t.Errorf("got %q, want one", got)
+	}
+}
+
+// While it may be that memory is not what is on disk, nothing is written.
+func TestPiecesInDoubt(t *testing.T) {
+	c := installation(t, smallPolicy)
+	d := start(t, c)
+	addTo(t, d, "blacklist", "13800138000", "one")
+	d.desk.pieces.edited(fmt.Errorf("the disk: %w", storage.ErrWrite))
+	if d.desk.savePieces() {
+		t.Error("written in doubt")
+	}
+	if _, err := os.Stat(filepath.Join(c.Data, piecesFile)); err == nil {
+		t.Error("there is a file")
+	}
+	if _, err := d.desk.Reload(t.Context()); err != nil || !d.desk.savePieces() {
+		t.Errorf("not written after a reload: %v", err)
+	}
+	d.desk.pieces.edited(fmt.Errorf("the asker: %w", storage.ErrInvalid))
+	if !d.desk.savePieces() {
+		t.Error("not written after a mistake of the asker")
+	}
+}
+
+// A large list is mapped when it has been written, and again at the next start; with a file that is cut short under it it is
+// read from the database, and the daemon lives.
+func TestPiecesAreMapped(t *testing.T) {
+	c := installation(t, smallPolicy)
+	d, log := startLogging(t, c)
+	n := 400_000
+	if report, err := d.desk.Import(t.Context(), console.ImportQuery{List: "blacklist"}, someNumbers{n}.file()); err != nil || report.Added != n {
+		t.Fatalf("%+v, %v", report, err)
+	}
+	waitFor(t, log, "lists are in their file")
+	mapped := func(d *Daemon) bool { return d.desk.rules.Load().lists.Piece("blacklist").Mapped() }
+	for began := time.Now(); !mapped(d) && time.Since(began) < 10*time.Second; {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if !mapped(d) {
+		t.Fatal("not mapped after it was written")
+	}
+	halt(t, d)
+	d, log = startLogging(t, c)
+	if !strings.Contains(log.String(), fromFile) || !mapped(d) {
+		t.Fatalf("not mapped at the next start\n%s", log)
+	}
+	check := func() {
+		t.Helper()
+		r := d.desk.rules.Load()
+		for i := range n {
+			number := r.policy.Plan().Parse(fmt.Sprintf("+%d", someNumbers{n}.at(i)))
+			if _, ok := r.lists.Lookup("blacklist", &number, time.Now()); !ok && r.lists.Loaded("blacklist") {
+				t.Fatalf("the %dth number is not listed", i)
+			}
+		}
+	}
+	check()
+	if err := os.Truncate(filepath.Join(c.Data, piecesFile), 4096); err != nil {
+		t.Fatal(err)
+	}
+	check() // it is cut short under the look-ups
+	waitFor(t, log, "lists cannot be read from their file any more")
+	for began := time.Now(); !d.desk.rules.Load().lists.Loaded("blacklist") && time.Since(began) < 10*time.Second; {
+		time.Sleep(10 * time.Millisecond)
+	}
+	check()
+	if got := d.desk.rules.Load().lists.Len("blacklist"); got != n || !d.desk.rules.Load().lists.Loaded("blacklist") {
+		t.Errorf("%d entries, want %d", got, n)
+	}
+}
+
+func waitFor(t *testing.T, log *lockedBuffer, text string) {
+	t.Helper()
+	for began := time.Now(); !strings.Contains(log.String(), text); time.Sleep(5 * time.Millisecond) {
+		if time.Since(began) > 20*time.Second {
+			t.Fatalf("the log does not say %q\n%s", text, log)
+		}
+	}
+}
+
+// piecesChildEnv makes this test binary a daemon that edits a list and writes its file without end.
+const piecesChildEnv = "RINGFENCE_PIECES_CHILD"
+
+// piecesChild says on standard output which edits are acknowledged.
+func piecesChild(file string) {
+	c, err := conf.LoadDaemon(file)
+	if err == nil {
+		var d *Daemon
+		if d, err = Start(context.Background(), c, "child", slog.New(slog.DiscardHandler)); err == nil {
+			<-d.desk.listsRead
+			go func() {
+				for {
+					d.desk.savePieces()
+				}
+			}()
+			for i := d.desk.rules.Load().lists.Len("blacklist"); err == nil; i++ {
+				_, err = d.desk.AddEntries(context.Background(), "blacklist", []console.NewEntry{{Number: killedNumber(i), Reason: fmt.Sprint("r", i)}}, false)
+				if fmt.Println(i); i%4 == 0 {
+					time.Sleep(15 * time.Millisecond) // so that the file fits at times
+				}
+			}
+		}
+	}
+	fmt.Println("error", err)
+	os.Exit(1)
+}
+
+func killedNumber(i int) string { return fmt.Sprintf("+86138%08d", i) }
+
+// A daemon that is killed at any moment, while it edits and writes its file, has at the next start what the database has.
+func TestPiecesAfterAKill(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := installation(t, smallPolicy)
+	file := filepath.Join(c.Data, piecesFile)
+	acked, used, rounds := -1, 0, 12
+	if testing.Short() {
+		rounds = 4
+	}
+	for round := range rounds {
+		cmd := exec.Command(self)
+		cmd.Env = append(os.Environ(), piecesChildEnv+"="+filepath.Join(filepath.Dir(c.Policy), "ringfence.toml"))
+		out, err := cmd.StdoutPipe()
+		if err != nil || cmd.Start() != nil {
+			t.Fatal("the child does not start")
+		}
+		lines := bufio.NewScanner(out)
+		editing := false
+		kill := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
+		for lines.Scan() {
+			i, err := strconv.Atoi(lines.Text())
+			if err != nil {
+				t.Errorf("the child says %q", lines.Text())
+				break
+			}
+			if !editing { // from now on
+				editing = true
+				kill.Reset(time.Duration(1+rand.IntN(60)) * time.Millisecond)
+			}
+			acked = max(acked, i)
+		}
+		cmd.Wait()
+		d, log := startLogging(t, c)
+		if strings.Contains(log.String(), fromFile) {
+			used++
+		}
+		if strings.Contains(log.String(), "level=WARN msg=\"lists cannot be had") {
+			t.Errorf("round %d: the file is torn\n%s", round, log)
+		}
+		if n := d.desk.rules.Load().lists.Len("blacklist"); n < acked+1 || n > acked+2 {
+			t.Errorf("round %d: %d entries, %d were acknowledged", round, n, acked+1)
+		}
+		for i := range acked + 1 {
+			if got, want := onList(d, killedNumber(i)), fmt.Sprint("r", i); got != want {
+				t.Fatalf("round %d: got %q, want %q", round, got, want)
+			}
+		}
+		halt(t, d)
+		acked = d.desk.rules.Load().lists.Len("blacklist") - 1
+	}
+	t.Logf("%d edits, %d kills, the file fitted after %d", acked+1, rounds, used)
+	d, log := startLogging(t, c)
+	if !strings.Contains(log.String(), fromFile) {
+		t.Error("the file does not fit after a clean stop")
+	}
+	halt(t, d)
+	if _, err := os.Stat(file + ".new"); !os.IsNotExist(err) {
+		t.Errorf("what a kill left is still there: %v", err)
+	}
+}
+
+// lockedBuffer is a log that is read while it is written.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(b)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
