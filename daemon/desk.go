@@ -36,7 +36,7 @@ type Desk struct {
 	listsRead chan struct{}            // closed when it has
 	passed    atomic.Uint64            // calls that passed because a list had not been read
 	hits      hits
-	pieces    pieces // the file of the lists
+	pieces    *pieces // the file of the lists
 
 	held      held          // calls that hear an announcement
 	guardTook atomic.Uint64 // calls that the switch's guard took, as the switch says at their end

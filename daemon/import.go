@@ -321,9 +321,10 @@ func (d *Desk) commit(do func() (storage.ChangeRecord, error)) error {
 		d.pieces.edited(err)
 		return err
 	}
-	err = d.follow(r)
-	if d.pieces.edited(err); err != nil {
+	if err = d.follow(r); err != nil {
 		d.pieces.doubt.Store(true)
+	} else {
+		signal(d.pieces.whole)
 	}
 	return err
 }

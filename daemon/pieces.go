@@ -7,6 +7,7 @@ import (
 	"maps"
 	"path/filepath"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,30 +19,35 @@ import (
 // used, so that it can be deleted at any time.
 const piecesFile = "lists.piece"
 
-// How long after an edit the pieces are written: when no other came for so long, but not later than that after the first. What
-// a whole list was read for is written soon.
+// How long after an edit the pieces are written: when no other came for so long, but not later than that after the first. After an
+// import they are written soon.
 const (
 	piecesQuiet = 30 * time.Second
 	piecesLate  = 10 * time.Minute
 	piecesSoon  = time.Second
+
+	// piecesRate bounds how much edits one by one have the disk write, in bytes a second: a file of 40 MB every ten minutes.
+	piecesRate = 64 << 10
 )
 
 // pieces keeps the lists in a file, beside the database, to have them at once after a restart.
 type pieces struct {
 	edits  chan struct{} // lists were edited
-	whole  chan struct{} // lists were read from the database as a whole
+	whole  chan struct{} // an import is done, or lists were read from the database as a whole
 	broken chan struct{} // a mapped list cannot be read any more
 
 	// doubt is set when the lists in memory may not be what is on disk: an edit failed in between, or not all could be read. Then no pieces
 	// are written until a reload has read the lists anew.
 	doubt atomic.Bool
 
-	saved   map[string]lists.Fit // what is in the file, by list; of keepPieces alone
+	writing sync.Mutex           // held by who writes the file, for all below
+	saved   map[string]lists.Fit // what is in the file, by list
+	next    time.Time            // when edits may have it written again
 	failing bool
 }
 
-func newPieces() pieces {
-	return pieces{edits: make(chan struct{}, 1), whole: make(chan struct{}, 1), broken: make(chan struct{}, 1)}
+func newPieces() *pieces {
+	return &pieces{edits: make(chan struct{}, 1), whole: make(chan struct{}, 1), broken: make(chan struct{}, 1)}
 }
 
 // signal says something to who waits for it, and never waits.
@@ -107,17 +113,10 @@ func (d *Desk) keepPieces(ctx context.Context) {
 	case <-ctx.Done():
 		return
 	}
-	p := &d.pieces
+	p := d.pieces
 	timer := time.NewTimer(0)
 	<-timer.C
 	var latest time.Time // when they are to be written at the latest; zero: there is nothing to write
-	later := func(wait time.Duration) {
-		now := time.Now()
-		if latest.IsZero() {
-			latest = now.Add(piecesLate)
-		}
-		timer.Reset(min(wait, latest.Sub(now)))
-	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -126,34 +125,56 @@ func (d *Desk) keepPieces(ctx context.Context) {
 			}
 			return
 		case <-p.edits:
-			later(piecesQuiet)
+			now, next := time.Now(), d.piecesNext()
+			soonest := later(now.Add(piecesQuiet), next)
+			if latest.IsZero() {
+				latest = later(now.Add(piecesLate), next)
+			}
+			if soonest.After(latest) {
+				soonest = latest
+			}
+			timer.Reset(soonest.Sub(now))
 		case <-p.whole:
-			latest = time.Now()
-			later(piecesSoon)
+			latest = time.Now().Add(piecesSoon)
+			timer.Reset(piecesSoon)
 		case <-p.broken:
 			d.readBroken(ctx)
 		case <-timer.C:
 			latest = time.Time{}
-			if d.savePieces() {
-				d.usePieces()
-			}
+			d.usePieces(d.savePieces())
 		}
 	}
 }
 
-// savePieces writes the lists to their file, unless it has them so already, and reports whether all that it has fits.
-func (d *Desk) savePieces() bool {
-	p := &d.pieces
+func (d *Desk) piecesNext() time.Time {
+	d.pieces.writing.Lock()
+	defer d.pieces.writing.Unlock()
+	return d.pieces.next
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// savePieces writes the lists to their file, unless it has them so already, and gives what the file has then; nothing if it
+// was not written.
+func (d *Desk) savePieces() []lists.SavedPiece {
+	p := d.pieces
+	p.writing.Lock()
+	defer p.writing.Unlock()
 	save, err := d.piecesNow()
 	if save == nil && err == nil {
-		return false
+		return nil
 	}
 	fits := make(map[string]lists.Fit, len(save))
 	for _, s := range save {
 		fits[s.List] = s.Fit
 	}
 	if err == nil && maps.Equal(fits, p.saved) {
-		return true
+		return save
 	}
 	began, file := time.Now(), d.piecesPath()
 	if err == nil {
@@ -165,11 +186,16 @@ func (d *Desk) savePieces() bool {
 			d.log.Warn("the lists cannot be written to the file that they are had from at once after a restart; until they can, a restart reads them from the database: see to the disk", "file", file, "error", err)
 		}
 		p.failing = true
-		return false
+		return nil
 	}
 	p.failing, p.saved = false, fits
+	size := int64(0)
+	for _, s := range save {
+		size += s.Piece.Size()
+	}
+	p.next = began.Add(time.Duration(size/piecesRate) * time.Second)
 	d.log.Debug("lists are in their file", "lists", len(save), "took", time.Since(began).Round(time.Millisecond))
-	return true
+	return save
 }
 
 // piecesNow gives the lists as they are on disk and in memory at one moment; none if that may not be the same.
@@ -192,28 +218,29 @@ func (d *Desk) piecesNow() ([]lists.SavedPiece, error) {
 	return save, err
 }
 
-// usePieces has the lists use what is in the file instead of the same in memory.
-func (d *Desk) usePieces() {
-	r, freed := d.rules.Load(), 0
-	inMemory := make(map[string]*lists.Piece)
-	for name := range d.pieces.saved {
-		if p := r.lists.Piece(name); p != nil && p.Size() >= lists.MinMapped && !p.Mapped() {
-			inMemory[name] = p
+// usePieces has the lists use what is in the file instead of the same in memory. A list that was edited since goes on as it is.
+func (d *Desk) usePieces(saved []lists.SavedPiece) {
+	inMemory := make(map[lists.Fit]*lists.Piece)
+	for _, s := range saved {
+		if s.Piece.Size() >= lists.MinMapped && !s.Piece.Mapped() {
+			inMemory[s.Fit] = s.Piece
 		}
 	}
 	if len(inMemory) == 0 {
 		return
 	}
-	found, err := lists.OpenFile(d.piecesPath(), func(f lists.Fit) bool { return inMemory[f.List] != nil && d.pieces.saved[f.List] == f })
+	found, err := lists.OpenFile(d.piecesPath(), func(f lists.Fit) bool { return inMemory[f] != nil })
 	if err != nil {
 		d.log.Warn("the lists that were written cannot be read again and stay in memory", "error", err)
 	}
+	r, freed := d.rules.Load(), 0
 	for _, p := range found {
-		if name := p.Fit().List; p.Mapped() && r.lists.Replace(name, inMemory[name], p) {
+		if f := p.Fit(); p.Mapped() && r.lists.Replace(f.List, inMemory[f], p) {
 			freed += p.Len()
 		}
 	}
 	clear(inMemory)
+	clear(saved)
 	if freed > manyEntries {
 		debug.FreeOSMemory()
 	}
@@ -222,6 +249,9 @@ func (d *Desk) usePieces() {
 // readBroken reads lists whose mapped file cannot be read any more from the database. Calls that a rule asks them for pass
 // meanwhile.
 func (d *Desk) readBroken(ctx context.Context) {
+	d.pieces.writing.Lock()
+	d.pieces.saved = nil // the file is not what it was
+	d.pieces.writing.Unlock()
 	d.edit.Lock()
 	defer d.edit.Unlock()
 	r := d.rules.Load()
@@ -230,7 +260,6 @@ func (d *Desk) readBroken(ctx context.Context) {
 		loaders[name] = r.lists.Load(name)
 	}
 	d.log.Error("lists cannot be read from their file any more and are read from the database; calls that a rule asks them for pass until then: see to the disk", "lists", len(loaders), "file", d.piecesPath())
-	d.pieces.saved = nil
 	if err := d.fill(ctx, r, loaders); err != nil && ctx.Err() == nil {
 		d.log.Error("lists cannot be read; calls that a rule asks them for pass: see to the disk, then `ringfence policy reload`", "error", err)
 	}

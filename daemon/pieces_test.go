@@ -166,7 +166,7 @@ func TestPiecesCannotBeWritten(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(file+".new", "in the way"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if d.desk.savePieces() || d.desk.savePieces() {
+	if d.desk.savePieces() != nil || d.desk.savePieces() != nil {
 		t.Error("written where it cannot be")
 	}
 	if n := strings.Count(log.String(), "the lists cannot be written"); n != 1 {
@@ -175,7 +175,7 @@ func TestPiecesCannotBeWritten(t *testing.T) {
 	if err := os.RemoveAll(file + ".new"); err != nil {
 		t.Fatal(err)
 	}
-	if !d.desk.savePieces() {
+	if d.desk.savePieces() == nil {
 		t.Error("not written when it can be")
 	}
 	if got := onList(d, "13800138000"); got != "one" {
@@ -189,17 +189,17 @@ func TestPiecesInDoubt(t *testing.T) {
 	d := start(t, c)
 	addTo(t, d, "blacklist", "13800138000", "one")
 	d.desk.pieces.edited(fmt.Errorf("the disk: %w", storage.ErrWrite))
-	if d.desk.savePieces() {
+	if d.desk.savePieces() != nil {
 		t.Error("written in doubt")
 	}
 	if _, err := os.Stat(filepath.Join(c.Data, piecesFile)); err == nil {
 		t.Error("there is a file")
 	}
-	if _, err := d.desk.Reload(t.Context()); err != nil || !d.desk.savePieces() {
+	if _, err := d.desk.Reload(t.Context()); err != nil || d.desk.savePieces() == nil {
 		t.Errorf("not written after a reload: %v", err)
 	}
 	d.desk.pieces.edited(fmt.Errorf("the asker: %w", storage.ErrInvalid))
-	if !d.desk.savePieces() {
+	if d.desk.savePieces() == nil {
 		t.Error("not written after a mistake of the asker")
 	}
 }
@@ -226,11 +226,22 @@ func TestPiecesAreMapped(t *testing.T) {
 	if !strings.Contains(log.String(), fromFile) || !mapped(d) {
 		t.Fatalf("not mapped at the next start\n%s", log)
 	}
+	// What was edited after it was written stays, whatever the file has.
+	addTo(t, d, "blacklist", "95211613", "first")
+	saved := d.desk.savePieces()
+	addTo(t, d, "blacklist", "95211613", "second")
+	if d.desk.usePieces(saved); onList(d, "95211613") != "second" {
+		t.Errorf("got %q, want what was edited last", onList(d, "95211613"))
+	}
+	if d.desk.usePieces(d.desk.savePieces()); onList(d, "95211613") != "second" || !mapped(d) {
+		t.Errorf("got %q, mapped %v", onList(d, "95211613"), mapped(d))
+	}
+	n++
 	check := func() {
 		t.Helper()
 		r := d.desk.rules.Load()
-		for i := range n {
-			number := r.policy.Plan().Parse(fmt.Sprintf("+%d", someNumbers{n}.at(i)))
+		for i := range n - 1 {
+			number := r.policy.Plan().Parse(fmt.Sprintf("+%d", someNumbers{n - 1}.at(i)))
 			if _, ok := r.lists.Lookup("blacklist", &number, time.Now()); !ok && r.lists.Loaded("blacklist") {
 				t.Fatalf("the %dth number is not listed", i)
 			}
