@@ -2,6 +2,8 @@ package lists
 
 import (
 	"fmt"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -134,6 +136,89 @@ func TestListsConcurrently(t *testing.T) {
 	all.Wait()
 	if got := l.Len("blacklist"); got != 1 {
 		t.Errorf("%d entries are left", got)
+	}
+}
+
+// Readers go on while a list is edited, merged, written, mapped and replaced, thousands of times: what stays listed is always found, an
+// edit counts from the next look-up on, and in the end all is as it was edited.
+func TestPiecesConcurrently(t *testing.T) {
+	l := New()
+	file := filepath.Join(t.TempDir(), "lists.piece")
+	exact := func(i int) number.Pattern {
+		v := 8613800000000 + uint64(i)*37
+		return number.Pattern{Lo: v, Hi: v, Size: 13, Plus: true}
+	}
+	l.Adopt("l", samplePiece(t, 300_000))
+	n := l.Len("l")
+	stop := make(chan struct{})
+	var all sync.WaitGroup
+	for reader := range 2 {
+		all.Go(func() {
+			stays, at := number.Written("", fmt.Sprint(8613800000000+reader*37*1000)), time.Now()
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if e, ok := l.Lookup("l", &stays, at); !ok || e.Reason != "a reason" {
+					t.Errorf("what stays listed is not found: %+v, %v", e, ok)
+					return
+				}
+			}
+		})
+	}
+	all.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			p := l.Piece("l")
+			if err := WriteFile(file, []SavedPiece{{sampleFit, p}}); err != nil {
+				t.Error(err)
+				return
+			}
+			mapped, err := OpenFile(file, func(Fit) bool { return true })
+			if err != nil || len(mapped) != 1 {
+				t.Errorf("%d pieces, %v", len(mapped), err)
+				return
+			}
+			l.Replace("l", p, mapped[0])
+			runtime.GC() // unmaps what nobody uses
+		}
+	})
+	edits := 4000
+	if testing.Short() {
+		edits = 1000
+	}
+	for i := range edits {
+		p := exact(1_000_000 + i)
+		here := number.Written("", fmt.Sprint(p.Lo))
+		l.Put(policy.ListEntry{List: "l", Pattern: p, Reason: fmt.Sprint("edit ", i%50)})
+		if e, ok := l.Lookup("l", &here, time.Now()); !ok || e.Reason != fmt.Sprint("edit ", i%50) {
+			t.Fatalf("edit %d does not count: %+v, %v", i, e, ok)
+		}
+		if i%2 == 1 {
+			if !l.Remove("l", p) {
+				t.Fatalf("edit %d was not there", i)
+			}
+			if _, ok := l.Lookup("l", &here, time.Now()); ok {
+				t.Fatalf("edit %d is still there", i)
+			}
+		}
+	}
+	close(stop)
+	all.Wait()
+	if got := l.Len("l"); got != n+edits/2 {
+		t.Errorf("%d entries, want %d", got, n+edits/2)
+	}
+	for i := range edits {
+		here := number.Written("", fmt.Sprint(exact(1_000_000+i).Lo))
+		if _, ok := l.Lookup("l", &here, time.Now()); ok != (i%2 == 0) {
+			t.Fatalf("edit %d: %v", i, ok)
+		}
 	}
 }
 

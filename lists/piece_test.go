@@ -161,8 +161,7 @@ func TestHostilePieces(t *testing.T) {
 
 func FuzzOpen(f *testing.F) {
 	f.Add(bytesOf(f, samplePiece(f, 0)))
-	f.Add(bytesOf(f, samplePiece(f, 10)))
-	f.Add(bytesOf(f, samplePiece(f, 1500)))
+	f.Add(bytesOf(f, samplePiece(f, 3))) // small ones: what the fuzzer makes of large ones it shortens for a minute
 	f.Fuzz(func(_ *testing.T, b []byte) {
 		b = bytes.Clone(b)
 		seal(b)
