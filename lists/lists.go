@@ -98,7 +98,7 @@ func (c *Change) text() text {
 // Apply makes changes to one list, which exists from then on. They count in their order: of several of one
 // pattern the last. All count at once.
 //
-// One in some thousand edits copies the list, which takes 50 ms and twice its memory for 10,000,000 numbers.
+// One in some thousand edits copies the list, which takes some 50 ms and its memory once more for 10,000,000 numbers.
 func (l *Lists) Apply(name string, changes []Change) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

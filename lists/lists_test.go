@@ -253,3 +253,30 @@ func BenchmarkListsLookup(b *testing.B) {
 		}
 	}
 }
+
+// One edit of a list: the first after its piece was made, and all of those until the next one is made, with that.
+func BenchmarkListsEdit(b *testing.B) {
+	for _, size := range []int{1000, 1_000_000, 10_000_000} {
+		l := New()
+		load := l.Load("l")
+		for i := range size {
+			v := 8613800000000 + uint64(i)*37
+			load.Add(&policy.ListEntry{Pattern: number.Pattern{Lo: v, Hi: v, Size: 13, Plus: true}})
+		}
+		load.Done()
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				v := 8613800000001 + uint64(i*7919%size)*37
+				l.Put(policy.ListEntry{List: "l", Pattern: number.Pattern{Lo: v, Hi: v, Size: 13, Plus: true}, Reason: "a reason"})
+			}
+		})
+		b.Run(fmt.Sprint(size, "/merge"), func(b *testing.B) {
+			for i := 0; b.Loop(); i++ {
+				v := 8613800000002 + uint64(i*7919%size)*37
+				l.Put(policy.ListEntry{List: "l", Pattern: number.Pattern{Lo: v, Hi: v, Size: 13, Plus: true}, Reason: "a reason"})
+				l.Piece("l")
+			}
+		})
+	}
+}
