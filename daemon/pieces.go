@@ -93,12 +93,16 @@ func (d *Desk) mapPieces(r *rules, infos []storage.ListInfo) map[string]bool {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, lists.ErrVersion) {
 		d.log.Warn("lists cannot be had from their file and are read from the database; the file is written anew", "error", err)
 	}
-	mapped := make(map[string]bool, len(found))
+	mapped, strays := make(map[string]bool, len(found)), 0
 	for _, p := range found {
 		f := p.Fit()
 		r.lists.Adopt(f.List, p)
 		r.strays[f.List] = f.Strays
+		strays += f.Strays
 		mapped[f.List] = true
+	}
+	if strays > 0 {
+		d.log.Warn("list entries are not numbers of the policy's country; no call matches them until they are removed: `ringfence policy reload` has them named here", "entries", strays)
 	}
 	if len(mapped) > 0 {
 		d.log.Info("lists are there from their file", "lists", len(mapped), "took", time.Since(began).Round(time.Millisecond))
@@ -125,15 +129,9 @@ func (d *Desk) keepPieces(ctx context.Context) {
 			}
 			return
 		case <-p.edits:
-			now, next := time.Now(), d.piecesNext()
-			soonest := later(now.Add(piecesQuiet), next)
-			if latest.IsZero() {
-				latest = later(now.Add(piecesLate), next)
-			}
-			if soonest.After(latest) {
-				soonest = latest
-			}
-			timer.Reset(soonest.Sub(now))
+			var due time.Time
+			due, latest = p.due(time.Now(), latest)
+			timer.Reset(time.Until(due))
 		case <-p.whole:
 			latest = time.Now().Add(piecesSoon)
 			timer.Reset(piecesSoon)
@@ -141,22 +139,34 @@ func (d *Desk) keepPieces(ctx context.Context) {
 			d.readBroken(ctx)
 		case <-timer.C:
 			latest = time.Time{}
-			d.usePieces(d.savePieces())
+			if saved := d.savePieces(); saved != nil {
+				d.usePieces(saved)
+			} else if !p.doubt.Load() { // the disk may take it later
+				latest = time.Now().Add(piecesLate)
+				timer.Reset(piecesLate)
+			}
 		}
 	}
 }
 
-func (d *Desk) piecesNext() time.Time {
-	d.pieces.writing.Lock()
-	defer d.pieces.writing.Unlock()
-	return d.pieces.next
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
+// due is when the file is to be written for an edit at now, and at the latest if others follow; latest is what it was for the
+// edits before, zero if there are none that are not written.
+func (p *pieces) due(now, latest time.Time) (due, atLatest time.Time) {
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	later := func(t time.Time) time.Time {
+		if t.Before(p.next) {
+			return p.next
+		}
+		return t
 	}
-	return b
+	if latest.IsZero() {
+		latest = later(now.Add(piecesLate))
+	}
+	if due = later(now.Add(piecesQuiet)); due.After(latest) {
+		due = latest
+	}
+	return due, latest
 }
 
 // savePieces writes the lists to their file, unless it has them so already, and gives what the file has then; nothing if it

@@ -211,6 +211,45 @@ func TestPiecesCannotBeWritten(t *testing.T) {
 	}
 }
 
+// The file is written half a minute after the last edit, ten minutes after the first at the latest, and a large one not so often that
+// the disk has to take more than the rate.
+func TestPiecesAreDue(t *testing.T) {
+	now := time.Now()
+	after := func(d time.Duration) time.Time { return now.Add(d) }
+	p := newPieces()
+	for _, c := range []struct{ next, latest, due, atLatest time.Time }{
+		{time.Time{}, time.Time{}, after(piecesQuiet), after(piecesLate)},
+		{after(-time.Hour), after(time.Minute), after(piecesQuiet), after(time.Minute)},
+		{time.Time{}, after(time.Second), after(time.Second), after(time.Second)},
+		{after(time.Minute), time.Time{}, after(time.Minute), after(piecesLate)},
+		{after(time.Hour), time.Time{}, after(time.Hour), after(time.Hour)},
+	} {
+		p.next = c.next
+		if due, latest := p.due(now, c.latest); !due.Equal(c.due) || !latest.Equal(c.atLatest) {
+			t.Errorf("next %v, latest %v: got %v, %v, want %v, %v", c.next, c.latest, due, latest, c.due, c.atLatest)
+		}
+	}
+}
+
+// An entry that the country cannot read is counted, and warned of, also when its list is had from the file.
+func TestPiecesWithStrays(t *testing.T) {
+	c := installation(t, smallPolicy)
+	if d := start(t, c); true {
+		addTo(t, d, "blacklist", "13800138000", "one")
+		if _, err := d.desk.db.AddEntries("blacklist", []storage.Entry{{Pattern: "no number"}}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.desk.Reload(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		halt(t, d)
+	}
+	d, log := startLogging(t, c)
+	if d.desk.rules.Load().allStrays() != 1 || !strings.Contains(log.String(), fromFile) || !strings.Contains(log.String(), "no call matches them") {
+		t.Errorf("got %d strays, want 1\n%s", d.desk.rules.Load().allStrays(), log)
+	}
+}
+
 // While it may be that memory is not what is on disk, nothing is written.
 func TestPiecesInDoubt(t *testing.T) {
 	c := installation(t, smallPolicy)

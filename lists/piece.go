@@ -360,8 +360,8 @@ func guarded(read func()) (err error) {
 	return nil
 }
 
-// isFault reports whether a panic is that of memory that cannot be read.
+// isFault reports whether a panic is that of memory that cannot be read, or has become another one: somebody wrote into the file.
 func isFault(p any) bool {
-	_, ok := p.(interface{ Addr() uintptr })
+	_, ok := p.(runtime.Error)
 	return ok
 }

@@ -320,6 +320,37 @@ func TestMappedPieceFaults(t *testing.T) {
 	}
 }
 
+// Who writes into a file that is mapped gets wrong answers, or a list that is not Loaded, but ends nothing.
+func TestMappedPieceIsWrittenInto(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "lists.piece")
+	p := samplePiece(t, 400_000)
+	rnd := rand.New(rand.NewPCG(5, 6))
+	for range 20 {
+		if err := WriteFile(file, []SavedPiece{{sampleFit, p}}); err != nil {
+			t.Fatal(err)
+		}
+		pieces, err := OpenFile(file, func(Fit) bool { return true })
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := os.OpenFile(file, os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 200 {
+			junk := make([]byte, 1+rnd.IntN(64))
+			for i := range junk {
+				junk[i] = byte(rnd.Uint32())
+			}
+			if _, err := f.WriteAt(junk, rnd.Int64N(20_000)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		f.Close()
+		use(pieces[0])
+	}
+}
+
 // A piece that is sent in chunks, in any order and some of them twice, is the same at the other end; a chunk that is not the right
 // one is refused, and can be had again.
 func TestTransfer(t *testing.T) {

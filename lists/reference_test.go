@@ -201,6 +201,19 @@ func TestListsTextsAreBounded(t *testing.T) {
 	if left := l.LeftOut("l"); left < 80 || left > 95 {
 		t.Errorf("%d are left out", left)
 	}
+	left := l.LeftOut("l")
+	p := l.Piece("l")
+	if opened, err := Open(bytesOf(t, p)); err != nil || int(opened.header.left) != left || l.LeftOut("l") != left {
+		t.Errorf("%d are left out after a merge, %d in a piece, want %d; %v", l.LeftOut("l"), opened.header.left, left, err)
+	}
+	l.Put(policy.ListEntry{List: "m", Pattern: number.Pattern{Lo: 1, Hi: 1, Size: 5}, Reason: strings.Repeat("long", 1000)})
+	if l.LeftOut("m") != 1 {
+		t.Error("another list has room of its own")
+	}
+	if l.Drop("l"); l.cost > l.bound {
+		t.Errorf("texts of %d bytes are left", l.cost)
+	}
+	l.Adopt("l", p)
 	n = number.Written("", "00001")
 	if e, ok := l.Lookup("l", &n, at); !ok || e.Reason != "reason 1" {
 		t.Errorf("found %+v, %v", e, ok)

@@ -3,9 +3,9 @@ package number
 import "math/bits"
 
 // Blocks calls yield for the key of each block of the pattern: one for a number, a beginning or a beginning with free
-// digits, at most 18 for each digit for a range. It is for an index of one's own; see BlockLengths. The zero pattern has none.
+// digits, at most 18 for each digit for a range. It is for an index of one's own; see BlockLengths. A pattern that is not Valid has none.
 func (p Pattern) Blocks(yield func(key uint64) bool) {
-	if p.Size == 0 {
+	if !p.Valid() {
 		return
 	}
 	more := true

@@ -61,8 +61,8 @@ func TestNoBlocks(t *testing.T) {
 		if p.Valid() {
 			t.Errorf("%+v is valid", p)
 		}
-	}
-	for key := range (Pattern{}).Blocks {
-		t.Errorf("the zero pattern has a block %x", key)
+		for key := range p.Blocks {
+			t.Errorf("%+v has a block %x", p, key)
+		}
 	}
 }
