@@ -254,6 +254,36 @@ func BenchmarkListsLookup(b *testing.B) {
 	}
 }
 
+// Lists of beginnings and ranges, as national lists of prefixes are.
+func BenchmarkListsWide(b *testing.B) {
+	for _, size := range []int{10, 1000, 100_000} {
+		l := New()
+		load := l.Load("l")
+		for i := range size {
+			lo := 1300000 + uint64(i)*5
+			load.Add(&policy.ListEntry{Pattern: number.Pattern{Lo: lo, Hi: lo, Size: 7, Open: i%2 == 0}})
+			load.Add(&policy.ListEntry{Pattern: number.Pattern{Lo: lo * 10000, Hi: lo*10000 + 4999, Size: 11}})
+		}
+		load.Done()
+		at := time.Now()
+		for name, off := range map[string]uint64{"hit": 0, "miss": 1} {
+			b.Run(fmt.Sprint(size, "/", name), func(b *testing.B) {
+				b.ReportAllocs()
+				numbers := make([]number.Number, 4096)
+				for j := range numbers {
+					text := fmt.Sprint(1300000 + uint64(j*7919%size)*5 + off)
+					numbers[j] = number.Written(text+"1234", "86"+text+"1234")
+				}
+				for i := 0; b.Loop(); i++ {
+					if _, ok := l.Lookup("l", &numbers[i&4095], at); ok != (off == 0) {
+						b.Fatal("not what was expected")
+					}
+				}
+			})
+		}
+	}
+}
+
 // One edit of a list: the first after its piece was made, and all of those until the next one is made, with that.
 func BenchmarkListsEdit(b *testing.B) {
 	for _, size := range []int{1000, 1_000_000, 10_000_000} {

@@ -65,7 +65,12 @@ func (s *state) findWide(p number.Pattern) text {
 // lookup gives the narrowest entry that matches the number and has a record that counts at that time, and that record; an empty one
 // if there is none.
 func (s *state) lookup(n *number.Number, at time.Time) (p number.Pattern, r record) {
-	for _, plus := range [...]bool{true, false} {
+	forms := [...]bool{true, false} // as E.164 rather than as written inside the country
+	some := forms[:]
+	if len(s.piece.firsts)+len(s.over.keys) == 0 {
+		some = nil
+	}
+	for _, plus := range some {
 		key, ok := number.FormKey(n.Form(plus), plus)
 		if !ok {
 			continue
@@ -79,14 +84,8 @@ func (s *state) lookup(n *number.Number, at time.Time) (p number.Pattern, r reco
 		return p, r
 	}
 	best := match{p, r}
-	s.over.wide.matches(n, func(i int) {
-		best.narrow(s.over.wide.pattern(i), s.over.wideTexts[s.over.wide.text(i)], n, at)
-	})
-	s.piece.wide.matches(n, func(i int) {
-		if p := s.piece.wide.pattern(i); s.over.wide.find(p) < 0 {
-			best.narrow(p, s.piece.text(s.piece.wide.text(i)), n, at)
-		}
-	})
+	best.narrow(s, &s.over.wide, n, at)
+	best.narrow(s, &s.piece.wide, n, at)
 	return best.pattern, best.record
 }
 
@@ -96,14 +95,34 @@ type match struct {
 	record  record
 }
 
-// narrow takes a pattern that matches n, if it is narrower than what was found and has a record that counts.
-func (m *match) narrow(p number.Pattern, t text, n *number.Number, at time.Time) {
-	if m.record != "" && !p.Narrower(m.pattern, n) {
+// narrow takes those patterns of w, which is the overlay's set or the piece's, that are narrower than what was found and have a record that
+// counts.
+func (m *match) narrow(s *state, w *wide, n *number.Number, at time.Time) {
+	if w.n == 0 {
 		return
 	}
-	if r := t.first(at); r != "" {
-		*m = match{p, r}
-	}
+	w.lengths.Keys(n, func(key uint64) {
+		block := w.first(key)
+		if block < 0 {
+			return
+		}
+		for ; block < w.blocks && w.key(block) == key; block++ {
+			i := w.id(block)
+			p := w.pattern(i)
+			if m.record != "" && !p.Narrower(m.pattern, n) {
+				continue
+			}
+			var t text
+			if w == &s.over.wide {
+				t = s.over.wideTexts[w.text(i)]
+			} else if s.over.wide.find(p) < 0 {
+				t = s.piece.text(w.text(i))
+			}
+			if r := t.first(at); r != "" {
+				*m = match{p, r}
+			}
+		}
+	})
 }
 
 // lookupMapped is lookup in a piece that is mapped, which is there as long as something has the state. What it finds is memory. It is

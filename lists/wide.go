@@ -78,27 +78,6 @@ func (w *wide) first(key uint64) int {
 	return -1
 }
 
-// matches calls yield for the place of each pattern that matches the number.
-func (w *wide) matches(n *number.Number, yield func(i int)) {
-	w.lengths.Keys(n, func(key uint64) {
-		block := w.first(key)
-		if block < 0 {
-			return
-		}
-		for ; block < w.blocks && w.key(block) == key; block++ {
-			// Another pattern may be under the key of a block in a piece that was made to deceive.
-			if i := w.id(block); w.patternMatches(i, n) {
-				yield(i)
-			}
-		}
-	})
-}
-
-func (w *wide) patternMatches(i int, n *number.Number) bool {
-	p := w.pattern(i)
-	return p.Matches(n)
-}
-
 // find gives the place of exactly this pattern, -1 if it is not there.
 func (w *wide) find(p number.Pattern) int {
 	if w.n == 0 {
@@ -184,7 +163,7 @@ func (w *wide) check(texts int) bool {
 	}
 	for i := range w.blocks {
 		key := w.key(i)
-		if w.id(i) >= w.n || i > 0 && key < w.key(i-1) || !w.lengths.Add(key) {
+		if w.id(i) >= w.n || i > 0 && key < w.key(i-1) || !w.lengths.Add(key) || !w.pattern(w.id(i)).HasBlock(key) {
 			return false
 		}
 	}

@@ -18,6 +18,25 @@ func (p Pattern) Valid() bool {
 	return p.Size > 0 && p.Size <= maxPatternDigits && p.Lo <= p.Hi && p.Hi < pow10[p.Size] && (!p.Open || p.Lo == p.Hi)
 }
 
+// HasBlock reports whether the pattern matches every number of the block with this key, as it does those of Blocks. The pattern is
+// Valid, and the key is one that BlockLengths takes.
+func (p Pattern) HasBlock(key uint64) bool {
+	lead, size, plus := key>>6, int(key>>1&31), key&1 == 1
+	leads := 0
+	for lead >= pow10[leads+1] {
+		leads++
+	}
+	lead -= pow10[leads]
+	switch {
+	case p.Plus != plus:
+		return false
+	case p.Open:
+		return size == 0 && leads == int(p.Size) && lead == p.Lo
+	}
+	rest := pow10[max(0, size-leads)]
+	return size == int(p.Size) && p.Lo <= lead*rest && lead*rest+rest-1 <= p.Hi
+}
+
 // BlockLengths says which blocks a set of patterns has, by way of writing, total length (0 is any) and number of leading
 // digits, so that a number is looked up only where an answer is possible. The zero value is that of no patterns.
 type BlockLengths [2][maxPatternDigits + 1]uint32

@@ -25,8 +25,23 @@ func TestBlocksAreTheReference(t *testing.T) {
 			}
 			all = append(all, p)
 			for key := range p.Blocks {
+				if !p.HasBlock(key) || p.HasBlock(key^1) {
+					t.Fatalf("%+v and its block %x", p, key)
+				}
 				if blocks[key] = append(blocks[key], p); !lengths.Add(key) {
 					t.Fatalf("%x of %+v is no block's key", key, p)
+				}
+			}
+		}
+		for _, p := range all {
+			for _, q := range all {
+				if digits := fmt.Sprintf("%0*d", q.Size, q.Lo); q.IsExact() {
+					n := Written(digits, digits)
+					for key := range q.Blocks { // the one of the number
+						if got, want := p.HasBlock(key), p.Plus == q.Plus && !p.Open && p.Matches(&n); got != want {
+							t.Fatalf("%+v and the number %+v: got %v, want %v", p, q, got, want)
+						}
+					}
 				}
 			}
 		}
