@@ -178,19 +178,20 @@ func (a *app) loadLists(judges []*replay.Judge) error {
 	for _, j := range judges {
 		lists, plan, strays := lists.New(), j.Policy.Plan(), 0
 		for _, l := range infos {
-			lists.Put(policy.ListEntry{List: l.List}) // it exists, be it empty
+			load := lists.Load(l.List)
 			err := d.Entries(a.ctx, l.List, func(e console.ListEntry) error {
 				pattern, err := plan.Pattern(e.Number)
 				if err != nil {
 					strays++
 					return nil
 				}
-				lists.Put(policy.ListEntry{List: l.List, Pattern: pattern, Reason: e.Reason, Source: e.Source, Added: e.Added, Expires: e.Expires})
+				load.Add(&policy.ListEntry{Pattern: pattern, Reason: e.Reason, Source: e.Source, Added: e.Added, Expires: e.Expires})
 				return nil
 			})
 			if err != nil {
 				return err
 			}
+			load.Done()
 		}
 		if strays > 0 {
 			fmt.Fprintf(a.err, "%d list entries are no numbers of the policy's country and match no call\n", strays)

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"os/user"
 	"path/filepath"
 	"strings"
@@ -31,6 +32,9 @@ func TestCallsWhileListsAreRead(t *testing.T) {
 			t.Fatal(err)
 		}
 		halt(t, d)
+	}
+	if err := os.Remove(filepath.Join(c.Data, "lists.piece")); err != nil {
+		t.Fatal(err)
 	}
 	running := &Daemon{conf: c, log: slog.New(slog.DiscardHandler), now: time.Now}
 	defer halt(t, running)

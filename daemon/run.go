@@ -86,6 +86,7 @@ func (d *Daemon) start(ctx context.Context, c *conf.Daemon) error {
 		return err
 	}
 	d.background("reading lists", d.desk.ReadLists)
+	d.background("the file of lists", d.desk.KeepPieces)
 	d.background("hits", d.writeHits)
 	select {
 	case <-d.desk.ListsRead():

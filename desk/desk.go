@@ -35,6 +35,7 @@ type Desk struct {
 	edit      sync.Mutex               // one edit or reload at a time: what is on disk and in the lists in force stays the same
 	unread    map[string]*lists.Loader // lists that have not been read yet; nil when they are
 	listsRead chan struct{}            // closed when ReadLists is done
+	pieces    *pieces                  // the file of the lists
 	missed    atomic.Uint64            // records that who follows the journal was too slow for
 }
 
@@ -69,7 +70,7 @@ func New(c *conf.Daemon, db *storage.DB, force *inforce.State, o Options) *Desk 
 	if o.Notify == nil {
 		o.Notify = func(string, string) {}
 	}
-	return &Desk{conf: c, db: db, force: force, o: o, unread: map[string]*lists.Loader{}, listsRead: make(chan struct{})}
+	return &Desk{conf: c, db: db, force: force, o: o, unread: map[string]*lists.Loader{}, listsRead: make(chan struct{}), pieces: newPieces()}
 }
 
 // OpenDatabase opens the database of an installation. Where there is none yet, a command that only reads gets an empty one.

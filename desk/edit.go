@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ringfence/console"
+	"ringfence/lists"
 	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/storage"
@@ -72,17 +73,19 @@ func (d *Desk) AddEntries(ctx context.Context, list string, add []console.NewEnt
 		return nil, console.Bad("nothing was changed:\n" + strings.Join(wrong, "\n"))
 	}
 	changes, err := d.db.AddEntries(list, entries)
+	d.pieces.edited(err)
 	if err != nil {
 		return nil, refused(err)
 	}
-	if d.inMemory() {
-		r.Lists.Put(policy.ListEntry{List: list}) // it exists, be it empty
-	}
+	changed := make([]lists.Change, 0, len(entries))
 	for i, e := range entries {
-		if changes[i] != storage.Unchanged && d.inMemory() {
-			r.Lists.Put(listEntry(list, patterns[i], &e))
+		if changes[i] != storage.Unchanged {
+			changed = append(changed, lists.Change{ListEntry: listEntry(list, patterns[i], &e)})
 		}
 		out[good[i]] = console.Edit{List: list, Number: e.Pattern, Change: changes[i].String()}
+	}
+	if d.inMemory() {
+		r.Lists.Apply(list, changed) // it exists then, be it empty
 	}
 	return out, nil
 }
@@ -110,15 +113,20 @@ func (d *Desk) RemoveEntries(ctx context.Context, list string, remove []string) 
 		return nil, console.Bad("nothing was changed:\n" + strings.Join(wrong, "\n"))
 	}
 	changes, err := d.db.RemoveEntries(list, keys, byOf(ctx))
+	d.pieces.edited(err)
 	if err != nil {
 		return nil, refused(err)
 	}
 	out := make([]console.Edit, len(keys))
+	var changed []lists.Change
 	for i, key := range keys {
-		if changes[i] == storage.Removed && d.inMemory() {
-			r.Lists.Remove(list, patterns[i])
+		if changes[i] == storage.Removed {
+			changed = append(changed, lists.Change{ListEntry: policy.ListEntry{Pattern: patterns[i]}, Remove: true})
 		}
 		out[i] = console.Edit{List: list, Number: key, Change: changes[i].String()}
+	}
+	if len(changed) > 0 && d.inMemory() {
+		r.Lists.Apply(list, changed)
 	}
 	return out, nil
 }

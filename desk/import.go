@@ -324,9 +324,15 @@ func (d *Desk) commit(do func() (storage.ChangeRecord, error)) error {
 	defer d.edit.Unlock()
 	r, err := do()
 	if err != nil {
+		d.pieces.edited(err)
 		return err
 	}
-	return d.follow(r)
+	if err = d.follow(r); err != nil {
+		d.pieces.doubt.Store(true)
+	} else {
+		signal(d.pieces.whole)
+	}
+	return err
 }
 
 // follow makes the lists in memory what the change made of them on disk. d.edit is held.

@@ -17,17 +17,25 @@ import (
 // install makes p the policy in force, with the lists as its country reads them. d.edit is held. At the start of
 // the daemon ReadLists reads the lists afterwards.
 func (d *Desk) install(p *policy.Policy, sounds *conf.Sounds) error {
-	r := &inforce.Rules{Policy: p, Lists: lists.New(), Sounds: sounds, Loaded: d.o.Now()}
-	loaders, err := d.loaders(r)
+	r := &inforce.Rules{Policy: p, Lists: lists.New(), Sounds: sounds, Loaded: d.o.Now(), Strays: make(map[string]int)}
+	r.Lists.OnFault = func(string) { signal(d.pieces.broken) }
+	infos, err := d.db.Lists()
 	if err != nil {
 		return err
 	}
+	var mapped map[string]bool
+	if d.force.Rules() == nil && d.o.Journal != nil {
+		mapped = d.mapPieces(r, infos)
+	}
+	loaders := loadersOf(r, infos, mapped)
 	if d.force.Rules() == nil || d.o.Journal == nil && !d.inMemory() {
 		d.unread = loaders
 		d.force.SetRules(r)
 		return nil
 	}
+	doubt := d.pieces.doubt.Swap(false)
 	if err := d.fill(context.Background(), r, loaders); err != nil {
+		d.pieces.doubt.Store(doubt) // the lists of before stay
 		return err
 	}
 	d.unread = nil
@@ -35,17 +43,15 @@ func (d *Desk) install(p *policy.Policy, sounds *conf.Sounds) error {
 	return nil
 }
 
-// loaders begins the reading of every list that there is.
-func (d *Desk) loaders(r *inforce.Rules) (map[string]*lists.Loader, error) {
-	infos, err := d.db.Lists()
-	if err != nil {
-		return nil, err
-	}
+// loadersOf begins the reading of every list that was not mapped.
+func loadersOf(r *inforce.Rules, infos []storage.ListInfo, mapped map[string]bool) map[string]*lists.Loader {
 	loaders := make(map[string]*lists.Loader, len(infos))
 	for _, l := range infos {
-		loaders[l.Name] = r.Lists.Load(l.Name)
+		if !mapped[l.Name] {
+			loaders[l.Name] = r.Lists.Load(l.Name)
+		}
 	}
-	return loaders, nil
+	return loaders
 }
 
 // inMemory reports whether the lists have been read. d.edit is held, or nobody else has the desk.
@@ -59,11 +65,11 @@ func (d *Desk) needLists() error {
 		return nil
 	}
 	r := d.force.Rules()
-	loaders, err := d.loaders(r) // there may be more lists by now
+	infos, err := d.db.Lists() // there may be more by now
 	if err != nil {
 		return err
 	}
-	if err := d.fill(context.Background(), r, loaders); err != nil {
+	if err := d.fill(context.Background(), r, loadersOf(r, infos, d.mapPieces(r, infos))); err != nil {
 		return err
 	}
 	d.unread = nil
@@ -83,7 +89,7 @@ func (d *Desk) ReadLists(ctx context.Context) {
 		return
 	}
 	d.unread = nil
-	d.o.Log.Info("lists are read", "took", time.Since(began).Round(time.Millisecond), "strays", d.force.Rules().Strays)
+	d.o.Log.Info("lists are read", "took", time.Since(began).Round(time.Millisecond), "strays", allStrays(d.force.Rules()))
 }
 
 // manyEntries is how many entries are worth giving memory back for that reading them took.
@@ -96,13 +102,13 @@ const strayLogs = 20
 func (d *Desk) fill(ctx context.Context, r *inforce.Rules, loaders map[string]*lists.Loader) error {
 	total := 0
 	for name, load := range loaders {
-		plan := r.Policy.Plan()
+		plan, strays, others := r.Policy.Plan(), 0, allStrays(r)-r.Strays[name]
 		err := d.db.EntryPages(name, false, func(es []storage.Entry) error {
 			total += len(es)
 			for i := range es {
 				pattern, err := plan.KeptPattern(es[i].Pattern)
 				if err != nil {
-					if r.Strays++; r.Strays <= strayLogs {
+					if strays++; others+strays <= strayLogs {
 						d.o.Log.Warn("a list entry is not a number of the policy's country; no call matches it until it is removed", "list", name, "entry", es[i].Pattern, "error", err)
 					}
 					continue
@@ -113,14 +119,19 @@ func (d *Desk) fill(ctx context.Context, r *inforce.Rules, loaders map[string]*l
 			return ctx.Err()
 		})
 		if errors.Is(err, storage.ErrCorrupt) {
+			d.pieces.doubt.Store(true)
 			d.o.Log.Error("some list entries are damaged on disk and are left out: `ringfence storage verify` says which", "list", name, "error", err)
 		} else if err != nil && !errors.Is(err, storage.ErrNoList) {
 			return err
 		}
 		load.Done()
+		r.Strays[name] = strays
 	}
-	if r.Strays > strayLogs {
-		d.o.Log.Warn("more list entries are not numbers of the policy's country", "entries", r.Strays)
+	if strays := allStrays(r); strays > strayLogs {
+		d.o.Log.Warn("more list entries are not numbers of the policy's country", "entries", strays)
+	}
+	if len(loaders) > 0 {
+		signal(d.pieces.whole)
 	}
 	if total > manyEntries {
 		debug.FreeOSMemory()
@@ -130,4 +141,12 @@ func (d *Desk) fill(ctx context.Context, r *inforce.Rules, loaders map[string]*l
 
 func listEntry(list string, p number.Pattern, e *storage.Entry) policy.ListEntry {
 	return policy.ListEntry{List: list, Pattern: p, Reason: e.Reason, Source: e.Source, Added: e.Added, Expires: e.Expires}
+}
+
+// allStrays is how many list entries the policy's country cannot read. d.edit is held.
+func allStrays(r *inforce.Rules) (n int) {
+	for _, strays := range r.Strays {
+		n += strays
+	}
+	return n
 }

@@ -18,7 +18,7 @@ type Rules struct {
 	Lists  *lists.Lists
 	Sounds *conf.Sounds // nil when no daemon runs
 	Loaded time.Time
-	Strays int // list entries that this policy's country cannot read
+	Strays map[string]int // by list: entries that this policy's country could not read; of desk alone
 }
 
 // Unread names the lists that have not been read yet.

@@ -2,6 +2,8 @@ package lists
 
 import (
 	"fmt"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -137,6 +139,89 @@ func TestListsConcurrently(t *testing.T) {
 	}
 }
 
+// Readers go on while a list is edited, merged, written, mapped and replaced, thousands of times: what stays listed is always found, an
+// edit counts from the next look-up on, and in the end all is as it was edited.
+func TestPiecesConcurrently(t *testing.T) {
+	l := New()
+	file := filepath.Join(t.TempDir(), "lists.piece")
+	exact := func(i int) number.Pattern {
+		v := 8613800000000 + uint64(i)*37
+		return number.Pattern{Lo: v, Hi: v, Size: 13, Plus: true}
+	}
+	l.Adopt("l", samplePiece(t, 300_000))
+	n := l.Len("l")
+	stop := make(chan struct{})
+	var all sync.WaitGroup
+	for reader := range 2 {
+		all.Go(func() {
+			stays, at := number.Written("", fmt.Sprint(8613800000000+reader*37*1000)), time.Now()
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if e, ok := l.Lookup("l", &stays, at); !ok || e.Reason != "a reason" {
+					t.Errorf("what stays listed is not found: %+v, %v", e, ok)
+					return
+				}
+			}
+		})
+	}
+	all.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			p := l.Piece("l")
+			if err := WriteFile(file, []SavedPiece{{sampleFit, p}}); err != nil {
+				t.Error(err)
+				return
+			}
+			mapped, err := OpenFile(file, func(Fit) bool { return true })
+			if err != nil || len(mapped) != 1 {
+				t.Errorf("%d pieces, %v", len(mapped), err)
+				return
+			}
+			l.Replace("l", p, mapped[0])
+			runtime.GC() // unmaps what nobody uses
+		}
+	})
+	edits := 4000
+	if testing.Short() {
+		edits = 1000
+	}
+	for i := range edits {
+		p := exact(1_000_000 + i)
+		here := number.Written("", fmt.Sprint(p.Lo))
+		l.Put(policy.ListEntry{List: "l", Pattern: p, Reason: fmt.Sprint("edit ", i%50)})
+		if e, ok := l.Lookup("l", &here, time.Now()); !ok || e.Reason != fmt.Sprint("edit ", i%50) {
+			t.Fatalf("edit %d does not count: %+v, %v", i, e, ok)
+		}
+		if i%2 == 1 {
+			if !l.Remove("l", p) {
+				t.Fatalf("edit %d was not there", i)
+			}
+			if _, ok := l.Lookup("l", &here, time.Now()); ok {
+				t.Fatalf("edit %d is still there", i)
+			}
+		}
+	}
+	close(stop)
+	all.Wait()
+	if got := l.Len("l"); got != n+edits/2 {
+		t.Errorf("%d entries, want %d", got, n+edits/2)
+	}
+	for i := range edits {
+		here := number.Written("", fmt.Sprint(exact(1_000_000+i).Lo))
+		if _, ok := l.Lookup("l", &here, time.Now()); ok != (i%2 == 0) {
+			t.Fatalf("edit %d: %v", i, ok)
+		}
+	}
+}
+
 // Numbers a list can hold: a million, spread as mobile numbers are. The table up to ten million beside a Go map and
 // bbolt is that of `make bench-lists`.
 func BenchmarkListsLookup(b *testing.B) {
@@ -166,5 +251,62 @@ func BenchmarkListsLookup(b *testing.B) {
 				}
 			})
 		}
+	}
+}
+
+// Lists of beginnings and ranges, as national lists of prefixes are.
+func BenchmarkListsWide(b *testing.B) {
+	for _, size := range []int{10, 1000, 100_000} {
+		l := New()
+		load := l.Load("l")
+		for i := range size {
+			lo := 1300000 + uint64(i)*5
+			load.Add(&policy.ListEntry{Pattern: number.Pattern{Lo: lo, Hi: lo, Size: 7, Open: i%2 == 0}})
+			load.Add(&policy.ListEntry{Pattern: number.Pattern{Lo: lo * 10000, Hi: lo*10000 + 4999, Size: 11}})
+		}
+		load.Done()
+		at := time.Now()
+		for name, off := range map[string]uint64{"hit": 0, "miss": 1} {
+			b.Run(fmt.Sprint(size, "/", name), func(b *testing.B) {
+				b.ReportAllocs()
+				numbers := make([]number.Number, 4096)
+				for j := range numbers {
+					text := fmt.Sprint(1300000 + uint64(j*7919%size)*5 + off)
+					numbers[j] = number.Written(text+"1234", "86"+text+"1234")
+				}
+				for i := 0; b.Loop(); i++ {
+					if _, ok := l.Lookup("l", &numbers[i&4095], at); ok != (off == 0) {
+						b.Fatal("not what was expected")
+					}
+				}
+			})
+		}
+	}
+}
+
+// One edit of a list: the first after its piece was made, and all of those until the next one is made, with that.
+func BenchmarkListsEdit(b *testing.B) {
+	for _, size := range []int{1000, 1_000_000, 10_000_000} {
+		l := New()
+		load := l.Load("l")
+		for i := range size {
+			v := 8613800000000 + uint64(i)*37
+			load.Add(&policy.ListEntry{Pattern: number.Pattern{Lo: v, Hi: v, Size: 13, Plus: true}})
+		}
+		load.Done()
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				v := 8613800000001 + uint64(i*7919%size)*37
+				l.Put(policy.ListEntry{List: "l", Pattern: number.Pattern{Lo: v, Hi: v, Size: 13, Plus: true}, Reason: "a reason"})
+			}
+		})
+		b.Run(fmt.Sprint(size, "/merge"), func(b *testing.B) {
+			for i := 0; b.Loop(); i++ {
+				v := 8613800000002 + uint64(i*7919%size)*37
+				l.Put(policy.ListEntry{List: "l", Pattern: number.Pattern{Lo: v, Hi: v, Size: 13, Plus: true}, Reason: "a reason"})
+				l.Piece("l")
+			}
+		})
 	}
 }

@@ -186,7 +186,7 @@ func (d *DB) changeFor(r ChangeRecord, wishes []wish) ([]Change, ChangeRecord, e
 		now := millis(d.now())
 		meta.Entries += m.count.added - m.count.removed
 		meta.Changed = now
-		if err := putJSON(tx.Bucket(bucketLists), r.List, meta); err != nil || !m.count.any() {
+		if err := putList(tx, r.List, meta); err != nil || !m.count.any() {
 			return err
 		}
 		d.touch(r.List, log)

@@ -404,7 +404,7 @@ func (s *stage) switchOver(tx *bolt.Tx) error {
 	}
 	now := millis(d.now())
 	meta.Entries, meta.Changed, meta.Built = s.entries, now, r.ID
-	if err := putJSON(tx.Bucket(bucketLists), r.List, meta); err != nil {
+	if err := putList(tx, r.List, meta); err != nil {
 		return err
 	}
 	r.Time = now

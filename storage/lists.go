@@ -2,6 +2,7 @@ package storage
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -82,6 +83,10 @@ type ListInfo struct {
 	Entries int // entries in the list, expired ones included
 	Created time.Time
 	Changed time.Time // when an entry was last added, updated or removed
+	// Stamp is another one after each change to the list's entries, and never one that it was before, also in a file that
+	// was restored: what was made of the list belongs to it as long as that is the same. It is empty in a file that
+	// an older version wrote, and has 63 bytes at most.
+	Stamp string
 }
 
 // listMeta is what the file keeps about a list.
@@ -91,6 +96,14 @@ type listMeta struct {
 	Changed time.Time `json:"changed"`
 	// Built is the change that wrote the bucket of its entries anew, 0: none did.
 	Built uint64 `json:"built,omitempty"`
+	// Stamp is that of ListInfo. An older version that changes the list leaves it out.
+	Stamp string `json:"stamp,omitempty"`
+}
+
+// putList writes what is kept about a list of which something changed.
+func putList(tx *bolt.Tx, list string, m listMeta) error {
+	m.Stamp = rand.Text()
+	return putJSON(tx.Bucket(bucketLists), list, m)
 }
 
 // bucket is the key of the bucket that has the list's entries.
@@ -190,7 +203,7 @@ func (d *DB) makeList(list string) error {
 		if !isNew {
 			return errNothing
 		}
-		return putJSON(tx.Bucket(bucketLists), list, meta)
+		return putList(tx, list, meta)
 	})
 	if err != nil && err != errNothing {
 		return explain("making the list "+list, err)
@@ -222,7 +235,7 @@ func (d *DB) Lists() ([]ListInfo, error) {
 			if err := decodeMeta(k, v, &m); err != nil {
 				return corrupt(d.file, err)
 			}
-			lists = append(lists, ListInfo{Name: string(k), Entries: m.Entries, Created: m.Created, Changed: m.Changed})
+			lists = append(lists, ListInfo{Name: string(k), Entries: m.Entries, Created: m.Created, Changed: m.Changed, Stamp: m.Stamp})
 			return nil
 		})
 	})

@@ -71,7 +71,7 @@ func (d *DB) migrateList(tx *bolt.Tx, name string) error {
 		return err
 	}
 	meta.Entries = n
-	return putJSON(tx.Bucket(bucketLists), name, meta)
+	return putList(tx, name, meta)
 }
 
 // decodeEntry1 reads an entry as schema 1 kept it.
