@@ -184,7 +184,7 @@ func (a *app) loadLists(judges []*replay.Judge) error {
 					strays++
 					return nil
 				}
-				lists.Put(policy.ListEntry{List: l.List, Pattern: pattern, Reason: e.Reason, Source: e.Source, Added: e.Added, Expires: e.Expires})
+				lists.Put(*listEntry(pattern, &e))
 				return nil
 			})
 			if err != nil {

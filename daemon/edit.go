@@ -25,16 +25,42 @@ func (d *Desk) Lists(context.Context) ([]console.ListSummary, error) {
 
 // Entries calls yield for each entry of a list.
 func (d *Desk) Entries(ctx context.Context, list string, yield func(console.ListEntry) error) error {
-	err := d.db.Entries(list, func(e storage.Entry) error {
-		if err := ctx.Err(); err != nil {
-			return err
+	now := d.now()
+	err := d.db.EntryPages(list, true, func(es []storage.Entry) error {
+		for i, end := 0, 0; i < len(es); i = end {
+			for end = i + 1; end < len(es) && es[end].Pattern == es[i].Pattern; {
+				end++
+			}
+			if err := errors.Join(ctx.Err(), yield(unionOf(list, es[i:end], now))); err != nil {
+				return err
+			}
 		}
-		return yield(listEntryOf(list, &e))
+		return nil
 	})
 	if errors.Is(err, storage.ErrNoList) {
 		return console.NotFound(fmt.Sprintf("there is no list %s: `ringfence list ls` names those there are", list))
 	}
 	return err
+}
+
+// unionOf is an entry of one or more sources: what the first says that has not expired, and all of them if they are several.
+func unionOf(list string, records []storage.Entry, now time.Time) console.ListEntry {
+	first := 0
+	for i := range records {
+		if e := &records[i]; e.Expires.IsZero() || now.Before(e.Expires) {
+			first = i
+			break
+		}
+	}
+	out := listEntryOf(list, &records[first])
+	for i := range records {
+		if e := &records[i]; len(records) > 1 {
+			out.Records = append(out.Records, console.ListRecord{
+				From: e.Origin.String(), Reason: e.Reason, Source: e.Source, Who: e.Who, Added: e.Added, Updated: e.Updated, Expires: e.Expires,
+			})
+		}
+	}
+	return out
 }
 
 func listEntryOf(list string, e *storage.Entry) console.ListEntry {
@@ -45,6 +71,11 @@ func listEntryOf(list string, e *storage.Entry) console.ListEntry {
 // cannot be read refuses the rest, unless keepGood. When it returns the edit is on disk and the next call
 // sees it.
 func (d *Desk) AddEntries(ctx context.Context, list string, add []console.NewEntry, keepGood bool) ([]console.Edit, error) {
+	return d.addEntries(ctx, list, storage.FromPerson, add, keepGood)
+}
+
+// addEntries is AddEntries for what a person says, or a report.
+func (d *Desk) addEntries(ctx context.Context, list string, origin storage.Origin, add []console.NewEntry, keepGood bool) ([]console.Edit, error) {
 	d.edit.Lock()
 	defer d.edit.Unlock()
 	r, now := d.rules.Load(), d.now()
@@ -65,7 +96,7 @@ func (d *Desk) AddEntries(ctx context.Context, list string, add []console.NewEnt
 			continue
 		}
 		good, patterns = append(good, i), append(patterns, p)
-		entries = append(entries, storage.Entry{Pattern: p.String(), Reason: a.Reason, Source: cmp.Or(a.Source, by.From), Who: by.Who, Added: now, Expires: a.Expires})
+		entries = append(entries, storage.Entry{Pattern: p.String(), Reason: a.Reason, Origin: origin, Source: cmp.Or(a.Source, by.From), Who: by.Who, Added: now, Expires: a.Expires})
 	}
 	if len(wrong) > 0 && !keepGood {
 		return nil, console.Bad("nothing was changed:\n" + strings.Join(wrong, "\n"))
@@ -74,19 +105,52 @@ func (d *Desk) AddEntries(ctx context.Context, list string, add []console.NewEnt
 	if err != nil {
 		return nil, refused(err)
 	}
-	r.lists.Put(policy.ListEntry{List: list}) // it exists, be it empty
 	for i, e := range entries {
-		if changes[i] != storage.Unchanged {
-			r.lists.Put(listEntry(list, patterns[i], &e))
-		}
-		out[good[i]] = console.Edit{List: list, Number: e.Pattern, Change: changes[i].String()}
+		out[good[i]] = console.Edit{List: list, Number: e.Pattern, Change: editText(changes[i])}
 	}
-	return out, nil
+	_, err = d.followPatterns(list, patterns, keysOf(entries))
+	return out, err
 }
 
-// RemoveEntries removes patterns, in any spelling. One that cannot be read may still be the key of an entry
-// from before the policy's country was changed; if it is not, nothing at all is removed.
-func (d *Desk) RemoveEntries(ctx context.Context, list string, remove []string) ([]console.Edit, error) {
+func keysOf(entries []storage.Entry) []string {
+	keys := make([]string, len(entries))
+	for i := range entries {
+		keys[i] = entries[i].Pattern
+	}
+	return keys
+}
+
+// editText is what became of a pattern, as people are told.
+func editText(c storage.Change) string {
+	if c == storage.Joined { // it was there already
+		c = storage.Unchanged
+	}
+	return c.String()
+}
+
+// followPatterns makes a list in memory what it is on disk, as far as these patterns go, whose keys are given too. It gives what the sources
+// say of each now. d.edit is held.
+func (d *Desk) followPatterns(list string, patterns []policy.Pattern, keys []string) ([][]storage.Entry, error) {
+	records, err := d.db.Lookup(list, keys...)
+	if err != nil {
+		return nil, fmt.Errorf("the edit is on disk, but calls do not know of it until the lists are read again (ringfence policy reload): %w", err)
+	}
+	changes := make([]policy.ListChange, len(keys))
+	for i, p := range patterns {
+		if len(records[i]) == 0 {
+			changes[i] = policy.ListChange{ListEntry: policy.ListEntry{Pattern: p}, Remove: true}
+		} else {
+			changes[i] = policy.ListChange{ListEntry: listEntry(list, p, records[i])}
+		}
+	}
+	d.rules.Load().lists.Apply(list, changes) // it exists from now on, be it empty
+	return records, nil
+}
+
+// RemoveEntries takes a person's record away from patterns, in any spelling, or with all what every source says of them. A pattern
+// that cannot be read may still be the key of an entry from before the policy's country was changed; if it is not,
+// nothing at all is removed.
+func (d *Desk) RemoveEntries(ctx context.Context, list string, remove []string, all bool) ([]console.Edit, error) {
 	d.edit.Lock()
 	defer d.edit.Unlock()
 	r := d.rules.Load()
@@ -106,18 +170,37 @@ func (d *Desk) RemoveEntries(ctx context.Context, list string, remove []string) 
 	if len(wrong) > 0 {
 		return nil, console.Bad("nothing was changed:\n" + strings.Join(wrong, "\n"))
 	}
-	changes, err := d.db.RemoveEntries(list, keys, byOf(ctx))
+	take := d.db.RemoveEntries
+	if all {
+		take = d.db.RemoveAll
+	}
+	changes, err := take(list, keys, byOf(ctx))
 	if err != nil {
 		return nil, refused(err)
 	}
+	if !r.lists.Exists(list) { // removing from it does not make it
+		return absent(list, keys), nil
+	}
+	records, err := d.followPatterns(list, patterns, keys)
+	if err != nil {
+		return nil, err
+	}
 	out := make([]console.Edit, len(keys))
 	for i, key := range keys {
-		if changes[i] == storage.Removed {
-			r.lists.Remove(list, patterns[i])
-		}
 		out[i] = console.Edit{List: list, Number: key, Change: changes[i].String()}
+		for _, e := range records[i] {
+			out[i].Still = append(out[i].Still, cmp.Or(e.Source, e.Origin.String()))
+		}
 	}
 	return out, nil
+}
+
+func absent(list string, keys []string) []console.Edit {
+	out := make([]console.Edit, len(keys))
+	for i, key := range keys {
+		out[i] = console.Edit{List: list, Number: key, Change: storage.Absent.String()}
+	}
+	return out
 }
 
 // refused tells the asker's mistakes from the database's.

@@ -302,14 +302,14 @@ func (d *Desk) AcceptFeed(ctx context.Context, list string) (*console.FeedStatus
 	return &s, nil
 }
 
-// wholeSource is a file that says all that a source has: entries of it that the file no longer names go.
+// wholeSource is a feed's file, which says all that the feed has: what it no longer names, the feed says no more.
 type wholeSource struct {
-	name      string                                   // the Source of its entries
+	name      string                                   // the Source of its records
 	plausible func(entries, refused, before int) error // asked before anything is changed
 }
 
-// addGone has a file also remove what its source no longer names, and says how many entries of it there are now.
-func (d *Desk) addGone(list string, g *gathered, source string) (before int, err error) {
+// addGone has a file also take away what its source said and says no longer, and tells how many entries of it there are now.
+func (d *Desk) addGone(list string, g *gathered, origin storage.Origin, source string) (before int, err error) {
 	id := uint32(len(g.says))
 	g.says = append(g.says, gatheredText{remove: true})
 	plan := d.rules.Load().policy.Plan()
@@ -318,7 +318,7 @@ func (d *Desk) addGone(list string, g *gathered, source string) (before int, err
 		named[g.other[i].text] = true
 	}
 	err = d.db.Entries(list, func(e storage.Entry) error {
-		if e.Source != source {
+		if e.Origin != origin || e.Source != source {
 			return nil
 		}
 		before++

@@ -72,8 +72,11 @@ func (d *Desk) fill(ctx context.Context, r *rules, loaders map[string]*policy.Li
 	for name, load := range loaders {
 		plan := r.policy.Plan()
 		err := d.db.EntryPages(name, false, func(es []storage.Entry) error {
-			total += len(es)
-			for i := range es {
+			for i, end := 0, 0; i < len(es); i = end {
+				for end = i + 1; end < len(es) && es[end].Pattern == es[i].Pattern; {
+					end++
+				}
+				total++
 				pattern, err := plan.KeptPattern(es[i].Pattern)
 				if err != nil {
 					if r.strays++; r.strays <= strayLogs {
@@ -81,7 +84,7 @@ func (d *Desk) fill(ctx context.Context, r *rules, loaders map[string]*policy.Li
 					}
 					continue
 				}
-				e := listEntry(name, pattern, &es[i])
+				e := listEntry(name, pattern, es[i:end])
 				load.Add(&e)
 			}
 			return ctx.Err()
@@ -102,8 +105,15 @@ func (d *Desk) fill(ctx context.Context, r *rules, loaders map[string]*policy.Li
 	return nil
 }
 
-func listEntry(list string, p policy.Pattern, e *storage.Entry) policy.ListEntry {
-	return policy.ListEntry{List: list, Pattern: p, Reason: e.Reason, Source: e.Source, Added: e.Added, Expires: e.Expires}
+// listEntry is an entry as it is kept in memory, of what its sources say, which is at least one record.
+func listEntry(list string, p policy.Pattern, records []storage.Entry) policy.ListEntry {
+	e := &records[0]
+	entry := policy.ListEntry{List: list, Pattern: p, Reason: e.Reason, Source: e.Source, Added: e.Added, Expires: e.Expires}
+	if len(records) > 1 {
+		rest := listEntry(list, p, records[1:])
+		entry.Rest = &rest
+	}
+	return entry
 }
 
 // hits counts how often entries decide calls, until flush writes that down. What was not written is lost in a crash.

@@ -17,6 +17,10 @@ type ListEntry struct {
 	Source  string    // who or what put it there; may be empty
 	Added   time.Time // when
 	Expires time.Time // from then on it does not count; zero is never
+
+	// Rest is what the next of its sources says of the pattern, nil if there is none: the first that has not expired counts. Its List
+	// and Pattern are not looked at. A look-up gives none.
+	Rest *ListEntry
 }
 
 // Lists holds the administrator's lists in memory. It is safe for concurrent use, and an edit counts
@@ -280,7 +284,7 @@ func (l *Lists) Lookup(list string, n *Number, at time.Time) (ListEntry, bool) {
 			if value != nil && exact.narrower(m.Pattern, n) {
 				break
 			}
-			if v := &p.values[m.Set]; v.holds(at) {
+			if v := p.values[m.Set].inForce(at); v != nil {
 				return v.entry(list, m.Pattern), true
 			}
 		}
@@ -291,9 +295,9 @@ func (l *Lists) Lookup(list string, n *Number, at time.Time) (ListEntry, bool) {
 	return value.entry(list, exact), true
 }
 
-// exact finds the entry for the number itself, as E.164 rather than as written inside the country. The text is nil
+// exact finds the entry for the number itself, as E.164 rather than as written inside the country. What it says is nil
 // if there is none that counts at that time.
-func (of *numberList) exact(n *Number, at time.Time) (Pattern, *listText) {
+func (of *numberList) exact(n *Number, at time.Time) (Pattern, *entryValue) {
 	x := of.numbers.Load()
 	if x.n == 0 {
 		return Pattern{}, nil
@@ -303,8 +307,10 @@ func (of *numberList) exact(n *Number, at time.Time) (Pattern, *listText) {
 		if !ok {
 			continue
 		}
-		if text := x.find(key); text != nil && text.holds(at) {
-			return keyPattern(key), text
+		if text := x.find(key); text != nil {
+			if v := text.inForce(at); v != nil {
+				return keyPattern(key), v
+			}
 		}
 	}
 	return Pattern{}, nil

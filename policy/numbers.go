@@ -292,27 +292,40 @@ func (x *numbers) with(changes []numberEntry, t *texts) *numbers {
 // listText is what an entry says besides its number. Entries that say the same share one.
 type listText struct {
 	entryValue
-	uses int // chunks that have it; the writer's alone
+	uses int // chunks that have it, and texts whose rest it is; the writer's alone
 }
 
 // entryValue is what an entry says about its pattern.
 type entryValue struct {
 	reason, source string
 	added, expires time.Time
-	left           bool // there was no room for reason and source
+	left           bool      // there was no room for reason and source
+	rest           *listText // what its other sources say, nil if there are none
 }
 
 func valueOf(e *ListEntry) entryValue {
 	// The same moment must be the same value, whatever its zone.
-	return entryValue{reason: e.Reason, source: e.Source, added: e.Added.UTC().Round(0), expires: e.Expires.UTC().Round(0)}
+	v := entryValue{reason: e.Reason, source: e.Source, added: e.Added.UTC().Round(0), expires: e.Expires.UTC().Round(0)}
+	if e.Rest != nil {
+		v.rest = &listText{entryValue: valueOf(e.Rest)}
+	}
+	return v
 }
 
 func (v *entryValue) entry(list string, p Pattern) ListEntry {
 	return ListEntry{List: list, Pattern: p, Reason: v.reason, Source: v.source, Added: v.added, Expires: v.expires}
 }
 
-// holds says whether the entry counts at that time.
-func (v *entryValue) holds(at time.Time) bool { return v.expires.IsZero() || at.Before(v.expires) }
+// inForce is what counts at that time of what its sources say: the first that has not expired. nil if all have.
+func (v *entryValue) inForce(at time.Time) *entryValue {
+	for !v.expires.IsZero() && !at.Before(v.expires) {
+		if v.rest == nil {
+			return nil
+		}
+		v = &v.rest.entryValue
+	}
+	return v
+}
 
 // texts holds what entries of exact numbers say, each text once. Beyond its bound only the expiry of an
 // entry is kept.
@@ -328,6 +341,9 @@ const maxTexts = 64 << 20
 func (v *entryValue) size() int { return len(v.reason) + len(v.source) + 250 } // with its share of the map
 
 func (t *texts) of(v entryValue) *listText {
+	if v.rest != nil {
+		v.rest = t.of(v.rest.entryValue) // so that the same values are the same
+	}
 	if found := t.all[v]; found != nil {
 		return found
 	}
@@ -336,7 +352,7 @@ func (t *texts) of(v entryValue) *listText {
 		bound = maxTexts
 	}
 	if t.bytes+v.size() > bound {
-		v = entryValue{expires: v.expires, left: true}
+		v = entryValue{expires: v.expires, left: true, rest: v.rest}
 		if found := t.all[v]; found != nil {
 			return found
 		}
@@ -345,6 +361,9 @@ func (t *texts) of(v entryValue) *listText {
 		t.all = make(map[entryValue]*listText)
 	}
 	e := &listText{entryValue: v}
+	if v.rest != nil {
+		v.rest.uses++
+	}
 	t.all[v] = e
 	t.bytes += v.size()
 	return e
@@ -368,6 +387,10 @@ func (t *texts) drop(es []*listText) {
 		if e.uses <= 0 && t.all[e.entryValue] == e {
 			delete(t.all, e.entryValue)
 			t.bytes -= e.size()
+			if e.rest != nil {
+				e.rest.uses--
+				t.drop([]*listText{e.rest})
+			}
 		}
 	}
 }

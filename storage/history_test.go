@@ -40,10 +40,11 @@ func series(first, n, step int, reason string) []Entry {
 	return es
 }
 
+// wholeList is what a list says, without the stamps, which an undo does not put back.
 func wholeList(t testing.TB, d *DB, list string) map[string]Entry {
 	t.Helper()
 	all := map[string]Entry{}
-	if err := d.Entries(list, func(e Entry) error { all[e.Pattern] = e; return nil }); err != nil && !errors.Is(err, ErrNoList) {
+	if err := d.Entries(list, func(e Entry) error { e.Stamp = Tick{}; all[e.Pattern] = e; return nil }); err != nil && !errors.Is(err, ErrNoList) {
 		t.Fatal(err)
 	}
 	lists, err := d.Lists()
@@ -404,7 +405,7 @@ func TestMigrateFrom1(t *testing.T) {
 	want := map[string]Entry{}
 	for i := range 30 {
 		e := entry(i)
-		e.Added = epoch
+		e.Added, e.Updated = epoch, epoch
 		if i == 3 {
 			e.Expires = epoch.Add(time.Hour)
 		}
@@ -412,11 +413,11 @@ func TestMigrateFrom1(t *testing.T) {
 			want[e.Pattern] = e
 		}
 	}
-	want["9521*"] = Entry{Pattern: "9521*", Reason: "sales", Added: epoch}
+	want["9521*"] = Entry{Pattern: "9521*", Reason: "sales", Added: epoch, Updated: epoch}
 	if diff := cmp.Diff(want, wholeList(t, d, "blacklist")); diff != "" {
 		t.Error(diff)
 	}
-	bank := map[string]Entry{"+8695588": {Pattern: "+8695588", Reason: "bank", Source: "command line", Who: "root", Added: epoch}}
+	bank := map[string]Entry{"+8695588": {Pattern: "+8695588", Reason: "bank", Source: "command line", Who: "root", Added: epoch, Updated: epoch}}
 	if diff := cmp.Diff(bank, wholeList(t, d, "allowlist")); diff != "" {
 		t.Error(diff)
 	}

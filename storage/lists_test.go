@@ -15,7 +15,7 @@ import (
 
 func TestAddAndRemove(t *testing.T) {
 	now := epoch
-	d := open(t, Options{Now: func() time.Time { return now }})
+	d := open(t, Options{Now: func() time.Time { return now }, Node: "pbx1"})
 	noon := epoch.Add(4 * time.Hour)
 	a := Entry{Pattern: "+8695211613", Reason: "fake JD service", Source: "console", Who: "root"}
 	with := func(e Entry, change func(*Entry)) Entry { change(&e); return e }
@@ -55,18 +55,25 @@ func TestAddAndRemove(t *testing.T) {
 	check(t, d.Close())
 	d = open(t, Options{}, d.File())
 	want := []Entry{
-		{Pattern: "+1*", Reason: "y", Added: epoch.Add(7 * time.Minute), Change: 4},
+		{Pattern: "+1*", Reason: "y", Added: epoch.Add(7 * time.Minute), Updated: epoch.Add(7 * time.Minute), Change: 4},
 		{
 			Pattern: "+8695211613", Reason: "sells flats", Source: "console", Who: "eve",
-			Added: epoch.Add(time.Minute), Expires: noon, Change: 3,
+			Added: epoch.Add(time.Minute), Updated: epoch.Add(5 * time.Minute), Expires: noon, Change: 3,
 		},
 	}
-	if got := readList(t, d, "blacklist"); !reflect.DeepEqual(got, want) {
+	got := readList(t, d, "blacklist")
+	for i := range got {
+		if got[i].Stamp.Wall != got[i].Updated.UnixMilli() || got[i].Stamp.Node != "pbx1" {
+			t.Errorf("%s was updated at %v and has the stamp %v", got[i].Pattern, got[i].Updated, got[i].Stamp)
+		}
+		got[i].Stamp = Tick{}
+	}
+	if !reflect.DeepEqual(got, want) {
 		t.Errorf("in the end:\n%+v, want\n%+v", got, want)
 	}
 	lists, err := d.Lists()
 	check(t, err)
-	if want := []ListInfo{{"blacklist", 2, epoch.Add(time.Minute), epoch.Add(8 * time.Minute)}}; !reflect.DeepEqual(lists, want) {
+	if want := []ListInfo{{"blacklist", 2, 2, epoch.Add(time.Minute), epoch.Add(8 * time.Minute)}}; !reflect.DeepEqual(lists, want) {
 		t.Errorf("lists: %+v, want %+v", lists, want)
 	}
 }
