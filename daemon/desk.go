@@ -70,7 +70,7 @@ type rules struct {
 // OpenDesk opens the database and the policy for a command, when no daemon runs. readOnly serves commands
 // that change nothing.
 func OpenDesk(c *conf.Daemon, readOnly bool, log *slog.Logger) (*Desk, error) {
-	db, err := storage.Open(c.Database(), storage.Options{ReadOnly: readOnly})
+	db, err := storage.Open(c.Database(), storage.Options{ReadOnly: readOnly, Node: c.Node})
 	if readOnly && errors.Is(err, fs.ErrNotExist) {
 		db, err = emptyDatabase()
 	}

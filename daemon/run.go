@@ -58,7 +58,7 @@ func (d *Daemon) start(ctx context.Context, c *conf.Daemon) error {
 	if err := os.MkdirAll(c.Data, 0o755); err != nil {
 		return fmt.Errorf("the data folder cannot be made: %w", err)
 	}
-	db, err := storage.Open(c.Database(), storage.Options{})
+	db, err := storage.Open(c.Database(), storage.Options{Node: c.Node})
 	if err != nil {
 		return err
 	}

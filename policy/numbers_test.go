@@ -12,11 +12,21 @@ import (
 // plainList is what a list is: patterns and what is said of them.
 type plainList map[Pattern]ListEntry
 
+// at is what counts of an entry at a time.
+func (e *ListEntry) at(t time.Time) *ListEntry {
+	for ; e != nil; e = e.Rest {
+		if e.Expires.IsZero() || t.Before(e.Expires) {
+			return e
+		}
+	}
+	return nil
+}
+
 // lookup is the plain definition of Lists.Lookup.
 func (l plainList) lookup(n *Number, at time.Time) (best ListEntry, ok bool) {
 	for q, e := range l {
-		if q.Matches(n) && (e.Expires.IsZero() || at.Before(e.Expires)) && (!ok || q.narrower(best.Pattern, n)) {
-			best, ok = e, true
+		if said := e.at(at); said != nil && q.Matches(n) && (!ok || q.narrower(best.Pattern, n)) {
+			best, ok = ListEntry{List: e.List, Pattern: q, Reason: said.Reason, Source: said.Source, Added: said.Added, Expires: said.Expires}, true
 		}
 	}
 	return best, ok
@@ -37,6 +47,10 @@ func TestListsAreTheReference(t *testing.T) {
 		e := ListEntry{List: "l", Pattern: q, Reason: fmt.Sprint("reason ", rnd.IntN(different)), Added: start}
 		if rnd.IntN(3) == 0 {
 			e.Expires = start.Add(time.Duration(rnd.IntN(5)) * time.Hour)
+		}
+		for range rnd.IntN(4) * rnd.IntN(2) * rnd.IntN(2) { // other sources
+			rest := e.Rest
+			e.Rest = &ListEntry{Reason: fmt.Sprint("reason ", rnd.IntN(different)), Source: "feed x", Added: start, Expires: start.Add(time.Duration(rnd.IntN(5)) * time.Hour), Rest: rest}
 		}
 		return e
 	}
@@ -97,7 +111,7 @@ func TestListsAreTheReference(t *testing.T) {
 				if len(b.strays) > 0 {
 					t.Fatalf("%d entries are out of order", len(b.strays))
 				}
-				b.Add(&ListEntry{Pattern: es[0].Pattern, Reason: es[0].Reason, Added: es[0].Added, Expires: es[0].Expires}) // a stray
+				b.Add(&ListEntry{Pattern: es[0].Pattern, Reason: es[0].Reason, Added: es[0].Added, Expires: es[0].Expires, Rest: es[0].Rest}) // a stray
 				b.Done()
 				if !l.Loaded("l") || l.list("l").numbers.Load().n != was.n {
 					t.Fatalf("%d exact numbers after loading, %d before", l.list("l").numbers.Load().n, was.n)
@@ -109,6 +123,30 @@ func TestListsAreTheReference(t *testing.T) {
 		if len(l.texts.all) > 0 || l.texts.bytes != 0 {
 			t.Fatalf("round %d: %d texts of %d bytes are left of nothing", round, len(l.texts.all), l.texts.bytes)
 		}
+	}
+}
+
+// While a person's entry has not expired it is what is said of a number; then what others say counts, as long as one of them does.
+func TestListsUnion(t *testing.T) {
+	l := NewLists()
+	at := time.Date(2026, 10, 1, 12, 0, 0, 0, time.UTC)
+	for _, q := range []Pattern{{lo: 12345, hi: 12345, size: 5, plus: true}, {lo: 12000, hi: 12999, size: 5, plus: true}} {
+		l.Put(ListEntry{List: "l", Pattern: q, Reason: "a person", Expires: at.Add(time.Hour), Rest: &ListEntry{
+			Reason: "a feed", Expires: at.Add(2 * time.Hour), Rest: &ListEntry{Reason: "a file", Expires: at.Add(3 * time.Hour)},
+		}})
+		n := Number{digits: "12345"}
+		for hours, want := range []string{"a person", "a feed", "a file", ""} {
+			got, ok := l.Lookup("l", &n, at.Add(time.Duration(hours)*time.Hour))
+			if got.Reason != want || ok != (want != "") || got.Rest != nil {
+				t.Errorf("%v after %d hours: %+v, %v, want %q", q, hours, got, ok, want)
+			}
+		}
+		if l.Len("l") != 1 || !l.Remove("l", q) {
+			t.Errorf("%d entries", l.Len("l"))
+		}
+	}
+	if len(l.texts.all) > 0 || l.texts.bytes != 0 {
+		t.Errorf("%d texts are left of nothing", len(l.texts.all))
 	}
 }
 

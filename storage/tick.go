@@ -66,7 +66,7 @@ func (d *DB) tick(tx *bolt.Tx) (Tick, error) {
 
 func checkNode(name string) error {
 	if len(name) > MaxNode || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
-		return invalid("%.40q cannot be the name of a node: at most %d bytes of UTF-8 without control characters", name, MaxNode)
+		return invalid("%.40q cannot be the name of a node: set `node` in ringfence.toml to at most %d bytes of UTF-8 without control characters", name, MaxNode)
 	}
 	return nil
 }
