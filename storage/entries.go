@@ -36,11 +36,20 @@ func (d *DB) EntryPages(list string, hits bool, yield func([]Entry) error) error
 	var damage damage
 	err := d.rows(list, &damage, func(rows []listRow) error {
 		es = es[:0]
+		var last *said // what the last of es says, if nobody else says anything of its pattern
 		for i, end := 0, 0; i < len(rows); i = end {
 			for end = i + 1; end < len(rows) && rows[end].pattern == rows[i].pattern; {
 				end++
 			}
-			es = appendRecords(es, rows[i:end])
+			switch s := rows[i].now; {
+			case end-i > 1 || s.gone:
+				es, last = appendRecords(es, rows[i:end]), nil
+			case s == last: // as in a list of millions
+				es = append(es, es[len(es)-1])
+				es[len(es)-1].Pattern = rows[i].pattern
+			default:
+				es, last = append(es, rows[i].entry()), s
+			}
 		}
 		if len(es) == 0 {
 			return nil
