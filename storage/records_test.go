@@ -2,6 +2,7 @@ package storage
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -218,5 +219,30 @@ func TestLookup(t *testing.T) {
 		if err != nil || len(got[0]) != 0 || len(got[1]) != 1 || got[1][0].Pattern != entry(2*k).Pattern {
 			t.Fatalf("%d: %v, %v", k, got, err)
 		}
+	}
+}
+
+// Opening a file and editing one entry reads a few blocks, however long the list is.
+func TestOneEditReadsLittle(t *testing.T) {
+	d := open(t, Options{})
+	_, err := d.Import("blacklist", imported(series(0, 200_000, 1, "x")...), ImportOptions{})
+	check(t, err)
+	check(t, d.Close())
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	d = open(t, Options{}, d.File())
+	e := entry(77_777)
+	if got, err := d.Lookup("blacklist", e.Pattern); err != nil || len(got[0]) != 1 {
+		t.Errorf("%v, %v", got, err)
+	}
+	if c, err := d.change1("blacklist", e); err != nil || c != Updated {
+		t.Error(c, err)
+	}
+	if c, err := d.RemoveEntries("blacklist", []string{e.Pattern}, By{}); err != nil || c[0] != Removed {
+		t.Error(c, err)
+	}
+	runtime.ReadMemStats(&after)
+	if got := after.TotalAlloc - before.TotalAlloc; got > 1<<20 {
+		t.Errorf("it took %d bytes of memory", got)
 	}
 }
