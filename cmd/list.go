@@ -43,7 +43,11 @@ func (listLsCmd) Run(a *app) error {
 		fmt.Fprintln(a.err, "there are no lists yet: `ringfence list add blacklist NUMBER` makes one")
 	}
 	for _, l := range lists {
-		if err := a.print(l, "%-24s %9d entries, changed %s", l.List, l.Entries, when(l.Changed)); err != nil {
+		more := ""
+		if l.Records > l.Entries {
+			more = fmt.Sprintf(", named %d times", l.Records)
+		}
+		if err := a.print(l, "%-24s %9d entries%s, changed %s", l.List, l.Entries, more, when(l.Changed)); err != nil {
 			return err
 		}
 	}

@@ -132,6 +132,7 @@ type OnList struct {
 type ListSummary struct {
 	List    string    `json:"list"`
 	Entries int       `json:"entries"`
+	Records int       `json:"records"` // what their sources say, at least one each
 	Created time.Time `json:"created"`
 	Changed time.Time `json:"changed"`
 }

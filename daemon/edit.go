@@ -18,7 +18,7 @@ func (d *Desk) Lists(context.Context) ([]console.ListSummary, error) {
 	infos, err := d.db.Lists()
 	var out []console.ListSummary
 	for _, l := range infos {
-		out = append(out, console.ListSummary{List: l.Name, Entries: l.Entries, Created: l.Created, Changed: l.Changed})
+		out = append(out, console.ListSummary{List: l.Name, Entries: l.Entries, Records: l.Records, Created: l.Created, Changed: l.Changed})
 	}
 	return out, err
 }

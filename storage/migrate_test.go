@@ -111,7 +111,8 @@ func TestMigrateFrom2(t *testing.T) {
 		t.Errorf("%d entries", len(got))
 	}
 	for _, want := range []Entry{
-		{Pattern: "9521*", Source: "API", Who: "eve"}, old(5, "command line", "by hand"), old(3, "command line", "by hand"),
+		{Pattern: "9521*", Source: "API", Who: "eve"},
+		old(5, "command line", "by hand"), old(3, "command line", "by hand"),
 		old(295, "feed blacklist", "of a feed"), old(599, "feed blacklist", "of a feed"), old(600, "import a.csv", "of a file"), old(700, "report", "reported by 8001"),
 	} {
 		e := got[want.Pattern]
