@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -108,8 +109,12 @@ func (d *Desk) addEntries(ctx context.Context, list string, origin storage.Origi
 	for i, e := range entries {
 		out[good[i]] = console.Edit{List: list, Number: e.Pattern, Change: editText(changes[i])}
 	}
-	_, err = d.followPatterns(list, patterns, keysOf(entries))
-	return out, err
+	records, err := d.recordsOf(list, keysOf(entries))
+	if err != nil {
+		return nil, err
+	}
+	d.followPatterns(list, patterns, records)
+	return out, nil
 }
 
 func keysOf(entries []storage.Entry) []string {
@@ -128,14 +133,9 @@ func editText(c storage.Change) string {
 	return c.String()
 }
 
-// followPatterns makes a list in memory what it is on disk, as far as these patterns go, whose keys are given too. It gives what the sources
-// say of each now. d.edit is held.
-func (d *Desk) followPatterns(list string, patterns []policy.Pattern, keys []string) ([][]storage.Entry, error) {
-	records, err := d.db.Lookup(list, keys...)
-	if err != nil {
-		return nil, fmt.Errorf("the edit is on disk, but calls do not know of it until the lists are read again (ringfence policy reload): %w", err)
-	}
-	changes := make([]policy.ListChange, len(keys))
+// followPatterns makes a list in memory what it is on disk, as far as these patterns go, with what is said of each now. d.edit is held.
+func (d *Desk) followPatterns(list string, patterns []policy.Pattern, records [][]storage.Entry) {
+	changes := make([]policy.ListChange, len(patterns))
 	for i, p := range patterns {
 		if len(records[i]) == 0 {
 			changes[i] = policy.ListChange{ListEntry: policy.ListEntry{Pattern: p}, Remove: true}
@@ -144,6 +144,14 @@ func (d *Desk) followPatterns(list string, patterns []policy.Pattern, keys []str
 		}
 	}
 	d.rules.Load().lists.Apply(list, changes) // it exists from now on, be it empty
+}
+
+// recordsOf is what the sources say of patterns after an edit.
+func (d *Desk) recordsOf(list string, keys []string) ([][]storage.Entry, error) {
+	records, err := d.db.Lookup(list, keys...)
+	if err != nil {
+		return nil, fmt.Errorf("the edit is on disk, but calls do not know of it until the lists are read again (ringfence policy reload): %w", err)
+	}
 	return records, nil
 }
 
@@ -178,12 +186,12 @@ func (d *Desk) RemoveEntries(ctx context.Context, list string, remove []string, 
 	if err != nil {
 		return nil, refused(err)
 	}
-	if !r.lists.Exists(list) { // removing from it does not make it
-		return absent(list, keys), nil
-	}
-	records, err := d.followPatterns(list, patterns, keys)
+	records, err := d.recordsOf(list, keys)
 	if err != nil {
 		return nil, err
+	}
+	if slices.Contains(changes, storage.Removed) { // else nothing has changed, and there may be no such list
+		d.followPatterns(list, patterns, records)
 	}
 	out := make([]console.Edit, len(keys))
 	for i, key := range keys {
@@ -193,14 +201,6 @@ func (d *Desk) RemoveEntries(ctx context.Context, list string, remove []string, 
 		}
 	}
 	return out, nil
-}
-
-func absent(list string, keys []string) []console.Edit {
-	out := make([]console.Edit, len(keys))
-	for i, key := range keys {
-		out[i] = console.Edit{List: list, Number: key, Change: storage.Absent.String()}
-	}
-	return out
 }
 
 // refused tells the asker's mistakes from the database's.
