@@ -90,7 +90,7 @@ func crashChild(file string) {
 	}
 	var from int
 	fmt.Sscan(os.Getenv(crashFromEnv), &from)
-	d, err := Open(file, Options{})
+	d, err := Open(file, Options{KeepDeleted: 20 * time.Millisecond})
 	fail(err)
 	// One write to the pipe a line: what the parent reads was acknowledged.
 	say := func(format string, args ...any) { os.Stdout.WriteString(fmt.Sprintf(format+"\n", args...)) }
@@ -132,6 +132,8 @@ func crashChild(file string) {
 		_, err = d.AddEntries(crashList, []Entry{own})
 		fail(err)
 		say("own %s", own.Pattern)
+		_, err = d.PruneDeleted()
+		fail(err)
 		fail(d.PutSetting("round", fmt.Append(nil, n)))
 		say("set %d", n)
 		_, _, err = d.AddReport(report(n))
