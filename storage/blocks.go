@@ -88,9 +88,8 @@ func (s *said) same(t *said) bool {
 	if s == t || s == nil || t == nil {
 		return s == t
 	}
-	a, b := *s, *t
-	a.stamp, b.stamp = Tick{}, Tick{}
-	return a == b
+	return s.unit == t.unit && s.added == t.added && s.updated == t.updated && s.expires == t.expires && s.origin == t.origin && s.gone == t.gone &&
+		s.reason == t.reason && s.source == t.source && s.who == t.who
 }
 
 // tombstone is what is left of a source's saying when it was taken back.

@@ -96,6 +96,8 @@ type merger struct {
 	told  counted
 	sizes sizes // by how much the list has grown
 	forgo bool  // there was no room for a tombstone
+
+	buried, stone *said // what was buried last, and its tombstone
 }
 
 // counted is what a change did, as people count it.
@@ -248,7 +250,10 @@ func (m *merger) bury(dst []listRow, pattern string, was *said) []listRow {
 		return dst
 	}
 	m.room--
-	return append(dst, listRow{pattern: pattern, now: was.tombstone(m.tick)})
+	if was != m.buried {
+		m.buried, m.stone = was, was.tombstone(m.tick)
+	}
+	return append(dst, listRow{pattern: pattern, now: m.stone})
 }
 
 // joins is what a new record is to people: of a number that no other source names it adds it; else that was there, and what

@@ -109,7 +109,7 @@ func (d *DB) apply(r ChangeRecord, edits iter.Seq[edit], ended *error, o ImportO
 	next, stop := iter.Pull(edits)
 	defer stop()
 	q := editQueue{next: next}
-	few := q.take("", d.maxEdit)
+	few := q.take(nil, "", d.maxEdit)
 	if *ended != nil || q.bad != nil {
 		if *ended != nil {
 			return ChangeRecord{}, *ended
@@ -151,9 +151,9 @@ func (d *DB) applyFew(r ChangeRecord, few []edit, o ImportOptions) (ChangeRecord
 // editQueue hands out edits that must come in order.
 type editQueue struct {
 	next  func() (edit, bool)
-	again []edit // handed out before, to be handed out once more
-	last  edit   // what came last
-	bad   error  // they are out of order
+	again []edit   // handed out before, to be handed out once more
+	last  recordOf // what came last
+	bad   error    // they are out of order
 
 	head   edit // the next one, if loaded
 	loaded bool
@@ -165,11 +165,11 @@ func (q *editQueue) peek() (*edit, bool) {
 		if len(q.again) > 0 {
 			q.head, q.again, q.loaded = q.again[0], q.again[1:], true
 		} else if e, ok := q.next(); ok {
-			if q.last.pattern != "" && q.last.compare(&e) >= 0 {
+			if q.last.pattern > e.pattern || q.last.pattern == e.pattern && q.last.key.compare(e.key) >= 0 {
 				q.bad = invalid("the pattern %.40q comes after %.40q: an import must be in order", e.pattern, q.last.pattern)
 				return nil, false
 			}
-			q.head, q.last, q.loaded = e, e, true
+			q.head, q.last, q.loaded = e, recordOf{e.pattern, e.key}, true
 		}
 	}
 	return &q.head, q.loaded
@@ -183,9 +183,9 @@ func (q *editQueue) putBack(edits []edit) {
 	q.again = edits
 }
 
-// take hands out the next edits: those of patterns up to one, or if that is "" as many as there are up to a number, and then also the rest of
+// take appends the next edits: those of patterns up to one, or if that is "" as many as there are up to a number, and then also the rest of
 // the last pattern's.
-func (q *editQueue) take(upTo string, most int) (edits []edit) {
+func (q *editQueue) take(edits []edit, upTo string, most int) []edit {
 	for {
 		e, ok := q.peek()
 		if !ok || upTo != "" && e.pattern > upTo {

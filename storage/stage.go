@@ -113,8 +113,10 @@ func (s *stage) begin() error {
 // merge goes through the list as it is and the edits, both in order.
 func (s *stage) merge() error {
 	var damage damage
+	var edits []edit
 	err := s.d.rows(s.record.List, &damage, func(rows []listRow) error {
-		return s.step(rows, s.edits.take(rows[len(rows)-1].pattern, 0))
+		edits = s.edits.take(edits[:0], rows[len(rows)-1].pattern, 0)
+		return s.step(rows, edits)
 	})
 	if err != nil && !errors.Is(err, ErrNoList) {
 		return err
@@ -123,7 +125,7 @@ func (s *stage) merge() error {
 		return err
 	}
 	for {
-		edits := s.edits.take("", pageBlocks*blockRows)
+		edits = s.edits.take(edits[:0], "", pageBlocks*blockRows)
 		if err := s.step(nil, edits); err != nil {
 			return err
 		}
