@@ -18,6 +18,7 @@ type listImportCmd struct {
 	Format    string `placeholder:"FORMAT" help:"text, csv, ftc or phoneblock. Without it, what the file looks like."`
 	DryRun    bool   `help:"Only say what would be added, changed and refused."`
 	Strict    bool   `help:"Change nothing if a line is refused."`
+	Replace   bool   `help:"Also take away what a file of this name said before and does not say now. What others say of a number stays."`
 	Force     bool   `help:"Also take entries that would hit emergency numbers or never_screen."`
 	Threshold int    `placeholder:"N" help:"With ftc: how many complaints make an entry (3)."`
 	Window    string `placeholder:"SPAN" help:"With ftc: how old they may be, before the newest (90d)."`
@@ -26,7 +27,7 @@ type listImportCmd struct {
 func (c *listImportCmd) Run(a *app) error {
 	q := console.ImportQuery{
 		List: c.List, File: c.File, Who: whoami(), Format: strings.ToLower(c.Format),
-		DryRun: c.DryRun, Strict: c.Strict, Force: c.Force, Threshold: c.Threshold,
+		DryRun: c.DryRun, Strict: c.Strict, Force: c.Force, Replace: c.Replace, Threshold: c.Threshold,
 	}
 	if c.Threshold < 0 {
 		return usageError{"--threshold: at least 1"}
@@ -199,7 +200,7 @@ func listChangeText(c *console.ListChange) string {
 	for _, n := range []struct {
 		n    int
 		what string
-	}{{c.Added, "added"}, {c.Updated, "updated"}, {c.Removed, "removed"}, {c.Skipped, "left, because they were changed since"}} {
+	}{{c.Added, "added"}, {c.Updated, "updated"}, {c.Removed, "removed"}, {c.Joined, "were there from other sources"}, {c.Skipped, "left, because they were changed since"}} {
 		if n.n > 0 {
 			text += fmt.Sprintf(", %d %s", n.n, n.what)
 		}

@@ -6,9 +6,11 @@ import (
 	"os"
 	"os/user"
 	"strconv"
+	"strings"
 	"time"
 
 	"ringfence/console"
+	"ringfence/lists"
 	"ringfence/number"
 )
 
@@ -41,7 +43,11 @@ func (listLsCmd) Run(a *app) error {
 		fmt.Fprintln(a.err, "there are no lists yet: `ringfence list add blacklist NUMBER` makes one")
 	}
 	for _, l := range lists {
-		if err := a.print(l, "%-24s %9d entries, changed %s", l.List, l.Entries, when(l.Changed)); err != nil {
+		more := ""
+		if l.Records > l.Entries {
+			more = fmt.Sprintf(", named %d times", l.Records)
+		}
+		if err := a.print(l, "%-24s %9d entries%s, changed %s", l.List, l.Entries, more, when(l.Changed)); err != nil {
 			return err
 		}
 	}
@@ -69,8 +75,32 @@ func (c *listShowCmd) Run(a *app) error {
 		if e.Reason != "" {
 			text += "  " + shown(e.Reason)
 		}
+		for _, r := range e.Records {
+			text += "\n    " + recordText(&r)
+		}
 		return a.print(e, "%s", text)
 	})
+}
+
+// recordText is what one of several sources says of an entry.
+func recordText(r *console.ListRecord) string {
+	text := r.From
+	switch r.From {
+	case "person":
+		if r.Who != "" {
+			text += " " + shown(r.Who)
+		}
+	case "import", "feed":
+		text = shown(r.Source)
+	}
+	text += ", " + when(r.Updated)
+	if !r.Expires.IsZero() {
+		text += ", until " + when(r.Expires)
+	}
+	if r.Reason != "" {
+		text += ": " + shown(r.Reason)
+	}
+	return text
 }
 
 type listAddCmd struct {
@@ -104,6 +134,7 @@ func (c *listAddCmd) Run(a *app) error {
 type listRemoveCmd struct {
 	List     string   `arg:"" help:"The list."`
 	Patterns []string `arg:"" name:"pattern" help:"As they were added, in any spelling."`
+	All      bool     `help:"Also take away what files, feeds and reports say of them. A feed that still names one adds it again."`
 }
 
 func (c *listRemoveCmd) Run(a *app) error {
@@ -112,11 +143,25 @@ func (c *listRemoveCmd) Run(a *app) error {
 		return err
 	}
 	defer d.close()
-	edits, err := d.RemoveEntries(a.ctx, c.List, c.Patterns)
+	edits, err := d.RemoveEntries(a.ctx, c.List, c.Patterns, c.All)
 	if err != nil {
 		return err
 	}
-	return a.printEdits(edits)
+	if err := a.printEdits(edits); err != nil {
+		return err
+	}
+	still := false
+	for _, e := range edits {
+		if len(e.Still) > 0 {
+			still = true
+			fmt.Fprintf(a.err, "ringfence: %s is still on list %s, named by %s: `ringfence list remove %s %s --all` takes it off\n",
+				e.Number, e.List, shown(strings.Join(e.Still, ", ")), e.List, e.Number)
+		}
+	}
+	if still {
+		return errSilent
+	}
+	return nil
 }
 
 func (a *app) printEdits(edits []console.Edit) error {
@@ -125,7 +170,14 @@ func (a *app) printEdits(edits []console.Edit) error {
 		"unchanged": "%[2]s: %[1]s was there already", "removed": "%[2]s: removed %[1]s", "absent": "%[2]s: %[1]s was not there",
 	}
 	for _, e := range edits {
-		if err := a.print(e, say[e.Change], e.Number, e.List); err != nil {
+		text := say[e.Change]
+		switch still := len(e.Still) > 0; {
+		case still && e.Change == "absent":
+			text = "%[2]s: %[1]s was not there by hand"
+		case still:
+			text = "%[2]s: what was said of %[1]s by hand is removed"
+		}
+		if err := a.print(e, text, e.Number, e.List); err != nil {
 			return err
 		}
 	}
@@ -164,8 +216,8 @@ func (c *listExportCmd) Run(a *app) error {
 			return write(e.Number)
 		}
 		expires := ""
-		if !e.Expires.IsZero() {
-			expires = e.Expires.Format(time.RFC3339)
+		if t := lastExpiry(&e); !t.IsZero() {
+			expires = t.Format(time.RFC3339)
 		}
 		return write(e.Number, e.Reason, expires)
 	})
@@ -173,6 +225,32 @@ func (c *listExportCmd) Run(a *app) error {
 		err = write() // an empty list has a header too
 	}
 	return err
+}
+
+// lastExpiry is when the last of an entry's sources ends, zero for never: until then the number is on the list.
+func lastExpiry(e *console.ListEntry) time.Time {
+	last := e.Expires
+	for _, r := range e.Records {
+		if r.Expires.IsZero() || last.IsZero() {
+			return time.Time{}
+		}
+		if r.Expires.After(last) {
+			last = r.Expires
+		}
+	}
+	return last
+}
+
+// sourcesOf is what each source of an entry says, as lists in memory have it.
+func sourcesOf(e *console.ListEntry) []lists.Record {
+	if len(e.Records) == 0 {
+		return []lists.Record{{Reason: e.Reason, Source: e.Source, Added: e.Added, Expires: e.Expires}}
+	}
+	records := make([]lists.Record, len(e.Records))
+	for i, r := range e.Records {
+		records[i] = lists.Record{Reason: r.Reason, Source: r.Source, Added: r.Added, Expires: r.Expires}
+	}
+	return records
 }
 
 // whoami is who runs the command, as the daemon's socket would tell it too.

@@ -185,7 +185,7 @@ func (a *app) loadLists(judges []*replay.Judge) error {
 					strays++
 					return nil
 				}
-				load.Add(&policy.ListEntry{Pattern: pattern, Reason: e.Reason, Source: e.Source, Added: e.Added, Expires: e.Expires})
+				load.AddRecords(pattern, sourcesOf(&e))
 				return nil
 			})
 			if err != nil {

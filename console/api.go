@@ -23,7 +23,9 @@ type Desk interface {
 	// AddEntries adds all or, when one cannot be read, none. With keepGood it adds the others, and those
 	// that cannot be read come back as refused.
 	AddEntries(ctx context.Context, list string, add []NewEntry, keepGood bool) ([]Edit, error)
-	RemoveEntries(ctx context.Context, list string, patterns []string) ([]Edit, error)
+	// RemoveEntries takes the record away that a person made, or with all those of every source. Edit.Still says who names the
+	// pattern after it.
+	RemoveEntries(ctx context.Context, list string, patterns []string, all bool) ([]Edit, error)
 	// Import adds what a file says, as one change, or with DryRun says what it would do.
 	Import(ctx context.Context, q ImportQuery, file io.Reader) (*ImportReport, error)
 	// Feeds says how the lists are that others keep; FetchFeed fetches one now, AcceptFeed makes what is held count.
@@ -128,6 +130,7 @@ type OnList struct {
 type ListSummary struct {
 	List    string    `json:"list"`
 	Entries int       `json:"entries"`
+	Records int       `json:"records"` // what their sources say, at least one each
 	Created time.Time `json:"created"`
 	Changed time.Time `json:"changed"`
 }
@@ -143,6 +146,21 @@ type ListEntry struct {
 	Expires time.Time `json:"expires,omitzero"`
 	Hits    uint64    `json:"hits,omitempty"`    // calls that it decided
 	LastHit time.Time `json:"last_hit,omitzero"` // when it did last
+
+	// Records is what each source says, if they are several: a person's first, then the newest. What is above is of the first of them
+	// that has not expired.
+	Records []ListRecord `json:"records,omitempty"`
+}
+
+// ListRecord is what one source says of an entry.
+type ListRecord struct {
+	From    string    `json:"from"` // person, report, import or feed
+	Reason  string    `json:"reason"`
+	Source  string    `json:"source,omitempty"`
+	Who     string    `json:"who,omitempty"`
+	Added   time.Time `json:"added"`
+	Updated time.Time `json:"updated"`
+	Expires time.Time `json:"expires,omitzero"`
 }
 
 // NewEntry is a pattern to add, in any spelling.
@@ -160,6 +178,8 @@ type Edit struct {
 	Number string `json:"number"` // canonical; as it was written if refused
 	Change string `json:"change"`
 	Why    string `json:"why,omitempty"` // of a refused one
+	// Still names the sources that have a pattern that was to be removed on the list nevertheless.
+	Still []string `json:"still,omitempty"`
 }
 
 // Refused is the Change of a pattern that cannot be read.

@@ -166,8 +166,12 @@ func (c *Client) AddEntries(ctx context.Context, list string, add []NewEntry, ke
 	return call[[]Edit](ctx, c, "POST", path, add)
 }
 
-func (c *Client) RemoveEntries(ctx context.Context, list string, patterns []string) ([]Edit, error) {
-	return call[[]Edit](ctx, c, "DELETE", entriesPath(list), patterns)
+func (c *Client) RemoveEntries(ctx context.Context, list string, patterns []string, all bool) ([]Edit, error) {
+	path := entriesPath(list)
+	if all {
+		path += "?all=true"
+	}
+	return call[[]Edit](ctx, c, "DELETE", path, patterns)
 }
 
 func (c *Client) Journal(ctx context.Context, q Query, yield func(Record) error) error {

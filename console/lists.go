@@ -49,6 +49,7 @@ type ImportQuery struct {
 	Format    string  // one of listfile's, "": what it looks like
 	DryRun    bool    // only say what would be done
 	Strict    bool    // do nothing if a line is refused
+	Replace   bool    // also take away what the file of this name said before and does not say now
 	Force     bool    // also take entries that would hit emergency numbers or never_screen
 	Threshold int     // FTC: complaints that make an entry, 0: the usual
 	Window    float64 // FTC: how old they may be, in seconds before the newest, 0: the usual
@@ -105,6 +106,7 @@ type ListChange struct {
 	Added   int       `json:"added"`
 	Updated int       `json:"updated"`
 	Removed int       `json:"removed"`
+	Joined  int       `json:"joined,omitempty"`  // of those that other sources named already, saying the same
 	Undoes  uint64    `json:"undoes,omitempty"`  // the change that this one undid
 	Undone  uint64    `json:"undone,omitempty"`  // the change that undid this one
 	Skipped int       `json:"skipped,omitempty"` // of an undo: entries that were changed since, and stayed
@@ -148,6 +150,7 @@ func serveLists(mux *http.ServeMux, d Desk) {
 			q := ImportQuery{
 				List: r.PathValue("list"), File: v.Get("file"), Format: v.Get("format"), Who: ByOf(r.Context()).Who,
 				DryRun: v.Get("dry_run") == "true", Strict: v.Get("strict") == "true", Force: v.Get("force") == "true",
+				Replace: v.Get("replace") == "true",
 			}
 			var err1, err2 error
 			if text := v.Get("threshold"); text != "" {

@@ -46,7 +46,7 @@ func Handler(d Desk) http.Handler {
 		if len(patterns) > maxEntries {
 			return nil, Bad(fmt.Sprintf("%d patterns at once: at most %d go in one request", len(patterns), maxEntries))
 		}
-		e, err := d.RemoveEntries(r.Context(), r.PathValue("list"), patterns)
+		e, err := d.RemoveEntries(r.Context(), r.PathValue("list"), patterns, r.URL.Query().Get("all") == "true")
 		return nonNil(e), err
 	}))
 	mux.HandleFunc("GET /api/v1/calls", func(w http.ResponseWriter, r *http.Request) {

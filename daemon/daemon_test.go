@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -96,7 +97,7 @@ func TestDeskThroughSocket(t *testing.T) {
 	ctx := t.Context()
 
 	edits, err := client.AddEntries(ctx, "blacklist", []console.NewEntry{{Number: "0086 95211613", Reason: "fake"}, {Number: "9521????"}}, false)
-	if err != nil || len(edits) != 2 || edits[0] != (console.Edit{List: "blacklist", Number: "+8695211613", Change: "added"}) {
+	if err != nil || len(edits) != 2 || !reflect.DeepEqual(edits[0], console.Edit{List: "blacklist", Number: "+8695211613", Change: "added"}) {
 		t.Fatalf("%v %v", edits, err)
 	}
 	if _, err := client.AddEntries(ctx, "blacklist", []console.NewEntry{{Number: "1380013800"}, {Number: "95x"}, {Number: "13800138000", Expires: time.Now().Add(-time.Hour)}}, false); !errors.Is(err, console.ErrBad) || strings.Count(err.Error(), "\n") < 2 {
@@ -116,7 +117,7 @@ func TestDeskThroughSocket(t *testing.T) {
 	if err := client.Entries(ctx, "none", func(console.ListEntry) error { return nil }); !errors.Is(err, console.ErrNotFound) {
 		t.Errorf("an unknown list: %v", err)
 	}
-	if _, err := client.RemoveEntries(ctx, "blacklist", []string{"95x"}); !errors.Is(err, console.ErrBad) {
+	if _, err := client.RemoveEntries(ctx, "blacklist", []string{"95x"}, false); !errors.Is(err, console.ErrBad) {
 		t.Errorf("a wrong pattern to remove: %v", err)
 	}
 	if lists, err := client.Lists(ctx); err != nil || len(lists) != 1 || lists[0].Entries != 3 {
@@ -297,7 +298,7 @@ func TestEditsAreSeenDuringReloads(t *testing.T) {
 			t.Fatalf("%s was listed, but gets %+v", number, v)
 		}
 		if i%2 == 0 {
-			if _, err := in(d).RemoveEntries(t.Context(), "blacklist", []string{number}); err != nil {
+			if _, err := in(d).RemoveEntries(t.Context(), "blacklist", []string{number}, false); err != nil {
 				t.Fatal(err)
 			}
 			if v := in(d).Screen(&f); v.Action != "allow" {

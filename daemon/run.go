@@ -117,7 +117,7 @@ func (d *Daemon) start(ctx context.Context, c *conf.Daemon) error {
 
 // openDesk opens the database with everything that is kept in it, and puts the policy in force.
 func (d *Daemon) openDesk(c *conf.Daemon) (err error) {
-	if d.db, err = storage.Open(c.Database(), storage.Options{}); err != nil {
+	if d.db, err = storage.Open(c.Database(), storage.Options{Node: c.Node}); err != nil {
 		return err
 	}
 	d.onStop("database", func(context.Context) error { return d.db.Close() })

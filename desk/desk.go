@@ -75,7 +75,7 @@ func New(c *conf.Daemon, db *storage.DB, force *inforce.State, o Options) *Desk 
 
 // OpenDatabase opens the database of an installation. Where there is none yet, a command that only reads gets an empty one.
 func OpenDatabase(c *conf.Daemon, readOnly bool) (*storage.DB, error) {
-	db, err := storage.Open(c.Database(), storage.Options{ReadOnly: readOnly})
+	db, err := storage.Open(c.Database(), storage.Options{ReadOnly: readOnly, Node: c.Node})
 	if readOnly && errors.Is(err, fs.ErrNotExist) {
 		return emptyDatabase()
 	}

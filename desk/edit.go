@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,23 +21,49 @@ func (d *Desk) Lists(context.Context) ([]console.ListSummary, error) {
 	infos, err := d.db.Lists()
 	var out []console.ListSummary
 	for _, l := range infos {
-		out = append(out, console.ListSummary{List: l.Name, Entries: l.Entries, Created: l.Created, Changed: l.Changed})
+		out = append(out, console.ListSummary{List: l.Name, Entries: l.Entries, Records: l.Records, Created: l.Created, Changed: l.Changed})
 	}
 	return out, err
 }
 
 // Entries calls yield for each entry of a list.
 func (d *Desk) Entries(ctx context.Context, list string, yield func(console.ListEntry) error) error {
-	err := d.db.Entries(list, func(e storage.Entry) error {
-		if err := ctx.Err(); err != nil {
-			return err
+	now := d.o.Now()
+	err := d.db.EntryPages(list, true, func(es []storage.Entry) error {
+		for i, end := 0, 0; i < len(es); i = end {
+			for end = i + 1; end < len(es) && es[end].Pattern == es[i].Pattern; {
+				end++
+			}
+			if err := errors.Join(ctx.Err(), yield(unionOf(list, es[i:end], now))); err != nil {
+				return err
+			}
 		}
-		return yield(listEntryOf(list, &e))
+		return nil
 	})
 	if errors.Is(err, storage.ErrNoList) {
 		return console.NotFound(fmt.Sprintf("there is no list %s: `ringfence list ls` names those there are", list))
 	}
 	return err
+}
+
+// unionOf is an entry of one or more sources: what the first says that has not expired, and all of them if they are several.
+func unionOf(list string, records []storage.Entry, now time.Time) console.ListEntry {
+	first := 0
+	for i := range records {
+		if e := &records[i]; e.Expires.IsZero() || now.Before(e.Expires) {
+			first = i
+			break
+		}
+	}
+	out := listEntryOf(list, &records[first])
+	for i := range records {
+		if e := &records[i]; len(records) > 1 {
+			out.Records = append(out.Records, console.ListRecord{
+				From: e.Origin.String(), Reason: e.Reason, Source: e.Source, Who: e.Who, Added: e.Added, Updated: e.Updated, Expires: e.Expires,
+			})
+		}
+	}
+	return out
 }
 
 func listEntryOf(list string, e *storage.Entry) console.ListEntry {
@@ -47,6 +74,11 @@ func listEntryOf(list string, e *storage.Entry) console.ListEntry {
 // cannot be read refuses the rest, unless keepGood. When it returns the edit is on disk and the next call
 // sees it.
 func (d *Desk) AddEntries(ctx context.Context, list string, add []console.NewEntry, keepGood bool) ([]console.Edit, error) {
+	return d.addEntries(ctx, list, storage.FromPerson, add, keepGood)
+}
+
+// addEntries is AddEntries for what a person says, or a report.
+func (d *Desk) addEntries(ctx context.Context, list string, origin storage.Origin, add []console.NewEntry, keepGood bool) ([]console.Edit, error) {
 	d.edit.Lock()
 	defer d.edit.Unlock()
 	r, now := d.force.Rules(), d.o.Now()
@@ -67,7 +99,7 @@ func (d *Desk) AddEntries(ctx context.Context, list string, add []console.NewEnt
 			continue
 		}
 		good, patterns = append(good, i), append(patterns, p)
-		entries = append(entries, storage.Entry{Pattern: p.String(), Reason: a.Reason, Source: cmp.Or(a.Source, by.From), Who: by.Who, Added: now, Expires: a.Expires})
+		entries = append(entries, storage.Entry{Pattern: p.String(), Reason: a.Reason, Origin: origin, Source: cmp.Or(a.Source, by.From), Who: by.Who, Added: now, Expires: a.Expires})
 	}
 	if len(wrong) > 0 && !keepGood {
 		return nil, console.Bad("nothing was changed:\n" + strings.Join(wrong, "\n"))
@@ -77,22 +109,63 @@ func (d *Desk) AddEntries(ctx context.Context, list string, add []console.NewEnt
 	if err != nil {
 		return nil, refused(err)
 	}
-	changed := make([]lists.Change, 0, len(entries))
 	for i, e := range entries {
-		if changes[i] != storage.Unchanged {
-			changed = append(changed, lists.Change{ListEntry: listEntry(list, patterns[i], &e)})
-		}
-		out[good[i]] = console.Edit{List: list, Number: e.Pattern, Change: changes[i].String()}
+		out[good[i]] = console.Edit{List: list, Number: e.Pattern, Change: editText(changes[i])}
 	}
-	if d.inMemory() {
-		r.Lists.Apply(list, changed) // it exists then, be it empty
+	if !d.inMemory() {
+		return out, nil
 	}
+	records, err := d.recordsOf(list, keysOf(entries))
+	if err != nil {
+		return nil, err
+	}
+	d.followPatterns(list, patterns, records)
 	return out, nil
 }
 
-// RemoveEntries removes patterns, in any spelling. One that cannot be read may still be the key of an entry
-// from before the policy's country was changed; if it is not, nothing at all is removed.
-func (d *Desk) RemoveEntries(ctx context.Context, list string, remove []string) ([]console.Edit, error) {
+func keysOf(entries []storage.Entry) []string {
+	keys := make([]string, len(entries))
+	for i := range entries {
+		keys[i] = entries[i].Pattern
+	}
+	return keys
+}
+
+// editText is what became of a pattern, as people are told.
+func editText(c storage.Change) string {
+	if c == storage.Joined { // it was there already
+		c = storage.Unchanged
+	}
+	return c.String()
+}
+
+// followPatterns makes a list in memory what it is on disk, as far as these patterns go, with what is said of each now. d.edit is held.
+func (d *Desk) followPatterns(list string, patterns []number.Pattern, records [][]storage.Entry) {
+	changes := make([]lists.Change, len(patterns))
+	for i, p := range patterns {
+		if len(records[i]) == 0 {
+			changes[i] = lists.Change{ListEntry: policy.ListEntry{Pattern: p}, Remove: true}
+		} else {
+			changes[i] = lists.Change{ListEntry: policy.ListEntry{Pattern: p}, Records: sourcesOf(records[i])}
+		}
+	}
+	d.force.Rules().Lists.Apply(list, changes) // it exists from now on, be it empty
+}
+
+// recordsOf is what the sources say of patterns after an edit.
+func (d *Desk) recordsOf(list string, keys []string) ([][]storage.Entry, error) {
+	records, err := d.db.Lookup(list, keys...)
+	if err != nil {
+		d.pieces.doubt.Store(true)
+		return nil, fmt.Errorf("the edit is on disk, but calls do not know of it until the lists are read again (ringfence policy reload): %w", err)
+	}
+	return records, nil
+}
+
+// RemoveEntries takes a person's record away from patterns, in any spelling, or with all what every source says of them. A pattern
+// that cannot be read may still be the key of an entry from before the policy's country was changed; if it is not,
+// nothing at all is removed.
+func (d *Desk) RemoveEntries(ctx context.Context, list string, remove []string, all bool) ([]console.Edit, error) {
 	d.edit.Lock()
 	defer d.edit.Unlock()
 	r := d.force.Rules()
@@ -112,21 +185,28 @@ func (d *Desk) RemoveEntries(ctx context.Context, list string, remove []string) 
 	if len(wrong) > 0 {
 		return nil, console.Bad("nothing was changed:\n" + strings.Join(wrong, "\n"))
 	}
-	changes, err := d.db.RemoveEntries(list, keys, byOf(ctx))
+	take := d.db.RemoveEntries
+	if all {
+		take = d.db.RemoveAll
+	}
+	changes, err := take(list, keys, byOf(ctx))
 	d.pieces.edited(err)
 	if err != nil {
 		return nil, refused(err)
 	}
-	out := make([]console.Edit, len(keys))
-	var changed []lists.Change
-	for i, key := range keys {
-		if changes[i] == storage.Removed {
-			changed = append(changed, lists.Change{ListEntry: policy.ListEntry{Pattern: patterns[i]}, Remove: true})
-		}
-		out[i] = console.Edit{List: list, Number: key, Change: changes[i].String()}
+	records, err := d.recordsOf(list, keys)
+	if err != nil {
+		return nil, err
 	}
-	if len(changed) > 0 && d.inMemory() {
-		r.Lists.Apply(list, changed)
+	if slices.Contains(changes, storage.Removed) && d.inMemory() { // else nothing has changed, and there may be no such list
+		d.followPatterns(list, patterns, records)
+	}
+	out := make([]console.Edit, len(keys))
+	for i, key := range keys {
+		out[i] = console.Edit{List: list, Number: key, Change: changes[i].String()}
+		for _, e := range records[i] {
+			out[i].Still = append(out[i].Still, cmp.Or(e.Source, e.Origin.String()))
+		}
 	}
 	return out, nil
 }

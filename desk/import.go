@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"ringfence/console"
 	"ringfence/listfile"
@@ -107,12 +109,12 @@ func (g *gathered) sort() (repeated int) {
 }
 
 // rows gives all as storage wants it, in the order of the patterns' texts.
-func (g *gathered) rows(source, who string, now time.Time) iter.Seq[storage.ImportRow] {
+func (g *gathered) rows(origin storage.Origin, source, who string, now time.Time) iter.Seq[storage.ImportRow] {
 	return func(yield func(storage.ImportRow) bool) {
 		other := g.other
 		row := func(text string, says uint32) bool {
 			s := &g.says[says]
-			return yield(storage.ImportRow{Remove: s.remove, Entry: storage.Entry{Pattern: text, Reason: s.reason, Source: source, Who: who, Added: now, Expires: s.expires}})
+			return yield(storage.ImportRow{Remove: s.remove, Entry: storage.Entry{Pattern: text, Reason: s.reason, Origin: origin, Source: source, Who: who, Added: now, Expires: s.expires}})
 		}
 		for _, n := range g.exact {
 			text := number.KeyPattern(n.key).String()
@@ -175,104 +177,161 @@ func (d *Desk) ImportWhole(ctx context.Context, q console.ImportQuery, file io.R
 
 // importFile is Import, or with a whole source named the update of a feed.
 func (d *Desk) importFile(ctx context.Context, q console.ImportQuery, file io.Reader, whole wholeSource) (*console.ImportReport, error) {
-	p, now := d.force.Rules().Policy, d.o.Now()
-	report := &console.ImportReport{List: q.List, DryRun: q.DryRun, Refusals: []console.Refusal{}, Warnings: []string{}}
-	refuse := func(l *listfile.Line, why string) {
-		if report.Refused++; len(report.Refusals) < maxRefusals {
-			report.Refusals = append(report.Refusals, console.Refusal{Line: l.No, Number: number.InertUpTo(l.Number, 64), Why: why})
-		}
+	f := &fileImport{
+		d: d, q: q, whole: whole, policy: d.force.Rules().Policy, now: d.o.Now(), origin: storage.FromImport,
+		report: &console.ImportReport{List: q.List, DryRun: q.DryRun, Refusals: []console.Refusal{}, Warnings: []string{}},
 	}
-	var g gathered
-	shield := p.Shield()
+	f.name = q.File
+	if utf8.RuneCountInString(f.name) > maxName { // what tells it from others is at its end
+		f.name = filepath.Base(f.name)
+	}
+	f.name, f.by = number.InertUpTo(f.name, maxName), storage.By{Who: number.InertUpTo(q.Who, maxName), From: "import"}
+	f.source = strings.TrimSpace("import " + f.name)
+	if whole.name != "" {
+		f.origin, f.source, f.by.From = storage.FromFeed, whole.name, "feed"
+	}
+	if err := f.read(ctx, file); err != nil {
+		return nil, err
+	}
+	if err := f.addGone(); err != nil {
+		return nil, err
+	}
+	if err := d.warnOfKnown(f.policy, &f.g, f.report); err != nil {
+		return nil, err
+	}
+	if q.Strict && f.report.Refused > 0 {
+		f.report.Strict = true
+		return f.report, nil
+	}
+	if err := f.write(); err != nil {
+		return nil, err
+	}
+	if len(f.g.exact) > manyEntries {
+		f.g = gathered{}
+		debug.FreeOSMemory()
+	}
+	return f.report, nil
+}
+
+// fileImport is one file on its way into a list.
+type fileImport struct {
+	d      *Desk
+	q      console.ImportQuery
+	whole  wholeSource
+	policy *policy.Policy
+	now    time.Time
+	report *console.ImportReport
+	g      gathered
+
+	name   string         // of the file, for the record
+	origin storage.Origin // with source, whose records its lines are
+	source string
+	by     storage.By
+}
+
+// read gathers what the file says.
+func (f *fileImport) read(ctx context.Context, file io.Reader) error {
+	shield := f.policy.Shield()
 	format, err := listfile.Read(file, listfile.Options{
-		Format: listfile.Format(q.Format), Now: now, Threshold: q.Threshold, Window: time.Duration(q.Window * float64(time.Second)), Expiry: console.ParseExpiry,
+		Format: listfile.Format(f.q.Format), Now: f.now, Threshold: f.q.Threshold, Window: time.Duration(f.q.Window * float64(time.Second)), Expiry: console.ParseExpiry,
 	}, func(l listfile.Line) error {
-		if l.Fault != nil {
-			refuse(&l, l.Fault.Error())
+		pattern, why := f.pattern(&l, shield)
+		if why != "" {
+			f.refuse(&l, why)
 			return ctx.Err()
-		}
-		pattern, err := p.Plan().Pattern(l.Number)
-		switch {
-		case err != nil:
-			refuse(&l, err.Error())
-			return ctx.Err()
-		case !l.Expires.IsZero() && !l.Expires.After(now):
-			refuse(&l, "has expired already, at "+l.Expires.Format(time.RFC3339))
-			return nil
-		case l.Expires.Year() > 9999:
-			refuse(&l, "expires after the year 9999: leave the expiry out")
-			return nil
-		case len(l.Reason) > storage.MaxReason:
-			refuse(&l, fmt.Sprintf("its reason has %d bytes; make it %d at most", len(l.Reason), storage.MaxReason))
-			return nil
-		}
-		if !q.Force && !l.Remove {
-			if what, hit := shield.Hit(pattern); hit {
-				refuse(&l, "would hit "+what+", which is an emergency number or in never_screen: leave it out, or import with --force")
-				return nil
-			}
 		}
 		l.Reason = strings.Map(plainText, strings.ToValidUTF8(l.Reason, "?"))
-		if g.add(pattern, &l); len(g.exact)+len(g.other) > maxImport {
+		if f.g.add(pattern, &l); len(f.g.exact)+len(f.g.other) > maxImport {
 			return fmt.Errorf("the file has more than %d entries: import it in parts", maxImport)
 		}
 		return nil
 	})
-	if report.Format = string(format); err != nil {
+	if f.report.Format = string(format); err != nil {
 		if ctx.Err() != nil {
-			return nil, ctx.Err()
+			return ctx.Err()
 		}
-		return nil, console.Bad("nothing was changed: " + err.Error())
+		return console.Bad("nothing was changed: " + err.Error())
 	}
-	report.Repeated = g.sort()
-	g.ids = nil
-	if whole.name != "" {
-		entries := g.added()
-		before, err := d.addGone(q.List, &g, whole.name)
-		if err != nil {
-			return nil, err
+	f.report.Repeated = f.g.sort()
+	f.g.ids = nil
+	return nil
+}
+
+// pattern is what a line names, or why it is refused.
+func (f *fileImport) pattern(l *listfile.Line, shield *policy.Shield) (p number.Pattern, why string) {
+	if l.Fault != nil {
+		return p, l.Fault.Error()
+	}
+	p, err := f.policy.Plan().Pattern(l.Number)
+	switch {
+	case err != nil:
+		return p, err.Error()
+	case !l.Expires.IsZero() && !l.Expires.After(f.now):
+		return p, "has expired already, at " + l.Expires.Format(time.RFC3339)
+	case l.Expires.Year() > 9999:
+		return p, "expires after the year 9999: leave the expiry out"
+	case len(l.Reason) > storage.MaxReason:
+		return p, fmt.Sprintf("its reason has %d bytes; make it %d at most", len(l.Reason), storage.MaxReason)
+	}
+	if !f.q.Force && !l.Remove {
+		if what, hit := shield.Hit(p); hit {
+			return p, "would hit " + what + ", which is an emergency number or in never_screen: leave it out, or import with --force"
 		}
-		if err := whole.plausible(entries, report.Refused, before); err != nil {
-			return nil, err
+	}
+	return p, ""
+}
+
+func (f *fileImport) refuse(l *listfile.Line, why string) {
+	if f.report.Refused++; len(f.report.Refusals) < maxRefusals {
+		f.report.Refusals = append(f.report.Refusals, console.Refusal{Line: l.No, Number: number.InertUpTo(l.Number, 64), Why: why})
+	}
+}
+
+// addGone has a file that says all that its source has, a feed's or one that replaces, also take away what that said before.
+func (f *fileImport) addGone() error {
+	if f.whole.name == "" && !f.q.Replace {
+		return nil
+	}
+	entries := f.g.added()
+	before, err := f.d.addGone(f.q.List, &f.g, f.origin, f.source)
+	if err != nil {
+		return err
+	}
+	switch {
+	case f.whole.name != "":
+		if err := f.whole.plausible(entries, f.report.Refused, before); err != nil {
+			return err
 		}
-		g.sort()
+	case entries == 0 && before > 0:
+		return console.Bad(fmt.Sprintf("nothing was changed: the file has no entry that can be read, and would take away all %d of before; `ringfence list undo` takes an import back", before))
 	}
-	if err := d.warnOfKnown(p, &g, report); err != nil {
-		return nil, err
-	}
-	if q.Strict && report.Refused > 0 {
-		report.Strict = true
-		return report, nil
-	}
-	name, who := number.InertUpTo(q.File, maxName), number.InertUpTo(q.Who, maxName)
-	source, by := strings.TrimSpace("import "+name), storage.By{Who: who, From: "import"}
-	if whole.name != "" {
-		source, by.From = whole.name, "feed"
-	}
-	r, err := d.db.Import(q.List, g.rows(source, who, now), storage.ImportOptions{
-		By: by, Source: name, DryRun: q.DryRun, Commit: d.commit,
+	f.g.sort()
+	return nil
+}
+
+// write makes what was gathered count.
+func (f *fileImport) write() error {
+	report := f.report
+	r, err := f.d.db.Import(f.q.List, f.g.rows(f.origin, f.source, f.by.Who, f.now), storage.ImportOptions{
+		By: f.by, Source: f.name, DryRun: f.q.DryRun, Commit: f.d.commit,
 		Tell: func(pattern string, c storage.Change) {
 			switch c {
-			case storage.Unchanged:
+			case storage.Unchanged, storage.Joined:
 				report.Unchanged++
 			case storage.Absent:
 				report.Absent++
 			default:
-				if q.DryRun && len(report.Would) < maxShown {
-					report.Would = append(report.Would, console.Edit{List: q.List, Number: pattern, Change: c.String()})
+				if f.q.DryRun && len(report.Would) < maxShown {
+					report.Would = append(report.Would, console.Edit{List: f.q.List, Number: pattern, Change: c.String()})
 				}
 			}
 		},
 	})
 	if err != nil {
-		return nil, refused(err)
+		return refused(err)
 	}
 	report.Change, report.Added, report.Updated, report.Removed = r.ID, r.Added, r.Updated, r.Removed
-	if len(g.exact) > manyEntries {
-		g = gathered{}
-		debug.FreeOSMemory()
-	}
-	return report, nil
+	return nil
 }
 
 // warnOfKnown warns of entries that would hit numbers that the lines deal with.
@@ -341,7 +400,7 @@ func (d *Desk) follow(c storage.ChangeRecord) error {
 	if !d.inMemory() {
 		return nil
 	}
-	if n := c.Added + c.Updated + c.Removed; n >= storage.MaxEdit {
+	if c.Rows >= storage.MaxEdit {
 		return d.fill(context.Background(), r, map[string]*lists.Loader{c.List: r.Lists.Rebuild(c.List)})
 	}
 	r.Lists.Put(policy.ListEntry{List: c.List}) // it exists, be it empty
@@ -349,13 +408,16 @@ func (d *Desk) follow(c storage.ChangeRecord) error {
 		return nil
 	}
 	var changes []lists.Change
-	err := d.db.ChangedBy(c.ID, func(es []storage.ChangedEntry) error {
-		for i := range es {
-			pattern, err := r.Policy.Plan().KeptPattern(es[i].Pattern)
-			if err != nil {
-				continue // a stray
+	err := d.db.ChangedBy(c.ID, func(listed []storage.Listed) error {
+		for i := range listed {
+			pattern, err := r.Policy.Plan().KeptPattern(listed[i].Pattern)
+			switch {
+			case err != nil: // a stray
+			case len(listed[i].Records) == 0:
+				changes = append(changes, lists.Change{ListEntry: policy.ListEntry{Pattern: pattern}, Remove: true})
+			default:
+				changes = append(changes, lists.Change{ListEntry: policy.ListEntry{Pattern: pattern}, Records: sourcesOf(listed[i].Records)})
 			}
-			changes = append(changes, lists.Change{ListEntry: listEntry(c.List, pattern, &es[i].Entry), Remove: es[i].Removed})
 		}
 		return nil
 	})
@@ -403,7 +465,7 @@ func (d *Desk) Changes(ctx context.Context, list string, yield func(console.List
 func changeOf(r *storage.ChangeRecord) console.ListChange {
 	return console.ListChange{
 		ID: r.ID, Time: r.Time, Who: r.Who, From: r.From, Kind: r.Kind, List: r.List, Source: r.Source,
-		Added: r.Added, Updated: r.Updated, Removed: r.Removed, Undoes: r.Undoes, Undone: r.Undone, Skipped: r.Skipped,
+		Added: r.Added, Updated: r.Updated, Removed: r.Removed, Joined: r.Joined, Undoes: r.Undoes, Undone: r.Undone, Skipped: r.Skipped,
 	}
 }
 
@@ -449,14 +511,14 @@ func (c contextWriter) Write(b []byte) (int, error) {
 	return c.w.Write(b)
 }
 
-// wholeSource is a file that says all that a source has: entries of it that the file no longer names go.
+// wholeSource is a feed's file, which says all that the feed has: what it no longer names, the feed says no more.
 type wholeSource struct {
-	name      string                                   // the Source of its entries
+	name      string                                   // the Source of its records
 	plausible func(entries, refused, before int) error // asked before anything is changed
 }
 
-// addGone has a file also remove what its source no longer names, and says how many entries of it there are now.
-func (d *Desk) addGone(list string, g *gathered, source string) (before int, err error) {
+// addGone has a file also take away what its source said and says no longer, and tells how many entries of it there are now.
+func (d *Desk) addGone(list string, g *gathered, origin storage.Origin, source string) (before int, err error) {
 	id := uint32(len(g.says))
 	g.says = append(g.says, gatheredText{remove: true})
 	plan := d.force.Rules().Policy.Plan()
@@ -465,7 +527,7 @@ func (d *Desk) addGone(list string, g *gathered, source string) (before int, err
 		named[g.other[i].text] = true
 	}
 	err = d.db.Entries(list, func(e storage.Entry) error {
-		if e.Source != source {
+		if e.Origin != origin || e.Source != source {
 			return nil
 		}
 		before++

@@ -9,7 +9,6 @@ import (
 	"ringfence/conf"
 	"ringfence/inforce"
 	"ringfence/lists"
-	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/storage"
 )
@@ -104,8 +103,11 @@ func (d *Desk) fill(ctx context.Context, r *inforce.Rules, loaders map[string]*l
 	for name, load := range loaders {
 		plan, strays, others := r.Policy.Plan(), 0, allStrays(r)-r.Strays[name]
 		err := d.db.EntryPages(name, false, func(es []storage.Entry) error {
-			total += len(es)
-			for i := range es {
+			for i, end := 0, 0; i < len(es); i = end {
+				for end = i + 1; end < len(es) && es[end].Pattern == es[i].Pattern; {
+					end++
+				}
+				total++
 				pattern, err := plan.KeptPattern(es[i].Pattern)
 				if err != nil {
 					if strays++; others+strays <= strayLogs {
@@ -113,8 +115,7 @@ func (d *Desk) fill(ctx context.Context, r *inforce.Rules, loaders map[string]*l
 					}
 					continue
 				}
-				e := listEntry(name, pattern, &es[i])
-				load.Add(&e)
+				load.AddRecords(pattern, sourcesOf(es[i:end]))
 			}
 			return ctx.Err()
 		})
@@ -139,8 +140,14 @@ func (d *Desk) fill(ctx context.Context, r *inforce.Rules, loaders map[string]*l
 	return nil
 }
 
-func listEntry(list string, p number.Pattern, e *storage.Entry) policy.ListEntry {
-	return policy.ListEntry{List: list, Pattern: p, Reason: e.Reason, Source: e.Source, Added: e.Added, Expires: e.Expires}
+// sourcesOf is what the sources of an entry say, as it is kept in memory.
+func sourcesOf(es []storage.Entry) []lists.Record {
+	records := make([]lists.Record, len(es))
+	for i := range es {
+		e := &es[i]
+		records[i] = lists.Record{Reason: e.Reason, Source: e.Source, Added: e.Added, Expires: e.Expires}
+	}
+	return records
 }
 
 // allStrays is how many list entries the policy's country cannot read. d.edit is held.

@@ -116,7 +116,11 @@ func (d *Desk) KeepPieces(ctx context.Context) {
 	select {
 	case <-d.listsRead:
 	case <-ctx.Done():
-		return
+		select {
+		case <-d.listsRead: // stopped at once, with lists to write all the same
+		default:
+			return
+		}
 	}
 	p := d.pieces
 	timer := time.NewTimer(0)

@@ -338,17 +338,15 @@ func piecesChild(folder string) {
 	c := &conf.Daemon{Policy: filepath.Join(folder, "policy.toml"), Data: folder}
 	d, err := run(c, slog.New(slog.DiscardHandler))
 	if err == nil {
-		{
-			go func() {
-				for {
-					d.savePieces()
-				}
-			}()
-			for i := d.force.Rules().Lists.Len("blacklist"); err == nil; i++ {
-				_, err = d.AddEntries(context.Background(), "blacklist", []console.NewEntry{{Number: killedNumber(i), Reason: fmt.Sprint("r", i)}}, false)
-				if fmt.Println(i); i%4 == 0 {
-					time.Sleep(15 * time.Millisecond) // so that the file fits at times
-				}
+		go func() {
+			for {
+				d.savePieces()
+			}
+		}()
+		for i := d.force.Rules().Lists.Len("blacklist"); err == nil; i++ {
+			_, err = d.AddEntries(context.Background(), "blacklist", []console.NewEntry{{Number: killedNumber(i), Reason: fmt.Sprint("r", i)}}, false)
+			if fmt.Println(i); i%4 == 0 {
+				time.Sleep(15 * time.Millisecond) // so that the file fits at times
 			}
 		}
 	}

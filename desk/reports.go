@@ -69,8 +69,8 @@ func (d *Desk) report(extension string, c traffic.LastCall) (*console.ReportEdit
 	return edit, nil
 }
 
-// ConfirmReport puts a report's caller on the blacklist, as AddEntries does, and closes the report. Who is
-// on the list already stays there as he is.
+// ConfirmReport puts a report's caller on the blacklist, as AddEntries does, and closes the report. What other sources say of a
+// caller who is on the list already stays, and a person's reason is what is shown.
 func (d *Desk) ConfirmReport(ctx context.Context, id string) (*console.ReportEdit, error) {
 	r, err := d.db.Report(id)
 	if err != nil {
@@ -90,7 +90,8 @@ func (d *Desk) ConfirmReport(ctx context.Context, id string) (*console.ReportEdi
 	edit := &console.ReportEdit{Change: console.Confirmed, List: reportList, Number: n.E164}
 	if e, ok := rules.Lists.Lookup(reportList, &n, d.o.Now()); ok && e.Pattern.IsExact() {
 		edit.Note = "was there already"
-	} else if _, err := d.AddEntries(ctx, reportList, []console.NewEntry{
+	}
+	if _, err := d.addEntries(ctx, reportList, storage.FromReport, []console.NewEntry{
 		{Number: n.E164, Reason: "reported by " + r.Extension, Source: reportSource},
 	}, false); err != nil {
 		return nil, err
@@ -144,7 +145,7 @@ func (d *Desk) DismissReport(ctx context.Context, id string) (*console.ReportEdi
 	case changed:
 		return &console.ReportEdit{Report: reportOf(&r), Change: console.Dismissed}, nil
 	case r.State == storage.ReportConfirmed:
-		return nil, console.Conflict(fmt.Sprintf("report %s was confirmed before, and its caller listed: `ringfence list remove %s %s` takes the number off again",
+		return nil, console.Conflict(fmt.Sprintf("report %s was confirmed before, and its caller listed: `ringfence list remove %s %s --all` takes the number off again",
 			r.ID, reportList, r.Caller.E164))
 	}
 	return &console.ReportEdit{Report: reportOf(&r), Change: console.AlreadySo}, nil

@@ -117,7 +117,8 @@ func startFeed(t *testing.T, p *publisher) *reader {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	d := &reader{Desk: desk.New(c, db, &inforce.State{}, desk.Options{Log: slog.New(slog.DiscardHandler)}), db: db, now: time.Now}
+	d := &reader{db: db, now: time.Now}
+	d.Desk = desk.New(c, db, &inforce.State{}, desk.Options{Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return d.now() }})
 	if err := d.Load(); err != nil {
 		t.Fatal(err)
 	}
@@ -327,4 +328,61 @@ func TestFeedIsTriedAgain(t *testing.T) {
 			t.Errorf("%+v, %v", s, err)
 		}
 	}
+}
+
+// A feed that names what an administrator has listed, and drops it later, takes away what it said itself, in memory and on disk. When the administrator's entry expires, the feed's counts.
+func TestFeedLeavesOthers(t *testing.T) {
+	p := &publisher{text: numbers(0, 30)}
+	d := startFeed(t, p)
+	const number = "13800000007"
+	fetch := func(first, n int) {
+		t.Helper()
+		p.set(func(p *publisher) { p.text = numbers(first, n) })
+		if s, err := d.FetchFeed(t.Context(), "fed"); err != nil || s.Held != "" {
+			t.Fatalf("%+v, %v", s, err)
+		}
+	}
+	shown := func(want string, sources int) {
+		t.Helper()
+		found := false
+		if err := d.Entries(t.Context(), "fed", func(e console.ListEntry) error {
+			if e.Number == "+86"+number {
+				if found = true; e.Reason != want || len(e.Records) != sources {
+					t.Errorf("%+v, want %q of %d sources", e, want, sources)
+				}
+			}
+			return nil
+		}); err != nil || found != (want != "-") || onFeed(t, d, number) != found {
+			t.Errorf("%s is on the list: %v, a call to it is refused: %v, %v", number, found, onFeed(t, d, number), err)
+		}
+	}
+	_, err := d.AddEntries(t.Context(), "fed", []console.NewEntry{{Number: number, Reason: "ours", Expires: time.Now().Add(time.Hour)}}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fetch(0, 30)
+	shown("ours", 2)
+	now := d.now
+	d.now = func() time.Time { return now().Add(2 * time.Hour) }
+	shown("", 2)
+	d.now = now
+	edits, err := d.RemoveEntries(t.Context(), "fed", []string{number}, false)
+	if err != nil || len(edits) != 1 || edits[0].Change != "removed" || len(edits[0].Still) != 1 || edits[0].Still[0] != "feed fed" {
+		t.Errorf("%+v, %v", edits, err)
+	}
+	shown("", 0)
+	if _, err := d.AddEntries(t.Context(), "fed", []console.NewEntry{{Number: number, Reason: "ours"}}, false); err != nil {
+		t.Fatal(err)
+	}
+	fetch(10, 30)
+	shown("ours", 0)
+	if onFeed(t, d, "13800000008") {
+		t.Error("what the feed alone named is on the list")
+	}
+	fetch(0, 30)
+	edits, err = d.RemoveEntries(t.Context(), "fed", []string{number}, true)
+	if err != nil || edits[0].Change != "removed" || edits[0].Still != nil {
+		t.Errorf("%+v, %v", edits, err)
+	}
+	shown("-", 0)
 }

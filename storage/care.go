@@ -45,8 +45,12 @@ func (d *DB) Verify() (*VerifyReport, error) {
 		if len(r.Faults) > 0 {
 			return nil // it is not safe to follow its pages
 		}
+		clock, err := d.clock(tx)
+		if err != nil {
+			r.fault("%v", err)
+		}
 		known := map[string]bool{}
-		err := tx.Bucket(bucketLists).ForEach(func(k, v []byte) error {
+		err = tx.Bucket(bucketLists).ForEach(func(k, v []byte) error {
 			r.Lists++
 			var meta listMeta
 			if err := decodeMeta(k, v, &meta); err != nil {
@@ -54,14 +58,22 @@ func (d *DB) Verify() (*VerifyReport, error) {
 				return nil
 			}
 			known[string(meta.bucket(string(k)))] = true
-			n := 0
+			var n sizes
 			if b := tx.Bucket(bucketEntries).Bucket(meta.bucket(string(k))); b != nil {
-				n = verifyBlocks(b.Cursor(), nil, 1, func(err error) { r.fault("list %s: %v", k, err) })
+				v := blockVerifier{columns: 1, clock: clock, fault: func(err error) { r.fault("list %s: %v", k, err) }}
+				v.run(b.Cursor())
+				n = v.sizes
 			}
-			if n != meta.Entries {
-				r.fault("list %s: it says %d entries and has %d", k, meta.Entries, n)
+			if n.entries != meta.Entries {
+				r.fault("list %s: it says %d entries and has %d", k, meta.Entries, n.entries)
 			}
-			r.Entries += n
+			if n.records != meta.Records {
+				r.fault("list %s: it says %d records of its entries and has %d", k, meta.Records, n.records)
+			}
+			if n.deleted != meta.Deleted {
+				r.fault("list %s: it says %d records were taken away, and remembers %d", k, meta.Deleted, n.deleted)
+			}
+			r.Entries += n.entries
 			return nil
 		})
 		if err != nil {
@@ -76,7 +88,7 @@ func (d *DB) Verify() (*VerifyReport, error) {
 		if err != nil {
 			return err
 		}
-		if err := d.verifyChanges(tx, r); err != nil {
+		if err := d.verifyChanges(tx, r, clock); err != nil {
 			return err
 		}
 		size, err := d.journalSize(tx)
@@ -98,27 +110,63 @@ func (d *DB) Verify() (*VerifyReport, error) {
 	return r, err
 }
 
-// verifyBlocks reads blocks whose keys have a prefix and gives the number of their rows.
-func verifyBlocks(c *bolt.Cursor, prefix []byte, columns int, fault func(error)) (n int) {
+// blockVerifier reads blocks whose keys have a prefix.
+type blockVerifier struct {
+	prefix  []byte
+	columns int
+	clock   Tick // no stamp is later
+	fault   func(error)
+
+	sizes sizes // of a list
+	rows  int   // of a log of changes, as it counted them
+}
+
+func (b *blockVerifier) run(c *bolt.Cursor) {
 	var rows []listRow
 	last := ""
-	for k, v := c.Seek(prefix); k != nil && bytes.HasPrefix(k, prefix); k, v = c.Next() {
+	for k, v := c.Seek(b.prefix); k != nil && bytes.HasPrefix(k, b.prefix); k, v = c.Next() {
 		var err error
-		rows, err = decodeBlock(rows[:0], k[len(prefix):], v, columns)
+		rows, err = decodeBlock(rows[:0], k[len(b.prefix):], v, b.columns)
 		switch {
 		case err != nil:
-			fault(err)
+			b.fault(err)
+			continue
 		case rows[0].pattern <= last:
-			fault(fmt.Errorf("block %q overlaps the one before", short(k[len(prefix):])))
+			b.fault(fmt.Errorf("block %q overlaps the one before", short(k[len(b.prefix):])))
 		default:
 			last = rows[len(rows)-1].pattern
 		}
-		n += len(rows)
+		b.count(rows, v[0] == blockVersion1)
 	}
-	return n
 }
 
-func (d *DB) verifyChanges(tx *bolt.Tx, r *VerifyReport) error {
+// count counts the rows of a block. A log of schema 2 counted a pattern once whose source changed.
+func (b *blockVerifier) count(rows []listRow, old bool) {
+	for i, end := 0, 0; i < len(rows); i = end {
+		for end = i + 1; end < len(rows) && rows[end].pattern == rows[i].pattern; {
+			end++
+		}
+		if b.columns == 1 {
+			b.sizes.add(rows[i:end], 1)
+		}
+		if b.rows++; !old {
+			b.rows += end - i - 1
+		}
+		for _, r := range rows[i:end] {
+			if r.now != nil && b.ahead(r.now.stamp) {
+				b.fault(fmt.Errorf("%q was written at %v, which is later than the last change: %v", r.pattern, r.now.stamp, b.clock))
+				return
+			}
+		}
+	}
+}
+
+// ahead reports whether a stamp is later than any that was given out. One without a node and a count may be made of an old entry's date.
+func (b *blockVerifier) ahead(t Tick) bool {
+	return (t.Node != "" || t.Count > 0) && (t.Wall > b.clock.Wall || t.Wall == b.clock.Wall && t.Count > b.clock.Count)
+}
+
+func (d *DB) verifyChanges(tx *bolt.Tx, r *VerifyReport, clock Tick) error {
 	state, err := d.changeState(tx)
 	if err != nil {
 		r.fault("%v", err)
@@ -131,11 +179,13 @@ func (d *DB) verifyChanges(tx *bolt.Tx, r *VerifyReport) error {
 			r.fault("change %x: it cannot be read: %v", short(k), err)
 			return nil
 		}
-		n := verifyBlocks(tx.Bucket(bucketChanged).Cursor(), bytes.Clone(k), 2, func(err error) { r.fault("change %d: %v", binary.BigEndian.Uint64(k), err) })
-		if n != kept.Rows {
-			r.fault("change %d: it says %d entries and has %d", binary.BigEndian.Uint64(k), kept.Rows, n)
+		id := binary.BigEndian.Uint64(k)
+		of := blockVerifier{prefix: bytes.Clone(k), columns: 2, clock: clock, fault: func(err error) { r.fault("change %d: %v", id, err) }}
+		of.run(tx.Bucket(bucketChanged).Cursor())
+		if of.rows != kept.Rows {
+			r.fault("change %d: it says %d entries and has %d", id, kept.Rows, of.rows)
 		}
-		rows += n
+		rows += of.rows
 		return nil
 	})
 	if err == nil && (state.Records != r.Changes || state.Rows != rows) {

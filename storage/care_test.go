@@ -93,7 +93,8 @@ func TestBackupAndRestore(t *testing.T) {
 }
 
 func TestCompact(t *testing.T) {
-	d := open(t, Options{})
+	now := epoch
+	d := open(t, Options{Now: func() time.Time { return now }})
 	d.maxChangeRows = 10
 	r, err := d.Import("blacklist", imported(series(0, 50_000, 1, "old")...), ImportOptions{})
 	check(t, err)
@@ -105,6 +106,10 @@ func TestCompact(t *testing.T) {
 	check(t, err)
 	_, err = d.AddEntries("blacklist", series(0, 20, 1, "x"))
 	check(t, err)
+	now = now.Add(31 * 24 * time.Hour)
+	if n, err := d.PruneDeleted(); n != 50_000-20 || err != nil {
+		t.Errorf("%d tombstones pruned, %v", n, err)
+	}
 	want := stateOf(t, d)
 	check(t, d.Close())
 	before, after, err := Compact(d.File())
@@ -138,7 +143,7 @@ func TestVerify(t *testing.T) {
 		},
 		"overlaps the one before": func(t *testing.T, d *DB, tx *bolt.Tx) error {
 			b := tx.Bucket(bucketEntries).Bucket([]byte("blacklist"))
-			for _, bl := range appendBlocks(nil, []listRow{{pattern: entry(7).Pattern, now: &said{}}}, 1) {
+			for _, bl := range appendBlocks(nil, []listRow{{pattern: entry(7).Pattern, now: &said{stamp: Tick{Wall: 1}}}}, 1) {
 				check(t, b.Put(bl.key, bl.value))
 			}
 			return nil

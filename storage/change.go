@@ -1,13 +1,11 @@
 package storage
 
 import (
-	"bytes"
+	"cmp"
 	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	bolt "go.etcd.io/bbolt"
 )
 
 // By says who changed a list and from where; both may be empty.
@@ -25,236 +23,308 @@ func (b By) check() error {
 	return nil
 }
 
-// wish is what an edit wants of one pattern: that it says something, that it is not there, or, for an undo,
-// that it is again what it was before.
-type wish struct {
+// edit is what a change asks for of one source's record of a pattern: that it says something, that it is not there, or, for an
+// undo, that it is again what it was before.
+type edit struct {
 	pattern string
+	key     sourceKey
 	to      *said // nil: it shall not be there
+	from    *said // of an undo
 	undo    bool  // only if it says what from says, and then exactly to
-	from    *said
+	all     bool  // the records of all sources shall not be there; in a change of nothing else
+	copied  bool  // the row shall be to, a tombstone included, and no log of it is kept
 }
 
-// meet is what becomes of a pattern that says now, and what it says then.
-func (w *wish) meet(now *said) (*said, Change) {
+func (e *edit) compare(of *edit) int {
+	return cmp.Or(strings.Compare(e.pattern, of.pattern), e.key.compare(of.key))
+}
+
+// meet is what becomes of a record that says now, and what it says then.
+func (e *edit) meet(now *said) (*said, Change) {
 	switch {
-	case w.undo && !now.same(w.from):
+	case e.undo && !now.same(e.from):
 		return now, Kept
-	case w.to == nil && now == nil:
+	case e.to == nil && now == nil:
 		return nil, Absent
-	case w.to == nil:
+	case e.to == nil:
 		return nil, Removed
 	case now == nil:
-		return w.to, Added
-	case w.undo:
-		return w.to, Updated
-	case now.reason == w.to.reason && now.expires == w.to.expires:
+		return e.to, Added
+	case e.undo:
+		return e.to, Updated
+	case now.reason == e.to.reason && now.expires == e.to.expires:
 		return now, Unchanged
-	case now.added == w.to.added:
-		return w.to, Updated
+	case now.added == e.to.added:
+		return e.to, Updated
 	}
-	then := *w.to
+	then := *e.to
 	then.added = now.added
 	return &then, Updated
 }
 
-// stamper makes wishes those of a change.
+// stamper makes edits those of a change.
 type stamper struct {
 	unit     uint64
-	from, to *said // the last that was stamped
+	tick     Tick
+	undo     bool  // the last that was stamped
+	from, to *said // was from and is to
 }
 
-func (s *stamper) stamp(w *wish) {
+func (s *stamper) stamp(e *edit) {
 	switch {
-	case w.undo || w.to == nil:
-	case w.to == s.from:
-		w.to = s.to
+	case e.to == nil:
+	case e.to == s.from && e.undo == s.undo:
+		e.to = s.to
 	default:
-		to := *w.to
-		to.unit = s.unit
-		s.from, s.to = w.to, &to
-		w.to = s.to
+		to := *e.to
+		if to.stamp = s.tick; !e.undo {
+			to.unit = s.unit
+		}
+		s.from, s.to, s.undo = e.to, &to, e.undo
+		e.to = s.to
 	}
 }
 
-// merger applies wishes to the rows of a list.
+// merger applies edits to the rows of a list.
 type merger struct {
-	count counted
-	tell  func(i int, pattern string, c Change) // what became of the i-th wish; may be nil
-	next  int                                   // the number of the next wish
+	tick   Tick                                  // of the change; tombstones have it
+	oldest int64                                 // tombstones from before are dropped, in milliseconds since 1970
+	room   int                                   // how many more tombstones the list may have
+	tell   func(i int, pattern string, c Change) // what became of the i-th edit; may be nil
+	next   int                                   // the number of the next edit
+
+	told  counted
+	sizes sizes // by how much the list has grown
+	forgo bool  // there was no room for a tombstone
+
+	buried, stone *said // what was buried last, and its tombstone
 }
 
-type counted struct{ added, updated, removed int }
+// counted is what a change did, as people count it.
+type counted struct{ added, updated, removed, joined int }
 
-func (c *counted) add(ch Change) {
+func (c *counted) add(ch Change, n int) {
 	switch ch {
 	case Added:
-		c.added++
+		c.added += n
 	case Updated:
-		c.updated++
+		c.updated += n
 	case Removed:
-		c.removed++
+		c.removed += n
+	case Joined:
+		c.joined += n
 	}
 }
 
-func (c *counted) any() bool { return c.added+c.updated+c.removed > 0 }
+// sizes counts what a list holds.
+type sizes struct {
+	entries int // patterns that a source names
+	records int
+	deleted int // tombstones
+}
 
-// merge applies wishes, ascending, to rows. It appends what the list has then to dst, and what changed to log.
-func (m *merger) merge(dst, log, rows []listRow, wishes []wish) ([]listRow, []listRow) {
-	for i := 0; i < len(wishes); {
-		p := wishes[i].pattern
-		at := 0
-		for at < len(rows) && rows[at].pattern < p {
-			at++
+func (s *sizes) add(rows []listRow, sign int) {
+	alive := 0
+	for i := range rows {
+		if rows[i].now.gone {
+			s.deleted += sign
+		} else {
+			alive++
 		}
+	}
+	s.records += sign * alive
+	s.entries += sign * min(alive, 1)
+}
+
+// merge applies edits, ascending, to rows. It appends what the list has then to dst, and what changed to log.
+func (m *merger) merge(dst, log, rows []listRow, edits []edit) (_, _ []listRow) {
+	for len(edits) > 0 {
+		p := edits[0].pattern
+		at := rowsBelow(rows, p)
 		dst, rows = append(dst, rows[:at]...), rows[at:]
-		var before *said
-		if len(rows) > 0 && rows[0].pattern == p {
-			before, rows = rows[0].now, rows[1:]
+		of, n := 0, 1
+		for of < len(rows) && rows[of].pattern == p {
+			of++
 		}
-		now := before
-		for ; i < len(wishes) && wishes[i].pattern == p; i++ {
-			var c Change
-			now, c = wishes[i].meet(now)
-			m.count.add(c)
-			if m.tell != nil {
-				m.tell(m.next, p, c)
-			}
-			m.next++
+		mine := rows[:of]
+		rows = rows[of:]
+		for n < len(edits) && edits[n].pattern == p {
+			n++
 		}
-		if now != nil {
-			dst = append(dst, listRow{pattern: p, now: now})
+		from := len(dst)
+		m.sizes.add(mine, -1)
+		if edits[0].all {
+			dst, log = m.removeAll(dst, log, mine, edits[:n])
+		} else {
+			dst, log = m.mergePattern(dst, log, mine, edits[:n])
 		}
-		if !now.same(before) {
-			log = append(log, listRow{pattern: p, now: now, before: before})
-		}
+		dst, log = m.limit(dst, log, from)
+		m.sizes.add(dst[from:], 1)
+		edits = edits[n:]
 	}
 	return append(dst, rows...), log
 }
 
-// change makes an edit of at most MaxEdit wishes, in one transaction. The wishes may come in any order; what became
-// of each comes back in theirs. The id is 0 if nothing changed.
-func (d *DB) change(list, kind string, by By, wishes []wish) (changes []Change, r ChangeRecord, err error) {
-	return d.changeFor(ChangeRecord{List: list, Kind: kind, By: by}, wishes)
+// rowsBelow is how many rows at the beginning are of lower patterns. In a large change that is few.
+func rowsBelow(rows []listRow, pattern string) int {
+	step := 1
+	for step <= len(rows) && rows[step-1].pattern < pattern {
+		step *= 2
+	}
+	from := step / 2
+	return from + searchRows(rows[from:min(step, len(rows))], pattern)
 }
 
-func (d *DB) changeFor(r ChangeRecord, wishes []wish) ([]Change, ChangeRecord, error) {
-	changes := make([]Change, len(wishes))
-	order := make([]int, len(wishes))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(a, b int) int { return strings.Compare(wishes[a].pattern, wishes[b].pattern) })
-	sorted := make([]wish, len(wishes))
-	for i, at := range order {
-		sorted[i] = wishes[at]
-	}
-	err := d.edit(func(tx *bolt.Tx) error {
-		if r.Kind == KindRemove && tx.Bucket(bucketLists).Get([]byte(r.List)) == nil {
-			for i := range changes {
-				changes[i] = Absent
-			}
-			return errNothing
-		}
-		meta, isNew, err := d.newList(tx, r.List)
-		if err != nil {
-			return err
-		}
-		b, err := tx.Bucket(bucketEntries).CreateBucketIfNotExists(meta.bucket(r.List))
-		if err != nil {
-			return err
-		}
-		if r.ID, err = d.nextChange(tx); err != nil {
-			return err
-		}
-		r.Skipped = 0
-		m := merger{tell: func(i int, _ string, c Change) {
-			if changes[order[i]] = c; c == Kept {
-				r.Skipped++
-			}
-		}}
-		stamps := stamper{unit: r.ID}
-		for i := range sorted {
-			stamps.stamp(&sorted[i])
-		}
-		log, err := d.changeBlocks(b, &m, sorted)
-		if err != nil {
-			return err
-		}
-		if !m.count.any() && !isNew {
-			return errNothing
-		}
-		now := millis(d.now())
-		meta.Entries += m.count.added - m.count.removed
-		meta.Changed = now
-		if err := putList(tx, r.List, meta); err != nil || !m.count.any() {
-			return err
-		}
-		d.touch(r.List, log)
-		r.Time, r.Added, r.Updated, r.Removed = now, m.count.added, m.count.updated, m.count.removed
-		if err := putLog(tx, r.ID, log); err != nil {
-			return err
-		}
-		return d.putChange(tx, r, len(log))
-	})
-	if err == errNothing {
-		r.ID = 0
-		return changes, r, nil
-	}
-	if err != nil {
-		return nil, ChangeRecord{}, err
-	}
-	return changes, r, nil
-}
-
-// changeBlocks applies wishes, ascending, to a list's blocks and gives what changed.
-func (d *DB) changeBlocks(b *bolt.Bucket, m *merger, wishes []wish) (log []listRow, err error) {
-	var rows, merged []listRow
-	var blocks []block
-	for len(wishes) > 0 {
-		c := b.Cursor()
-		k, v := blockOf(c, []byte(wishes[0].pattern))
-		k = bytes.Clone(k)
-		mine := len(wishes) // those before the next block
-		rows = rows[:0]
-		if k != nil {
-			if rows, err = decodeBlock(rows, k, v, 1); err != nil {
-				return nil, corrupt(d.file, err)
-			}
-			if next, _ := c.Next(); next != nil {
-				mine, _ = slices.BinarySearchFunc(wishes, string(next), func(w wish, p string) int { return strings.Compare(w.pattern, p) })
-			}
-			if mine == 0 {
-				return nil, corrupt(d.file, errBlock)
-			}
-		}
-		had := len(log)
-		merged, log = m.merge(merged[:0], log, rows, wishes[:mine])
-		wishes = wishes[mine:]
-		if len(log) == had {
+// mergePattern is merge for the rows and edits of one pattern.
+func (m *merger) mergePattern(dst, log, rows []listRow, edits []edit) (_, _ []listRow) {
+	from := len(dst)
+	for len(rows) > 0 || len(edits) > 0 {
+		if len(edits) == 0 || len(rows) > 0 && rows[0].key().compare(edits[0].key) < 0 {
+			dst, rows = append(dst, rows[0]), rows[1:]
 			continue
 		}
-		blocks = appendBlocks(blocks[:0], merged, 1)
-		if k != nil && (len(blocks) == 0 || !bytes.Equal(k, blocks[0].key)) {
-			if err := b.Delete(k); err != nil {
-				return nil, err
-			}
+		p, key := edits[0].pattern, edits[0].key
+		var was *said
+		if len(rows) > 0 && rows[0].key() == key {
+			was, rows = rows[0].now, rows[1:]
 		}
-		for _, bl := range blocks {
-			if err := b.Put(bl.key, bl.value); err != nil {
-				return nil, err
+		if edits[0].copied {
+			if edits[0].to != nil {
+				dst = append(dst, listRow{pattern: p, now: edits[0].to})
 			}
+			edits = edits[1:]
+			continue
+		}
+		before := was.alive()
+		now := before
+		for len(edits) > 0 && edits[0].key == key {
+			var c Change
+			if now, c = edits[0].meet(now); c == Added && !edits[0].undo {
+				c = joins(now, dst[from:], rows)
+			}
+			m.report(p, c, 1)
+			edits = edits[1:]
+		}
+		switch {
+		case now.same(before) && was != nil:
+			dst = append(dst, listRow{pattern: p, now: was})
+		case now != nil && !now.same(before):
+			dst, log = append(dst, listRow{pattern: p, now: now}), append(log, listRow{pattern: p, now: now, before: before})
+		case before != nil:
+			dst, log = m.bury(dst, p, before), append(log, listRow{pattern: p, before: before})
 		}
 	}
-	return log, nil
+	return dst, log
 }
 
-// touch tells an import of the list under way which patterns an edit changed. The caller has the turn to edit.
-func (d *DB) touch(list string, log []listRow) {
-	i := d.importing.Load()
-	if i == nil || i.list != list {
-		return
+// removeAll takes the records of all sources out of one pattern.
+func (m *merger) removeAll(dst, log, rows []listRow, edits []edit) (_, _ []listRow) {
+	c, n := Absent, 0
+	for _, r := range rows {
+		if r.now.gone {
+			dst = append(dst, r)
+			continue
+		}
+		c, n = Removed, n+1
+		dst, log = m.bury(dst, r.pattern, r.now), append(log, listRow{pattern: r.pattern, before: r.now})
 	}
-	for _, l := range log {
-		i.touched[l.pattern] = struct{}{}
+	m.report(edits[0].pattern, c, n)
+	for range edits[1:] {
+		m.report(edits[0].pattern, Absent, 0)
 	}
+	return dst, log
+}
+
+func (m *merger) report(pattern string, c Change, n int) {
+	m.told.add(c, n)
+	if m.tell != nil {
+		m.tell(m.next, pattern, c)
+	}
+	m.next++
+}
+
+// bury leaves a tombstone for a record that is gone, if there is room.
+func (m *merger) bury(dst []listRow, pattern string, was *said) []listRow {
+	if m.room <= 0 {
+		m.forgo = true
+		return dst
+	}
+	m.room--
+	if was != m.buried {
+		m.buried, m.stone = was, was.tombstone(m.tick)
+	}
+	return append(dst, listRow{pattern: pattern, now: m.stone})
+}
+
+// joins is what a new record is to people: of a number that no other source names it adds it; else that was there, and what
+// is said of it is new or not.
+func joins(new *said, others ...[]listRow) Change {
+	c := Added
+	for _, rows := range others {
+		for i := range rows {
+			switch s := rows[i].now; {
+			case s.gone || s == new:
+			case s.reason == new.reason && s.expires == new.expires:
+				return Joined
+			default:
+				c = Updated
+			}
+		}
+	}
+	return c
+}
+
+// limit drops what is too much of the pattern whose rows begin at from: tombstones that are old, and of sources
+// beyond maxSources the records and tombstones that were written longest ago.
+func (m *merger) limit(dst, log []listRow, from int) (_, _ []listRow) {
+	alive, gone := 0, 0
+	for at := from; at < len(dst); at++ {
+		switch s := dst[at].now; {
+		case !s.gone:
+			alive++
+		case s.stamp.Wall < m.oldest:
+			dst = slices.Delete(dst, at, at+1)
+			at--
+		default:
+			gone++
+		}
+	}
+	for ; alive > maxSources; alive-- {
+		at := from + longestAgo(dst[from:], false)
+		way := listRow{pattern: dst[at].pattern, before: dst[at].now}
+		to := len(log)
+		for to > 0 && log[to-1].pattern == way.pattern && log[to-1].key().compare(way.key()) > 0 {
+			to--
+		}
+		log = slices.Insert(log, to, way)
+		m.told.removed++
+		dst = slices.Delete(dst, at, at+1) // no tombstone: nobody took it back
+	}
+	for ; gone > maxSources; gone-- {
+		at := from + longestAgo(dst[from:], true)
+		dst = slices.Delete(dst, at, at+1)
+	}
+	return dst, log
+}
+
+// longestAgo is the place of the record, or tombstone, with the lowest stamp; a person's does not count.
+func longestAgo(rows []listRow, gone bool) int {
+	at := -1
+	for i := range rows {
+		if s := rows[i].now; s.gone == gone && (gone || s.origin != FromPerson) && (at < 0 || s.stamp.Compare(rows[at].now.stamp) < 0) {
+			at = i
+		}
+	}
+	return at
+}
+
+// prune drops old tombstones from rows, which are all of a block or more.
+func (m *merger) prune(rows []listRow) []listRow {
+	return slices.DeleteFunc(rows, func(r listRow) bool {
+		old := r.now.gone && r.now.stamp.Wall < m.oldest
+		if old {
+			m.sizes.deleted--
+		}
+		return old
+	})
 }

@@ -44,7 +44,7 @@ func crashImports(d *DB, fail func(error), say func(string, ...any)) {
 		} else {
 			es := make([]Entry, crashImport)
 			for k := range es {
-				es[k] = Entry{Pattern: fmt.Sprintf("+1555%07d", 3*k+i%2), Reason: fmt.Sprint("import ", os.Getenv(crashFromEnv), " ", i)}
+				es[k] = Entry{Pattern: fmt.Sprintf("+1555%07d", 3*k+i%2), Origin: FromImport, Source: "import file", Reason: fmt.Sprint("import ", os.Getenv(crashFromEnv), " ", i)}
 			}
 			r, err := d.Import(crashList, imported(es...), ImportOptions{})
 			fail(err)
@@ -80,6 +80,7 @@ func crashState(state map[string]string, round, imports int) map[string]string {
 //	report N        report(N) waits for review
 //	journal N       record N is in the journal
 //	import N        and all of this import or undo counts, see crashImports
+//	own PATTERN     a person's record is on the list of imports, beside theirs
 func crashChild(file string) {
 	fail := func(err error) {
 		if err != nil {
@@ -89,7 +90,7 @@ func crashChild(file string) {
 	}
 	var from int
 	fmt.Sscan(os.Getenv(crashFromEnv), &from)
-	d, err := Open(file, Options{})
+	d, err := Open(file, Options{KeepDeleted: 20 * time.Millisecond})
 	fail(err)
 	// One write to the pipe a line: what the parent reads was acknowledged.
 	say := func(format string, args ...any) { os.Stdout.WriteString(fmt.Sprintf(format+"\n", args...)) }
@@ -127,6 +128,12 @@ func crashChild(file string) {
 			fail(err)
 			say("remove %s %d", list, n)
 		}
+		own := Entry{Pattern: fmt.Sprintf("+1555%07d", n%(3*crashImport)), Reason: "by hand"}
+		_, err = d.AddEntries(crashList, []Entry{own})
+		fail(err)
+		say("own %s", own.Pattern)
+		_, err = d.PruneDeleted()
+		fail(err)
 		fail(d.PutSetting("round", fmt.Append(nil, n)))
 		say("set %d", n)
 		_, _, err = d.AddReport(report(n))
@@ -146,123 +153,185 @@ func TestKill(t *testing.T) {
 // crashEach is how many children a file sees. Its history gets longer each time, and is looked at each time.
 const crashEach = 25
 
+// crashed is what one file must hold after the children that wrote to it were killed.
+type crashed struct {
+	t       *testing.T
+	file    string
+	rnd     *rand.Rand
+	entries map[string]map[int]bool // list → edit → is it there
+	own     map[string]bool         // what was added by hand to the list of imports
+	set     int
+	journal map[int]bool
+	reports map[string]bool
+	state   map[string]string // of the list of imports: what they say
+	acked   int
+	imports int
+}
+
+// round is what a child said in one round.
+type round struct {
+	n        int
+	from     int
+	done     int // imports acknowledged
+	lastEdit int
+	journal  int // the first record that was not acknowledged
+}
+
 func killOften(t *testing.T, rounds int) {
-	file := filepath.Join(t.TempDir(), "ringfence.db")
-	entries := map[string]map[int]bool{} // list → edit → is it there
-	set, journal, reports, acked := -1, map[int]bool{}, map[string]bool{}, 0
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	rnd := rand.New(rand.NewPCG(seed, 0))
-	state := map[string]string{} // of the list of imports
-	imports := 0
-	for round := range rounds {
-		from := round * 100_000
-		done := 0 // imports acknowledged in this round
-		lines := killed(t, file, from, time.Duration(rnd.IntN(80_000))*time.Microsecond, rnd.IntN(4) == 0)
-		acked += len(lines)
-		lastEdit := from - 1
-		firstJournal := from
-		for _, line := range lines {
-			var what, list string
-			var n int
-			switch what, _, _ = strings.Cut(line, " "); what {
-			case "add", "remove":
-				if _, err := fmt.Sscanf(line, what+" %s %d", &list, &n); err != nil {
-					t.Fatal(line, err)
-				}
-				if entries[list] == nil {
-					entries[list] = map[int]bool{}
-				}
-				entries[list][n] = what == "add"
-				lastEdit = n
-			case "set":
-				fmt.Sscanf(line, "set %d", &set)
-			case "report":
-				fmt.Sscanf(line, "report %d", &n)
-				reports[report(n).Extension] = true
-			case "import":
-				fmt.Sscanf(line, "import %d", &n)
-				done = n + 1
-				imports++
-			case "journal":
-				fmt.Sscanf(line, "journal %d", &n)
-				for ; firstJournal <= n; firstJournal++ {
-					journal[firstJournal] = true
-				}
-			default:
-				t.Fatal("the child says: ", line)
-			}
+	c := &crashed{
+		t: t, file: filepath.Join(t.TempDir(), "ringfence.db"), rnd: rand.New(rand.NewPCG(seed, 0)), entries: map[string]map[int]bool{},
+		own: map[string]bool{}, set: -1, journal: map[int]bool{}, reports: map[string]bool{}, state: map[string]string{},
+	}
+	for n := range rounds {
+		from := n * 100_000
+		r := &round{n: n, from: from, lastEdit: from - 1, journal: from}
+		for _, line := range killed(t, c.file, from, time.Duration(c.rnd.IntN(80_000))*time.Microsecond, c.rnd.IntN(4) == 0) {
+			c.acked++
+			c.read(r, line)
 		}
-
-		d, err := Open(file, Options{})
+		d, err := Open(c.file, Options{})
 		if err != nil {
-			t.Fatalf("after round %d: %v", round, err)
+			t.Fatalf("after round %d: %v", n, err)
 		}
-		lists, err := d.Lists()
-		check(t, err)
-		count := map[string]int{}
-		check(t, d.EachEntry(func(list string, e Entry) error { count[list]++; return nil }))
-		for _, l := range lists {
-			if l.Entries != count[l.Name] {
-				t.Errorf("round %d: %s says %d entries, has %d", round, l.Name, l.Entries, count[l.Name])
-			}
-			if l.Name != crashList && count[l.Name]%50 != 0 {
-				t.Errorf("round %d: %s has %d entries: half an edit is there", round, l.Name, count[l.Name])
-			}
-		}
-		got := map[string]string{}
-		if err := d.Entries(crashList, func(e Entry) error { got[e.Pattern] = e.Reason; return nil }); err != nil && !errors.Is(err, ErrNoList) {
-			t.Fatal(err)
-		}
-		// The one under way may have come to pass without its line, but then wholly.
-		if atLeast, atMost := crashState(state, round, done), crashState(state, round, done+1); !maps.Equal(got, atLeast) && !maps.Equal(got, atMost) {
-			t.Fatalf("round %d: after %d imports the list has %d entries, which are those of neither %d nor %d", round, done, len(got), done, done+1)
-		}
-		state = got
+		c.counts(d, r)
+		c.importsAreThere(d, r)
 		if report, err := d.Verify(); err != nil || len(report.Faults) > 0 {
-			t.Fatalf("round %d: %+v, %v", round, report, err)
+			t.Fatalf("round %d: %+v, %v", n, report, err)
 		}
-		for list, edits := range entries {
-			there := map[string]bool{}
-			check(t, d.Entries(list, func(e Entry) error { there[e.Pattern] = true; return nil }))
-			for n, want := range edits {
-				if n == lastEdit && want && !there[entry(n*50).Pattern] {
-					// The removal of the last one may have come to pass without its line.
-					edits[n] = false
-					want = false
-				}
-				for i := range 50 {
-					if there[entry(n*50+i).Pattern] != want {
-						t.Fatalf("round %d: entry %d of edit %d on %s: there %v, acknowledged %v", round, i, n, list, !want, want)
-					}
-				}
-			}
-		}
-		if v, err := d.Setting("round"); err != nil || set >= 0 && string(v) != fmt.Sprint(set) && string(v) != fmt.Sprint(lastEdit) {
-			t.Errorf("round %d: the setting is %q, %v; acknowledged was %d", round, v, err, set)
-		} else {
-			fmt.Sscan(string(v), &set)
-		}
-		names := map[string]bool{}
-		check(t, d.Journal(Query{}, func(r Record) error { names[r.Name] = true; return nil }))
-		for n := range journal {
-			if !names[fmt.Sprint("call ", n)] {
-				t.Errorf("round %d: record %d is not in the journal", round, n)
-			}
-		}
-		for _, r := range readReports(t, d, ReportOpen) {
-			delete(reports, r.Extension)
-		}
-		if len(reports) > 0 {
-			t.Fatalf("round %d: reports that were acknowledged are not there: %v", round, reports)
-		}
+		c.editsAreThere(d, r)
+		c.restIsThere(d, r)
 		counts(t, d)
 		sizeIsTrue(t, d)
 		check(t, d.Close())
 	}
-	t.Logf("%d acknowledged in %d rounds, %d of them imports", acked, rounds, imports)
-	if acked < rounds || imports == 0 {
+	t.Logf("%d acknowledged in %d rounds, %d of them imports", c.acked, rounds, c.imports)
+	if c.acked < rounds || c.imports == 0 {
 		t.Error("hardly any edit was acknowledged: the children were killed too early to show anything")
+	}
+}
+
+// read takes a line of a child's.
+func (c *crashed) read(r *round, line string) {
+	var what, list string
+	var n int
+	switch what, _, _ = strings.Cut(line, " "); what {
+	case "add", "remove":
+		if _, err := fmt.Sscanf(line, what+" %s %d", &list, &n); err != nil {
+			c.t.Fatal(line, err)
+		}
+		if c.entries[list] == nil {
+			c.entries[list] = map[int]bool{}
+		}
+		c.entries[list][n] = what == "add"
+		r.lastEdit = n
+	case "own":
+		c.own[strings.TrimPrefix(line, "own ")] = true
+	case "set":
+		fmt.Sscanf(line, "set %d", &c.set)
+	case "report":
+		fmt.Sscanf(line, "report %d", &n)
+		c.reports[report(n).Extension] = true
+	case "import":
+		fmt.Sscanf(line, "import %d", &n)
+		r.done = n + 1
+		c.imports++
+	case "journal":
+		fmt.Sscanf(line, "journal %d", &n)
+		for ; r.journal <= n; r.journal++ {
+			c.journal[r.journal] = true
+		}
+	default:
+		c.t.Fatal("the child says: ", line)
+	}
+}
+
+func (c *crashed) counts(d *DB, r *round) {
+	lists, err := d.Lists()
+	check(c.t, err)
+	patterns, records := map[string]map[string]bool{}, map[string]int{}
+	check(c.t, d.EachEntry(func(list string, e Entry) error {
+		if patterns[list] == nil {
+			patterns[list] = map[string]bool{}
+		}
+		patterns[list][e.Pattern] = true
+		records[list]++
+		return nil
+	}))
+	for _, l := range lists {
+		n := len(patterns[l.Name])
+		if l.Entries != n || l.Records != records[l.Name] {
+			c.t.Errorf("round %d: %s says %d entries and %d records, has %d and %d", r.n, l.Name, l.Entries, l.Records, n, records[l.Name])
+		}
+		if l.Name != crashList && n%50 != 0 {
+			c.t.Errorf("round %d: %s has %d entries: half an edit is there", r.n, l.Name, n)
+		}
+	}
+}
+
+// importsAreThere holds the list of imports against what was acknowledged, the files' records and a person's each by themselves.
+func (c *crashed) importsAreThere(d *DB, r *round) {
+	got, own := map[string]string{}, map[string]bool{}
+	if err := d.Entries(crashList, func(e Entry) error {
+		if e.Origin == FromPerson {
+			own[e.Pattern] = true
+		} else {
+			got[e.Pattern] = e.Reason
+		}
+		return nil
+	}); err != nil && !errors.Is(err, ErrNoList) {
+		c.t.Fatal(err)
+	}
+	// The one under way may have come to pass without its line, but then wholly.
+	if atLeast, atMost := crashState(c.state, r.n, r.done), crashState(c.state, r.n, r.done+1); !maps.Equal(got, atLeast) && !maps.Equal(got, atMost) {
+		c.t.Fatalf("round %d: after %d imports the list has %d entries, which are those of neither %d nor %d", r.n, r.done, len(got), r.done, r.done+1)
+	}
+	c.state = got
+	for p := range c.own {
+		if !own[p] {
+			c.t.Fatalf("round %d: %s was added by hand, and an import has taken it away", r.n, p)
+		}
+	}
+}
+
+func (c *crashed) editsAreThere(d *DB, r *round) {
+	for list, edits := range c.entries {
+		there := map[string]bool{}
+		check(c.t, d.Entries(list, func(e Entry) error { there[e.Pattern] = true; return nil }))
+		for n, want := range edits {
+			if n == r.lastEdit && want && !there[entry(n*50).Pattern] {
+				// The removal of the last one may have come to pass without its line.
+				edits[n] = false
+				want = false
+			}
+			for i := range 50 {
+				if there[entry(n*50+i).Pattern] != want {
+					c.t.Fatalf("round %d: entry %d of edit %d on %s: there %v, acknowledged %v", r.n, i, n, list, !want, want)
+				}
+			}
+		}
+	}
+}
+
+func (c *crashed) restIsThere(d *DB, r *round) {
+	if v, err := d.Setting("round"); err != nil || c.set >= 0 && string(v) != fmt.Sprint(c.set) && string(v) != fmt.Sprint(r.lastEdit) {
+		c.t.Errorf("round %d: the setting is %q, %v; acknowledged was %d", r.n, v, err, c.set)
+	} else {
+		fmt.Sscan(string(v), &c.set)
+	}
+	names := map[string]bool{}
+	check(c.t, d.Journal(Query{}, func(r Record) error { names[r.Name] = true; return nil }))
+	for n := range c.journal {
+		if !names[fmt.Sprint("call ", n)] {
+			c.t.Errorf("round %d: record %d is not in the journal", r.n, n)
+		}
+	}
+	for _, r := range readReports(c.t, d, ReportOpen) {
+		delete(c.reports, r.Extension)
+	}
+	if len(c.reports) > 0 {
+		c.t.Fatalf("round %d: reports that were acknowledged are not there: %v", r.n, c.reports)
 	}
 }
 

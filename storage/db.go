@@ -55,7 +55,8 @@ import (
 
 // The file's layout.
 //
-//	meta      "schema"  → "2"
+//	meta      "schema"  → "3"
+//	          "clock"   → Tick as JSON, the latest that was given out
 //	          "journal" → journalSize as JSON
 //	          "reports" → reportCount as JSON
 //	          "changes" → changeState as JSON
@@ -74,13 +75,14 @@ import (
 //	          "open"    → bucket: caller NUL extension → ULID
 //	          "decided" → bucket: ULID → nothing
 //
-// Version 1 kept an entry a key, as JSON, and no changes. Its later files had known, emergency, passed and reports too,
-// which did not change the version: a bucket that is missing is added by Open. See migrate.go.
+// Version 2 had one record an entry and no stamps; its blocks are still read (see blocks_old.go). Version 1 kept an entry
+// a key, as JSON, and no changes. Its later files had known, emergency, passed and reports too, which did not change the
+// version: a bucket that is missing is added by Open. See migrate.go.
 //
 // JSON costs less than the disk where it matters: a record takes 2 µs to encode, and
 // the journal takes some 170,000 of them a second (go test -bench .). Decoding is
 // slower, 5 µs a record; look-ups of a caller avoid most of it.
-const schemaVersion = 2
+const schemaVersion = 3
 
 var (
 	bucketMeta     = []byte("meta")
@@ -110,7 +112,8 @@ const (
 )
 
 const (
-	defaultLockWait = time.Second
+	defaultLockWait    = time.Second
+	defaultKeepDeleted = 30 * 24 * time.Hour
 	// editWait bounds how long an edit waits for the edits before it.
 	editWait = 5 * time.Second
 )
@@ -124,6 +127,10 @@ type Options struct {
 	LockWait time.Duration
 	// Now is the clock that dates edits and ages the journal; nil means time.Now.
 	Now func() time.Time
+	// Node is the name of this node, which the stamps of records bear.
+	Node string
+	// KeepDeleted is how long it is remembered that a record was taken away; 0 means 30 days.
+	KeepDeleted time.Duration
 }
 
 // DB is an open database file. Its methods may be called from many goroutines.
@@ -132,6 +139,9 @@ type DB struct {
 	file string
 	raw  *os.File // bbolt's own file, to let go of when bbolt's Close cannot be trusted
 	now  func() time.Time
+	node string
+
+	keepDeleted time.Duration
 
 	edits   chan struct{}         // holds one token: edits take turns, see edit
 	damaged atomic.Pointer[fault] // set once bbolt's locks can no longer be trusted
@@ -140,7 +150,7 @@ type DB struct {
 	importing atomic.Pointer[importing]
 
 	// MaxReports and so on; tests make them smaller.
-	maxReports, maxChanges, maxChangeRows, maxEdit, stageBytes int
+	maxReports, maxChanges, maxChangeRows, maxEdit, maxDeleted, stageBytes int
 
 	committed func() // after each write; for tests
 }
@@ -159,12 +169,18 @@ func Open(file string, o Options) (*DB, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.KeepDeleted <= 0 {
+		o.KeepDeleted = defaultKeepDeleted
+	}
+	if err := checkNode(o.Node); err != nil {
+		return nil, err
+	}
 	if err := prepare(file, o.ReadOnly); err != nil {
 		return nil, err
 	}
 	d := &DB{
-		file: file, now: o.Now, edits: make(chan struct{}, 1), imports: make(chan struct{}, 1),
-		maxReports: MaxReports, maxChanges: MaxChanges, maxChangeRows: MaxChangeRows, maxEdit: MaxEdit, stageBytes: stageBytes,
+		file: file, now: o.Now, node: o.Node, keepDeleted: o.KeepDeleted, edits: make(chan struct{}, 1), imports: make(chan struct{}, 1),
+		maxReports: MaxReports, maxChanges: MaxChanges, maxChangeRows: MaxChangeRows, maxEdit: MaxEdit, maxDeleted: maxDeleted, stageBytes: stageBytes,
 	}
 	err := guard(func() (err error) {
 		d.bolt, err = bolt.Open(file, 0o640, &bolt.Options{
@@ -323,7 +339,7 @@ func (d *DB) checkFormat() error {
 			"the database %s was written by an older version of ringfence (schema %d, this one reads %d): start the daemon, or edit a list, once; that brings it up to date",
 			d.file, version, schemaVersion)}
 	case version < schemaVersion:
-		return d.update(d.migrate)
+		return d.upgrade(version)
 	case d.bolt.IsReadOnly():
 		return nil
 	case older:

@@ -37,9 +37,15 @@ type ChangeRecord struct {
 	Added   int    `json:"added,omitempty"`
 	Updated int    `json:"updated,omitempty"`
 	Removed int    `json:"removed,omitempty"`
+	Joined  int    `json:"joined,omitempty"`  // see the Change of that name
 	Undoes  uint64 `json:"undoes,omitempty"`  // the change that this one undid
 	Undone  uint64 `json:"undone,omitempty"`  // the change that undid this one
-	Skipped int    `json:"skipped,omitempty"` // of an undo: entries that were changed since and stayed
+	Skipped int    `json:"skipped,omitempty"` // of an undo: records that were changed since and stayed
+	Rows    int    `json:"rows"`              // records that it changed
+}
+
+func (r *ChangeRecord) count(c counted) {
+	r.Added, r.Updated, r.Removed, r.Joined = c.added, c.updated, c.removed, c.joined
 }
 
 // keptRecord is a ChangeRecord as it is kept.
@@ -53,6 +59,7 @@ type keptRecord struct {
 	Added   int       `json:"added,omitempty"`
 	Updated int       `json:"updated,omitempty"`
 	Removed int       `json:"removed,omitempty"`
+	Joined  int       `json:"joined,omitempty"`
 	Undoes  uint64    `json:"undoes,omitempty"`
 	Undone  uint64    `json:"undone,omitempty"`
 	Skipped int       `json:"skipped,omitempty"`
@@ -97,14 +104,14 @@ func putLog(tx *bolt.Tx, id uint64, log []listRow) error {
 }
 
 // putChange writes the record of a change whose log is there, and removes the oldest ones that are too many.
-func (d *DB) putChange(tx *bolt.Tx, r ChangeRecord, rows int) error {
+func (d *DB) putChange(tx *bolt.Tx, r ChangeRecord) error {
 	s, err := d.changeState(tx)
 	if err != nil {
 		return err
 	}
-	s.Next, s.Records, s.Rows = max(s.Next, r.ID), s.Records+1, s.Rows+rows
+	s.Next, s.Records, s.Rows = max(s.Next, r.ID), s.Records+1, s.Rows+r.Rows
 	records := tx.Bucket(bucketChanges)
-	k := keptRecord{r.Time, r.Who, r.From, r.Kind, r.List, r.Source, r.Added, r.Updated, r.Removed, r.Undoes, r.Undone, r.Skipped, rows}
+	k := keptRecord{r.Time, r.Who, r.From, r.Kind, r.List, r.Source, r.Added, r.Updated, r.Removed, r.Joined, r.Undoes, r.Undone, r.Skipped, r.Rows}
 	if err := putJSON(records, string(changeKey(r.ID)), k); err != nil {
 		return err
 	}
@@ -183,7 +190,8 @@ func decodeChange(k, v []byte) (ChangeRecord, error) {
 	}
 	return ChangeRecord{
 		ID: id, Time: kept.Time, By: By{kept.Who, kept.From}, Kind: kept.Kind, List: kept.List, Source: kept.Source,
-		Added: kept.Added, Updated: kept.Updated, Removed: kept.Removed, Undoes: kept.Undoes, Undone: kept.Undone, Skipped: kept.Skipped,
+		Added: kept.Added, Updated: kept.Updated, Removed: kept.Removed, Joined: kept.Joined, Undoes: kept.Undoes, Undone: kept.Undone, Skipped: kept.Skipped,
+		Rows: kept.Rows,
 	}, nil
 }
 
@@ -218,69 +226,83 @@ func (d *DB) changeOf(tx *bolt.Tx, id uint64) (ChangeRecord, error) {
 	return r, nil
 }
 
-// PatternChange is what a change did to one pattern. Before or After is nil if it was not there.
+// PatternChange is what a change did to one source's record of a pattern. Before or After is nil if it was not there.
 type PatternChange struct {
 	ChangeRecord
 	Before *Entry `json:"before"`
 	After  *Entry `json:"after"`
 }
 
-// History calls yield for each change that is kept of a pattern, on every list, the oldest first.
+// History calls yield for each change that is kept of a pattern, on every list and by every source, the oldest first.
 func (d *DB) History(pattern string, yield func(PatternChange) error) error {
 	return d.Changes(func(r ChangeRecord) error {
-		var found listRow
-		ok := false
+		var rows []listRow
 		err := d.view(func(tx *bolt.Tx) (err error) {
-			found, ok, err = findRow(tx.Bucket(bucketChanged), changeKey(r.ID), pattern, 2)
-			if err != nil {
+			f := finder{bucket: tx.Bucket(bucketChanged), prefix: changeKey(r.ID), columns: 2}
+			if rows, err = f.find(pattern); err != nil {
 				return corrupt(d.file, fmt.Errorf("change %d: %w", r.ID, err))
 			}
 			return nil
 		})
-		if err != nil || !ok {
+		if err != nil {
 			return err
 		}
-		c := PatternChange{ChangeRecord: r}
-		for _, side := range []struct {
-			from *said
-			to   **Entry
-		}{{found.before, &c.Before}, {found.now, &c.After}} {
-			if side.from != nil {
-				e := side.from.entry(pattern)
-				*side.to = &e
+		for _, row := range rows {
+			c := PatternChange{ChangeRecord: r}
+			for _, side := range []struct {
+				from *said
+				to   **Entry
+			}{{row.before, &c.Before}, {row.now, &c.After}} {
+				if side.from != nil {
+					e := side.from.entry(pattern)
+					*side.to = &e
+				}
+			}
+			if err := yield(c); err != nil {
+				return err
 			}
 		}
-		return yield(c)
+		return nil
 	})
 }
 
-// ChangedEntry is one entry that a change changed, after it.
-type ChangedEntry struct {
-	Entry
-	Removed bool // it is not there any more: only the pattern is said
+// Listed is a pattern with what its sources say of it, a person's record first, then the newest; none: it is not on the list.
+type Listed struct {
+	Pattern string
+	Records []Entry
 }
 
-// ChangedBy calls yield for what a change did, in the order of patterns, some thousand at a time, in a
+// ChangedBy calls yield for the patterns that a change touched, as its list has them now, in their order, some thousand at a time, in a
 // slice that is used again.
-func (d *DB) ChangedBy(id uint64, yield func([]ChangedEntry) error) error {
-	var es []ChangedEntry
+func (d *DB) ChangedBy(id uint64, yield func([]Listed) error) error {
+	r, err := d.ChangeOf(id)
+	if err != nil {
+		return err
+	}
+	var patterns []string
+	var listed []Listed
 	return d.changedRows(id, func(rows []listRow) error {
-		es = es[:0]
+		patterns, listed = patterns[:0], listed[:0]
 		for i := range rows {
-			if rows[i].now == nil {
-				es = append(es, ChangedEntry{Entry: Entry{Pattern: rows[i].pattern}, Removed: true})
-			} else {
-				es = append(es, ChangedEntry{Entry: rows[i].entry()})
+			if i == 0 || rows[i].pattern != rows[i-1].pattern {
+				patterns = append(patterns, rows[i].pattern)
 			}
 		}
-		return yield(es)
+		records, err := d.Lookup(r.List, patterns...)
+		if err != nil {
+			return err
+		}
+		for i, p := range patterns {
+			listed = append(listed, Listed{p, records[i]})
+		}
+		return yield(listed)
 	})
 }
 
 func (d *DB) changedRows(id uint64, yield func([]listRow) error) error {
 	var damage damage
-	err := d.blockPages(func(tx *bolt.Tx) (*bolt.Bucket, error) { return tx.Bucket(bucketChanged), nil }, changeKey(id), 2, &damage, yield)
-	if err != nil {
+	p := pager{d: d, prefix: changeKey(id), columns: 2, damage: &damage, find: func(tx *bolt.Tx) (*bolt.Bucket, error) { return tx.Bucket(bucketChanged), nil }}
+	if err := p.run(yield); err != nil {
 		return err
 	}
 	return damage.err(d.file, fmt.Sprintf("blocks of the change %d", id))

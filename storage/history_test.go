@@ -1,15 +1,11 @@
 package storage
 
 import (
-	"compress/gzip"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"maps"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -40,10 +36,11 @@ func series(first, n, step int, reason string) []Entry {
 	return es
 }
 
+// wholeList is what a list says, without the stamps, which an undo does not put back.
 func wholeList(t testing.TB, d *DB, list string) map[string]Entry {
 	t.Helper()
 	all := map[string]Entry{}
-	if err := d.Entries(list, func(e Entry) error { all[e.Pattern] = e; return nil }); err != nil && !errors.Is(err, ErrNoList) {
+	if err := d.Entries(list, func(e Entry) error { e.Stamp = Tick{}; all[e.Pattern] = e; return nil }); err != nil && !errors.Is(err, ErrNoList) {
 		t.Fatal(err)
 	}
 	lists, err := d.Lists()
@@ -56,6 +53,12 @@ func wholeList(t testing.TB, d *DB, list string) map[string]Entry {
 	return all
 }
 
+// historyStep is a change and what the list said before and after it.
+type historyStep struct {
+	id            uint64
+	before, after map[string]Entry
+}
+
 // Random histories of edits, imports of all sizes and undos, held against a plain model: every undo of the latest
 // change gives back exactly what was there before, and an undo of an earlier one leaves alone what was changed since.
 func TestUndoRandomHistories(t *testing.T) {
@@ -64,19 +67,15 @@ func TestUndoRandomHistories(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	now := epoch
 	d := open(t, Options{Now: func() time.Time { now = now.Add(time.Second); return now }})
-	type step struct {
-		id            uint64
-		before, after map[string]Entry
-	}
-	var steps []step
+	var steps []historyStep
 	rounds, large := 24, 2
 	if testing.Short() {
 		rounds, large = 15, 1
 	}
 	for round := range rounds {
 		before := wholeList(t, d, "blacklist")
-		var err error
 		reason := fmt.Sprint("reason ", rnd.IntN(3))
+		var err error
 		switch k := rnd.IntN(10); {
 		case k < 3:
 			es := series(rnd.IntN(2000), 1+rnd.IntN(300), 1+rnd.IntN(3), reason)
@@ -105,26 +104,8 @@ func TestUndoRandomHistories(t *testing.T) {
 			}
 			_, err = d.Import("blacklist", rows, ImportOptions{By: By{"root", "import"}, Source: "feed.csv"})
 		default:
-			of := steps[rnd.IntN(len(steps))]
-			if _, err = d.Undo(of.id, By{"root", "undo"}, nil); errors.Is(err, ErrInvalid) {
-				continue // undone already
-			}
-			check(t, err)
-			// What the change did and nobody changed since is as it was; all else is as it is.
-			want := maps.Clone(before)
-			for _, p := range patternsOf(of.before, of.after) {
-				was, had := of.before[p]
-				then, has := of.after[p]
-				e, is := before[p]
-				if was == then && had == has || e != then || is != has {
-					continue
-				}
-				if delete(want, p); had {
-					want[p] = was
-				}
-			}
-			if got := wholeList(t, d, "blacklist"); !maps.Equal(want, got) {
-				t.Fatalf("round %d: undoing %d: %.2000s", round, of.id, cmp.Diff(want, got))
+			if !undoEarlier(t, d, steps[rnd.IntN(len(steps))], before, round) {
+				continue
 			}
 		}
 		check(t, err)
@@ -134,30 +115,60 @@ func TestUndoRandomHistories(t *testing.T) {
 		if maps.Equal(before, after) {
 			continue
 		}
-		steps = append(steps, step{last.ID, before, after})
-		if rnd.IntN(3) == 0 { // the latest one undone, and that undone
-			u, err := d.Undo(last.ID, By{}, nil)
-			check(t, err)
-			if u.Skipped != 0 || u.Undoes != last.ID {
-				t.Fatalf("%+v", u)
-			}
-			if got := wholeList(t, d, "blacklist"); !maps.Equal(before, got) {
-				t.Fatalf("round %d: undoing the latest, %+v: %.2000s", round, last, cmp.Diff(before, got))
-			}
-			_, err = d.Undo(u.ID, By{}, nil)
-			check(t, err)
-			if got := wholeList(t, d, "blacklist"); !maps.Equal(after, got) {
-				t.Fatalf("round %d: doing it again: %.2000s", round, cmp.Diff(after, got))
-			}
-			if of, err := d.ChangeOf(last.ID); err != nil || of.Undone != 0 {
-				t.Fatalf("%+v, %v", of, err)
-			}
+		steps = append(steps, historyStep{last.ID, before, after})
+		if rnd.IntN(3) == 0 {
+			undoLatest(t, d, steps[len(steps)-1], round)
 		}
 	}
-	report, err := d.Verify()
+	if report, err := d.Verify(); err != nil || len(report.Faults) > 0 {
+		t.Errorf("%+v, %v", report, err)
+	}
+}
+
+// undoEarlier undoes a change: what it did and nobody changed since is as it was, all else as it is. false if it is undone already.
+func undoEarlier(t *testing.T, d *DB, of historyStep, before map[string]Entry, round int) bool {
+	t.Helper()
+	if _, err := d.Undo(of.id, By{"root", "undo"}, nil); errors.Is(err, ErrInvalid) {
+		return false
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	want := maps.Clone(before)
+	for _, p := range patternsOf(of.before, of.after) {
+		was, had := of.before[p]
+		then, has := of.after[p]
+		e, is := before[p]
+		if was == then && had == has || e != then || is != has {
+			continue
+		}
+		if delete(want, p); had {
+			want[p] = was
+		}
+	}
+	if got := wholeList(t, d, "blacklist"); !maps.Equal(want, got) {
+		t.Fatalf("round %d: undoing %d: %.2000s", round, of.id, cmp.Diff(want, got))
+	}
+	return true
+}
+
+// undoLatest undoes the latest change, and that undo.
+func undoLatest(t *testing.T, d *DB, last historyStep, round int) {
+	t.Helper()
+	u, err := d.Undo(last.id, By{}, nil)
 	check(t, err)
-	if len(report.Faults) > 0 {
-		t.Errorf("%+v", report)
+	if u.Skipped != 0 || u.Undoes != last.id {
+		t.Fatalf("%+v", u)
+	}
+	if got := wholeList(t, d, "blacklist"); !maps.Equal(last.before, got) {
+		t.Fatalf("round %d: undoing the latest, %d: %.2000s", round, last.id, cmp.Diff(last.before, got))
+	}
+	_, err = d.Undo(u.ID, By{}, nil)
+	check(t, err)
+	if got := wholeList(t, d, "blacklist"); !maps.Equal(last.after, got) {
+		t.Fatalf("round %d: doing it again: %.2000s", round, cmp.Diff(last.after, got))
+	}
+	if of, err := d.ChangeOf(last.id); err != nil || of.Undone != 0 {
+		t.Fatalf("%+v, %v", of, err)
 	}
 }
 
@@ -380,63 +391,4 @@ func TestHits(t *testing.T) {
 	if got := hits(400); got != 2 {
 		t.Errorf("%d hits of what was added anew", got)
 	}
-}
-
-// A file that schema 1 was written to by its own program opens, and all is there.
-func TestMigrateFrom1(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "ringfence.db")
-	f, err := os.Open("testdata/schema1.db.gz")
-	check(t, err)
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	check(t, err)
-	data, err := io.ReadAll(z)
-	check(t, err)
-	check(t, os.WriteFile(file, data, 0o600))
-
-	if _, err := Open(file, Options{ReadOnly: true}); !errors.Is(err, ErrOlder) || !strings.Contains(err.Error(), "start the daemon") {
-		t.Errorf("read-only: %v", err)
-	}
-	if after, err := os.ReadFile(file); err != nil || string(after) != string(data) {
-		t.Errorf("a reader changed the file: %v", err)
-	}
-	d := open(t, Options{}, file)
-	want := map[string]Entry{}
-	for i := range 30 {
-		e := entry(i)
-		e.Added = epoch
-		if i == 3 {
-			e.Expires = epoch.Add(time.Hour)
-		}
-		if i != 7 {
-			want[e.Pattern] = e
-		}
-	}
-	want["9521*"] = Entry{Pattern: "9521*", Reason: "sales", Added: epoch}
-	if diff := cmp.Diff(want, wholeList(t, d, "blacklist")); diff != "" {
-		t.Error(diff)
-	}
-	bank := map[string]Entry{"+8695588": {Pattern: "+8695588", Reason: "bank", Source: "command line", Who: "root", Added: epoch}}
-	if diff := cmp.Diff(bank, wholeList(t, d, "allowlist")); diff != "" {
-		t.Error(diff)
-	}
-	if lists, err := d.Lists(); len(lists) != 3 || err != nil || !lists[0].Created.Equal(epoch) {
-		t.Errorf("%+v, %v", lists, err)
-	}
-	if v, err := d.Setting("pause"); string(v) != "on" || err != nil {
-		t.Errorf("the setting is %q, %v", v, err)
-	}
-	if got := readStamps(t, d, Known); len(got) != 1 {
-		t.Errorf("%v", got)
-	}
-	if got := readJournal(t, d, Query{}); len(got) != 2 || got[0].Name != record(1).Name {
-		t.Errorf("%v", got)
-	}
-	if report, err := d.Verify(); err != nil || len(report.Faults) > 0 {
-		t.Errorf("%+v, %v", report, err)
-	}
-	_, err = d.AddEntries("blacklist", []Entry{entry(7)})
-	check(t, err)
-	check(t, d.Close())
-	open(t, Options{ReadOnly: true}, file)
 }

@@ -42,26 +42,23 @@ func (d *DB) AddHits(hits []Hit) error {
 	err := d.update(func(tx *bolt.Tx) error {
 		b := tx.Bucket(bucketHits)
 		for _, h := range hits {
-			meta, isNew, err := d.listMeta(tx, h.List)
+			of, err := d.finder(tx, h.List)
 			if err != nil {
 				return err
 			}
-			var entry listRow
-			found := false
-			if of := tx.Bucket(bucketEntries).Bucket(meta.bucket(h.List)); !isNew && of != nil {
-				if entry, found, err = findRow(of, nil, h.Pattern, 1); err != nil {
-					return corrupt(d.file, err)
-				}
+			rows, err := of.find(h.Pattern)
+			if err != nil {
+				return corrupt(d.file, err)
 			}
-			key := hitKey(h.List, h.Pattern)
-			if !found {
+			key, added := hitKey(h.List, h.Pattern), firstAdded(appendRecords(nil, rows))
+			if added == 0 {
 				if err := b.Delete(key); err != nil {
 					return err
 				}
 				continue
 			}
 			count, last, ok := decodeHit(b.Get(key))
-			if !ok || last < entry.now.added {
+			if !ok || last < added {
 				count, last = 0, 0
 			}
 			if err := b.Put(key, encodeHit(count+h.Count, max(last, toMillis(h.Last)))); err != nil {
@@ -76,6 +73,16 @@ func (d *DB) AddHits(hits []Hit) error {
 	return nil
 }
 
+// firstAdded is since when an entry with these records is on its list, in milliseconds since 1970; 0 if it is not.
+func firstAdded(records []Entry) (first int64) {
+	for i := range records {
+		if added := toMillis(records[i].Added); first == 0 || added < first {
+			first = added
+		}
+	}
+	return first
+}
+
 // addHits completes entries, which are in order, with their hits.
 func (d *DB) addHits(list string, es []Entry) error {
 	return d.view(func(tx *bolt.Tx) error {
@@ -85,7 +92,10 @@ func (d *DB) addHits(list string, es []Entry) error {
 		}
 		c := b.Cursor()
 		k, v := c.Seek(hitKey(list, es[0].Pattern))
-		for i := range es {
+		for i, end := 0, 0; i < len(es); i = end {
+			for end = i + 1; end < len(es) && es[end].Pattern == es[i].Pattern; {
+				end++
+			}
 			want := string(hitKey(list, es[i].Pattern))
 			if k == nil {
 				return nil
@@ -102,7 +112,10 @@ func (d *DB) addHits(list string, es []Entry) error {
 			if !ok {
 				return corrupt(d.file, fmt.Errorf("the hits of %q cannot be read", short(k)))
 			}
-			if last >= toMillis(es[i].Added) {
+			if last < firstAdded(es[i:end]) {
+				continue
+			}
+			for ; i < end; i++ {
 				es[i].Hits, es[i].LastHit = count, fromMillis(last)
 			}
 		}

@@ -58,6 +58,7 @@ type Journal struct {
 	added    uint64              // records ever taken into the queue
 	settled  uint64              // of these, how many have left it
 	early    map[string]*Outcome // whose records have not come; of the writer alone
+	pruned   time.Time           // when old tombstones were looked for; of the writer alone
 	progress chan struct{}       // closed and replaced when settled grows
 	flushTo  uint64              // a batch is due until settled has come to this
 	closed   bool
@@ -367,6 +368,10 @@ func (j *Journal) write(batch []*Record) (more bool, err error) {
 		return more, err
 	}
 	j.trimmed.Add(uint64(trimmed))
+	if now := j.d.now(); now.Sub(j.pruned) >= pruneEvery {
+		j.pruned = now
+		j.d.PruneDeleted() // a fault is met again by the next edit of that list, which has somebody to tell
+	}
 	for _, r := range rows[:records] {
 		delete(j.early, string(r.key))
 	}

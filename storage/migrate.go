@@ -9,25 +9,45 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// migrate brings a file of schema 1 up to date, in one transaction: when the disk takes it all, or never. An entry
+// migrate brings a file of an older schema up to date, in one transaction: when the disk takes it all, or never. An entry
 // that cannot be read stops it, because what it said would be lost.
-func (d *DB) migrate(tx *bolt.Tx) error {
+//
+// The blocks of schema 2 stay as they are, and are read as they are (see blocks_old.go). So it takes no longer for ten million entries
+// than for ten.
+func (d *DB) migrate(tx *bolt.Tx, from int) error {
 	if err := addLater(tx); err != nil {
 		return err
 	}
-	lists := tx.Bucket(bucketLists)
 	var names []string
-	if err := lists.ForEach(func(k, _ []byte) error { names = append(names, string(k)); return nil }); err != nil {
+	if err := tx.Bucket(bucketLists).ForEach(func(k, _ []byte) error { names = append(names, string(k)); return nil }); err != nil {
 		return err
 	}
+	var clock Tick
 	for _, name := range names {
-		if err := d.migrateList(tx, name); err != nil {
+		if from == 1 {
+			if err := d.migrateList(tx, name); err != nil {
+				return err
+			}
+		}
+		meta, _, err := d.listMeta(tx, name)
+		if err != nil {
 			return err
 		}
+		meta.Records = meta.Entries
+		clock.Wall = max(clock.Wall, meta.Changed.UnixMilli())
+		if err := putList(tx, name, meta); err != nil {
+			return err
+		}
+	}
+	// No stamp from now on is lower than those of what is there, which were made of its dates.
+	clock.Wall = min(clock.Wall, maxMillis)
+	if err := putJSON(tx.Bucket(bucketMeta), string(keyClock), clock); err != nil {
+		return err
 	}
 	return tx.Bucket(bucketMeta).Put(keySchema, []byte(strconv.Itoa(schemaVersion)))
 }
 
+// migrateList makes blocks of a list of schema 1.
 func (d *DB) migrateList(tx *bolt.Tx, name string) error {
 	entries := tx.Bucket(bucketEntries)
 	old := entries.Bucket([]byte(name))
@@ -43,7 +63,9 @@ func (d *DB) migrateList(tx *bolt.Tx, name string) error {
 		if err != nil {
 			return corrupt(d.file, fmt.Errorf("an entry of the list %s: %w", name, err))
 		}
+		e.Origin = originOf(e.Source)
 		last = saidBy(&e, e.Added, last)
+		last.stamp.Wall = last.added
 		rows = append(rows, listRow{pattern: e.Pattern, now: last})
 		if n++; len(rows) == blockRows {
 			blocks, rows = appendBlocks(blocks, rows, 1), rows[:0]
@@ -93,6 +115,14 @@ func decodeEntry1(k, v []byte) (Entry, error) {
 		return Entry{}, fmt.Errorf("entry %q: %w", short(k), err)
 	}
 	return Entry{Pattern: string(k), Reason: e.Reason, Source: e.Source, Who: e.Who, Added: e.Added, Expires: e.Expires}, nil
+}
+
+// upgrade does it, and then clears away what an import left that was cut off.
+func (d *DB) upgrade(from int) error {
+	if err := d.update(func(tx *bolt.Tx) error { return d.migrate(tx, from) }); err != nil {
+		return err
+	}
+	return d.clearStaged()
 }
 
 // clearStaged removes what an import left that was cut off.

@@ -81,7 +81,7 @@ func TestOpenFaults(t *testing.T) {
 			check(t, db.Update(func(tx *bolt.Tx) error { _, err := tx.CreateBucket([]byte("their")); return err }))
 			check(t, db.Close())
 		}, Options{}, ErrCorrupt, "another program"},
-		{"newer schema", func(t *testing.T, file string) { setSchema(t, file, "3") }, Options{}, ErrNewer, "schema 3"},
+		{"newer schema", func(t *testing.T, file string) { setSchema(t, file, "4") }, Options{}, ErrNewer, "schema 4"},
 		{"newer schema, read-only", func(t *testing.T, file string) { setSchema(t, file, "99") }, Options{ReadOnly: true}, ErrNewer, "install that version"},
 		{"odd schema", func(t *testing.T, file string) { setSchema(t, file, "one") }, Options{}, ErrCorrupt, "schema version reads"},
 		{"in use", func(t *testing.T, file string) { open(t, Options{}, file) }, Options{}, ErrLocked, "is the daemon running?"},

@@ -95,7 +95,27 @@ func TestReports(t *testing.T) {
 	if open, decided := counts(t, d); open != 5 || decided != 0 {
 		t.Errorf("%d open, %d decided", open, decided)
 	}
+	decideReports(t, d, now, first, third)
+	// Reported again after it was decided, it waits for review anew.
+	if kept, added := add(report(1)); !added || kept.ID == first.ID || kept.Repeats != 0 {
+		t.Errorf("added %v: %+v", added, kept)
+	}
+	check(t, d.Close())
 
+	d = open(t, Options{ReadOnly: true}, d.File())
+	if n := len(readReports(t, d, ReportOpen)); n != 4 {
+		t.Errorf("%d are open after a restart", n)
+	}
+	for i, rs := 1, readReports(t, d, ""); i < len(rs); i++ {
+		if rs[i].ID <= rs[i-1].ID {
+			t.Errorf("%s comes after %s", rs[i].ID, rs[i-1].ID)
+		}
+	}
+}
+
+// decideReports confirms one of five reports and dismisses another, which is confirmed in the end.
+func decideReports(t *testing.T, d *DB, now time.Time, first, third Report) {
+	t.Helper()
 	decide := func(id, state string, wantChange bool, wantState, who string) {
 		t.Helper()
 		r, changed, err := d.DecideReport(id, state, who)
@@ -117,21 +137,6 @@ func TestReports(t *testing.T) {
 	}
 	if r, err := d.Report(third.ID); err != nil || r.Who != "amy" {
 		t.Errorf("%+v, %v", r, err)
-	}
-	// Reported again after it was decided, it waits for review anew.
-	if kept, added := add(report(1)); !added || kept.ID == first.ID || kept.Repeats != 0 {
-		t.Errorf("added %v: %+v", added, kept)
-	}
-	check(t, d.Close())
-
-	d = open(t, Options{ReadOnly: true}, d.File())
-	if n := len(readReports(t, d, ReportOpen)); n != 4 {
-		t.Errorf("%d are open after a restart", n)
-	}
-	for i, rs := 1, readReports(t, d, ""); i < len(rs); i++ {
-		if rs[i].ID <= rs[i-1].ID {
-			t.Errorf("%s comes after %s", rs[i].ID, rs[i-1].ID)
-		}
 	}
 }
 
