@@ -9,7 +9,7 @@ help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build ./ringfence
-	CGO_ENABLED=0 $(GO) build -trimpath -o ringfence .
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-X ringfence/cmd.commit=$$(git describe --always --dirty --abbrev=12 --exclude='*' 2>/dev/null)" -o ringfence .
 
 demo: build ## watch calls being screened: a daemon on a throw-away folder and a simulated FreeSWITCH
 	./ringfence demo
