@@ -3,7 +3,7 @@
 GO ?= go
 export CGO_ENABLED ?= 1
 
-.PHONY: help build demo demo-sip soak test race-tools short lint fuzz crash bench-lists bench tables tables-asterisk sounds asterisk clean
+.PHONY: help build demo demo-sip soak test prove race-tools short lint fuzz crash bench-lists bench tables tables-asterisk sounds asterisk clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ test: race-tools asterisk lint ## all tests, with the race detector; ends with w
 		echo "FAILED, most of it above; all of it is in build/tests.json:"; \
 		sed -n 's/.*"Action":"fail","Package":"\([^"]*\)",*\("Test":"\([^"]*\)"\)*.*/  \1 \3/p' build/tests.json | sort -u; exit 1; }
 	$(GO) test -run 'TestDamaged$$' ./storage
+
+prove: asterisk ## what takes longer than the tests (an hour and a half): fuzz, crash, ten million numbers, tables, soak; into docs/measured.md. ONLY="crash fuzz" runs these
+	@CGO_ENABLED=0 $(GO) run ./e2e/prove $(ONLY)
 
 short: ## the tests without the long ones and without the race detector
 	$(GO) test -short ./...
