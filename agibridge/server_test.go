@@ -178,6 +178,8 @@ func streamed(codes ...string) func(string) string {
 }
 
 // What each verdict becomes.
+//
+// long: because each row of its table is a verdict, and rows are read beside each other.
 func TestVerdicts(t *testing.T) {
 	second := func(file string) screening.Sound { return screening.Sound{File: file, Length: time.Second} }
 	challenge := &screening.Challenge{
