@@ -2,21 +2,35 @@
 package tables
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
 
 // Write logs the rows of a table and, where RINGFENCE_WRITE_TABLES is set and the test has not failed, puts them between
-// the table's marks in a file.
-func Write(t testing.TB, file, mark string, rows []string) {
+// the table's marks in docs/measured.md: `make tables`.
+func Write(t testing.TB, mark string, rows []string) {
 	t.Helper()
 	t.Logf("%s:\n%s", mark, strings.Join(rows, "\n"))
 	if os.Getenv("RINGFENCE_WRITE_TABLES") == "" || t.Failed() {
 		return
 	}
-	if err := Put(file, mark, rows); err != nil {
+	folder, err := os.Getwd() // of the package under test
+	for ; err == nil; folder = filepath.Dir(folder) {
+		if _, missing := os.Stat(filepath.Join(folder, "go.mod")); missing == nil {
+			break
+		}
+		if folder == filepath.Dir(folder) {
+			err = errors.New("no folder above this test has a go.mod")
+		}
+	}
+	if err == nil {
+		err = Put(filepath.Join(folder, "docs", "measured.md"), mark, rows)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 }
