@@ -54,10 +54,10 @@ bench: ## the benchmarks, each beside what it is compared with
 	$(GO) test -run '^$$' -bench . ./policy ./storage ./replay
 
 tables: ## measure a real FreeSWITCH and rewrite docs/measured.md (needs a `freeswitch` on PATH, root, 10 minutes)
-	RINGFENCE_WRITE_TABLES=1 $(GO) test ./e2e -run 'ActionsReal|FaultsReal' -timeout 30m
+	RINGFENCE_WRITE_TABLES=1 $(GO) test ./e2e ./e2e/freeswitch -p 1 -count 1 -run 'ActionsReal|FaultsReal' -timeout 30m
 
 tables-asterisk: ## measure a real Asterisk, which it gets from Debian, and rewrite its part of docs/measured.md
-	RINGFENCE_NEED_ASTERISK=1 RINGFENCE_WRITE_TABLES=1 $(GO) test ./e2e ./e2e/asterisk -count 1 -run 'ActionsAsterisk|FaultsAsterisk|OutcomesAsterisk|TestLoad$$' -timeout 30m
+	RINGFENCE_NEED_ASTERISK=1 RINGFENCE_WRITE_TABLES=1 $(GO) test ./e2e ./e2e/asterisk -p 1 -count 1 -run 'ActionsAsterisk|FaultsAsterisk|OutcomesAsterisk|TestLoad$$' -timeout 30m
 
 demo-sip: build ## the same with a real switch: gets Asterisk and sipp from Debian, places SIP calls and says what came of each
 	@CGO_ENABLED=0 $(GO) run ./e2e/demosip ./ringfence

@@ -1,5 +1,6 @@
-// Package e2e runs the same calls through the whole daemon twice: from the simulated switch, always, and
-// from a real FreeSWITCH with the dialplan that we ship, when a `freeswitch` is on PATH.
+// Package e2e places the same calls through the whole daemon from every switch: the stand-in, always, a real FreeSWITCH with
+// the dialplan that we ship, when a `freeswitch` is on PATH, and a real Asterisk. What can be seen on one of them alone is
+// in the folders freeswitch and asterisk.
 package e2e_test
 
 import (

@@ -23,7 +23,7 @@ import (
 // handset's, with the daemon, with a minimal peer that only connects and exits under the same dialplan, and
 // without any of it, in turn in one run. It reports the medians in milliseconds and daemon/minimal.
 //
-//	go test ./e2e -run - -bench SetupReal -benchtime 1000x
+//	go test ./e2e/freeswitch -run - -bench SetupReal -benchtime 1000x
 func BenchmarkSetupReal(b *testing.B) {
 	program, err := exec.LookPath("freeswitch")
 	if err != nil {
