@@ -16,7 +16,7 @@ demo: build ## watch calls being screened: a daemon on a throw-away folder and a
 
 test: race-tools asterisk lint ## all tests, with the race detector; ends with what was not tested and what failed
 	@mkdir -p build
-	@$(GO) tool gotestsum --format pkgname --jsonfile build/tests.json --packages ./... -- -race -timeout 14m || { \
+	@$(GO) tool gotestsum --format pkgname --jsonfile build/tests.json --packages ./... -- -race -timeout 20m || { \
 		echo "FAILED, most of it above; all of it is in build/tests.json:"; \
 		sed -n 's/.*"Action":"fail","Package":"\([^"]*\)",*\("Test":"\([^"]*\)"\)*.*/  \1 \3/p' build/tests.json | sort -u; exit 1; }
 	$(GO) test -run 'TestDamaged$$' ./storage

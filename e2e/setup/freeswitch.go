@@ -16,6 +16,7 @@ import (
 
 	"ringfence/e2e/asterisk"
 	"ringfence/e2e/phone"
+	"ringfence/e2e/tables"
 	"ringfence/eslbridge"
 	"ringfence/kit"
 	"ringfence/policy"
@@ -167,14 +168,19 @@ func oneAtATime(t testing.TB) {
 	running.Lock()
 	defer running.Unlock()
 	if running.n == 0 {
-		file, err := os.OpenFile(filepath.Join(os.TempDir(), "ringfence-e2e-freeswitch.lock"), os.O_CREATE|os.O_RDWR, 0o666)
+		root, err := tables.Root()
 		if err == nil {
-			err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX)
+			err = os.MkdirAll(filepath.Join(root, "build"), 0o755)
+		}
+		if err == nil {
+			running.lock, err = os.Create(filepath.Join(root, "build", "freeswitch.lock"))
+		}
+		if err == nil {
+			err = syscall.Flock(int(running.lock.Fd()), syscall.LOCK_EX)
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		running.lock = file
 	}
 	running.n++
 	t.Cleanup(func() {

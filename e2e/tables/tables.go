@@ -18,21 +18,27 @@ func Write(t testing.TB, mark string, rows []string) {
 	if os.Getenv("RINGFENCE_WRITE_TABLES") == "" || t.Failed() {
 		return
 	}
-	folder, err := os.Getwd() // of the package under test
-	for ; err == nil; folder = filepath.Dir(folder) {
-		if _, missing := os.Stat(filepath.Join(folder, "go.mod")); missing == nil {
-			break
-		}
-		if folder == filepath.Dir(folder) {
-			err = errors.New("no folder above this test has a go.mod")
-		}
-	}
+	root, err := Root()
 	if err == nil {
-		err = Put(filepath.Join(folder, "docs", "measured.md"), mark, rows)
+		err = Put(filepath.Join(root, "docs", "measured.md"), mark, rows)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Root is the repository's folder: the one with the go.mod above the package under test.
+func Root() (string, error) {
+	folder, err := os.Getwd()
+	for ; err == nil; folder = filepath.Dir(folder) {
+		if _, missing := os.Stat(filepath.Join(folder, "go.mod")); missing == nil {
+			return folder, nil
+		}
+		if folder == filepath.Dir(folder) {
+			return "", errors.New("no folder above this one has a go.mod")
+		}
+	}
+	return "", err
 }
 
 // Put writes the rows of a table between its marks in a file. Each row is a line of Markdown; the first two are the head.
