@@ -10,14 +10,14 @@ import (
 	"strings"
 	"time"
 
-	"ringfence/screening"
+	"ringfence/bridge"
 )
 
-// call is one connection of the AGI application. screening takes it its way; here is what each step says to
+// call is one connection of the AGI application. bridge takes it its way; here is what each step says to
 // Asterisk. Past its deadline the connection is closed and nothing is written any more: the dialplan goes on
 // behind AGI(), and sees by RINGFENCE_CAUSE, which is set last, whether the verdict is complete.
 type call struct {
-	screening.Conn
+	bridge.Conn
 	srv   *Server
 	rd    *reader
 	facts request
@@ -33,7 +33,7 @@ func (c *call) Run() {
 
 // Facts reads the block and asks for the headers. A random word frames the answer: whatever a caller has put into
 // the block or into a header, up to a whole answer or HANGUP, stands before it or between.
-func (c *call) Facts() (f *screening.Facts, again bool, err error) {
+func (c *call) Facts() (f *bridge.Facts, again bool, err error) {
 	f = &c.facts.Facts
 	var g gathered
 	err = c.rd.block(g.line)
@@ -44,11 +44,7 @@ func (c *call) Facts() (f *screening.Facts, again bool, err error) {
 	if c.facts.UUID == "" {
 		return f, false, fmt.Errorf("%w: it names no call", errWire)
 	}
-	var h Headers
-	if c.srv.chooser != nil {
-		h = c.srv.chooser.Headers(f)
-	}
-	e := c.facts.expressions(h)
+	e := c.facts.expressions(c.srv.screener.Headers(f))
 	noisy := false
 	values, err := c.ask(func(l []byte) { g.line(l); noisy = true }, e.from, e.asserted, e.remoteID, e.address)
 	if noisy { // an empty line of the caller's had ended the block
@@ -82,7 +78,7 @@ func (c *call) ask(noise func(line []byte), expressions ...string) (values []str
 		l, err := c.rd.line(maxAnswer)
 		if err != nil {
 			if hungUp && isEnd(err) {
-				err = screening.ErrHungUp
+				err = bridge.ErrHungUp
 			}
 			return nil, err
 		}
@@ -106,7 +102,7 @@ func (c *call) ask(noise func(line []byte), expressions ...string) (values []str
 		}
 	}
 	if hungUp && !noisy { // else it may be the caller's own word
-		return nil, screening.ErrHungUp
+		return nil, bridge.ErrHungUp
 	}
 	values = strings.Split(string(answer[len(begin):len(answer)-len(end)]), word)
 	if len(values) != len(expressions) {
@@ -131,7 +127,7 @@ func (c *call) do(command []byte) (reply, error) {
 		}
 		line := string(l)
 		if line == hangup {
-			return reply{}, screening.ErrHungUp
+			return reply{}, bridge.ErrHungUp
 		}
 		r, more, ok := parseReply(line)
 		switch {
@@ -141,9 +137,9 @@ func (c *call) do(command []byte) (reply, error) {
 		case more:
 			within = true
 		case r.code == 511:
-			return r, screening.ErrHungUp
+			return r, bridge.ErrHungUp
 		case r.code != 200:
-			return r, fmt.Errorf("%w a command: %d %.100q", screening.ErrRefused, r.code, r.rest)
+			return r, fmt.Errorf("%w a command: %d %.100q", bridge.ErrRefused, r.code, r.rest)
 		default:
 			return r, nil
 		}
@@ -162,11 +158,11 @@ func (c *call) try(command []byte) (int, error) {
 	// HANGUP, or the end of the connection, comes behind the answer to what it broke off.
 	if _, err := c.do(plainCommand("NOOP")); err != nil {
 		if isEnd(err) {
-			err = screening.ErrHungUp
+			err = bridge.ErrHungUp
 		}
 		return 0, err
 	}
-	return 0, fmt.Errorf("%w: %.60q failed", screening.ErrRefused, command)
+	return 0, fmt.Errorf("%w: %.60q failed", bridge.ErrRefused, command)
 }
 
 func isEnd(err error) bool {
@@ -182,7 +178,7 @@ func (c *call) set(name, value string) error {
 // tell sets a variable that others read. The verdict is carried out even if Asterisk will not have it.
 func (c *call) tell(name, value string) error {
 	err := c.set(name, value)
-	if errors.Is(err, screening.ErrRefused) {
+	if errors.Is(err, bridge.ErrRefused) {
 		c.srv.Counters.Untold.Add(1)
 		return nil
 	}
@@ -190,7 +186,7 @@ func (c *call) tell(name, value string) error {
 }
 
 // Tell sets the variables, and the caller as the handset shows him.
-func (c *call) Tell(v *screening.Verdict) error {
+func (c *call) Tell(v *bridge.Verdict) error {
 	for _, t := range [][2]string{{"ACTION", v.Action}, {"WOULD", v.Would}, {"RULE", v.Rule}, {"REASON", v.Reason}, {"ID", v.ID}} {
 		if t[1] == "" {
 			continue
@@ -207,12 +203,11 @@ func (c *call) Tell(v *screening.Verdict) error {
 			return err
 		}
 	}
-	if v.Divert != "" {
-		to := strings.Fields(v.Divert) // extension dialplan context
-		if len(to) != 3 || strings.Trim(to[0]+to[2], plain+"*#") != "" {
-			return fmt.Errorf("%w: %q is no extension and context of Asterisk's", screening.ErrRefused, v.Divert)
+	if to := v.Divert; to.Extension != "" {
+		if to.Context == "" || strings.Trim(to.Extension+to.Context, plain+"*#") != "" {
+			return fmt.Errorf("%w: %q in %q is no extension and context of Asterisk's", bridge.ErrRefused, to.Extension, to.Context)
 		}
-		return c.set("RINGFENCE_DIVERT", to[2]+","+to[0]+",1")
+		return c.set("RINGFENCE_DIVERT", to.Context+","+to.Extension+",1")
 	}
 	return nil
 }
@@ -254,11 +249,11 @@ func (c *call) Begin(answer bool, _ string) error {
 const answerTime = time.Second
 
 // Play lets the caller hear a sound.
-func (c *call) Play(s screening.Sound) error {
+func (c *call) Play(s bridge.Sound) error {
 	if err := c.Wait(s.Length); err != nil {
 		return err
 	}
-	_, err := c.stream(s.Parts(), "")
+	_, err := c.stream(s.Files, "")
 	return err
 }
 
@@ -278,20 +273,20 @@ func (c *call) stream(files []string, keys string) (string, error) {
 }
 
 func unspeakable(file string) error {
-	return fmt.Errorf("%w: the path of the announcement %q has characters that split an argument: move the data folder", screening.ErrRefused, file)
+	return fmt.Errorf("%w: the path of the announcement %q has characters that split an argument: move the data folder", bridge.ErrRefused, file)
 }
 
 const allKeys = "1234567890*#"
 
 // Keys plays a prompt and collects keys. What is pressed between two commands Asterisk drops, and some phones send
 // several keys within milliseconds: so the end of the prompt, when callers begin, and all keys are one command.
-func (c *call) Keys(prompt screening.Sound, n int) (string, error) {
-	if err := c.Wait(prompt.Length + time.Duration(n)*screening.FirstKey); err != nil {
+func (c *call) Keys(prompt bridge.Sound, n int) (string, error) {
+	if err := c.Wait(prompt.Length + time.Duration(n)*bridge.FirstKey); err != nil {
 		return "", err
 	}
-	parts := prompt.Parts()
+	parts := prompt.Files
 	if len(parts) == 0 {
-		return "", fmt.Errorf("%w: a question without a prompt", screening.ErrRefused)
+		return "", fmt.Errorf("%w: a question without a prompt", bridge.ErrRefused)
 	}
 	last, ok := soundFile(parts[len(parts)-1])
 	if !ok {
@@ -309,7 +304,7 @@ func (c *call) Keys(prompt screening.Sound, n int) (string, error) {
 	if n == 0 {
 		return key, nil
 	}
-	if _, err := c.try(read("RINGFENCE_KEYS", last, n, screening.FirstKey)); err != nil {
+	if _, err := c.try(read("RINGFENCE_KEYS", last, n, bridge.FirstKey)); err != nil {
 		return "", err
 	}
 	got, err := c.ask(func([]byte) {}, "${READSTATUS}", "${RINGFENCE_KEYS}")
@@ -317,9 +312,9 @@ func (c *call) Keys(prompt screening.Sound, n int) (string, error) {
 	case err != nil:
 		return "", err
 	case got[0] == "HANGUP":
-		return "", screening.ErrHungUp
+		return "", bridge.ErrHungUp
 	case got[0] == "ERROR":
-		return "", fmt.Errorf("%w: the recording %q cannot be played", screening.ErrRefused, last)
+		return "", fmt.Errorf("%w: the recording %q cannot be played", bridge.ErrRefused, last)
 	}
 	return key + got[1], nil
 }
@@ -340,12 +335,12 @@ const guardRoom = 500 * time.Millisecond
 func (c *call) Wait(length time.Duration) error {
 	from := time.Now()
 	if c.facts.guard {
-		seconds := (length + screening.Margin + time.Second - 1) / time.Second
+		seconds := (length + bridge.Margin + time.Second - 1) / time.Second
 		if err := c.set("TIMEOUT(absolute)", strconv.Itoa(int(seconds))); err != nil {
 			return err
 		}
 	}
-	c.Extend(from.Add(length + screening.Margin - guardRoom))
+	c.Extend(from.Add(length + bridge.Margin - guardRoom))
 	return nil
 }
 
@@ -354,10 +349,13 @@ func (c *call) Leave() error { return c.end(0) }
 
 // Refuse has the subroutine hang up with the cause that Asterisk sends nearest to a SIP status. What a refusal says
 // besides cannot be said here.
-func (c *call) Refuse(status int, _ screening.Refusal) error { return c.end(Cause(status)) }
+func (c *call) Refuse(status int, _ bridge.Refusal) error { return c.end(Cause(status)) }
 
 // RefuseQuickly leaves out the variables of the verdict, a round trip each.
-func (c *call) RefuseQuickly(status int, r screening.Refusal) error { return c.Refuse(status, r) }
+func (c *call) RefuseQuickly(status int, r bridge.Refusal) error { return c.Refuse(status, r) }
+
+// Interrupt does nothing: AGI has no command that breaks off another, so what the caller hears is heard out.
+func (c *call) Interrupt() {}
 
 // end says that the verdict is complete, and what the dialplan does now: 0 goes on, else it hangs up.
 func (c *call) end(cause int) error {

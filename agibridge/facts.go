@@ -6,12 +6,12 @@ import (
 	"strconv"
 	"strings"
 
-	"ringfence/screening"
+	"ringfence/bridge"
 )
 
 // request is what Asterisk says of a call, and what the shipped subroutine says in its arguments.
 type request struct {
-	screening.Facts
+	bridge.Facts
 
 	kind  string // "PJSIP", "SIP", …: how its headers are asked for
 	guard bool   // the dialplan has set the guard, so it must be moved for what takes longer
@@ -78,7 +78,7 @@ func (g *gathered) line(l []byte) {
 // request is what the lines say so far.
 func (g *gathered) request() request {
 	x := g.x
-	x.Endpoint = screening.Endpoint(x.Channel)
+	x.Endpoint = bridge.Endpoint(x.Channel)
 	x.odd = x.odd || g.numbers != 1 || g.names != 1
 	for _, p := range []*string{&x.Number, &x.Name, &x.ReqUser} {
 		if *p == "unknown" {
@@ -126,7 +126,7 @@ func (x *request) argument(a string) {
 // expressions are what to ask Asterisk of a call, each "" where there is nothing to ask.
 type expressions struct{ from, asserted, remoteID, address string }
 
-func (x *request) expressions(h Headers) expressions {
+func (x *request) expressions(h bridge.Headers) expressions {
 	var e expressions
 	var header func(string) string
 	switch x.kind {
@@ -156,14 +156,14 @@ func (x *request) expressions(h Headers) expressions {
 // tell: with trust_id_inbound it prefers P-Asserted-Identity to Remote-Party-ID to From.
 func (x *request) learn(e expressions, from, asserted, remoteID, address string) {
 	x.FullFrom = from
-	x.FromName, x.FromUser, x.FromHost, _ = screening.NameAddr(from)
+	x.FromName, x.FromUser, x.FromHost, _ = bridge.NameAddr(from)
 	if x.Asserted = asserted; asserted != "" {
-		if _, user, _, ok := screening.NameAddr(asserted); ok {
+		if _, user, _, ok := bridge.NameAddr(asserted); ok {
 			x.Asserted = user
 		}
 	}
 	x.RemoteID = remoteID
-	_, remoteUser, _, _ := screening.NameAddr(remoteID)
+	_, remoteUser, _, _ := bridge.NameAddr(remoteID)
 	switch bare := func(user string) string { u, _, _ := strings.Cut(user, ";"); return u }; {
 	case e.from != "" && from == "":
 		x.Unreadable = true // every call has one; what is longer than 4 kB Asterisk does not give

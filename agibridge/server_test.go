@@ -16,7 +16,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"ringfence/screening"
+	"ringfence/bridge"
+	"ringfence/bridge/bridgetest"
 )
 
 // block is what a real Asterisk writes when it connects, for a caller and with arguments of the subroutine.
@@ -31,60 +32,16 @@ func block(number, name string, args ...string) string {
 	return b + "\n"
 }
 
-// desk is a Screener whose answers the test gives.
-type desk struct {
-	verdict screening.Verdict
-	decide  func(*screening.Facts) screening.Verdict
-	inquiry screening.Inquiry
-	results chan outcome
-	dialled chan string
-	headers Headers
-}
-
-type outcome struct {
-	facts  screening.Facts
-	result screening.Result
-}
-
-func (d *desk) Screen(f *screening.Facts) screening.Verdict {
-	if d.decide != nil {
-		return d.decide(f)
-	}
-	return d.verdict
-}
-
-func (d *desk) Record(f *screening.Facts, _ *screening.Verdict, r screening.Result) {
-	d.results <- outcome{*f, r}
-}
-func (d *desk) StarCode(*screening.Facts) screening.Inquiry { return d.inquiry }
-func (d *desk) Dialled(f *screening.Facts)                  { d.dialled <- f.Callee }
-func (d *desk) Headers(*screening.Facts) Headers            { return d.headers }
-
-func serve(t *testing.T, d *desk, o screening.Options) (*Server, string) {
+func serve(t *testing.T, d *bridgetest.Screener, o bridge.Options) (*Server, string) {
 	t.Helper()
-	d.results, d.dialled = make(chan outcome, 10), make(chan string, 10)
+	d.Results = make(chan bridgetest.Result, 10)
 	o.Log = slog.New(slog.DiscardHandler)
-	ln, err := screening.Listen(t.Context(), "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	s, err := NewServer(d, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan error, 1)
-	go func() { done <- s.Serve(ln) }()
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		s.Shutdown(ctx)
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-		if n := s.InHand(); n != 0 {
-			t.Errorf("%d calls are left", n)
-		}
-	})
+	ln := bridgetest.Listen(t)
+	bridgetest.Serve(t, s, ln)
 	return s, ln.Addr().String()
 }
 
@@ -148,8 +105,8 @@ func (a *asterisk) call(t *testing.T, address string) (said []string) {
 }
 
 var (
-	allow    = screening.Verdict{ID: "01J", Action: "allow", Would: "allow", Rule: "default", Reason: "no rule matched"}
-	theFive  = []string{"SET VARIABLE RINGFENCE_ACTION allow", "SET VARIABLE RINGFENCE_WOULD allow", "SET VARIABLE RINGFENCE_RULE default", "SET VARIABLE RINGFENCE_REASON no rule matched", "SET VARIABLE RINGFENCE_ID 01J"}
+	allow    = bridgetest.Allow
+	theFive  = []string{"SET VARIABLE RINGFENCE_ACTION allow", "SET VARIABLE RINGFENCE_WOULD allow", "SET VARIABLE RINGFENCE_RULE default", "SET VARIABLE RINGFENCE_REASON no rule matched", "SET VARIABLE RINGFENCE_ID 01J0000000"}
 	goesOn   = "SET VARIABLE RINGFENCE_CAUSE 0"
 	guarded  = []string{"callee=05925550100", "context=from-telecom", "line=", "trunk=", "intent=", "id=", "guard=set"}
 	fromLine = `"Alice" <sip:13800138000@carrier.example>;tag=1`
@@ -181,54 +138,54 @@ func streamed(codes ...string) func(string) string {
 //
 // long: because each row of its table is a verdict, and rows are read beside each other.
 func TestVerdicts(t *testing.T) {
-	second := func(file string) screening.Sound { return screening.Sound{File: file, Length: time.Second} }
-	challenge := &screening.Challenge{
-		Tries:  []screening.Question{{Prompt: screening.Sounds(second("/s/i.wav"), second("/s/7.wav")), Want: "73"}, {Prompt: second("/s/again.wav"), Want: "5"}},
+	second := func(file string) bridge.Sound { return bridge.Sound{Files: []string{file}, Length: time.Second} }
+	challenge := &bridge.Challenge{
+		Tries:  []bridge.Question{{Prompt: bridge.Sounds(second("/s/i.wav"), second("/s/7.wav")), Want: "73"}, {Prompt: second("/s/again.wav"), Want: "5"}},
 		Passed: second("/s/p.wav"), Failed: second("/s/f.wav"), Refuse: 608,
 	}
-	with := func(change func(*screening.Verdict)) screening.Verdict { v := allow; change(&v); return v }
-	warn := with(func(v *screening.Verdict) { v.Play = second("/s/w.wav") })
-	asks := with(func(v *screening.Verdict) { v.Challenge = challenge })
+	with := func(change func(*bridge.Verdict)) bridge.Verdict { v := allow; change(&v); return v }
+	warn := with(func(v *bridge.Verdict) { v.Play = second("/s/w.wav") })
+	asks := with(func(v *bridge.Verdict) { v.Challenge = challenge })
 	limit := func(seconds int) string { return fmt.Sprintf("SET VARIABLE TIMEOUT(absolute) %d", seconds) }
 	for name, c := range map[string]struct {
-		verdict  screening.Verdict
+		verdict  bridge.Verdict
 		withheld bool
 		args     []string
 		answer   func(string) string
 		keys     []string
 		want     []string
-		result   screening.Result
+		result   bridge.Result
 	}{
 		"allow":        {verdict: allow, want: []string{goesOn}},
-		"reject":       {verdict: with(func(v *screening.Verdict) { v.Refuse = 404 }), want: []string{"SET VARIABLE RINGFENCE_CAUSE 1"}},
-		"tag":          {verdict: with(func(v *screening.Verdict) { v.ShowName = "外呼 Sale" }), want: []string{"SET VARIABLE CALLERID(name) 外呼 Sale", goesOn}},
-		"tag withheld": {verdict: with(func(v *screening.Verdict) { v.ShowName = "Spam" }), withheld: true, want: []string{"SET VARIABLE CALLERID(name) Spam", "SET VARIABLE CALLERID(num) anonymous", "SET VARIABLE CALLERID(pres) allowed", goesOn}},
-		"divert":       {verdict: with(func(v *screening.Verdict) { v.Divert = "3001 XML sales" }), want: []string{"SET VARIABLE RINGFENCE_DIVERT sales,3001,1", goesOn}},
-		"whisper":      {verdict: with(func(v *screening.Verdict) { v.Whisper = "/s/whisper.wav" }), want: []string{"SET VARIABLE RINGFENCE_WHISPER /s/whisper", goesOn}},
+		"reject":       {verdict: with(func(v *bridge.Verdict) { v.Refuse = 404 }), want: []string{"SET VARIABLE RINGFENCE_CAUSE 1"}},
+		"tag":          {verdict: with(func(v *bridge.Verdict) { v.ShowName = "外呼 Sale" }), want: []string{"SET VARIABLE CALLERID(name) 外呼 Sale", goesOn}},
+		"tag withheld": {verdict: with(func(v *bridge.Verdict) { v.ShowName = "Spam" }), withheld: true, want: []string{"SET VARIABLE CALLERID(name) Spam", "SET VARIABLE CALLERID(num) anonymous", "SET VARIABLE CALLERID(pres) allowed", goesOn}},
+		"divert":       {verdict: with(func(v *bridge.Verdict) { v.Divert = bridge.Destination{Extension: "3001", Context: "sales"} }), want: []string{"SET VARIABLE RINGFENCE_DIVERT sales,3001,1", goesOn}},
+		"whisper":      {verdict: with(func(v *bridge.Verdict) { v.Whisper = "/s/whisper.wav" }), want: []string{"SET VARIABLE RINGFENCE_WHISPER /s/whisper", goesOn}},
 		"reject 608 with an announcement": {
-			verdict: with(func(v *screening.Verdict) { v.Refuse, v.Play = 608, second("/s/w.wav") }),
+			verdict: with(func(v *bridge.Verdict) { v.Refuse, v.Play = 608, second("/s/w.wav") }),
 			want:    []string{"EXEC Progress", limit(3), "STREAM FILE /s/w ", "SET VARIABLE RINGFENCE_CAUSE 16"},
 		},
 		"warn after answer, no guard": {
-			verdict: with(func(v *screening.Verdict) { v.Play, v.Answer = second("/s/w.wav"), true }), args: []string{"callee=1"},
+			verdict: with(func(v *bridge.Verdict) { v.Play, v.Answer = second("/s/w.wav"), true }), args: []string{"callee=1"},
 			want: []string{"ANSWER", "STREAM FILE /s/w ", goesOn},
 		},
 		"recording not there": {
 			verdict: warn, answer: answerTo("STREAM", "200 result=-1 endpos=0"),
-			want: []string{"EXEC Progress", limit(3), "STREAM FILE /s/w ", "NOOP"}, result: screening.Result{FailOpen: screening.FailCommand},
+			want: []string{"EXEC Progress", limit(3), "STREAM FILE /s/w ", "NOOP"}, result: bridge.Result{FailOpen: bridge.FailCommand},
 		},
 		"caller goes": {
 			verdict: warn, answer: answerTo("STREAM", "200 result=-1 endpos=800\nHANGUP"),
-			want: []string{"EXEC Progress", limit(3), "STREAM FILE /s/w ", "NOOP"}, result: screening.Result{HungUp: true},
+			want: []string{"EXEC Progress", limit(3), "STREAM FILE /s/w ", "NOOP"}, result: bridge.Result{HungUp: true},
 		},
 		"caller is gone": {
 			verdict: warn, answer: answerTo("EXEC", "511 Command Not Permitted on a dead channel or intercept routine"),
-			want: []string{"EXEC Progress"}, result: screening.Result{HungUp: true},
+			want: []string{"EXEC Progress"}, result: bridge.Result{HungUp: true},
 		},
 		"challenge passed in the prompt": {
-			verdict: with(func(v *screening.Verdict) { v.Challenge, v.Answer = challenge, true }), answer: streamed("55"), keys: []string{"OK 3"},
+			verdict: with(func(v *bridge.Verdict) { v.Challenge, v.Answer = challenge, true }), answer: streamed("55"), keys: []string{"OK 3"},
 			want:   []string{limit(3), "ANSWER", limit(14), "STREAM FILE /s/i 1234567890*#", "EXEC Read RINGFENCE_KEYS,,1,n,1,5", limit(3), "STREAM FILE /s/p ", goesOn},
-			result: screening.Result{Keyed: screening.KeyedRight},
+			result: bridge.Result{Keyed: bridge.KeyedRight},
 		},
 		"challenge passed at the second try": {
 			verdict: asks, keys: []string{"TIMEOUT", "OK 5"},
@@ -236,7 +193,7 @@ func TestVerdicts(t *testing.T) {
 				"EXEC Progress", limit(14), "STREAM FILE /s/i 1234567890*#", "EXEC Read RINGFENCE_KEYS,/s/7,2,n,1,5",
 				limit(8), "EXEC Read RINGFENCE_KEYS,/s/again,1,n,1,5", limit(3), "STREAM FILE /s/p ", goesOn,
 			},
-			result: screening.Result{Keyed: screening.KeyedRight},
+			result: bridge.Result{Keyed: bridge.KeyedRight},
 		},
 		"challenge failed": {
 			verdict: asks, answer: streamed("35"), keys: []string{"OK 9"},
@@ -244,32 +201,32 @@ func TestVerdicts(t *testing.T) {
 				"EXEC Progress", limit(14), "STREAM FILE /s/i 1234567890*#",
 				limit(8), "EXEC Read RINGFENCE_KEYS,/s/again,1,n,1,5", limit(3), "STREAM FILE /s/f ", "SET VARIABLE RINGFENCE_CAUSE 16",
 			},
-			result: screening.Result{Keyed: screening.KeyedWrong},
+			result: bridge.Result{Keyed: bridge.KeyedWrong},
 		},
 		"challenge cannot be read out": {
 			verdict: asks, keys: []string{"ERROR"},
 			want:   []string{"EXEC Progress", limit(14), "STREAM FILE /s/i 1234567890*#", "EXEC Read RINGFENCE_KEYS,/s/7,2,n,1,5"},
-			result: screening.Result{FailOpen: screening.FailCommand},
+			result: bridge.Result{FailOpen: bridge.FailCommand},
 		},
 		"challenge, caller goes": {
 			verdict: asks, keys: []string{"HANGUP"},
 			want:   []string{"EXEC Progress", limit(14), "STREAM FILE /s/i 1234567890*#", "EXEC Read RINGFENCE_KEYS,/s/7,2,n,1,5"},
-			result: screening.Result{HungUp: true, Keyed: screening.KeyedLeft},
+			result: bridge.Result{HungUp: true, Keyed: bridge.KeyedLeft},
 		},
-		"Asterisk dies":      {verdict: allow, answer: answerTo(`SET VARIABLE "RINGFENCE_CAUSE"`, "end"), want: []string{goesOn}, result: screening.Result{FailOpen: screening.FailWire}},
-		"Asterisk is silent": {verdict: allow, answer: answerTo(`SET VARIABLE "RINGFENCE_CAUSE"`, "silence"), want: []string{goesOn}, result: screening.Result{FailOpen: screening.FailDeadline}},
+		"Asterisk dies":      {verdict: allow, answer: answerTo(`SET VARIABLE "RINGFENCE_CAUSE"`, "end"), want: []string{goesOn}, result: bridge.Result{FailOpen: bridge.FailWire}},
+		"Asterisk is silent": {verdict: allow, answer: answerTo(`SET VARIABLE "RINGFENCE_CAUSE"`, "silence"), want: []string{goesOn}, result: bridge.Result{FailOpen: bridge.FailDeadline}},
 		"a variable is refused": {
 			verdict: allow, answer: answerTo(`SET VARIABLE "RINGFENCE_RULE"`, "what?\n520-Usage:\nHELP\n520 End of proper usage."),
 			want: []string{goesOn},
 		},
-		"the end is refused": {verdict: allow, answer: answerTo(`SET VARIABLE "RINGFENCE_CAUSE"`, "510 Invalid or unknown command"), want: []string{goesOn}, result: screening.Result{FailOpen: screening.FailCommand}},
-		"unspeakable path":   {verdict: with(func(v *screening.Verdict) { v.Play = second("/a b/w.wav") }), want: []string{"EXEC Progress", limit(3)}, result: screening.Result{FailOpen: screening.FailCommand}},
-		"divert nowhere":     {verdict: with(func(v *screening.Verdict) { v.Divert = "3001,${X} XML sales" }), result: screening.Result{FailOpen: screening.FailCommand}},
+		"the end is refused": {verdict: allow, answer: answerTo(`SET VARIABLE "RINGFENCE_CAUSE"`, "510 Invalid or unknown command"), want: []string{goesOn}, result: bridge.Result{FailOpen: bridge.FailCommand}},
+		"unspeakable path":   {verdict: with(func(v *bridge.Verdict) { v.Play = second("/a b/w.wav") }), want: []string{"EXEC Progress", limit(3)}, result: bridge.Result{FailOpen: bridge.FailCommand}},
+		"divert nowhere":     {verdict: with(func(v *bridge.Verdict) { v.Divert = bridge.Destination{Extension: "3001,${X}", Context: "sales"} }), result: bridge.Result{FailOpen: bridge.FailCommand}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := &desk{verdict: c.verdict}
-			_, address := serve(t, d, screening.Options{Deadline: 400 * time.Millisecond})
+			d := &bridgetest.Screener{Decide: bridgetest.Always(c.verdict)}
+			_, address := serve(t, d, bridge.Options{Deadline: 400 * time.Millisecond})
 			args := c.args
 			if args == nil {
 				args = guarded
@@ -282,10 +239,10 @@ func TestVerdicts(t *testing.T) {
 			if d := cmp.Diff(append(theFive[:5:5], c.want...), got); d != "" {
 				t.Error(d)
 			}
-			o := <-d.results
-			o.result.Took = 0
-			if o.result != c.result || o.facts.Withheld != c.withheld {
-				t.Errorf("%+v, withheld %v; want %+v", o.result, o.facts.Withheld, c.result)
+			o := <-d.Results
+			o.Took = 0
+			if o.Result != c.result || o.Facts.Withheld != c.withheld {
+				t.Errorf("%+v, withheld %v; want %+v", o.Result, o.Facts.Withheld, c.result)
 			}
 		})
 	}
@@ -293,42 +250,42 @@ func TestVerdicts(t *testing.T) {
 
 // Who calls, in spite of whatever a caller puts into the block.
 func TestFacts(t *testing.T) {
-	d := &desk{verdict: allow, headers: Headers{Asserted: true, Address: true}}
-	_, address := serve(t, d, screening.Options{})
+	d := &bridgetest.Screener{Wanted: bridge.Headers{Asserted: true, Address: true}}
+	_, address := serve(t, d, bridge.Options{})
 	evil := "1\nagi_threadid: 1\nagi_arg_1: id=x\nagi_arg_2: intent=dialled\n"
 	for name, c := range map[string]struct {
 		number, from, asserted string
-		want                   screening.Facts
+		want                   bridge.Facts
 	}{
-		"plain": {number: "13800138000", from: fromLine, want: screening.Facts{Number: "13800138000", Name: "Alice", FromUser: "13800138000", FromName: "Alice"}},
+		"plain": {number: "13800138000", from: fromLine, want: bridge.Facts{Number: "13800138000", Name: "Alice", FromUser: "13800138000", FromName: "Alice"}},
 		"asserted": {
 			number: "95588", from: fromLine, asserted: `"Bank" <sip:95588@c>`,
-			want: screening.Facts{Number: "95588", Name: "Alice", FromUser: "13800138000", FromName: "Alice", Asserted: "95588", IDSource: "pid"},
+			want: bridge.Facts{Number: "95588", Name: "Alice", FromUser: "13800138000", FromName: "Alice", Asserted: "95588", IDSource: "pid"},
 		},
-		"line ends":           {number: evil, from: "<sip:x@h>", want: screening.Facts{Number: evil, FromUser: "x", IDSource: "pid"}},
-		"an empty line":       {number: evil + "\n", from: "<sip:x@h>", want: screening.Facts{Number: evil + "\n", FromUser: "x", IDSource: "pid"}},
-		"an answer, a hangup": {number: "1\n\n200 result=1 (x)\n511 gone\nHANGUP\n\nHANGUP", from: "<sip:x@h>", want: screening.Facts{Number: "1\n\n200 result=1 (x)\n511 gone\nHANGUP\n\nHANGUP", FromUser: "x", IDSource: "pid"}},
+		"line ends":           {number: evil, from: "<sip:x@h>", want: bridge.Facts{Number: evil, FromUser: "x", IDSource: "pid"}},
+		"an empty line":       {number: evil + "\n", from: "<sip:x@h>", want: bridge.Facts{Number: evil + "\n", FromUser: "x", IDSource: "pid"}},
+		"an answer, a hangup": {number: "1\n\n200 result=1 (x)\n511 gone\nHANGUP\n\nHANGUP", from: "<sip:x@h>", want: bridge.Facts{Number: "1\n\n200 result=1 (x)\n511 gone\nHANGUP\n\nHANGUP", FromUser: "x", IDSource: "pid"}},
 		"a header with all of it": {
 			number: "1", from: "\"a)\nHANGUP\n200 result=1 (\" <sip:1@h>",
-			want: screening.Facts{Number: "1", Name: "Alice", FromUser: "1", FromName: "a)\nHANGUP\n200 result=1 ("},
+			want: bridge.Facts{Number: "1", Name: "Alice", FromUser: "1", FromName: "a)\nHANGUP\n200 result=1 ("},
 		},
-		"From of more than 4 kB": {number: "110", from: "", want: screening.Facts{Number: "110", Name: "Alice", Unreadable: true}},
+		"From of more than 4 kB": {number: "110", from: "", want: bridge.Facts{Number: "110", Name: "Alice", Unreadable: true}},
 		"a name of 60 kB": {
 			number: "13800138000", from: `"` + strings.Repeat("x", 60_000) + `" <sip:13800138000@h>`,
-			want: screening.Facts{Number: "13800138000", Name: "Alice", FromUser: "13800138000", FromName: strings.Repeat("x", 60_000)},
+			want: bridge.Facts{Number: "13800138000", Name: "Alice", FromUser: "13800138000", FromName: strings.Repeat("x", 60_000)},
 		},
-		"20,000 line ends": {number: "1" + strings.Repeat("\n", 20_000), from: "<sip:x@h>", want: screening.Facts{Number: "1" + strings.Repeat("\n", 20_000), FromUser: "x", IDSource: "pid"}},
+		"20,000 line ends": {number: "1" + strings.Repeat("\n", 20_000), from: "<sip:x@h>", want: bridge.Facts{Number: "1" + strings.Repeat("\n", 20_000), FromUser: "x", IDSource: "pid"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := (&asterisk{block: block(c.number, "Alice", guarded...), num: c.number, from: c.from, asked: c.asserted}).call(t, address)
 			if d := cmp.Diff(append(theFive[:5:5], goesOn), got); d != "" {
 				t.Fatal(d)
 			}
-			f := (<-d.results).facts
+			f := (<-d.Results).Facts
 			if f.Callee != "05925550100" || f.Context != "from-telecom" || f.NetworkIP != "192.0.2.7" || f.Endpoint != "telecom" || f.UUID != "1795474473.4" {
 				t.Errorf("%+v", f)
 			}
-			short := screening.Facts{Number: f.Number, Name: f.Name, FromUser: f.FromUser, FromName: f.FromName, Asserted: f.Asserted, IDSource: f.IDSource, Unreadable: f.Unreadable}
+			short := bridge.Facts{Number: f.Number, Name: f.Name, FromUser: f.FromUser, FromName: f.FromName, Asserted: f.Asserted, IDSource: f.IDSource, Unreadable: f.Unreadable}
 			if d := cmp.Diff(c.want, short); d != "" {
 				t.Error(d)
 			}
@@ -338,11 +295,12 @@ func TestFacts(t *testing.T) {
 
 // Calls that are not screened.
 func TestIntents(t *testing.T) {
-	d := &desk{verdict: allow, inquiry: screening.Inquiry{
-		Prompt: screening.Sound{File: "/s/q.wav"}, Key: "1",
-		Confirm: func(context.Context) screening.Sound { return screening.Sound{File: "/s/done.wav"} },
+	dialled := make(chan string, 10)
+	d := &bridgetest.Screener{Calls: func(f *bridge.Facts) { dialled <- f.Callee }, Inquiry: bridge.Inquiry{
+		Prompt: bridge.Sound{Files: []string{"/s/q.wav"}}, Key: "1",
+		Confirm: func(context.Context) bridge.Sound { return bridge.Sound{Files: []string{"/s/done.wav"}} },
 	}}
-	s, address := serve(t, d, screening.Options{})
+	s, address := serve(t, d, bridge.Options{})
 	place := func(args ...string) []string {
 		return (&asterisk{block: block("1001", "", args...), from: "<sip:1001@h>", keys: []string{"OK 1"}}).call(t, address)
 	}
@@ -351,7 +309,7 @@ func TestIntents(t *testing.T) {
 			t.Errorf("%q: %q", args, got)
 		}
 	}
-	if got := place("intent=dialled", "callee=013800138000"); len(got) != 1 || got[0] != goesOn || <-d.dialled != "013800138000" {
+	if got := place("intent=dialled", "callee=013800138000"); len(got) != 1 || got[0] != goesOn || <-dialled != "013800138000" {
 		t.Errorf("dialled: %q", got)
 	}
 	got := place("intent=report", "guard=set")
@@ -374,29 +332,29 @@ func TestIntents(t *testing.T) {
 func TestFailOpen(t *testing.T) {
 	blocked := make(chan struct{})
 	for name, c := range map[string]struct {
-		decide func(*screening.Facts) screening.Verdict
+		decide func(*bridge.Facts) bridge.Verdict
 		reason string
 	}{
-		"blocks": {func(*screening.Facts) screening.Verdict { <-blocked; return allow }, screening.FailDeadline},
-		"panics": {func(*screening.Facts) screening.Verdict { panic("fault") }, screening.FailPanic},
+		"blocks": {func(*bridge.Facts) bridge.Verdict { <-blocked; return allow }, bridge.FailDeadline},
+		"panics": {func(*bridge.Facts) bridge.Verdict { panic("fault") }, bridge.FailPanic},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := &desk{decide: c.decide}
-			s, address := serve(t, d, screening.Options{Deadline: 100 * time.Millisecond})
+			d := &bridgetest.Screener{Decide: c.decide}
+			s, address := serve(t, d, bridge.Options{Deadline: 100 * time.Millisecond})
 			if got := (&asterisk{block: block("1", "", guarded...), from: "<sip:1@h>"}).call(t, address); len(got) != 0 {
 				t.Errorf("%q was written", got)
 			}
-			if c.reason == screening.FailDeadline {
+			if c.reason == bridge.FailDeadline {
 				close(blocked) // the call is long given back
 			}
-			if r := (<-d.results).result; r.FailOpen != c.reason || s.Counters.FailOpen()[c.reason] != 1 {
+			if r := <-d.Results; r.FailOpen != c.reason || s.Counters.FailOpen()[c.reason] != 1 {
 				t.Errorf("%+v", r)
 			}
 		})
 	}
 	for name, text := range map[string]string{"silent": "", "half a block": "agi_network: yes\n", "not Asterisk": "GET / HTTP/1.1\n\n", "endless": strings.Repeat("agi_x: y\n", 10_000), "a long line": strings.Repeat("x", 100_000)} {
 		t.Run(name, func(t *testing.T) {
-			s, address := serve(t, &desk{verdict: allow}, screening.Options{Deadline: 100 * time.Millisecond})
+			s, address := serve(t, &bridgetest.Screener{}, bridge.Options{Deadline: 100 * time.Millisecond})
 			conn, err := net.Dial("tcp", address)
 			if err != nil {
 				t.Fatal(err)
@@ -416,7 +374,7 @@ func TestFailOpen(t *testing.T) {
 
 // Who may connect.
 func TestStrangers(t *testing.T) {
-	s, address := serve(t, &desk{verdict: allow}, screening.Options{Allow: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
+	s, address := serve(t, &bridgetest.Screener{}, bridge.Options{Allow: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		t.Fatal(err)
@@ -426,7 +384,7 @@ func TestStrangers(t *testing.T) {
 	if _, err := conn.Read(make([]byte, 1)); err == nil || s.Counters.RefusedPeer.Load() != 1 {
 		t.Errorf("a stranger was let in, or not counted: %v", err)
 	}
-	if _, err := NewServer(&desk{}, screening.Options{Deadline: time.Second}); err == nil {
+	if _, err := NewServer(&bridgetest.Screener{}, bridge.Options{Deadline: time.Second}); err == nil {
 		t.Error("a deadline of 1 s was taken")
 	}
 }

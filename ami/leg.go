@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"ringfence/attach"
-	"ringfence/screening"
+	"ringfence/bridge"
 )
 
 // leg is a channel as its events have told of it so far.
@@ -42,7 +42,7 @@ func endpoint(channel string) string {
 	if !strings.HasPrefix(channel, "PJSIP/") {
 		return ""
 	}
-	return screening.Endpoint(channel)
+	return bridge.Endpoint(channel)
 }
 
 // end is what became of a leg whose channel is gone.
@@ -82,7 +82,7 @@ func special(exten string) bool {
 // parties fills in who is who on a leg that was placed. Only its caller's endpoint tells whose call it is: the number
 // shown may be anybody's.
 func (l *leg) parties(e *attach.CallEnd) {
-	e.Caller, e.Callee, e.DialledUser = l.shown, l.called(), screening.Endpoint(l.name)
+	e.Caller, e.Callee, e.DialledUser = l.shown, l.called(), bridge.Endpoint(l.name)
 	e.FromEndpoint, e.OtherCaller, e.OtherCallee = endpoint(l.from.name), l.from.number, l.from.exten
 }
 

@@ -20,13 +20,13 @@ const (
 type legs struct {
 	byName  map[string]*leg
 	byUUID  map[string]*leg
-	bridges map[string]*bridge
+	bridges map[string]*bridged
 	count   *attach.Counters
 	looked  time.Time // when old ones were last looked for
 }
 
-// bridge is who is connected.
-type bridge struct {
+// bridged is who is connected.
+type bridged struct {
 	in   []*leg
 	left *leg // who left last
 }
@@ -36,7 +36,7 @@ func (t *legs) begin(c *attach.Counters) {
 	if t.byName == nil {
 		t.byName, t.byUUID = map[string]*leg{}, map[string]*leg{}
 	}
-	t.bridges = map[string]*bridge{}
+	t.bridges = map[string]*bridged{}
 	for _, l := range t.byName {
 		l.bridge = ""
 	}
@@ -265,7 +265,7 @@ func (t *legs) join(l *leg, id string, at time.Time) {
 		if len(t.bridges) >= maxLegs {
 			return
 		}
-		b = &bridge{}
+		b = &bridged{}
 		t.bridges[id] = b
 	}
 	with := b.left
@@ -336,7 +336,7 @@ func (l *leg) withSomebody() {
 	}
 }
 
-func (b *bridge) drop(l *leg) {
+func (b *bridged) drop(l *leg) {
 	for i := range b.in {
 		if b.in[i] == l {
 			b.in = append(b.in[:i], b.in[i+1:]...)

@@ -47,6 +47,19 @@ type Counters struct {
 	Forgotten     atomic.Uint64 // channels that were followed and whose end never came (Asterisk)
 }
 
+// Each calls f for every counter, with its name in status.
+func (c *Counters) Each(f func(name string, n uint64)) {
+	f("connects", c.Connects.Load())
+	f("refused", c.Refused.Load())
+	f("events", c.Events.Load())
+	f("ends", c.Ends.Load())
+	f("dropped", c.Dropped.Load())
+	f("unreadable", c.Unreadable.Load())
+	f("unknown_frames", c.UnknownFrames.Load())
+	f("no_room", c.NoRoom.Load())
+	f("forgotten", c.Forgotten.Load())
+}
+
 // Switch is a kind of switch. It may keep what it knows of calls from one connection to the next.
 type Switch interface {
 	// Begin makes a session of a new connection. There is one at a time.

@@ -5,14 +5,17 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"ringfence/conf"
 	"ringfence/console"
 	"ringfence/daemon"
+	"ringfence/number"
 	"ringfence/policy"
 )
 
@@ -46,15 +49,15 @@ func (c *checkCmd) Run(a *app) error {
 	if a.json {
 		return a.print(r, "")
 	}
-	number := shown(r.Caller.E164)
-	if number == "" {
-		number = "no number"
+	e164 := shown(r.Caller.E164)
+	if e164 == "" {
+		e164 = "no number"
 	}
 	kinds := strings.Join(r.Caller.Kinds, ", ")
 	if r.Caller.Reason != "" {
 		kinds += ": " + r.Caller.Reason
 	}
-	fmt.Fprintf(a.out, "caller   %s is %s (%s)\n", shown(fmt.Sprintf("‘%s’", r.Caller.Raw)), number, kinds)
+	fmt.Fprintf(a.out, "caller   %s is %s (%s)\n", shown(fmt.Sprintf("‘%s’", r.Caller.Raw)), e164, kinds)
 	if r.Callee != "" {
 		line := r.Line
 		if line == "" {
@@ -77,7 +80,7 @@ func (c *checkCmd) Run(a *app) error {
 		if s.Matched {
 			mark = "*"
 		}
-		fmt.Fprintf(a.out, "  %s %-24s %s\n", mark, s.Rule, policy.InertUpTo(s.Why, 300))
+		fmt.Fprintf(a.out, "  %s %-24s %s\n", mark, s.Rule, number.InertUpTo(s.Why, 300))
 	}
 	action := r.Action
 	if r.SIP != 0 {
@@ -86,7 +89,7 @@ func (c *checkCmd) Run(a *app) error {
 	if r.Would != r.Action {
 		action += ", would be " + r.Would
 	}
-	fmt.Fprintf(a.out, "action   %s\nrule     %s\nreason   %s\n", action, r.Rule, policy.InertUpTo(r.Reason, 300))
+	fmt.Fprintf(a.out, "action   %s\nrule     %s\nreason   %s\n", action, r.Rule, number.InertUpTo(r.Reason, 300))
 	return nil
 }
 
@@ -309,6 +312,9 @@ func (statusCmd) Run(a *app) error {
 	fmt.Fprintf(a.out, "journal  %d written, %d dropped\n", s.Journal.Written, s.Journal.Dropped)
 	if s.Journal.Error != "" {
 		fmt.Fprintf(a.out, "journal  CANNOT BE WRITTEN: %s\n", s.Journal.Error)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Counters)) {
+		fmt.Fprintf(a.out, "counted  %d %s\n", s.Counters[name], name)
 	}
 	if s.Pause.Paused {
 		return a.printPause(&s.Pause, nil)

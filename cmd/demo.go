@@ -19,9 +19,8 @@ import (
 	"ringfence/conf"
 	"ringfence/console"
 	"ringfence/daemon"
-	"ringfence/policy"
+	"ringfence/number"
 	"ringfence/standin"
-	"ringfence/storage"
 )
 
 type demoCmd struct {
@@ -124,8 +123,8 @@ func demoLists(ctx context.Context, settings *conf.Daemon) error {
 // demoRun prints calls as they end and counts them.
 type demoRun struct {
 	app     *app
-	records <-chan storage.Record     // as the journal gets them
-	early   map[string]storage.Record // those that came before their call was printed, by id
+	records <-chan console.Record     // as the journal gets them
+	early   map[string]console.Record // those that came before their call was printed, by id
 
 	mu                  sync.Mutex
 	calls, failed, rang int
@@ -135,7 +134,7 @@ type demoRun struct {
 
 // demoLine is what became of one call, as --json prints it.
 type demoLine struct {
-	storage.Record
+	console.Record
 	Rang    bool    `json:"rang"`
 	SIP     int     `json:"sip,omitempty"`
 	Shown   string  `json:"shown,omitempty"`
@@ -145,7 +144,7 @@ type demoLine struct {
 // place runs the scenario. Decisions come from the journal, what the caller met from the switch.
 func (r *demoRun) place(d *daemon.Daemon, scenario *standin.Scenario) error {
 	r.actions, r.rules = map[string]int{}, map[string]int{}
-	r.early = map[string]storage.Record{}
+	r.early = map[string]console.Record{}
 	ctx, cancel := context.WithTimeout(r.app.ctx, 10*time.Minute)
 	defer cancel()
 	records, stop := d.Desk().Watch()
@@ -176,7 +175,7 @@ func (r *demoRun) place(d *daemon.Daemon, scenario *standin.Scenario) error {
 }
 
 // decision waits for the journal's record of a call, which comes once the call is over.
-func (r *demoRun) decision(id string) (storage.Record, error) {
+func (r *demoRun) decision(id string) (console.Record, error) {
 	timeout := time.NewTimer(5 * time.Second)
 	defer timeout.Stop()
 	for {
@@ -188,7 +187,7 @@ func (r *demoRun) decision(id string) (storage.Record, error) {
 		case rec := <-r.records:
 			r.early[rec.ID] = rec
 		case <-timeout.C:
-			return storage.Record{}, fmt.Errorf("there is no record %q in the journal", id)
+			return console.Record{}, fmt.Errorf("there is no record %q in the journal", id)
 		}
 	}
 }
@@ -240,7 +239,7 @@ func counts(m map[string]int) string {
 		return cmp.Or(cmp.Compare(m[b], m[a]), cmp.Compare(a, b))
 	})
 	for i, name := range names {
-		names[i] = fmt.Sprintf("%s %d", policy.Inert(name), m[name])
+		names[i] = fmt.Sprintf("%s %d", number.Inert(name), m[name])
 	}
 	return strings.Join(names, ", ")
 }

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"ringfence/console"
+	"ringfence/number"
 	"ringfence/policy"
-	"ringfence/storage"
 )
 
 type journalCmd struct {
@@ -34,7 +34,7 @@ func (c *journalDeleteCmd) Run(a *app) error {
 		return err
 	}
 	defer d.close()
-	done, err := d.DeleteRecords(a.ctx, storage.Query{Caller: c.Caller, Callee: c.Callee})
+	done, err := d.DeleteRecords(a.ctx, console.Query{Caller: c.Caller, Callee: c.Callee})
 	if err != nil {
 		return err
 	}
@@ -59,12 +59,12 @@ func (c *journalExportCmd) Run(a *app) error {
 	out := bufio.NewWriter(a.out)
 	csv := c.Format == "csv" && !a.json
 	if csv {
-		out.Write(storage.AppendCSVHeader(nil))
+		out.Write(console.AppendCSVHeader(nil))
 	}
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
 	var line []byte
-	err = d.Journal(a.ctx, storage.Query{Since: since}, func(r storage.Record) error {
+	err = d.Journal(a.ctx, console.Query{Since: since}, func(r console.Record) error {
 		if !csv {
 			return enc.Encode(r)
 		}
@@ -117,10 +117,10 @@ func (c *journalTailCmd) Run(a *app) error {
 		return err
 	}
 	defer d.close()
-	q := storage.Query{Caller: c.Caller, Callee: c.Callee, Action: c.Action, ID: c.ID, Limit: c.N, Newest: true}
-	var last []storage.Record
+	q := console.Query{Caller: c.Caller, Callee: c.Callee, Action: c.Action, ID: c.ID, Limit: c.N, Newest: true}
+	var last []console.Record
 	if c.N > 0 {
-		err = d.Journal(a.ctx, q, func(r storage.Record) error {
+		err = d.Journal(a.ctx, q, func(r console.Record) error {
 			last = append(last, r)
 			return nil
 		})
@@ -145,7 +145,7 @@ func (c *journalTailCmd) Run(a *app) error {
 			}
 		}
 	}
-	return d.Follow(a.ctx, func(r storage.Record) error {
+	return d.Follow(a.ctx, func(r console.Record) error {
 		switch {
 		case c.Caller != "" && r.Caller.Raw != c.Caller && (caller == "" || r.Caller.E164 != caller),
 			c.Callee != "" && r.Callee != c.Callee,
@@ -157,12 +157,12 @@ func (c *journalTailCmd) Run(a *app) error {
 	})
 }
 
-func (a *app) printRecord(r storage.Record) error {
+func (a *app) printRecord(r console.Record) error {
 	return a.print(r, "%s", recordLine(r))
 }
 
 // recordLine is one decision as a person reads it. Nothing in it can move a terminal's cursor.
-func recordLine(r storage.Record) string {
+func recordLine(r console.Record) string {
 	caller := r.Caller.E164
 	if caller == "" {
 		caller = shown(r.Caller.Raw)
@@ -175,7 +175,7 @@ func recordLine(r storage.Record) string {
 	}
 	name := shown(r.Name)
 	if name != "" && name != shown(r.Caller.Raw) {
-		caller += " " + policy.InertUpTo(name, 20)
+		caller += " " + number.InertUpTo(name, 20)
 	}
 	action := strings.ToUpper(r.Action)
 	if r.Would != r.Action {
@@ -185,7 +185,7 @@ func recordLine(r storage.Record) string {
 	if r.Line != "" {
 		callee += " " + shown(r.Line)
 	}
-	text := fmt.Sprintf("%s  %-7s  %s → %s  [%s] %s", r.Time.Local().Format(time.DateTime), action, caller, callee, shown(r.Rule), policy.InertUpTo(r.Reason, 200))
+	text := fmt.Sprintf("%s  %-7s  %s → %s  [%s] %s", r.Time.Local().Format(time.DateTime), action, caller, callee, shown(r.Rule), number.InertUpTo(r.Reason, 200))
 	if r.Outcome != nil && r.Outcome.By == "caller" && !r.Outcome.Answered {
 		text += "; the caller hung up"
 	}

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"ringfence/console"
-	"ringfence/policy"
+	"ringfence/number"
 )
 
 type listCmd struct {
@@ -191,4 +191,4 @@ func when(t time.Time) string {
 }
 
 // shown is a text from outside as it may go to a terminal.
-func shown(s string) string { return policy.InertUpTo(s, 120) }
+func shown(s string) string { return number.InertUpTo(s, 120) }

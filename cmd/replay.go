@@ -14,6 +14,7 @@ import (
 
 	"ringfence/conf"
 	"ringfence/console"
+	"ringfence/lists"
 	"ringfence/policy"
 	"ringfence/replay"
 )
@@ -128,7 +129,7 @@ func (c *policyReplayCmd) judges(a *app) ([]*replay.Judge, error) {
 			}
 			return nil, fmt.Errorf("%s has faults, so no call can be run through it", file)
 		}
-		judges = append(judges, replay.NewJudge(p, text, nil))
+		judges = append(judges, replay.NewJudge(p, nil))
 	}
 	return judges, nil
 }
@@ -175,7 +176,7 @@ func (a *app) loadLists(judges []*replay.Judge) error {
 		return err
 	}
 	for _, j := range judges {
-		lists, plan, strays := policy.NewLists(), j.Policy.Plan(), 0
+		lists, plan, strays := lists.New(), j.Policy.Plan(), 0
 		for _, l := range infos {
 			lists.Put(policy.ListEntry{List: l.List}) // it exists, be it empty
 			err := d.Entries(a.ctx, l.List, func(e console.ListEntry) error {

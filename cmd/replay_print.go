@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/replay"
 )
@@ -132,7 +133,7 @@ func (p *replayPrinter) mistakes() {
 	p.printf("\n")
 	for i := range p.report.Mistakes {
 		m := &p.report.Mistakes[i]
-		p.printf("%9s  %s  %s: %s\n", talkText(m.TalkS), spotText(&m.Spot), verdictText(m.Is), policy.InertUpTo(m.Reason, 200))
+		p.printf("%9s  %s  %s: %s\n", talkText(m.TalkS), spotText(&m.Spot), verdictText(m.Is), number.InertUpTo(m.Reason, 200))
 	}
 }
 
@@ -153,7 +154,7 @@ func (p *replayPrinter) callers() {
 		if c.Withheld {
 			who += " (withheld)"
 		}
-		if c.Kind == policy.Invalid.String() {
+		if c.Kind == number.Invalid.String() {
 			who += " (no number)"
 		}
 		var does []string
@@ -198,7 +199,7 @@ func spotText(s *replay.Spot) string {
 	} else if s.Caller.Withheld {
 		caller += " (withheld)"
 	}
-	if name := policy.InertUpTo(s.Name, 20); name != "" && name != shown(s.Caller.Raw) {
+	if name := number.InertUpTo(s.Name, 20); name != "" && name != shown(s.Caller.Raw) {
 		caller += " " + name
 	}
 	callee := shown(s.Callee)
@@ -209,5 +210,5 @@ func spotText(s *replay.Spot) string {
 }
 
 func changeText(c *replay.Change) string {
-	return fmt.Sprintf("%s  %s → %s: %s", spotText(&c.Spot), verdictText(c.Was), verdictText(c.Is), policy.InertUpTo(c.Reason, 200))
+	return fmt.Sprintf("%s  %s → %s: %s", spotText(&c.Spot), verdictText(c.Was), verdictText(c.Is), number.InertUpTo(c.Reason, 200))
 }

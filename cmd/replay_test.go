@@ -24,7 +24,7 @@ func TestReplayProgress(t *testing.T) {
 	if p == nil {
 		t.Fatal(faults)
 	}
-	if _, err := replay.Run(t.Context(), []*replay.Source{s}, replay.Options{Judge: replay.NewJudge(p, nil, nil)}); err != nil {
+	if _, err := replay.Run(t.Context(), []*replay.Source{s}, replay.Options{Judge: replay.NewJudge(p, nil)}); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := progressText([]*replay.Source{s}, 100, 2*time.Second), "[#######.......................]  25%  100 calls, 50 calls/s"; got != want {

@@ -4,8 +4,7 @@ import (
 	"fmt"
 
 	"ringfence/console"
-	"ringfence/policy"
-	"ringfence/storage"
+	"ringfence/number"
 )
 
 type reportsCmd struct {
@@ -29,7 +28,7 @@ func (c *reportsLsCmd) Run(a *app) error {
 		state = ""
 	}
 	found := false
-	err = d.Reports(a.ctx, state, func(r storage.Report) error {
+	err = d.Reports(a.ctx, state, func(r console.Report) error {
 		found = true
 		return a.print(r, "%s", reportLine(r))
 	})
@@ -40,7 +39,7 @@ func (c *reportsLsCmd) Run(a *app) error {
 }
 
 // reportLine is a report as a person reads it.
-func reportLine(r storage.Report) string {
+func reportLine(r console.Report) string {
 	text := fmt.Sprintf("%s  %s  %-18s reported by %s", r.ID, when(r.Time), reported(r), shown(r.Extension))
 	if r.Line != "" {
 		text += " (" + shown(r.Line) + ")"
@@ -48,27 +47,27 @@ func reportLine(r storage.Report) string {
 	if r.Repeats > 0 {
 		text += fmt.Sprintf(", %d times, last %s", r.Repeats+1, when(r.Last))
 	}
-	if r.State != storage.ReportOpen {
+	if r.State != console.ReportOpen {
 		text += ", " + decided(r)
 	}
 	return text
 }
 
 // reported is the caller of a report.
-func reported(r storage.Report) string {
+func reported(r console.Report) string {
 	caller := r.Caller.E164
 	switch {
 	case caller != "" && r.Caller.Withheld:
 		return caller + " (withheld)"
 	case caller != "":
 		return caller
-	case r.Caller.Kind == policy.Anonymous.String() || r.Caller.Raw == "":
+	case r.Caller.Kind == number.Anonymous.String() || r.Caller.Raw == "":
 		return "withheld"
 	}
 	return shown(r.Caller.Raw)
 }
 
-func decided(r storage.Report) string {
+func decided(r console.Report) string {
 	text := r.State + " " + when(r.Decided)
 	if r.Who != "" {
 		text += " by " + shown(r.Who)

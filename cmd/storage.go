@@ -67,7 +67,7 @@ func (c *storageVerifyCmd) Run(a *app) error {
 	return nil
 }
 
-func (c *storageVerifyCmd) verify(a *app) (*storage.VerifyReport, error) {
+func (c *storageVerifyCmd) verify(a *app) (*console.VerifyReport, error) {
 	file := c.File
 	if file == "" {
 		conf, err := conf.LoadDaemon(a.config)
@@ -89,7 +89,8 @@ func (c *storageVerifyCmd) verify(a *app) (*storage.VerifyReport, error) {
 		return nil, err
 	}
 	defer db.Close()
-	return db.Verify()
+	r, err := db.Verify()
+	return (*console.VerifyReport)(r), err
 }
 
 // stopped is the database's file, for what is done only while no daemon runs.

@@ -10,8 +10,6 @@ import (
 	"context"
 	"io"
 	"time"
-
-	"ringfence/storage"
 )
 
 // Desk is everything that can be asked of Ringfence. Errors are for the person who asked; those that
@@ -42,17 +40,17 @@ type Desk interface {
 	// Backup writes a consistent copy of the database.
 	Backup(ctx context.Context, w io.Writer) error
 	// Verify reads all of the database and holds it against itself.
-	Verify(ctx context.Context) (*storage.VerifyReport, error)
+	Verify(ctx context.Context) (*VerifyReport, error)
 
 	// Journal calls yield for each record asked for, newest first if q.Newest.
-	Journal(ctx context.Context, q storage.Query, yield func(storage.Record) error) error
+	Journal(ctx context.Context, q Query, yield func(Record) error) error
 	// DeleteRecords removes the records asked for, of a caller or to a callee.
-	DeleteRecords(ctx context.Context, q storage.Query) (*Deleted, error)
+	DeleteRecords(ctx context.Context, q Query) (*Deleted, error)
 	// Follow calls yield for each record from now on, until ctx ends.
-	Follow(ctx context.Context, yield func(storage.Record) error) error
+	Follow(ctx context.Context, yield func(Record) error) error
 
 	// Reports calls yield for each report of a state, or for all (""), the oldest first.
-	Reports(ctx context.Context, state string, yield func(storage.Report) error) error
+	Reports(ctx context.Context, state string, yield func(Report) error) error
 	// Report adds a report, or counts it if the same extension reported the same caller before and nobody has decided.
 	Report(ctx context.Context, r NewReport) (*ReportEdit, error)
 	// ConfirmReport puts the caller on the list blacklist, DismissReport closes the report.
@@ -177,7 +175,7 @@ type NewReport struct {
 
 // ReportEdit is a report and what became of it.
 type ReportEdit struct {
-	storage.Report
+	Report
 	Change string `json:"change"`
 	List   string `json:"list,omitempty"`   // of a confirmed one: the list that the caller is on
 	Number string `json:"number,omitempty"` // and the entry there
@@ -245,6 +243,19 @@ type Status struct {
 	Feeds      []FeedStatus      `json:"feeds,omitempty"`
 	Learnt     LearntStatus      `json:"learnt"`
 	Reports    ReportStatus      `json:"reports"`
+	// Counters are all others that there are, by name, as in screen.refused_peer: what was skipped, dropped or refused.
+	Counters map[string]uint64 `json:"counters,omitempty"`
+}
+
+// Count sets a counter; one that has counted nothing is left out.
+func (s *Status) Count(name string, n uint64) {
+	if n == 0 {
+		return
+	}
+	if s.Counters == nil {
+		s.Counters = make(map[string]uint64)
+	}
+	s.Counters[name] = n
 }
 
 // LearntStatus counts what calls have taught.

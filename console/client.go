@@ -16,8 +16,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"ringfence/storage"
 )
 
 // ErrNotRunning says that no daemon listens on the socket: the file is missing or nobody answers it.
@@ -172,7 +170,7 @@ func (c *Client) RemoveEntries(ctx context.Context, list string, patterns []stri
 	return call[[]Edit](ctx, c, "DELETE", entriesPath(list), patterns)
 }
 
-func (c *Client) Journal(ctx context.Context, q storage.Query, yield func(storage.Record) error) error {
+func (c *Client) Journal(ctx context.Context, q Query, yield func(Record) error) error {
 	v := url.Values{"limit": {strconv.Itoa(q.Limit)}}
 	for name, text := range map[string]string{"caller": q.Caller, "callee": q.Callee, "action": q.Action, "id": q.ID, "cursor": q.Cursor} {
 		if text != "" {
@@ -190,11 +188,11 @@ func (c *Client) Journal(ctx context.Context, q storage.Query, yield func(storag
 	return lines(ctx, c, "calls?"+v.Encode(), yield)
 }
 
-func (c *Client) DeleteRecords(ctx context.Context, q storage.Query) (*Deleted, error) {
+func (c *Client) DeleteRecords(ctx context.Context, q Query) (*Deleted, error) {
 	return call[*Deleted](ctx, c, "DELETE", "calls?"+url.Values{"caller": {q.Caller}, "callee": {q.Callee}}.Encode(), nil)
 }
 
-func (c *Client) Follow(ctx context.Context, yield func(storage.Record) error) error {
+func (c *Client) Follow(ctx context.Context, yield func(Record) error) error {
 	resp, err := c.do(ctx, "GET", "calls/stream", nil)
 	if err != nil {
 		return err
@@ -207,7 +205,7 @@ func (c *Client) Follow(ctx context.Context, yield func(storage.Record) error) e
 		if !ok {
 			continue
 		}
-		var r storage.Record
+		var r Record
 		if err := json.Unmarshal([]byte(data), &r); err != nil {
 			return fmt.Errorf("the daemon's answer cannot be read: %w", err)
 		}
@@ -224,7 +222,7 @@ func (c *Client) Follow(ctx context.Context, yield func(storage.Record) error) e
 	return errors.New("the daemon went away")
 }
 
-func (c *Client) Reports(ctx context.Context, state string, yield func(storage.Report) error) error {
+func (c *Client) Reports(ctx context.Context, state string, yield func(Report) error) error {
 	return lines(ctx, c, "reports?"+url.Values{"state": {state}}.Encode(), yield)
 }
 

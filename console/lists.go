@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"ringfence/policy"
-	"ringfence/storage"
 )
 
 // By says who asks, and by which way; both may be empty. It travels in the context.
@@ -303,15 +302,25 @@ func (c *Client) Backup(ctx context.Context, w io.Writer) error {
 	return nil
 }
 
-func (c *Client) Verify(ctx context.Context) (*storage.VerifyReport, error) {
+func (c *Client) Verify(ctx context.Context) (*VerifyReport, error) {
 	resp, err := c.do(ctx, "POST", "storage/verify", nil)
 	if err != nil {
 		return nil, err
 	}
 	defer resp.Body.Close()
-	var report storage.VerifyReport
+	var report VerifyReport
 	if err := json.NewDecoder(resp.Body).Decode(&report); err != nil {
 		return nil, fmt.Errorf("the daemon's answer cannot be read: %w", err)
 	}
 	return &report, nil
+}
+
+// VerifyReport is what Verify found of the database.
+type VerifyReport struct {
+	Bytes   int64    `json:"bytes"` // of the file
+	Lists   int      `json:"lists"`
+	Entries int      `json:"entries"`
+	Changes int      `json:"changes"` // that are kept
+	Records int      `json:"records"` // of the journal
+	Faults  []string `json:"faults"`  // at most 100; none: all is well
 }

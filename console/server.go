@@ -9,8 +9,6 @@ import (
 	"net/http"
 	"strconv"
 	"time"
-
-	"ringfence/storage"
 )
 
 // Limits of a request.
@@ -79,7 +77,7 @@ func serveCalls(mux *http.ServeMux, d Desk) {
 			return
 		}
 		stream(w, func(yield func(any) error) error {
-			return d.Journal(r.Context(), q, func(r storage.Record) error { return yield(r) })
+			return d.Journal(r.Context(), q, func(r Record) error { return yield(r) })
 		})
 	})
 	mux.HandleFunc("DELETE /api/v1/calls", ask(func(r *http.Request) (any, error) {
@@ -98,13 +96,13 @@ func serveReports(mux *http.ServeMux, d Desk) {
 	mux.HandleFunc("GET /api/v1/reports", func(w http.ResponseWriter, r *http.Request) {
 		state := r.URL.Query().Get("state")
 		switch state {
-		case "", storage.ReportOpen, storage.ReportConfirmed, storage.ReportDismissed:
+		case "", ReportOpen, ReportConfirmed, ReportDismissed:
 		default:
 			writeError(w, Bad("state is not open, confirmed or dismissed"))
 			return
 		}
 		stream(w, func(yield func(any) error) error {
-			return d.Reports(r.Context(), state, func(r storage.Report) error { return yield(r) })
+			return d.Reports(r.Context(), state, func(r Report) error { return yield(r) })
 		})
 	})
 	mux.HandleFunc("POST /api/v1/reports", answer(func(r *http.Request, add NewReport) (any, error) {
@@ -222,7 +220,7 @@ func follow(d Desk, w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	fmt.Fprint(w, ": following\n\n")
 	flusher.Flush()
-	err := d.Follow(ctx, func(rec storage.Record) error {
+	err := d.Follow(ctx, func(rec Record) error {
 		line, err := json.Marshal(rec)
 		if err != nil {
 			return err
@@ -239,9 +237,9 @@ func follow(d Desk, w http.ResponseWriter, r *http.Request) {
 }
 
 // journalQuery reads the parameters of GET calls.
-func journalQuery(r *http.Request) (storage.Query, error) {
+func journalQuery(r *http.Request) (Query, error) {
 	v := r.URL.Query()
-	q := storage.Query{
+	q := Query{
 		Caller: v.Get("caller"), Callee: v.Get("callee"), Action: v.Get("action"), ID: v.Get("id"),
 		Cursor: v.Get("cursor"), Newest: v.Get("order") != "oldest", Limit: 100,
 	}

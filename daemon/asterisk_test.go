@@ -6,9 +6,8 @@ import (
 	"time"
 
 	"ringfence/attach"
-	"ringfence/eslbridge"
-	"ringfence/policy"
-	"ringfence/storage"
+	"ringfence/bridge"
+	"ringfence/console"
 )
 
 // dealingAsterisk is dealing with trunks that are endpoints.
@@ -18,24 +17,6 @@ match = ["endpoint:telecom", "endpoint:8999"]
 match    = ["endpoint:anna"]
 internal = true
 [[rule]]`, 1)
-
-// A phone of the house is known by what the administrator has written, and by nothing that comes with a call.
-func TestPhonesOfAsterisk(t *testing.T) {
-	p, faults := policy.Load("p", []byte(dealingAsterisk))
-	if p == nil {
-		t.Fatal(faults)
-	}
-	for endpoint, want := range map[string]bool{
-		"8001": true, "8002": true, // internal numbers
-		"anna":    true,                 // of a trunk with internal = true
-		"telecom": false, "8999": false, // of a trunk, though it is named like a phone
-		"": false, "anonymous": false, "ben": false, "05925550101": false, "203.0.113.7": false, "80010": false,
-	} {
-		if got := isPhone(p, endpoint); got != want {
-			t.Errorf("%q is a phone of the house: %v", endpoint, got)
-		}
-	}
-}
 
 // What legs of Asterisk teach that were not screened.
 func TestNumbersDialledOnAsterisk(t *testing.T) {
@@ -68,7 +49,7 @@ func TestNumbersDialledOnAsterisk(t *testing.T) {
 		{"from nobody's endpoint", with(out, func(e *attach.CallEnd) { e.FromEndpoint = "" }), "strangers"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			d := start(t, installation(t, dealingAsterisk)).desk
+			d := in(start(t, installation(t, dealingAsterisk)))
 			for _, e := range test.legs {
 				d.Ended(e)
 			}
@@ -78,7 +59,7 @@ func TestNumbersDialledOnAsterisk(t *testing.T) {
 		})
 	}
 	// Nobody from outside makes us wait for an emergency service.
-	d := start(t, installation(t, dealingAsterisk)).desk
+	d := in(start(t, installation(t, dealingAsterisk)))
 	for _, e := range append(with(out, func(e *attach.CallEnd) { e.FromEndpoint, e.Callee, e.Caller = "telecom", "110", "05925550101" }),
 		with(phone, func(e *attach.CallEnd) {
 			e.Endpoint, e.Callee, e.OtherCallee, e.Caller = "telecom", "110", "", "05925550101"
@@ -96,15 +77,15 @@ func TestNumbersDialledOnAsterisk(t *testing.T) {
 
 // What Asterisk does not say of a call is made up for from when it was screened; two Asterisks may use one Uniqueid.
 func TestOutcomesOfAsterisk(t *testing.T) {
-	d := start(t, attached(t, dealingAsterisk)).desk
+	d := in(start(t, attached(t, dealingAsterisk)))
 	place := func(channel, number string, refuse int) string {
-		f := eslbridge.Facts{UUID: "1795565587.1", Channel: channel, Endpoint: "telecom", Number: number, Callee: staff}
+		f := bridge.Facts{UUID: "1795565587.1", Channel: channel, Endpoint: "telecom", Number: number, Callee: staff}
 		v := d.Screen(&f)
 		v.Action, v.Refuse = "allow", refuse
 		if refuse != 0 {
 			v.Action = "reject"
 		}
-		d.Record(&f, &v, eslbridge.Result{})
+		d.Record(&f, &v, bridge.Result{})
 		return v.ID
 	}
 	ids := map[string]string{
@@ -135,15 +116,15 @@ func TestOutcomesOfAsterisk(t *testing.T) {
 			t.Errorf("the last call of %s: %+v, %v", extension, last, ok)
 		}
 	}
-	want := map[string]storage.Outcome{
+	want := map[string]console.Outcome{
 		"PJSIP/telecom-1": {Answered: true, TalkS: 60, Cause: "NORMAL_CLEARING", By: "callee"},
 		"PJSIP/telecom-2": {Cause: "ORIGINATOR_CANCEL", By: "caller"},
 		"PJSIP/telecom-3": {Cause: "CALL_REJECTED", By: "ringfence"},
 		"PJSIP/telecom-4": {Cause: "NORMAL_CLEARING", By: "caller"},
 	}
 	for end := time.Now().Add(10 * time.Second); ; <-time.After(5 * time.Millisecond) {
-		got := map[string]storage.Outcome{}
-		if err := d.Journal(t.Context(), storage.Query{}, func(r storage.Record) error {
+		got := map[string]console.Outcome{}
+		if err := d.Journal(t.Context(), console.Query{}, func(r console.Record) error {
 			for channel, id := range ids {
 				if r.ID == id && r.Outcome != nil {
 					got[channel] = *r.Outcome
@@ -164,14 +145,5 @@ func TestOutcomesOfAsterisk(t *testing.T) {
 	}
 	if rule := ruleFor(t, d, "13800138001", staff); rule != "known here" {
 		t.Errorf("who talked with the staff is decided by %s", rule)
-	}
-}
-
-// The daemon was started meanwhile: the journal's id on the leg is enough, and the number is not shown to anybody.
-func TestAsteriskScreenedBefore(t *testing.T) {
-	p, _ := policy.Load("p", []byte(dealingAsterisk))
-	s := screenedBefore(p, &attach.CallEnd{Channel: "PJSIP/telecom-1", Endpoint: "telecom", RingfenceID: "01J", Caller: "13800138000", Callee: staff})
-	if s.caller.E164 != "+8613800138000" || !s.withheld || s.line != "staff" {
-		t.Errorf("%+v", s)
 	}
 }

@@ -17,9 +17,9 @@ import (
 	"testing"
 	"time"
 
+	"ringfence/bridge"
 	"ringfence/conf"
 	"ringfence/console"
-	"ringfence/eslbridge"
 	"ringfence/storage"
 )
 
@@ -145,16 +145,16 @@ func TestDeskThroughSocket(t *testing.T) {
 	// What comes next reaches who follows, and the journal.
 	follow, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	got := make(chan storage.Record, 1)
+	got := make(chan console.Record, 1)
 	following := make(chan struct{})
 	go func() {
 		defer close(following)
-		client.Follow(follow, func(r storage.Record) error { got <- r; return io.EOF })
+		client.Follow(follow, func(r console.Record) error { got <- r; return io.EOF })
 	}()
-	f := eslbridge.Facts{Number: "95211613", Name: "caf\xe9", Callee: "05925550100", UUID: "u"}
+	f := bridge.Facts{Number: "95211613", Name: "caf\xe9", Callee: "05925550100", UUID: "u"}
 	for followed := false; !followed; { // until the follower is there
-		v := d.desk.Screen(&f)
-		d.desk.Record(&f, &v, eslbridge.Result{})
+		v := in(d).Screen(&f)
+		in(d).Record(&f, &v, bridge.Result{})
 		select {
 		case r := <-got:
 			followed = true
@@ -166,7 +166,7 @@ func TestDeskThroughSocket(t *testing.T) {
 	}
 	<-following
 	found := 0
-	err = client.Journal(ctx, storage.Query{Caller: "+86 9521 1613", Limit: 1000, Newest: true}, func(r storage.Record) error { found++; return nil })
+	err = client.Journal(ctx, console.Query{Caller: "+86 9521 1613", Limit: 1000, Newest: true}, func(r console.Record) error { found++; return nil })
 	if err != nil || found == 0 {
 		t.Errorf("%d records, %v", found, err)
 	}
@@ -225,11 +225,11 @@ func TestRefusedRequests(t *testing.T) {
 func TestFailOpenIsRecorded(t *testing.T) {
 	c := installation(t, smallPolicy)
 	d := start(t, c)
-	for _, reason := range []string{eslbridge.FailDeadline, eslbridge.FailPanic, eslbridge.FailStopping, eslbridge.FailCommand, eslbridge.FailWire, eslbridge.FailLate, eslbridge.FailLimit} {
-		f := eslbridge.Facts{Number: "95211613", UUID: "u"}
-		d.desk.Record(&f, &eslbridge.Verdict{}, eslbridge.Result{FailOpen: reason})
-		var r storage.Record
-		if err := d.desk.Journal(t.Context(), storage.Query{Newest: true, Limit: 1}, func(x storage.Record) error { r = x; return nil }); err != nil {
+	for _, reason := range []string{bridge.FailDeadline, bridge.FailPanic, bridge.FailStopping, bridge.FailCommand, bridge.FailWire, bridge.FailLate, bridge.FailLimit} {
+		f := bridge.Facts{Number: "95211613", UUID: "u"}
+		in(d).Record(&f, &bridge.Verdict{}, bridge.Result{FailOpen: reason})
+		var r console.Record
+		if err := in(d).Journal(t.Context(), console.Query{Newest: true, Limit: 1}, func(x console.Record) error { r = x; return nil }); err != nil {
 			t.Fatal(err)
 		}
 		if r.Action != "allow" || r.Rule != "fail-open" || !strings.HasPrefix(r.Reason, "let through: ") || r.Reason == "let through: "+reason || r.ID == "" {
@@ -278,7 +278,7 @@ func TestEditsAreSeenDuringReloads(t *testing.T) {
 			case <-stop:
 				return
 			default:
-				if r, err := d.desk.Reload(context.Background()); err != nil || !r.Loaded {
+				if r, err := in(d).Reload(context.Background()); err != nil || !r.Loaded {
 					t.Errorf("%+v %v", r, err)
 					return
 				}
@@ -287,18 +287,18 @@ func TestEditsAreSeenDuringReloads(t *testing.T) {
 	})
 	for i := range 100 {
 		number := fmt.Sprintf("9521%04d", i)
-		if _, err := d.desk.AddEntries(t.Context(), "blacklist", []console.NewEntry{{Number: number}}, false); err != nil {
+		if _, err := in(d).AddEntries(t.Context(), "blacklist", []console.NewEntry{{Number: number}}, false); err != nil {
 			t.Fatal(err)
 		}
-		f := eslbridge.Facts{Number: number}
-		if v := d.desk.Screen(&f); v.Action != "reject" || v.Refuse != 603 {
+		f := bridge.Facts{Number: number}
+		if v := in(d).Screen(&f); v.Action != "reject" || v.Refuse != 603 {
 			t.Fatalf("%s was listed, but gets %+v", number, v)
 		}
 		if i%2 == 0 {
-			if _, err := d.desk.RemoveEntries(t.Context(), "blacklist", []string{number}); err != nil {
+			if _, err := in(d).RemoveEntries(t.Context(), "blacklist", []string{number}); err != nil {
 				t.Fatal(err)
 			}
-			if v := d.desk.Screen(&f); v.Action != "allow" {
+			if v := in(d).Screen(&f); v.Action != "allow" {
 				t.Fatalf("%s was removed, but gets %+v", number, v)
 			}
 		}
@@ -345,21 +345,21 @@ func TestStartFails(t *testing.T) {
 func TestCountryChanges(t *testing.T) {
 	c := installation(t, smallPolicy)
 	d := start(t, c)
-	if _, err := d.desk.AddEntries(t.Context(), "blacklist", []console.NewEntry{{Number: "9521????"}, {Number: "95211613"}}, false); err != nil {
+	if _, err := in(d).AddEntries(t.Context(), "blacklist", []console.NewEntry{{Number: "9521????"}, {Number: "95211613"}}, false); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(c.Policy, []byte(strings.Replace(smallPolicy, `"CN"`, `"DE"`, 1)), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if r, err := d.desk.Reload(t.Context()); err != nil || !r.Loaded {
+	if r, err := in(d).Reload(t.Context()); err != nil || !r.Loaded {
 		t.Fatalf("%+v %v", r, err)
 	}
-	f := eslbridge.Facts{Number: "+8695211613"}
-	if v := d.desk.Screen(&f); v.Action != "reject" {
+	f := bridge.Facts{Number: "+8695211613"}
+	if v := in(d).Screen(&f); v.Action != "reject" {
 		t.Errorf("an international entry no longer counts: %+v", v)
 	}
 	entries := 0
-	d.desk.Entries(t.Context(), "blacklist", func(console.ListEntry) error { entries++; return nil })
+	in(d).Entries(t.Context(), "blacklist", func(console.ListEntry) error { entries++; return nil })
 	if entries != 2 {
 		t.Errorf("%d entries are left", entries)
 	}

@@ -2,17 +2,16 @@ package daemon
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"strings"
 	"testing"
 
-	"ringfence/eslbridge"
+	"ringfence/bridge"
 )
 
 // A campaign fills the trunk's places for announcements and no more: over them calls pass, or are refused
 // where the rule says so, and a place is free again when its call is over.
 func TestFullTrunk(t *testing.T) {
-	d := start(t, installation(t, `
+	d := in(start(t, installation(t, `
 country = "CN"
 [trunks.telecom]
 match = ["gateway:telecom"]
@@ -44,61 +43,61 @@ name = "no"
 when = { caller = ["9522????"] }
 action = "reject"
 announcement = "suspected-nuisance"
-`)).desk
-	screen := func(number, gateway string) (*eslbridge.Facts, eslbridge.Verdict) {
-		f := &eslbridge.Facts{Number: number, Gateway: gateway}
+`)))
+	screen := func(number, gateway string) (*bridge.Facts, bridge.Verdict) {
+		f := &bridge.Facts{Number: number, Gateway: gateway}
 		return f, d.Screen(f)
 	}
 	// Two ranges, so that neither has more than its share; both have keyed in what they were asked for, so that neither gives way.
 	first, v1 := screen("95231001", "telecom")
 	second, v2 := screen("95201001", "telecom")
-	if v1.Play.File == "" || v2.Play.File == "" || v1.Action != "warn" {
+	if v1.Play.Silent() || v2.Play.Silent() || v1.Action != "warn" {
 		t.Fatalf("%+v %+v", v1, v2)
 	}
 	passed(t, v1, v2)
 	third, v3 := screen("95211003", "telecom")
-	if v3.Play.File != "" || v3.Refuse != 0 || v3.Action != "allow" || v3.Would != "warn" || !strings.Contains(v3.Reason, "holds 2 calls already") {
+	if !v3.Play.Silent() || v3.Refuse != 0 || v3.Action != "allow" || v3.Would != "warn" || !strings.Contains(v3.Reason, "holds 2 calls already") {
 		t.Errorf("on a full trunk: %+v", v3)
 	}
-	if _, v := screen("95201004", "telecom"); v.Play.File != "" || v.Refuse != 486 || v.Action != "reject" {
+	if _, v := screen("95201004", "telecom"); !v.Play.Silent() || v.Refuse != 486 || v.Action != "reject" {
 		t.Errorf("overflow = reject on a full trunk: %+v", v)
 	}
 	if _, v := screen("95231010", "telecom"); v.Refuse != 603 || v.Action != "reject" {
 		t.Errorf("overflow = reject of a rule without sip: %+v", v)
 	}
-	if _, v := screen("95221005", "telecom"); v.Play.File != "" || v.Refuse != 603 || v.Action != "reject" {
+	if _, v := screen("95221005", "telecom"); !v.Play.Silent() || v.Refuse != 603 || v.Action != "reject" {
 		t.Errorf("a rejection on a full trunk: %+v", v)
 	}
-	if _, v := screen("95211006", "other"); v.Play.File == "" {
+	if _, v := screen("95211006", "other"); v.Play.Silent() {
 		t.Errorf("the other trunk: %+v", v)
 	}
-	d.Record(third, &v3, eslbridge.Result{}) // it held nothing
-	if _, v := screen("95211007", "telecom"); v.Play.File != "" {
+	d.Record(third, &v3, bridge.Result{}) // it held nothing
+	if _, v := screen("95211007", "telecom"); !v.Play.Silent() {
 		t.Errorf("still full: %+v", v)
 	}
-	d.Record(first, &v1, eslbridge.Result{HungUp: true})
-	d.Record(second, &v2, eslbridge.Result{FailOpen: eslbridge.FailDeadline})
-	if calls, over, _ := d.held.count(); calls["telecom"] != 0 || over != 5 {
+	d.Record(first, &v1, bridge.Result{HungUp: true})
+	d.Record(second, &v2, bridge.Result{FailOpen: bridge.FailDeadline})
+	if calls, over, _ := d.d.memory.Held.Count(); calls["telecom"] != 0 || over != 5 {
 		t.Errorf("%d calls are held after all ended, %d met a full trunk", calls["telecom"], over)
 	}
-	if _, v := screen("95211008", "telecom"); v.Play.File == "" {
+	if _, v := screen("95211008", "telecom"); v.Play.Silent() {
 		t.Errorf("free again: %+v", v)
 	}
 	// Made-up trunks share the account of the address that they come from.
 	for i := range 30 {
-		f := &eslbridge.Facts{Number: fmt.Sprintf("9521%04d", i), Trunk: strings.Repeat("x", i+1), NetworkIP: "192.0.2.1"}
+		f := &bridge.Facts{Number: fmt.Sprintf("9521%04d", i), Trunk: strings.Repeat("x", i+1), NetworkIP: "192.0.2.1"}
 		// Five are held, and twenty may still hear the end of what was broken off.
 		if v := d.Screen(f); (v.Action == "warn") != (i < 25) {
 			t.Errorf("call %d of made-up trunks: %+v", i, v)
 		}
 	}
-	if calls, _, _ := d.held.count(); len(calls) > 3 || calls["address 192.0.2.1"] != 5 {
+	if calls, _, _ := d.d.memory.Held.Count(); len(calls) > 3 || calls["address 192.0.2.1"] != 5 {
 		t.Errorf("%v are counted", calls)
 	}
 }
 
 // passed lets callers key in what they were asked for, as the bridge notes it.
-func passed(t *testing.T, verdicts ...eslbridge.Verdict) {
+func passed(t *testing.T, verdicts ...bridge.Verdict) {
 	t.Helper()
 	for _, v := range verdicts {
 		v.Held.Pass()
@@ -110,7 +109,7 @@ func passed(t *testing.T, verdicts ...eslbridge.Verdict) {
 
 // Twenty silent calls do not switch challenges off for everybody else.
 func TestSilentCallsGiveWay(t *testing.T) {
-	d := start(t, installation(t, `
+	d := in(start(t, installation(t, `
 country = "CN"
 [trunks.telecom]
 match = ["gateway:telecom"]
@@ -123,11 +122,11 @@ then = "hangup"
 [[rule]]
 name = "ask"
 action = "challenge"
-`)).desk
-	screen := func(number string) eslbridge.Verdict {
-		return d.Screen(&eslbridge.Facts{Number: number, Gateway: "telecom"})
+`)))
+	screen := func(number string) bridge.Verdict {
+		return d.Screen(&bridge.Facts{Number: number, Gateway: "telecom"})
 	}
-	var silent []eslbridge.Verdict
+	var silent []bridge.Verdict
 	for i := range 20 { // from twenty ranges
 		silent = append(silent, screen(fmt.Sprintf("1%d%02d130000%d", 3+i%6, i, i%10)))
 	}
@@ -136,11 +135,11 @@ action = "challenge"
 		if i%2 == 0 {
 			number = fmt.Sprintf("9520%04d", i)
 		}
-		if v := screen(number); v.Challenge == nil && v.Play.File == "" {
+		if v := screen(number); v.Challenge == nil && v.Play.Silent() {
 			t.Errorf("another caller passes unasked: %+v", v)
 		}
 	}
-	calls, over, gone := d.held.count()
+	calls, over, gone := d.d.memory.Held.Count()
 	if calls["telecom"] != 20 || over != 0 || gone != 10 {
 		t.Errorf("%v are held, %d had no room, %d gave way", calls, over, gone)
 	}
@@ -154,15 +153,15 @@ action = "challenge"
 
 // Who has more than his share of the room, and will not leave it, is not let through for that.
 func TestOwnShareFull(t *testing.T) {
-	d := start(t, installation(t, `
+	d := in(start(t, installation(t, `
 country = "CN"
 [[rule]]
 name = "ask"
 action = "challenge"
 sip = 486
-`)).desk
-	screen := func(number string) eslbridge.Verdict {
-		return d.Screen(&eslbridge.Facts{Number: number, NetworkIP: "192.0.2.1"})
+`)))
+	screen := func(number string) bridge.Verdict {
+		return d.Screen(&bridge.Facts{Number: number, NetworkIP: "192.0.2.1"})
 	}
 	passed(t, screen("95211613"), screen("95211613"))
 	if v := screen("95211613"); v.Action != "reject" || v.Refuse != 486 {
@@ -180,75 +179,5 @@ sip = 486
 	}
 	if v := screen("13700137000"); v.Action != "allow" {
 		t.Errorf("on a trunk that is full of callers who passed: %+v", v)
-	}
-}
-
-// However calls come and go, no bound is passed, nothing leaks, and who has passed keeps his place.
-func TestHeldBounds(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 2))
-	var h held
-	var mine []*holding
-	const most = 12
-	full := 0
-	for range 20_000 {
-		if len(mine) > 0 && r.IntN(3) == 0 {
-			i := r.IntN(len(mine))
-			h.release(mine[i])
-			mine = append(mine[:i], mine[i+1:]...)
-			continue
-		}
-		n := r.IntN(30)
-		x := holding{account: fmt.Sprint(n), unnamed: n > 1, rng: fmt.Sprint(r.IntN(5)), call: &eslbridge.Held{}}
-		if r.IntN(4) > 0 {
-			x.caller = x.rng + fmt.Sprint(r.IntN(4))
-		}
-		if got, _ := h.take(x, most); got != nil {
-			if r.IntN(4) == 0 {
-				got.call.Pass()
-			}
-			mine = append(mine, got)
-		}
-		held, lingering := map[string]int{}, map[string]int{}
-		of := map[[3]string]int{}
-		for _, m := range mine {
-			if m.dismissed {
-				lingering[m.account]++
-				if m.call.Passed() {
-					t.Fatal("who has passed was dismissed")
-				}
-				continue
-			}
-			held[m.account]++
-			if of[[3]string{m.account, "range", m.rng}]++; of[[3]string{m.account, "range", m.rng}] > most/4 {
-				t.Fatalf("range %s holds more than a quarter", m.rng)
-			}
-			if of[[3]string{m.account, "caller", m.caller}]++; m.caller != "" && of[[3]string{m.account, "caller", m.caller}] > maxHeldCaller {
-				t.Fatalf("caller %s holds more than %d", m.caller, maxHeldCaller)
-			}
-		}
-		var unnamed struct{ calls, lingering int }
-		for account, a := range h.accounts {
-			if account != "0" && account != "1" {
-				unnamed.calls, unnamed.lingering = unnamed.calls+len(a.calls), unnamed.lingering+a.lingering
-			}
-			if len(a.calls) != held[account] || a.lingering != lingering[account] || len(a.calls) > most || a.lingering > most {
-				t.Fatalf("account %s has %d calls and %d lingering, want %d and %d", account, len(a.calls), a.lingering, held[account], lingering[account])
-			}
-		}
-		if unnamed != h.unnamed || unnamed.calls > maxHeldUnnamed || unnamed.lingering > maxHeldUnnamed {
-			t.Fatalf("the addresses have %+v, noted are %+v", unnamed, h.unnamed)
-		}
-		if unnamed.calls == maxHeldUnnamed {
-			full++
-		}
-	}
-	if h.dismissed == 0 || full == 0 {
-		t.Errorf("%d gave way, the addresses were full %d times: not much was tried", h.dismissed, full)
-	}
-	for _, m := range mine {
-		h.release(m)
-	}
-	if len(h.accounts) != 0 || h.unnamed.calls != 0 || h.unnamed.lingering != 0 {
-		t.Errorf("left over: %d accounts, %+v", len(h.accounts), h.unnamed)
 	}
 }

@@ -3,7 +3,6 @@ package daemon
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -17,9 +16,10 @@ import (
 	"time"
 
 	"ringfence/attach"
+	"ringfence/bridge"
 	"ringfence/conf"
 	"ringfence/console"
-	"ringfence/eslbridge"
+	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/storage"
 )
@@ -55,14 +55,14 @@ action = "reject"
 `
 
 // ruleFor is the rule that decides on a call now; check must say the same.
-func ruleFor(t testing.TB, d *Desk, caller, callee string) string {
+func ruleFor(t testing.TB, d *house, caller, callee string) string {
 	t.Helper()
-	v := d.Screen(&eslbridge.Facts{UUID: "x", Number: caller, Callee: callee})
+	v := d.Screen(&bridge.Facts{UUID: "x", Number: caller, Callee: callee})
 	r, err := d.Check(t.Context(), console.CheckQuery{Caller: caller, Callee: callee})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Rule != v.Rule || policy.InertUpTo(r.Reason, maxReason) != v.Reason {
+	if r.Rule != v.Rule || number.InertUpTo(r.Reason, 200) != v.Reason {
 		t.Errorf("%s to %s: the call got %s (%s), check says %s (%s)", caller, callee, v.Rule, v.Reason, r.Rule, r.Reason)
 	}
 	return v.Rule
@@ -117,7 +117,7 @@ func TestNumbersDialled(t *testing.T) {
 		{"from a branch that may claim it", []attach.CallEnd{phone(func(e *attach.CallEnd) { e.AuthUser, e.Gateway = "", "branch" })}, "known here"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			d := start(t, installation(t, dealing)).desk
+			d := in(start(t, installation(t, dealing)))
 			if rule := ruleFor(t, d, "+8613800138000", staff); rule != "strangers" {
 				t.Fatalf("before: %s", rule)
 			}
@@ -127,29 +127,29 @@ func TestNumbersDialled(t *testing.T) {
 			if rule := ruleFor(t, d, "+8613800138000", staff); rule != test.want {
 				t.Errorf("decided by %q, want %q", rule, test.want)
 			}
-			if n := d.learnt.pairs.Load(); (n == 1) != (test.want != "strangers") || n > 1 {
+			if n := d.d.memory.Known.Len(); (n == 1) != (test.want != "strangers") || n > 1 {
 				t.Errorf("%d pairs were learnt", n)
 			}
 		})
 	}
 	t.Run("a colleague", func(t *testing.T) {
-		d := start(t, installation(t, dealing)).desk
+		d := in(start(t, installation(t, dealing)))
 		for _, callee := range []string{"05925550111", "8002", "*98", "", "anna"} {
 			d.Ended(out(func(e *attach.CallEnd) { e.Callee = callee }))
 			d.Ended(phone(func(e *attach.CallEnd) { e.OtherCallee = callee }))
 		}
-		if n := d.learnt.pairs.Load(); n != 0 {
+		if n := d.d.memory.Known.Len(); n != 0 {
 			t.Errorf("%d pairs were learnt", n)
 		}
 	})
 }
 
 // screen has a call screened and given back, and returns its journal id.
-func screen(d *Desk, uuid, caller, callee string, withheld bool) string {
-	f := eslbridge.Facts{UUID: uuid, Number: caller, Callee: callee, Withheld: withheld}
+func screen(d *house, uuid, caller, callee string, withheld bool) string {
+	f := bridge.Facts{UUID: uuid, Number: caller, Callee: callee, Withheld: withheld}
 	v := d.Screen(&f)
 	v.Action, v.Refuse = "allow", 0 // as under mode = "observe"
-	d.Record(&f, &v, eslbridge.Result{})
+	d.Record(&f, &v, bridge.Result{})
 	return v.ID
 }
 
@@ -182,7 +182,7 @@ func TestCallersTalkedWith(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			c := attached(t, dealing)
 			d := start(t, c)
-			id := screen(d.desk, "a", "13800138000", staff, test.withheld)
+			id := screen(in(d), "a", "13800138000", staff, test.withheld)
 			if test.restart {
 				halt(t, d)
 				d = start(t, c)
@@ -192,11 +192,11 @@ func TestCallersTalkedWith(t *testing.T) {
 				RingfenceID: id, Action: "allow", Answered: true, Bridged: true, Talk: time.Minute,
 			}
 			test.change(&e)
-			d.desk.Ended(e)
-			if rule := ruleFor(t, d.desk, "13800138000", staff); rule != test.want {
+			in(d).Ended(e)
+			if rule := ruleFor(t, in(d), "13800138000", staff); rule != test.want {
 				t.Errorf("decided by %q, want %q", rule, test.want)
 			}
-			if rule := ruleFor(t, d.desk, "13800138000", hotline); test.want != "strangers" && rule != "known" {
+			if rule := ruleFor(t, in(d), "13800138000", hotline); test.want != "strangers" && rule != "known" {
 				t.Errorf("to another line decided by %q", rule)
 			}
 		})
@@ -230,8 +230,8 @@ func TestEmergencyCallback(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			c := installation(t, dealing)
 			d := start(t, c)
-			d.desk.Ended(test.leg)
-			look := func(d *Desk, want string) {
+			in(d).Ended(test.leg)
+			look := func(d *house, want string) {
 				t.Helper()
 				for _, callee := range test.passes {
 					if rule := ruleFor(t, d, "13900139000", callee); rule != want {
@@ -244,10 +244,10 @@ func TestEmergencyCallback(t *testing.T) {
 					}
 				}
 			}
-			look(d.desk, policy.RuleNeverScreen)
+			look(in(d), policy.RuleNeverScreen)
 			halt(t, d)
 			d = start(t, c)
-			look(d.desk, policy.RuleNeverScreen)
+			look(in(d), policy.RuleNeverScreen)
 			halt(t, d)
 			desk, err := OpenDesk(c, true, slog.New(slog.DiscardHandler)) // as a command does without a daemon
 			if err != nil {
@@ -260,8 +260,7 @@ func TestEmergencyCallback(t *testing.T) {
 				}
 			}
 			later := time.Now().Add(policy.CallbackWindow)
-			desk.now = func() time.Time { return later }
-			if r, err := desk.Check(t.Context(), console.CheckQuery{Caller: "13900139000", Callee: staff}); err != nil || r.Rule != "strangers" {
+			if r, err := desk.Check(t.Context(), console.CheckQuery{Caller: "13900139000", Callee: staff, At: later.Format(time.RFC3339)}); err != nil || r.Rule != "strangers" {
 				t.Errorf("half an hour later: %+v, %v", r, err)
 			}
 		})
@@ -270,7 +269,7 @@ func TestEmergencyCallback(t *testing.T) {
 
 // A dialplan that hands a call out says so itself: known from then on, answered or not.
 func TestDialledIntent(t *testing.T) {
-	for name, f := range map[string]eslbridge.Facts{
+	for name, f := range map[string]bridge.Facts{
 		"by its number":        {Number: "05925550101", Callee: "13800138000"},
 		"by its account":       {Number: "anonymous", AuthUser: "8001", Callee: "+8613800138000"},
 		"by ringfence_line":    {Number: "anna", AuthUser: "anna", Line: staff, Callee: "13800138000"},
@@ -280,7 +279,7 @@ func TestDialledIntent(t *testing.T) {
 		"an emergency":         {Number: "05925550101", Callee: "110"},
 		"of no line":           {Number: "05925559999", Callee: "13800138000"},
 	} {
-		d := start(t, installation(t, dealing)).desk
+		d := in(start(t, installation(t, dealing)))
 		d.Dialled(&f)
 		want, callee := "known here", staff
 		switch name {
@@ -304,12 +303,12 @@ func TestLearntIsKept(t *testing.T) {
 	c := installation(t, dealing)
 	d := start(t, c)
 	ended := attach.CallEnd{Caller: "05925550101", Callee: "13800138000", Answered: true, Bridged: true, Talk: time.Minute}
-	d.desk.now = func() time.Time { return time.Now().Add(-29 * 24 * time.Hour) }
-	d.desk.Ended(ended)
-	d.desk.now = func() time.Time { return time.Now().Add(-31 * 24 * time.Hour) }
+	d.now = func() time.Time { return time.Now().Add(-29 * 24 * time.Hour) }
+	in(d).Ended(ended)
+	d.now = func() time.Time { return time.Now().Add(-31 * 24 * time.Hour) }
 	ended.Callee = "13900139000"
-	d.desk.Ended(ended)
-	d.desk.now = time.Now
+	in(d).Ended(ended)
+	d.now = time.Now
 	halt(t, d)
 
 	db, err := storage.Open(c.Database(), storage.Options{})
@@ -326,11 +325,11 @@ func TestLearntIsKept(t *testing.T) {
 	db.Close()
 	d = start(t, c)
 	for caller, want := range map[string]string{"13800138000": "known here", "13900139000": "strangers"} {
-		if rule := ruleFor(t, d.desk, caller, staff); rule != want {
+		if rule := ruleFor(t, in(d), caller, staff); rule != want {
 			t.Errorf("%s: decided by %q, want %q", caller, rule, want)
 		}
 	}
-	if s, err := d.desk.Status(t.Context()); err != nil || s.Learnt.Known != 1 || s.Learnt.Dropped != 0 {
+	if s, err := in(d).Status(t.Context()); err != nil || s.Learnt.Known != 1 || s.Learnt.Dropped != 0 {
 		t.Errorf("%+v, %v", s, err)
 	}
 	halt(t, d)
@@ -350,105 +349,15 @@ func TestLearntIsKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer desk.Close()
-	if got := desk.keepFor(); got != 365*24*time.Hour {
-		t.Errorf("kept for %v", got)
-	}
 	later := time.Now().Add(100 * 24 * time.Hour)
 	if r, err := desk.Check(t.Context(), console.CheckQuery{Caller: "13800138000", Callee: staff, At: later.Format(time.RFC3339)}); err != nil || r.Rule != "known" {
 		t.Errorf("%+v, %v", r, err)
 	}
 }
 
-// The tables are bounded and count what had no room, on disk or in memory.
-func TestLearntIsBounded(t *testing.T) {
-	l, now := newLearnt(), time.Now()
-	l.bounds.pairs, l.bounds.emergencies, l.bounds.unwritten = 3, 2, 2
-	for i := range 5 {
-		l.meet("staff", fmt.Sprint("+86", i), now)
-		l.meet("staff", "+860", now.Add(time.Second)) // known already: needs no room
-		l.dialled(fmt.Sprint("line ", i), now)
-	}
-	if l.pairs.Load() != 3 || len(l.emergency.last) != 2 || l.waiting() != 4 || l.full.Load() != 2+3 || l.dropped.Load() != 1 {
-		t.Errorf("%d pairs, %d emergencies, %d wait, %d had no room, %d dropped", l.pairs.Load(), len(l.emergency.last), l.waiting(), l.full.Load(), l.dropped.Load())
-	}
-	if line, all := l.knownTo("+862", []string{"staff"}); line.IsZero() || all.IsZero() { // not on disk, and yet known
-		t.Error("what is not on disk is not known")
-	}
-	l.dialled("line 4", now.Add(policy.CallbackWindow))
-	if at := l.awaits("line 4"); at.IsZero() || len(l.emergency.last) != 1 {
-		t.Errorf("old ones make no room: %v", l.emergency.last)
-	}
-	l.forget(now.Add(500 * time.Millisecond))
-	if l.pairs.Load() != 1 {
-		t.Errorf("%d pairs are left", l.pairs.Load())
-	}
-	for _, number := range []string{"+861", "+862"} {
-		if line, all := l.knownTo(number, []string{"staff"}); !line.IsZero() || !all.IsZero() {
-			t.Errorf("%s is still known", number)
-		}
-	}
-}
-
-// A disk that fails keeps nothing from being learnt. What could not be written is written when it can be.
-func TestLearntWhileTheDiskFails(t *testing.T) {
-	folder := t.TempDir()
-	open := func() *storage.DB {
-		db, err := storage.Open(filepath.Join(folder, "x.db"), storage.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return db
-	}
-	l, now, broken := newLearnt(), time.Now(), open()
-	broken.Close()
-	l.meet("staff", "+8613800138000", now)
-	l.dialled("line staff", now)
-	if err := l.write(broken); !errors.Is(err, storage.ErrClosed) {
-		t.Fatal(err)
-	}
-	l.meet("staff", "+8613800138000", now.Add(time.Minute))
-	l.meet("staff", "+8613900139000", now)
-	if n := l.waiting(); n != 3 {
-		t.Errorf("%d facts wait", n)
-	}
-	db := open()
-	if err := l.write(db); err != nil || l.waiting() != 0 {
-		t.Errorf("%d wait, %v", l.waiting(), err)
-	}
-	db.Close()
-	db = open()
-	defer db.Close()
-	again := newLearnt()
-	if err := again.load(db, now.Add(time.Hour), 24*time.Hour, 24*time.Hour); err != nil {
-		t.Fatal(err)
-	}
-	if line, _ := again.knownTo("+8613800138000", []string{"staff"}); line.UnixMilli() != now.Add(time.Minute).UnixMilli() {
-		t.Errorf("known since %v", line)
-	}
-	if n := again.waiting(); n != 0 {
-		t.Errorf("what was read waits to be written: %d", n)
-	}
-}
-
-// The keeper ends in time when the disk hangs, and says what was lost.
-func TestKeeperEnds(t *testing.T) {
-	db, err := storage.Open(filepath.Join(t.TempDir(), "x.db"), storage.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	k := startKeeper(&keeper{l: newLearnt(), db: db, log: slog.New(slog.DiscardHandler), now: time.Now, keep: func() time.Duration { return time.Hour }, keepPassed: func() time.Duration { return time.Hour }})
-	db.Close()
-	k.l.meet("staff", "+8613800138000", time.Now())
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	if err := k.close(ctx); err == nil || !strings.Contains(err.Error(), "1 facts") {
-		t.Errorf("%v", err)
-	}
-}
-
 // Calls are decided while others end, and the policy is read again.
 func TestLearningWhileDeciding(t *testing.T) {
-	d := start(t, attached(t, dealing)).desk
+	d := in(start(t, attached(t, dealing)))
 	var wg sync.WaitGroup
 	for w := range 4 {
 		wg.Go(func() {
@@ -471,7 +380,7 @@ func TestLearningWhileDeciding(t *testing.T) {
 		}
 	})
 	wg.Wait()
-	if n := d.learnt.pairs.Load(); n != 200 {
+	if n := d.d.memory.Known.Len(); n != 200 {
 		t.Errorf("%d pairs, want 200", n)
 	}
 }
@@ -534,7 +443,7 @@ func recorded(t *testing.T, name string, longer time.Duration, replace ...string
 func TestLearntFromRecordedEvents(t *testing.T) {
 	c := installation(t, strings.Replace(dealing, "05925550198", "05925550198\", \"05925559999", 1))
 	d := start(t, c) // to have calls screened before the switch reports their end
-	id := screen(d.desk, "x", "13900139000", "05925550101", false)
+	id := screen(in(d), "x", "13900139000", "05925550101", false)
 	halt(t, d)
 	other := []string{"05925550199", "13800138000"} // whom the phone called
 	c.Attach = []conf.Attach{{Kind: "freeswitch", Name: "pbx1", Password: "x", Address: recordedSwitch(t,
@@ -555,7 +464,7 @@ func TestLearntFromRecordedEvents(t *testing.T) {
 	}
 	for caller, want := range map[string]string{"13800138000": "known here", "13900139000": "known here", "13700137000": "strangers"} {
 		for end := time.Now().Add(10 * time.Second); ; <-tick.C { // the event may be on its way from the reader to the desk
-			if rule := ruleFor(t, d.desk, caller, staff); rule == want || time.Now().After(end) {
+			if rule := ruleFor(t, in(d), caller, staff); rule == want || time.Now().After(end) {
 				if rule != want {
 					t.Errorf("%s: decided by %q, want %q", caller, rule, want)
 				}
@@ -563,22 +472,7 @@ func TestLearntFromRecordedEvents(t *testing.T) {
 			}
 		}
 	}
-	if n := d.desk.learnt.pairs.Load(); n != 2 {
+	if n := d.memory.Known.Len(); n != 2 {
 		t.Errorf("%d pairs were learnt, want 2", n)
-	}
-}
-
-// BenchmarkRecall is what a call pays to look up what was learnt, with a million pairs of 50 lines.
-func BenchmarkRecall(b *testing.B) {
-	p, _ := policy.Load("p", []byte(dealing))
-	d := &Desk{learnt: newLearnt()}
-	now := time.Now()
-	for i := range maxPairs {
-		d.learnt.remember(fmt.Sprint("line", i%50), fmt.Sprintf("+86139%08d", i), now.UnixMilli())
-	}
-	c := p.Call(policy.Facts{Caller: "13900012345", Callee: staff, Time: now})
-	b.ReportAllocs()
-	for b.Loop() {
-		d.recall(p, &c)
 	}
 }

@@ -21,9 +21,11 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"ringfence/bridge"
 	"ringfence/conf"
 	"ringfence/console"
-	"ringfence/eslbridge"
+	"ringfence/lists"
+	"ringfence/number"
 	"ringfence/policy"
 )
 
@@ -50,7 +52,7 @@ func listsChild(file string) {
 	if err == nil {
 		var d *Daemon
 		if d, err = Start(context.Background(), c, "bench", slog.New(slog.DiscardHandler)); err == nil {
-			<-d.desk.listsRead
+			<-d.desk.ListsRead()
 			fmt.Println("ready", time.Since(began).Milliseconds())
 			io.Copy(io.Discard, os.Stdin)
 			err = d.Stop(context.Background())
@@ -207,7 +209,7 @@ func lookups(t *testing.T, n int) (l lookupTimes) {
 	}
 	const picks = 1 << 16
 	type pick struct {
-		number policy.Number
+		number number.Number
 		text   []byte
 		e164   string
 	}
@@ -237,7 +239,7 @@ func lookups(t *testing.T, n int) (l lookupTimes) {
 		runtime.GC()
 	}
 	func() {
-		lists := policy.NewLists()
+		lists := lists.New()
 		load := lists.Load("blacklist")
 		for i := range n {
 			q, err := p.Plan().KeptPattern(fmt.Sprintf("+%d", s.at(i)))
@@ -296,7 +298,7 @@ func TestBenchDecisionsDuringImport(t *testing.T) {
 	c := installation(t, smallPolicy)
 	d := start(t, c)
 	imports := func(n int) {
-		if report, err := d.desk.Import(t.Context(), console.ImportQuery{List: "blacklist"}, someNumbers{n}.file()); err != nil || report.Added == 0 {
+		if report, err := in(d).Import(t.Context(), console.ImportQuery{List: "blacklist"}, someNumbers{n}.file()); err != nil || report.Added == 0 {
 			t.Errorf("%+v, %v", report, err)
 		}
 	}
@@ -304,16 +306,16 @@ func TestBenchDecisionsDuringImport(t *testing.T) {
 	took := func(until func() bool) []time.Duration {
 		s := someNumbers{1_000_000}
 		var all []time.Duration
-		facts := make([]eslbridge.Facts, 4096)
+		facts := make([]bridge.Facts, 4096)
 		for i := range facts {
-			facts[i] = eslbridge.Facts{Number: fmt.Sprintf("+%d", s.at(i*211)+uint64(i%2)), Callee: "05925550100"}
+			facts[i] = bridge.Facts{Number: fmt.Sprintf("+%d", s.at(i*211)+uint64(i%2)), Callee: "05925550100"}
 		}
 		for i := 0; !until(); i++ {
 			f := &facts[i%len(facts)]
 			began := time.Now()
-			v := d.desk.Screen(f)
+			v := in(d).Screen(f)
 			all = append(all, time.Since(began))
-			d.desk.Record(f, &v, eslbridge.Result{})
+			in(d).Record(f, &v, bridge.Result{})
 			time.Sleep(500 * time.Microsecond)
 		}
 		slices.Sort(all)

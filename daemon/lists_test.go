@@ -15,9 +15,10 @@ import (
 	"testing"
 	"time"
 
+	"ringfence/bridge"
 	"ringfence/console"
-	"ringfence/eslbridge"
 	"ringfence/policy"
+	"ringfence/screening"
 	"ringfence/storage"
 )
 
@@ -31,44 +32,41 @@ func TestCallsWhileListsAreRead(t *testing.T) {
 		}
 		halt(t, d)
 	}
-	db, err := storage.Open(c.Database(), storage.Options{})
-	if err != nil {
+	running := &Daemon{conf: c, log: slog.New(slog.DiscardHandler), now: time.Now}
+	defer halt(t, running)
+	if err := running.openDesk(c); err != nil { // as when it starts
 		t.Fatal(err)
 	}
-	defer db.Close()
-	d := newDesk(c, db, slog.New(slog.DiscardHandler))
-	d.journal = db.StartJournal(storage.JournalOptions{})
-	defer d.journal.Close(context.Background())
-	d.status = func(*console.Status) {}
-	if err := d.load(); err != nil {
+	if err := running.servePorts(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
-	facts := eslbridge.Facts{Number: "13800138000", Callee: "05925550100"}
+	d := in(running)
+	facts := bridge.Facts{Number: "13800138000", Callee: "05925550100"}
 	v := d.Screen(&facts)
-	d.Record(&facts, &v, eslbridge.Result{})
+	d.Record(&facts, &v, bridge.Result{})
 	if v.Action != "allow" || v.Rule != policy.RuleFailOpen || !strings.Contains(v.Reason, "blacklist, which has not been read yet") {
 		t.Errorf("while it is read: %+v", v)
 	}
-	if s, err := d.Status(t.Context()); err != nil || len(s.Lists.Unread) != 1 || d.passed.Load() != 1 {
-		t.Errorf("status %+v, %v, %d", s, err, d.passed.Load())
+	if s, err := d.Status(t.Context()); err != nil || len(s.Lists.Unread) != 1 || s.FailOpen[screening.FailLists] != 1 {
+		t.Errorf("status %+v, %v", s, err)
 	}
-	d.readLists(t.Context())
+	d.ReadLists(t.Context())
 	v = d.Screen(&facts)
-	d.Record(&facts, &v, eslbridge.Result{})
+	d.Record(&facts, &v, bridge.Result{})
 	if v.Action != "reject" || v.Rule != "listed" {
 		t.Errorf("once it is read: %+v", v)
 	}
 	var rules []string
-	if err := d.Journal(t.Context(), storage.Query{}, func(r storage.Record) error { rules = append(rules, r.Rule); return nil }); err != nil {
+	if err := d.Journal(t.Context(), console.Query{}, func(r console.Record) error { rules = append(rules, r.Rule); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	if strings.Join(rules, " ") != "fail-open listed" {
 		t.Errorf("journal: %v", rules)
 	}
-	if err := d.hits.flush(db); err != nil {
-		t.Fatal(err)
-	}
-	err = d.Entries(t.Context(), "blacklist", func(e console.ListEntry) error {
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	running.writeHits(over) // as when it stops
+	err := d.Entries(t.Context(), "blacklist", func(e console.ListEntry) error {
 		if e.Hits != 1 || time.Since(e.LastHit) > time.Minute {
 			t.Errorf("%+v", e)
 		}
@@ -76,17 +74,6 @@ func TestCallsWhileListsAreRead(t *testing.T) {
 	})
 	if s, _ := d.Status(t.Context()); err != nil || len(s.Lists.Unread) != 0 || s.Lists.Entries != 1 {
 		t.Errorf("status %+v, %v", s, err)
-	}
-}
-
-// The table of hits is bounded; what finds no room is counted.
-func TestHitsAreBounded(t *testing.T) {
-	var h hits
-	for i := range maxHits + 10 {
-		h.note("blacklist", strings.Repeat("1", i%100)+string(rune(i)), time.Now())
-	}
-	if len(h.all) > maxHits || h.dropped.Load() == 0 {
-		t.Errorf("%d wait, %d dropped", len(h.all), h.dropped.Load())
 	}
 }
 
@@ -107,7 +94,7 @@ func TestImportThroughSocket(t *testing.T) {
 	stop, seen := make(chan struct{}), make(chan string)
 	go func() {
 		defer close(seen)
-		plan := d.desk.rules.Load().policy.Plan()
+		plan := d.force.Rules().Policy.Plan()
 		first, last := plan.Parse("+8613000000002"), plan.Parse(fmt.Sprintf("+%d", 8613000000000+uint64(n-1)*2))
 		for was := false; ; {
 			select {
@@ -115,7 +102,7 @@ func TestImportThroughSocket(t *testing.T) {
 				return
 			default:
 			}
-			lists := d.desk.rules.Load().lists
+			lists := d.force.Rules().Lists
 			_, a := lists.Lookup("blacklist", &first, time.Now())
 			_, b := lists.Lookup("blacklist", &last, time.Now())
 			_, a2 := lists.Lookup("blacklist", &first, time.Now())
@@ -143,10 +130,10 @@ func TestImportThroughSocket(t *testing.T) {
 	same := func() {
 		t.Helper()
 		on := map[string]string{}
-		if err := d.desk.db.Entries("blacklist", func(e storage.Entry) error { on[e.Pattern] = e.Reason; return nil }); err != nil {
+		if err := d.db.Entries("blacklist", func(e storage.Entry) error { on[e.Pattern] = e.Reason; return nil }); err != nil {
 			t.Fatal(err)
 		}
-		lists := d.desk.rules.Load().lists
+		lists := d.force.Rules().Lists
 		if got := lists.Len("blacklist"); got != len(on) {
 			t.Errorf("%d entries in memory, %d on disk", got, len(on))
 		}
@@ -154,7 +141,7 @@ func TestImportThroughSocket(t *testing.T) {
 			if !strings.HasPrefix(text, "+") {
 				continue
 			}
-			number := d.desk.rules.Load().policy.Plan().Parse(text)
+			number := d.force.Rules().Policy.Plan().Parse(text)
 			if e, ok := lists.Lookup("blacklist", &number, time.Now()); !ok || e.Pattern.String() != text || e.Reason != reason {
 				t.Fatalf("%s: %+v, %v, on disk %q", text, e, ok, reason)
 			}
@@ -215,7 +202,7 @@ func TestImportWarns(t *testing.T) {
 	c := installation(t, smallPolicy)
 	d := start(t, c)
 	client := dial(t, c)
-	if err := d.desk.db.PutStamps(storage.Known, []storage.Stamp{
+	if err := d.db.PutStamps(storage.Known, []storage.Stamp{
 		{Key: "staff\x00+8613800138000", At: time.Now()}, {Key: "staff\x00+8695211613", At: time.Now()}, {Key: "staff\x00+8613900139000", At: time.Now()},
 	}, nil); err != nil {
 		t.Fatal(err)
@@ -289,12 +276,12 @@ func TestWhoCannotBeClaimed(t *testing.T) {
 		}
 	}
 	for _, number := range []string{"95211613", "95211614", "95211615"} {
-		if err := d.desk.History(t.Context(), number, func(h console.ListHistory) error { check(h.Change.Who, h.Change.From); return nil }); err != nil {
+		if err := in(d).History(t.Context(), number, func(h console.ListHistory) error { check(h.Change.Who, h.Change.From); return nil }); err != nil {
 			t.Fatal(err)
 		}
 	}
-	d.desk.Entries(t.Context(), "blacklist", func(e console.ListEntry) error { check(e.Who, e.Source); return nil })
-	d.desk.Reports(t.Context(), "", func(r storage.Report) error { check(r.Who, ""); return nil })
+	in(d).Entries(t.Context(), "blacklist", func(e console.ListEntry) error { check(e.Who, e.Source); return nil })
+	in(d).Reports(t.Context(), "", func(r console.Report) error { check(r.Who, ""); return nil })
 	if seen < 6 {
 		t.Errorf("only %d records were looked at", seen)
 	}

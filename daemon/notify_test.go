@@ -42,7 +42,7 @@ func TestNotifyPolicy(t *testing.T) {
 	c := installation(t, smallPolicy)
 	var told string
 	c.Notify.Command, told = pager(t)
-	d := start(t, c).desk
+	d := in(start(t, c))
 	if err := os.WriteFile(c.Policy, []byte("country = 7\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}

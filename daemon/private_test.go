@@ -8,9 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"ringfence/bridge"
 	"ringfence/console"
-	"ringfence/eslbridge"
-	"ringfence/storage"
 )
 
 // A private journal has no number and no name of a caller in it, and yet answers for a number in any spelling. Its
@@ -37,11 +36,11 @@ action = "reject"
 `)
 	c.Journal.Private = true
 	daemon := start(t, c)
-	d := daemon.desk
+	d := in(daemon)
 	if _, err := d.AddEntries(t.Context(), "blacklist", []console.NewEntry{{Number: "13800138000", Reason: "rude"}}, false); err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range []eslbridge.Facts{
+	for _, f := range []bridge.Facts{
 		{Number: "008613800138000", FromUser: "008613800138000", Name: "Zhang San"},
 		{Number: "95211613", FromUser: "95211613", Name: "Li Wei"},
 		{Number: "13900139000", FromUser: "13900139000", Name: "Wang Wu"},
@@ -52,16 +51,16 @@ action = "reject"
 	} {
 		f.Callee = "05925550100"
 		v := d.Screen(&f)
-		d.Record(&f, &v, eslbridge.Result{})
+		d.Record(&f, &v, bridge.Result{})
 	}
-	all := func(q storage.Query) (out []storage.Record) {
+	all := func(q console.Query) (out []console.Record) {
 		t.Helper()
-		if err := d.Journal(t.Context(), q, func(r storage.Record) error { out = append(out, r); return nil }); err != nil {
+		if err := d.Journal(t.Context(), q, func(r console.Record) error { out = append(out, r); return nil }); err != nil {
 			t.Fatal(err)
 		}
 		return out
 	}
-	records := all(storage.Query{})
+	records := all(console.Query{})
 	if len(records) != 7 {
 		t.Fatalf("%d records", len(records))
 	}
@@ -86,7 +85,7 @@ action = "reject"
 		t.Errorf("the withheld caller is %+v", r.Caller)
 	}
 	for _, spelling := range []string{"13800138000", "+8613800138000", "0086 138 0013 8000", first.Caller.E164} {
-		if got := all(storage.Query{Caller: spelling}); len(got) != 1 || got[0].ID != first.ID {
+		if got := all(console.Query{Caller: spelling}); len(got) != 1 || got[0].ID != first.ID {
 			t.Errorf("%s: %d records", spelling, len(got))
 		}
 	}
@@ -98,22 +97,22 @@ action = "reject"
 	if err := d.Backup(t.Context(), &backup); err != nil {
 		t.Fatal(err)
 	}
-	key, err := os.ReadFile(filepath.Join(c.Data, keyFile))
+	key, err := os.ReadFile(filepath.Join(c.Data, "journal-key"))
 	if err != nil || bytes.Contains(backup.Bytes(), bytes.TrimSpace(key)) {
 		t.Errorf("the key is in the backup, or nowhere: %v", err)
 	}
-	if info, err := os.Stat(filepath.Join(c.Data, keyFile)); err != nil || info.Mode().Perm() != 0o600 {
+	if info, err := os.Stat(filepath.Join(c.Data, "journal-key")); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the key's file: %v, %v", info.Mode(), err)
 	}
-	deleted, err := d.DeleteRecords(t.Context(), storage.Query{Caller: "13800138000"})
-	if err != nil || deleted.Records != 1 || len(all(storage.Query{})) != 6 {
+	deleted, err := d.DeleteRecords(t.Context(), console.Query{Caller: "13800138000"})
+	if err != nil || deleted.Records != 1 || len(all(console.Query{})) != 6 {
 		t.Errorf("%+v, %v", deleted, err)
 	}
 	halt(t, daemon)
 	daemon.teardown = nil
-	again := start(t, c).desk // the key outlives the daemon
-	n := again.rules.Load().policy.Plan().Parse("95211613")
-	if got := again.private.token(&n); got != records[1].Caller.E164 {
-		t.Errorf("another token after a restart: %s", got)
+	again := in(start(t, c)) // the key outlives the daemon
+	report, err := again.Check(t.Context(), console.CheckQuery{Caller: "95211613"})
+	if err != nil || report.Caller.Journal != records[1].Caller.E164 {
+		t.Errorf("another token after a restart: %+v, %v", report, err)
 	}
 }

@@ -21,9 +21,9 @@ func (d *Daemon) Probe(ctx context.Context) error {
 	decided := make(chan struct{})
 	go func() {
 		defer close(decided)
-		r := d.desk.rules.Load()
-		c := r.policy.Call(policy.Facts{Caller: "anonymous", Time: time.Now()})
-		r.policy.Decide(&c, r.lists)
+		r := d.force.Rules()
+		c := r.Policy.Call(policy.Facts{Caller: "anonymous", Time: time.Now()})
+		r.Policy.Decide(&c, r.Lists)
 	}()
 	select {
 	case <-decided:
@@ -71,7 +71,7 @@ func (d *Daemon) probeAddress() string {
 	if ip.IsUnspecified() {
 		ip = netip.MustParseAddr("127.0.0.1")
 	}
-	for _, p := range d.desk.conf.Screen.Allow {
+	for _, p := range d.conf.Screen.Allow {
 		if p.Contains(ip) {
 			return netip.AddrPortFrom(ip, a.Port()).String()
 		}

@@ -2,25 +2,25 @@ package daemon
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
 
 	"ringfence/attach"
+	"ringfence/bridge"
 	"ringfence/console"
-	"ringfence/eslbridge"
 	"ringfence/policy"
 	"ringfence/storage"
+	"ringfence/traffic"
 )
 
 // The last call of an extension is the last that came in and rang there or was answered there, whenever its legs
 // end; the number is in any spelling.
 func TestLastCall(t *testing.T) {
-	d := start(t, attached(t, dealing)).desk
+	d := in(start(t, attached(t, dealing)))
 	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
-	d.now = func() time.Time { return now }
+	d.d.now = func() time.Time { return now }
 	call := func(uuid, caller string, withheld bool) string {
 		now = now.Add(time.Minute)
 		return screen(d, uuid, caller, "05925550101", withheld)
@@ -73,9 +73,9 @@ func TestLastCall(t *testing.T) {
 
 	// What has nothing to do with a call that was screened, or is refused, leaves no trace.
 	leg("nobody", "8004", nil)
-	f := eslbridge.Facts{UUID: "refused", Number: "95211613", Callee: "05925550101"}
+	f := bridge.Facts{UUID: "refused", Number: "95211613", Callee: "05925550101"}
 	v := d.Screen(&f)
-	d.Record(&f, &v, eslbridge.Result{})
+	d.Record(&f, &v, bridge.Result{})
 	if v.Refuse == 0 {
 		t.Fatalf("%+v", v)
 	}
@@ -83,7 +83,7 @@ func TestLastCall(t *testing.T) {
 	want("8004", "", "")
 	// One that was let through without a decision does.
 	f.UUID = "failed open"
-	d.Record(&f, &eslbridge.Verdict{}, eslbridge.Result{FailOpen: eslbridge.FailDeadline})
+	d.Record(&f, &bridge.Verdict{}, bridge.Result{FailOpen: bridge.FailDeadline})
 	leg("failed open", "8004", nil)
 	if c, ok := d.LastCallAt("8004", ""); !ok || c.Caller.E164 != "+8695211613" || c.ID == "" {
 		t.Errorf("%+v, %v", c, ok)
@@ -93,45 +93,10 @@ func TestLastCall(t *testing.T) {
 	leg("unknown", "8005", func(e *attach.CallEnd) { e.RingfenceID, e.Caller, e.Started = id, "95588", now })
 	want("8005", id, "+8695588")
 
-	now = now.Add(lastCallAge - time.Minute)
-	want("8004", d.last.at["8004"][0].ID, "+8695211613")
+	now = now.Add(24*time.Hour - time.Minute)
+	want("8004", func() string { c, _ := d.LastCallAt("8004", ""); return c.ID }(), "+8695211613")
 	now = now.Add(2 * time.Minute)
 	want("8001", "", "")
-}
-
-// The tables of calls are bounded.
-func TestCallTablesAreBounded(t *testing.T) {
-	var r recent
-	for i := range maxRecent + 10 {
-		r.add(fmt.Sprint(i), screened{id: fmt.Sprint("id", i)})
-		r.add(fmt.Sprint(i), screened{id: fmt.Sprint("id", i)}) // twice is once
-	}
-	r.add(strings.Repeat("x", maxCallKey+1), screened{})
-	if len(r.calls) != maxRecent || len(r.order) != maxRecent {
-		t.Errorf("%d calls, %d in order", len(r.calls), len(r.order))
-	}
-	for uuid, want := range map[string]bool{"0": false, "9": false, "10": true, fmt.Sprint(maxRecent + 9): true, "": false} {
-		if s, ok := r.find(uuid); ok != want || ok && s.id != "id"+uuid {
-			t.Errorf("%q: %v %+v", uuid, ok, s)
-		}
-	}
-	var l lastCalls
-	now := time.Now()
-	for i := range maxLastCalls + 5 {
-		l.put(fmt.Sprint(i), LastCall{ID: "x", Time: now}, now)
-	}
-	l.put("0", LastCall{ID: "y", Time: now}, now)
-	if n, over := l.count(); n != maxLastCalls || over != 5 {
-		t.Errorf("%d extensions, %d had no room", n, over)
-	}
-	if c, _ := l.get("0", func(string) bool { return true }, now); c.ID != "y" {
-		t.Errorf("%+v", c)
-	}
-	later := now.Add(lastCallAge + time.Minute)
-	l.put("new", LastCall{ID: "z", Time: later}, later)
-	if n, over := l.count(); n != 1 || over != 5 {
-		t.Errorf("%d extensions, %d had no room", n, over)
-	}
 }
 
 const reporting = `
@@ -157,40 +122,40 @@ func TestReportsThroughSocket(t *testing.T) {
 	c := attached(t, reporting)
 	d := start(t, c)
 	client, ctx := dial(t, c), t.Context()
-	id := screen(d.desk, "a", "95211613", "05925550101", false)
-	d.desk.Ended(attach.CallEnd{UUID: "b", OtherUUID: "a", Callee: "8001", Ring: time.Second})
-	call, ok := d.desk.LastCallAt("8001", "")
+	id := screen(in(d), "a", "95211613", "05925550101", false)
+	in(d).Ended(attach.CallEnd{UUID: "b", OtherUUID: "a", Callee: "8001", Ring: time.Second})
+	call, ok := in(d).LastCallAt("8001", "")
 	if !ok {
 		t.Fatal("there is no last call")
 	}
 	for range 3 {
-		if err := d.desk.AddReport("8001", call); err != nil {
+		if err := in(d).AddReport("8001", call); err != nil {
 			t.Fatal(err)
 		}
 	}
-	list := func(state string) (rs []storage.Report) {
+	list := func(state string) (rs []console.Report) {
 		t.Helper()
-		if err := client.Reports(ctx, state, func(r storage.Report) error { rs = append(rs, r); return nil }); err != nil {
+		if err := client.Reports(ctx, state, func(r console.Report) error { rs = append(rs, r); return nil }); err != nil {
 			t.Fatal(err)
 		}
 		return rs
 	}
-	rs := list(storage.ReportOpen)
+	rs := list(console.ReportOpen)
 	if len(rs) != 1 || rs[0].Extension != "8001" || rs[0].Caller.E164 != "+8695211613" || rs[0].Call != id || rs[0].Line != "staff" || rs[0].Repeats != 2 {
 		t.Fatalf("%+v", rs)
 	}
 	if s, err := client.Status(ctx); err != nil || s.Reports != (console.ReportStatus{Open: 1}) || s.Learnt.Extensions != 1 {
 		t.Errorf("%+v, %v", s, err)
 	}
-	if rule := ruleFor(t, d.desk, "95211613", "05925550101"); rule != policy.RuleDefault {
+	if rule := ruleFor(t, in(d), "95211613", "05925550101"); rule != policy.RuleDefault {
 		t.Errorf("before anybody has decided: %s", rule)
 	}
 
 	edit, err := client.ConfirmReport(ctx, strings.ToLower(rs[0].ID))
-	if err != nil || edit.Change != console.Confirmed || edit.List != "blacklist" || edit.Number != "+8695211613" || edit.State != storage.ReportConfirmed || edit.Note != "" {
+	if err != nil || edit.Change != console.Confirmed || edit.List != "blacklist" || edit.Number != "+8695211613" || edit.State != console.ReportConfirmed || edit.Note != "" {
 		t.Errorf("%+v, %v", edit, err)
 	}
-	if rule := ruleFor(t, d.desk, "95211613", "05925550101"); rule != "listed" {
+	if rule := ruleFor(t, in(d), "95211613", "05925550101"); rule != "listed" {
 		t.Errorf("after it was confirmed: %s", rule)
 	}
 	var entries []console.ListEntry
@@ -214,7 +179,7 @@ func TestReportsThroughSocket(t *testing.T) {
 		t.Errorf("%+v, %v", again, err)
 	}
 	for i, want := range []string{console.Dismissed, console.AlreadySo} {
-		if r, err := client.DismissReport(ctx, edit.ID); err != nil || r.Change != want || r.State != storage.ReportDismissed {
+		if r, err := client.DismissReport(ctx, edit.ID); err != nil || r.Change != want || r.State != console.ReportDismissed {
 			t.Errorf("dismissed, %d: %+v, %v", i, r, err)
 		}
 	}
@@ -235,7 +200,7 @@ func TestReportsThroughSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	edit, _ = client.Report(ctx, console.NewReport{Caller: "95331234", Extension: "8002"})
-	if r, err := client.ConfirmReport(ctx, edit.ID); err != nil || r.Note != "" || !d.desk.db.HasEntry("blacklist", "+8695331234") {
+	if r, err := client.ConfirmReport(ctx, edit.ID); err != nil || r.Note != "" || !d.db.HasEntry("blacklist", "+8695331234") {
 		t.Errorf("%+v, %v", r, err)
 	}
 
@@ -244,10 +209,10 @@ func TestReportsThroughSocket(t *testing.T) {
 	halt(t, d)
 	d = start(t, c)
 	client = dial(t, c)
-	if n := len(list("")); n != 3 || len(list(storage.ReportConfirmed)) != 3 {
+	if n := len(list("")); n != 3 || len(list(console.ReportConfirmed)) != 3 {
 		t.Errorf("%d reports after a restart", n)
 	}
-	if rule := ruleFor(t, d.desk, "95211613", "05925550101"); rule != "listed" {
+	if rule := ruleFor(t, in(d), "95211613", "05925550101"); rule != "listed" {
 		t.Errorf("after a restart: %s", rule)
 	}
 }
@@ -255,7 +220,7 @@ func TestReportsThroughSocket(t *testing.T) {
 // Nobody gets a number listed that must get through, or that is none.
 func TestReportsThatListNobody(t *testing.T) {
 	c := installation(t, reporting)
-	d := start(t, c).desk
+	d := in(start(t, c))
 	ctx := t.Context()
 	if _, err := d.AddEntries(ctx, "allowlist", []console.NewEntry{{Number: "13800138???", Reason: "couriers"}}, false); err != nil {
 		t.Fatal(err)
@@ -281,7 +246,7 @@ func TestReportsThatListNobody(t *testing.T) {
 		if !errors.Is(err, console.ErrConflict) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "reports dismiss "+edit.ID) {
 			t.Errorf("%q: %v\nwant %s", caller, err, want)
 		}
-		if r, err := d.db.Report(edit.ID); err != nil || r.State != storage.ReportOpen {
+		if r, err := d.d.db.Report(edit.ID); err != nil || r.State != console.ReportOpen {
 			t.Errorf("%q: %+v, %v", caller, r, err)
 		}
 	}
@@ -289,12 +254,12 @@ func TestReportsThatListNobody(t *testing.T) {
 		t.Error(err)
 	}
 	// A withheld number that is known may be listed: lists look at it, and no handset shows it.
-	n := d.rules.Load().policy.Plan().Parse("95211613")
-	if err := d.AddReport("8001", LastCall{Caller: n.Withheld(), Withheld: true, Time: time.Now()}); err != nil {
+	n := d.d.force.Rules().Policy.Plan().Parse("95211613")
+	if err := d.AddReport("8001", traffic.LastCall{Caller: n.Withheld(), Withheld: true, Time: time.Now()}); err != nil {
 		t.Fatal(err)
 	}
 	var id string
-	d.Reports(ctx, storage.ReportOpen, func(r storage.Report) error {
+	d.Reports(ctx, console.ReportOpen, func(r console.Report) error {
 		if r.Caller.E164 == "+8695211613" {
 			id = r.ID
 		}
@@ -325,7 +290,7 @@ func second[T any](_ T, err error) error { return err }
 
 // A policy whose rules do not ask for the list says so to who confirms.
 func TestConfirmWithoutARule(t *testing.T) {
-	d := start(t, installation(t, "country = \"CN\"\n")).desk
+	d := in(start(t, installation(t, "country = \"CN\"\n")))
 	edit, err := d.Report(t.Context(), console.NewReport{Caller: "95211613", Extension: "8001"})
 	if err != nil {
 		t.Fatal(err)

@@ -1,3 +1,5 @@
+// Package daemon is the wiring: it opens the database, makes the rooms of the house and hands them to each other, opens the
+// ports, starts what runs in the background, says how all of it is, and stops it in reverse order.
 package daemon
 
 import (
@@ -15,24 +17,42 @@ import (
 	"ringfence/agibridge"
 	"ringfence/conf"
 	"ringfence/console"
+	"ringfence/desk"
 	"ringfence/eslbridge"
+	"ringfence/feed"
+	"ringfence/inforce"
+	"ringfence/policy"
+	"ringfence/screening"
 	"ringfence/storage"
+	"ringfence/traffic"
 )
 
 // Daemon is a running Ringfence. Start makes it, Stop ends it.
 type Daemon struct {
-	desk     *Desk
+	conf    *conf.Daemon
+	started time.Time
+	version string
+	log     *slog.Logger
+	now     func() time.Time // tests set another
+
+	db       *storage.DB
+	journal  *storage.Journal
+	force    inforce.State
+	memory   *traffic.Memory
+	keeper   *screening.Keeper
+	screener *screening.Screener
+	desk     *desk.Desk
+	feeds    *feed.Feeds
+	notify   *notifier
+
 	screen   *eslbridge.Server
 	listener net.Listener
 	agi      *agibridge.Server // nil: no Asterisk
 	asterisk net.Listener
-	started  time.Time
-	version  string
 	attached []namedAttach
-	log      *slog.Logger
-	failed   chan error // what ends the daemon by itself
 
-	teardown []step // in the order things were started; Stop goes backwards
+	failed   chan error // what ends the daemon by itself
+	teardown []step     // in the order things were started; Stop goes backwards
 }
 
 type step struct {
@@ -44,7 +64,7 @@ type step struct {
 // journal, the switches to learn from, the port that FreeSWITCH connects to, the socket for commands. When something fails, what was
 // started is stopped again.
 func Start(ctx context.Context, c *conf.Daemon, version string, log *slog.Logger) (*Daemon, error) {
-	d := &Daemon{started: time.Now(), version: version, log: log, failed: make(chan error, 3)}
+	d := &Daemon{conf: c, started: time.Now(), version: version, log: log, now: time.Now, failed: make(chan error, 1)}
 	if err := d.start(ctx, c); err != nil {
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
@@ -54,73 +74,93 @@ func Start(ctx context.Context, c *conf.Daemon, version string, log *slog.Logger
 	return d, nil
 }
 
+// listsWait is how long the daemon waits for the lists before it takes calls. What is not read by then, as a list of
+// millions may not be, is read while calls are decided.
+const listsWait = 250 * time.Millisecond
+
 func (d *Daemon) start(ctx context.Context, c *conf.Daemon) error {
 	if err := os.MkdirAll(c.Data, 0o755); err != nil {
 		return fmt.Errorf("the data folder cannot be made: %w", err)
 	}
-	db, err := storage.Open(c.Database(), storage.Options{})
-	if err != nil {
+	if err := d.openDesk(c); err != nil {
 		return err
 	}
-	d.onStop("database", func(context.Context) error { return db.Close() })
-	desk := newDesk(c, db, d.log)
-	d.desk = desk
-
-	desk.journal = db.StartJournal(storage.JournalOptions{Keep: c.Journal.Keep, MaxBytes: c.Journal.MaxSize})
-	d.onStop("journal", desk.journal.Close)
-
-	if err := desk.openPrivate(false); err != nil {
-		return err
-	}
-	desk.notify = newNotifier(c.Notify.Command, d.log, desk.now)
-	desk.status = d.status
-	if err := desk.load(); err != nil {
-		return err
-	}
-	d.background("reading lists", desk.readLists)
-	d.background("hits", desk.writeHits)
+	d.background("reading lists", d.desk.ReadLists)
+	d.background("hits", d.writeHits)
 	select {
-	case <-desk.listsRead:
+	case <-d.desk.ListsRead():
 	case <-time.After(listsWait):
 		d.log.Info("calls are screened while the lists are being read")
 	}
-	if s := desk.pauseState(); s.Paused {
-		d.log.Warn("screening is paused: every call passes and is recorded; `ringfence resume` ends that", "until", s.Until)
+	if p := d.force.Paused(time.Now()); p != nil {
+		d.log.Warn("screening is paused: every call passes and is recorded; `ringfence resume` ends that", "until", p.Until)
 	}
-
-	d.onStop("learning", startKeeper(&keeper{l: desk.learnt, db: db, log: d.log, now: desk.now, keep: desk.keepFor, keepPassed: desk.keepPassed}).close)
-
+	d.keeper.Start(d.memory)
+	d.onStop("learning", d.keeper.Close)
 	d.attach(ctx, c.Attach)
-
-	d.screen, err = eslbridge.NewServer(desk, eslbridge.Options{Allow: c.Screen.Allow, Deadline: c.Screen.Deadline, Log: d.log})
-	if err != nil {
+	if err := d.servePorts(ctx, c); err != nil {
 		return err
 	}
-	d.listener, err = eslbridge.Listen(ctx, c.Screen.Listen)
-	if err != nil {
-		return fmt.Errorf("the screening port cannot be opened: %w", err)
-	}
-	go func() { d.failed <- d.screen.Serve(d.listener) }()
-	d.onStop("screening", d.screen.Shutdown)
-	if err := d.serveAsterisk(ctx, c.AGI); err != nil {
-		return err
-	}
-	desk.feeds = newFeeds(desk, c.Feeds, c.FeedFolder(), d.log)
-	d.background("feeds", func(ctx context.Context) { desk.feeds.run(ctx) })
-	d.background("calls that did not come", desk.recordMissed)
-	d.background("notices", func(ctx context.Context) { desk.notify.run(ctx) })
-	d.background("watch for fail-opens", func(ctx context.Context) { desk.notify.watchFailOpen(ctx, d.failOpen) })
-
+	d.feeds = feed.New(c.Feeds, feed.Options{Folder: c.FeedFolder(), Lists: d.desk, Settings: d.db, Notify: d.notify.tell, Log: d.log, Now: d.clock})
+	d.background("feeds", d.feeds.Run)
+	d.background("calls that did not come", d.screener.RecordMissed)
+	d.background("notices", d.notify.run)
+	d.background("watch for fail-opens", func(ctx context.Context) { d.notify.watchFailOpen(ctx, d.failOpen) })
 	if err := d.serveCommands(ctx, c.Socket); err != nil {
 		return err
 	}
-	p := desk.rules.Load().policy
+	p := d.force.Rules().Policy
 	d.log.Info("screening calls", "address", d.Address(), "policy", c.Policy, "rules", len(p.Rules()), "mode", p.Mode().String(), "commands", c.Socket)
 	return nil
 }
 
+// openDesk opens the database with everything that is kept in it, and puts the policy in force.
+func (d *Daemon) openDesk(c *conf.Daemon) (err error) {
+	if d.db, err = storage.Open(c.Database(), storage.Options{}); err != nil {
+		return err
+	}
+	d.onStop("database", func(context.Context) error { return d.db.Close() })
+	d.journal = d.db.StartJournal(storage.JournalOptions{Keep: c.Journal.Keep, MaxBytes: c.Journal.MaxSize})
+	d.onStop("journal", d.journal.Close)
+	private, err := openPrivate(c, false)
+	if err != nil {
+		return err
+	}
+	d.notify = newNotifier(c.Notify.Command, d.log, d.clock)
+	d.keeper = screening.NewKeeper(d.db, func() *policy.Policy { return d.force.Rules().Policy }, d.log, d.clock)
+	d.memory = traffic.New(d.keeper)
+	d.desk = desk.New(c, d.db, &d.force, desk.Options{
+		Journal: d.journal, Private: private, Recall: d.memory.Recall, EndPasses: d.keeper.EndPasses, Notify: d.notify.tell, Log: d.log, Now: d.clock,
+	})
+	if err := d.desk.Load(); err != nil {
+		return err
+	}
+	if err := loadFacts(d.db, d.memory, d.force.Rules().Policy, d.log); err != nil {
+		return err
+	}
+	d.screener = screening.New(&d.force, d.memory, screening.Options{
+		Node: c.Node, Attached: len(c.Attach) > 0, Reject: c.Reject, Journal: d.journal, Reports: d.desk, Private: private, Log: d.log, Now: d.clock,
+	})
+	return nil
+}
+
+// clock is what every part tells the time by.
+func (d *Daemon) clock() time.Time { return d.now() }
+
 func (d *Daemon) onStop(name string, stop func(context.Context) error) {
 	d.teardown = append(d.teardown, step{name, stop})
+}
+
+// serve runs a server. The first that ends by itself ends the daemon; the others' ends, as when the daemon stops, are of no
+// interest.
+func (d *Daemon) serve(run func() error) {
+	go func() {
+		err := run()
+		select {
+		case d.failed <- err:
+		default:
+		}
+	}()
 }
 
 // background runs work until the daemon stops.
@@ -139,33 +179,16 @@ func (d *Daemon) background(name string, work func(context.Context)) {
 	})
 }
 
-// failOpen is how many calls passed unscreened, by reason: those we know of, and those that the switch's guard
-// took away from us.
+// failOpen is how many calls passed unscreened, by reason.
 func (d *Daemon) failOpen() map[string]uint64 {
-	counts := d.screen.Counters.FailOpen()
-	if d.agi != nil {
-		for reason, n := range d.agi.Counters.FailOpen() {
+	counts := d.screener.FailOpen()
+	for _, p := range d.ports() {
+		for reason, n := range p.Counters.FailOpen() {
 			counts[reason] += n
 		}
 	}
-	if n := d.desk.passed.Load(); n > 0 {
-		counts[failLists] = n
-	}
-	if n := d.desk.guardTook.Load(); n > 0 {
-		counts[failGuard] = n
-	}
-	if n, _ := d.desk.unseen.count(); n > 0 {
-		counts[failUnseen] = n
-	}
 	return counts
 }
-
-// failGuard is the reason of calls that the switch's guard took away: the daemon had hung, or was stopped.
-const failGuard = "guard"
-
-// failUnseen is the reason of calls that rang without having come to us, as the switch says at their end; those that the
-// guard took are among them.
-const failUnseen = "unseen"
 
 // serveCommands opens the unix socket. One left behind by a daemon that was killed is removed; one that
 // somebody answers is another daemon's.
@@ -190,11 +213,11 @@ func (d *Daemon) serveCommands(ctx context.Context, path string) error {
 	}
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	server := &http.Server{
-		Handler: console.Handler(d.desk), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute,
+		Handler: console.Handler(d.Desk()), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute,
 		BaseContext: func(net.Listener) context.Context { return base }, ConnContext: console.WithPeer,
 		ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelWarn),
 	}
-	go func() { d.failed <- server.Serve(ln) }()
+	d.serve(func() error { return server.Serve(ln) })
 	d.onStop("commands", func(ctx context.Context) error {
 		cancel() // ends those who follow the journal
 		return server.Shutdown(ctx)
@@ -202,37 +225,8 @@ func (d *Daemon) serveCommands(ctx context.Context, path string) error {
 	return nil
 }
 
-// Desk answers questions and takes edits.
-func (d *Daemon) Desk() *Desk { return d.desk }
-
-// Address is where FreeSWITCH connects.
-func (d *Daemon) Address() string { return d.listener.Addr().String() }
-
 // Failed delivers the error that ends the daemon by itself: a port that no longer takes connections.
 func (d *Daemon) Failed() <-chan error { return d.failed }
-
-func (d *Daemon) status(s *console.Status) {
-	s.Version, s.Started, s.Screen = d.version, d.started, d.Address()
-	var asterisk uint64
-	if d.agi != nil {
-		asterisk = d.agi.Counters.Screened.Load()
-	}
-	for _, a := range d.attached {
-		s.Attached = append(s.Attached, console.AttachStatus{Name: a.name, Attached: a.attach.Attached(), Trouble: a.trouble(asterisk)})
-	}
-	if d.desk.feeds != nil {
-		for _, f := range d.desk.feeds.all {
-			s.Feeds = append(s.Feeds, f.status())
-		}
-	}
-	s.Calls, s.InHand, s.FailOpen = d.screen.Counters.Screened.Load(), d.screen.InHand(), d.failOpen()
-	_, s.Unrecorded = d.desk.unseen.count()
-	s.Nameless = d.screen.Counters.Nameless.Load()
-	if d.agi != nil {
-		s.AGI = d.asterisk.Addr().String()
-		s.Calls, s.InHand, s.Nameless = s.Calls+asterisk, s.InHand+d.agi.InHand(), s.Nameless+d.agi.Counters.Nameless.Load()
-	}
-}
 
 // Stop ends everything in reverse order: no more commands, no more calls (those in hand are finished until
 // ctx ends, then given back), the journal to disk, the database closed.

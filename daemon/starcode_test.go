@@ -3,15 +3,17 @@ package daemon
 import (
 	"strings"
 	"testing"
+	"time"
 
-	"ringfence/eslbridge"
-	"ringfence/storage"
+	"ringfence/bridge"
+	"ringfence/console"
+	"ringfence/traffic"
 )
 
 // The star code asks a phone of the house about its last caller and reports him when the key is pressed; a caller
 // from outside, or without a last call, is asked nothing.
 func TestStarCode(t *testing.T) {
-	d := start(t, installation(t, `
+	d := in(start(t, installation(t, `
 country = "CN"
 [numbers]
 internal = ["8???"]
@@ -22,17 +24,17 @@ internal = true
 name = "listed"
 when = { list = ["blacklist"] }
 action = "reject"
-`)).desk
-	p := d.rules.Load().policy
-	d.last.put(extensionKey(p, "8001"), LastCall{Caller: p.Plan().Parse("95211613"), ID: "01J", Time: d.now()}, d.now())
-	inside := eslbridge.Facts{Number: "8001", FromUser: "8001", Authorized: true, AuthUser: "8001", Callee: "*57"}
+`)))
+	p := d.d.force.Rules().Policy
+	d.d.memory.LastCalls.Put("8001", traffic.LastCall{Caller: p.Plan().Parse("95211613"), ID: "01J", Time: time.Now()}, time.Now())
+	inside := bridge.Facts{Number: "8001", FromUser: "8001", Authorized: true, AuthUser: "8001", Callee: "*57"}
 	branch, outside, other, acl := inside, inside, inside, inside
 	branch.Authorized, branch.AuthUser, branch.Gateway = false, "", "branch"
 	outside.Authorized, outside.AuthUser = false, ""
 	other.Number, other.FromUser, other.AuthUser = "8002", "8002", "8002"
 	acl.AuthUser = "" // an access list makes a call authorized too
 	for name, c := range map[string]struct {
-		facts eslbridge.Facts
+		facts bridge.Facts
 		asks  bool
 	}{"a phone": {inside, true}, "by a trunk of ours": {branch, true}, "from outside": {outside, false}, "by an access list": {acl, false}, "another phone": {other, false}} {
 		q := d.StarCode(&c.facts)
@@ -40,12 +42,12 @@ action = "reject"
 		if c.asks {
 			want = "report-listed-confirm.wav"
 		}
-		if (q.Confirm != nil) != c.asks || !strings.HasSuffix(q.Prompt.File, want) {
+		if (q.Confirm != nil) != c.asks || !strings.HasSuffix(q.Prompt.Files[0], want) {
 			t.Errorf("%s: %+v", name, q)
 		}
 	}
-	reports := func() (all []storage.Report) {
-		if err := d.Reports(t.Context(), "", func(r storage.Report) error { all = append(all, r); return nil }); err != nil {
+	reports := func() (all []console.Report) {
+		if err := d.Reports(t.Context(), "", func(r console.Report) error { all = append(all, r); return nil }); err != nil {
 			t.Fatal(err)
 		}
 		return all
@@ -55,7 +57,7 @@ action = "reject"
 	}
 	q := d.StarCode(&inside)
 	for range 2 { // the same caller twice is one report
-		if s := q.Confirm(t.Context()); !strings.HasSuffix(s.File, "report-done.wav") {
+		if s := q.Confirm(t.Context()); s.Silent() || !strings.HasSuffix(s.Files[0], "report-done.wav") {
 			t.Errorf("then %+v is heard", s)
 		}
 	}
@@ -63,7 +65,7 @@ action = "reject"
 	if len(all) != 1 || all[0].Caller.E164 != "+8695211613" || all[0].Extension != "8001" || all[0].Call != "01J" {
 		t.Errorf("%+v", all)
 	}
-	f := eslbridge.Facts{Number: "95211613", FromUser: "95211613"}
+	f := bridge.Facts{Number: "95211613", FromUser: "95211613"}
 	if v := d.Screen(&f); v.Action != "allow" {
 		t.Errorf("the caller gets %s before a person has confirmed the report", v.Action)
 	}

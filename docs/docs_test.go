@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"ringfence/conf"
+	"ringfence/number"
 	"ringfence/policy"
 )
 
@@ -164,7 +165,7 @@ func TestEverythingHasAnExample(t *testing.T) {
 	}
 	for key, want := range map[string][]string{
 		"rule.action":           policy.ActionNames(),
-		"rule.when.caller_kind": policy.KindNames(),
+		"rule.when.caller_kind": number.KindNames(),
 		"rule.when.attestation": policy.Attestations(),
 	} {
 		for _, word := range want {

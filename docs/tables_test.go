@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"ringfence/lists"
+	"ringfence/number"
 	"ringfence/policy"
 )
 
@@ -69,9 +71,9 @@ func column(rows [][]string, i int) []string {
 	return words
 }
 
-func plan(t *testing.T) *policy.Plan {
+func plan(t *testing.T) *number.Plan {
 	t.Helper()
-	p, err := policy.NewPlan(policy.PlanOptions{Country: "CN", Internal: []string{"8???"}})
+	p, err := number.NewPlan(number.PlanOptions{Country: "CN", Internal: []string{"8???"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,18 +111,18 @@ func TestPatternTables(t *testing.T) {
 func TestKindTable(t *testing.T) {
 	plan := plan(t)
 	rows := table(t, "| kind | is | such as |")
-	if diff := cmp.Diff(policy.KindNames(), column(rows, 0)); diff != "" {
+	if diff := cmp.Diff(number.KindNames(), column(rows, 0)); diff != "" {
 		t.Error(diff)
 	}
 	for _, row := range rows {
-		kind, _ := policy.ParseKind(quoted(row[0])[0])
-		for _, number := range quoted(row[2]) {
-			n := plan.Parse(number)
-			if kind == policy.Internal {
-				n = plan.ParseInternal(number)
+		kind, _ := number.ParseKind(quoted(row[0])[0])
+		for _, text := range quoted(row[2]) {
+			n := plan.Parse(text)
+			if kind == number.Internal {
+				n = plan.ParseInternal(text)
 			}
 			if !n.Kinds.Has(kind) {
-				t.Errorf("%s is %v, not %s", number, n.Kinds.Strings(), kind)
+				t.Errorf("%s is %v, not %s", text, n.Kinds.Strings(), kind)
 			}
 		}
 	}
@@ -196,7 +198,7 @@ func TestWarnings(t *testing.T) {
 		}
 	}
 	p, _ := policy.Load("p.toml", []byte("country = \"CN\"\ndefault = \"warn\"\n[[rule]]\nname = \"x\"\naction = \"reject\"\nwhen = { list = \"x\" }\n"))
-	for _, f := range append(p.CheckLists(policy.NewLists()), p.CheckAnnouncements(func(string) bool { return false })...) {
+	for _, f := range append(p.CheckLists(lists.New()), p.CheckAnnouncements(func(string) bool { return false })...) {
 		given = append(given, f.String())
 	}
 	rows := column(table(t, "| says | means |"), 0)
@@ -249,7 +251,7 @@ func TestLimits(t *testing.T) {
 		"rules":    {fmt.Sprint(policy.MaxRules), true},
 		"lines":    {fmt.Sprint(policy.MaxLines), true},
 		"names of rules, labels": {
-			fmt.Sprintf("%d characters", policy.MaxInert),
+			fmt.Sprintf("%d characters", number.MaxInert),
 			says(rule+"action = \"tag\"\nlabel = \""+runes64+"\"", "") && says(rule+"action = \"tag\"\nlabel = \""+runes64+"号\"", "more than 64"),
 		},
 		"names of lines, trunks, lists, announcements": {

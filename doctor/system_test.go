@@ -17,7 +17,7 @@ import (
 	"ringfence/daemon"
 	"ringfence/eslbridge"
 	"ringfence/kit"
-	"ringfence/policy"
+	"ringfence/number"
 	"ringfence/standin"
 )
 
@@ -256,7 +256,7 @@ func (s *system) installed() string {
 	} {
 		s.write(name, text)
 	}
-	plan, err := policy.NewPlan(policy.PlanOptions{Country: "CN"})
+	plan, err := number.NewPlan(number.PlanOptions{Country: "CN"})
 	if err != nil {
 		s.t.Fatal(err)
 	}

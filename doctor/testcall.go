@@ -6,7 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"ringfence/storage"
+	"ringfence/console"
 )
 
 // The test call comes from a number that nobody can have (999 is no country code) and goes to one that no
@@ -59,14 +59,14 @@ func (x *examination) testCall(ctx context.Context) {
 }
 
 // recordOf waits for the journal's record of the call from a number.
-func (x *examination) recordOf(ctx context.Context, caller string) (*storage.Record, error) {
+func (x *examination) recordOf(ctx context.Context, caller string) (*console.Record, error) {
 	ctx, cancel := context.WithTimeout(ctx, journalWait)
 	defer cancel()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		var found *storage.Record
-		err := x.desk.Journal(ctx, storage.Query{Caller: caller, Limit: 1, Newest: true}, func(r storage.Record) error {
+		var found *console.Record
+		err := x.desk.Journal(ctx, console.Query{Caller: caller, Limit: 1, Newest: true}, func(r console.Record) error {
 			found = &r
 			return nil
 		})

@@ -23,7 +23,6 @@ import (
 	"ringfence/e2e/sip"
 	"ringfence/e2e/tables"
 	"ringfence/policy"
-	"ringfence/storage"
 )
 
 // The scenarios, with what differs: which SIP answers there are, and that without a name the handset is shown none.
@@ -236,7 +235,7 @@ func hostileTexts(r *rand.Rand, mark string) (texts [][2]string, odd int) {
 }
 
 // judgeHostile holds the records of the calls that rang against what they must say.
-func judgeHostile(t *testing.T, texts [][2]string, rang []bool, record func(i int) (storage.Record, bool)) {
+func judgeHostile(t *testing.T, texts [][2]string, rang []bool, record func(i int) (console.Record, bool)) {
 	t.Helper()
 	screened, lineEnds, late := 0, 0, 0
 	for i, text := range texts {
@@ -278,7 +277,7 @@ func TestHostileAsterisk(t *testing.T) {
 	t.Logf("seed %d", seed)
 	texts, odd := hostileTexts(rand.New(rand.NewPCG(seed, 2)), mark)
 	var mu sync.Mutex
-	journal := map[string]storage.Record{} // by callee
+	journal := map[string]console.Record{} // by callee
 	collected := make(chan bool)
 	go func() {
 		defer close(collected)
@@ -336,7 +335,7 @@ func TestHostileAsterisk(t *testing.T) {
 	}
 	stop()
 	<-collected
-	judgeHostile(t, texts, rang, func(i int) (storage.Record, bool) { rec, ok := journal[callee(i)]; return rec, ok })
+	judgeHostile(t, texts, rang, func(i int) (console.Record, bool) { rec, ok := journal[callee(i)]; return rec, ok })
 	if _, err := os.Stat(mark); err == nil {
 		t.Error("a caller's text was run as a shell command")
 	}

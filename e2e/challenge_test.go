@@ -9,11 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"ringfence/console"
 	"ringfence/daemon"
 	"ringfence/e2e/phone"
 	"ringfence/e2e/setup"
 	"ringfence/standin"
-	"ringfence/storage"
 )
 
 const challengePolicy = `
@@ -155,7 +155,7 @@ func runChallenges(t *testing.T, d *daemon.Daemon, place func(ctx context.Contex
 		if err != nil {
 			t.Fatalf("%s: %v", c.name, err)
 		}
-		var rec storage.Record
+		var rec console.Record
 		select {
 		case rec = <-records:
 		case <-ctx.Done():

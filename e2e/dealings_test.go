@@ -27,14 +27,14 @@ action = "reject"
 // checkDealings holds what the daemon learns from a real switch: the last call of an extension, whom a line called
 // and talked with for 10 s, whom it said it called, and an emergency call.
 func checkDealings(t *testing.T, d *daemon.Daemon, server string, long bool) {
-	if c, ok := d.Desk().LastCallAt("05925550100", ""); !ok || c.Caller.E164 != "+8613800138000" || c.Line != "staff" || c.Withheld || c.ID == "" {
+	if c, ok := d.Screener().LastCallAt("05925550100", ""); !ok || c.Caller.E164 != "+8613800138000" || c.Line != "staff" || c.Withheld || c.ID == "" {
 		t.Errorf("the last call of the first scenario's handset is %+v, %v", c, ok)
 	}
-	if c, ok := d.Desk().LastCallAt("05925550115", ""); !ok || c.Caller.E164 != "+8613912345678" || !c.Withheld {
+	if c, ok := d.Screener().LastCallAt("05925550115", ""); !ok || c.Caller.E164 != "+8613912345678" || !c.Withheld {
 		t.Errorf("the withheld caller's call is %+v, %v", c, ok)
 	}
 	for _, callee := range []string{"05925550102", "05925550114"} { // refused
-		if c, ok := d.Desk().LastCallAt(callee, ""); ok {
+		if c, ok := d.Screener().LastCallAt(callee, ""); ok {
 			t.Errorf("a handset that did not ring has a last call: %+v", c)
 		}
 	}

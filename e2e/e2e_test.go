@@ -16,7 +16,6 @@ import (
 	"ringfence/e2e/phone"
 	"ringfence/e2e/setup"
 	"ringfence/standin"
-	"ringfence/storage"
 )
 
 // scenario is a call and what must become of it, on any switch and in either mode.
@@ -93,7 +92,7 @@ func runThese(t *testing.T, d *daemon.Daemon, board switchboard, scenarios []sce
 			if got != want {
 				t.Errorf("got %+v\nwant %+v", got, want)
 			}
-			var rec storage.Record
+			var rec console.Record
 			select { // the record follows the call
 			case rec = <-records:
 			case <-ctx.Done():
@@ -185,7 +184,7 @@ func checkOutcomes(t *testing.T, d *daemon.Daemon) {
 	for { // the switch reports the last call a little after it ended
 		missing := 0
 		var wrong []string
-		err := d.Desk().Journal(ctx, storage.Query{}, func(r storage.Record) error {
+		err := d.Desk().Journal(ctx, console.Query{}, func(r console.Record) error {
 			s, ok := wanted[r.Callee]
 			switch {
 			case !ok:

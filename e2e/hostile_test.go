@@ -19,12 +19,13 @@ import (
 	"testing"
 	"time"
 
+	"ringfence/console"
 	"ringfence/e2e/phone"
 	"ringfence/e2e/setup"
 	"ringfence/e2e/sip"
+	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/standin"
-	"ringfence/storage"
 )
 
 // hostilePolicy puts callers' texts wherever a policy can put them.
@@ -192,7 +193,7 @@ func runHostile(t *testing.T, n int, mark string, startSwitch func(screen string
 			}
 		})
 	}
-	var got []storage.Record
+	var got []console.Record
 	collected := make(chan bool)
 	go func() {
 		defer close(collected)
@@ -231,7 +232,7 @@ func runHostile(t *testing.T, n int, mark string, startSwitch func(screen string
 		if rec.Rule == policy.RuleFailOpen && !strings.Contains(rec.Reason, "within the deadline") {
 			t.Errorf("%q %q failed open: %s", rec.Caller.Raw, rec.Name, rec.Reason)
 		}
-		if policy.InertUpTo(rec.Reason, 1000) != rec.Reason {
+		if number.InertUpTo(rec.Reason, 1000) != rec.Reason {
 			t.Errorf("the reason is not inert: %q", rec.Reason)
 		}
 	}

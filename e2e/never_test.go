@@ -14,7 +14,6 @@ import (
 	"ringfence/console"
 	"ringfence/e2e/setup"
 	"ringfence/standin"
-	"ringfence/storage"
 )
 
 // listed is the number that is on the blacklist in what follows, and trusted one that everybody knows to be let through.
@@ -152,7 +151,7 @@ func TestListedCallerNeverPasses(t *testing.T) {
 	wg.Wait()
 	_, by, all := setup.RecordsOf(t, d, n)
 	t.Logf("%v; fail-open %v", by, setup.StatusOf(t, d).FailOpen)
-	records := map[string][]storage.Record{}
+	records := map[string][]console.Record{}
 	for _, rec := range all {
 		key := digitsOf(rec.Callee)
 		records[key] = append(records[key], rec)

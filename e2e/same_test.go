@@ -19,7 +19,6 @@ import (
 	"ringfence/daemon"
 	"ringfence/e2e/setup"
 	"ringfence/standin"
-	"ringfence/storage"
 )
 
 // manyRules touches every condition that a call alone can meet.
@@ -201,7 +200,7 @@ func TestSameEverywhere(t *testing.T) {
 }
 
 // checkAgain asks `check` about a call that was placed, and holds its answer against the call's record.
-func checkAgain(t *testing.T, file string, rec *storage.Record) *console.CheckReport {
+func checkAgain(t *testing.T, file string, rec *console.Record) *console.CheckReport {
 	t.Helper()
 	at := rec.Time.Format(time.RFC3339Nano)
 	status, out := run(t, "--config", file, "check", "--json", "--at", at, "--trunk", rec.Trunk, "--name", rec.Name, "--", rec.Caller.Raw, rec.Callee)
@@ -216,7 +215,7 @@ func checkAgain(t *testing.T, file string, rec *storage.Record) *console.CheckRe
 }
 
 // policyTest is a [[test]] that expects what became of a call.
-func policyTest(rec *storage.Record, check *console.CheckReport, known bool) string {
+func policyTest(rec *console.Record, check *console.CheckReport, known bool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\n[[test]]\ncaller = %s\ncallee = %s\nname = %s\nat = %q\nexpect = %q\nrule = %q\n",
 		tomlText(rec.Caller.Raw), tomlText(rec.Callee), tomlText(rec.Name), rec.Time.Format(time.RFC3339Nano), rec.Would, rec.Rule)
@@ -238,9 +237,9 @@ func policyTest(rec *storage.Record, check *console.CheckReport, known bool) str
 
 // dealWith has some of the callers talk for a minute with both lines, so that they are known to whatever line is called
 // next. It gives the records of these calls by caller.
-func dealWith(t *testing.T, d *daemon.Daemon, sw *standin.Switch, r *rand.Rand, records <-chan storage.Record) map[string][]storage.Record {
+func dealWith(t *testing.T, d *daemon.Daemon, sw *standin.Switch, r *rand.Rand, records <-chan console.Record) map[string][]console.Record {
 	t.Helper()
-	dealings := make(map[string][]storage.Record)
+	dealings := make(map[string][]console.Record)
 	for _, caller := range []string{"13800138002", "13800138005", "+8613900139003", "95211613", "95201234", "+12125550147", "05925550123", "95588"} {
 		for _, callee := range []string{"05925550101", "4008001234"} {
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -250,14 +249,14 @@ func dealWith(t *testing.T, d *daemon.Daemon, sw *standin.Switch, r *rand.Rand, 
 			if err != nil {
 				t.Fatal(err)
 			}
-			var rec storage.Record
+			var rec console.Record
 			select {
 			case rec = <-records:
 			case <-ctx.Done():
 				t.Fatal("no record came")
 			}
-			rec.Outcome = &storage.Outcome{Answered: true, RingS: 1, TalkS: 60, Cause: "NORMAL_CLEARING", By: "caller"}
-			d.Desk().Ended(attach.CallEnd{
+			rec.Outcome = &console.Outcome{Answered: true, RingS: 1, TalkS: 60, Cause: "NORMAL_CLEARING", By: "caller"}
+			d.Screener().Ended(attach.CallEnd{
 				UUID: res.UUID, Inbound: true, RingfenceID: rec.ID, Caller: caller, Callee: callee, Answered: true, Bridged: true, Talk: time.Minute,
 			})
 			dealings[rec.Caller.E164] = append(dealings[rec.Caller.E164], rec)
@@ -266,7 +265,7 @@ func dealWith(t *testing.T, d *daemon.Daemon, sw *standin.Switch, r *rand.Rand, 
 	return dealings
 }
 
-func recorded(dealings map[string][]storage.Record) (n int) {
+func recorded(dealings map[string][]console.Record) (n int) {
 	for _, recs := range dealings {
 		n += len(recs)
 	}
@@ -275,7 +274,7 @@ func recorded(dealings map[string][]storage.Record) (n int) {
 
 // writeDealings writes calls that were long over when the others came. What was decided about them is left out: the
 // files say that there was talk.
-func writeDealings(t *testing.T, journal io.Writer, dealings map[string][]storage.Record) {
+func writeDealings(t *testing.T, journal io.Writer, dealings map[string][]console.Record) {
 	t.Helper()
 	for _, recs := range dealings {
 		for _, rec := range recs {
@@ -293,10 +292,10 @@ func writeDealings(t *testing.T, journal io.Writer, dealings map[string][]storag
 }
 
 // placeAll places random calls, some at a time, and waits for their records.
-func placeAll(t *testing.T, sw *standin.Switch, r *rand.Rand, n int, records <-chan storage.Record) []storage.Record {
+func placeAll(t *testing.T, sw *standin.Switch, r *rand.Rand, n int, records <-chan console.Record) []console.Record {
 	t.Helper()
 	jobs, results := make(chan standin.Call), make(chan standin.Result)
-	byID := make(map[string]storage.Record)
+	byID := make(map[string]console.Record)
 	for range 8 {
 		go func() {
 			for c := range jobs {
@@ -322,7 +321,7 @@ func placeAll(t *testing.T, sw *standin.Switch, r *rand.Rand, n int, records <-c
 	}()
 	met := make(map[string]standin.Result)
 	timeout := time.After(60 * time.Second)
-	var out []storage.Record
+	var out []console.Record
 	brief := 0 // refusals that repeat one of a moment ago: they set no variables
 	for len(met)+brief < n || len(byID) < n {
 		select {

@@ -16,6 +16,9 @@ import (
 	"time"
 
 	"github.com/fiorix/go-eventsocket/eventsocket"
+
+	"ringfence/bridge"
+	"ringfence/bridge/bridgetest"
 )
 
 // The benchmarks compare whole servers on the same calls: the 6 kB reply of a real switch, connect, a
@@ -29,17 +32,17 @@ func BenchmarkServer(b *testing.B) {
 	decide := func(number string) bool { return strings.HasPrefix(number, "+8695") }
 	for _, work := range []struct {
 		name      string
-		verdict   Verdict
+		verdict   bridge.Verdict
 		variables int
-	}{{"bare", Verdict{}, 0}, {"variables", allow, 5}} {
+	}{{"bare", bridge.Verdict{}, 0}, {"variables", allow, 5}} {
 		b.Run(work.name+"/ringfence", func(b *testing.B) {
-			d := &desk{verdict: func(f *Facts) Verdict {
+			d := &bridgetest.Screener{Decide: func(f *bridge.Facts) bridge.Verdict {
 				if decide(f.Number) {
-					return Verdict{Refuse: 603}
+					return bridge.Verdict{Refuse: 603}
 				}
 				return work.verdict
 			}}
-			s, addr := serve(b, d, Options{})
+			s, addr := serve(b, d, bridge.Options{})
 			b.ReportAllocs()
 			placeCalls(b, addr, 8)
 			if f := s.Counters.FailOpen(); len(f) > 0 {
@@ -71,7 +74,7 @@ func BenchmarkServer(b *testing.B) {
 // BenchmarkAnswer measures how long a call waits for us: from the last byte of the reply to connect until
 // our first answer is read, one call at a time.
 func BenchmarkAnswer(b *testing.B) {
-	_, addr := serve(b, &desk{}, Options{})
+	_, addr := serve(b, &bridgetest.Screener{}, bridge.Options{})
 	placeCalls(b, addr, 1)
 }
 

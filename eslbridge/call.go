@@ -2,6 +2,7 @@ package eslbridge
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -9,14 +10,14 @@ import (
 	"sync"
 	"time"
 
-	"ringfence/screening"
+	"ringfence/bridge"
 )
 
-// call is one connection of the switch's socket application, from accept to close. screening takes it its way;
+// call is one connection of the switch's socket application, from accept to close. bridge takes it its way;
 // here is what each step says to the switch. Past its deadline a call is given back: `exit` is written by the
 // timer, and nothing after it.
 type call struct {
-	screening.Conn
+	bridge.Conn
 	srv   *Server
 	rd    *Reader
 	in    Frame
@@ -59,7 +60,7 @@ func (c *call) Run() {
 }
 
 // Facts asks for the call.
-func (c *call) Facts() (f *Facts, again bool, err error) {
+func (c *call) Facts() (f *bridge.Facts, again bool, err error) {
 	err = c.connect()
 	return &c.facts.Facts, c.facts.ScreenedID != "" || c.facts.Guard != "", err
 }
@@ -93,10 +94,10 @@ func (c *call) connect() error {
 }
 
 var (
-	errOver    = screening.ErrOver
-	errHungUp  = screening.ErrHungUp
-	errRefused = screening.ErrRefused
-	errUnheard = screening.ErrUnheard
+	errOver    = bridge.ErrOver
+	errHungUp  = bridge.ErrHungUp
+	errRefused = bridge.ErrRefused
+	errUnheard = bridge.ErrUnheard
 )
 
 // Leave gives the call back.
@@ -111,7 +112,7 @@ func (c *call) Leave() error {
 }
 
 // Tell collects the variables; they are sent with what comes next, behind the commands that connect left.
-func (c *call) Tell(v *Verdict) error {
+func (c *call) Tell(v *bridge.Verdict) error {
 	c.tell("ringfence_action", v.Action)
 	c.tell("ringfence_would", v.Would)
 	c.tell("ringfence_rule", v.Rule)
@@ -123,10 +124,10 @@ func (c *call) Tell(v *Verdict) error {
 	if v.ShowNumber != "" {
 		c.set("effective_caller_id_number", v.ShowNumber)
 	}
-	if v.Divert != "" {
+	if to := v.Divert; to.Extension != "" {
 		// The switch's guard would fetch a call back that we had transferred; the dialplan does it, when
 		// the guard is gone.
-		c.set("ringfence_divert", v.Divert)
+		c.set("ringfence_divert", to.Extension+" "+cmp.Or(to.Dialplan, "XML")+" "+to.Context)
 	}
 	if v.Whisper != "" {
 		c.whisper(v.Whisper)
@@ -167,7 +168,7 @@ func (c *call) tellAll() {
 
 // Refuse ends the call with a SIP status. The switch then closes the connection; should it not, the call is
 // still there at the deadline and is given back.
-func (c *call) Refuse(status int, r Refusal) error {
+func (c *call) Refuse(status int, r bridge.Refusal) error {
 	c.tellAll()
 	if r.Reason != "" {
 		c.cmd.execute("set", "sip_reason="+r.Reason, "")
@@ -191,9 +192,9 @@ func (c *call) Refuse(status int, r Refusal) error {
 
 // RefuseQuickly ends the call by a cause where that gives the SIP status, else as Refuse does. The switch reads what it is
 // told byte by byte, and looks at a parked channel every 20 ms: an api command is short and does not wait for that.
-func (c *call) RefuseQuickly(status int, r Refusal) error {
+func (c *call) RefuseQuickly(status int, r bridge.Refusal) error {
 	cause, exact := causeFor(status)
-	if r != (Refusal{}) || !exact && c.facts.SIPCallID != "" {
+	if r != (bridge.Refusal{}) || !exact && c.facts.SIPCallID != "" {
 		return c.Refuse(status, r)
 	}
 	if c.facts.Async && c.facts.Full {

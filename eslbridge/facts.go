@@ -1,11 +1,15 @@
 package eslbridge
 
-import "bytes"
+import (
+	"bytes"
+
+	"ringfence/bridge"
+)
 
 // request is what the switch says of a call in its reply to `connect`: the facts, and how its dialplan uses
 // the socket application. Names in quotes are the switch's.
 type request struct {
-	Facts
+	bridge.Facts
 
 	// How the socket application was called.
 	Async  bool // "Socket-Mode: async"

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"ringfence/screening"
+	"ringfence/bridge"
 )
 
 // Between the end of a step and the moment that the switch's guard may take the call away. The guard counts
@@ -17,10 +17,11 @@ const (
 )
 
 // Begin sends what has been collected, and answers the call if that is wanted.
-func (c *call) Begin(answer bool, ringback string) error {
-	if ringback != "" && c.facts.Ringback == "" {
-		c.tell("ringback", ringback)
-		c.tell("transfer_ringback", ringback)
+func (c *call) Begin(answer bool, ringing string) error {
+	if ringing != "" && c.facts.Ringback == "" {
+		tone := ringingTone(ringing)
+		c.tell("ringback", tone)
+		c.tell("transfer_ringback", tone)
 	}
 	c.tellAll()
 	if c.facts.Async {
@@ -43,23 +44,25 @@ func (c *call) Begin(answer bool, ringback string) error {
 }
 
 // Play lets the caller hear a sound and returns when it has ended.
-func (c *call) Play(s Sound) error {
+func (c *call) Play(s bridge.Sound) error {
 	if err := c.step(s.Length); err != nil {
 		return err
 	}
-	return c.execute("playback", s.File)
+	return c.execute("playback", playable(s))
 }
 
 // Keys plays a prompt and returns the keys that the caller pressed, from its first word on, until there are n,
 // or #, or the time is up.
-func (c *call) Keys(prompt Sound, n int) (keys string, err error) {
-	if !plainFile(prompt.File) {
-		return "", fmt.Errorf("%w: the path of the announcement %q has characters that split an argument: move the data folder", errRefused, prompt.File)
+func (c *call) Keys(prompt bridge.Sound, n int) (keys string, err error) {
+	for _, file := range prompt.Files {
+		if !plainFile(file) {
+			return "", fmt.Errorf("%w: the path of the announcement %q has characters that split an argument: move the data folder", errRefused, file)
+		}
 	}
-	if err := c.step(prompt.Length + screening.FirstKey + time.Duration(n-1)*screening.NextKey); err != nil {
+	if err := c.step(prompt.Length + bridge.FirstKey + time.Duration(n-1)*bridge.NextKey); err != nil {
 		return "", err
 	}
-	argument := fmt.Sprintf("%d %d %s %s %d # %d", n, n, prompt.File, keysVariable, screening.FirstKey.Milliseconds(), screening.NextKey.Milliseconds())
+	argument := fmt.Sprintf("%d %d %s %s %d # %d", n, n, playable(prompt), keysVariable, bridge.FirstKey.Milliseconds(), bridge.NextKey.Milliseconds())
 	if err := c.execute("read", argument); err != nil {
 		return "", err
 	}
@@ -113,7 +116,7 @@ func (c *call) Wait(length time.Duration) error { return c.step(length) }
 // follows it. In sync mode, and where the dialplan has set no guard, only the deadline moves.
 func (c *call) step(length time.Duration) error {
 	if !c.facts.Async || c.facts.GuardTask == "" {
-		c.Extend(time.Now().Add(length + screening.Margin))
+		c.Extend(time.Now().Add(length + bridge.Margin))
 		return nil
 	}
 	seconds := guardSeconds(length)
@@ -205,9 +208,31 @@ const plain = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-+
 func plainDestination(s string) bool { return s != "" && strings.Trim(s, plain+" *#") == "" }
 
 // plainFile reports whether the path of a sound is one argument among several of an application.
-func plainFile(s string) bool {
-	s = strings.TrimPrefix(s, "file_string://")
-	return s != "" && strings.Trim(s, plain+"/!") == ""
+func plainFile(s string) bool { return s != "" && strings.Trim(s, plain+"/") == "" }
+
+// playable is a sound as the switch's applications take it: a file, or several behind each other (mod_dptools.c,
+// file_string).
+func playable(s bridge.Sound) string {
+	if len(s.Files) == 1 {
+		return s.Files[0]
+	}
+	return "file_string://" + strings.Join(s.Files, "!")
+}
+
+// ringingTone is the ringing tone that callers of a country know (ITU-T E.180 supplement 2), as the switch's
+// tone generator writes it: on and off in milliseconds, then the frequencies.
+func ringingTone(country string) string {
+	switch country {
+	case "CN", "TW":
+		return "%(1000,4000,450)"
+	case "US", "CA":
+		return "%(2000,4000,440,480)"
+	case "GB", "IE", "HK", "SG", "MY", "AU", "NZ", "IN", "ZA":
+		return "%(400,200,400,450);%(400,2000,400,450)"
+	case "JP":
+		return "%(1000,2000,400)"
+	}
+	return "%(1000,4000,425)"
 }
 
 func digits(s string) bool { return s != "" && len(s) < 12 && strings.Trim(s, "0123456789") == "" }

@@ -7,6 +7,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"ringfence/bridge"
+	"ringfence/bridge/bridgetest"
 )
 
 // drive answers commands as a switch does until the daemon has left, and returns those that are not the five
@@ -108,22 +111,22 @@ var (
 func TestPlaying(t *testing.T) {
 	uuid := uuidOf(t)
 	setvar := func(name, value string) string { return "api uuid_setvar " + uuid + " " + name + " " + value }
-	warn := Verdict{ID: "X", Action: "warn", Would: "warn", Rule: "r", Reason: "y", Play: Sound{File: "/s/w.wav", Length: time.Second}}
+	warn := bridge.Verdict{ID: "X", Action: "warn", Would: "warn", Rule: "r", Reason: "y", Play: bridge.Sound{Files: []string{"/s/w.wav"}, Length: time.Second}}
 	answered, refused, ringing, whispered := warn, warn, warn, warn
-	ringing.Ringback = "%(1000,4000,450)"
+	ringing.Ringing = "CN"
 	answered.Answer, refused.Refuse = true, 603
 	both := answered
 	both.Refuse = 603
-	whispered.Play, whispered.Whisper = Sound{}, "/s/h.wav"
+	whispered.Play, whispered.Whisper = bridge.Sound{}, "/s/h.wav"
 	spaced := whispered
 	spaced.Whisper = "/s/h h.wav"
-	shown := Verdict{ID: "X", Action: "allow", ShowName: "N", ShowNumber: "13800138000"}
-	redress := Verdict{ID: "X", Action: "reject", Refuse: 608, Refusal: Refusal{CallInfo: "<https://example.com/j>;purpose=jwscard"}}
-	analytics := Verdict{ID: "X", Action: "reject", Refuse: 603, Refusal: Refusal{Reason: `Q.850;cause=21;text="v=analytics1"`, Phrase: "Network Blocked"}}
+	shown := bridge.Verdict{ID: "X", Action: "allow", ShowName: "N", ShowNumber: "13800138000"}
+	redress := bridge.Verdict{ID: "X", Action: "reject", Refuse: 608, Refusal: bridge.Refusal{CallInfo: "<https://example.com/j>;purpose=jwscard"}}
+	analytics := bridge.Verdict{ID: "X", Action: "reject", Refuse: 603, Refusal: bridge.Refusal{Reason: `Q.850;cause=21;text="v=analytics1"`, Phrase: "Network Blocked"}}
 
-	asked := Verdict{ID: "X", Action: "challenge", Answer: true, Ringback: "%(1,2,3)", Challenge: &Challenge{
-		Tries:  []Question{{Prompt: Sounds(Sound{File: "/s/i.wav", Length: time.Second}, Sound{File: "/s/7.wav", Length: time.Second}), Want: "7"}, {Prompt: Sound{File: "/s/a.wav", Length: time.Second}, Want: "23"}},
-		Passed: Sound{File: "/s/p.wav", Length: time.Second}, Failed: Sound{File: "/s/f.wav", Length: time.Second}, Refuse: 603,
+	asked := bridge.Verdict{ID: "X", Action: "challenge", Answer: true, Ringing: "JP", Challenge: &bridge.Challenge{
+		Tries:  []bridge.Question{{Prompt: bridge.Sounds(bridge.Sound{Files: []string{"/s/i.wav"}, Length: time.Second}, bridge.Sound{Files: []string{"/s/7.wav"}, Length: time.Second}), Want: "7"}, {Prompt: bridge.Sound{Files: []string{"/s/a.wav"}, Length: time.Second}, Want: "23"}},
+		Passed: bridge.Sound{Files: []string{"/s/p.wav"}, Length: time.Second}, Failed: bridge.Sound{Files: []string{"/s/f.wav"}, Length: time.Second}, Refuse: 603,
 	}}
 	open := asked
 	openChallenge := *asked.Challenge
@@ -132,11 +135,11 @@ func TestPlaying(t *testing.T) {
 	early := asked
 	early.Answer = false
 	spacedChallenge := early
-	spacedChallenge.Challenge = &Challenge{Tries: []Question{{Prompt: Sound{File: "/a b/i.wav", Length: 0}, Want: "1"}}}
+	spacedChallenge.Challenge = &bridge.Challenge{Tries: []bridge.Question{{Prompt: bridge.Sound{Files: []string{"/a b/i.wav"}, Length: 0}, Want: "1"}}}
 
 	read1 := execs("read", "1 1 file_string:///s/i.wav!/s/7.wav ringfence_keys 5000 # 3000", step)
 	read2 := execs("read", "2 2 /s/a.wav ringfence_keys 5000 # 3000", step)
-	tones := "ringback=%(1,2,3);transfer_ringback=%(1,2,3)"
+	tones := "ringback=%(1000,2000,400);transfer_ringback=%(1000,2000,400)"
 	playback := func(file string) string { return execs("playback", file, step) }
 	guard := func(from, seconds int) []string {
 		return []string{
@@ -160,10 +163,10 @@ func TestPlaying(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		reply   []string
-		verdict Verdict
+		verdict bridge.Verdict
 		keys    []string
 		want    []string
-		keyed   Keyed
+		keyed   bridge.Keyed
 		hungUp  bool
 		fails   string
 	}{
@@ -190,48 +193,48 @@ func TestPlaying(t *testing.T) {
 			execs("respond", "603 Network Blocked", nowait))},
 
 		"challenge, sync, passed at once": {
-			verdict: asked, keys: []string{"7"}, keyed: KeyedRight,
+			verdict: asked, keys: []string{"7"}, keyed: bridge.KeyedRight,
 			want: list(tones, answer, read1, getvar, playback("/s/p.wav"), "exit"),
 		},
 		"challenge, sync, no keys": {
-			verdict: asked, keyed: KeyedNothing,
+			verdict: asked, keyed: bridge.KeyedNothing,
 			want: list(tones, answer, read1, getvar, read2, getvar, playback("/s/f.wav"), hangup),
 		},
 		"challenge, async, passed at once": {
-			reply: inAsync, verdict: asked, keys: []string{"7"}, keyed: KeyedRight,
+			reply: inAsync, verdict: asked, keys: []string{"7"}, keyed: bridge.KeyedRight,
 			want: list(tones, "myevents", answer, read1, playback("/s/p.wav"), "exit"),
 		},
 		"challenge, async under a guard, passed second": {
-			reply: guarded, verdict: asked, keys: []string{"", "23"}, keyed: KeyedRight,
+			reply: guarded, verdict: asked, keys: []string{"", "23"}, keyed: bridge.KeyedRight,
 			want: list(tones, "myevents", answer, guard(41, 9), read1, guard(42, 11), read2, guard(43, 3), playback("/s/p.wav"), "exit"),
 		},
 		"challenge, wrong": {
-			reply: inAsync, verdict: asked, keys: []string{"8", "2"}, keyed: KeyedWrong,
+			reply: inAsync, verdict: asked, keys: []string{"8", "2"}, keyed: bridge.KeyedWrong,
 			want: list(tones, "myevents", answer, read1, read2, playback("/s/f.wav"), hangup),
 		},
 		"challenge, wrong, then nothing": {
-			reply: inAsync, verdict: asked, keys: []string{"8"}, keyed: KeyedWrong,
+			reply: inAsync, verdict: asked, keys: []string{"8"}, keyed: bridge.KeyedWrong,
 			want: list(tones, "myevents", answer, read1, read2, playback("/s/f.wav"), hangup),
 		},
 		"challenge, wrong, but let through": {
-			reply: inAsync, verdict: open, keys: []string{"8", "32"}, keyed: KeyedWrong,
+			reply: inAsync, verdict: open, keys: []string{"8", "32"}, keyed: bridge.KeyedWrong,
 			want: list(tones, "myevents", answer, read1, read2, playback("/s/f.wav"), "exit"),
 		},
 		"challenge in early media, wrong": {
-			reply: inAsync, verdict: early, keys: []string{"8", "32"}, keyed: KeyedWrong,
+			reply: inAsync, verdict: early, keys: []string{"8", "32"}, keyed: bridge.KeyedWrong,
 			want: list(tones, "myevents", read1, read2, playback("/s/f.wav"), execs("respond", "603 Decline", nowait)),
 		},
-		"challenge, hung up at once":     {reply: inAsync, verdict: asked, keys: []string{"hangs up"}, keyed: KeyedLeft, hungUp: true, want: list(tones, "myevents", answer, read1)},
-		"challenge, hung up after wrong": {reply: inAsync, verdict: asked, keys: []string{"9", "hangs up"}, keyed: KeyedWrong, hungUp: true, want: list(tones, "myevents", answer, read1, read2)},
+		"challenge, hung up at once":     {reply: inAsync, verdict: asked, keys: []string{"hangs up"}, keyed: bridge.KeyedLeft, hungUp: true, want: list(tones, "myevents", answer, read1)},
+		"challenge, hung up after wrong": {reply: inAsync, verdict: asked, keys: []string{"9", "hangs up"}, keyed: bridge.KeyedWrong, hungUp: true, want: list(tones, "myevents", answer, read1, read2)},
 		"challenge, what are no keys": {
-			reply: inAsync, verdict: asked, keys: []string{"7%0A", "23"}, keyed: KeyedRight,
+			reply: inAsync, verdict: asked, keys: []string{"7%0A", "23"}, keyed: bridge.KeyedRight,
 			want: list(tones, "myevents", answer, read1, read2, playback("/s/p.wav"), "exit"),
 		},
-		"challenge from a folder with a space": {reply: inAsync, verdict: spacedChallenge, fails: FailCommand, want: list(tones, "myevents", "exit")},
+		"challenge from a folder with a space": {reply: inAsync, verdict: spacedChallenge, fails: bridge.FailCommand, want: list(tones, "myevents", "exit")},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := &desk{verdict: func(*Facts) Verdict { return c.verdict }, results: make(chan recorded, 1)}
-			_, addr := serve(t, d, Options{})
+			d := &bridgetest.Screener{Decide: bridgetest.Always(c.verdict), Results: make(chan bridgetest.Result, 1)}
+			_, addr := serve(t, d, bridge.Options{})
 			p := dial(t, addr)
 			p.command()
 			p.say(connectReply(t, c.reply...))
@@ -239,8 +242,8 @@ func TestPlaying(t *testing.T) {
 			if fmt.Sprint(got) != fmt.Sprint(c.want) {
 				t.Errorf("commands\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(c.want, "\n"))
 			}
-			if r := <-d.results; r.result.FailOpen != c.fails || r.result.HungUp != c.hungUp || r.result.Keyed != c.keyed {
-				t.Errorf("recorded %+v", r.result)
+			if r := <-d.Results; r.FailOpen != c.fails || r.HungUp != c.hungUp || r.Keyed != c.keyed {
+				t.Errorf("recorded %+v", r.Result)
 			}
 		})
 	}
@@ -259,40 +262,34 @@ func TestGuardOfAStep(t *testing.T) {
 	}
 }
 
-// reporter is a desk that also takes reports.
-type reporter struct {
-	desk
-	inquiry Inquiry
-}
-
-func (r *reporter) StarCode(*Facts) Inquiry { return r.inquiry }
-
 func TestReport(t *testing.T) {
-	ask := Sound{File: "/s/q.wav", Length: time.Second}
+	ask := bridge.Sound{Files: []string{"/s/q.wav"}, Length: time.Second}
 	read := execs("read", "1 1 /s/q.wav ringfence_keys 5000 # 3000", step)
 	answer := execs("answer", "", step)
 	for name, c := range map[string]struct {
 		keys    []string
-		confirm func(context.Context) Sound
+		confirm func(context.Context) bridge.Sound
 		want    []string
 	}{
 		"confirmed": {
-			keys: []string{"1"}, confirm: func(context.Context) Sound { return Sound{File: "/s/d.wav", Length: time.Second} },
+			keys: []string{"1"}, confirm: func(context.Context) bridge.Sound {
+				return bridge.Sound{Files: []string{"/s/d.wav"}, Length: time.Second}
+			},
 			want: []string{"myevents", answer, read, execs("playback", "/s/d.wav", step), "exit"},
 		},
-		"another key":       {keys: []string{"2"}, confirm: func(context.Context) Sound { panic("not asked for") }, want: []string{"myevents", answer, read, "exit"}},
-		"no key":            {confirm: func(context.Context) Sound { panic("not asked for") }, want: []string{"myevents", answer, read, "exit"}},
+		"another key":       {keys: []string{"2"}, confirm: func(context.Context) bridge.Sound { panic("not asked for") }, want: []string{"myevents", answer, read, "exit"}},
+		"no key":            {confirm: func(context.Context) bridge.Sound { panic("not asked for") }, want: []string{"myevents", answer, read, "exit"}},
 		"nothing to report": {want: []string{"myevents", answer, execs("playback", "/s/q.wav", step), "exit"}},
 		"the disk hangs": {
-			keys: []string{"1"}, confirm: func(ctx context.Context) Sound { <-t.Context().Done(); return Sound{} },
+			keys: []string{"1"}, confirm: func(ctx context.Context) bridge.Sound { <-t.Context().Done(); return bridge.Sound{} },
 			want: []string{"myevents", answer, read, "exit"},
 		},
-		"a fault": {keys: []string{"1"}, confirm: func(ctx context.Context) Sound { panic("a bug") }, want: []string{"myevents", answer, read, "exit"}},
+		"a fault": {keys: []string{"1"}, confirm: func(ctx context.Context) bridge.Sound { panic("a bug") }, want: []string{"myevents", answer, read, "exit"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := &reporter{inquiry: Inquiry{Prompt: ask, Key: "1", Confirm: c.confirm}}
-			s, addr := serve(t, d, Options{})
+			d := &bridgetest.Screener{Inquiry: bridge.Inquiry{Prompt: ask, Key: "1", Confirm: c.confirm}}
+			s, addr := serve(t, d, bridge.Options{})
 			p := dial(t, addr)
 			p.command()
 			p.say(connectReply(t, append([]string{"variable_ringfence_intent: report"}, inAsync...)...))

@@ -5,21 +5,21 @@ import (
 	"sync"
 	"time"
 
-	"ringfence/screening"
+	"ringfence/bridge"
 )
 
 // Server is what FreeSWITCH's `socket` application connects to, one connection a call.
 type Server struct {
-	*screening.Port
+	*bridge.Port
 
 	buffers sync.Pool // of *call: reader and command buffer
 }
 
 // NewServer makes a server that asks s. It does not listen yet.
-func NewServer(s Screener, o Options) (*Server, error) {
+func NewServer(s bridge.Screener, o bridge.Options) (*Server, error) {
 	srv := &Server{}
 	srv.buffers.New = func() any { return newCall(srv) }
-	port, err := screening.NewPort(s, o, "screen", func(conn net.Conn, accepted time.Time) screening.Call {
+	port, err := bridge.NewPort(s, o, "screen", func(conn net.Conn, accepted time.Time) bridge.Call {
 		c := srv.buffers.Get().(*call)
 		c.begin(conn, accepted)
 		return c

@@ -11,6 +11,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"ringfence/bridge"
+	"ringfence/bridge/bridgetest"
 )
 
 // A connection that waited in the accept queue past its deadline, as when this process was stopped, is
@@ -22,8 +25,8 @@ func TestQueuedTooLong(t *testing.T) {
 	}
 	p := dial(t, ln.Addr().String())
 	<-time.After(150 * time.Millisecond)
-	d := &desk{}
-	s := serveOn(t, ln, d, Options{Deadline: 100 * time.Millisecond})
+	d := &bridgetest.Screener{}
+	s := serveOn(t, ln, d, bridge.Options{Deadline: 100 * time.Millisecond})
 	if runtime.GOOS != "linux" {
 		t.Skip("NOT TESTED: only Linux tells how long a connection has waited")
 	}
@@ -35,13 +38,13 @@ func TestQueuedTooLong(t *testing.T) {
 		t.Errorf("commands %q", got)
 	}
 	waitFor(t, func() bool { return s.InHand() == 0 })
-	if f := s.Counters.FailOpen(); f[FailLate] != 1 {
+	if f := s.Counters.FailOpen(); f[bridge.FailLate] != 1 {
 		t.Errorf("counted %v", f)
 	}
 }
 
 func TestPeerNotAllowed(t *testing.T) {
-	s, addr := serve(t, &desk{}, Options{Allow: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
+	s, addr := serve(t, &bridgetest.Screener{}, bridge.Options{Allow: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
 	if c := dial(t, addr).command(); c != "" {
 		t.Errorf("a stranger was told %q", c)
 	}
@@ -54,15 +57,15 @@ func TestPeerNotAllowed(t *testing.T) {
 // its place.
 func TestTooManyCalls(t *testing.T) {
 	decide := make(chan bool)
-	d := &desk{verdict: func(*Facts) Verdict { <-decide; return allow }}
-	s, addr := serve(t, d, Options{MaxCalls: 2})
+	d := &bridgetest.Screener{Decide: func(*bridge.Facts) bridge.Verdict { <-decide; return allow }}
+	s, addr := serve(t, d, bridge.Options{MaxCalls: 2})
 	var idle []*peer
 	for range 10 {
 		p := dial(t, addr)
 		p.command()
 		idle = append(idle, p)
 	}
-	if n := s.Counters.FailOpen()[FailLimit]; n < 7 || s.InHand() != 2 { // the last may not have gone yet
+	if n := s.Counters.FailOpen()[bridge.FailLimit]; n < 7 || s.InHand() != 2 { // the last may not have gone yet
 		t.Errorf("%d of 10 idle connections gave way, %d are in hand", n, s.InHand())
 	}
 	var calls []*peer
@@ -87,24 +90,24 @@ func TestTooManyCalls(t *testing.T) {
 		}
 	}
 	waitFor(t, func() bool {
-		return s.Counters.FailOpen()[FailLimit] == 11 && s.Counters.Nameless.Load() == 10 && s.InHand() == 0
+		return s.Counters.FailOpen()[bridge.FailLimit] == 11 && s.Counters.Nameless.Load() == 10 && s.InHand() == 0
 	})
 }
 
 // Shutdown lets the calls in hand finish, and gives back those that take too long.
 func TestShutdown(t *testing.T) {
-	d := &desk{results: make(chan recorded, 2)}
+	d := &bridgetest.Screener{Results: make(chan bridgetest.Result, 2)}
 	hold := make(chan struct{})
-	d.verdict = func(f *Facts) Verdict {
+	d.Decide = func(f *bridge.Facts) bridge.Verdict {
 		if f.Name == "slow" {
 			v := allow
-			v.Play = Sound{File: "/s/long.wav", Length: time.Hour}
+			v.Play = bridge.Sound{Files: []string{"/s/long.wav"}, Length: time.Hour}
 			return v
 		}
 		<-hold
 		return allow
 	}
-	s, addr := serve(t, d, Options{})
+	s, addr := serve(t, d, bridge.Options{})
 	slow, quick := dial(t, addr), dial(t, addr)
 	slow.command()
 	slow.say(connectReply(t, "Caller-Caller-ID-Name: slow"))
@@ -121,8 +124,8 @@ func TestShutdown(t *testing.T) {
 	if got := quick.answer(); len(got) != 2 || got[1] != "exit" {
 		t.Errorf("the call in hand got %q", got)
 	}
-	if r := <-d.results; r.result.FailOpen != "" {
-		t.Errorf("recorded %+v", r.result)
+	if r := <-d.Results; r.FailOpen != "" {
+		t.Errorf("recorded %+v", r.Result)
 	}
 	cancel()
 	if c := slow.command(); c != "exit" {
@@ -131,8 +134,8 @@ func TestShutdown(t *testing.T) {
 	if err := <-down; !errors.Is(err, context.Canceled) {
 		t.Errorf("Shutdown: %v", err)
 	}
-	if r := <-d.results; r.result.FailOpen != FailStopping {
-		t.Errorf("recorded %+v", r.result)
+	if r := <-d.Results; r.FailOpen != bridge.FailStopping {
+		t.Errorf("recorded %+v", r.Result)
 	}
 }
 
@@ -142,7 +145,7 @@ func TestNoGoroutineLeft(t *testing.T) {
 	if testing.Short() {
 		calls = 1000
 	}
-	s, addr := serve(t, &desk{}, Options{})
+	s, addr := serve(t, &bridgetest.Screener{}, bridge.Options{})
 	before := runtime.NumGoroutine()
 	stream := connectReply(t) + apiOK + bye + farewell
 	var wg sync.WaitGroup
@@ -174,7 +177,7 @@ func TestNoGoroutineLeft(t *testing.T) {
 
 // 1,000 hostile connections do not keep real calls from being answered, and cost bounded memory.
 func TestHostilePeers(t *testing.T) {
-	s, addr := serve(t, &desk{}, Options{})
+	s, addr := serve(t, &bridgetest.Screener{}, bridge.Options{})
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
@@ -219,7 +222,7 @@ func TestHostilePeers(t *testing.T) {
 	if grown := int64(after.HeapInuse) - int64(before.HeapInuse); grown > hostile*(4*MaxHeader) {
 		t.Errorf("the heap grew by %d MiB", grown>>20)
 	}
-	if f := s.Counters.FailOpen(); f[FailWire]+f[FailCommand]+f[FailDeadline]+f[FailLate] != hostile {
+	if f := s.Counters.FailOpen(); f[bridge.FailWire]+f[bridge.FailCommand]+f[bridge.FailDeadline]+f[bridge.FailLate] != hostile {
 		t.Errorf("of %d hostile connections these were counted: %v", hostile, f)
 	}
 }

@@ -2,63 +2,31 @@ package eslbridge
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"ringfence/bridge"
+	"ringfence/bridge/bridgetest"
 )
 
-// desk is a Screener whose answers the test gives.
-type desk struct {
-	verdict func(f *Facts) Verdict
-	results chan recorded
-	dialled func(f *Facts)
-}
-
-func (d *desk) Dialled(f *Facts) {
-	if d.dialled != nil {
-		d.dialled(f)
-	}
-}
-
-type recorded struct {
-	facts   Facts
-	verdict Verdict
-	result  Result
-}
-
-func (d *desk) Screen(f *Facts) Verdict {
-	if d.verdict == nil {
-		return allow
-	}
-	return d.verdict(f)
-}
-
-func (d *desk) Record(f *Facts, v *Verdict, r Result) {
-	if d.results != nil {
-		d.results <- recorded{*f, *v, r}
-	}
-}
-
-var allow = Verdict{ID: "01J0000000", Action: "allow", Would: "allow", Rule: "default", Reason: "no rule matched"}
+var allow = bridgetest.Allow
 
 var quiet = slog.New(slog.DiscardHandler)
 
 // serve starts a server on loopback and ends it with the test.
-func serve(t testing.TB, d Screener, o Options) (*Server, string) {
+func serve(t testing.TB, d bridge.Screener, o bridge.Options) (*Server, string) {
 	t.Helper()
-	ln, err := Listen(context.Background(), "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln := bridgetest.Listen(t)
 	return serveOn(t, ln, d, o), ln.Addr().String()
 }
 
-func serveOn(t testing.TB, ln net.Listener, d Screener, o Options) *Server {
+func serveOn(t testing.TB, ln net.Listener, d bridge.Screener, o bridge.Options) *Server {
 	t.Helper()
 	if o.Log == nil {
 		o.Log = quiet
@@ -67,16 +35,7 @@ func serveOn(t testing.TB, ln net.Listener, d Screener, o Options) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan error, 1)
-	go func() { done <- s.Serve(ln) }()
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		s.Shutdown(ctx)
-		if err := <-done; err != nil {
-			t.Errorf("Serve: %v", err)
-		}
-	})
+	bridgetest.Serve(t, s, ln)
 	return s
 }
 
@@ -175,21 +134,21 @@ func uuidOf(t testing.TB) string {
 	return factsOf(t.(*testing.T), "a1_sync_connect_exit.fs2peer.raw").UUID
 }
 
-func setvars(uuid string, v Verdict) []string {
+func setvars(uuid string, v bridge.Verdict) []string {
 	return []string{fmt.Sprintf("api uuid_setvar_multi %s ringfence_action=%s;ringfence_would=%s;ringfence_rule=%s;ringfence_reason=%s;ringfence_id=%s",
 		uuid, v.Action, v.Would, v.Rule, v.Reason, v.ID)}
 }
 
 func TestWayOfACall(t *testing.T) {
 	uuid := uuidOf(t)
-	reject := Verdict{ID: "X", Action: "reject", Would: "reject", Rule: "listed", Reason: "on list blacklist", Refuse: 608}
-	tag := Verdict{ID: "X", Action: "tag", Would: "tag", Rule: "r", Reason: "y", ShowName: "Sales? Alice"}
+	reject := bridge.Verdict{ID: "X", Action: "reject", Would: "reject", Rule: "listed", Reason: "on list blacklist", Refuse: 608}
+	tag := bridge.Verdict{ID: "X", Action: "tag", Would: "tag", Rule: "r", Reason: "y", ShowName: "Sales? Alice"}
 	for name, c := range map[string]struct {
 		reply   []string // changes to the recorded reply
-		verdict Verdict
+		verdict bridge.Verdict
 		want    []string // behind connect
 		silent  bool     // not recorded
-		counter func(c *Counters) uint64
+		counter func(c *bridge.Counters) uint64
 	}{
 		"allow, sync":  {verdict: allow, want: append(setvars(uuid, allow), "exit")},
 		"allow, async": {reply: []string{"Socket-Mode: async", "variable_socket_resume: true"}, verdict: allow, want: append(setvars(uuid, allow), "exit")},
@@ -203,9 +162,9 @@ func TestWayOfACall(t *testing.T) {
 		},
 		"tag": {verdict: tag, want: append([]string{"api uuid_setvar " + uuid + " effective_caller_id_name Sales? Alice"}, append(setvars(uuid, tag), "exit")...)},
 		"divert": {
-			verdict: Verdict{ID: "X", Action: "divert", Would: "divert", Rule: "r", Reason: "y", Divert: "1001 XML default"},
+			verdict: bridge.Verdict{ID: "X", Action: "divert", Would: "divert", Rule: "r", Reason: "y", Divert: bridge.Destination{Extension: "1001", Context: "default"}},
 			want: append([]string{"api uuid_setvar " + uuid + " ringfence_divert 1001 XML default"},
-				append(setvars(uuid, Verdict{ID: "X", Action: "divert", Would: "divert", Rule: "r", Reason: "y"}), "exit")...),
+				append(setvars(uuid, bridge.Verdict{ID: "X", Action: "divert", Would: "divert", Rule: "r", Reason: "y"}), "exit")...),
 		},
 		"reject": {
 			verdict: reject,
@@ -215,17 +174,17 @@ func TestWayOfACall(t *testing.T) {
 			reply: []string{"Answer-State: answered"}, verdict: reject,
 			want: append(setvars(uuid, reject), "sendmsg|call-command: hangup|hangup-cause: CALL_REJECTED"),
 		},
-		"without full": {reply: []string{"Control: single-channel"}, verdict: Verdict{Action: "allow", Rule: "default"}, want: []string{
+		"without full": {reply: []string{"Control: single-channel"}, verdict: bridge.Verdict{Action: "allow", Rule: "default"}, want: []string{
 			"sendmsg|call-command: execute|execute-app-name: set|execute-app-arg: ringfence_action=allow|event-lock: true",
 			"sendmsg|call-command: execute|execute-app-name: set|execute-app-arg: ringfence_rule=default|event-lock: true", "exit",
 		}},
-		"screened before":    {reply: []string{"variable_ringfence_id: 01J"}, want: []string{"exit"}, silent: true, counter: func(c *Counters) uint64 { return c.Repeated.Load() }},
-		"taken by the guard": {reply: []string{"variable_ringfence_guard: fired"}, want: []string{"exit"}, silent: true, counter: func(c *Counters) uint64 { return c.Repeated.Load() }},
-		"another intent":     {reply: []string{"variable_ringfence_intent: report"}, want: []string{"exit"}, silent: true, counter: func(c *Counters) uint64 { return c.Unscreened.Load() }},
+		"screened before":    {reply: []string{"variable_ringfence_id: 01J"}, want: []string{"exit"}, silent: true, counter: func(c *bridge.Counters) uint64 { return c.Repeated.Load() }},
+		"taken by the guard": {reply: []string{"variable_ringfence_guard: fired"}, want: []string{"exit"}, silent: true, counter: func(c *bridge.Counters) uint64 { return c.Repeated.Load() }},
+		"another intent":     {reply: []string{"variable_ringfence_intent: another"}, want: []string{"exit"}, silent: true, counter: func(c *bridge.Counters) uint64 { return c.Unscreened.Load() }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := &desk{verdict: func(*Facts) Verdict { return c.verdict }, results: make(chan recorded, 1)}
-			s, addr := serve(t, d, Options{})
+			d := &bridgetest.Screener{Decide: bridgetest.Always(c.verdict), Results: make(chan bridgetest.Result, 1)}
+			s, addr := serve(t, d, bridge.Options{})
 			p := dial(t, addr)
 			if got := p.command(); got != "connect" {
 				t.Fatalf("the first command is %q", got)
@@ -240,7 +199,7 @@ func TestWayOfACall(t *testing.T) {
 				}
 				return
 			}
-			if r := <-d.results; r.result.FailOpen != "" || r.result.HungUp || r.result.Took <= 0 || r.verdict != c.verdict {
+			if r := <-d.Results; r.FailOpen != "" || r.HungUp || r.Took <= 0 || !reflect.DeepEqual(r.Verdict, c.verdict) {
 				t.Errorf("recorded %+v", r)
 			}
 		})
@@ -264,18 +223,18 @@ func TestDialled(t *testing.T) {
 		"a fault of ours": {want: []string{"exit"}, panics: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			told := make(chan Facts, 1)
-			d := &desk{
-				verdict: func(*Facts) Verdict { t.Error("it was screened"); return allow },
-				dialled: func(f *Facts) {
+			told := make(chan bridge.Facts, 1)
+			d := &bridgetest.Screener{
+				Decide: func(*bridge.Facts) bridge.Verdict { t.Error("it was screened"); return allow },
+				Calls: func(f *bridge.Facts) {
 					told <- *f
 					if c.panics {
 						panic("over a call")
 					}
 				},
-				results: make(chan recorded, 1),
+				Results: make(chan bridgetest.Result, 1),
 			}
-			_, addr := serve(t, d, Options{})
+			_, addr := serve(t, d, bridge.Options{})
 			p := dial(t, addr)
 			p.command()
 			p.say(connectReply(t, append(c.reply, "variable_ringfence_intent: dialled", "Caller-Destination-Number: 13800138000", "variable_ringfence_line: 05925550101")...))
@@ -292,7 +251,7 @@ func TestDialled(t *testing.T) {
 					t.Error("nobody was told")
 				}
 			}
-			if len(d.results) > 0 {
+			if len(d.Results) > 0 {
 				t.Error("it was recorded like a call that is screened")
 			}
 		})
@@ -309,33 +268,33 @@ func event(lines ...string) string {
 func TestFailOpen(t *testing.T) {
 	release := make(chan struct{})
 	defer close(release)
-	never := func(*Facts) Verdict { <-release; return allow }
-	reject := func(*Facts) Verdict { v := allow; v.Refuse = 603; return v }
+	never := func(*bridge.Facts) bridge.Verdict { <-release; return allow }
+	reject := func(*bridge.Facts) bridge.Verdict { v := allow; v.Refuse = 603; return v }
 	for name, c := range map[string]struct {
-		verdict func(*Facts) Verdict
+		verdict func(*bridge.Facts) bridge.Verdict
 		act     func(p *peer)
 		reason  string
 		early   bool // before there are facts to record
 		last    string
 	}{
-		"the switch is silent": {act: func(p *peer) {}, reason: FailDeadline, early: true, last: "exit"},
-		"half a frame":         {act: func(p *peer) { p.say("Event-Name: CHANNEL_DATA\nUnique") }, reason: FailDeadline, early: true, last: "exit"},
-		"the decision is late": {verdict: never, act: func(p *peer) { p.say(connectReply(p.t)) }, reason: FailDeadline, last: "exit"},
-		"our own fault":        {verdict: func(*Facts) Verdict { panic("nil map") }, act: func(p *peer) { p.say(connectReply(p.t)) }, reason: FailPanic, last: "exit"},
-		"garbage":              {act: func(p *peer) { p.say("Content-Length: nonsense\n\n") }, reason: FailWire, early: true, last: "exit"},
-		"no call in the reply": {act: func(p *peer) { p.say(ok) }, reason: FailCommand, early: true, last: "exit"},
-		"a reply to nothing":   {act: func(p *peer) { p.say(connectReply(p.t) + strings.Repeat(ok, 9)) }, reason: FailCommand, last: "exit"},
-		"connect is refused":   {act: func(p *peer) { p.say("Content-Type: command/reply\nReply-Text: -ERR no\n\n") }, reason: FailCommand, early: true, last: "exit"},
+		"the switch is silent": {act: func(p *peer) {}, reason: bridge.FailDeadline, early: true, last: "exit"},
+		"half a frame":         {act: func(p *peer) { p.say("Event-Name: CHANNEL_DATA\nUnique") }, reason: bridge.FailDeadline, early: true, last: "exit"},
+		"the decision is late": {verdict: never, act: func(p *peer) { p.say(connectReply(p.t)) }, reason: bridge.FailDeadline, last: "exit"},
+		"our own fault":        {verdict: func(*bridge.Facts) bridge.Verdict { panic("nil map") }, act: func(p *peer) { p.say(connectReply(p.t)) }, reason: bridge.FailPanic, last: "exit"},
+		"garbage":              {act: func(p *peer) { p.say("Content-Length: nonsense\n\n") }, reason: bridge.FailWire, early: true, last: "exit"},
+		"no call in the reply": {act: func(p *peer) { p.say(ok) }, reason: bridge.FailCommand, early: true, last: "exit"},
+		"a reply to nothing":   {act: func(p *peer) { p.say(connectReply(p.t) + strings.Repeat(ok, 9)) }, reason: bridge.FailCommand, last: "exit"},
+		"connect is refused":   {act: func(p *peer) { p.say("Content-Type: command/reply\nReply-Text: -ERR no\n\n") }, reason: bridge.FailCommand, early: true, last: "exit"},
 		"respond is refused": {verdict: reject, act: func(p *peer) {
 			p.say(connectReply(p.t) + apiOK + "Content-Type: command/reply\nReply-Text: -ERR no\n\n")
-		}, reason: FailCommand, last: "exit"},
-		"ended before it began":    {act: func(p *peer) { p.say(connectReply(p.t) + farewell) }, reason: FailUnheard, last: "exit"},
-		"refused, and still there": {verdict: reject, act: func(p *peer) { p.say(connectReply(p.t) + apiOK + ok) }, reason: FailDeadline, last: "exit"},
+		}, reason: bridge.FailCommand, last: "exit"},
+		"ended before it began":    {act: func(p *peer) { p.say(connectReply(p.t) + farewell) }, reason: bridge.FailUnheard, last: "exit"},
+		"refused, and still there": {verdict: reject, act: func(p *peer) { p.say(connectReply(p.t) + apiOK + ok) }, reason: bridge.FailDeadline, last: "exit"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := &desk{verdict: c.verdict, results: make(chan recorded, 1)}
-			s, addr := serve(t, d, Options{Deadline: 250 * time.Millisecond})
+			d := &bridgetest.Screener{Decide: c.verdict, Results: make(chan bridgetest.Result, 1)}
+			s, addr := serve(t, d, bridge.Options{Deadline: 250 * time.Millisecond})
 			p := dial(t, addr)
 			p.command()
 			c.act(p)
@@ -353,8 +312,8 @@ func TestFailOpen(t *testing.T) {
 				t.Errorf("commands %q", got)
 			}
 			if !c.early {
-				if r := <-d.results; r.result.FailOpen != c.reason {
-					t.Errorf("recorded %+v", r.result)
+				if r := <-d.Results; r.FailOpen != c.reason {
+					t.Errorf("recorded %+v", r.Result)
 				}
 			}
 			waitFor(t, func() bool { return s.InHand() == 0 })
@@ -379,9 +338,13 @@ func waitFor(t testing.TB, cond func() bool) {
 
 // The caller gives up: the notice ends the call, and it is not a fail-open.
 func TestCallerHangsUp(t *testing.T) {
-	warn := func(*Facts) Verdict { v := allow; v.Play = Sound{File: "/s/w.wav", Length: time.Minute}; return v }
+	warn := func(*bridge.Facts) bridge.Verdict {
+		v := allow
+		v.Play = bridge.Sound{Files: []string{"/s/w.wav"}, Length: time.Minute}
+		return v
+	}
 	for name, c := range map[string]struct {
-		verdict func(*Facts) Verdict
+		verdict func(*bridge.Facts) bridge.Verdict
 		act     func(p *peer)
 	}{
 		"while variables are set": {act: func(p *peer) { p.say(connectReply(p.t) + apiOK + farewell) }},
@@ -391,13 +354,13 @@ func TestCallerHangsUp(t *testing.T) {
 		"in an announcement": {verdict: warn, act: func(p *peer) { p.say(connectReply(p.t) + apiOK + farewell) }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := &desk{verdict: c.verdict, results: make(chan recorded, 1)}
-			_, addr := serve(t, d, Options{})
+			d := &bridgetest.Screener{Decide: c.verdict, Results: make(chan bridgetest.Result, 1)}
+			_, addr := serve(t, d, bridge.Options{})
 			p := dial(t, addr)
 			p.command()
 			c.act(p)
-			if r := <-d.results; !r.result.HungUp || r.result.FailOpen != "" {
-				t.Errorf("recorded %+v", r.result)
+			if r := <-d.Results; !r.HungUp || r.FailOpen != "" {
+				t.Errorf("recorded %+v", r.Result)
 			}
 		})
 	}
@@ -411,12 +374,14 @@ func TestRefusedButNotHeard(t *testing.T) {
 	}{
 		"heard":             {ok + farewell, ""},
 		"heard, no goodbye": {ok, ""},
-		"not heard":         {"", FailWire},
-		"half heard":        {apiOK, FailWire},
+		"not heard":         {"", bridge.FailWire},
+		"half heard":        {apiOK, bridge.FailWire},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := &desk{results: make(chan recorded, 1), verdict: func(*Facts) Verdict { return Verdict{ID: "X", Action: "reject", Would: "reject", Refuse: 603} }}
-			_, addr := serve(t, d, Options{})
+			d := &bridgetest.Screener{Results: make(chan bridgetest.Result, 1), Decide: func(*bridge.Facts) bridge.Verdict {
+				return bridge.Verdict{ID: "X", Action: "reject", Would: "reject", Refuse: 603}
+			}}
+			_, addr := serve(t, d, bridge.Options{})
 			p := dial(t, addr)
 			p.command()
 			p.say(connectReply(t))
@@ -427,8 +392,8 @@ func TestRefusedButNotHeard(t *testing.T) {
 			}
 			p.say(c.say)
 			p.conn.Close()
-			if r := <-d.results; r.result.FailOpen != c.want {
-				t.Errorf("recorded %+v", r.result)
+			if r := <-d.Results; r.FailOpen != c.want {
+				t.Errorf("recorded %+v", r.Result)
 			}
 		})
 	}
@@ -437,7 +402,7 @@ func TestRefusedButNotHeard(t *testing.T) {
 // On a channel that is not SIP `respond` does nothing.
 func TestRefuseWithoutSIP(t *testing.T) {
 	for status, cause := range map[int]string{603: "CALL_REJECTED", 486: "USER_BUSY", 404: "UNALLOCATED_NUMBER", 608: "CALL_REJECTED"} {
-		_, addr := serve(t, &desk{verdict: func(*Facts) Verdict { return Verdict{Refuse: status} }}, Options{})
+		_, addr := serve(t, &bridgetest.Screener{Decide: func(*bridge.Facts) bridge.Verdict { return bridge.Verdict{Refuse: status} }}, bridge.Options{})
 		p := dial(t, addr)
 		p.command()
 		p.say(strings.Replace(connectReply(t), "variable_sip_call_id", "variable_no_sip_call_id", 1))
@@ -448,8 +413,8 @@ func TestRefuseWithoutSIP(t *testing.T) {
 }
 
 func TestDeadlineBounds(t *testing.T) {
-	for _, d := range []time.Duration{-1, MaxDeadline + 1, time.Hour} {
-		if _, err := NewServer(&desk{}, Options{Deadline: d}); err == nil {
+	for _, d := range []time.Duration{-1, bridge.MaxDeadline + 1, time.Hour} {
+		if _, err := NewServer(&bridgetest.Screener{}, bridge.Options{Deadline: d}); err == nil {
 			t.Errorf("a deadline of %v was taken", d)
 		}
 	}

@@ -13,6 +13,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"ringfence/bridge"
+	"ringfence/bridge/bridgetest"
 )
 
 // gathered keeps all lines.
@@ -138,13 +141,13 @@ func TestPaddedCalls(t *testing.T) {
 		"a field of 1 MB":       {more: "variable_sip_h_X-A: " + strings.Repeat("a", 1<<20) + "\n"},
 		"20,000 of one we read": {more: padding(20_000, "variable_sip_h_Diversion: <sip:1@x>\n")},
 		"byte by byte":          {slow: true},
-		"past the bound":        {more: "variable_sip_h_X-A: " + strings.Repeat("a", MaxStream) + "\n", fail: FailWire},
+		"past the bound":        {more: "variable_sip_h_X-A: " + strings.Repeat("a", MaxStream) + "\n", fail: bridge.FailWire},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := &desk{results: make(chan recorded, 4), verdict: func(f *Facts) Verdict {
-				return Verdict{ID: "X", Action: "reject", Would: "reject", Refuse: 603}
+			d := &bridgetest.Screener{Results: make(chan bridgetest.Result, 4), Decide: func(f *bridge.Facts) bridge.Verdict {
+				return bridge.Verdict{ID: "X", Action: "reject", Would: "reject", Refuse: 603}
 			}}
-			s, addr := serve(t, d, Options{})
+			s, addr := serve(t, d, bridge.Options{})
 			first, rest, _ := strings.Cut(connectReply(t), "variable_direction")
 			text := []byte(first + c.more + "variable_direction" + rest)
 			p := dial(t, addr)
@@ -170,10 +173,10 @@ func TestPaddedCalls(t *testing.T) {
 					t.Errorf("the daemon said %q", got)
 				}
 			}
-			r := <-d.results
+			r := <-d.Results
 			runtime.ReadMemStats(&after)
-			if r.result.FailOpen != c.fail || r.facts.Number == "" || r.facts.UUID == "" {
-				t.Errorf("recorded as %+v of %+v", r.result, r.facts)
+			if r.FailOpen != c.fail || r.Facts.Number == "" || r.Facts.UUID == "" {
+				t.Errorf("recorded as %+v of %+v", r.Result, r.Facts)
 			}
 			if n := s.Counters.FailOpen()[c.fail]; c.fail != "" && n != 1 {
 				t.Errorf("counted %d times", n)
@@ -182,7 +185,7 @@ func TestPaddedCalls(t *testing.T) {
 				t.Errorf("%d kB were allocated for the call", grown>>10)
 			}
 			select {
-			case r := <-d.results:
+			case r := <-d.Results:
 				t.Errorf("recorded twice: %+v", r)
 			default:
 			}
@@ -199,28 +202,28 @@ func TestCallsWithoutFacts(t *testing.T) {
 		failOpen string
 	}{
 		"a caller who is gone, named":   {say: "Content-Type: text/disconnect-notice\nControlled-Session-UUID: 3f2a\nContent-Disposition: disconnect\nContent-Length: 2\n\nx\n", record: true, hungUp: true},
-		"a caller who is gone, no name": {say: farewell, failOpen: FailWire},
-		"half of the facts":             {say: connectReply(t)[:2000], record: true, failOpen: FailWire},
-		"nothing":                       {failOpen: FailWire},
-		"what is no switch":             {say: "GET / HTTP/1.1\r\n\r\n", failOpen: FailWire},
-		"facts that name no call":       {say: ok, failOpen: FailCommand},
-		"a lie that it was screened":    {say: strings.Replace(connectReply(t), "variable_direction", "variable_sip_h_X-ringfence_id: 1\nvariable_direction", 1)[:3000], record: true, failOpen: FailWire},
-		"screened before, then cut off": {say: strings.Replace(connectReply(t), "\nUnique-ID", "\nvariable_ringfence_id: 01J\nUnique-ID", 1)[:3000], failOpen: FailWire},
+		"a caller who is gone, no name": {say: farewell, failOpen: bridge.FailWire},
+		"half of the facts":             {say: connectReply(t)[:2000], record: true, failOpen: bridge.FailWire},
+		"nothing":                       {failOpen: bridge.FailWire},
+		"what is no switch":             {say: "GET / HTTP/1.1\r\n\r\n", failOpen: bridge.FailWire},
+		"facts that name no call":       {say: ok, failOpen: bridge.FailCommand},
+		"a lie that it was screened":    {say: strings.Replace(connectReply(t), "variable_direction", "variable_sip_h_X-ringfence_id: 1\nvariable_direction", 1)[:3000], record: true, failOpen: bridge.FailWire},
+		"screened before, then cut off": {say: strings.Replace(connectReply(t), "\nUnique-ID", "\nvariable_ringfence_id: 01J\nUnique-ID", 1)[:3000], failOpen: bridge.FailWire},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := &desk{results: make(chan recorded, 4)}
-			s, addr := serve(t, d, Options{})
+			d := &bridgetest.Screener{Results: make(chan bridgetest.Result, 4)}
+			s, addr := serve(t, d, bridge.Options{})
 			p := dial(t, addr)
 			p.command()
 			p.say(c.say)
 			p.conn.(*net.TCPConn).CloseWrite()
 			waitFor(t, func() bool { return s.InHand() == 0 && s.Counters.Accepted.Load() == 1 })
 			switch {
-			case !c.record && len(d.results) > 0:
-				t.Errorf("recorded: %+v", <-d.results)
+			case !c.record && len(d.Results) > 0:
+				t.Errorf("recorded: %+v", <-d.Results)
 			case c.record:
-				if r := <-d.results; r.facts.UUID == "" || r.result.HungUp != c.hungUp || r.result.FailOpen != c.failOpen {
-					t.Errorf("recorded %+v of %+v", r.result, r.facts)
+				if r := <-d.Results; r.Facts.UUID == "" || r.HungUp != c.hungUp || r.FailOpen != c.failOpen {
+					t.Errorf("recorded %+v of %+v", r.Result, r.Facts)
 				}
 			}
 			if f := s.Counters.FailOpen(); c.failOpen != "" && f[c.failOpen] != 1 || c.failOpen == "" && len(f) > 0 {

@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"ringfence/conf"
-	"ringfence/policy"
+	"ringfence/number"
 )
 
 const (
@@ -60,7 +60,7 @@ func installAsterisk(t *testing.T, folder string, s Asterisk, dry bool) string {
 // emergencyOf are a country's emergency numbers.
 func emergencyOf(t *testing.T, country string) Emergency {
 	t.Helper()
-	p, err := policy.NewPlan(policy.PlanOptions{Country: country})
+	p, err := number.NewPlan(number.PlanOptions{Country: country})
 	if err != nil {
 		t.Fatal(err)
 	}

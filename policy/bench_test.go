@@ -1,4 +1,4 @@
-package policy
+package policy_test
 
 import (
 	"fmt"
@@ -6,6 +6,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"ringfence/lists"
+	"ringfence/policy"
 )
 
 // bigPolicy writes a policy of 200 rules with that many caller patterns in all, and 10 lines.
@@ -51,14 +54,14 @@ func bigPolicy(patterns int) string {
 // BenchmarkDecide is one call through 200 rules and 10 lines. Unmatched is the dearest way: no rule takes the call.
 func BenchmarkDecide(b *testing.B) {
 	for _, patterns := range []int{1000, 100_000, 1_000_000} {
-		p, faults := Load("big.toml", []byte(bigPolicy(patterns)))
+		p, faults := policy.Load("big.toml", []byte(bigPolicy(patterns)))
 		if p == nil {
 			b.Fatal(faults[0])
 		}
-		lists := NewLists()
+		lists := lists.New()
 		at := time.Date(2026, 1, 7, 20, 0, 0, 0, time.UTC)
 		for _, caller := range []struct{ name, number string }{{"unmatched", "13999999999"}, {"matched", "05103000012"}} {
-			c := p.Call(Facts{Caller: caller.number, Callee: "05925550100", Trunk: "telecom", Time: at})
+			c := p.Call(policy.Facts{Caller: caller.number, Callee: "05925550100", Trunk: "telecom", Time: at})
 			b.Run(fmt.Sprintf("%s/patterns=%d", caller.name, patterns), func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
@@ -67,11 +70,11 @@ func BenchmarkDecide(b *testing.B) {
 			})
 		}
 		// Another caller each time, all over the patterns, so that the caches of the processor do not help.
-		calls := make([]Call, 4096)
+		calls := make([]policy.Call, 4096)
 		r := rand.New(rand.NewPCG(1, 1))
 		for i := range calls {
 			number := fmt.Sprintf("13%09d", r.IntN(patterns)*37%1_000_000_000)
-			calls[i] = p.Call(Facts{Caller: number, Callee: "05925550100", Trunk: "telecom", Time: at})
+			calls[i] = p.Call(policy.Facts{Caller: number, Callee: "05925550100", Trunk: "telecom", Time: at})
 		}
 		b.Run(fmt.Sprintf("any/patterns=%d", patterns), func(b *testing.B) {
 			b.ReportAllocs()
@@ -91,7 +94,7 @@ func BenchmarkLoad(b *testing.B) {
 		b.Run(fmt.Sprintf("patterns=%d", patterns), func(b *testing.B) {
 			b.SetBytes(int64(len(text)))
 			for b.Loop() {
-				Load("big.toml", text)
+				policy.Load("big.toml", text)
 			}
 		})
 	}

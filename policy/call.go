@@ -2,6 +2,8 @@ package policy
 
 import (
 	"time"
+
+	"ringfence/number"
 )
 
 // Action is what a rule does with a call. The zero value lets it pass, so that whatever goes wrong ends
@@ -77,9 +79,9 @@ const CallbackWindow = 30 * time.Minute
 
 // Call is what is known of an inbound call when it is screened.
 type Call struct {
-	Caller      Number
+	Caller      number.Number
 	Name        string // the caller's name as delivered, "" if none
-	Callee      Number
+	Callee      number.Number
 	Trunk       string    // a name from the policy, or whatever ringfence_trunk named; "" when nothing is known
 	Withheld    bool      // the caller asked not to be shown; Caller may still hold the number
 	FromInside  bool      // the trunk may claim internal numbers, or the user is authenticated
@@ -119,8 +121,8 @@ type Facts struct {
 // Call normalises a call's facts. Live calls, the command line, the tests of a policy and replays all go
 // through it, so that the same facts get the same decision everywhere.
 func (p *Policy) Call(f Facts) Call {
-	if len(f.Name) > MaxRaw {
-		f.Name = cut(f.Name) // a rule's expression would be run over all of it
+	if len(f.Name) > number.MaxRaw {
+		f.Name = number.Cut(f.Name) // a rule's expression would be run over all of it
 	}
 	c := Call{
 		Name:        f.Name,
@@ -129,7 +131,7 @@ func (p *Policy) Call(f Facts) Call {
 		FromInside:  f.Inside || p.TrunkNamed(f.Trunk).Internal,
 		Attestation: f.Attestation,
 		Time:        f.Time,
-		Callee:      p.plan.parseCalled(f.Callee),
+		Callee:      p.plan.ParseCalled(f.Callee),
 	}
 	if c.FromInside {
 		c.Caller = p.plan.ParseInternal(f.Caller)
@@ -143,13 +145,23 @@ func (p *Policy) Call(f Facts) Call {
 	return c
 }
 
+// ListEntry is one line of an administrator's list.
+type ListEntry struct {
+	List    string         // the list it belongs to
+	Pattern number.Pattern // the numbers meant; a list has a pattern once
+	Reason  string         // why, for people; may be empty
+	Source  string         // who or what put it there; may be empty
+	Added   time.Time      // when
+	Expires time.Time      // from then on it does not count; zero is never
+}
+
 // ListSource knows which caller is on which list.
 //
 // Lookup finds the narrowest entry of the list that matches n and has not expired at that time. It must
 // not keep n. Exists tells a list that is there, be it empty, from one that nobody made yet. Loaded is false
 // of a list that has not been read wholly yet: a call that a rule asks it for passes.
 type ListSource interface {
-	Lookup(list string, n *Number, at time.Time) (ListEntry, bool)
+	Lookup(list string, n *number.Number, at time.Time) (ListEntry, bool)
 	Exists(list string) bool
 	Loaded(list string) bool
 }

@@ -1,6 +1,10 @@
 package policy
 
-import "sort"
+import (
+	"sort"
+
+	"ringfence/number"
+)
 
 // maxHits bounds the bits of one matcher: two conditions a rule, and the lines or never_screen.
 const maxHits = 2*MaxRules + MaxLines + 64
@@ -14,7 +18,7 @@ func (h *hits) has(bit uint16) bool { return h[bit>>6]&(1<<(bit&63)) != 0 }
 // matcher holds the patterns of all conditions on one number of a call, the caller's or the callee's. The index knows each
 // pattern once, whatever the number of conditions it serves, so that one look-up finds few matches.
 type matcher struct {
-	index *Index
+	index *number.Index
 	from  []uint32 // pattern number → its first place in bits; the next pattern's first place ends it
 	bits  []uint16
 }
@@ -23,12 +27,12 @@ type matcher struct {
 type met struct {
 	hits
 	n    int
-	room [32]Match
-	more []Match // all of them, when they are more than there is room for
+	room [32]number.Match
+	more []number.Match // all of them, when they are more than there is room for
 }
 
 // all gives the patterns, the narrowest first.
-func (f *met) all() []Match {
+func (f *met) all() []number.Match {
 	if f.more != nil {
 		return f.more
 	}
@@ -36,10 +40,10 @@ func (f *met) all() []Match {
 }
 
 // find looks a number up. It allocates only for a number that more patterns match than there is room for.
-func (m *matcher) find(f *met, n *Number) {
+func (m *matcher) find(f *met, n *number.Number) {
 	found := m.index.AppendMatches(f.room[:0], n)
 	if f.n = len(found); f.n > len(f.room) {
-		f.more = append([]Match(nil), found...) // a copy, so that the compiler can tell that the room itself is not kept
+		f.more = append([]number.Match(nil), found...) // a copy, so that the compiler can tell that the room itself is not kept
 	}
 	for i := range found {
 		for _, bit := range m.of(found[i].Set) {
@@ -52,7 +56,7 @@ func (m *matcher) find(f *met, n *Number) {
 func (m *matcher) of(pattern uint32) []uint16 { return m.bits[m.from[pattern]:m.from[pattern+1]] }
 
 // narrowest is the narrowest pattern of a condition that matched.
-func (m *matcher) narrowest(matches []Match, bit uint16) Pattern {
+func (m *matcher) narrowest(matches []number.Match, bit uint16) number.Pattern {
 	for i := range matches {
 		for _, b := range m.of(matches[i].Set) {
 			if b == bit {
@@ -60,13 +64,13 @@ func (m *matcher) narrowest(matches []Match, bit uint16) Pattern {
 			}
 		}
 	}
-	return Pattern{}
+	return number.Pattern{}
 }
 
 // matcherBuilder gathers patterns for a matcher.
 type matcherBuilder struct {
-	numbers map[Pattern]uint32
-	order   []Pattern
+	numbers map[number.Pattern]uint32
+	order   []number.Pattern
 	bitsOf  [][]uint16
 	next    uint16
 }
@@ -76,7 +80,7 @@ func (b *matcherBuilder) bit(patterns []numberPattern) uint16 {
 	bit := b.next
 	b.next++
 	if b.numbers == nil {
-		b.numbers = make(map[Pattern]uint32)
+		b.numbers = make(map[number.Pattern]uint32)
 	}
 	for i := range patterns {
 		p := patterns[i].Pattern
@@ -93,7 +97,7 @@ func (b *matcherBuilder) bit(patterns []numberPattern) uint16 {
 }
 
 func (b *matcherBuilder) matcher() matcher {
-	m := matcher{index: NewIndex(), from: make([]uint32, 0, len(b.order)+1)}
+	m := matcher{index: number.NewIndex(), from: make([]uint32, 0, len(b.order)+1)}
 	for n, p := range b.order {
 		m.index.Add(p, uint32(n))
 		m.from = append(m.from, uint32(len(m.bits)))

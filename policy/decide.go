@@ -4,6 +4,8 @@ import (
 	"iter"
 	"strings"
 	"time"
+
+	"ringfence/number"
 )
 
 // Decision is what becomes of a call. Rule, Would, List, Entry and Reason belong together: Would is what the rule named Rule
@@ -48,10 +50,10 @@ type Decision struct {
 // evidence is what the reason is written from, gathered when a rule has matched.
 type evidence struct {
 	rule          *rule
-	who           Number
-	held          *Number // which of the numbers that who's text holds the rule found, if not who itself
-	callerPattern Pattern
-	calleePattern Pattern
+	who           number.Number
+	held          *number.Number // which of the numbers that who's text holds the rule found, if not who itself
+	callerPattern number.Pattern
+	calleePattern number.Pattern
 	name          string
 	attestation   string
 	hours         string
@@ -108,7 +110,7 @@ type scan struct {
 
 // heldNumber is a number that a caller's text holds, and what it met.
 type heldNumber struct {
-	number Number
+	number number.Number
 	met
 }
 
@@ -116,13 +118,13 @@ type heldNumber struct {
 func (s *scan) look() {
 	s.p.callers.find(&s.caller, &s.c.Caller)
 	s.caller.set(anyCaller)
-	if s.held = s.c.held; s.c.heldBy != s.p && s.c.Caller.plan != nil {
+	if s.held = s.c.held; s.c.heldBy != s.p && s.c.Caller.MayHold() {
 		s.held = s.p.numbersIn(&s.c.Caller) // a call that another policy has read
 	}
 }
 
 // numbersIn gives the numbers that a caller's text holds, and what they meet.
-func (p *Policy) numbersIn(n *Number) []heldNumber {
+func (p *Policy) numbersIn(n *number.Number) []heldNumber {
 	numbers := n.Held()
 	if len(numbers) == 0 {
 		return nil
@@ -171,7 +173,7 @@ var (
 // colleagues. nil is none.
 func (s *scan) passes(d *Decision, steps *[]Step) *rule {
 	caller := &s.c.Caller
-	if (caller.Kinds.Has(Emergency) || s.caller.has(neverScreenBit)) && s.neverScreenTrunk() {
+	if (caller.Kinds.Has(number.Emergency) || s.caller.has(neverScreenBit)) && s.neverScreenTrunk() {
 		d.evidence.callerPattern = s.p.callers.narrowest(s.caller.all(), neverScreenBit)
 		s.matched(d, passNeverScreen)
 		note(steps, d, "")
@@ -186,7 +188,7 @@ func (s *scan) passes(d *Decision, steps *[]Step) *rule {
 	if steps != nil {
 		*steps = append(*steps, Step{Rule: RuleNeverScreen, Why: s.whyScreened()})
 	}
-	if s.c.FromInside && caller.Kinds.Has(Internal) {
+	if s.c.FromInside && caller.Kinds.Has(number.Internal) {
 		s.matched(d, passInternal)
 		note(steps, d, "")
 		return passInternal
@@ -479,9 +481,9 @@ func (s *scan) holds(r *rule, c *condition) bool {
 }
 
 // kinds are the caller's; one who asked not to be shown is anonymous whatever the number is.
-func (s *scan) kinds() Kinds {
+func (s *scan) kinds() number.Kinds {
 	if s.c.Withheld {
-		return s.c.Caller.Kinds.With(Anonymous)
+		return s.c.Caller.Kinds.With(number.Anonymous)
 	}
 	return s.c.Caller.Kinds
 }
@@ -522,7 +524,7 @@ func (s *scan) heldListed(c *condition) bool {
 	return false
 }
 
-func (s *scan) onList(name string, n *Number) bool {
+func (s *scan) onList(name string, n *number.Number) bool {
 	if !s.lists.Loaded(name) {
 		s.unread = name
 		return false

@@ -3,6 +3,8 @@ package policy
 import (
 	"fmt"
 	"strings"
+
+	"ringfence/number"
 )
 
 // Step says what one rule made of a call: that it matched and why, or the first of its conditions that
@@ -59,7 +61,7 @@ func (d *Decision) Reason() string {
 	case !e.tried.IsZero():
 		text += "; rule " + e.rule.name + " asked at " + e.tried.Format("15:04") + ", no wrong digit was keyed, and the caller calls again"
 	}
-	return InertUpTo(text, maxReason)
+	return number.InertUpTo(text, maxReason)
 }
 
 // because is the reason as it was found, not yet inert.
@@ -69,7 +71,7 @@ func (d *Decision) because() string {
 		return ""
 	}
 	who := whoCalls(&e.who)
-	if e.held != nil && !e.who.Kinds.Has(Anonymous) {
+	if e.held != nil && !e.who.Kinds.Has(number.Anonymous) {
 		who += ", which holds " + e.held.Shown() + ","
 	}
 	switch e.rule.name {
@@ -83,7 +85,7 @@ func (d *Decision) because() string {
 		switch {
 		case e.callback:
 			return "the called number dialled an emergency number less than 30 minutes before"
-		case e.callerPattern != (Pattern{}):
+		case e.callerPattern != (number.Pattern{}):
 			return who + " matches " + matchText(e.callerPattern, &e.who) + " in never_screen"
 		}
 		return who + " is an emergency number"
@@ -107,13 +109,13 @@ func (d *Decision) held(c *condition, who string) string {
 	case onCaller:
 		return who + " matches " + matchText(e.callerPattern, &e.who)
 	case onCallerKind:
-		for _, name := range KindNames() {
-			if k, _ := ParseKind(name); c.kinds.Has(k) && e.who.Kinds.Has(k) {
+		for _, name := range number.KindNames() {
+			if k, _ := number.ParseKind(name); c.kinds.Has(k) && e.who.Kinds.Has(k) {
 				return who + " is " + name + invalidBecause(k, &e.who)
 			}
 		}
 	case onCallerName:
-		return "the caller’s name " + Inert(e.name) + " matches"
+		return "the caller’s name " + number.Inert(e.name) + " matches"
 	case onLine:
 		return "line " + d.Line
 	case onCallee:
@@ -133,16 +135,16 @@ func (d *Decision) held(c *condition, who string) string {
 }
 
 // invalidBecause is why a number is invalid, in brackets.
-func invalidBecause(k Kind, n *Number) string {
-	if k == Invalid && n.Reason != "" {
+func invalidBecause(k number.Kind, n *number.Number) string {
+	if k == number.Invalid && n.Reason != "" {
 		return " (" + n.Reason + ")"
 	}
 	return ""
 }
 
 // matchText is a pattern that matched a caller. One that is a single number would give a withheld number away.
-func matchText(p Pattern, caller *Number) string {
-	if p.IsExact() && caller.Kinds.Has(Anonymous) {
+func matchText(p number.Pattern, caller *number.Number) string {
+	if p.IsExact() && caller.Kinds.Has(number.Anonymous) {
 		return "a number"
 	}
 	return p.String()
@@ -150,9 +152,9 @@ func matchText(p Pattern, caller *Number) string {
 
 // entryText is the pattern and the reason of the entry that a caller was found by, in brackets, as far as they are known
 // and may be told.
-func entryText(e *ListEntry, caller *Number) string {
+func entryText(e *ListEntry, caller *number.Number) string {
 	var known []string
-	if e.Pattern != (Pattern{}) && !(e.Pattern.IsExact() && caller.Kinds.Has(Anonymous)) {
+	if e.Pattern != (number.Pattern{}) && !(e.Pattern.IsExact() && caller.Kinds.Has(number.Anonymous)) {
 		known = append(known, e.Pattern.String())
 	}
 	if e.Reason != "" {
@@ -165,18 +167,18 @@ func entryText(e *ListEntry, caller *Number) string {
 }
 
 // whoCalls names a caller the way a person would read it, without the number if it was withheld.
-func whoCalls(n *Number) string {
+func whoCalls(n *number.Number) string {
 	switch {
-	case n.Kinds.Has(Anonymous):
+	case n.Kinds.Has(number.Anonymous):
 		return "withheld caller"
-	case n.Kinds.Has(Invalid):
+	case n.Kinds.Has(number.Invalid):
 		return "caller " + n.Shown()
 	}
 	return "number " + n.Shown()
 }
 
 // shown is the caller of the call being tried, as withheld if that was asked for.
-func (s *scan) shown() *Number {
+func (s *scan) shown() *number.Number {
 	n := s.c.Caller
 	if s.c.Withheld {
 		n = n.Withheld()
@@ -188,7 +190,7 @@ func (s *scan) who() string { return whoCalls(s.shown()) }
 
 // whyScreened says why a call does not pass as one that is never screened.
 func (s *scan) whyScreened() string {
-	if s.c.Caller.Kinds.Has(Emergency) || s.caller.has(neverScreenBit) {
+	if s.c.Caller.Kinds.Has(number.Emergency) || s.caller.has(neverScreenBit) {
 		return fmt.Sprintf("%s would pass, but only from trunk %s, and it came from %s",
 			s.who(), orList(s.p.neverTrunks), trunkText(s.c.Trunk))
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"ringfence/number"
 	"ringfence/tomlfile"
 )
 
@@ -14,7 +15,7 @@ const MaxFile = 32 << 20
 // Policy is a policy file, compiled. It does not change once Load has given it; any number of calls may be decided at once.
 type Policy struct {
 	file        string // its name, for messages
-	plan        *Plan
+	plan        *number.Plan
 	mode        Mode
 	calendar    calendar
 	fallback    rule // what an unmatched call gets
@@ -165,12 +166,12 @@ func (r *reader) readCountry(numbers *section) {
 const badCountry = -1
 
 // makePlan makes a plan, or says what is wrong: advice by the place among the internal numbers, or badCountry.
-func makePlan(country string, internal []word) (*Plan, map[int]string) {
-	o := PlanOptions{Country: country}
+func makePlan(country string, internal []word) (*number.Plan, map[int]string) {
+	o := number.PlanOptions{Country: country}
 	for _, w := range internal {
 		o.Internal = append(o.Internal, w.text)
 	}
-	plan, err := NewPlan(o)
+	plan, err := number.NewPlan(o)
 	if err == nil {
 		return plan, nil
 	}
@@ -180,7 +181,7 @@ func makePlan(country string, internal []word) (*Plan, map[int]string) {
 		all = joined.Unwrap()
 	}
 	for _, err := range all {
-		var pe *PlanError
+		var pe *number.PlanError
 		if errors.As(err, &pe) {
 			bad[pe.Internal] = pe.Advice
 		} else {
@@ -262,7 +263,7 @@ func (r *reader) readDefault() {
 // readLines reads [lines.NAME].
 func (r *reader) readLines() {
 	names, tables := r.top.named("lines", "[lines.staff]")
-	owner := make(map[Pattern]string)
+	owner := make(map[number.Pattern]string)
 	for i, s := range tables {
 		name := names[i]
 		if i == MaxLines {
@@ -301,7 +302,7 @@ func (r *reader) lineNames() []string {
 }
 
 // Plan is how the policy reads numbers.
-func (p *Policy) Plan() *Plan { return p.plan }
+func (p *Policy) Plan() *number.Plan { return p.plan }
 
 // Country is the country whose numbers are meant, in the two letters of ISO 3166-1.
 func (p *Policy) Country() string { return p.plan.Country() }
@@ -312,13 +313,28 @@ func (p *Policy) Mode() Mode { return p.mode }
 // Zone is the clock that `hours` is meant by.
 func (p *Policy) Zone() *time.Location { return p.calendar.zone }
 
-// Rules are the names of the rules, in the order they are tried.
-func (p *Policy) Rules() []string {
-	names := make([]string, 0, len(p.rules))
+// Rule is what a policy tells of one of its rules.
+type Rule struct {
+	Name   string
+	Action Action
+	Mode   Mode // Observe: on trial, or the whole policy is
+	// EndsCall: carried out, it leaves nobody to talk to: it refuses the call, or hangs up behind its announcement. What a
+	// challenge does depends on the caller, so that it is not among them.
+	EndsCall bool
+}
+
+// Rules are the rules, in the order they are tried.
+func (p *Policy) Rules() []Rule {
+	rules := make([]Rule, 0, len(p.rules))
 	for i := range p.rules {
-		names = append(names, p.rules[i].name)
+		r := &p.rules[i]
+		rule := Rule{Name: r.name, Action: r.do.action, Mode: p.mode, EndsCall: r.do.action == Reject || r.do.action == Warn && r.do.then == "hangup"}
+		if r.trial {
+			rule.Mode = Observe
+		}
+		rules = append(rules, rule)
 	}
-	return names
+	return rules
 }
 
 // Lines are the names of the lines, in the order of the file.
@@ -357,7 +373,7 @@ func (p *Policy) RememberWindow() time.Duration {
 }
 
 // LineOf is the line that a number belongs to, the narrowest if several fit; "" if it belongs to none.
-func (p *Policy) LineOf(n *Number) string {
+func (p *Policy) LineOf(n *number.Number) string {
 	s := scan{p: p}
 	p.callees.find(&s.callee, n)
 	return s.line()

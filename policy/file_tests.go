@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"ringfence/number"
 	"ringfence/tomlfile"
 )
 
@@ -214,7 +215,7 @@ func (p *Policy) runTest(t *test) TestResult {
 // testLists are the lists that a test says its caller is on.
 type testLists []string
 
-func (p *Policy) testLists(t *test, callee *Number) testLists {
+func (p *Policy) testLists(t *test, callee *number.Number) testLists {
 	var on testLists
 	for _, list := range t.listHas {
 		own, ok := strings.CutPrefix(list, "line:")
@@ -231,7 +232,7 @@ func (p *Policy) testLists(t *test, callee *Number) testLists {
 	return on
 }
 
-func matchesAny(patterns []numberPattern, n *Number) bool {
+func matchesAny(patterns []numberPattern, n *number.Number) bool {
 	for i := range patterns {
 		if patterns[i].Matches(n) {
 			return true
@@ -241,7 +242,7 @@ func matchesAny(patterns []numberPattern, n *Number) bool {
 }
 
 // Lookup finds the caller of the test on each list that the test names.
-func (l testLists) Lookup(list string, _ *Number, _ time.Time) (ListEntry, bool) {
+func (l testLists) Lookup(list string, _ *number.Number, _ time.Time) (ListEntry, bool) {
 	return ListEntry{List: list, Reason: "list_has of the test"}, contains(l, list)
 }
 

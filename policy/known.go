@@ -2,6 +2,8 @@ package policy
 
 import (
 	"time"
+
+	"ringfence/number"
 )
 
 // What makes a caller known (the condition known_caller). Whoever watches the calls keeps to these, so that it is the same
@@ -83,15 +85,15 @@ func (p *Policy) KnownWindow() time.Duration { return p.knownWindow }
 
 // NeverScreened says whether a caller's number passes before any rule is asked: an emergency number, or one under
 // never_screen.
-func (p *Policy) NeverScreened(n *Number) bool {
+func (p *Policy) NeverScreened(n *number.Number) bool {
 	var m met
 	p.callers.find(&m, n)
-	return n.Kinds.Has(Emergency) || m.has(neverScreenBit)
+	return n.Kinds.Has(number.Emergency) || m.has(neverScreenBit)
 }
 
 // AppendLines appends the names of all lines that a number belongs to, in the order of the file. LineOf gives the one
 // that the journal names.
-func (p *Policy) AppendLines(to []string, n *Number) []string {
+func (p *Policy) AppendLines(to []string, n *number.Number) []string {
 	var m met
 	p.callees.find(&m, n)
 	for i := range p.lines {

@@ -2,62 +2,11 @@ package policy
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 )
-
-// TestCoverage holds covers and meets against every number of up to four digits.
-func TestCoverage(t *testing.T) {
-	var numbers []Number
-	for size := 1; size <= 4; size++ {
-		for v := range pow10[size] {
-			numbers = append(numbers, Number{national: fmt.Sprintf("%0*d", size, v)})
-		}
-	}
-	r := rand.New(rand.NewPCG(1, 2))
-	random := func() Pattern {
-		size := 1 + r.IntN(3)
-		a, b := r.Uint64N(pow10[size]), r.Uint64N(pow10[size])
-		p := Pattern{lo: min(a, b), hi: max(a, b), size: uint8(size), open: r.IntN(2) == 0}
-		if p.open || r.IntN(3) == 0 {
-			p.hi = p.lo
-		}
-		return p
-	}
-	covered, met := 0, 0
-	for range 2000 {
-		var set []numberPattern
-		for range 1 + r.IntN(8) {
-			set = append(set, numberPattern{Pattern: random()})
-		}
-		c, p := coverageOf(set), random()
-		all, some := true, false
-		for i := range numbers {
-			if p.Matches(&numbers[i]) {
-				in := matchesAny(set, &numbers[i])
-				all, some = all && in, some || in
-			}
-		}
-		if c.covers(p) {
-			covered++
-			if !all {
-				t.Fatalf("%v is not wholly in %v", p, set)
-			}
-		}
-		if c.meets(p) {
-			met++
-		}
-		if c.meets(p) != some {
-			t.Fatalf("%v meets %v: %v", p, set, !some)
-		}
-	}
-	if covered < 100 || met < 500 {
-		t.Errorf("only %d covered and %d met", covered, met)
-	}
-}
 
 // TestUnreachable holds which rules are said to be out of reach, behind the rule written first.
 func TestUnreachable(t *testing.T) {

@@ -3,6 +3,8 @@ package policy
 import (
 	"regexp"
 	"time"
+
+	"ringfence/number"
 )
 
 // MaxRules and MaxLines bound a policy, so that what one call can meet is bounded too.
@@ -88,8 +90,8 @@ func (s subject) String() string { return subjectKeys[s] }
 // conditions of every rule until one decides, so they are kept small.
 type condition struct {
 	on    subject
-	bit   uint16 // for numbers: set among a call's hits when one of the patterns matches
-	kinds Kinds  // for caller_kind: any of them
+	bit   uint16       // for numbers: set among a call's hits when one of the patterns matches
+	kinds number.Kinds // for caller_kind: any of them
 	*terms
 }
 
@@ -108,7 +110,7 @@ type terms struct {
 
 // numberPattern is a pattern as it stands in the file.
 type numberPattern struct {
-	Pattern
+	number.Pattern
 	text string
 	line int
 }

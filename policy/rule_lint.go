@@ -5,12 +5,13 @@ import (
 	"strings"
 	"time"
 
+	"ringfence/number"
 	"ringfence/tomlfile"
 )
 
 // lint notes what is allowed but hardly meant. It looks at a policy without faults.
 func (r *reader) lint() {
-	l := linter{fs: r.top.fs, p: r.policy, cover: make(map[*condition]*coverage)}
+	l := linter{fs: r.top.fs, p: r.policy, cover: make(map[*condition]*number.Coverage)}
 	for i := range l.p.rules {
 		rule := &l.p.rules[i]
 		l.unreachable(i, rule)
@@ -26,7 +27,7 @@ func (r *reader) lint() {
 type linter struct {
 	fs    *faults
 	p     *Policy
-	cover map[*condition]*coverage // by condition on numbers, made when first wanted
+	cover map[*condition]*number.Coverage // by condition on numbers, made when first wanted
 }
 
 // find is a rule's condition on a subject, nil if it has none.
@@ -246,7 +247,7 @@ func (l *linter) swallowed(r *rule) {
 	except := r.find(onCallerNot)
 	for i := range c.text {
 		p := &c.text[i]
-		if !p.open || p.plus {
+		if !p.Open || p.Plus {
 			continue
 		}
 		number := l.service(p, except)
@@ -266,7 +267,7 @@ func (l *linter) service(p *numberPattern, except *condition) string {
 	lead := lead(p)
 	takes := func(text string) bool {
 		n := l.p.plan.Parse(text)
-		return n.Kinds.Has(Service) && !n.Kinds.Has(Emergency) && p.Matches(&n) && (except == nil || !l.has(except, &n))
+		return n.Kinds.Has(number.Service) && !n.Kinds.Has(number.Emergency) && p.Matches(&n) && (except == nil || !l.of(except).Has(&n))
 	}
 	for _, text := range knownServices {
 		if strings.HasPrefix(text, lead) && l.p.Country() == "CN" && takes(text) {

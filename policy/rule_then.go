@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"ringfence/number"
 	"ringfence/tomlfile"
 )
 
@@ -65,7 +66,7 @@ func (r *reader) ruleName(s *section) string {
 	switch earlier, taken := r.ruleLine[name]; {
 	case name == "":
 		s.fault("name", "is empty: write what the rule is for, as in name = %q", "sales calls")
-	case Inert(name) != name:
+	case number.Inert(name) != name:
 		s.fault("name", "%s", inertAdvice(name))
 	case contains(ReservedRules(), name):
 		s.fault("name", "%q stands for decisions that no rule makes: write another name", name)
@@ -79,8 +80,8 @@ func (r *reader) ruleName(s *section) string {
 
 // inertAdvice says what a text that goes to handsets and channel variables must look like.
 func inertAdvice(text string) string {
-	if clean := Inert(text); clean != "" {
-		return fmt.Sprintf("has characters that a dialplan would act on, or more than %d of them: write %q", MaxInert, clean)
+	if clean := number.Inert(text); clean != "" {
+		return fmt.Sprintf("has characters that a dialplan would act on, or more than %d of them: write %q", number.MaxInert, clean)
 	}
 	return "has nothing that a handset could show: write letters or digits"
 }
@@ -182,7 +183,7 @@ func (r *reader) shownText(s *section, key, example string) string {
 	text, ok := s.text(key, example)
 	if ok && text == "" {
 		s.fault(key, "is empty: write a text, as in %s = %q", key, example)
-	} else if ok && Inert(text) != text {
+	} else if ok && number.Inert(text) != text {
 		s.fault(key, "%s", inertAdvice(text))
 	}
 	return text

@@ -5,6 +5,7 @@ import (
 	"regexp/syntax"
 	"strings"
 
+	"ringfence/number"
 	"ringfence/tomlfile"
 )
 
@@ -59,9 +60,9 @@ func (r *reader) readCondition(s *section, on subject) (condition, bool) {
 		c.text = r.patterns(s, key, words)
 	case onCallerKind:
 		for _, w := range words {
-			kind, ok := ParseKind(w.text)
+			kind, ok := number.ParseKind(w.text)
 			if !ok {
-				s.fs.add(w.line, s.key(key), "%q is no kind of number: %s", w.text, tomlfile.DidYouMean(w.text, KindNames()))
+				s.fs.add(w.line, s.key(key), "%q is no kind of number: %s", w.text, tomlfile.DidYouMean(w.text, number.KindNames()))
 			}
 			c.kinds = c.kinds.With(kind)
 		}
@@ -119,7 +120,7 @@ func (r *reader) patterns(s *section, key string, words []word) []numberPattern 
 		return nil // the country is wrong and says so; how numbers are written cannot be told
 	}
 	list := make([]numberPattern, 0, len(words))
-	seen := make(map[Pattern]int, len(words))
+	seen := make(map[number.Pattern]int, len(words))
 	for _, w := range words {
 		p, err := r.policy.plan.Pattern(w.text)
 		if err != nil {
@@ -228,7 +229,7 @@ func badName(name string) string {
 		return "a name is empty: write letters, digits, - _ and ."
 	case len(name) > maxName:
 		return "the name is longer than 64 bytes: write a shorter one"
-	case Inert(name) != name || strings.ContainsAny(name, " :,;/|*?#&=[]()!’") || strings.HasPrefix(name, "-"):
+	case number.Inert(name) != name || strings.ContainsAny(name, " :,;/|*?#&=[]()!’") || strings.HasPrefix(name, "-"):
 		return "the name " + quote(name) + " has characters that commands and dialplans read otherwise: write letters, digits, - _ and ."
 	}
 	return ""

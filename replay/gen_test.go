@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"ringfence/lists"
 	"ringfence/policy"
 )
 
@@ -81,9 +82,9 @@ func mustLoad(t testing.TB, text string) *policy.Policy {
 }
 
 // sampleLists fills the lists that the sample asks for.
-func sampleLists(t testing.TB, p *policy.Policy) *policy.Lists {
+func sampleLists(t testing.TB, p *policy.Policy) *lists.Lists {
 	t.Helper()
-	lists := policy.NewLists()
+	lists := lists.New()
 	for list, entries := range map[string][]string{"allowlist": {"95213333", "+12125550100"}, "blacklist": {"1380013????", "95231111", "+49*"}} {
 		for _, text := range entries {
 			pattern, err := p.Plan().Pattern(text)
@@ -98,11 +99,11 @@ func sampleLists(t testing.TB, p *policy.Policy) *policy.Lists {
 
 func mustJudge(t testing.TB, text string) *Judge {
 	p := mustLoad(t, text)
-	return NewJudge(p, []byte(text), sampleLists(t, p))
+	return NewJudge(p, sampleLists(t, p))
 }
 
-// traffic makes up inbound calls: what an office in Xiamen gets in a week with a campaign under way.
-type traffic struct {
+// someCalls makes up inbound calls: what an office in Xiamen gets in a week with a campaign under way.
+type week struct {
 	r      *rand.Rand
 	mobile []string
 	fixed  []string
@@ -110,8 +111,8 @@ type traffic struct {
 	at     time.Time
 }
 
-func newTraffic(seed uint64) *traffic {
-	t := &traffic{r: rand.New(rand.NewPCG(seed, 1)), at: time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)}
+func newWeek(seed uint64) *week {
+	t := &week{r: rand.New(rand.NewPCG(seed, 1)), at: time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)}
 	for range 30_000 {
 		t.mobile = append(t.mobile, t.digits("1"+t.pick("38", "39", "50", "59", "86", "99"), 8))
 	}
@@ -138,9 +139,9 @@ func newTraffic(seed uint64) *traffic {
 	return t
 }
 
-func (t *traffic) pick(of ...string) string { return of[t.r.IntN(len(of))] }
+func (t *week) pick(of ...string) string { return of[t.r.IntN(len(of))] }
 
-func (t *traffic) digits(lead string, n int) string {
+func (t *week) digits(lead string, n int) string {
 	b := []byte(lead)
 	for range n {
 		b = append(b, byte('0'+t.r.IntN(10)))
@@ -156,7 +157,7 @@ type made struct {
 	ring, talk           int
 }
 
-func (t *traffic) next() made {
+func (t *week) next() made {
 	m := made{callee: t.digits("05925550", 3), ring: 1 + t.r.IntN(30), answered: t.r.IntN(100) < 65, talk: 1 + int(t.r.ExpFloat64()*120)}
 	t.at = t.at.Add(time.Duration(t.r.IntN(1200)) * time.Millisecond)
 	m.at = t.at
@@ -200,7 +201,7 @@ func cdr(seed uint64, n int) io.Reader {
 	r, w := io.Pipe()
 	go func() {
 		b := bufio.NewWriterSize(w, 1<<16)
-		t := newTraffic(seed)
+		t := newWeek(seed)
 		var line []byte
 		for range n {
 			m := t.next()

@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	"ringfence/console"
 
-	"ringfence/storage"
+	"github.com/google/go-cmp/cmp"
 )
 
 var update = flag.Bool("update", false, "write the golden files again")
@@ -137,44 +137,44 @@ type oneByte struct{ r *strings.Reader }
 func (o oneByte) Read(b []byte) (int, error) { return o.r.Read(b[:min(len(b), 1)]) }
 
 // records are a journal with something of everything.
-func records() []storage.Record {
+func records() []console.Record {
 	at := time.Date(2026, 3, 2, 1, 0, 0, 0, time.UTC)
 	next := func() time.Time { at = at.Add(time.Minute); return at }
-	return []storage.Record{
+	return []console.Record{
 		{
-			ID: "01JNA5M5Q00000000000000001", Time: next(), Node: "pbx1", Trunk: "telecom", Caller: storage.Caller{Raw: "95211613", E164: "+8695211613", Kind: "service"}, Callee: "05925550100", Line: "staff",
-			Action: "allow", Would: "allow", Mode: "enforce", Rule: "default", Outcome: &storage.Outcome{Answered: true, RingS: 4, TalkS: 754, Cause: "NORMAL_CLEARING", By: "callee"},
+			ID: "01JNA5M5Q00000000000000001", Time: next(), Node: "pbx1", Trunk: "telecom", Caller: console.Caller{Raw: "95211613", E164: "+8695211613", Kind: "service"}, Callee: "05925550100", Line: "staff",
+			Action: "allow", Would: "allow", Mode: "enforce", Rule: "default", Outcome: &console.Outcome{Answered: true, RingS: 4, TalkS: 754, Cause: "NORMAL_CLEARING", By: "callee"},
 		},
 		{
-			ID: "01JNA5M5Q00000000000000002", Time: next(), Node: "pbx1", Trunk: "telecom", Caller: storage.Caller{Raw: "13800138000", E164: "+8613800138000", Kind: "mobile"}, Name: "Jos\xe9 =1+1", Callee: "05925550100", Line: "staff",
-			Action: "reject", Would: "reject", Mode: "enforce", Rule: "blacklist", List: "blacklist", Outcome: &storage.Outcome{Cause: "CALL_REJECTED"},
+			ID: "01JNA5M5Q00000000000000002", Time: next(), Node: "pbx1", Trunk: "telecom", Caller: console.Caller{Raw: "13800138000", E164: "+8613800138000", Kind: "mobile"}, Name: "Jos\xe9 =1+1", Callee: "05925550100", Line: "staff",
+			Action: "reject", Would: "reject", Mode: "enforce", Rule: "blacklist", List: "blacklist", Outcome: &console.Outcome{Cause: "CALL_REJECTED"},
 		},
 		{
-			ID: "01JNA5M5Q00000000000000003", Time: next(), Node: "pbx1", Trunk: "branch", Caller: storage.Caller{Raw: "8001", Kind: "internal"}, Callee: "8002",
+			ID: "01JNA5M5Q00000000000000003", Time: next(), Node: "pbx1", Trunk: "branch", Caller: console.Caller{Raw: "8001", Kind: "internal"}, Callee: "8002",
 			Action: "allow", Would: "allow", Mode: "enforce", Rule: "internal",
 		},
 		{
-			ID: "01JNA5M5Q00000000000000004", Time: next(), Node: "pbx1", Caller: storage.Caller{Raw: "8003", Kind: "internal"}, Callee: "8002",
+			ID: "01JNA5M5Q00000000000000004", Time: next(), Node: "pbx1", Caller: console.Caller{Raw: "8003", Kind: "internal"}, Callee: "8002",
 			Action: "allow", Would: "allow", Mode: "enforce", Rule: "internal",
 		}, // an authenticated user
 		{
-			ID: "01JNA5M5Q00000000000000005", Time: next(), Node: "pbx1", Trunk: "telecom", Caller: storage.Caller{Raw: "+8613900139000", E164: "+8613900139000", Kind: "anonymous", Withheld: true}, Callee: "4008001234", Line: "hotline",
+			ID: "01JNA5M5Q00000000000000005", Time: next(), Node: "pbx1", Trunk: "telecom", Caller: console.Caller{Raw: "+8613900139000", E164: "+8613900139000", Kind: "anonymous", Withheld: true}, Callee: "4008001234", Line: "hotline",
 			Action: "allow", Would: "allow", Mode: "enforce", Rule: "paused", Reason: "screening is paused",
 		},
 		{
-			ID: "01JNA5M5Q00000000000000006", Time: next(), Node: "pbx1", Trunk: "telecom", Caller: storage.Caller{Raw: "952301", E164: "+86952301", Kind: "service"}, Callee: "05925550100", Line: "staff",
+			ID: "01JNA5M5Q00000000000000006", Time: next(), Node: "pbx1", Trunk: "telecom", Caller: console.Caller{Raw: "952301", E164: "+86952301", Kind: "service"}, Callee: "05925550100", Line: "staff",
 			Action: "allow", Would: "reject", Mode: "observe", Rule: "on trial",
 		},
 		{
-			ID: "01JNA5M5Q00000000000000007", Time: next(), Node: "pbx1", Caller: storage.Caller{Raw: "95521234", E164: "+8695521234", Kind: "service"}, Name: "\x1b[2J\u202egnp.exe", Callee: "05925550100", Line: "staff",
-			Action: "tag", Would: "tag", Mode: "enforce", Rule: "rented 95 numbers", Outcome: &storage.Outcome{Answered: true, TalkS: 3},
+			ID: "01JNA5M5Q00000000000000007", Time: next(), Node: "pbx1", Caller: console.Caller{Raw: "95521234", E164: "+8695521234", Kind: "service"}, Name: "\x1b[2J\u202egnp.exe", Callee: "05925550100", Line: "staff",
+			Action: "tag", Would: "tag", Mode: "enforce", Rule: "rented 95 numbers", Outcome: &console.Outcome{Answered: true, TalkS: 3},
 		},
 	}
 }
 
 func TestJournals(t *testing.T) {
 	var lines, table []byte
-	table = storage.AppendCSVHeader(table)
+	table = console.AppendCSVHeader(table)
 	for _, r := range records() {
 		line, err := json.Marshal(r)
 		if err != nil {
@@ -263,7 +263,7 @@ func TestJournalFaults(t *testing.T) {
 
 // What a file cannot be read as is said with what to do.
 func TestOpenFaults(t *testing.T) {
-	journal := string(storage.AppendCSVHeader(nil))
+	journal := string(console.AppendCSVHeader(nil))
 	const asterisk = `"","1","2","x","","PJSIP/telecom-1","","Dial","","2026-03-02 09:00:00",,"2026-03-02 09:00:05",5,0,"BUSY","DOCUMENTATION"` + "\n"
 	for _, c := range []struct {
 		text string

@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"strings"
 
+	"ringfence/console"
+	"ringfence/number"
 	"ringfence/policy"
-	"ringfence/storage"
 )
 
 // fromJSON makes a call of a line of a journal. fault is what is wrong with the line.
 func fromJSON(line string) (c Call, fault string) {
-	var r storage.Record
+	var r console.Record
 	if err := r.UnmarshalJSON([]byte(line)); err != nil {
 		return c, jsonFault(err)
 	}
@@ -23,8 +24,8 @@ func fromJSON(line string) (c Call, fault string) {
 const faultPrivate = "is of a journal that is kept private ([journal] private = true): its callers are tokens, on which no rule can be tried"
 
 // fromRecord makes a call of a record of the journal.
-func fromRecord(r *storage.Record) (c Call, fault string) {
-	if strings.HasPrefix(r.Caller.Raw, storage.PrivateMark) {
+func fromRecord(r *console.Record) (c Call, fault string) {
+	if strings.HasPrefix(r.Caller.Raw, console.PrivateMark) {
 		return c, faultPrivate
 	}
 	if r.Time.Year() < earliest {
@@ -35,7 +36,7 @@ func fromRecord(r *storage.Record) (c Call, fault string) {
 		Caller: r.Caller.Raw, Name: r.Name, Callee: r.Callee, Withheld: r.Caller.Withheld, Time: r.Time,
 	}
 	c.origin.switching.Named = r.Trunk // as it was found then
-	if r.Caller.Kind == policy.Internal.String() {
+	if r.Caller.Kind == number.Internal.String() {
 		c.claim = claimJournal
 	}
 	if fault = c.verdictThen(r); fault != "" {
@@ -49,7 +50,7 @@ func fromRecord(r *storage.Record) (c Call, fault string) {
 }
 
 // verdictThen reads what was decided then.
-func (c *Call) verdictThen(r *storage.Record) (fault string) {
+func (c *Call) verdictThen(r *console.Record) (fault string) {
 	switch r.Rule {
 	case policy.RulePaused, policy.RuleFailOpen, policy.RuleKnownGrace:
 		c.undecided = true

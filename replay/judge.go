@@ -4,8 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 
-	"github.com/BurntSushi/toml"
-
+	"ringfence/number"
 	"ringfence/policy"
 )
 
@@ -40,35 +39,25 @@ func verdictOf(d *policy.Decision) Verdict {
 
 // Judge is a policy that calls are run through, with the lists it asks.
 type Judge struct {
-	Policy  *policy.Policy
-	Lists   policy.ListSource // nil: nobody is on any list
-	says    []Verdict         // what each rule says, in the order of the file
-	hangsUp map[string]bool   // the rules that warn and then end the call
+	Policy *policy.Policy
+	Lists  policy.ListSource // nil: nobody is on any list
+	says   []Verdict         // what each rule says, in the order of the file
+	ends   map[string]bool   // the rules that end the call
 }
 
-// NewJudge makes a judge of a policy; text is the file that the policy was loaded from.
-func NewJudge(p *policy.Policy, text []byte, lists policy.ListSource) *Judge {
-	// A policy does not tell what its rules say before one matches, nor a decision under mode = "observe"
-	// what would come after a warning. The file does.
-	var file struct {
-		Rule []struct{ Name, Action, Then, Mode string }
-	}
-	j := &Judge{Policy: p, Lists: lists, hangsUp: make(map[string]bool)}
-	if _, err := toml.Decode(string(text), &file); err != nil {
-		return j // not the text that p was loaded from
-	}
-	for _, r := range file.Rule {
-		action, _ := policy.ParseAction(r.Action)
-		onTrial := r.Mode == policy.Observe.String() || p.Mode() == policy.Observe
-		j.says = append(j.says, Verdict{Action: action, Rule: r.Name, Observe: onTrial && action != policy.Allow})
-		j.hangsUp[r.Name] = action == policy.Warn && r.Then == "hangup"
+// NewJudge makes a judge of a policy.
+func NewJudge(p *policy.Policy, lists policy.ListSource) *Judge {
+	j := &Judge{Policy: p, Lists: lists, ends: make(map[string]bool)}
+	for _, r := range p.Rules() {
+		j.says = append(j.says, Verdict{Action: r.Action, Rule: r.Name, Observe: r.Mode == policy.Observe && r.Action != policy.Allow})
+		j.ends[r.Name] = r.EndsCall
 	}
 	return j
 }
 
 // refuses says whether a verdict ends the call before anybody can talk.
 func (j *Judge) refuses(v Verdict) bool {
-	return v.Action == policy.Reject || v.Action == policy.Warn && j.hangsUp[v.Rule]
+	return v.Action == policy.Reject || j.ends[v.Rule]
 }
 
 // facts are a call's facts for a policy, and other the second policy if there is one. Both get the same.
@@ -124,7 +113,7 @@ type knownCaller struct {
 
 type knownCallee struct {
 	text   string
-	number policy.Number
+	number number.Number
 	there  bool
 }
 
@@ -155,7 +144,7 @@ func (m *mind) caller(f policy.Facts) policy.Call {
 	return k.call
 }
 
-func (m *mind) callee(text string) policy.Number {
+func (m *mind) callee(text string) number.Number {
 	if len(text) > maxRemembered {
 		return m.judge.Policy.Call(policy.Facts{Callee: text}).Callee
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"ringfence/console"
 	"ringfence/policy"
 	"ringfence/storage"
 )
@@ -49,10 +50,10 @@ func dealingsJournal(t *testing.T, seed uint64, n int) (text string, want []stri
 	var b strings.Builder
 	for i := range n {
 		at := time.Date(2026, 3, 2, 1, i, 0, 0, time.UTC)
-		rec := storage.Record{
+		rec := console.Record{
 			ID: storage.NewID(at), Time: at, Action: "allow", Would: "allow", Mode: "enforce", Rule: "default",
-			Caller: storage.Caller{Raw: fmt.Sprintf("1380013800%d", r.IntN(8)), Withheld: r.IntN(4) == 0}, Callee: []string{"05925550100", "05925550101", "4008001234", "2001"}[r.IntN(4)],
-			Outcome: &storage.Outcome{Answered: r.IntN(3) > 0, TalkS: float64(r.IntN(90))},
+			Caller: console.Caller{Raw: fmt.Sprintf("1380013800%d", r.IntN(8)), Withheld: r.IntN(4) == 0}, Callee: []string{"05925550100", "05925550101", "4008001234", "2001"}[r.IntN(4)],
+			Outcome: &console.Outcome{Answered: r.IntN(3) > 0, TalkS: float64(r.IntN(90))},
 		}
 		if r.IntN(10) == 0 { // a call that went out
 			rec.Caller.Raw, rec.Callee = rec.Callee, rec.Caller.Raw
@@ -192,12 +193,12 @@ func TestDealingsAreBounded(t *testing.T) {
 		c.Caller.E164 = fmt.Sprint("+86", i)
 		k.learn(p, &c, time.Minute)
 	}
-	if len(k.lines) != maxKnown || k.over != 14 {
-		t.Errorf("%d pairs, %d had no room", len(k.lines), k.over)
+	if k.Len() != maxKnown || k.Full() != 14 {
+		t.Errorf("%d pairs, %d had no room", k.Len(), k.Full())
 	}
 	c.Caller.E164 = "+860"
 	k.learn(p, &c, time.Hour)
-	if c.Time = at.Add(2 * time.Hour); k.over != 14 {
+	if c.Time = at.Add(2 * time.Hour); k.Full() != 14 {
 		t.Error("a pair that is there had no room")
 	}
 	if k.fill(p, &c); !c.KnownToLine.Equal(at.Add(time.Hour)) || !c.KnownToAll.Equal(at.Add(time.Hour)) {
@@ -208,20 +209,5 @@ func TestDealingsAreBounded(t *testing.T) {
 	nobody.fill(p, &c)
 	if nobody.has("+860") || newDealings(mustLoad(t, sample)) != nil {
 		t.Error("a policy that does not ask follows somebody")
-	}
-}
-
-func TestTwice(t *testing.T) {
-	var x twice
-	for _, at := range []int64{50, 10, 50, 30, 90, 70} {
-		x = x.add(at)
-	}
-	if x != (twice{90, 70}) {
-		t.Errorf("%+v", x)
-	}
-	for now, want := range map[int64]int64{100: 90, 90: 90, 89: 70, 70: 70, 69: 0} {
-		if at := x.by(now); at.IsZero() != (want == 0) || want != 0 && at.UnixMilli() != want {
-			t.Errorf("by %d: %v", now, at)
-		}
 	}
 }

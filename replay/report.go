@@ -3,8 +3,9 @@ package replay
 import (
 	"time"
 
+	"ringfence/console"
+	"ringfence/number"
 	"ringfence/policy"
-	"ringfence/storage"
 )
 
 // Report is what came of a replay.
@@ -67,7 +68,7 @@ type Spot struct {
 	ID       string         `json:"id,omitempty"`
 	Time     time.Time      `json:"time"`
 	Trunk    string         `json:"trunk"`
-	Caller   storage.Caller `json:"caller"`
+	Caller   console.Caller `json:"caller"`
 	Name     string         `json:"name"`
 	Callee   string         `json:"callee"`
 	Line     string         `json:"line"`
@@ -121,7 +122,7 @@ const (
 // callerStats is what is followed of a caller.
 type callerStats struct {
 	key            string
-	kind           policy.Kind
+	kind           number.Kind
 	withheld, over bool // over: there were more callees than could be counted
 	calls          uint32
 	answered       uint32

@@ -13,12 +13,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"ringfence/console"
+	"ringfence/number"
 	"ringfence/policy"
-	"ringfence/storage"
 )
 
 // randomFacts draws a call whose numbers lie near the rules of the sample.
-func randomFacts(t *traffic) policy.Facts {
+func randomFacts(t *week) policy.Facts {
 	m := t.next()
 	f := policy.Facts{
 		Caller: m.caller, Name: m.name, Callee: m.callee, Trunk: t.pick("", "telecom", "branch", "unheard-of"), Withheld: t.r.IntN(8) == 0,
@@ -41,7 +42,7 @@ func TestSameAsPolicy(t *testing.T) {
 		}
 		j := mustJudge(t, text)
 		small, large := newMind(j, nil, 7), newMind(j, nil, workerMemory)
-		traffic := newTraffic(5)
+		traffic := newWeek(5)
 		rules := map[string]int{}
 		for range 4000 {
 			f := randomFacts(traffic)
@@ -75,7 +76,7 @@ func TestSameAsPolicyThroughCSV(t *testing.T) {
 	if len(calls) != 5000 || len(faults) > 0 {
 		t.Fatalf("%d calls, %v", len(calls), faults)
 	}
-	traffic, m := newTraffic(9), newMind(j, nil, workerMemory)
+	traffic, m := newWeek(9), newMind(j, nil, workerMemory)
 	for i := range calls {
 		made := traffic.next()
 		at := time.Date(made.at.Year(), made.at.Month(), made.at.Day(), made.at.Hour(), made.at.Minute(), made.at.Second(), 0, j.Policy.Zone())
@@ -140,7 +141,7 @@ func TestReport(t *testing.T) {
 		if who == "" {
 			who = call.Caller.Raw
 		}
-		if call.Caller.Kind == policy.Anonymous {
+		if call.Caller.Kind == number.Anonymous {
 			who = "anonymous"
 		}
 		everybody[who] = true
@@ -284,7 +285,7 @@ func TestBounds(t *testing.T) {
 	tally := newTally(&o)
 	for i := range maxCallers + 1000 {
 		c := Call{Facts: policy.Facts{Time: time.Unix(1_800_000_000, 0)}}
-		n := policy.Number{E164: fmt.Sprintf("+86138%08d", i)}
+		n := number.Number{E164: fmt.Sprintf("+86138%08d", i)}
 		if err := tally.add("f", &outcome{call: &c, number: n, is: Verdict{Rule: policy.RuleDefault}}); err != nil {
 			t.Fatal(err)
 		}
@@ -292,7 +293,7 @@ func TestBounds(t *testing.T) {
 	for callee := range uint64(fewThings + 2) { // some callers with very many callees
 		for i := range maxBitmaps + 100 {
 			c := Call{Facts: policy.Facts{Time: time.Unix(1_800_000_000, 0)}}
-			out := outcome{call: &c, number: policy.Number{E164: fmt.Sprintf("+86138%08d", i)}, callee: callee * 0x9E3779B97F4A7C15, is: Verdict{Rule: policy.RuleDefault}}
+			out := outcome{call: &c, number: number.Number{E164: fmt.Sprintf("+86138%08d", i)}, callee: callee * 0x9E3779B97F4A7C15, is: Verdict{Rule: policy.RuleDefault}}
 			if err := tally.add("f", &out); err != nil {
 				t.Fatal(err)
 			}
@@ -435,10 +436,10 @@ func FuzzReplay(f *testing.F) {
 	for _, r := range records() {
 		line, _ := json.Marshal(r)
 		f.Add(string(line), "", "", "", false)
-		f.Add(string(r.AppendCSV(storage.AppendCSVHeader(nil))), "", "", "", false)
+		f.Add(string(r.AppendCSV(console.AppendCSVHeader(nil))), "", "", "", false)
 	}
 	p, _ := policy.Load("policy.toml", []byte(sample))
-	j := NewJudge(p, []byte(sample), nil)
+	j := NewJudge(p, nil)
 	f.Fuzz(func(t *testing.T, text, caller, callee, when string, noHeader bool) {
 		o := SourceOptions{NoHeader: noHeader, Columns: Columns{Caller: caller, Callee: callee, Time: when}}
 		if o.Columns.Check(noHeader) != nil {
@@ -477,7 +478,7 @@ func TestPrivateJournal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Run(t.Context(), []*Source{s}, Options{Judge: NewJudge(p, nil, nil)}); err == nil || !strings.Contains(err.Error(), "j.jsonl:1: is of a journal that is kept private") {
+	if _, err := Run(t.Context(), []*Source{s}, Options{Judge: NewJudge(p, nil)}); err == nil || !strings.Contains(err.Error(), "j.jsonl:1: is of a journal that is kept private") {
 		t.Errorf("%v", err)
 	}
 }

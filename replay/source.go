@@ -11,7 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"ringfence/storage"
+	"ringfence/console"
 )
 
 // The formats that a file may be said to have.
@@ -46,7 +46,7 @@ type Source struct {
 
 	// One of these reads the rows; none: each is a line of a JSON journal.
 	layout  *layout
-	journal *storage.CSVLayout
+	journal *console.CSVLayout
 }
 
 // peek is how much of a file is looked at to recognise it. It holds the longest row there may be.
@@ -100,7 +100,7 @@ func (s *Source) recogniseCSV(start string, o *SourceOptions) error {
 	if first == nil {
 		return fmt.Errorf("%s:1: the first row %s: is this a CSV file?", s.Name, faultQuotes)
 	}
-	if journal, ok := storage.ReadCSVHeader(first); ok && !o.NoHeader {
+	if journal, ok := console.ReadCSVHeader(first); ok && !o.NoHeader {
 		s.Format, s.journal, s.header, s.width = "journal, CSV", journal, true, len(first)
 		return s.onlyCDR(o)
 	}

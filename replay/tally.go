@@ -6,14 +6,15 @@ import (
 	"slices"
 	"strings"
 
+	"ringfence/console"
+	"ringfence/number"
 	"ringfence/policy"
-	"ringfence/storage"
 )
 
 // outcome is what one or two policies say to a call.
 type outcome struct {
 	call     *Call
-	number   policy.Number // who called
+	number   number.Number // who called
 	callee   uint64        // tells callees apart, in whatever spelling
 	withheld bool
 	is, was  Verdict
@@ -142,9 +143,9 @@ func (t *tally) caller(o *outcome) *callerStats {
 	key := o.number.E164
 	switch {
 	case key != "":
-	case o.number.Kinds.Has(policy.Anonymous):
-		key = policy.Anonymous.String()
-	case o.number.Kind == policy.Internal:
+	case o.number.Kinds.Has(number.Anonymous):
+		key = number.Anonymous.String()
+	case o.number.Kind == number.Internal:
 		key = o.number.National()
 	default:
 		key = o.number.Raw
@@ -199,7 +200,7 @@ func (m *mind) spot(file string, c *Call) (Spot, string) {
 	call, d := m.decide(c)
 	return Spot{
 		File: file, FileLine: c.Line, ID: keep(c.ID), Time: c.Facts.Time, Trunk: keep(call.Trunk),
-		Caller: storage.Caller{
+		Caller: console.Caller{
 			Raw: keep(c.Facts.Caller), E164: call.Caller.E164, Kind: call.Caller.Kind.String(), Withheld: call.Withheld,
 		},
 		Name: keep(c.Facts.Name), Callee: keep(c.Facts.Callee), Line: d.Line, Answered: c.Answered, TalkS: c.Talk,
@@ -254,7 +255,7 @@ func (t *tally) finish() *Report {
 		r.Notes = append(r.Notes, knownNote)
 		for _, m := range []*mind{t.mind, t.against} {
 			if m != nil && m.known != nil {
-				s.KnownOver += m.known.over
+				s.KnownOver += m.known.Full()
 			}
 		}
 	}
@@ -291,8 +292,8 @@ func (v Verdict) compare(w Verdict) int {
 // inOrder compares rules by when they are tried.
 func (t *tally) inOrder() func(a, b *ruleTotal) int {
 	place := map[string]int{policy.RuleNeverScreen: -2, policy.RuleInternal: -1, policy.RuleDefault: policy.MaxRules + 1}
-	for i, name := range t.o.Judge.Policy.Rules() {
-		place[name] = i
+	for i, r := range t.o.Judge.Policy.Rules() {
+		place[r.Name] = i
 	}
 	return func(a, b *ruleTotal) int {
 		return cmp.Or(cmp.Compare(place[a.verdict.Rule], place[b.verdict.Rule]), a.verdict.compare(b.verdict))
@@ -309,7 +310,7 @@ func (t *tally) worst() {
 	for id := range t.callers {
 		c := &t.callers[id]
 		harm := c.harm()
-		if harm == 0 || c.kind == policy.Internal || c.kind == policy.Emergency {
+		if harm == 0 || c.kind == number.Internal || c.kind == number.Emergency {
 			continue
 		}
 		before := func(r ranked) bool {

@@ -1,153 +1,149 @@
 package screening
 
 import (
-	"context"
+	"crypto/rand"
+	"math/big"
 	"strings"
-	"time"
+
+	"ringfence/bridge"
+	"ringfence/conf"
+	"ringfence/inforce"
+	"ringfence/number"
+	"ringfence/policy"
 )
 
-// Screener decides what happens to calls. It is declared here and filled by the daemon, so that the bridges
-// know nothing of policies.
-type Screener interface {
-	// Screen decides. It gets nothing that it must not keep, but it must not block: past the call's
-	// deadline its answer is thrown away and the call goes on.
-	Screen(f *Facts) Verdict
-	// Record is told once for every call that the switch has named, after it has it back. Of one whose facts could
-	// not all be read, f has those that came before; v is the zero Verdict when there was no decision.
-	Record(f *Facts, v *Verdict, r Result)
-}
-
-// StarCoder is a Screener that also serves the star code by which a person in the house reports the last caller
-// (ringfence_intent = report).
-type StarCoder interface {
-	// StarCode says what the person is asked. Like Screen it must not block.
-	StarCode(f *Facts) Inquiry
-}
-
-// Inquiry is a question to a person in the house, and what the answer brings.
-type Inquiry struct {
-	Prompt Sound
-	Key    string // the one key that confirms
-	// Confirm is run when it was pressed and returns what is heard then. Its context ends when the caller is
-	// told nothing any more; what it has done by then stands. nil: the prompt asks nothing.
-	Confirm func(context.Context) Sound
-}
-
-// Dialler is a Screener that also wants to know of calls that go out: those that the dialplan hands over
-// with ringfence_intent=dialled. They are given back as soon as it returns, and it must not block.
-type Dialler interface {
-	Dialled(f *Facts)
-}
-
-// Verdict is what to do with a call. Its texts become channel variables: whoever fills them has made
-// them inert (no $ \ % " < > { } ' or control character).
-type Verdict struct {
-	ID     string // the journal's id of this call
-	Action string // what is done
-	Would  string // what the rule says
-	Rule   string
-	Reason string
-
-	ShowName   string     // the caller's name as the handset shall show it; "" leaves it alone
-	ShowNumber string     // the same for the number
-	Play       Sound      // what the caller hears first
-	Challenge  *Challenge // what the caller must key in then; nil for nothing
-	Answer     bool       // answer before anything is played; else it is early media
-	Ringback   string     // tone that the caller hears, after all that, while the phone rings: the switch would send silence
-	Whisper    string     // sound file that the person who answers hears before the two are connected; "" for none
-	Divert     string     // where the dialplan sends the call once it has it back: "extension dialplan context"
-	Refuse     int        // SIP status that refuses the call (403 … 608); 0 lets it go on
-	Refusal    Refusal    // what the refusal says besides
-	Brief      bool       // the same caller was refused a moment ago: this refusal may leave out the variables, to be quick
-
-	Held *Held // lets the Screener end what the caller hears; nil if nothing is played
-
-	Note any // what the Screener wants to see again in Record
-}
-
-// Sound is what the switch plays: a file as the switch finds it, or several behind each other (Sounds).
-type Sound struct {
-	File   string // "" for nothing
-	Length time.Duration
-}
-
-// Parts are the files of a sound in their order.
-func (s Sound) Parts() []string {
-	switch files, many := strings.CutPrefix(s.File, several); {
-	case many:
-		return strings.Split(files, "!")
-	case s.File == "":
-		return nil
+// carryOut turns a decision into what the switch shall do. What cannot be done lets the call pass.
+func (sc *Screener) carryOut(v *bridge.Verdict, f *bridge.Facts, c *considered, r *inforce.Rules) {
+	dec := &c.decision
+	pass := func(why string) {
+		v.Action, v.Reason = policy.Allow.String(), number.InertUpTo("let through: "+why+" ("+dec.Reason()+")", maxReason)
 	}
-	return []string{s.File}
-}
-
-// several begins the name of several files, as FreeSWITCH plays them (mod_dptools.c, file_string).
-const several = "file_string://"
-
-// Sounds are several files played behind each other.
-func Sounds(each ...Sound) Sound {
-	all := Sound{File: several}
-	for i, s := range each {
-		if i > 0 {
-			all.File += "!"
+	switch dec.Action {
+	case policy.Tag:
+		name, shown := c.call.Name, c.call.Caller.Shown()
+		if c.call.Withheld || c.call.Caller.Kind == number.Anonymous {
+			name, shown = "", "" // neither is shown on a handset
 		}
-		all.File += s.File
-		all.Length += s.Length
+		v.ShowName = number.TagName(dec.Label, name, shown)
+	case policy.Warn, policy.Reject:
+		if dec.Announcement != "" {
+			sound, err := r.Sounds.Find(dec.Announcement)
+			if err != nil && dec.Action == policy.Warn {
+				pass("its announcement is missing")
+				return
+			} else if err == nil {
+				v.Play, v.Answer = soundOf(sound), dec.Media == "answer"
+				v.Ringing = r.Policy.Country()
+			}
+		}
+		if dec.Action == policy.Reject || dec.Then == "hangup" {
+			v.Refuse = dec.SIP
+		}
+	case policy.Divert:
+		v.Divert = destination(dec.To, f.Context)
+	case policy.Challenge:
+		challenge, err := challengeOf(dec, r.Sounds)
+		if err != nil {
+			pass("a recording of the challenge is missing")
+			return
+		}
+		v.Challenge, v.Answer = challenge, dec.Media == "answer"
+		v.Ringing = r.Policy.Country()
 	}
-	return all
+	v.Refusal = sc.refusal(v)
+	if dec.Whisper != "" && v.Refuse == 0 {
+		if sound, err := r.Sounds.Find(dec.Whisper); err == nil { // else the two are connected without
+			v.Whisper = sound.File
+		}
+	}
 }
 
-// Challenge is what a caller must key in to be put through.
-type Challenge struct {
-	Tries  []Question // in their order
-	Passed Sound      // what who passes hears
-	Failed Sound      // what who does not hears
-	Refuse int        // SIP status that refuses who does not pass; 0 lets the call go on
+// refusal is what a refusal says besides its code.
+func (sc *Screener) refusal(v *bridge.Verdict) bridge.Refusal {
+	status := v.Refuse
+	if v.Challenge != nil {
+		status = v.Challenge.Refuse
+	}
+	switch c := sc.o.Reject; {
+	case status == 608 && c.Redress != "":
+		return bridge.Refusal{CallInfo: "<" + c.Redress + ">;purpose=jwscard"}
+	case status == 603 && c.Analytics != "":
+		return bridge.Refusal{Reason: `Q.850;cause=21;text="v=analytics1;` + c.Analytics + `"`, Phrase: "Network Blocked"}
+	}
+	return bridge.Refusal{}
 }
 
-// Question is a prompt and the digits that answer it.
-type Question struct {
-	Prompt Sound
-	Want   string
+// destination completes a rule's `to`. An extension alone is one of the context that the call came in by;
+// were it not named here, the switch would look for it in the context that transfers the call.
+func destination(to, context string) bridge.Destination {
+	if to == "voicemail" {
+		return bridge.Destination{Extension: "voicemail", Context: "ringfence-after"} // of the shipped dialplan
+	}
+	if words := strings.Fields(to); len(words) == 3 {
+		return bridge.Destination{Extension: words[0], Dialplan: words[1], Context: words[2]}
+	}
+	if number.Inert(context) != context || context == "" || strings.Contains(context, " ") {
+		context = "public"
+	}
+	return bridge.Destination{Extension: to, Context: context}
 }
 
-// Refusal is what a refusal says besides its SIP status. Both texts come from the administrator and hold
-// nothing that the switch expands.
-type Refusal struct {
-	CallInfo string // value of a Call-Info header (RFC 8688); "" for none
-	Reason   string // value of a Reason header in place of the switch's own; "" for that
-	Phrase   string // in place of the phrase that goes with the status; "" for that
+// challengeOf prepares the prompts of a challenge, with digits of its own for each try. The error names a
+// recording that is missing.
+func challengeOf(d *policy.Decision, sounds *conf.Sounds) (*bridge.Challenge, error) {
+	find := func(name string) (bridge.Sound, error) {
+		s, err := sounds.Find(name)
+		return soundOf(s), err
+	}
+	ch := &bridge.Challenge{}
+	var err error
+	if ch.Passed, err = find("challenge-passed"); err != nil {
+		return nil, err
+	}
+	if d.Otherwise != "allow" {
+		ch.Refuse = d.SIP
+		if ch.Failed, err = find("challenge-failed"); err != nil {
+			return nil, err
+		}
+	}
+	for try := range d.Tries {
+		name := "challenge-intro"
+		if try > 0 {
+			name = "challenge-again"
+		}
+		prompt, err := find(name)
+		if err != nil {
+			return nil, err
+		}
+		digits := randomDigits(d.Digits)
+		spoken, err := sounds.Digits(digits)
+		if err != nil {
+			return nil, err
+		}
+		parts := []bridge.Sound{prompt}
+		for _, s := range spoken {
+			parts = append(parts, soundOf(s))
+		}
+		ch.Tries = append(ch.Tries, bridge.Question{Prompt: bridge.Sounds(parts...), Want: digits})
+	}
+	return ch, nil
 }
 
-// Result is what became of a screened call.
-type Result struct {
-	FailOpen  string        // why the call was let through without the verdict; "" if it was carried out
-	HungUp    bool          // the caller gave up before we were done
-	Keyed     Keyed         // how the caller met the verdict's Challenge
-	Dismissed bool          // the verdict's Held was dismissed before the caller was through
-	Took      time.Duration // from accept until the switch had the call back
+// soundOf is an announcement as the bridges take it.
+func soundOf(s conf.Sound) bridge.Sound {
+	if s.File == "" {
+		return bridge.Sound{}
+	}
+	return bridge.Sound{Files: []string{s.File}, Length: s.Length}
 }
 
-// Keyed says how a caller met a challenge.
-type Keyed int
-
-const (
-	NotAsked     Keyed = iota // there was none, or the caller hung up before it
-	KeyedLeft                 // the caller hung up before a prompt had been heard to its end
-	KeyedNothing              // the caller heard a whole prompt and pressed no key: many cannot
-	KeyedWrong
-	KeyedRight
-)
-
-// Reasons of a fail-open (Result.FailOpen, and the keys of Counters).
-const (
-	FailDeadline = "deadline" // no decision in time, or the switch was silent for too long
-	FailLate     = "late"     // the connection had waited past its deadline before we saw it
-	FailWire     = "wire"     // the connection broke, or what came was not in the switch's protocol
-	FailCommand  = "command"  // the switch refused a command of ours
-	FailPanic    = "panic"    // a fault of our own
-	FailLimit    = "limit"    // too many calls at once
-	FailStopping = "stopping" // the daemon ends
-	FailUnheard  = "unheard"  // the switch took the call back before it did anything we said
-)
+// randomDigits cannot be guessed by a machine that has heard others.
+func randomDigits(n int) string {
+	ten := big.NewInt(10)
+	out := make([]byte, n)
+	for i := range out {
+		d, _ := rand.Int(rand.Reader, ten) // never fails
+		out[i] = '0' + byte(d.Int64())
+	}
+	return string(out)
+}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"ringfence/rawtext"
+
 	"github.com/oklog/ulid/v2"
 	bolt "go.etcd.io/bbolt"
 )
@@ -235,6 +237,6 @@ func jsonText(s string) []byte {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	enc.Encode(escapeBytes(s)) // a string: no error
+	enc.Encode(rawtext.Escape(s)) // a string: no error
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }

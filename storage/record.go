@@ -5,9 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"strings"
 	"time"
 	"unicode/utf8"
+
+	"ringfence/rawtext"
 )
 
 // maxRecordText bounds each text of a journal record, in bytes. Longer ones are cut.
@@ -23,11 +24,7 @@ const maxRawText = maxRecordText + utf8.UTFMax
 // delivered them, which may be Latin-1 or no text at all. Journal.Add cuts each
 // text at 256 bytes, a number's at 260. Time is kept in UTC to the millisecond.
 //
-// In JSON every byte that is not part of valid UTF-8 is written as \xHH, with two
-// upper-case hexadecimal digits, inside the string (so the JSON itself shows
-// \\xHH): the Latin-1 name "Jos\xe9" becomes "Jos\\xE9". So that this can be
-// undone without loss, a backslash that would read as such an escape is written as
-// \x5C. All other text is as usual. UnmarshalJSON undoes it.
+// In the file it is JSON, in which rawtext escapes what is no text.
 type Record struct {
 	ID      string    `json:"id"`
 	Time    time.Time `json:"time"`
@@ -81,7 +78,7 @@ func (r Record) MarshalJSON() ([]byte, error) {
 		o := *p.Outcome
 		p.Outcome = &o
 	}
-	eachText((*Record)(&p), escapeBytes)
+	eachText((*Record)(&p), rawtext.Escape)
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false) // whoever calls this may still ask for it
@@ -109,7 +106,7 @@ type plain Record
 func (p plain) record() Record {
 	r := Record(p)
 	r.Time = millis(r.Time)
-	eachText(&r, unescapeBytes)
+	eachText(&r, rawtext.Unescape)
 	return r
 }
 
@@ -133,8 +130,8 @@ func (r *Record) bound() {
 		o.RingS, o.TalkS = seconds(o.RingS), seconds(o.TalkS)
 		r.Outcome = &o
 	}
-	raw, callee := cut(r.Caller.Raw, maxRawText), cut(r.Callee, maxRawText)
-	eachText(r, func(s string) string { return cut(s, maxRecordText) })
+	raw, callee := rawtext.Cut(r.Caller.Raw, maxRawText), rawtext.Cut(r.Callee, maxRawText)
+	eachText(r, func(s string) string { return rawtext.Cut(s, maxRecordText) })
 	r.Caller.Raw, r.Callee = raw, callee
 }
 
@@ -143,67 +140,6 @@ func seconds(s float64) float64 {
 		return 0
 	}
 	return min(s, 1e9)
-}
-
-// cut shortens a text to max bytes, or a few less so as not to split a character.
-func cut(s string, max int) string {
-	if len(s) <= max {
-		return s
-	}
-	for i := max; i > max-utf8.UTFMax; i-- {
-		if !utf8.RuneStart(s[i]) {
-			continue // the byte at i continues a character
-		}
-		if r, _ := utf8.DecodeRuneInString(s[i:]); r != utf8.RuneError {
-			return strings.Clone(s[:i])
-		}
-		break
-	}
-	return strings.Clone(s[:max]) // no character there to split; cloned to let the long text go
-}
-
-const hexDigits = "0123456789ABCDEF"
-
-// escapeBytes makes any bytes valid UTF-8; see Record.
-func escapeBytes(s string) string {
-	if utf8.ValidString(s) && !strings.Contains(s, `\x`) {
-		return s
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); {
-		r, n := utf8.DecodeRuneInString(s[i:])
-		if r == utf8.RuneError && n == 1 || isByteEscape(s[i:]) {
-			b.Write([]byte{'\\', 'x', hexDigits[s[i]>>4], hexDigits[s[i]&15]})
-			i++
-			continue
-		}
-		b.WriteString(s[i : i+n])
-		i += n
-	}
-	return b.String()
-}
-
-// unescapeBytes undoes escapeBytes.
-func unescapeBytes(s string) string {
-	if !strings.Contains(s, `\x`) {
-		return s
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if !isByteEscape(s[i:]) {
-			b.WriteByte(s[i])
-			continue
-		}
-		b.WriteByte(byte(strings.IndexByte(hexDigits, s[i+2])<<4 | strings.IndexByte(hexDigits, s[i+3])))
-		i += 3
-	}
-	return b.String()
-}
-
-// isByteEscape reports whether the text starts with \xHH.
-func isByteEscape(s string) bool {
-	return len(s) >= 4 && s[0] == '\\' && s[1] == 'x' &&
-		strings.IndexByte(hexDigits, s[2]) >= 0 && strings.IndexByte(hexDigits, s[3]) >= 0
 }
 
 // decodeRecord reads a record as the journal keeps it.

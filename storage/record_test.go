@@ -72,28 +72,6 @@ func TestRecordBytes(t *testing.T) {
 	}
 }
 
-func TestCut(t *testing.T) {
-	tests := []struct {
-		in   string
-		want int
-	}{
-		{strings.Repeat("x", 256), 256},
-		{strings.Repeat("x", 300), 256},
-		{strings.Repeat("京", 100), 255},
-		{"x" + strings.Repeat("京", 100), 256},
-		{"xx" + strings.Repeat("京", 100), 254},
-		{strings.Repeat("é", 200), 256},
-		{strings.Repeat("x", 253) + "😀", 253},
-		{strings.Repeat("\xe9", 300), 256},
-		{strings.Repeat("\x80", 300), 256},
-	}
-	for _, test := range tests {
-		if got := cut(test.in, maxRecordText); len(got) != test.want || !strings.HasPrefix(test.in, got) {
-			t.Errorf("%q is cut to %d bytes, want %d", test.in, len(got), test.want)
-		}
-	}
-}
-
 func TestAddBounds(t *testing.T) {
 	now := epoch.Add(time.Hour)
 	d := open(t, Options{Now: func() time.Time { return now }})
@@ -153,24 +131,6 @@ func TestNewID(t *testing.T) {
 			seen[id] = true
 		}
 	}
-}
-
-func FuzzBytes(f *testing.F) {
-	for _, s := range []string{"", "Jos\xe9", `\xE9`, `\x5CxE9`, "\\\xe9", `\\\x`, "京东"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		esc := escapeBytes(s)
-		if !utf8.ValidString(esc) {
-			t.Errorf("%q becomes %q", s, esc)
-		}
-		if got := unescapeBytes(esc); got != s {
-			t.Errorf("%q becomes %q becomes %q", s, esc, got)
-		}
-		if got := cut(s, 16); len(got) > 16 || len(s) > 16 && len(got) < 13 || !strings.HasPrefix(s, got) {
-			t.Errorf("%q is cut to %q", s, got)
-		}
-	})
 }
 
 func FuzzDecodeRecord(f *testing.F) {

@@ -18,7 +18,6 @@ import (
 	"ringfence/daemon"
 	"ringfence/e2e/asterisk"
 	"ringfence/e2e/setup"
-	"ringfence/storage"
 )
 
 func TestMain(m *testing.M) {
@@ -136,7 +135,7 @@ func TestCalls(t *testing.T) {
 				}
 				return
 			}
-			var r storage.Record
+			var r console.Record
 			select {
 			case r = <-records:
 			case <-ctx.Done():

@@ -17,7 +17,7 @@ import (
 	"ringfence/e2e/phone"
 	"ringfence/e2e/setup"
 	"ringfence/kit"
-	"ringfence/policy"
+	"ringfence/number"
 )
 
 // plainDialplan is an administrator's own, before anything of ours.
@@ -164,7 +164,7 @@ func TestEmergencyAsteriskCountries(t *testing.T) {
 		{"GA", []string{"+2411300"}, []string{"1400", "911"}}, // the longest expression
 	} {
 		t.Run(c.country, func(t *testing.T) {
-			p, err := policy.NewPlan(policy.PlanOptions{Country: c.country})
+			p, err := number.NewPlan(number.PlanOptions{Country: c.country})
 			if err != nil {
 				t.Fatal(err)
 			}

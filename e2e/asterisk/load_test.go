@@ -11,10 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"ringfence/bridge"
 	"ringfence/daemon"
 	"ringfence/e2e/asterisk"
 	"ringfence/e2e/tables"
-	"ringfence/screening"
 )
 
 var (
@@ -122,7 +122,7 @@ func checkCounts(t *testing.T, d *daemon.Daemon, calls int) (late int) {
 	for _, n := range s.FailOpen {
 		open += int(n)
 	}
-	late = int(s.FailOpen[screening.FailDeadline] + s.FailOpen[screening.FailLate])
+	late = int(s.FailOpen[bridge.FailDeadline] + s.FailOpen[bridge.FailLate])
 	if s.Calls != uint64(calls) || s.InHand != 0 || open != late || late > calls/100 || s.Journal.Dropped != 0 {
 		t.Errorf("the daemon screened %d calls of %d, has %d in hand, let %v through, left %d out of the journal", s.Calls, calls, s.InHand, s.FailOpen, s.Journal.Dropped)
 	}

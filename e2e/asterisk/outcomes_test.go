@@ -153,7 +153,7 @@ func TestOutcomesAsterisk(t *testing.T) {
 			rows = append(rows, fmt.Sprintf("| %s | %v | `%s` | %s |", c.name, c.answered, o.Cause, o.By))
 		})
 	}
-	if last, ok := w.d.Desk().LastCallAt("handset", ""); !ok || last.ID == "" {
+	if last, ok := w.d.Screener().LastCallAt("handset", ""); !ok || last.ID == "" {
 		t.Errorf("the last call of the handset: %+v, %v", last, ok)
 	}
 	tables.Write(t, "outcomes on Asterisk", rows)

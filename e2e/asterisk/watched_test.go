@@ -12,11 +12,11 @@ import (
 	"time"
 
 	"ringfence/conf"
+	"ringfence/console"
 	"ringfence/daemon"
 	"ringfence/e2e/asterisk"
 	"ringfence/e2e/phone"
 	"ringfence/e2e/setup"
-	"ringfence/storage"
 )
 
 // managedAsterisk is an Asterisk with a manager, a phone of the house, and a dialplan for it.
@@ -139,11 +139,11 @@ func (w *watched) restart() {
 }
 
 // outcome waits for what the journal says of the last call to a number, 10 s at most.
-func (w *watched) outcome(callee string) *storage.Record {
+func (w *watched) outcome(callee string) *console.Record {
 	w.t.Helper()
 	for end := time.Now().Add(10 * time.Second); ; <-time.After(20 * time.Millisecond) {
-		var last *storage.Record
-		err := w.d.Desk().Journal(w.t.Context(), storage.Query{Callee: callee}, func(r storage.Record) error {
+		var last *console.Record
+		err := w.d.Desk().Journal(w.t.Context(), console.Query{Callee: callee}, func(r console.Record) error {
 			if last == nil || r.Time.After(last.Time) {
 				last = &r
 			}

@@ -22,9 +22,9 @@ import (
 	"time"
 
 	"ringfence/conf"
+	"ringfence/console"
 	"ringfence/e2e/asterisk"
-	"ringfence/policy"
-	"ringfence/storage"
+	"ringfence/number"
 )
 
 func main() {
@@ -111,7 +111,7 @@ func run(ctx context.Context, program string) (err error) {
 		if met.Rings != "" {
 			rang++
 		}
-		fmt.Printf("%s\n    %s → %s: %s\n    %s by %q: %s\n", s.Name, policy.Inert(strings.TrimSpace(s.From+" "+s.Display)), s.To, whatWasMet(&s, met),
+		fmt.Printf("%s\n    %s → %s: %s\n    %s by %q: %s\n", s.Name, number.Inert(strings.TrimSpace(s.From+" "+s.Display)), s.To, whatWasMet(&s, met),
 			record.Action, record.Rule, record.Reason)
 	}
 	fmt.Printf("\n%d calls, %d handsets rang; by action:", len(scripts), rang)
@@ -133,13 +133,13 @@ func whatWasMet(s *asterisk.Script, m asterisk.Met) string {
 		said = append(said, "heard "+strings.Join(heard, ", "))
 	}
 	if m.Rings != "" {
-		number, name, named := strings.Cut(m.Rings, " ")
-		text := "handset " + policy.Inert(number) + " rang"
+		callee, name, named := strings.Cut(m.Rings, " ")
+		text := "handset " + number.Inert(callee) + " rang"
 		if s.Busy {
-			text = "handset " + policy.Inert(number) + " was called, and is busy"
+			text = "handset " + number.Inert(callee) + " was called, and is busy"
 		}
 		if named {
-			text += " and showed " + policy.Inert(strings.Trim(name, `"`))
+			text += " and showed " + number.Inert(strings.Trim(name, `"`))
 		}
 		said = append(said, text)
 	} else {
@@ -227,7 +227,7 @@ func (d *process) command(ctx context.Context, args ...string) ([]byte, error) {
 }
 
 // record is the journal's of the call to a number, which comes a moment after the call.
-func (d *process) record(ctx context.Context, callee string) (r storage.Record, err error) {
+func (d *process) record(ctx context.Context, callee string) (r console.Record, err error) {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); <-tick.C {

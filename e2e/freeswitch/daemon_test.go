@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"ringfence/bridge"
+	"ringfence/bridge/bridgetest"
 	"ringfence/e2e/phone"
 	"ringfence/e2e/setup"
 	"ringfence/e2e/tables"
@@ -72,16 +74,6 @@ func (l *load) row(name string) string {
 	}
 	return fmt.Sprintf("| %s | %d of %d | %d ms, %d ms | %d |", name, n, n+len(l.lost), l.rang[n/2].Milliseconds(), l.rang[n-1].Milliseconds(), l.torn)
 }
-
-// slow is a policy that takes five seconds.
-type slow struct{}
-
-func (slow) Screen(*eslbridge.Facts) eslbridge.Verdict {
-	<-time.After(5 * time.Second)
-	return eslbridge.Verdict{Action: "reject", Refuse: 603}
-}
-
-func (slow) Record(*eslbridge.Facts, *eslbridge.Verdict, eslbridge.Result) {}
 
 // faulted is a daemon under load behind a real switch, to which things are done.
 type faulted struct {
@@ -222,11 +214,14 @@ func (f *faulted) disks() {
 }
 
 func (f *faulted) slowPolicy(t *testing.T) {
-	s, err := eslbridge.NewServer(slow{}, eslbridge.Options{})
+	s, err := eslbridge.NewServer(&bridgetest.Screener{Decide: func(*bridge.Facts) bridge.Verdict {
+		<-time.After(5 * time.Second)
+		return bridge.Verdict{Action: "reject", Refuse: 603}
+	}}, bridge.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	ln, err := eslbridge.Listen(t.Context(), f.p.Address)
+	ln, err := bridge.Listen(t.Context(), f.p.Address)
 	if err != nil {
 		t.Fatal(err)
 	}

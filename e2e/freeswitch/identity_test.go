@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"ringfence/console"
 	"ringfence/e2e/phone"
 	"ringfence/e2e/setup"
-	"ringfence/storage"
 )
 
 // A call that does not come by SIP is refused all the same: `respond` does nothing there.
@@ -80,7 +80,7 @@ action = "reject"
 		}
 		cancel()
 		_, _, all := setup.RecordsOf(t, d, i+1)
-		var r storage.Record
+		var r console.Record
 		for _, x := range all {
 			if x.Callee == to {
 				r = x

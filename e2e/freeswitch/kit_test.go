@@ -10,11 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"ringfence/console"
 	"ringfence/doctor"
 	"ringfence/e2e/phone"
 	"ringfence/e2e/setup"
 	"ringfence/eslbridge"
-	"ringfence/storage"
 )
 
 // Calls to emergency numbers pass a daemon that refuses everything, and it never hears of them. Of calls that say they are
@@ -96,7 +96,7 @@ func TestDoctorReal(t *testing.T) {
 				!strings.Contains(text, "are not shown to the daemon") || strings.Contains(text, "without async") != (mode == "sync") {
 				t.Errorf("the doctor found:\n%s", text)
 			}
-			var r storage.Record
+			var r console.Record
 			select {
 			case r = <-records:
 			case <-ctx.Done():

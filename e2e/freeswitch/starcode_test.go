@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"ringfence/console"
 	"ringfence/e2e/phone"
 	"ringfence/e2e/setup"
-	"ringfence/storage"
 )
 
 // The star code on a real switch: a phone that a nuisance called dials *57, hears the question, presses 1, and the
@@ -58,9 +58,9 @@ func TestStarCodeReal(t *testing.T) {
 			}
 		}
 	}
-	reports := func() (all []storage.Report) {
+	reports := func() (all []console.Report) {
 		t.Helper()
-		if err := d.Desk().Reports(ctx, "", func(r storage.Report) error { all = append(all, r); return nil }); err != nil {
+		if err := d.Desk().Reports(ctx, "", func(r console.Report) error { all = append(all, r); return nil }); err != nil {
 			t.Fatal(err)
 		}
 		return all
@@ -74,7 +74,7 @@ func TestStarCodeReal(t *testing.T) {
 		t.Fatalf("%+v %v", h, err)
 	}
 	for {
-		if _, ok := d.Desk().LastCallAt("05925550100", ""); ok {
+		if _, ok := d.Screener().LastCallAt("05925550100", ""); ok {
 			break
 		}
 		select {

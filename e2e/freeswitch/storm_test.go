@@ -47,7 +47,7 @@ func storm(t *testing.T, server string, handset *phone.Phone, n, perSecond int) 
 	return rang, finals
 }
 
-func number(name string, usual int) int {
+func fromEnvironment(name string, usual int) int {
 	if n, err := strconv.Atoi(os.Getenv(name)); err == nil {
 		return n
 	}
@@ -61,7 +61,7 @@ func TestStormReal(t *testing.T) {
 	if err != nil {
 		t.Skip("NOT TESTED: there is no freeswitch on PATH; a storm of calls was tried on the simulated switch and on Asterisk only")
 	}
-	n, rate := number("RINGFENCE_STORM", 600), number("RINGFENCE_STORM_RATE", 100)
+	n, rate := fromEnvironment("RINGFENCE_STORM", 600), fromEnvironment("RINGFENCE_STORM_RATE", 100)
 	for _, mode := range []string{"async", "sync"} {
 		t.Run(mode, func(t *testing.T) {
 			events := setup.FreePort(t)

@@ -16,7 +16,6 @@ import (
 	"ringfence/console"
 	"ringfence/daemon"
 	"ringfence/e2e/phone"
-	"ringfence/storage"
 )
 
 // Policy is what the daemon of StartDaemon decides by.
@@ -212,11 +211,11 @@ func StatusOf(t *testing.T, d *daemon.Daemon) *console.Status {
 
 // RecordsOf counts the records of a daemon by action and rule, once there are n of them and each call that is over has its
 // outcome.
-func RecordsOf(t *testing.T, d *daemon.Daemon, n int) (total int, by map[string]int, all []storage.Record) {
+func RecordsOf(t *testing.T, d *daemon.Daemon, n int) (total int, by map[string]int, all []console.Record) {
 	t.Helper()
 	for end := time.Now().Add(10 * time.Second); ; {
 		total, by, all = 0, map[string]int{}, nil
-		err := d.Desk().Journal(t.Context(), storage.Query{}, func(r storage.Record) error {
+		err := d.Desk().Journal(t.Context(), console.Query{}, func(r console.Record) error {
 			if r.Callee == "probe" {
 				return nil // of waitForCalls
 			}

@@ -19,7 +19,7 @@ import (
 	"ringfence/e2e/tables"
 	"ringfence/eslbridge"
 	"ringfence/kit"
-	"ringfence/policy"
+	"ringfence/number"
 )
 
 // EventPassword is that of the event socket of a switch under test.
@@ -223,7 +223,7 @@ func runSwitch(t testing.TB, folder, address string, cmd *exec.Cmd) bool {
 
 // installKit installs the dialplan kit for China, and fails if anything is in its way.
 func installKit(folder string, s kit.Settings) error {
-	plan, err := policy.NewPlan(policy.PlanOptions{Country: "CN"})
+	plan, err := number.NewPlan(number.PlanOptions{Country: "CN"})
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,131 @@
+package console
+
+import (
+	"bytes"
+	"encoding/json"
+	"time"
+
+	"ringfence/rawtext"
+)
+
+// Record is one line of the journal: a call and what was decided about it.
+//
+// Its texts may hold any bytes: Caller.Raw and Name are kept as the switch
+// delivered them, which may be Latin-1 or no text at all, cut at 256 bytes, a number's at 260.
+// Time is in UTC, to the millisecond.
+//
+// In JSON every byte that is not part of valid UTF-8 is written as \xHH, with two
+// upper-case hexadecimal digits, inside the string (so the JSON itself shows
+// \\xHH): the Latin-1 name "Jos\xe9" becomes "Jos\\xE9". So that this can be
+// undone without loss, a backslash that would read as such an escape is written as
+// \x5C. All other text is as usual. UnmarshalJSON undoes it.
+type Record struct {
+	ID      string    `json:"id"`
+	Time    time.Time `json:"time"`
+	Node    string    `json:"node"`
+	Trunk   string    `json:"trunk"`
+	Caller  Caller    `json:"caller"`
+	Name    string    `json:"name"` // the caller's name
+	Callee  string    `json:"callee"`
+	Line    string    `json:"line"`
+	Action  string    `json:"action"` // what was done
+	Would   string    `json:"would"`  // what the rule says
+	Mode    string    `json:"mode"`
+	Rule    string    `json:"rule"`
+	Reason  string    `json:"reason"`
+	List    string    `json:"list"` // the list that decided, if one did
+	Outcome *Outcome  `json:"outcome,omitempty"`
+}
+
+// Caller is who called.
+type Caller struct {
+	Raw      string `json:"raw"`  // as the switch delivered it
+	E164     string `json:"e164"` // "" if it is no number
+	Kind     string `json:"kind"`
+	Withheld bool   `json:"withheld,omitempty"` // the number is known, but must not be shown
+	From     string `json:"from,omitempty"`     // the number in the From header, where a trusted header has another one
+	Diverted string `json:"diverted,omitempty"` // the number that forwarded the call, by its Diversion header
+}
+
+// Outcome is what became of a call. A Record without one: not known (yet).
+type Outcome struct {
+	Answered bool    `json:"answered"`
+	RingS    float64 `json:"ring_s"` // seconds until answered or given up
+	TalkS    float64 `json:"talk_s"` // seconds of conversation
+	Cause    string  `json:"cause"`  // the switch's hangup cause
+	By       string  `json:"by"`     // who hung up
+}
+
+const recordTime = "2006-01-02T15:04:05.000Z"
+
+// MarshalJSON writes the record as one line of the journal.
+func (r Record) MarshalJSON() ([]byte, error) {
+	p := plain(r)
+	if p.Outcome != nil {
+		o := *p.Outcome
+		p.Outcome = &o
+	}
+	eachText((*Record)(&p), rawtext.Escape)
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false) // whoever calls this may still ask for it
+	err := enc.Encode(struct {
+		ID   string `json:"id"`
+		Time string `json:"time"`
+		plain
+	}{p.ID, r.Time.UTC().Format(recordTime), p})
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (r *Record) UnmarshalJSON(data []byte) error {
+	var p plain
+	if err := json.Unmarshal(data, &p); err != nil {
+		return err
+	}
+	*r = p.record()
+	return nil
+}
+
+// plain is a Record as encoding/json alone reads and writes it.
+type plain Record
+
+func (p plain) record() Record {
+	r := Record(p)
+	r.Time = r.Time.UTC().Truncate(time.Millisecond)
+	eachText(&r, rawtext.Unescape)
+	return r
+}
+
+// eachText replaces each text of the record by f of it.
+func eachText(r *Record, f func(string) string) {
+	for _, s := range []*string{
+		&r.ID, &r.Node, &r.Trunk, &r.Caller.Raw, &r.Caller.E164, &r.Caller.Kind, &r.Caller.From, &r.Caller.Diverted, &r.Name, &r.Callee, &r.Line,
+		&r.Action, &r.Would, &r.Mode, &r.Rule, &r.Reason, &r.List,
+	} {
+		*s = f(*s)
+	}
+	if r.Outcome != nil {
+		r.Outcome.Cause, r.Outcome.By = f(r.Outcome.Cause), f(r.Outcome.By)
+	}
+}
+
+// Query says which records to give. The zero value is all of them, oldest first. All conditions must hold.
+type Query struct {
+	// Since and Until bound the time of the call, in milliseconds: Since is included, Until is not. Zero: no bound.
+	Since, Until time.Time
+	// Caller is a number in any spelling, or the raw text as it arrived.
+	Caller string
+	// Callee, Action and ID are compared as they are.
+	Callee, Action, ID string
+	// Limit is how many records to give at most; 0 means all.
+	Limit int
+	// Newest is newest first.
+	Newest bool
+	// Cursor is the ID of the last record of an earlier query, after which this one goes on (before which, with Newest).
+	Cursor string
+}
+
+// PrivateMark begins the Raw of a caller in a journal that is kept private: a token follows, of which no number can
+// be made.
+const PrivateMark = "hmac:"

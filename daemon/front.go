@@ -1,0 +1,165 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"ringfence/conf"
+	"ringfence/console"
+	"ringfence/desk"
+	"ringfence/inforce"
+	"ringfence/policy"
+	"ringfence/pseudonym"
+	"ringfence/screening"
+	"ringfence/storage"
+	"ringfence/traffic"
+)
+
+// Front is everything that people can ask of a running daemon, or of its files when none runs.
+type Front struct {
+	*desk.Desk
+
+	daemon *Daemon // nil when none runs
+}
+
+var _ console.Desk = (*Front)(nil)
+
+// Desk answers questions and takes edits.
+func (d *Daemon) Desk() *Front { return &Front{d.desk, d} }
+
+// Screener decides on calls, and is told of their ends.
+func (d *Daemon) Screener() *screening.Screener { return d.screener }
+
+// OpenDesk opens the database and the policy for a command, when no daemon runs. readOnly serves commands
+// that change nothing.
+func OpenDesk(c *conf.Daemon, readOnly bool, log *slog.Logger) (*Front, error) {
+	db, err := desk.OpenDatabase(c, readOnly)
+	if err != nil {
+		return nil, err
+	}
+	private, err := openPrivate(c, readOnly)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	force, memory := &inforce.State{}, traffic.New(nil)
+	var learnt sync.Once // few commands ask what calls have taught
+	d := desk.New(c, db, force, desk.Options{
+		Private: private, Log: log, EndPasses: func(e164 string) error { return screening.EndPasses(db, e164) },
+		Recall: func(p *policy.Policy, call *policy.Call) {
+			learnt.Do(func() {
+				if err := loadFacts(db, memory, p, log); err != nil {
+					log.Error("what was learnt of callers cannot be read", "error", err)
+				}
+			})
+			memory.Recall(p, call)
+		},
+	})
+	if err := d.Load(); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return &Front{Desk: d}, nil
+}
+
+// loadFacts reads what calls have taught. What is damaged is left out and logged.
+func loadFacts(db *storage.DB, m *traffic.Memory, p *policy.Policy, log *slog.Logger) error {
+	err := screening.LoadFacts(db, m, p, time.Now())
+	if errors.Is(err, storage.ErrCorrupt) {
+		log.Error("what was learnt of some callers is damaged on disk and is left out", "error", err)
+		return nil
+	}
+	return err
+}
+
+// openPrivate opens the key of a private journal, nil if the journal is not private.
+func openPrivate(c *conf.Daemon, readOnly bool) (*pseudonym.Key, error) {
+	if !c.Journal.Private {
+		return nil, nil
+	}
+	return pseudonym.Open(c.Data, readOnly)
+}
+
+// Feeds says how the lists are that others keep.
+func (f *Front) Feeds(ctx context.Context) ([]console.FeedStatus, error) {
+	if f.daemon == nil {
+		return nil, console.ErrNotRunning
+	}
+	return f.daemon.feeds.Status(), nil
+}
+
+// FetchFeed fetches a feed now.
+func (f *Front) FetchFeed(ctx context.Context, list string) (*console.FeedStatus, error) {
+	if f.daemon == nil {
+		return nil, console.ErrNotRunning
+	}
+	return f.daemon.feeds.FetchFeed(ctx, list)
+}
+
+// AcceptFeed makes what is held of a feed count.
+func (f *Front) AcceptFeed(ctx context.Context, list string) (*console.FeedStatus, error) {
+	if f.daemon == nil {
+		return nil, console.ErrNotRunning
+	}
+	return f.daemon.feeds.AcceptFeed(ctx, list)
+}
+
+// Status says how the daemon is.
+func (f *Front) Status(context.Context) (*console.Status, error) {
+	d := f.daemon
+	if d == nil {
+		return nil, console.ErrNotRunning
+	}
+	s := &console.Status{Version: d.version, Started: d.started, Screen: d.Address(), AGI: d.AsteriskAddress()}
+	if err := d.desk.Status(s); err != nil {
+		return nil, err
+	}
+	s.Held, s.Overflow, s.Dismissed = d.memory.Held.Count()
+	s.Lists.HitsDropped = d.memory.Hits.Dropped()
+	s.Learnt = d.learntStatus()
+	var asterisk uint64
+	if d.agi != nil {
+		asterisk = d.agi.Counters.Screened.Load()
+	}
+	for _, a := range d.attached {
+		s.Attached = append(s.Attached, console.AttachStatus{Name: a.name, Attached: a.attach.Attached(), Trouble: a.trouble(asterisk)})
+	}
+	if d.feeds != nil {
+		s.Feeds = d.feeds.Status()
+	}
+	s.FailOpen, s.Unrecorded = d.failOpen(), d.screener.Unrecorded()
+	d.count(s)
+	for _, p := range d.ports() {
+		s.Calls, s.InHand, s.Nameless = s.Calls+p.Counters.Screened.Load(), s.InHand+p.InHand(), s.Nameless+p.Counters.Nameless.Load()
+	}
+	return s, nil
+}
+
+// count sets the counters that have no place of their own.
+func (d *Daemon) count(s *console.Status) {
+	under := func(prefix string) func(string, uint64) {
+		return func(name string, n uint64) { s.Count(prefix+"."+name, n) }
+	}
+	d.screen.Counters.Each(under("screen"))
+	if d.agi != nil {
+		d.agi.Counters.Each(under("agi"))
+	}
+	for _, a := range d.attached {
+		a.attach.Counters.Each(under("attach." + a.name))
+	}
+	s.Count("notify.dropped", d.notify.Dropped.Load())
+	s.Count("notify.failed", d.notify.Failed.Load())
+	s.Count("calls.forgotten", d.screener.Forgotten())
+}
+
+func (d *Daemon) learntStatus() console.LearntStatus {
+	m := d.memory
+	s := console.LearntStatus{
+		Known: int64(m.Known.Len()), Emergency: int64(m.Callbacks.Len()), Unwritten: d.keeper.Waiting(),
+		Dropped: d.keeper.Dropped(), Full: m.Known.Full() + m.Callbacks.Full(),
+		Challenged: console.ChallengedStatus(m.Challenges.Count()),
+	}
+	s.Extensions, s.Over = m.LastCalls.Count()
+	return s
+}

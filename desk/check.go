@@ -1,0 +1,90 @@
+package desk
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"ringfence/console"
+	"ringfence/policy"
+)
+
+// Check says what would happen to a call, and why, by the same steps as Screen.
+func (d *Desk) Check(_ context.Context, q console.CheckQuery) (*console.CheckReport, error) {
+	if err := d.needLists(); err != nil {
+		return nil, err
+	}
+	r := d.force.Rules()
+	p, lists := r.Policy, r.Lists
+	if q.Policy != "" {
+		other, faults := policy.Load(q.PolicyFile, []byte(q.Policy))
+		if other == nil {
+			text := "the policy has faults:"
+			for _, f := range faults {
+				if !f.Warning {
+					text += "\n" + f.String()
+				}
+			}
+			return nil, console.Bad(text)
+		}
+		p = other
+	}
+	at, err := momentOf(q.At, d.o.Now(), p.Zone())
+	if err != nil {
+		return nil, err
+	}
+	call := p.Call(policy.Facts{Caller: q.Caller, Name: q.Name, Callee: q.Callee, Trunk: q.Trunk, Withheld: q.Withheld, Time: at})
+	d.o.Recall(p, &call)
+	dec, steps := p.Explain(&call, lists)
+	n := call.Caller
+	report := &console.CheckReport{
+		Caller: console.CallerReport{Raw: n.Raw, E164: n.E164, Kind: n.Kind.String(), Kinds: nonNil(n.Kinds.Strings()), Reason: n.Reason},
+		Callee: q.Callee, Line: dec.Line, Trunk: dec.Trunk, Action: dec.Action.String(), Would: dec.Would.String(),
+		Rule: dec.Rule, Reason: dec.Reason(), Mode: dec.Mode.String(), SIP: dec.SIP, Label: dec.Label,
+		Steps: []console.Step{}, Detectors: []string{}, Lists: []console.OnList{},
+	}
+	if d.o.Private != nil {
+		report.Caller.Journal = d.o.Private.Token(&n)
+	}
+	for _, s := range steps {
+		report.Steps = append(report.Steps, console.Step{Rule: s.Rule, Matched: s.Matched, Why: s.Why})
+	}
+	for _, name := range lists.Names() {
+		if e, ok := lists.Lookup(name, &call.Caller, at); ok {
+			report.Lists = append(report.Lists, console.OnList{List: name, Pattern: e.Pattern.String(), Reason: e.Reason, Source: e.Source})
+			continue
+		}
+		for _, held := range call.Caller.Held() {
+			if e, ok := lists.Lookup(name, &held, at); ok {
+				report.Lists = append(report.Lists, console.OnList{List: name, Pattern: e.Pattern.String(), Reason: e.Reason, Source: e.Source, Holds: held.E164})
+				break
+			}
+		}
+	}
+	if d.force.Paused(at) != nil {
+		report.Paused, report.Action, report.Rule = true, policy.Allow.String(), policy.RulePaused
+		report.SIP, report.Label = 0, ""
+		report.Reason = "screening is paused; otherwise: " + report.Reason
+	}
+	return report, nil
+}
+
+// momentOf reads when a call to try comes in.
+func momentOf(text string, now time.Time, zone *time.Location) (time.Time, error) {
+	if text == "" {
+		return now, nil
+	}
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02"} {
+		if t, err := time.ParseInLocation(layout, text, zone); err == nil {
+			return t, nil
+		}
+	}
+	return now, console.Bad(fmt.Sprintf("%q is no time: write 2026-11-24T20:00, or 2026-11-24T20:00:00+08:00", text))
+}
+
+func nonNil[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}

@@ -1,0 +1,120 @@
+// Package desk is what people ask and change: lists, imports, history, undo, reports, what would happen to a call, the
+// policy, the pause. An edit that it acknowledges is on disk, and counts from the next call on.
+//
+// It works on the database and the policy alone, where a command finds no daemon running; then lists are read only for
+// questions that need them. In the daemon it puts in force what calls are decided by.
+package desk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"ringfence/conf"
+	"ringfence/inforce"
+	"ringfence/lists"
+	"ringfence/policy"
+	"ringfence/pseudonym"
+	"ringfence/storage"
+)
+
+// Desk answers questions and takes edits. It may be used by many goroutines at once.
+type Desk struct {
+	conf  *conf.Daemon
+	db    *storage.DB
+	force *inforce.State
+	o     Options
+
+	edit      sync.Mutex               // one edit or reload at a time: what is on disk and in the lists in force stays the same
+	unread    map[string]*lists.Loader // lists that have not been read yet; nil when they are
+	listsRead chan struct{}            // closed when ReadLists is done
+	missed    atomic.Uint64            // records that who follows the journal was too slow for
+}
+
+// Options say what else there is besides the database and the policy.
+type Options struct {
+	Journal *storage.Journal // of the running daemon; nil when a command works on the files
+	Private *pseudonym.Key   // of a private journal, nil if it is not
+	// Recall fills in what calls before have taught about a call; nil for nothing.
+	Recall func(p *policy.Policy, c *policy.Call)
+	// EndPasses lets a caller be asked again who passed a challenge; nil for nobody.
+	EndPasses func(e164 string) error
+	// Notify tells a person; nil for nobody. The text has nothing of a caller's.
+	Notify func(kind, text string)
+	Log    *slog.Logger
+	Now    func() time.Time
+}
+
+// New makes a desk of an open database. Load comes next.
+func New(c *conf.Daemon, db *storage.DB, force *inforce.State, o Options) *Desk {
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Recall == nil {
+		o.Recall = func(*policy.Policy, *policy.Call) {}
+	}
+	if o.EndPasses == nil {
+		o.EndPasses = func(string) error { return nil }
+	}
+	if o.Notify == nil {
+		o.Notify = func(string, string) {}
+	}
+	return &Desk{conf: c, db: db, force: force, o: o, unread: map[string]*lists.Loader{}, listsRead: make(chan struct{})}
+}
+
+// OpenDatabase opens the database of an installation. Where there is none yet, a command that only reads gets an empty one.
+func OpenDatabase(c *conf.Daemon, readOnly bool) (*storage.DB, error) {
+	db, err := storage.Open(c.Database(), storage.Options{ReadOnly: readOnly})
+	if readOnly && errors.Is(err, fs.ErrNotExist) {
+		return emptyDatabase()
+	}
+	return db, err
+}
+
+// emptyDatabase stands for the one that no daemon has made yet, so that a policy can be tried before. Its
+// file has no name any more when this returns.
+func emptyDatabase() (*storage.DB, error) {
+	folder, err := os.MkdirTemp("", "ringfence-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(folder)
+	return storage.Open(filepath.Join(folder, "ringfence.db"), storage.Options{})
+}
+
+// Load puts in force what the database and the policy file hold. A policy with faults is an error.
+func (d *Desk) Load() error {
+	if err := d.loadPause(); err != nil {
+		return err
+	}
+	report, err := d.Reload(context.Background())
+	if err != nil {
+		return err
+	}
+	text := ""
+	for _, f := range report.Faults {
+		if !f.Warning {
+			text += "\n" + f.Text
+		}
+	}
+	if !report.Loaded {
+		return fmt.Errorf("the policy %s has faults:%s", d.conf.Policy, text)
+	}
+	return nil
+}
+
+// ListsRead is closed when ReadLists has read the lists.
+func (d *Desk) ListsRead() <-chan struct{} { return d.listsRead }
+
+// Close lets go of the database. The journal, if there is one, is closed before.
+func (d *Desk) Close() error { return d.db.Close() }

@@ -1,0 +1,220 @@
+package desk
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"ringfence/console"
+	"ringfence/number"
+	"ringfence/policy"
+	"ringfence/storage"
+)
+
+// Lists describes all lists.
+func (d *Desk) Lists(context.Context) ([]console.ListSummary, error) {
+	infos, err := d.db.Lists()
+	var out []console.ListSummary
+	for _, l := range infos {
+		out = append(out, console.ListSummary{List: l.Name, Entries: l.Entries, Created: l.Created, Changed: l.Changed})
+	}
+	return out, err
+}
+
+// Entries calls yield for each entry of a list.
+func (d *Desk) Entries(ctx context.Context, list string, yield func(console.ListEntry) error) error {
+	err := d.db.Entries(list, func(e storage.Entry) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		return yield(listEntryOf(list, &e))
+	})
+	if errors.Is(err, storage.ErrNoList) {
+		return console.NotFound(fmt.Sprintf("there is no list %s: `ringfence list ls` names those there are", list))
+	}
+	return err
+}
+
+func listEntryOf(list string, e *storage.Entry) console.ListEntry {
+	return console.ListEntry{List: list, Number: e.Pattern, Reason: e.Reason, Source: e.Source, Who: e.Who, Added: e.Added, Expires: e.Expires, Hits: e.Hits, LastHit: e.LastHit}
+}
+
+// AddEntries adds patterns, in any spelling, to a list that need not exist yet. All go in or none: one that
+// cannot be read refuses the rest, unless keepGood. When it returns the edit is on disk and the next call
+// sees it.
+func (d *Desk) AddEntries(ctx context.Context, list string, add []console.NewEntry, keepGood bool) ([]console.Edit, error) {
+	d.edit.Lock()
+	defer d.edit.Unlock()
+	r, now := d.force.Rules(), d.o.Now()
+	out := make([]console.Edit, len(add))
+	var good []int // places in add
+	var patterns []number.Pattern
+	var entries []storage.Entry
+	var wrong []string
+	by := byOf(ctx)
+	for i, a := range add {
+		p, err := r.Policy.Plan().Pattern(a.Number)
+		if err == nil && !a.Expires.IsZero() && !a.Expires.After(now) {
+			err = fmt.Errorf("would have expired already, at %s: give a time to come, as in 30d", a.Expires.Format(time.RFC3339))
+		}
+		if err != nil {
+			out[i] = console.Edit{List: list, Number: a.Number, Change: console.Refused, Why: err.Error()}
+			wrong = append(wrong, fmt.Sprintf("%.64q: %s", a.Number, err))
+			continue
+		}
+		good, patterns = append(good, i), append(patterns, p)
+		entries = append(entries, storage.Entry{Pattern: p.String(), Reason: a.Reason, Source: cmp.Or(a.Source, by.From), Who: by.Who, Added: now, Expires: a.Expires})
+	}
+	if len(wrong) > 0 && !keepGood {
+		return nil, console.Bad("nothing was changed:\n" + strings.Join(wrong, "\n"))
+	}
+	changes, err := d.db.AddEntries(list, entries)
+	if err != nil {
+		return nil, refused(err)
+	}
+	if d.inMemory() {
+		r.Lists.Put(policy.ListEntry{List: list}) // it exists, be it empty
+	}
+	for i, e := range entries {
+		if changes[i] != storage.Unchanged && d.inMemory() {
+			r.Lists.Put(listEntry(list, patterns[i], &e))
+		}
+		out[good[i]] = console.Edit{List: list, Number: e.Pattern, Change: changes[i].String()}
+	}
+	return out, nil
+}
+
+// RemoveEntries removes patterns, in any spelling. One that cannot be read may still be the key of an entry
+// from before the policy's country was changed; if it is not, nothing at all is removed.
+func (d *Desk) RemoveEntries(ctx context.Context, list string, remove []string) ([]console.Edit, error) {
+	d.edit.Lock()
+	defer d.edit.Unlock()
+	r := d.force.Rules()
+	patterns, keys := make([]number.Pattern, len(remove)), make([]string, len(remove))
+	var wrong []string
+	for i, text := range remove {
+		p, err := r.Policy.Plan().Pattern(text)
+		patterns[i], keys[i] = p, p.String()
+		if err != nil {
+			keys[i] = text
+			if d.db.HasEntry(list, text) {
+				continue
+			}
+			wrong = append(wrong, fmt.Sprintf("%.64q: %s", text, err))
+		}
+	}
+	if len(wrong) > 0 {
+		return nil, console.Bad("nothing was changed:\n" + strings.Join(wrong, "\n"))
+	}
+	changes, err := d.db.RemoveEntries(list, keys, byOf(ctx))
+	if err != nil {
+		return nil, refused(err)
+	}
+	out := make([]console.Edit, len(keys))
+	for i, key := range keys {
+		if changes[i] == storage.Removed && d.inMemory() {
+			r.Lists.Remove(list, patterns[i])
+		}
+		out[i] = console.Edit{List: list, Number: key, Change: changes[i].String()}
+	}
+	return out, nil
+}
+
+// refused tells the asker's mistakes from the database's.
+func refused(err error) error {
+	if errors.Is(err, storage.ErrInvalid) {
+		return console.Bad(err.Error())
+	}
+	return err
+}
+
+// Journal calls yield for the records asked for. The caller may be given in any spelling.
+func (d *Desk) Journal(ctx context.Context, q console.Query, yield func(console.Record) error) error {
+	if d.o.Journal != nil {
+		wait, cancel := context.WithTimeout(ctx, 2*time.Second)
+		defer cancel()
+		d.o.Journal.Flush(wait) // what cannot be written now is not shown; the status says why
+	}
+	d.canonical(&q)
+	return d.db.Journal(storage.Query(q), func(r storage.Record) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		return yield(recordOf(&r))
+	})
+}
+
+// canonical has a query name its caller as records do.
+func (d *Desk) canonical(q *console.Query) {
+	if q.Caller == "" || strings.HasPrefix(q.Caller, console.PrivateMark) {
+		return
+	}
+	n := d.force.Rules().Policy.Plan().Parse(q.Caller)
+	if d.o.Private != nil {
+		q.Caller = d.o.Private.Token(&n)
+	} else if n.E164 != "" {
+		q.Caller = n.E164
+	}
+}
+
+// DeleteRecords removes from the journal what the query asks for, which must name a caller, in any spelling, or a callee.
+func (d *Desk) DeleteRecords(ctx context.Context, q console.Query) (*console.Deleted, error) {
+	if d.o.Journal != nil {
+		if err := d.o.Journal.Flush(ctx); err != nil { // else it would come back
+			return nil, err
+		}
+	}
+	d.canonical(&q)
+	n, err := d.db.DeleteRecords(storage.Query(q))
+	if err != nil {
+		return nil, refused(err)
+	}
+	by := console.ByOf(ctx)
+	d.o.Log.Info("records were deleted from the journal", "records", n, "who", number.Inert(by.Who), "from", number.Inert(by.From))
+	return &console.Deleted{Records: n}, nil
+}
+
+// Follow calls yield for each record from now on, until ctx ends.
+func (d *Desk) Follow(ctx context.Context, yield func(console.Record) error) error {
+	if d.o.Journal == nil {
+		return fmt.Errorf("%w, so no call can be followed", console.ErrNotRunning)
+	}
+	records, stop := d.Watch()
+	defer stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case r, ok := <-records:
+			if !ok {
+				return nil
+			}
+			if err := yield(r); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// Watch delivers records from now on, until stop. Who does not keep up misses some.
+func (d *Desk) Watch() (records <-chan console.Record, stop func()) {
+	written, stop := d.o.Journal.Watch(maxFollow)
+	seen := make(chan console.Record, maxFollow)
+	go func() { // until stop
+		defer close(seen)
+		for r := range written {
+			select {
+			case seen <- recordOf(&r):
+			default:
+				d.missed.Add(1)
+			}
+		}
+	}()
+	return seen, stop
+}
+
+// maxFollow is how many records wait for who follows the journal.
+const maxFollow = 1024

@@ -1,0 +1,30 @@
+package desk
+
+import (
+	"ringfence/console"
+	"ringfence/storage"
+)
+
+// What people see of records and reports is not what lies in the database: here the one is made of the other.
+
+func callerOf(c storage.Caller) console.Caller { return console.Caller(c) }
+
+// recordOf is a record of the journal as people see it.
+func recordOf(r *storage.Record) console.Record {
+	out := console.Record{
+		ID: r.ID, Time: r.Time, Node: r.Node, Trunk: r.Trunk, Caller: callerOf(r.Caller), Name: r.Name, Callee: r.Callee, Line: r.Line,
+		Action: r.Action, Would: r.Would, Mode: r.Mode, Rule: r.Rule, Reason: r.Reason, List: r.List,
+	}
+	if r.Outcome != nil {
+		o := console.Outcome(*r.Outcome)
+		out.Outcome = &o
+	}
+	return out
+}
+
+func reportOf(r *storage.Report) console.Report {
+	return console.Report{
+		ID: r.ID, Time: r.Time, Caller: callerOf(r.Caller), Extension: r.Extension, Line: r.Line, Call: r.Call, State: r.State,
+		Repeats: r.Repeats, Last: r.Last, Who: r.Who, Decided: r.Decided,
+	}
+}

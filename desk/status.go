@@ -1,0 +1,24 @@
+package desk
+
+import "ringfence/console"
+
+// Status fills in what the desk knows of how the daemon is.
+func (d *Desk) Status(s *console.Status) (err error) {
+	r := d.force.Rules()
+	s.Node, s.Policy, s.Loaded, s.Mode, s.Pause = d.conf.Node, d.conf.Policy, r.Loaded, r.Policy.Mode().String(), d.pauseState()
+	s.Lists.Unread = r.Unread()
+	for _, name := range r.Lists.Names() {
+		s.Lists.Entries += r.Lists.Len(name)
+		s.Lists.WithoutText += r.Lists.LeftOut(name)
+	}
+	s.Journal.Written, s.Journal.Dropped = d.o.Journal.Written(), d.o.Journal.Dropped()
+	if err := d.o.Journal.Err(); err != nil {
+		s.Journal.Error = err.Error()
+	}
+	s.Count("journal.missed", d.o.Journal.Missed()+d.missed.Load()) // by who follows it
+	s.Count("journal.failures", d.o.Journal.Failures())
+	s.Count("journal.trimmed", d.o.Journal.Trimmed())
+	s.Count("journal.strays", d.o.Journal.Strays())
+	s.Reports.Open, s.Reports.Decided, err = d.db.ReportCount()
+	return err
+}

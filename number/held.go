@@ -1,0 +1,196 @@
+package number
+
+import "unicode"
+
+// A caller can write his number so that it is none: 95211613#, 0095211613, a digit of another script behind it. Who reads
+// such a text sees the number all the same, and so do rules that refuse: to spoil one's number is no way to pass them.
+// Rules that let calls pass never look at it.
+const (
+	maxHeld    = 4  // numbers that one text is said to hold
+	leastHeld  = 5  // digits; shorter ones stand in too many texts
+	heldStates = 64 // ways of taking prefixes off that are tried
+)
+
+// MayHold reports whether Held looks at all: of a number that is one it does not.
+func (n *Number) MayHold() bool { return n.plan != nil && (n.Kind == Invalid || n.Kinds.Has(Invalid)) }
+
+// Held gives the numbers that the text of an Invalid number plainly holds, at most four; nil of any other. None of them
+// is an emergency number. It looks for them anew each time: at each run of digits, and at all of its digits; as they
+// stand, and without prefixes that do not belong there.
+func (n *Number) Held() []Number {
+	if !n.MayHold() {
+		return nil
+	}
+	var found []Number
+	tried := make(map[string]bool)
+	for _, digits := range digitRuns(n.Raw, leastHeld) {
+		found = n.plan.unprefixed(found, digits, tried)
+	}
+	return found
+}
+
+// ParseCalled is ParseInternal for a called number. A caller chooses it, and an extension whose expression has no end takes
+// what he writes behind the number as well: 05925550100a rings where 05925550100 does, and is for the same rules.
+func (p *Plan) ParseCalled(raw string) Number {
+	n := p.ParseInternal(raw)
+	if n.Kind != Invalid {
+		return n
+	}
+	const shortest = 3 // an extension
+	for _, digits := range digitRuns(n.Raw, shortest) {
+		sizes := []int{len(digits)}
+		switch {
+		case digits == n.Raw && len(digits) <= maxDialled:
+			return n // nothing but digits, and no number: what it begins with is not what was dialled
+		case len(digits) > maxDialled:
+			for size := maxPatternDigits; size >= leastHeld; size-- {
+				sizes = append(sizes, size)
+			}
+		}
+		for _, size := range sizes {
+			called := p.ParseInternal(digits[:size])
+			if called.Kind == Internal || called.E164 != "" && !called.Kinds.Has(Emergency) {
+				called.Raw = n.Raw
+				return called
+			}
+		}
+	}
+	return n
+}
+
+// maxRuns is how many runs of digits of one text are looked at.
+const maxRuns = 6
+
+// digitRuns gives the texts of digits to look at: each run of at least so many, and all together.
+func digitRuns(raw string, least int) []string {
+	var all, run []byte
+	var runs []string
+	var script *unicode.RangeTable
+	end := func() {
+		if len(run) >= least && len(runs) < maxRuns {
+			runs = append(runs, string(run))
+		}
+		run = run[:0]
+	}
+	for _, r := range raw {
+		class, digit := classify(r)
+		if class != charDigit {
+			if d, ok := looseDigit(r); ok {
+				class, digit = charDigit, d
+			}
+		}
+		switch class {
+		case charDigit:
+			s := scriptOf(r)
+			if len(run) > 0 && s != script {
+				end() // 95211613 and an Arabic digit behind it
+			}
+			script = s
+			run, all = append(run, digit), append(all, digit)
+		case charSeparator, charHyphen, charOpen, charClose:
+		default:
+			end()
+		}
+	}
+	end()
+	return append(runs, string(all))
+}
+
+// unprefixed adds the numbers that digits are, or are behind any of the prefixes that stand before numbers: 0, 00, what is
+// dialled for abroad, the country code, an area code.
+func (p *Plan) unprefixed(found []Number, digits string, tried map[string]bool) []Number {
+	queue := []string{digits}
+	for len(queue) > 0 && len(found) < maxHeld && len(tried) < heldStates {
+		d := queue[0]
+		queue = queue[1:]
+		if len(d) < leastHeld || tried[d] {
+			continue
+		}
+		tried[d] = true
+		if len(d) <= maxDialled {
+			n := Number{Raw: d}
+			p.resolve(&n, written{digits: d}, false)
+			if n.E164 != "" && !n.Kinds.Has(Emergency) && !hasNumber(found, n.E164) {
+				found = append(found, n)
+			}
+		}
+		for _, prefix := range [...]string{"00", "0", p.code, p.trunk, p.prefixOf(d)} {
+			if prefix != "" && len(d) > len(prefix) && d[:len(prefix)] == prefix {
+				queue = append(queue, d[len(prefix):])
+			}
+		}
+		// An area code before a number that is whole already, its trunk prefix included.
+		for k := 2; k <= 5 && k+leastHeld <= len(d); k++ {
+			if p.china && d[0] == '0' && chinaArea(d[1:]) == k-1 || !p.china && p.trunk != "" && d[k:k+len(p.trunk)] == p.trunk {
+				queue = append(queue, d[k:])
+			}
+		}
+	}
+	return found
+}
+
+func hasNumber(list []Number, e164 string) bool {
+	for i := range list {
+		if list[i].E164 == e164 {
+			return true
+		}
+	}
+	return false
+}
+
+// scriptOf tells the digits of scripts apart, as far as it matters: nil is ASCII, and what East Asian keyboards write
+// for it.
+func scriptOf(r rune) *unicode.RangeTable {
+	switch {
+	case r < 0x80 || r >= '０' && r <= '９':
+		return nil
+	case unicode.Is(unicode.Nd, r):
+		return unicode.Nd
+	}
+	return unicode.No
+}
+
+// looseDigit is the digit that a character shows which is none: circled, raised, lowered, in brackets, Chinese.
+func looseDigit(r rune) (byte, bool) {
+	for _, row := range looseDigits {
+		if r >= row.from && r < row.from+rune(len(row.digits)) {
+			return row.digits[r-row.from], true
+		}
+	}
+	return 0, false
+}
+
+var looseDigits = [...]struct {
+	from   rune
+	digits string
+}{
+	{'²', "23"},
+	{'¹', "1"},
+	{'⁰', "0"},
+	{'⁴', "456789"},
+	{'₀', "0123456789"},
+	{'①', "123456789"},
+	{'⑴', "123456789"},
+	{'⒈', "123456789"},
+	{'⓪', "0"},
+	{'⓵', "123456789"},
+	{'⓿', "0"},
+	{'❶', "123456789"},
+	{'➀', "123456789"},
+	{'➊', "123456789"},
+	{'🄀', "0"},
+	{'🄁', "0123456789"},
+	{'🄋', "0"},
+	{'🄌', "0"},
+	{'〇', "0"},
+	{'零', "0"},
+	{'一', "1"},
+	{'二', "2"},
+	{'三', "3"},
+	{'四', "4"},
+	{'五', "5"},
+	{'六', "6"},
+	{'七', "7"},
+	{'八', "8"},
+	{'九', "9"},
+}

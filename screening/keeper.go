@@ -1,0 +1,305 @@
+package screening
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"ringfence/policy"
+	"ringfence/storage"
+	"ringfence/traffic"
+)
+
+// How facts that calls have taught get to disk and leave it again.
+const (
+	maxUnwritten = 50_000           // facts that wait for the disk, of each table
+	writeDelay   = time.Second      // how long a fact waits for others
+	writeRetry   = 10 * time.Second // how long after a write that failed
+	pruneEvery   = 24 * time.Hour   // an edit of the policy gone wrong does not forget everybody at once
+	pruneHurry   = time.Minute      // how soon again when there is no room left
+	keepKnown    = 30 * 24 * time.Hour
+)
+
+// stampTables are where the facts of each of traffic's tables are kept.
+var stampTables = [traffic.Tables]storage.StampTable{
+	traffic.KnownFacts: storage.Known, traffic.EmergencyFacts: storage.Emergency, traffic.PassedFacts: storage.Passed,
+}
+
+// Keeper is the traffic.Sink that keeps what calls have taught in the database: it counts at once and is on disk a little
+// later. It also removes there and in memory what no rule asks for any more.
+type Keeper struct {
+	db    *storage.DB
+	log   *slog.Logger
+	now   func() time.Time
+	rules func() *policy.Policy
+
+	mu      sync.Mutex
+	facts   [traffic.Tables]map[string]int64
+	most    int        // facts that may wait, of each table
+	writing sync.Mutex // held while facts go to disk, and while one is taken from there for good
+	wake    chan struct{}
+	dropped atomic.Uint64
+
+	memory     *traffic.Memory
+	stop, done chan struct{}
+	failing    bool // the last write failed, and that was logged
+}
+
+// NewKeeper makes a keeper. What it is told of waits in memory until it is started.
+func NewKeeper(db *storage.DB, rules func() *policy.Policy, log *slog.Logger, now func() time.Time) *Keeper {
+	k := &Keeper{db: db, rules: rules, log: log, now: now, most: maxUnwritten, wake: make(chan struct{}, 1)}
+	for t := range k.facts {
+		k.facts[t] = make(map[string]int64)
+	}
+	return k
+}
+
+// Keep has a fact written soon. When the disk does not keep up it is dropped and counted; until the next
+// start it counts all the same.
+func (k *Keeper) Keep(t traffic.Table, key string, at int64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	facts := k.facts[t]
+	if _, there := facts[key]; !there && len(facts) >= k.most {
+		k.dropped.Add(1)
+		return
+	}
+	facts[key] = max(facts[key], at)
+	k.kick()
+}
+
+// NoRoom has what is too old removed before its time.
+func (k *Keeper) NoRoom(traffic.Table) { k.kick() }
+
+func (k *Keeper) kick() {
+	select {
+	case k.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Waiting is how many facts are not on disk yet.
+func (k *Keeper) Waiting() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	n := 0
+	for _, facts := range k.facts {
+		n += len(facts)
+	}
+	return n
+}
+
+// Dropped is how many facts will not be on disk.
+func (k *Keeper) Dropped() uint64 { return k.dropped.Load() }
+
+// KeepKnown is how long callers are known: as long as a rule may ask, and long enough for a rule that is yet to be written.
+func KeepKnown(p *policy.Policy) time.Duration {
+	return min(max(p.KnownWindow(), keepKnown), policy.MaxKnown)
+}
+
+// KeepPassed is how long it is kept who passed a challenge, by the same measure.
+func KeepPassed(p *policy.Policy) time.Duration { return max(p.RememberWindow(), keepKnown) }
+
+// LoadFacts reads what was learnt before into a memory. What is too old for the policy is left out, and later removed. What
+// is damaged is left out as well, and the error wraps storage.ErrCorrupt.
+func LoadFacts(db *storage.DB, m *traffic.Memory, p *policy.Policy, now time.Time) error {
+	oldest, keepPassed := now.Add(-KeepKnown(p)), KeepPassed(p)
+	names := make(map[string]string) // one text for each line, not one for each number
+	var strays int
+	err := db.EachStamp(storage.Known, func(s storage.Stamp) error {
+		line, caller, ok := strings.Cut(s.Key, "\x00")
+		switch {
+		case !ok:
+			strays++
+		case !s.At.Before(oldest):
+			name, seen := names[line]
+			if !seen {
+				name = strings.Clone(line)
+				names[name] = name
+			}
+			m.Known.Remember(name, caller, s.At)
+		}
+		return nil
+	})
+	if strays > 0 && err == nil {
+		err = fmt.Errorf("%w: %d facts of no line", storage.ErrCorrupt, strays)
+	}
+	passed := db.EachStamp(storage.Passed, func(s storage.Stamp) error {
+		// A key without a line is of a time when who had passed once passed everywhere; it counts no more.
+		if line, caller, ok := strings.Cut(s.Key, "\x00"); ok && now.Sub(s.At) < keepPassed {
+			m.Challenges.Remember(line, caller, s.At)
+		}
+		return nil
+	})
+	return errors.Join(err, passed, db.EachStamp(storage.Emergency, func(s storage.Stamp) error {
+		if now.Sub(s.At) < policy.CallbackWindow {
+			m.Callbacks.Expect(s.Key, s.At, now)
+		}
+		return nil
+	}))
+}
+
+// EndPasses lets a caller be asked again everywhere: somebody has reported them. When it returns nil, that is on disk.
+func (k *Keeper) EndPasses(e164 string) error {
+	if e164 == "" {
+		return nil
+	}
+	k.memory.Challenges.End(e164)
+	k.writing.Lock() // a pass that is on its way to the disk would come back from there at the next start
+	defer k.writing.Unlock()
+	k.mu.Lock()
+	for key := range k.facts[traffic.PassedFacts] {
+		if strings.HasSuffix(key, "\x00"+e164) {
+			delete(k.facts[traffic.PassedFacts], key)
+		}
+	}
+	k.mu.Unlock()
+	return EndPasses(k.db, e164)
+}
+
+// EndPasses is Keeper.EndPasses where no daemon runs.
+func EndPasses(db *storage.DB, e164 string) error {
+	if e164 == "" {
+		return nil
+	}
+	var keys []string
+	err := db.EachStamp(storage.Passed, func(s storage.Stamp) error {
+		if strings.HasSuffix(s.Key, "\x00"+e164) {
+			keys = append(keys, s.Key)
+		}
+		return nil
+	})
+	return errors.Join(err, db.PutStamps(storage.Passed, nil, keys))
+}
+
+// write puts what waits on disk. What could not be written waits on.
+func (k *Keeper) write() error {
+	k.writing.Lock()
+	defer k.writing.Unlock()
+	var failed error
+	for t := range traffic.Table(traffic.Tables) {
+		k.mu.Lock()
+		facts := k.facts[t]
+		k.facts[t] = make(map[string]int64)
+		k.mu.Unlock()
+		put := make([]storage.Stamp, 0, len(facts))
+		for key, at := range facts {
+			put = append(put, storage.Stamp{Key: key, At: time.UnixMilli(at)})
+		}
+		if err := k.db.PutStamps(stampTables[t], put, nil); err != nil {
+			failed = errors.Join(failed, err)
+			for key, at := range facts {
+				k.Keep(t, key, at)
+			}
+		}
+	}
+	return failed
+}
+
+// prune removes from disk and from memory what no rule asks for any more.
+func (k *Keeper) prune(now time.Time) error {
+	p := k.rules()
+	keepKnown, keepPassed := KeepKnown(p), KeepPassed(p)
+	k.memory.Forget(now, keepKnown, keepPassed)
+	return errors.Join(
+		dropBefore(k.db, storage.Known, now.Add(-keepKnown)),
+		dropBefore(k.db, storage.Emergency, now.Add(-policy.CallbackWindow)),
+		dropBefore(k.db, storage.Passed, now.Add(-keepPassed)),
+	)
+}
+
+// dropBefore removes facts that are older, some at a time: other writes come in between.
+func dropBefore(db *storage.DB, t storage.StampTable, oldest time.Time) error {
+	const batch = 5000
+	var old []string
+	drop := func() error {
+		err := db.PutStamps(t, nil, old)
+		old = old[:0]
+		return err
+	}
+	err := db.EachStamp(t, func(s storage.Stamp) error {
+		if !s.At.Before(oldest) {
+			return nil
+		}
+		if old = append(old, s.Key); len(old) < batch {
+			return nil
+		}
+		return drop()
+	})
+	return errors.Join(err, drop())
+}
+
+// Start brings facts to disk and prunes them from now on, until Close. memory is the one whose sink this is.
+func (k *Keeper) Start(memory *traffic.Memory) {
+	k.memory = memory
+	k.stop, k.done = make(chan struct{}), make(chan struct{})
+	go k.run()
+}
+
+// Close writes what is left. When ctx ends first, that is given up; the error says how much.
+func (k *Keeper) Close(ctx context.Context) error {
+	close(k.stop)
+	select {
+	case <-k.done:
+	case <-ctx.Done():
+	}
+	if n := k.Waiting(); n > 0 {
+		return fmt.Errorf("%d facts that were learnt from calls were not written", n)
+	}
+	return nil
+}
+
+func (k *Keeper) run() {
+	defer close(k.done)
+	defer k.tryWrite()
+	prune := time.NewTicker(pruneEvery)
+	defer prune.Stop()
+	pruned := k.now().Add(-pruneEvery)
+	for pause := time.Duration(0); ; {
+		if now := k.now(); now.Sub(pruned) >= pruneEvery || k.memory.Known.IsFull() && now.Sub(pruned) >= pruneHurry {
+			pruned = now
+			if err := k.prune(now); err != nil {
+				k.log.Warn("what was learnt of callers long ago could not all be removed", "error", err)
+			}
+		}
+		if !k.sleep(pause) { // lets others come along, or the disk recover
+			return
+		}
+		if pause = writeDelay; !k.tryWrite() {
+			pause = writeRetry
+			continue
+		}
+		select {
+		case <-k.wake:
+		case <-prune.C:
+		case <-k.stop:
+			return
+		}
+	}
+}
+
+func (k *Keeper) sleep(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-k.stop:
+		return false
+	}
+}
+
+// tryWrite logs the first of several failures.
+func (k *Keeper) tryWrite() bool {
+	err := k.write()
+	if err != nil && !k.failing {
+		k.log.Error("what was learnt of callers cannot be written; it counts until the next start", "error", err)
+	}
+	k.failing = err != nil
+	return err == nil
+}

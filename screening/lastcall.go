@@ -1,0 +1,72 @@
+package screening
+
+import (
+	"strings"
+	"time"
+
+	"ringfence/attach"
+	"ringfence/bridge"
+	"ringfence/number"
+	"ringfence/policy"
+	"ringfence/traffic"
+)
+
+// screened is a call that was screened and given back.
+type screened struct {
+	id       string
+	time     time.Time
+	caller   number.Number
+	withheld bool
+	callee   string
+	line     string
+	refused  bool    // by us
+	gone     bool    // the caller hung up while we had the call
+	end      *ending // what the end of the call may show to be otherwise; nil once it is over
+}
+
+// remember keeps a screened call, whose legs have still to end. gone: its caller has hung up, and no leg was placed for
+// it. Without a switch to learn from nobody would ask for it.
+func (sc *Screener) remember(f *bridge.Facts, end ending, gone bool) {
+	if !sc.o.Attached {
+		return
+	}
+	caller := end.call.Caller
+	caller.Raw = strings.Clone(caller.Raw) // not a part of a larger text
+	sc.calls.Add(traffic.CallKey(f.UUID, f.Channel), screened{
+		id: end.rec.ID, time: end.call.Time, caller: caller, withheld: end.call.Withheld, callee: strings.Clone(end.rec.Callee), line: end.rec.Line,
+		refused: end.refuses && end.failOpen == "" && !gone, gone: gone, end: &end,
+	})
+}
+
+// rang notes a leg that rang for a screened call, or answered it. s is what was noted when it was screened, if it still is.
+func (sc *Screener) rang(p *policy.Policy, e *attach.CallEnd, s screened) {
+	if e.Ring == 0 && !e.Answered {
+		return // busy, or not there
+	}
+	if s.id == "" {
+		s = screenedBefore(p, e)
+	}
+	sc.memory.Realms.See(e.DialledRealm)
+	extension := e.DialledUser              // the account, where the phone's own address is something else
+	if extension == "" || e.Channel != "" { // the phone of an endpoint may also have the number
+		sc.rangAt(p, e.Callee, "", s)
+	}
+	sc.rangAt(p, extension, e.DialledRealm, s)
+}
+
+func (sc *Screener) rangAt(p *policy.Policy, extension, realm string, s screened) {
+	if key := extensionKey(p, extension); key != "" {
+		sc.memory.LastCalls.Put(key, traffic.LastCall{Caller: s.caller, Realm: traffic.RealmName(realm), Withheld: s.withheld, ID: s.id, Time: s.time, Line: s.line}, sc.o.Now())
+	}
+}
+
+// LastCallAt is the last screened call that rang at an extension or was answered there, at most 24 hours ago. It is
+// known once the call is over there, as long as this program runs and the switch is attached. Where there are several
+// tenants it is that of the realm's extension alone.
+func (sc *Screener) LastCallAt(extension, realm string) (traffic.LastCall, bool) {
+	key := extensionKey(sc.force.Rules().Policy, extension)
+	if key == "" {
+		return traffic.LastCall{}, false
+	}
+	return sc.memory.LastCalls.Get(key, func(other string) bool { return sc.memory.Realms.Same(realm, other) }, sc.o.Now())
+}

@@ -1,0 +1,142 @@
+package screening
+
+import (
+	"ringfence/bridge"
+	"ringfence/policy"
+	"ringfence/storage"
+	"ringfence/traffic"
+)
+
+// Record writes down what became of a call.
+func (sc *Screener) Record(f *bridge.Facts, v *bridge.Verdict, res bridge.Result) {
+	r := sc.force.Rules()
+	c, _ := v.Note.(*considered)
+	if c != nil && c.place != nil {
+		sc.memory.Held.Release(c.place)
+	}
+	if c == nil { // no decision came: deadline or fault, or its caller was gone before
+		now := sc.o.Now()
+		c = &considered{}
+		c.call, c.id = sc.callOf(r.Policy, f, now)
+		if named(f) {
+			c.decision = r.Policy.Decide(&c.call, r.Lists)
+		}
+		v.ID, v.Action, v.Would, v.Rule = storage.NewID(now), c.decision.Action.String(), c.decision.Would.String(), c.decision.Rule
+	}
+	rec := sc.recordOf(f, v.ID, c)
+	rec.Action, rec.Would, rec.Rule = v.Action, v.Would, v.Rule
+	if c.paused || v.Action != c.decision.Action.String() {
+		rec.Reason = v.Reason
+	}
+	if v.Challenge != nil {
+		if !res.Dismissed {
+			sc.challengeMet(&c.call, res.Keyed)
+		}
+		rec.Reason += keyedText(res.Keyed)
+	}
+	if res.Dismissed {
+		rec.Reason += "; gave way to another call"
+	}
+	end := ending{call: &c.call, id: c.id, rec: rec, refuses: turnsAway(v, res)}
+	switch {
+	case res.FailOpen != "":
+		end.failOpen = res.FailOpen
+		rec.Action, rec.Rule, rec.List = policy.Allow.String(), policy.RuleFailOpen, ""
+		rec.Reason = "let through: " + failOpenText(res.FailOpen)
+	case rec.List != "":
+		sc.memory.Hits.Note(rec.List, c.decision.Entry.Pattern.String(), rec.Time)
+	}
+	if res.HungUp {
+		rec.Outcome = &storage.Outcome{Cause: causeGone, By: "caller"}
+		if !named(f) {
+			rec.Rule, rec.Reason = policy.RuleFailOpen, "the caller hung up before the switch had said who calls"
+		}
+	}
+	sc.remember(f, end, rec.Outcome != nil)
+	sc.write(&rec, &c.call, &c.id, false)
+}
+
+// causeGone is the cause of a caller who hung up before anybody answered.
+const causeGone = "ORIGINATOR_CANCEL"
+
+// named: the switch has said who calls whom. A call may be over before it could.
+func named(f *bridge.Facts) bool {
+	return f.Number != "" || f.FromUser != "" || f.Callee != "" || f.ReqUser != ""
+}
+
+// recordOf is the record of a call that was decided on, as if it was carried out.
+func (sc *Screener) recordOf(f *bridge.Facts, id string, c *considered) storage.Record {
+	return storage.Record{
+		ID: id, Time: c.call.Time, Node: sc.o.Node, Trunk: c.call.Trunk,
+		Caller: storage.Caller{Raw: c.id.number, E164: c.call.Caller.E164, Kind: c.call.Caller.Kind.String(), Withheld: c.call.Withheld, From: c.id.from, Diverted: c.id.diverted},
+		Name:   c.call.Name, Callee: calleeOf(f), Line: c.decision.Line,
+		Action: c.decision.Action.String(), Would: c.decision.Would.String(), Mode: c.decision.Mode.String(),
+		Rule: c.decision.Rule, Reason: c.decision.Reason(), List: c.decision.List,
+	}
+}
+
+// write hands a record to the journal; amend puts it in the place of the one with its ID.
+func (sc *Screener) write(rec *storage.Record, call *policy.Call, id *identity, amend bool) {
+	if sc.o.Private != nil {
+		sc.o.Private.Hide(rec, call, id.number, sc.force.Rules().Policy.Plan())
+	}
+	if amend {
+		sc.o.Journal.Amend(*rec)
+	} else {
+		sc.o.Journal.Add(*rec) // a full queue drops and counts; the status shows it
+	}
+}
+
+// turnsAway: the verdict, carried out, ended the call.
+func turnsAway(v *bridge.Verdict, res bridge.Result) bool {
+	return v.Refuse != 0 || v.Challenge != nil && v.Challenge.Refuse != 0 && res.Keyed != bridge.KeyedRight
+}
+
+// keyedText says how a caller met a challenge.
+func keyedText(k bridge.Keyed) string {
+	switch k {
+	case bridge.KeyedRight:
+		return "; passed the challenge"
+	case bridge.KeyedWrong:
+		return "; keyed in wrong digits"
+	case bridge.KeyedNothing:
+		return "; keyed in nothing"
+	}
+	return ""
+}
+
+// failOpenText says in words why a call passed without its decision.
+func failOpenText(reason string) string {
+	switch reason {
+	case bridge.FailDeadline:
+		return "there was no decision, or no word from the switch, within the deadline"
+	case bridge.FailLate:
+		return "the call had waited too long before this program saw it"
+	case bridge.FailWire:
+		return "the connection to the switch broke"
+	case bridge.FailCommand:
+		return "the switch refused a command"
+	case bridge.FailPanic:
+		return "a fault in this program (the log has it)"
+	case bridge.FailLimit:
+		return "too many calls at once"
+	case bridge.FailStopping:
+		return "this program was being stopped"
+	case bridge.FailUnheard:
+		return "the switch took the call back before it heard the verdict: its caller hung up in that moment or, if there are many such calls, the port of its event socket (8021) is taken by another program"
+	}
+	return reason
+}
+
+// challengeMet remembers how the caller of a call met its challenge.
+func (sc *Screener) challengeMet(c *policy.Call, keyed bridge.Keyed) {
+	asked := traffic.Asked{Line: traffic.PassKey(sc.force.Rules().Policy, &c.Callee), Callee: traffic.CalleeKey(&c.Callee), Caller: c.Caller.E164, At: c.Time}
+	switch keyed {
+	case bridge.KeyedRight:
+		sc.memory.Challenges.Passed(asked)
+	case bridge.KeyedNothing:
+		sc.memory.Challenges.KeyedNothing(asked)
+	case bridge.KeyedWrong, bridge.KeyedLeft:
+		sc.memory.Challenges.Failed(asked)
+	}
+}

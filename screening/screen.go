@@ -1,0 +1,81 @@
+package screening
+
+import (
+	"cmp"
+	"net/netip"
+	"time"
+
+	"ringfence/bridge"
+	"ringfence/number"
+	"ringfence/policy"
+	"ringfence/storage"
+	"ringfence/traffic"
+)
+
+// considered is what Record needs of Screen.
+type considered struct {
+	call     policy.Call
+	id       identity
+	decision policy.Decision
+	paused   bool
+	place    *traffic.Place // the place that its announcement has
+}
+
+// Screen decides on a call that FreeSWITCH handed over. It only computes: policy and lists are in memory.
+func (sc *Screener) Screen(f *bridge.Facts) bridge.Verdict {
+	r, now := sc.force.Rules(), sc.o.Now()
+	sc.memory.Contexts.See(f.Context)
+	c := &considered{paused: sc.force.Paused(now) != nil}
+	c.call, c.id = sc.callOf(r.Policy, f, now)
+	c.decision = r.Policy.Decide(&c.call, r.Lists)
+	if c.decision.Rule == policy.RuleKnownGrace && !c.paused && !sc.memory.Challenges.TakeGrace(traffic.CalleeKey(&c.call.Callee), c.call.Caller.E164, now) {
+		c.call.ChallengeTried = time.Time{} // another call of the caller's was quicker
+		c.decision = r.Policy.Decide(&c.call, r.Lists)
+	}
+	v := bridge.Verdict{ID: storage.NewID(now), Would: c.decision.Would.String(), Note: c}
+	if c.paused {
+		v.Action, v.Rule, v.Reason = policy.Allow.String(), policy.RulePaused, "screening is paused"
+		return v
+	}
+	if c.decision.Unread() != "" {
+		sc.unread.Add(1)
+	}
+	v.Action, v.Rule, v.Reason = c.decision.Action.String(), number.Inert(c.decision.Rule), number.InertUpTo(c.decision.Reason(), maxReason)
+	sc.carryOut(&v, f, c, r)
+	if r.Policy.Mode() == policy.Enforce {
+		showIdentity(&v, f, c)
+	}
+	sc.hold(&v, f, c, r.Policy)
+	if v.Refuse != 0 && v.Play.Silent() && v.Challenge == nil {
+		v.Brief = sc.memory.Refused.Again(f.NetworkIP, c.id.number, now)
+	}
+	return v
+}
+
+// maxReason is how many characters of a reason become ringfence_reason. The journal has it whole.
+const maxReason = 200
+
+// callOf reads a call's facts as the policy does everywhere.
+func (sc *Screener) callOf(p *policy.Policy, f *bridge.Facts, now time.Time) (policy.Call, identity) {
+	trunk := p.Trunk(trunkFactsOf(f))
+	id := identify(f, trunk)
+	c := p.Call(policy.Facts{
+		Caller: bare(id.number), Name: id.name, Callee: calleeOf(f), Trunk: trunk.Name, Withheld: id.withheld,
+		Inside: f.Authorized && f.AuthUser != "", Attestation: attestationOf(id.verstat), Time: now,
+	})
+	if n := p.Plan().Parse(bare(id.from)); n.E164 == c.Caller.E164 || id.from == "" {
+		id.from = "" // the same number, however it is written
+	}
+	sc.memory.Recall(p, &c)
+	return c, id
+}
+
+// trunkFactsOf is where a call came in, as the switch knows it.
+func trunkFactsOf(f *bridge.Facts) policy.TrunkFacts {
+	address, _ := netip.ParseAddr(f.NetworkIP)
+	return policy.TrunkFacts{Named: f.Trunk, Gateway: f.Gateway, Address: address, Profile: f.Profile, Endpoint: f.Endpoint}
+}
+
+// calleeOf is the called number: the one the dialplan names, else the destination, else what was dialled at first: a caller
+// can dial what the switch does not give as a destination.
+func calleeOf(f *bridge.Facts) string { return cmp.Or(f.Line, f.Callee, f.ReqUser) }

@@ -1,0 +1,84 @@
+package traffic
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"ringfence/policy"
+)
+
+// The tables are bounded and count what had no room.
+func TestLearntIsBounded(t *testing.T) {
+	var kept sink
+	m, now := New(&kept), time.Now()
+	m.Known, m.Callbacks.most = NewKnown(3, &kept), 2
+	for i := range 5 {
+		m.Known.Meet("staff", fmt.Sprint("+86", i), now)
+		m.Known.Meet("staff", "+860", now.Add(time.Second)) // known already: needs no room
+		m.Callbacks.Dialled(fmt.Sprint("line ", i), now)
+	}
+	if m.Known.Len() != 3 || m.Callbacks.Len() != 2 || m.Known.Full()+m.Callbacks.Full() != 2+3 || !m.Known.IsFull() {
+		t.Errorf("%d pairs, %d emergencies, %d had no room", m.Known.Len(), m.Callbacks.Len(), m.Known.Full()+m.Callbacks.Full())
+	}
+	if kept.facts[KnownFacts] != 4 || kept.facts[EmergencyFacts] != 2 || kept.full != 2 { // one of them twice
+		t.Errorf("the sink was told of %v, and %d times of a full table", kept.facts, kept.full)
+	}
+	if line, all := m.Known.To("+862", []string{"staff"}, time.Time{}); line.IsZero() || all.IsZero() {
+		t.Error("a number that was met is not known")
+	}
+	if line, _ := m.Known.To("+860", []string{"staff"}, now); !line.Equal(time.UnixMilli(now.UnixMilli())) {
+		t.Errorf("known at %v, before what came later", line)
+	}
+	m.Callbacks.Dialled("line 4", now.Add(policy.CallbackWindow))
+	if at := m.Callbacks.awaits("line 4"); at.IsZero() || m.Callbacks.Len() != 1 {
+		t.Errorf("old ones make no room: %v", m.Callbacks.last)
+	}
+	m.Known.Forget(now.Add(500 * time.Millisecond))
+	if m.Known.Len() != 1 {
+		t.Errorf("%d pairs are left", m.Known.Len())
+	}
+	for _, number := range []string{"+861", "+862"} {
+		if line, all := m.Known.To(number, []string{"staff"}, time.Time{}); !line.IsZero() || !all.IsZero() || m.Known.Has(number) {
+			t.Errorf("%s is still known", number)
+		}
+	}
+}
+
+// sink counts what it is told of.
+type sink struct {
+	facts [Tables]int
+	full  int
+}
+
+func (s *sink) Keep(t Table, _ string, _ int64) { s.facts[t]++ }
+func (s *sink) NoRoom(Table)                    { s.full++ }
+
+// BenchmarkRecall is what a call pays to look up what was learnt, with a million pairs of 50 lines.
+func BenchmarkRecall(b *testing.B) {
+	p, _ := policy.Load("p", []byte("country = \"CN\"\n[lines.staff]\nnumbers = [\"05925550100-05925550199\"]\n[[rule]]\nname = \"known\"\nwhen = { known_caller = \"30d\" }\naction = \"allow\"\n"))
+	m, now := New(nil), time.Now()
+	for i := range maxPairs {
+		m.Known.Remember(fmt.Sprint("line", i%50), fmt.Sprintf("+86139%08d", i), now)
+	}
+	c := p.Call(policy.Facts{Caller: "13900012345", Callee: "05925550100", Time: now})
+	b.ReportAllocs()
+	for b.Loop() {
+		m.Recall(p, &c)
+	}
+}
+
+func TestTwice(t *testing.T) {
+	var x twice
+	for _, at := range []int64{50, 10, 50, 30, 90, 70} {
+		x = x.add(at)
+	}
+	if x != (twice{90, 70}) {
+		t.Errorf("%+v", x)
+	}
+	for now, want := range map[int64]int64{100: 90, 90: 90, 89: 70, 70: 70, 69: 0} {
+		if at := x.by(now); at != want {
+			t.Errorf("by %d: %v", now, at)
+		}
+	}
+}

@@ -1,0 +1,88 @@
+package traffic
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"ringfence/number"
+)
+
+const (
+	maxLastCalls = 100_000 // extensions
+	lastCallAge  = 24 * time.Hour
+)
+
+// LastCall is the last call that rang at an extension, or was answered there.
+type LastCall struct {
+	Caller   number.Number
+	Realm    string // of the extension, as the switch says it; "" if it does not
+	Withheld bool   // the number, if there is one, must not be shown or read out
+	ID       string // the journal's
+	Time     time.Time
+	Line     string // "" if the called number belongs to none
+}
+
+// LastCalls is the last call of each extension, of each of the realms that have one of its name.
+type LastCalls struct {
+	mu     sync.Mutex
+	at     map[string][]LastCall
+	pruned time.Time
+	over   uint64 // calls that had no room
+}
+
+// maxSameName is how many realms' extensions of one name are kept; the longest unused goes.
+const maxSameName = 64
+
+// Put notes a call, if no later one is known.
+func (l *LastCalls) Put(extension string, c LastCall, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	of, there := l.at[extension]
+	if !there && len(l.at) >= maxLastCalls {
+		if now.Sub(l.pruned) >= time.Minute {
+			l.pruned = now
+			for extension, of := range l.at {
+				if !slices.ContainsFunc(of, func(c LastCall) bool { return now.Sub(c.Time) <= lastCallAge }) {
+					delete(l.at, extension)
+				}
+			}
+		}
+		if len(l.at) >= maxLastCalls {
+			l.over++
+			return
+		}
+	}
+	if l.at == nil {
+		l.at = make(map[string][]LastCall)
+	}
+	i := slices.IndexFunc(of, func(before LastCall) bool { return before.Realm == c.Realm })
+	switch {
+	case i >= 0 && of[i].Time.After(c.Time):
+		return // a longer call that came first has ended later
+	case i >= 0:
+		of = slices.Delete(of, i, i+1)
+	case len(of) == maxSameName:
+		of = slices.Delete(of, 0, 1)
+	}
+	l.at[extension] = append(of, c)
+}
+
+// Get is the last call of an extension in a realm that will do.
+func (l *LastCalls) Get(extension string, will func(realm string) bool, now time.Time) (last LastCall, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range l.at[extension] {
+		if now.Sub(c.Time) <= lastCallAge && will(c.Realm) && (!ok || c.Time.After(last.Time)) {
+			last, ok = c, true
+		}
+	}
+	return last, ok
+}
+
+// Count is how many extensions there are, and how many calls had no room.
+func (l *LastCalls) Count() (extensions int, over uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.at), l.over
+}

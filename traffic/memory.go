@@ -1,0 +1,100 @@
+package traffic
+
+import (
+	"time"
+
+	"ringfence/number"
+	"ringfence/policy"
+)
+
+// Memory is all that calls have taught.
+type Memory struct {
+	Known      *Known
+	Callbacks  *Callbacks
+	Challenges *Challenges
+	LastCalls  *LastCalls
+	Held       *Held
+	Hits       *Hits
+	Realms     *Realms
+	Refused    *Refused
+	Contexts   *Contexts
+}
+
+// New makes an empty memory, which tells a sink what is worth keeping; nil for nobody.
+func New(sink Sink) *Memory {
+	if sink == nil {
+		sink = nowhere{}
+	}
+	return &Memory{
+		Known: NewKnown(maxPairs, sink), Callbacks: newCallbacks(sink), Challenges: newChallenges(sink),
+		LastCalls: &LastCalls{}, Held: &Held{}, Hits: &Hits{}, Realms: &Realms{}, Refused: &Refused{}, Contexts: &Contexts{},
+	}
+}
+
+// Sink takes facts worth keeping beyond the end of the program. It must not block.
+type Sink interface {
+	// Keep is told of a fact by its table and key, and of when it was, in milliseconds since 1970. The same key again
+	// replaces it.
+	Keep(t Table, key string, at int64)
+	// NoRoom is told that a table is full, so that what is too old may be removed before its time.
+	NoRoom(t Table)
+}
+
+// Table is a kind of fact.
+type Table int
+
+// The kinds of facts that are kept, each with its key: a line, a zero byte and a number; a phone of ours; a line or a
+// called number, a zero byte and a caller.
+const (
+	KnownFacts Table = iota
+	EmergencyFacts
+	PassedFacts
+	Tables = iota
+)
+
+type nowhere struct{}
+
+func (nowhere) Keep(Table, string, int64) {}
+func (nowhere) NoRoom(Table)              {}
+
+// Recall fills in what calls before have taught about this one.
+func (m *Memory) Recall(p *policy.Policy, c *policy.Call) {
+	if p.KnownWindow() > 0 {
+		var room [4]string
+		c.KnownToLine, c.KnownToAll = m.Known.To(c.Caller.E164, p.AppendLines(room[:0], &c.Callee), time.Time{})
+	}
+	if m.Callbacks.Any() {
+		c.EmergencyDialled = m.awaits(&c.Callee)
+	}
+	if m.Challenges.Any() {
+		c.ChallengePassed, c.ChallengeTried = m.Challenges.Of(PassKey(p, &c.Callee), CalleeKey(&c.Callee), c.Caller.E164, c.Time)
+	}
+}
+
+// awaits is when a number last dialled an emergency number, or was shown on such a call. An extension is that of the
+// phone that dialled only where no other tenant can have one of the same name.
+func (m *Memory) awaits(callee *number.Number) time.Time {
+	key := CalleeKey(callee)
+	if callee.E164 != "" {
+		return m.Callbacks.awaits(key)
+	}
+	return m.Callbacks.awaitsWhere(func(k string) bool {
+		phone, realm, _ := cutRealm(k)
+		return phone == key && m.Realms.Same("", realm)
+	})
+}
+
+// Forget drops what no rule asks for any more: callers who were known last keepKnown ago, passes of keepPassed ago.
+func (m *Memory) Forget(now time.Time, keepKnown, keepPassed time.Duration) {
+	m.Known.Forget(now.Add(-keepKnown))
+	m.Challenges.Forget(now.Add(-keepPassed), now.Add(-policy.MaxGrace))
+	m.Callbacks.Forget(now)
+}
+
+// moment is a time as it is kept, zero for never.
+func moment(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms)
+}
