@@ -3,23 +3,26 @@
 GO ?= go
 export CGO_ENABLED ?= 1
 
-.PHONY: help build demo demo-sip soak test race-tools short lint fuzz crash bench-lists bench tables tables-asterisk sounds asterisk clean
+.PHONY: help build demo demo-sip soak test prove race-tools short lint fuzz crash bench-lists bench tables tables-asterisk sounds asterisk clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build ./ringfence
-	CGO_ENABLED=0 $(GO) build -trimpath -o ringfence .
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-X ringfence/cmd.commit=$$(git describe --always --dirty --abbrev=12 --exclude='*' 2>/dev/null)" -o ringfence .
 
 demo: build ## watch calls being screened: a daemon on a throw-away folder and a simulated FreeSWITCH
 	./ringfence demo
 
 test: race-tools asterisk lint ## all tests, with the race detector; ends with what was not tested and what failed
 	@mkdir -p build
-	@$(GO) tool gotestsum --format pkgname --jsonfile build/tests.json --packages ./... -- -race -timeout 14m || { \
+	@$(GO) tool gotestsum --format pkgname --jsonfile build/tests.json --packages ./... -- -race -timeout 20m || { \
 		echo "FAILED, most of it above; all of it is in build/tests.json:"; \
 		sed -n 's/.*"Action":"fail","Package":"\([^"]*\)",*\("Test":"\([^"]*\)"\)*.*/  \1 \3/p' build/tests.json | sort -u; exit 1; }
 	$(GO) test -run 'TestDamaged$$' ./storage
+
+prove: asterisk ## what takes longer than the tests (an hour and a half): fuzz, crash, ten million numbers, tables, soak; into docs/measured.md. ONLY="crash fuzz" runs these
+	@CGO_ENABLED=0 $(GO) run ./e2e/prove $(ONLY)
 
 short: ## the tests without the long ones and without the race detector
 	$(GO) test -short ./...
@@ -51,10 +54,10 @@ bench: ## the benchmarks, each beside what it is compared with
 	$(GO) test -run '^$$' -bench . ./policy ./storage ./replay
 
 tables: ## measure a real FreeSWITCH and rewrite docs/measured.md (needs a `freeswitch` on PATH, root, 10 minutes)
-	RINGFENCE_WRITE_TABLES=1 $(GO) test ./e2e -run 'ActionsReal|FaultsReal' -timeout 30m
+	RINGFENCE_WRITE_TABLES=1 $(GO) test ./e2e ./e2e/freeswitch -p 1 -count 1 -run 'ActionsReal|FaultsReal' -timeout 30m
 
 tables-asterisk: ## measure a real Asterisk, which it gets from Debian, and rewrite its part of docs/measured.md
-	RINGFENCE_NEED_ASTERISK=1 RINGFENCE_WRITE_TABLES=1 $(GO) test ./e2e ./e2e/asterisk -count 1 -run 'ActionsAsterisk|FaultsAsterisk|OutcomesAsterisk|TestLoad$$' -timeout 30m
+	RINGFENCE_NEED_ASTERISK=1 RINGFENCE_WRITE_TABLES=1 $(GO) test ./e2e ./e2e/asterisk -p 1 -count 1 -run 'ActionsAsterisk|FaultsAsterisk|OutcomesAsterisk|TestLoad$$' -timeout 30m
 
 demo-sip: build ## the same with a real switch: gets Asterisk and sipp from Debian, places SIP calls and says what came of each
 	@CGO_ENABLED=0 $(GO) run ./e2e/demosip ./ringfence

@@ -135,6 +135,8 @@ func streamed(codes ...string) func(string) string {
 }
 
 // What each verdict becomes.
+//
+// long: because each row of its table is a verdict, and rows are read beside each other.
 func TestVerdicts(t *testing.T) {
 	second := func(file string) bridge.Sound { return bridge.Sound{Files: []string{file}, Length: time.Second} }
 	challenge := &bridge.Challenge{

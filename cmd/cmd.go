@@ -173,9 +173,3 @@ func (a *app) print(v any, format string, args ...any) error {
 	_, err := fmt.Fprintf(a.out, format+"\n", args...)
 	return err
 }
-
-type versionCmd struct{}
-
-func (versionCmd) Run(a *app) error {
-	return a.print(map[string]string{"version": version()}, "ringfence %s", version())
-}

@@ -51,7 +51,7 @@ func (c *demoCmd) Run(a *app) error {
 	if err := demoLists(a.ctx, settings); err != nil {
 		return err
 	}
-	d, err := daemon.Start(a.ctx, settings, version(), log)
+	d, err := daemon.Start(a.ctx, settings, thisBuild().String(), log)
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ func (runCmd) Run(a *app) error {
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
 	defer signal.Stop(reload)
-	d, err := daemon.Start(a.ctx, c, version(), log)
+	d, err := daemon.Start(a.ctx, c, thisBuild().String(), log)
 	if err != nil {
 		return err
 	}

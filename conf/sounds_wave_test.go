@@ -77,22 +77,7 @@ func TestSoundFiles(t *testing.T) {
 		if s := w.seconds(); s < shortest || s > longest {
 			t.Errorf("%s takes %.2f s", w.name, s)
 		}
-		peak, sum, flat, run := 0.0, 0.0, 0, 0
-		for i, v := range w.samples {
-			peak, sum = math.Max(peak, math.Abs(v)), sum+v
-			if i > 0 && v == w.samples[i-1] && math.Abs(v) > 0.5 {
-				run++
-			} else {
-				run = 0
-			}
-			flat = max(flat, run)
-		}
-		if dB := 20 * math.Log10(peak); dB > -1 || dB < -18 || flat > 2 {
-			t.Errorf("%s: its peak is %.1f dB, and %d samples in a row stay at theirs: clipped, or too low", w.name, dB, flat+1)
-		}
-		if offset := sum / float64(len(w.samples)); math.Abs(offset) > 0.0005 {
-			t.Errorf("%s has an offset of %.5f", w.name, offset)
-		}
+		checkSamples(t, w)
 
 		levels := w.levels()
 		first, last, voiced, loud := -1, 0, 0, 0.0
@@ -128,24 +113,51 @@ func TestSoundFiles(t *testing.T) {
 			t.Errorf("%s: %.0f%% of it is voiced", w.name, 100*share)
 		}
 
-		spectrum, width := w.spectrum(), float64(w.rate)/fftSize
-		band := func(from, to float64) []float64 { return spectrum[int(from/width):int(to/width)] }
-		total, speech := added(spectrum), added(band(300, 3400))
-		if share := speech / total; share < 0.5 {
-			t.Errorf("%s: %.0f%% of its energy is in the band of a telephone", w.name, 100*share)
-		}
-		if share := added(band(0, 60)) / total; share > 0.01 {
-			t.Errorf("%s: %.1f%% of its energy is below 60 Hz", w.name, 100*share)
-		}
-		if share := slices.Max(spectrum) / total; share > 0.4 {
-			t.Errorf("%s: %.0f%% of its energy is in one line: a tone", w.name, 100*share)
-		}
-		if f := flatness(band(300, 3400)); f > 0.55 {
-			t.Errorf("%s: its spectrum is as flat as noise: %.2f", w.name, f)
-		}
+		checkSpectrum(t, w)
 	}
 	if highest-lowest > 2 {
 		t.Errorf("what is voiced has from %.1f to %.1f dB", lowest, highest)
+	}
+}
+
+// checkSamples looks at a sound as a row of samples: neither clipped nor too low, and around zero.
+func checkSamples(t *testing.T, w wave) {
+	t.Helper()
+	peak, sum, flat, run := 0.0, 0.0, 0, 0
+	for i, v := range w.samples {
+		peak, sum = math.Max(peak, math.Abs(v)), sum+v
+		if i > 0 && v == w.samples[i-1] && math.Abs(v) > 0.5 {
+			run++
+		} else {
+			run = 0
+		}
+		flat = max(flat, run)
+	}
+	if dB := 20 * math.Log10(peak); dB > -1 || dB < -18 || flat > 2 {
+		t.Errorf("%s: its peak is %.1f dB, and %d samples in a row stay at theirs: clipped, or too low", w.name, dB, flat+1)
+	}
+	if offset := sum / float64(len(w.samples)); math.Abs(offset) > 0.0005 {
+		t.Errorf("%s has an offset of %.5f", w.name, offset)
+	}
+}
+
+// checkSpectrum looks at a sound by its frequencies: they are those of speech through a telephone.
+func checkSpectrum(t *testing.T, w wave) {
+	t.Helper()
+	spectrum, width := w.spectrum(), float64(w.rate)/fftSize
+	band := func(from, to float64) []float64 { return spectrum[int(from/width):int(to/width)] }
+	total, speech := added(spectrum), added(band(300, 3400))
+	if share := speech / total; share < 0.5 {
+		t.Errorf("%s: %.0f%% of its energy is in the band of a telephone", w.name, 100*share)
+	}
+	if share := added(band(0, 60)) / total; share > 0.01 {
+		t.Errorf("%s: %.1f%% of its energy is below 60 Hz", w.name, 100*share)
+	}
+	if share := slices.Max(spectrum) / total; share > 0.4 {
+		t.Errorf("%s: %.0f%% of its energy is in one line: a tone", w.name, 100*share)
+	}
+	if f := flatness(band(300, 3400)); f > 0.55 {
+		t.Errorf("%s: its spectrum is as flat as noise: %.2f", w.name, f)
 	}
 }
 

@@ -49,6 +49,27 @@ func Handler(d Desk) http.Handler {
 		e, err := d.RemoveEntries(r.Context(), r.PathValue("list"), patterns, r.URL.Query().Get("all") == "true")
 		return nonNil(e), err
 	}))
+	serveCalls(mux, d)
+	serveReports(mux, d)
+	mux.HandleFunc("POST /api/v1/policy/reload", ask(func(r *http.Request) (any, error) { return d.Reload(r.Context()) }))
+	mux.HandleFunc("POST /api/v1/pause", answer(func(r *http.Request, q pauseQuery) (any, error) {
+		return d.Pause(r.Context(), time.Duration(q.Seconds*float64(time.Second)))
+	}))
+	mux.HandleFunc("DELETE /api/v1/pause", ask(func(r *http.Request) (any, error) { return d.Resume(r.Context()) }))
+	mux.HandleFunc("GET /api/v1/status", ask(func(r *http.Request) (any, error) { return d.Status(r.Context()) }))
+	serveLists(mux, d)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r = claim(r)
+		if h, pattern := mux.Handler(r); pattern == "" {
+			refuse(h, w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// serveCalls serves the journal.
+func serveCalls(mux *http.ServeMux, d Desk) {
 	mux.HandleFunc("GET /api/v1/calls", func(w http.ResponseWriter, r *http.Request) {
 		q, err := journalQuery(r)
 		if err != nil {
@@ -68,6 +89,10 @@ func Handler(d Desk) http.Handler {
 		return d.DeleteRecords(r.Context(), q)
 	}))
 	mux.HandleFunc("GET /api/v1/calls/stream", func(w http.ResponseWriter, r *http.Request) { follow(d, w, r) })
+}
+
+// serveReports serves what people reported as a nuisance.
+func serveReports(mux *http.ServeMux, d Desk) {
 	mux.HandleFunc("GET /api/v1/reports", func(w http.ResponseWriter, r *http.Request) {
 		state := r.URL.Query().Get("state")
 		switch state {
@@ -89,21 +114,6 @@ func Handler(d Desk) http.Handler {
 	mux.HandleFunc("POST /api/v1/reports/{id}/dismiss", answer(func(r *http.Request, q decisionQuery) (any, error) {
 		return d.DismissReport(r.Context(), r.PathValue("id"))
 	}))
-	mux.HandleFunc("POST /api/v1/policy/reload", ask(func(r *http.Request) (any, error) { return d.Reload(r.Context()) }))
-	mux.HandleFunc("POST /api/v1/pause", answer(func(r *http.Request, q pauseQuery) (any, error) {
-		return d.Pause(r.Context(), time.Duration(q.Seconds*float64(time.Second)))
-	}))
-	mux.HandleFunc("DELETE /api/v1/pause", ask(func(r *http.Request) (any, error) { return d.Resume(r.Context()) }))
-	mux.HandleFunc("GET /api/v1/status", ask(func(r *http.Request) (any, error) { return d.Status(r.Context()) }))
-	serveLists(mux, d)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r = claim(r)
-		if h, pattern := mux.Handler(r); pattern == "" {
-			refuse(h, w, r)
-			return
-		}
-		mux.ServeHTTP(w, r)
-	})
 }
 
 // refuse says in JSON what the mux would say in plain text: no such path, or not with this method.

@@ -2,8 +2,6 @@ package e2e_test
 
 import (
 	"context"
-	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -13,6 +11,8 @@ import (
 
 	"ringfence/console"
 	"ringfence/daemon"
+	"ringfence/e2e/phone"
+	"ringfence/e2e/setup"
 	"ringfence/standin"
 )
 
@@ -38,8 +38,8 @@ whisper = "whisper-suspected"
 // startChallenges runs a daemon whose recordings are tones.
 func startChallenges(t *testing.T, settings ...string) *daemon.Daemon {
 	t.Helper()
-	d, file := startDaemonWith(t, challengePolicy, settings...)
-	writeTones(t, filepath.Dir(file))
+	d, file := setup.StartDaemonWith(t, challengePolicy, settings...)
+	setup.WriteTones(t, filepath.Dir(file))
 	return d
 }
 
@@ -50,16 +50,16 @@ func TestGivesWayReal(t *testing.T) {
 	if err != nil {
 		t.Skip("NOT TESTED: there is no freeswitch on PATH; calls gave way on the simulated switch only")
 	}
-	d, file := startDaemonWith(t, strings.Replace(challengePolicy, "[[rule]]", "max_held = 1\n[[rule]]", 1))
-	writeTones(t, filepath.Dir(file))
-	handset := newPhone(t)
-	server := startFreeSWITCH(t, program, d.Address(), handset.addr, freePort(t), true)
-	place := func(from, to string) <-chan heard {
-		caller := newPhone(t)
-		caller.hold = 40 * time.Second
-		out := make(chan heard, 1)
+	d, file := setup.StartDaemonWith(t, strings.Replace(challengePolicy, "[[rule]]", "max_held = 1\n[[rule]]", 1))
+	setup.WriteTones(t, filepath.Dir(file))
+	handset := phone.New(t)
+	server := setup.StartFreeSWITCH(t, program, d.Address(), handset.Addr, setup.FreePort(t), true)
+	place := func(from, to string) <-chan phone.Heard {
+		caller := phone.New(t)
+		caller.Hold = 40 * time.Second
+		out := make(chan phone.Heard, 1)
 		go func() {
-			h, err := caller.dial(t.Context(), server, from, "", to)
+			h, err := caller.Dial(t.Context(), server, from, "", to)
 			if err != nil {
 				t.Error(err)
 			}
@@ -84,42 +84,20 @@ func TestGivesWayReal(t *testing.T) {
 	<-time.After(time.Second) // into the prompt
 	second := place("95240002", "05925550202")
 	held(1)
-	if h := <-first; h.torn == 0 || h.torn > 8*time.Second {
+	if h := <-first; h.Torn == 0 || h.Torn > 8*time.Second {
 		t.Errorf("the first call: %+v", h)
 	}
-	if h := <-second; h.torn < 10*time.Second {
+	if h := <-second; h.Torn < 10*time.Second {
 		t.Errorf("the second call, which hears both tries: %+v", h)
 	}
-	_, by, all := recordsOf(t, d, 2)
+	_, by, all := setup.RecordsOf(t, d, 2)
 	for _, to := range []string{"05925550201", "05925550202"} {
-		if _, rang := handset.invited(to); rang {
+		if _, rang := handset.Invited(to); rang {
 			t.Errorf("%s rang", to)
 		}
 	}
 	if by["challenge by ask"] != 2 {
 		t.Errorf("%+v", all)
-	}
-}
-
-// writeTones gives an installation recordings that are tones.
-func writeTones(t *testing.T, folder string) {
-	t.Helper()
-	sounds := filepath.Join(folder, "data", "sounds")
-	if err := os.MkdirAll(filepath.Join(sounds, "digits"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	files := map[string][]byte{}
-	for digit := range 10 {
-		files[fmt.Sprintf("digits/%d.wav", digit)] = digitTone(digit)
-	}
-	for _, name := range []string{"challenge-intro", "challenge-again", "challenge-passed", "challenge-failed"} {
-		files[name+".wav"] = wav(otherTone, 300*time.Millisecond)
-	}
-	files["whisper-suspected.wav"] = digitTone(7) // recognised on the handset
-	for name, content := range files {
-		if err := os.WriteFile(filepath.Join(sounds, name), content, 0o644); err != nil {
-			t.Fatal(err)
-		}
 	}
 }
 
@@ -225,40 +203,40 @@ func TestChallengeReal(t *testing.T) {
 	for _, mode := range []string{"sync", "async"} {
 		t.Run(mode, func(t *testing.T) {
 			d := startChallenges(t)
-			handset := newPhone(t)
-			server := startFreeSWITCH(t, program, d.Address(), handset.addr, freePort(t), mode == "async")
+			handset := phone.New(t)
+			server := setup.StartFreeSWITCH(t, program, d.Address(), handset.Addr, setup.FreePort(t), mode == "async")
 			runChallenges(t, d, func(ctx context.Context, from, to, keys string) (bool, error) {
-				caller := newPhone(t)
-				caller.hold, caller.keys = 40*time.Second, answersOf[keys]
-				handset.hangsUpAfter(500 * time.Millisecond)
-				handset.forget(to)
-				_, err := caller.dial(ctx, server, from, "", to)
-				_, rang := handset.invited(to)
+				caller := phone.New(t)
+				caller.Hold, caller.Keys = 40*time.Second, answersOf[keys]
+				handset.HangsUpAfter(500 * time.Millisecond)
+				handset.Forget(to)
+				_, err := caller.Dial(ctx, server, from, "", to)
+				_, rang := handset.Invited(to)
 				return rang, err
 			})
 			t.Run("whisper", func(t *testing.T) {
 				records, stop := d.Desk().Watch()
 				defer stop()
-				caller := newPhone(t)
-				caller.hold = 3 * time.Second
-				handset.hangsUpAfter(2 * time.Second)
+				caller := phone.New(t)
+				caller.Hold = 3 * time.Second
+				handset.HangsUpAfter(2 * time.Second)
 				start := time.Now()
-				h, err := caller.dial(t.Context(), server, "95250001", "Sale", "05925550210")
-				if err != nil || !strings.HasPrefix(h.final, "200") {
+				h, err := caller.Dial(t.Context(), server, "95250001", "Sale", "05925550210")
+				if err != nil || !strings.HasPrefix(h.Final, "200") {
 					t.Fatalf("%+v %v", h, err)
 				}
-				in, ok := handset.invited("05925550210")
-				if rec := <-records; rec.Rule != "announced to the staff" || !ok || !strings.Contains(in.from, "Sales? Sale") {
+				in, ok := handset.Invited("05925550210")
+				if rec := <-records; rec.Rule != "announced to the staff" || !ok || !strings.Contains(in.From, "Sales? Sale") {
 					t.Errorf("%+v: %+v", rec, in)
 				}
-				if heard := handset.digitsHeard(start); heard != "7" {
+				if heard := handset.DigitsHeard(start); heard != "7" {
 					t.Errorf("the person who answered heard %q", heard)
 				}
 				// The caller is answered only when the whisper is over.
-				if h.took < 250*time.Millisecond {
-					t.Errorf("connected after %v, in the middle of the whisper", h.took)
+				if h.Took < 250*time.Millisecond {
+					t.Errorf("connected after %v, in the middle of the whisper", h.Took)
 				}
-				if heard := caller.digitsHeard(start); heard != "" {
+				if heard := caller.DigitsHeard(start); heard != "" {
 					t.Errorf("the caller heard the whisper: %q", heard)
 				}
 			})

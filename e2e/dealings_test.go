@@ -7,28 +7,8 @@ import (
 
 	"ringfence/console"
 	"ringfence/daemon"
+	"ringfence/e2e/phone"
 )
-
-// outRoutes are extensions for calls that go out: one that the attached switch's events tell of, and one that tells
-// the daemon itself, as where nothing is attached.
-const outRoutes = `<include>
-  <extension name="out">
-    <condition field="destination_number" expression="^out(\d+)$">
-      <action application="bridge" data="sofia/external/$1@HANDSET"/>
-    </condition>
-  </extension>
-  <extension name="out, told">
-    <condition field="destination_number" expression="^tell(\d+)$">
-      <action application="set" data="ringfence_intent=dialled"/>
-      <action application="set" data="ringfence_line=$1"/>
-      <action application="set" data="socket_resume=true"/>
-      <action application="socket" data="SCREEN async full"/>
-      <action application="unset" data="socket_resume"/>
-      <action application="bridge" data="sofia/external/$1@HANDSET"/>
-    </condition>
-  </extension>
-</include>
-`
 
 // dealingRules lets through who is known and refuses others.
 const dealingRules = `
@@ -59,13 +39,13 @@ func checkDealings(t *testing.T, d *daemon.Daemon, server string, long bool) {
 		}
 	}
 
-	caller := newPhone(t)
-	caller.hold = 100 * time.Millisecond
+	caller := phone.New(t)
+	caller.Hold = 100 * time.Millisecond
 	call := func(to string) {
 		t.Helper()
 		ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 		defer cancel()
-		if h, err := caller.dial(ctx, server, "05925550150", "", to); err != nil || h.final != "200 OK" || h.torn != 0 {
+		if h, err := caller.Dial(ctx, server, "05925550150", "", to); err != nil || h.Final != "200 OK" || h.Torn != 0 {
 			t.Fatalf("%s: %+v %v", to, h, err)
 		}
 	}
@@ -89,10 +69,10 @@ func checkDealings(t *testing.T, d *daemon.Daemon, server string, long bool) {
 	until("+8613800138111", "05925550160", "known here")
 	call("out13800138222")
 	if long {
-		caller.hold = 10500 * time.Millisecond
+		caller.Hold = 10500 * time.Millisecond
 		call("out13800138333")
 		until("13800138333", "05925550160", "known here")
-		caller.hold = 0
+		caller.Hold = 0
 	}
 	call("out110")
 	until("13900139000", "05925550150", "never_screen")

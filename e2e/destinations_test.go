@@ -10,7 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"ringfence/console"
+	"ringfence/e2e/phone"
+	"ringfence/e2e/setup"
 	"ringfence/policy"
 )
 
@@ -30,13 +31,13 @@ func TestDestinationsReal(t *testing.T) {
 	endless := func(folder string) error {
 		return replaceInFile(folder+"/dialplan/public/00_handset.xml", `^(\d+)$`, `^(\d{11})`)
 	}
-	handset, caller := newPhone(t), newPhone(t)
-	place := func(t *testing.T, server string, i int, form string) (to string, h heard) {
+	handset, caller := phone.New(t), phone.New(t)
+	place := func(t *testing.T, server string, i int, form string) (to string, h phone.Heard) {
 		t.Helper()
 		to = fmt.Sprintf("0592555%04d", i)
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
-		h, err := caller.dial(ctx, server, "95211613", "", fmt.Sprintf(form, to))
+		h, err := caller.Dial(ctx, server, "95211613", "", fmt.Sprintf(form, to))
 		if err != nil {
 			t.Errorf("%s: %v", form, err)
 		}
@@ -44,15 +45,15 @@ func TestDestinationsReal(t *testing.T) {
 	}
 	for mode, async := range map[string]bool{"async": true, "sync": false} {
 		t.Run(mode, func(t *testing.T) {
-			d := startDaemon(t)
-			server := startFreeSWITCHWith(t, program, d.Address(), handset.addr, freePort(t), async, endless)
+			d := setup.StartDaemon(t)
+			server := setup.StartFreeSWITCHWith(t, program, d.Address(), handset.Addr, setup.FreePort(t), async, endless)
 			for i, form := range append([]string{"%s"}, oddDestinations...) {
 				to, h := place(t, server, i, form)
-				if _, rang := handset.invited(to); rang || h.final != "603 Decline" {
-					t.Errorf("%s: rang %v, %q", form, rang, h.final)
+				if _, rang := handset.Invited(to); rang || h.Final != "603 Decline" {
+					t.Errorf("%s: rang %v, %q", form, rang, h.Final)
 				}
 			}
-			total, by, all := recordsOf(t, d, len(oddDestinations)+1)
+			total, by, all := setup.RecordsOf(t, d, len(oddDestinations)+1)
 			if total != len(oddDestinations)+1 || by["reject by listed"] != total {
 				t.Errorf("%d records: %v", total, by)
 			}
@@ -64,129 +65,49 @@ func TestDestinationsReal(t *testing.T) {
 		})
 	}
 	t.Run("silent daemon", func(t *testing.T) {
-		address, shown := silentDaemon(t)
+		address, shown := setup.SilentDaemon(t)
 		go func() {
 			for range shown {
 			}
 		}()
-		server := startFreeSWITCHWith(t, program, address, handset.addr, freePort(t), true, endless)
+		server := setup.StartFreeSWITCHWith(t, program, address, handset.Addr, setup.FreePort(t), true, endless)
 		for i, form := range append([]string{"%s"}, oddDestinations[:5]...) {
 			to, h := place(t, server, 100+i, form)
-			if _, rang := handset.invited(to); !rang {
-				t.Errorf("%s: does not ring by the guard: %q", form, h.final)
+			if _, rang := handset.Invited(to); !rang {
+				t.Errorf("%s: does not ring by the guard: %q", form, h.Final)
 			}
 		}
 	})
 }
 
-// A call that does not come by SIP is refused all the same: `respond` does nothing there.
-func TestLoopbackReal(t *testing.T) {
-	program, err := exec.LookPath("freeswitch")
-	if err != nil {
-		t.Skip("NOT TESTED: there is no freeswitch on PATH; a channel of mod_loopback was refused on the simulated switch only")
-	}
-	for mode, async := range map[string]bool{"async": true, "sync": false} {
-		t.Run(mode, func(t *testing.T) {
-			d := startDaemon(t)
-			handset, events := newPhone(t), freePort(t)
-			startFreeSWITCH(t, program, d.Address(), handset.addr, events, async)
-			sw := dialSwitch(t, events)
-			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-			defer cancel()
-			const to = "05925550100"
-			answer, err := sw.API(ctx, "originate {origination_caller_id_number=95211613,originate_timeout=10}loopback/"+to+"/public/XML &hangup")
-			if err == nil {
-				t.Errorf("the call was connected: %s", answer)
-			}
-			if _, rang := handset.invited(to); rang {
-				t.Error("the call rang")
-			}
-			if total, by, _ := recordsOf(t, d, 1); total != 1 || by["reject by listed"] != 1 {
-				t.Errorf("%d records: %v", total, by)
-			}
-		})
-	}
-}
-
 // The same on Asterisk, whose subroutine gets what the context's pattern has taken.
 func TestDestinationsAsterisk(t *testing.T) {
-	d := startDaemon(t, "[agi]\nlisten = \"127.0.0.1:0\"\n")
-	handset, caller := newPhone(t), newPhone(t)
-	a := startAsterisk(t, d.AsteriskAddress(), handset.addr)
+	d := setup.StartDaemon(t, "[agi]\nlisten = \"127.0.0.1:0\"\n")
+	handset, caller := phone.New(t), phone.New(t)
+	a := setup.StartAsterisk(t, d.AsteriskAddress(), handset.Addr)
 	n := 0
 	for i, form := range append([]string{"%s"}, oddDestinations...) {
 		to := fmt.Sprintf("0592555%04d", i)
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-		h, err := caller.dial(ctx, a.Address, "95211613", "", fmt.Sprintf(form, to))
+		h, err := caller.Dial(ctx, a.Address, "95211613", "", fmt.Sprintf(form, to))
 		cancel()
 		if err != nil {
 			t.Errorf("%s: %v", form, err)
 		}
-		if _, rang := handset.invited(to); rang || strings.HasPrefix(h.final, "2") {
-			t.Errorf("%s: rang %v, %q", form, rang, h.final)
+		if _, rang := handset.Invited(to); rang || strings.HasPrefix(h.Final, "2") {
+			t.Errorf("%s: rang %v, %q", form, rang, h.Final)
 		}
-		if !strings.HasPrefix(h.final, "404") && !strings.HasPrefix(h.final, "400") && !strings.HasPrefix(h.final, "484") { // Asterisk has no such extension
+		if !strings.HasPrefix(h.Final, "404") && !strings.HasPrefix(h.Final, "400") && !strings.HasPrefix(h.Final, "484") { // Asterisk has no such extension
 			n++
 		}
 	}
-	total, by, all := recordsOf(t, d, n)
+	total, by, all := setup.RecordsOf(t, d, n)
 	if total != n || n < 5 || by["reject by listed"] != total {
 		t.Errorf("%d records of %d calls that found an extension: %v", total, n, by)
 	}
 	for _, r := range all {
 		if r.Line != "staff" {
 			t.Errorf("a call to %q is to the line %q", r.Callee, r.Line)
-		}
-	}
-}
-
-// Who calls, by what FreeSWITCH really delivers: a wish stands above what the carrier asserts, and a display name may
-// look like an address.
-func TestIdentityReal(t *testing.T) {
-	program, err := exec.LookPath("freeswitch")
-	if err != nil {
-		t.Skip("NOT TESTED: there is no freeswitch on PATH; identities were read from recorded data only")
-	}
-	const trusting = `
-country = "CN"
-[trunks.carrier]
-match = ["profile:external"]
-identity = ["pai", "rpid", "from"]
-[[rule]]
-name = "all"
-action = "reject"
-`
-	d, _ := startDaemonWith(t, trusting)
-	server := startFreeSWITCH(t, program, d.Address(), newPhone(t).addr, freePort(t), true)
-	caller := newPhone(t)
-	for i, c := range []struct {
-		from  string
-		extra []string
-		want  string
-	}{
-		{"95211613", []string{"P-Asserted-Identity: <sip:13800138000@carrier>", "P-Preferred-Identity: <sip:110@x>"}, "+8613800138000"},
-		{"95211613", []string{"P-Asserted-Identity: <tel:+8613800138000>", "P-Preferred-Identity: \"Police\" <sip:110@x>"}, ""}, // the switch reads no tel: there
-		{"95211613", []string{"P-Preferred-Identity: <sip:110@x>"}, "+8695211613"},
-		{"95211613", []string{`Remote-Party-ID: "x<sip:110@evil>" <sip:13800138001@carrier>;party=calling`}, "+8613800138001"},
-		{"95211613", []string{`Remote-Party-ID: "x<sip:110@evil>" <sip:13800138001@carrier>;party=calling`, "P-Preferred-Identity: <sip:119@x>"}, "+8613800138001"},
-		{"95211613", []string{`Remote-Party-ID: "a%22 <sip:110@evil> %22" <sip:13800138001@carrier>;party=calling`, "P-Preferred-Identity: <sip:119@x>"}, ""},
-		{"95211613", []string{`P-Asserted-Identity: "x" <sip:95211614%3Csip:110@evil%3E@carrier>`, "P-Preferred-Identity: <sip:119@x>"}, ""},
-	} {
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-		to := fmt.Sprintf("0592555%04d", i)
-		if _, err := caller.dial(ctx, server, c.from, "", to, c.extra...); err != nil {
-			t.Errorf("%q: %v", c.extra, err)
-		}
-		cancel()
-		_, _, all := recordsOf(t, d, i+1)
-		var r console.Record
-		for _, x := range all {
-			if x.Callee == to {
-				r = x
-			}
-		}
-		if c.want != "" && r.Caller.E164 != c.want || r.Caller.Kind == "emergency" || r.Rule != "all" {
-			t.Errorf("%q: %+v", c.extra, r)
 		}
 	}
 }
@@ -199,10 +120,10 @@ func TestPaddedReal(t *testing.T) {
 	}
 	for mode, async := range map[string]bool{"async": true, "sync": false} {
 		t.Run(mode, func(t *testing.T) {
-			d := startDaemon(t)
-			handset := newPhone(t)
-			server := startFreeSWITCH(t, program, d.Address(), handset.addr, freePort(t), async)
-			caller := newPhone(t)
+			d := setup.StartDaemon(t)
+			handset := phone.New(t)
+			server := setup.StartFreeSWITCH(t, program, d.Address(), handset.Addr, setup.FreePort(t), async)
+			caller := phone.New(t)
 			var quotes, many []string
 			for i := range 20 {
 				quotes = append(quotes, fmt.Sprintf("X-Q%d: %s", i, strings.Repeat(`"`, 1000)))
@@ -214,10 +135,10 @@ func TestPaddedReal(t *testing.T) {
 			for i, extra := range [][]string{nil, quotes, many} {
 				to := fmt.Sprintf("0592555%04d", i)
 				ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-				h, err := caller.dial(ctx, server, "95211613", "", to, extra...)
+				h, err := caller.Dial(ctx, server, "95211613", "", to, extra...)
 				cancel()
-				if _, rang := handset.invited(to); err != nil || rang || h.final != "603 Decline" {
-					t.Errorf("padded with %d headers: rang %v, %q, %v", len(extra), rang, h.final, err)
+				if _, rang := handset.Invited(to); err != nil || rang || h.Final != "603 Decline" {
+					t.Errorf("padded with %d headers: rang %v, %q, %v", len(extra), rang, h.Final, err)
 				}
 			}
 			nameless := func() uint64 {
@@ -232,7 +153,7 @@ func TestPaddedReal(t *testing.T) {
 			for i, headers := range []int{10_000, 20_000} {
 				to := fmt.Sprintf("0592555%04d", 90+i)
 				final, err := inviteByTCP(t, server, "95211613", to, headers)
-				_, rang := handset.invited(to)
+				_, rang := handset.Invited(to)
 				switch {
 				case err == nil && !rang && strings.HasPrefix(final, "603"):
 					placed++
@@ -242,7 +163,7 @@ func TestPaddedReal(t *testing.T) {
 					t.Errorf("with %d headers: rang %v, %q, %v", headers, rang, final, err)
 				}
 			}
-			if total, by, _ := recordsOf(t, d, placed); by["reject by listed"] != placed {
+			if total, by, _ := setup.RecordsOf(t, d, placed); by["reject by listed"] != placed {
 				t.Errorf("%d records of %d calls: %v", total, placed, by)
 			}
 		})
@@ -251,9 +172,9 @@ func TestPaddedReal(t *testing.T) {
 
 // A padded INVITE on Asterisk, as large as a datagram may be.
 func TestPaddedAsterisk(t *testing.T) {
-	d := startDaemon(t, "[agi]\nlisten = \"127.0.0.1:0\"\n")
-	handset, caller := newPhone(t), newPhone(t)
-	a := startAsterisk(t, d.AsteriskAddress(), handset.addr)
+	d := setup.StartDaemon(t, "[agi]\nlisten = \"127.0.0.1:0\"\n")
+	handset, caller := phone.New(t), phone.New(t)
+	a := setup.StartAsterisk(t, d.AsteriskAddress(), handset.Addr)
 	for i, c := range []struct{ from, display string }{
 		{"95211613", ""},
 		{"95211613", `"` + strings.Repeat("x", 3000) + `"`},
@@ -264,20 +185,20 @@ func TestPaddedAsterisk(t *testing.T) {
 	} {
 		to := fmt.Sprintf("0592555%04d", i)
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-		h, err := caller.dial(ctx, a.Address, c.from, c.display, to)
+		h, err := caller.Dial(ctx, a.Address, c.from, c.display, to)
 		cancel()
-		if _, rang := handset.invited(to); rang || strings.HasPrefix(h.final, "2") {
-			t.Errorf("call %d: rang %v, %q, %v", i, rang, h.final, err)
+		if _, rang := handset.Invited(to); rang || strings.HasPrefix(h.Final, "2") {
+			t.Errorf("call %d: rang %v, %q, %v", i, rang, h.Final, err)
 		}
 	}
-	total, by, all := recordsOf(t, d, 2)
+	total, by, all := setup.RecordsOf(t, d, 2)
 	for _, r := range all {
 		if r.Action == "allow" || r.Rule == policy.RuleFailOpen {
 			t.Errorf("%+v", r)
 		}
 	}
 	t.Logf("%d records: %v", total, by)
-	a.idle()
+	a.MustBeIdle()
 }
 
 // inviteByTCP places a call with so many headers over TCP, and gives its final answer.

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"ringfence/e2e/asterisk"
+	"ringfence/e2e/setup"
+	"ringfence/e2e/sip"
 )
 
 // sipEnd is one end of SIP of which the test writes each message itself, and sees each that comes in.
@@ -22,11 +24,11 @@ type sipEnd struct {
 	addr string
 
 	mu  sync.Mutex
-	got []asterisk.Message
+	got []sip.Message
 }
 
 // newSIPEnd answers requests that come in by answer, "" for not at all: a status line and headers of its own.
-func newSIPEnd(t *testing.T, answer func(m asterisk.Message) []string) *sipEnd {
+func newSIPEnd(t *testing.T, answer func(m sip.Message) []string) *sipEnd {
 	t.Helper()
 	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
@@ -42,7 +44,7 @@ func newSIPEnd(t *testing.T, answer func(m asterisk.Message) []string) *sipEnd {
 			if err != nil {
 				return
 			}
-			m, ok := asterisk.ParseMessage(buf[:n])
+			m, ok := sip.Parse(buf[:n])
 			if !ok {
 				continue
 			}
@@ -67,7 +69,7 @@ func (e *sipEnd) sdp() string {
 // aPhone is a handset that shows what an UPDATE says, as the switches know it by its name.
 const aPhone = "User-Agent: Yealink SIP-T46U 108.86.0.20\r\nAllow: INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE\r\nSupported: replaces\r\n"
 
-func (e *sipEnd) reply(m asterisk.Message, status string) string {
+func (e *sipEnd) reply(m sip.Message, status string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "SIP/2.0 %s\r\n", status)
 	for _, h := range m.Headers {
@@ -92,7 +94,7 @@ func (e *sipEnd) reply(m asterisk.Message, status string) string {
 }
 
 // await waits for a message that fits.
-func (e *sipEnd) await(ctx context.Context, fits func(m asterisk.Message) bool) (asterisk.Message, bool) {
+func (e *sipEnd) await(ctx context.Context, fits func(m sip.Message) bool) (sip.Message, bool) {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -106,7 +108,7 @@ func (e *sipEnd) await(ctx context.Context, fits func(m asterisk.Message) bool) 
 		e.mu.Unlock()
 		select {
 		case <-ctx.Done():
-			return asterisk.Message{}, false
+			return sip.Message{}, false
 		case <-tick.C:
 		}
 	}
@@ -134,14 +136,14 @@ func (e *sipEnd) shown(number string) (lines []string) {
 func changesItsNumber(t *testing.T, start func(handset string) (server string)) []string {
 	t.Helper()
 	const police = "P-Asserted-Identity: \"Police\" <sip:110@127.0.0.1>\r\nRemote-Party-ID: \"Police\" <sip:110@127.0.0.1>;party=calling;screen=yes;privacy=off\r\n"
-	handset := newSIPEnd(t, func(m asterisk.Message) []string {
+	handset := newSIPEnd(t, func(m sip.Message) []string {
 		if m.Method() == "INVITE" && !strings.Contains(m.Get("To"), "tag=") {
 			return []string{"180 Ringing", "200 OK"}
 		}
 		return []string{"200 OK"}
 	})
 	server := start(handset.addr)
-	caller := newSIPEnd(t, func(m asterisk.Message) []string { return []string{"200 OK\r\n" + strings.TrimSuffix(police, "\r\n")} })
+	caller := newSIPEnd(t, func(m sip.Message) []string { return []string{"200 OK\r\n" + strings.TrimSuffix(police, "\r\n")} })
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	call := caller.call(server, "13800138000", "05925550100")
@@ -197,15 +199,15 @@ func (c *sipCall) say(cseq int, method, headers, body string) {
 }
 
 // ask sends a request and waits for its final answer; an INVITE's is acknowledged.
-func (c *sipCall) ask(ctx context.Context, cseq int, method, headers, body string) asterisk.Message {
+func (c *sipCall) ask(ctx context.Context, cseq int, method, headers, body string) sip.Message {
 	c.end.t.Helper()
 	c.say(cseq, method, headers, body)
 	return c.answer(ctx, cseq, method)
 }
 
-func (c *sipCall) answer(ctx context.Context, cseq int, method string) asterisk.Message {
+func (c *sipCall) answer(ctx context.Context, cseq int, method string) sip.Message {
 	c.end.t.Helper()
-	m, ok := c.end.await(ctx, func(m asterisk.Message) bool {
+	m, ok := c.end.await(ctx, func(m sip.Message) bool {
 		return m.Get("Call-ID") == c.id && m.Get("CSeq") == fmt.Sprintf("%d %s", cseq, method) && m.Status() != "" && !strings.HasPrefix(m.Status(), "1")
 	})
 	if !ok {
@@ -229,11 +231,11 @@ func TestDisplayStaysReal(t *testing.T) {
 	if err != nil {
 		t.Skip("NOT TESTED: there is no freeswitch on PATH")
 	}
-	d, _ := startDaemonWith(t, "country = \"CN\"\n")
+	d, _ := setup.StartDaemonWith(t, "country = \"CN\"\n")
 	for _, mode := range []string{"async", "sync", "without the step"} {
 		t.Run(mode, func(t *testing.T) {
 			told := changesItsNumber(t, func(handset string) string {
-				return startFreeSWITCHWith(t, program, d.Address(), handset, freePort(t), mode != "sync", func(conf string) error {
+				return setup.StartFreeSWITCHWith(t, program, d.Address(), handset, setup.FreePort(t), mode != "sync", func(conf string) error {
 					if mode != "without the step" {
 						return nil
 					}
@@ -256,8 +258,8 @@ func TestDisplayStaysReal(t *testing.T) {
 // The same on Asterisk, with a trunk whose headers are believed and a handset that is told who calls. There the subroutine
 // cannot keep it: what does is a line of the trunk's endpoint, which the doctor asks for.
 func TestDisplayStaysAsterisk(t *testing.T) {
-	asteriskRoot(t)
-	d, _ := startDaemonWith(t, "country = \"CN\"\n", "[agi]\nlisten = \"127.0.0.1:0\"")
+	setup.AsteriskRoot(t)
+	d, _ := setup.StartDaemonWith(t, "country = \"CN\"\n", "[agi]\nlisten = \"127.0.0.1:0\"")
 	for _, c := range []struct {
 		name, line, option string
 		changes            bool
@@ -270,7 +272,7 @@ func TestDisplayStaysAsterisk(t *testing.T) {
 			told := changesItsNumber(t, func(handset string) string {
 				s := asterisk.Setup{AGI: d.AsteriskAddress(), Handset: handset, PJSIP: "send_pai=yes\nsend_rpid=yes\ntrust_id_outbound=yes\n[telecom](+)\n" + c.line}
 				s.Dialplan = strings.ReplaceAll(asterisk.Dialplan, "@HANDSET,30,", "@HANDSET,30,"+c.option)
-				return startAsteriskWith(t, s).Address
+				return setup.StartAsteriskWith(t, s).Address
 			})
 			if (len(told) > 0) != c.changes {
 				t.Errorf("the handset was told:\n%s", strings.Join(told, "\n"))

@@ -1,90 +1,22 @@
-// Package e2e runs the same calls through the whole daemon twice: from the simulated switch, always, and
-// from a real FreeSWITCH with the dialplan that we ship, when a `freeswitch` is on PATH.
+// Package e2e places the same calls through the whole daemon from every switch: the stand-in, always, a real FreeSWITCH with
+// the dialplan that we ship, when a `freeswitch` is on PATH, and a real Asterisk. What can be seen on one of them alone is
+// in the folders freeswitch and asterisk.
 package e2e_test
 
 import (
 	"context"
 	"fmt"
-	"log/slog"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"ringfence/conf"
 	"ringfence/console"
 	"ringfence/daemon"
+	"ringfence/e2e/phone"
+	"ringfence/e2e/setup"
 	"ringfence/standin"
 )
-
-const testPolicy = `
-country = "CN"
-timezone = "Asia/Shanghai"
-[lines.staff]
-numbers = ["05925550000-05925550999"]
-[trunks.carrier]
-match = ["profile:external", "profile:internal"]
-identity = ["pai", "rpid", "from"]
-[[rule]]
-name = "listed"
-when = { list = ["blacklist"] }
-action = "reject"
-sip = 603
-[[rule]]
-name = "busy"
-when = { caller = ["95200486"] }
-action = "reject"
-sip = 486
-[[rule]]
-name = "unwanted"
-when = { caller = ["95200607"] }
-action = "reject"
-sip = 607
-[[rule]]
-name = "rejected"
-when = { caller = ["95200608"] }
-action = "reject"
-sip = 608
-[[rule]]
-name = "busy everywhere"
-when = { caller = ["95200600"] }
-action = "reject"
-sip = 600
-[[rule]]
-name = "warned off"
-when = { caller = ["95211???"] }
-action = "warn"
-announcement = "beep"
-then = "hangup"
-sip = 480
-[[rule]]
-name = "sales"
-when = { caller = ["9521????"], line = ["staff"] }
-action = "warn"
-announcement = "beep"
-[[rule]]
-name = "elsewhere"
-when = { caller = ["95230001"] }
-action = "divert"
-to = "3001 XML public"
-[[rule]]
-name = "next door"
-when = { caller = ["95230002"] }
-action = "divert"
-to = "3002"
-[[rule]]
-name = "withheld"
-when = { caller_kind = ["anonymous", "invalid"] }
-action = "tag"
-label = "不明"
-[[rule]]
-name = "label"
-when = { caller = ["95??????"] }
-action = "tag"
-label = "外呼"
-`
 
 // scenario is a call and what must become of it, on any switch and in either mode.
 type scenario struct {
@@ -135,76 +67,6 @@ type outcome struct {
 // switchboard places a scenario's call on some switch.
 type switchboard interface {
 	place(ctx context.Context, s scenario) (outcome, error)
-}
-
-// startDaemon runs the daemon with the test policy, the list and a short announcement.
-func startDaemon(t testing.TB, settings ...string) *daemon.Daemon {
-	t.Helper()
-	d, _ := startDaemonWith(t, testPolicy, settings...)
-	if _, err := d.Desk().AddEntries(t.Context(), "blacklist", []console.NewEntry{{Number: "95211613", Reason: "fake JD service"}}, false); err != nil {
-		t.Fatal(err)
-	}
-	return d
-}
-
-// startDaemonWith runs the daemon with a policy and more settings, and returns its file too.
-func startDaemonWith(t testing.TB, policy string, settings ...string) (*daemon.Daemon, string) {
-	t.Helper()
-	folder, err := os.MkdirTemp("", "e2e-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(folder) })
-	if err := os.Chmod(folder, 0o755); err != nil { // a switch of another user reads the announcements
-		t.Fatal(err)
-	}
-	text := "policy = \"policy.toml\"\ndata = \"data\"\nsocket = \"s\"\nnode = \"e2e\"\n[screen]\nlisten = \"127.0.0.1:0\"\n" + strings.Join(settings, "\n")
-	sounds := filepath.Join(folder, "data", "sounds")
-	if err := os.MkdirAll(sounds, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for file, content := range map[string][]byte{
-		filepath.Join(folder, "ringfence.toml"): []byte(text),
-		filepath.Join(folder, "policy.toml"):    []byte(policy),
-		filepath.Join(sounds, "beep.wav"):       beep(),
-	} {
-		if err := os.WriteFile(file, content, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	file := filepath.Join(folder, "ringfence.toml")
-	c, err := conf.LoadDaemon(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := daemon.Start(t.Context(), c, "e2e", slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		if err := d.Stop(ctx); err != nil {
-			t.Error(err)
-		}
-	})
-	return d, file
-}
-
-// beep is 0.4 s of 425 Hz as a WAV file.
-func beep() []byte {
-	const samples = 3200
-	b := []byte("RIFF\x00\x00\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00\x40\x1f\x00\x00\x80\x3e\x00\x00\x02\x00\x10\x00data\x00\x19\x00\x00")
-	size := uint32(len(b) - 8 + 2*samples)
-	b[4], b[5], b[6] = byte(size), byte(size>>8), byte(size>>16)
-	for i := range samples {
-		v := int16(8000)
-		if i*850/8000%2 == 1 {
-			v = -8000
-		}
-		b = append(b, byte(v), byte(uint16(v)>>8))
-	}
-	return b
 }
 
 // runScenarios holds every call against what must become of it, and the journal and `check` against the call.
@@ -285,7 +147,7 @@ func (b simulated) place(ctx context.Context, s scenario) (outcome, error) {
 func TestSimulatedSwitch(t *testing.T) {
 	for mode, async := range map[string]bool{"sync": false, "async": true} {
 		t.Run(mode, func(t *testing.T) {
-			d := startDaemon(t)
+			d := setup.StartDaemon(t)
 			runScenarios(t, d, simulated{d.Address(), async})
 		})
 	}
@@ -298,37 +160,16 @@ func TestRealFreeSWITCH(t *testing.T) {
 	}
 	for _, mode := range []string{"sync", "async"} {
 		t.Run(mode, func(t *testing.T) {
-			events := freePort(t)
-			d := startDaemon(t, fmt.Sprintf("[[attach]]\nkind = \"freeswitch\"\naddress = \"127.0.0.1:%d\"\npassword = %q\n", events, eventPassword))
-			handset, caller := newPhone(t), newPhone(t)
-			server := startFreeSWITCH(t, program, d.Address(), handset.addr, events, mode == "async")
-			waitAttached(t, d)
+			events := setup.FreePort(t)
+			d := setup.StartDaemon(t, fmt.Sprintf("[[attach]]\nkind = \"freeswitch\"\naddress = \"127.0.0.1:%d\"\npassword = %q\n", events, setup.EventPassword))
+			handset, caller := phone.New(t), phone.New(t)
+			server := setup.StartFreeSWITCH(t, program, d.Address(), handset.Addr, events, mode == "async")
+			setup.WaitAttached(t, d)
 			runScenarios(t, d, &real{server, handset, caller})
 			t.Run("outcomes", func(t *testing.T) { checkOutcomes(t, d) })
 			t.Run("ringing after an announcement", func(t *testing.T) { hearRinging(t, server, handset) })
 			t.Run("dealings", func(t *testing.T) { checkDealings(t, d, server, mode == "async") }) // last: calls to the line pass from then on
 		})
-	}
-}
-
-// waitAttached waits until the daemon hears the switch's events.
-func waitAttached(t *testing.T, d *daemon.Daemon) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
-	defer cancel()
-	for {
-		s, err := d.Desk().Status(ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(s.Attached) == 1 && s.Attached[0].Attached {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			t.Fatalf("not attached: %+v", s.Attached)
-		case <-time.After(50 * time.Millisecond):
-		}
 	}
 }
 
@@ -375,21 +216,21 @@ func checkOutcomes(t *testing.T, d *daemon.Daemon) {
 
 // hearRinging places a call that hears an announcement first, to a phone that rings for a while: the caller
 // must hear ringing then, and the announcement before.
-func hearRinging(t *testing.T, server string, handset *phone) {
-	handset.ringsFor(1500 * time.Millisecond)
-	defer handset.ringsFor(0)
-	caller := newPhone(t)
+func hearRinging(t *testing.T, server string, handset *phone.Phone) {
+	handset.RingsFor(1500 * time.Millisecond)
+	defer handset.RingsFor(0)
+	caller := phone.New(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	start := time.Now()
-	if h, err := caller.dial(ctx, server, "95219998", "", "05925550199"); err != nil || !h.earlyMedia {
+	if h, err := caller.Dial(ctx, server, "95219998", "", "05925550199"); err != nil || !h.EarlyMedia {
 		t.Fatalf("%+v %v", h, err)
 	}
-	i, ok := handset.invited("05925550199")
+	i, ok := handset.Invited("05925550199")
 	if !ok {
 		t.Fatal("the handset did not ring")
 	}
-	all, ringing := caller.heardAfter(start), caller.heardAfter(i.at)
+	all, ringing := caller.HeardAfter(start), caller.HeardAfter(i.At)
 	if announcement := all - ringing; announcement < 200*time.Millisecond || ringing < 500*time.Millisecond {
 		t.Errorf("the caller heard %v of announcement and %v of ringing", announcement, ringing)
 	}
@@ -398,7 +239,7 @@ func hearRinging(t *testing.T, server string, handset *phone) {
 // real is a FreeSWITCH with a phone on either side.
 type real struct {
 	server          string
-	handset, caller *phone
+	handset, caller *phone.Phone
 }
 
 func (b *real) place(ctx context.Context, s scenario) (outcome, error) {
@@ -413,21 +254,21 @@ func (b *real) place(ctx context.Context, s scenario) (outcome, error) {
 	if s.privacy {
 		headers = append(headers, "Privacy: id")
 	}
-	h, err := b.caller.dial(ctx, b.server, s.from, display, s.to, headers...)
+	h, err := b.caller.Dial(ctx, b.server, s.from, display, s.to, headers...)
 	if err != nil {
 		return outcome{}, err
 	}
-	o := outcome{final: h.final, early: h.earlyMedia}
-	if strings.HasPrefix(h.final, "200") {
+	o := outcome{final: h.Final, early: h.EarlyMedia}
+	if strings.HasPrefix(h.Final, "200") {
 		o.final = ""
 	}
 	for _, number := range []string{s.to, s.rang} {
-		i, ok := b.handset.invited(number)
+		i, ok := b.handset.Invited(number)
 		if !ok {
 			continue
 		}
 		o.rang = number
-		o.shown, _, _ = strings.Cut(strings.TrimPrefix(i.from, `"`), `"`)
+		o.shown, _, _ = strings.Cut(strings.TrimPrefix(i.From, `"`), `"`)
 	}
 	return o, nil
 }

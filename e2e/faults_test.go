@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -13,101 +12,44 @@ import (
 	"testing"
 	"time"
 
+	"ringfence/e2e/phone"
+	"ringfence/e2e/setup"
+	"ringfence/e2e/tables"
 	"ringfence/standin"
 )
 
-// fault is a daemon that has gone wrong: what it does with the connection of a call.
-type fault struct {
-	name  string
-	serve func(c net.Conn) // nil: nobody listens on the port
-
-	guarded bool // only the switch's guard gets such a call through, in async mode
-	bound   time.Duration
-}
-
-// promise is how soon a handset rings when the guard had to take the call.
-const promise = 3 * time.Second
-
-var faults = []fault{
-	{name: "nobody listens", bound: 300 * time.Millisecond},
-	{name: "closes at once", serve: func(c net.Conn) { c.Close() }, bound: 300 * time.Millisecond},
-	{name: "resets at once", serve: reset, bound: 300 * time.Millisecond},
-	{name: "connects, then closes", serve: func(c net.Conn) { hello(c); c.Close() }, bound: 300 * time.Millisecond},
-	{name: "connects, then resets", serve: func(c net.Conn) { hello(c); reset(c) }, bound: 300 * time.Millisecond},
-	{name: "dies in an announcement", serve: func(c net.Conn) {
-		hello(c)
+var faults = []setup.Fault{
+	{Name: "nobody listens", Bound: 300 * time.Millisecond},
+	{Name: "closes at once", Serve: func(c net.Conn) { c.Close() }, Bound: 300 * time.Millisecond},
+	{Name: "resets at once", Serve: setup.Reset, Bound: 300 * time.Millisecond},
+	{Name: "connects, then closes", Serve: func(c net.Conn) { setup.Hello(c); c.Close() }, Bound: 300 * time.Millisecond},
+	{Name: "connects, then resets", Serve: func(c net.Conn) { setup.Hello(c); setup.Reset(c) }, Bound: 300 * time.Millisecond},
+	{Name: "dies in an announcement", Serve: func(c net.Conn) {
+		setup.Hello(c)
 		io.WriteString(c, "sendmsg\ncall-command: execute\nexecute-app-name: playback\nexecute-app-arg: silence_stream://5000\n\n")
 		<-time.After(500 * time.Millisecond)
-		reset(c)
-	}, bound: time.Second},
-	{name: "is silent", serve: func(c net.Conn) { drain(c) }, guarded: true, bound: promise},
-	{name: "is silent, closes after 4 s", serve: func(c net.Conn) { <-time.After(4 * time.Second); c.Close() }, guarded: true, bound: promise},
-	{name: "is silent, resets after 4 s", serve: func(c net.Conn) { <-time.After(4 * time.Second); reset(c) }, guarded: true, bound: promise},
-	{name: "connects, then is silent", serve: func(c net.Conn) { hello(c); drain(c) }, guarded: true, bound: promise},
-	{name: "connects, says exit after 4 s", serve: func(c net.Conn) {
-		hello(c)
+		setup.Reset(c)
+	}, Bound: time.Second},
+	{Name: "is silent", Serve: func(c net.Conn) { setup.Drain(c) }, Guarded: true, Bound: setup.Promise},
+	{Name: "is silent, closes after 4 s", Serve: func(c net.Conn) { <-time.After(4 * time.Second); c.Close() }, Guarded: true, Bound: setup.Promise},
+	{Name: "is silent, resets after 4 s", Serve: func(c net.Conn) { <-time.After(4 * time.Second); setup.Reset(c) }, Guarded: true, Bound: setup.Promise},
+	{Name: "connects, then is silent", Serve: func(c net.Conn) { setup.Hello(c); setup.Drain(c) }, Guarded: true, Bound: setup.Promise},
+	{Name: "connects, says exit after 4 s", Serve: func(c net.Conn) {
+		setup.Hello(c)
 		<-time.After(4 * time.Second)
 		io.WriteString(c, "exit\n\n")
-		drain(c)
-	}, guarded: true, bound: promise},
-}
-
-func reset(c net.Conn) {
-	c.(*net.TCPConn).SetLinger(0)
-	c.Close()
-}
-
-func drain(c net.Conn) {
-	c.SetDeadline(time.Now().Add(40 * time.Second))
-	io.Copy(io.Discard, c)
-	c.Close()
-}
-
-// hello asks for the call and reads the reply to its empty line.
-func hello(c net.Conn) {
-	c.SetDeadline(time.Now().Add(60 * time.Second))
-	io.WriteString(c, "connect\n\n")
-	for r := bufio.NewReader(c); ; {
-		line, err := r.ReadString('\n')
-		if err != nil || line == "\n" {
-			return
-		}
-	}
-}
-
-// listen runs a faulty daemon at an address ("127.0.0.1:0" for any) and returns where it listens and how to end it.
-func (f fault) listen(t testing.TB, address string) (where string, end func()) {
-	t.Helper()
-	ln, err := net.Listen("tcp", address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	end = func() { ln.Close() }
-	if f.serve == nil {
-		end()
-		return ln.Addr().String(), end
-	}
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go f.serve(c)
-		}
-	}()
-	t.Cleanup(end)
-	return ln.Addr().String(), end
+		setup.Drain(c)
+	}, Guarded: true, Bound: setup.Promise},
 }
 
 // Whatever a daemon does wrong, the simulated switch's call rings in time and is not torn down later.
 func TestFaultsSimulated(t *testing.T) {
 	for _, f := range faults {
-		t.Run(f.name, func(t *testing.T) {
+		t.Run(f.Name, func(t *testing.T) {
 			t.Parallel()
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 			defer cancel()
-			address, _ := f.listen(t, "127.0.0.1:0")
+			address, _ := f.Listen(t, "127.0.0.1:0")
 			sw := &standin.Switch{Address: address}
 			r, err := sw.Place(ctx, standin.Call{
 				From: "13800138000", To: "05925550100", Async: true, Resume: true,
@@ -116,7 +58,7 @@ func TestFaultsSimulated(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !r.Rang || r.Stuck || r.Killed || r.GuardFired != f.guarded {
+			if !r.Rang || r.Stuck || r.Killed || r.GuardFired != f.Guarded {
 				t.Errorf("rang %v, stuck %v, killed %v, guard %v", r.Rang, r.Stuck, r.Killed, r.GuardFired)
 			}
 		})
@@ -129,9 +71,9 @@ func TestFaultsReal(t *testing.T) {
 	if err != nil {
 		t.Skip("NOT TESTED: there is no freeswitch on PATH; the guard was tried on the simulated switch only, and docs/measured.md has what the last run on a real one saw")
 	}
-	address, end := fault{serve: func(c net.Conn) { c.Close() }}.listen(t, "127.0.0.1:0")
-	handset := newPhone(t)
-	server := startFreeSWITCH(t, program, address, handset.addr, freePort(t), true)
+	address, end := setup.Fault{Serve: func(c net.Conn) { c.Close() }}.Listen(t, "127.0.0.1:0")
+	handset := phone.New(t)
+	server := setup.StartFreeSWITCH(t, program, address, handset.Addr, setup.FreePort(t), true)
 	rows := []string{"| the daemon | the handset rang | the call afterwards |", "| --- | --- | --- |"}
 	row := func(name string, rang time.Duration, torn bool) {
 		after := "undisturbed"
@@ -142,92 +84,71 @@ func TestFaultsReal(t *testing.T) {
 	}
 	end()
 	for i, f := range faults {
-		t.Run(f.name, func(t *testing.T) {
-			_, end := f.listen(t, address)
+		t.Run(f.Name, func(t *testing.T) {
+			_, end := f.Listen(t, address)
 			defer end()
-			caller := newPhone(t)
-			if caller.hold = time.Second; f.guarded {
-				caller.hold = 6 * time.Second
+			caller := phone.New(t)
+			if caller.Hold = time.Second; f.Guarded {
+				caller.Hold = 6 * time.Second
 			}
-			rang, torn := dialAndMeasure(t, caller, handset, server, fmt.Sprintf("059255502%02d", i))
-			row(f.name, rang, torn)
-			if rang > f.bound || torn {
-				t.Errorf("rang after %v (promised %v), torn down: %v", rang, f.bound, torn)
+			rang, torn := setup.DialAndMeasure(t, caller, handset, server, fmt.Sprintf("059255502%02d", i))
+			row(f.Name, rang, torn)
+			if rang > f.Bound || torn {
+				t.Errorf("rang after %v (promised %v), torn down: %v", rang, f.Bound, torn)
 			}
 		})
 	}
 
-	// What a daemon does long after the guard has taken the call, and the people talk.
-	t.Run("late", func(t *testing.T) {
-		ends := map[string]func(net.Conn){"closes": func(c net.Conn) { c.Close() }, "resets": reset, "says exit": func(c net.Conn) { io.WriteString(c, "exit\n\n"); drain(c) }}
-		type plan struct {
-			name  string
-			serve func(net.Conn)
-		}
-		plans := make(chan plan, 1) // the connection follows its call at once, so one plan is enough
-		_, end := fault{serve: func(c net.Conn) { (<-plans).serve(c) }}.listen(t, address)
-		defer end()
-		var mu sync.Mutex
-		var wg sync.WaitGroup
-		n := 0
-		for _, how := range slices.Sorted(maps.Keys(ends)) {
-			for _, greets := range []bool{false, true} {
-				for _, after := range []int{1, 5, 30} {
-					name := fmt.Sprintf("is silent, %s %d s after the guard", how, after)
-					if greets {
-						name = fmt.Sprintf("connects, is silent, %s %d s after the guard", how, after)
-					}
-					taken := make(chan bool)
-					plans <- plan{name, func(c net.Conn) {
-						close(taken)
-						if greets {
-							hello(c)
-						}
-						<-time.After(2*time.Second + time.Duration(after)*time.Second)
-						ends[how](c)
-					}}
-					n++
-					to := fmt.Sprintf("059255503%02d", n)
-					wg.Go(func() {
-						caller := newPhone(t)
-						caller.hold = time.Duration(after+4) * time.Second
-						rang, torn := dialAndMeasure(t, caller, handset, server, to)
-						mu.Lock()
-						defer mu.Unlock()
-						row(name, rang, torn)
-						if rang > promise || torn {
-							t.Errorf("%s: rang after %v, torn down: %v", name, rang, torn)
-						}
-					})
-					<-taken
+	t.Run("late", func(t *testing.T) { lateFaults(t, handset, server, address, row) })
+	slices.Sort(rows[2:])
+	tables.Write(t, "faults", rows)
+}
+
+// lateFaults are what a daemon does long after the guard has taken the call, and the people talk.
+func lateFaults(t *testing.T, handset *phone.Phone, server, address string, row func(name string, rang time.Duration, torn bool)) {
+	ends := map[string]func(net.Conn){"closes": func(c net.Conn) { c.Close() }, "resets": setup.Reset, "says exit": func(c net.Conn) { io.WriteString(c, "exit\n\n"); setup.Drain(c) }}
+	type plan struct {
+		name  string
+		serve func(net.Conn)
+	}
+	plans := make(chan plan, 1) // the connection follows its call at once, so one plan is enough
+	_, end := setup.Fault{Serve: func(c net.Conn) { (<-plans).serve(c) }}.Listen(t, address)
+	defer end()
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	n := 0
+	for _, how := range slices.Sorted(maps.Keys(ends)) {
+		for _, greets := range []bool{false, true} {
+			for _, after := range []int{1, 5, 30} {
+				name := fmt.Sprintf("is silent, %s %d s after the guard", how, after)
+				if greets {
+					name = fmt.Sprintf("connects, is silent, %s %d s after the guard", how, after)
 				}
+				taken := make(chan bool)
+				plans <- plan{name, func(c net.Conn) {
+					close(taken)
+					if greets {
+						setup.Hello(c)
+					}
+					<-time.After(2*time.Second + time.Duration(after)*time.Second)
+					ends[how](c)
+				}}
+				n++
+				to := fmt.Sprintf("059255503%02d", n)
+				wg.Go(func() {
+					caller := phone.New(t)
+					caller.Hold = time.Duration(after+4) * time.Second
+					rang, torn := setup.DialAndMeasure(t, caller, handset, server, to)
+					mu.Lock()
+					defer mu.Unlock()
+					row(name, rang, torn)
+					if rang > setup.Promise || torn {
+						t.Errorf("%s: rang after %v, torn down: %v", name, rang, torn)
+					}
+				})
+				<-taken
 			}
 		}
-		wg.Wait()
-	})
-	slices.Sort(rows[2:])
-	writeTable(t, "faults", rows)
-}
-
-// dialAndMeasure places a call that must ring, and says when it did and whether it was torn down before the
-// caller hung up.
-func dialAndMeasure(t *testing.T, caller, handset *phone, server, to string) (rang time.Duration, torn bool) {
-	return dialAndMeasureFrom(t, caller, handset, server, "13800138000", to)
-}
-
-func dialAndMeasureFrom(t *testing.T, caller, handset *phone, server, from, to string) (rang time.Duration, torn bool) {
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
-	defer cancel()
-	start := time.Now()
-	h, err := caller.dial(ctx, server, from, "", to)
-	if err != nil {
-		t.Errorf("the call to %s: %v", to, err)
-		return time.Hour, true
 	}
-	in, ok := handset.invited(to)
-	if !ok {
-		t.Errorf("the handset of %s did not ring: %+v", to, h)
-		return time.Hour, true
-	}
-	return in.at.Sub(start), h.torn != 0
+	wg.Wait()
 }

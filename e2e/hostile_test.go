@@ -20,6 +20,9 @@ import (
 	"time"
 
 	"ringfence/console"
+	"ringfence/e2e/phone"
+	"ringfence/e2e/setup"
+	"ringfence/e2e/sip"
 	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/standin"
@@ -62,36 +65,6 @@ func hostileText(r *rand.Rand, mark string) string {
 	var b strings.Builder
 	for range 1 + r.IntN(6) {
 		b.WriteString(parts[r.IntN(len(parts))])
-	}
-	return b.String()
-}
-
-// inDisplay writes a text as a display name in SIP; what may not stand there is escaped in percent, which the
-// switch undoes.
-func inDisplay(s string) string {
-	var b strings.Builder
-	for _, c := range []byte(s) {
-		switch {
-		case c == '"' || c == '\\':
-			b.Write([]byte{'\\', c})
-		case c < ' ' || c == 0x7f:
-			fmt.Fprintf(&b, "%%%02X", c)
-		default:
-			b.WriteByte(c)
-		}
-	}
-	return b.String()
-}
-
-// inUser writes a text as the user part of a SIP URI.
-func inUser(s string) string {
-	var b strings.Builder
-	for _, c := range []byte(s) {
-		if c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || strings.IndexByte("-_.!~*'()&=+$,;?/", c) >= 0 {
-			b.WriteByte(c)
-		} else {
-			fmt.Fprintf(&b, "%%%02X", c)
-		}
 	}
 	return b.String()
 }
@@ -193,7 +166,7 @@ func hostileCalls(usual int) int {
 
 // runHostile places calls of hostile callers and holds every record against what the switch delivered.
 func runHostile(t *testing.T, n int, mark string, startSwitch func(screen string) func(ctx context.Context, i int, number, name string) error) {
-	d, _ := startDaemonWith(t, hostilePolicy)
+	d, _ := setup.StartDaemonWith(t, hostilePolicy)
 	p, address := startTap(t, d.Address())
 	place := startSwitch(address)
 	records, stop := d.Desk().Watch()
@@ -277,7 +250,7 @@ func TestHostileSimulated(t *testing.T) {
 			runHostile(t, hostileCalls(5000), mark, func(screen string) func(context.Context, int, string, string) error {
 				sw := &standin.Switch{Address: screen, Speed: 100}
 				return func(ctx context.Context, i int, number, name string) error {
-					r, err := sw.Place(ctx, standin.Call{From: inUser(number), Display: inDisplay(name), To: "05925550100", Async: async, Resume: async})
+					r, err := sw.Place(ctx, standin.Call{From: sip.InUser(number), Display: sip.InDisplay(name), To: "05925550100", Async: async, Resume: async})
 					if err == nil && (len(r.Expanded) > 0 || len(r.Armed) > 0 || len(r.ProtocolErrors) > 0 || r.Stuck || !r.Rang) {
 						err = fmt.Errorf("expanded %q, armed %q, protocol %q, stuck %v, rang %v", r.Expanded, r.Armed, r.ProtocolErrors, r.Stuck, r.Rang)
 					}
@@ -295,20 +268,20 @@ func TestHostileReal(t *testing.T) {
 	}
 	mark := filepath.Join(t.TempDir(), "executed")
 	runHostile(t, hostileCalls(500), mark, func(screen string) func(context.Context, int, string, string) error {
-		handset := newPhone(t)
-		server := startFreeSWITCH(t, program, screen, handset.addr, freePort(t), true)
-		caller := newPhone(t)
+		handset := phone.New(t)
+		server := setup.StartFreeSWITCH(t, program, screen, handset.Addr, setup.FreePort(t), true)
+		caller := phone.New(t)
 		return func(ctx context.Context, i int, number, name string) error {
 			to := fmt.Sprintf("0592%07d", i)
-			h, err := caller.dial(ctx, server, inUser(number), `"`+inDisplay(name)+`"`, to)
-			if _, rang := handset.invited(to); err != nil || rang {
+			h, err := caller.Dial(ctx, server, sip.InUser(number), `"`+sip.InDisplay(name)+`"`, to)
+			if _, rang := handset.Invited(to); err != nil || rang {
 				return err
 			}
 			// The switch itself cannot write some numbers into an INVITE. Then the call fails without us as well.
-			if _, err := caller.dial(ctx, server, inUser(number), `"`+inDisplay(name)+`"`, "unscreened-"+to); err != nil {
+			if _, err := caller.Dial(ctx, server, sip.InUser(number), `"`+sip.InDisplay(name)+`"`, "unscreened-"+to); err != nil {
 				return err
 			}
-			if _, rang := handset.invited(to); rang {
+			if _, rang := handset.Invited(to); rang {
 				return fmt.Errorf("the handset rings without screening only: %+v", h)
 			}
 			return nil

@@ -12,7 +12,7 @@ import (
 
 	"ringfence/conf"
 	"ringfence/console"
-	"ringfence/daemon"
+	"ringfence/e2e/setup"
 	"ringfence/standin"
 )
 
@@ -112,7 +112,7 @@ func disguise(r *rand.Rand, i int) standin.Call {
 // Nothing that the caller of a listed number does makes him pass, and of each of his calls there is one record, which says
 // what happened.
 func TestListedCallerNeverPasses(t *testing.T) {
-	d, _ := startDaemonWith(t, enforced(t))
+	d, _ := setup.StartDaemonWith(t, enforced(t))
 	for list, number := range map[string]string{"blacklist": listed, "allowlist": trusted} {
 		if _, err := d.Desk().AddEntries(t.Context(), list, []console.NewEntry{{Number: number}}, false); err != nil {
 			t.Fatal(err)
@@ -149,8 +149,8 @@ func TestListedCallerNeverPasses(t *testing.T) {
 	}
 	close(jobs)
 	wg.Wait()
-	_, by, all := recordsOf(t, d, n)
-	t.Logf("%v; fail-open %v", by, statusOf(t, d).FailOpen)
+	_, by, all := setup.RecordsOf(t, d, n)
+	t.Logf("%v; fail-open %v", by, setup.StatusOf(t, d).FailOpen)
 	records := map[string][]console.Record{}
 	for _, rec := range all {
 		key := digitsOf(rec.Callee)
@@ -176,15 +176,6 @@ func TestListedCallerNeverPasses(t *testing.T) {
 	if cut > n/10 {
 		t.Errorf("%d of %d calls left no record", cut, n)
 	}
-}
-
-func statusOf(t *testing.T, d *daemon.Daemon) *console.Status {
-	t.Helper()
-	s, err := d.Desk().Status(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
 }
 
 // digitsOf is the part of a callee that tells the calls apart.

@@ -17,6 +17,7 @@ import (
 	"ringfence/cmd"
 	"ringfence/console"
 	"ringfence/daemon"
+	"ringfence/e2e/setup"
 	"ringfence/standin"
 )
 
@@ -139,7 +140,7 @@ func TestSameEverywhere(t *testing.T) {
 		calls = 60
 	}
 
-	d, file := startDaemonWith(t, manyRules)
+	d, file := setup.StartDaemonWith(t, manyRules)
 	for list, numbers := range map[string][]string{
 		"allowlist": {"95219000-95219999", "+49301234*"}, "blacklist": {"9521????", "1380013800?", "+1212*"}, "friends": {"95212*", "13800138001"},
 		"staff:blacklist": {"+861390013900?", "0592555*"}, "hotline:blacklist": {"9520????"},
@@ -172,31 +173,12 @@ func TestSameEverywhere(t *testing.T) {
 		}
 		journal.Write(append(line, '\n'))
 
-		at := rec.Time.Format(time.RFC3339Nano)
-		status, out := run(t, "--config", file, "check", "--json", "--at", at, "--trunk", rec.Trunk, "--name", rec.Name, "--", rec.Caller.Raw, rec.Callee)
-		var check console.CheckReport
-		if err := json.Unmarshal([]byte(out), &check); status != 0 || err != nil {
-			t.Fatalf("check %q: status %d, %s", rec.Caller.Raw, status, out)
-		}
-		if check.Action != rec.Action || check.Would != rec.Would || check.Rule != rec.Rule || check.Reason != rec.Reason || check.Caller.E164 != rec.Caller.E164 || check.Mode != rec.Mode {
-			t.Errorf("%q to %q\nlive:  %s %s %q %q %s\ncheck: %s %s %q %q %s", rec.Caller.Raw, rec.Callee, rec.Action, rec.Would, rec.Rule, rec.Reason, rec.Mode, check.Action, check.Would, check.Rule, check.Reason, check.Mode)
-		}
-		fmt.Fprintf(&tests, "\n[[test]]\ncaller = %s\ncallee = %s\nname = %s\nat = %q\nexpect = %q\nrule = %q\n",
-			tomlText(rec.Caller.Raw), tomlText(rec.Callee), tomlText(rec.Name), at, rec.Would, rec.Rule)
-		if rec.Trunk != "" {
-			fmt.Fprintf(&tests, "trunk = %q\n", rec.Trunk)
-		}
-		if dealings[rec.Caller.E164] != nil && rec.Rule != "never_screen" && rec.Rule != "internal" {
-			tests.WriteString("known = true\n")
+		check := checkAgain(t, file, &rec)
+		wasKnown := dealings[rec.Caller.E164] != nil && rec.Rule != "never_screen" && rec.Rule != "internal"
+		if wasKnown {
 			known++
 		}
-		var on []string
-		for _, l := range check.Lists {
-			on = append(on, fmt.Sprintf("%q", l.List))
-		}
-		if len(on) > 0 {
-			fmt.Fprintf(&tests, "list_has = [%s]\n", strings.Join(on, ", "))
-		}
+		tests.WriteString(policyTest(&rec, check, wasKnown))
 	}
 
 	if known == 0 {
@@ -215,6 +197,42 @@ func TestSameEverywhere(t *testing.T) {
 	if status != 0 || strings.Contains(out, `"type":"change"`) || !strings.Contains(out, fmt.Sprintf(`"calls":%d`, calls+recorded(dealings))) {
 		t.Errorf("policy replay: status %d\n%.3000s", status, out)
 	}
+}
+
+// checkAgain asks `check` about a call that was placed, and holds its answer against the call's record.
+func checkAgain(t *testing.T, file string, rec *console.Record) *console.CheckReport {
+	t.Helper()
+	at := rec.Time.Format(time.RFC3339Nano)
+	status, out := run(t, "--config", file, "check", "--json", "--at", at, "--trunk", rec.Trunk, "--name", rec.Name, "--", rec.Caller.Raw, rec.Callee)
+	var check console.CheckReport
+	if err := json.Unmarshal([]byte(out), &check); status != 0 || err != nil {
+		t.Fatalf("check %q: status %d, %s", rec.Caller.Raw, status, out)
+	}
+	if check.Action != rec.Action || check.Would != rec.Would || check.Rule != rec.Rule || check.Reason != rec.Reason || check.Caller.E164 != rec.Caller.E164 || check.Mode != rec.Mode {
+		t.Errorf("%q to %q\nlive:  %s %s %q %q %s\ncheck: %s %s %q %q %s", rec.Caller.Raw, rec.Callee, rec.Action, rec.Would, rec.Rule, rec.Reason, rec.Mode, check.Action, check.Would, check.Rule, check.Reason, check.Mode)
+	}
+	return &check
+}
+
+// policyTest is a [[test]] that expects what became of a call.
+func policyTest(rec *console.Record, check *console.CheckReport, known bool) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n[[test]]\ncaller = %s\ncallee = %s\nname = %s\nat = %q\nexpect = %q\nrule = %q\n",
+		tomlText(rec.Caller.Raw), tomlText(rec.Callee), tomlText(rec.Name), rec.Time.Format(time.RFC3339Nano), rec.Would, rec.Rule)
+	if rec.Trunk != "" {
+		fmt.Fprintf(&b, "trunk = %q\n", rec.Trunk)
+	}
+	if known {
+		b.WriteString("known = true\n")
+	}
+	var on []string
+	for _, l := range check.Lists {
+		on = append(on, fmt.Sprintf("%q", l.List))
+	}
+	if len(on) > 0 {
+		fmt.Fprintf(&b, "list_has = [%s]\n", strings.Join(on, ", "))
+	}
+	return b.String()
 }
 
 // dealWith has some of the callers talk for a minute with both lines, so that they are known to whatever line is called

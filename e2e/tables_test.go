@@ -10,14 +10,10 @@ import (
 	"time"
 
 	"ringfence/daemon"
+	"ringfence/e2e/phone"
+	"ringfence/e2e/setup"
 	"ringfence/e2e/tables"
 )
-
-// writeTable puts a table into docs/measured.md, when RINGFENCE_WRITE_TABLES is set: `make tables`.
-func writeTable(t *testing.T, mark string, rows []string) {
-	t.Helper()
-	tables.Write(t, "../docs/measured.md", mark, rows)
-}
 
 // actionRow is a row of the table of actions: what a policy does, and what must be seen of it.
 type actionRow struct {
@@ -86,33 +82,33 @@ func TestActionsReal(t *testing.T) {
 		for i, a := range actionRows {
 			policy += fmt.Sprintf("[[rule]]\nname = \"rule %d\"\nwhen = { caller = [\"9526%04d\"] }\n%s\n", i, i, a.rule)
 		}
-		d, file := startDaemonWith(t, policy, "[reject]\nredress = \"https://example.com/redress.jws\"\nanalytics = \"https://example.com/blocked\"")
-		writeTones(t, filepath.Dir(file))
-		handset := newPhone(t)
-		server := startFreeSWITCH(t, program, d.Address(), handset.addr, freePort(t), mode == "async")
+		d, file := setup.StartDaemonWith(t, policy, "[reject]\nredress = \"https://example.com/redress.jws\"\nanalytics = \"https://example.com/blocked\"")
+		setup.WriteTones(t, filepath.Dir(file))
+		handset := phone.New(t)
+		server := setup.StartFreeSWITCH(t, program, d.Address(), handset.Addr, setup.FreePort(t), mode == "async")
 		for i, a := range actionRows {
 			t.Run(mode+" "+a.name+" "+a.media, func(t *testing.T) {
 				rows = append(rows, placeAction(t, d, server, handset, mode, i, a))
 			})
 		}
 	}
-	writeTable(t, "actions", rows)
+	tables.Write(t, "actions", rows)
 }
 
 // placeAction places the call of a row and returns it filled in.
-func placeAction(t *testing.T, d *daemon.Daemon, server string, handset *phone, mode string, i int, a actionRow) string {
+func placeAction(t *testing.T, d *daemon.Daemon, server string, handset *phone.Phone, mode string, i int, a actionRow) string {
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
-	caller := newPhone(t)
-	caller.hold, caller.keys = 40*time.Second, answersOf[a.keys]
-	handset.ringsFor(300 * time.Millisecond)
-	handset.hangsUpAfter(600 * time.Millisecond)
+	caller := phone.New(t)
+	caller.Hold, caller.Keys = 40*time.Second, answersOf[a.keys]
+	handset.RingsFor(300 * time.Millisecond)
+	handset.HangsUpAfter(600 * time.Millisecond)
 	to := fmt.Sprintf("059255503%02d", i)
 	if mode == "sync" {
 		to = fmt.Sprintf("059255504%02d", i)
 	}
 	start := time.Now()
-	h, err := caller.dial(ctx, server, fmt.Sprintf("9526%04d", i), `"Sale"`, to)
+	h, err := caller.Dial(ctx, server, fmt.Sprintf("9526%04d", i), `"Sale"`, to)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,27 +116,27 @@ func placeAction(t *testing.T, d *daemon.Daemon, server string, handset *phone, 
 	if a.rang != "" && a.rang != "callee" {
 		rangAt = a.rang
 	}
-	in, rang := handset.invited(rangAt)
-	handset.forget(rangAt)
-	shown, _, _ := strings.Cut(strings.TrimPrefix(in.from, `"`), `"`)
-	if seen := strings.Join(h.seen, " "); seen != a.seen || rang != (a.rang != "") || shown != a.shown {
+	in, rang := handset.Invited(rangAt)
+	handset.Forget(rangAt)
+	shown, _, _ := strings.Cut(strings.TrimPrefix(in.From, `"`), `"`)
+	if seen := strings.Join(h.Seen, " "); seen != a.seen || rang != (a.rang != "") || shown != a.shown {
 		t.Errorf("the caller saw %s, want %s; rang %v, shown %q", seen, a.seen, rang, shown)
 	}
-	if a.headers != "" && h.callInfo != a.headers && h.reason != a.headers {
-		t.Errorf("Call-Info %q, Reason %q; want %q", h.callInfo, h.reason, a.headers)
+	if a.headers != "" && h.CallInfo != a.headers && h.Reason != a.headers {
+		t.Errorf("Call-Info %q, Reason %q; want %q", h.CallInfo, h.Reason, a.headers)
 	}
 	invite, media := "none", a.media
 	if rang {
-		invite = fmt.Sprintf("%d ms", in.at.Sub(start).Milliseconds())
+		invite = fmt.Sprintf("%d ms", in.At.Sub(start).Milliseconds())
 	}
 	if media == "" {
 		media = "–"
 	}
-	last := h.final
-	if len(h.seen) > 0 {
-		last = strings.Join(append(h.seen[:len(h.seen)-1:len(h.seen)-1], h.final), ", ")
+	last := h.Final
+	if len(h.Seen) > 0 {
+		last = strings.Join(append(h.Seen[:len(h.Seen)-1:len(h.Seen)-1], h.Final), ", ")
 	}
-	if !rang && strings.HasPrefix(h.final, "200") {
+	if !rang && strings.HasPrefix(h.Final, "200") {
 		last += ", BYE"
 	}
 	return fmt.Sprintf("| %s | %s | %s | %s | %s | %s |", a.name, media, mode, last, invite, shown)

@@ -254,6 +254,8 @@ func bubble(t *testing.T) (a *attach.Client, next func() *peer) {
 }
 
 // A switch that falls silent is asked, and left when it does not answer; every other wait has its bound too.
+//
+// long: because each entry of its table is one way to fall silent.
 func TestAttachNoticesSilence(t *testing.T) {
 	const idle, wait = time.Minute, 10 * time.Second // the defaults
 	const drop = 700 * time.Millisecond

@@ -24,6 +24,8 @@ type request struct {
 }
 
 // line takes a line of the reply to `connect`. Of two headers with one name the first counts.
+//
+// long: because it is one table, from the switch's names to our facts, which every line of every call passes once.
 func (x *request) line(name, raw []byte) {
 	if raw == nil {
 		return

@@ -106,6 +106,8 @@ var (
 )
 
 // What the caller hears and is asked, command by command.
+//
+// long: because each row of its table is a conversation, and rows are read beside each other.
 func TestPlaying(t *testing.T) {
 	uuid := uuidOf(t)
 	setvar := func(name, value string) string { return "api uuid_setvar " + uuid + " " + name + " " + value }

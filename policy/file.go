@@ -1,22 +1,16 @@
 package policy
 
 import (
-	"bytes"
 	"errors"
 	"strings"
 	"time"
-	"unicode/utf8"
-
-	"github.com/BurntSushi/toml"
 
 	"ringfence/number"
+	"ringfence/tomlfile"
 )
 
-// Bounds of a policy file. The decoder calls itself for every bracket that stands within another, so their number bounds its stack.
-const (
-	MaxFile     = 32 << 20 // bytes
-	maxBrackets = 200_000
-)
+// MaxFile is how many bytes a policy file may have.
+const MaxFile = 32 << 20
 
 // Policy is a policy file, compiled. It does not change once Load has given it; any number of calls may be decided at once.
 type Policy struct {
@@ -64,17 +58,13 @@ func Load(file string, text []byte) (*Policy, []Fault) {
 }
 
 func load(fs *faults, text []byte) *Policy {
-	if !readable(fs, text) {
+	if len(text) > MaxFile {
+		fs.add(1, "file", "is larger than %d MiB: put long runs of numbers into a list (ringfence list import)", MaxFile>>20)
 		return nil
 	}
-	places, deep := findPlaces(string(text))
-	if deep > 0 {
-		fs.add(deep, "file", "has more parts or brackets within brackets here than any policy needs: take out what is none of it")
-		return nil
-	}
-	values := make(map[string]any)
-	if _, err := toml.Decode(string(text), &values); err != nil {
-		syntaxFault(fs, err)
+	values, places, unreadable := tomlfile.Decode(text)
+	if unreadable != nil {
+		fs.add(unreadable.Line, unreadable.Key, "%s", unreadable.Text)
 		return nil
 	}
 	r := &reader{
@@ -91,34 +81,6 @@ func load(fs *faults, text []byte) *Policy {
 	r.policy.compile()
 	r.lint()
 	return r.policy
-}
-
-// readable checks the text before the decoder sees it.
-func readable(fs *faults, text []byte) bool {
-	if len(text) > MaxFile {
-		fs.add(1, "file", "is larger than %d MiB: put long runs of numbers into a list (ringfence list import)", MaxFile>>20)
-		return false
-	}
-	if !utf8.Valid(text) {
-		line := 1
-		for rest := text; len(rest) > 0; {
-			c, size := utf8.DecodeRune(rest)
-			if c == utf8.RuneError && size == 1 {
-				break
-			}
-			if c == '\n' {
-				line++
-			}
-			rest = rest[size:]
-		}
-		fs.add(line, "file", "is not UTF-8 here: save the file in the encoding UTF-8")
-		return false
-	}
-	if bytes.Count(text, []byte("["))+bytes.Count(text, []byte("{")) > maxBrackets {
-		fs.add(1, "file", "has more than %d brackets, more than any policy needs: take out what is none of it", maxBrackets)
-		return false
-	}
-	return true
 }
 
 // reader turns the decoded file into a policy.
@@ -154,7 +116,7 @@ func (r *reader) readFile() {
 	rules := s.tables("rule")
 	for i, rs := range rules {
 		if i == MaxRules {
-			s.fs.add(rs.at.line, "rule", "is rule number %d, more than a policy may have: put numbers that are treated alike into one rule or a list", MaxRules+1)
+			s.fs.add(rs.at.Line, "rule", "is rule number %d, more than a policy may have: put numbers that are treated alike into one rule or a list", MaxRules+1)
 			break
 		}
 		p.rules = append(p.rules, r.readRule(rs))
@@ -294,7 +256,7 @@ func (r *reader) readDefault() {
 	case known:
 		s.fault("default", "%q needs keys of its own: write a last [[rule]] without `when` for it, or one of %s here", word, strings.Join(allowed, ", "))
 	default:
-		s.fault("default", "%q is no action: %s", word, didYouMean(word, allowed))
+		s.fault("default", "%q is no action: %s", word, tomlfile.DidYouMean(word, allowed))
 	}
 }
 
@@ -305,19 +267,19 @@ func (r *reader) readLines() {
 	for i, s := range tables {
 		name := names[i]
 		if i == MaxLines {
-			s.fs.add(s.at.line, "lines", "has more than %d lines: put numbers that are protected alike into one", MaxLines)
+			s.fs.add(s.at.Line, "lines", "has more than %d lines: put numbers that are protected alike into one", MaxLines)
 			return
 		}
 		if advice := badName(name); advice != "" {
-			s.fs.add(s.at.line, s.path, "%s", advice)
+			s.fs.add(s.at.Line, s.path, "%s", advice)
 		} else if name == "line" {
-			s.fs.add(s.at.line, s.path, "the name \"line\" stands for whatever line is called, in list = [\"line:…\"]: write another name")
+			s.fs.add(s.at.Line, s.path, "the name \"line\" stands for whatever line is called, in list = [\"line:…\"]: write another name")
 		}
 		s.only(tableKeys["lines.NAME"], nil)
 		if !s.has("numbers") {
-			s.fs.add(s.at.line, s.key("numbers"), "is missing: write the called numbers that belong to the line, as in numbers = [%q]", "05925550000-05925550999")
+			s.fs.add(s.at.Line, s.key("numbers"), "is missing: write the called numbers that belong to the line, as in numbers = [%q]", "05925550000-05925550999")
 		}
-		l := line{name: name, at: s.at.line}
+		l := line{name: name, at: s.at.Line}
 		for _, n := range r.patterns(s, "numbers", s.texts("numbers", "05925550000-05925550999")) {
 			if other, taken := owner[n.Pattern]; taken {
 				s.fs.warn(n.line, s.key("numbers"), "%q is also in line %s: calls there are for both, and the journal names that one; take one out", n.text, other)

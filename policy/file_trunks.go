@@ -3,6 +3,8 @@ package policy
 import (
 	"net/netip"
 	"strings"
+
+	"ringfence/tomlfile"
 )
 
 // Trunk is where calls come in, as far as screening has to know it.
@@ -100,7 +102,7 @@ func (r *reader) readTrunks(top *section) {
 	for i, s := range tables {
 		name := names[i]
 		if advice := badName(name); advice != "" {
-			s.fs.add(s.at.line, s.path, "%s", advice)
+			s.fs.add(s.at.Line, s.path, "%s", advice)
 		}
 		s.only(tableKeys["trunks.NAME"], nil)
 		t := unknownTrunk(name)
@@ -113,7 +115,7 @@ func (r *reader) readTrunks(top *section) {
 			for _, w := range words {
 				switch {
 				case !contains(identities, w.text):
-					s.fs.add(w.line, s.key("identity"), "%q is not a header that says who calls: %s", w.text, didYouMean(w.text, identities))
+					s.fs.add(w.line, s.key("identity"), "%q is not a header that says who calls: %s", w.text, tomlfile.DidYouMean(w.text, identities))
 				case contains(t.Identity, w.text):
 					s.fs.add(w.line, s.key("identity"), "%q is there twice: take one out", w.text)
 				default:
@@ -140,7 +142,7 @@ func (r *reader) lintTrunks() {
 		r.claimable(s, p.trunkNames[i])
 	}
 	if len(r.trunks) > 0 && len(p.neverTrunks) == 0 {
-		r.top.fs.warn(r.trunks[0].at.line, "numbers.never_screen_trunks", "is missing: an emergency number passes from every trunk, whoever shows it; write the trunks that such calls come from, as in never_screen_trunks = [%q]", p.trunkNames[0])
+		r.top.fs.warn(r.trunks[0].at.Line, "numbers.never_screen_trunks", "is missing: an emergency number passes from every trunk, whoever shows it; write the trunks that such calls come from, as in never_screen_trunks = [%q]", p.trunkNames[0])
 	}
 }
 
@@ -187,7 +189,7 @@ func (r *reader) readMatch(s *section, trunk string, m word, taken map[string]st
 		}
 	default:
 		hint := `write "gateway:NAME", "endpoint:NAME", "profile:NAME" or an address such as "203.0.113.0/24"`
-		if near := nearest(kind, []string{"gateway", "endpoint", "profile"}); named && near != "" {
+		if near := tomlfile.Nearest(kind, []string{"gateway", "endpoint", "profile"}); named && near != "" {
 			hint = "did you mean \"" + near + ":" + name + "\"?"
 		}
 		s.fs.add(m.line, key, "%q is nothing a trunk is known by: %s", m.text, hint)

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"ringfence/tomlfile"
 )
 
 // section reads one table of the file. Every reader notes a fault with the value's line when the value is not what
@@ -14,7 +16,7 @@ import (
 type section struct {
 	fs     *faults
 	path   string // the table as a key shows it, "" for the top
-	at     *place
+	at     *tomlfile.Place
 	values map[string]any
 }
 
@@ -27,28 +29,15 @@ type word struct {
 func (s *section) has(key string) bool { _, ok := s.values[key]; return ok }
 
 // line is where a key stands, or its table if it is missing.
-func (s *section) line(key string) int { return s.at.key(key).line }
+func (s *section) line(key string) int { return s.at.Key(key).Line }
 
 // key is a key with the tables it stands in.
 func (s *section) key(name string) string {
-	name = bareKey(name)
+	name = tomlfile.BareKey(name)
 	if s.path == "" {
 		return name
 	}
 	return s.path + "." + name
-}
-
-// bareKey is a key as TOML wants it written: in quotes if it has more than letters, digits, - and _.
-func bareKey(name string) string {
-	for _, r := range name {
-		if !strings.ContainsRune("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", r) {
-			return strconv.Quote(name)
-		}
-	}
-	if name == "" {
-		return `""`
-	}
-	return name
 }
 
 func (s *section) fault(key, format string, args ...any) {
@@ -59,27 +48,6 @@ func (s *section) warn(key, format string, args ...any) {
 	s.fs.warn(s.line(key), s.key(key), format, args...)
 }
 
-// typeName is what a person calls a value of the file.
-func typeName(v any) string {
-	switch v.(type) {
-	case string:
-		return "a text in quotes"
-	case int64:
-		return "a number"
-	case float64:
-		return "a number with a fraction"
-	case bool:
-		return "true or false"
-	case time.Time:
-		return "a date or time"
-	case map[string]any:
-		return "a table"
-	case []map[string]any:
-		return "an array of tables"
-	}
-	return "an array"
-}
-
 // text reads a string. ok is false when the key is missing or not a string.
 func (s *section) text(key, example string) (string, bool) {
 	v, there := s.values[key]
@@ -88,7 +56,7 @@ func (s *section) text(key, example string) (string, bool) {
 	}
 	text, ok := v.(string)
 	if !ok {
-		s.fault(key, "is %s: write a text in quotes, as in %s = %q", typeName(v), key, example)
+		s.fault(key, "is %s: write a text in quotes, as in %s = %q", tomlfile.TypeName(v), key, example)
 	}
 	return text, ok
 }
@@ -104,7 +72,7 @@ func (s *section) oneOf(key string, words ...string) string {
 			return text
 		}
 	}
-	s.fault(key, "%q is not known here: %s", text, didYouMean(text, words))
+	s.fault(key, "%q is not known here: %s", text, tomlfile.DidYouMean(text, words))
 	return ""
 }
 
@@ -117,7 +85,7 @@ func (s *section) number(key string, byDefault, low, high int) int {
 	n, ok := v.(int64)
 	switch {
 	case !ok:
-		s.fault(key, "is %s: write a whole number, as in %s = %d", typeName(v), key, byDefault)
+		s.fault(key, "is %s: write a whole number, as in %s = %d", tomlfile.TypeName(v), key, byDefault)
 	case n < int64(low) || n > int64(high) || n > math.MaxInt32:
 		s.fault(key, "is %d: write a number from %d to %d", n, low, high)
 	default:
@@ -131,7 +99,7 @@ func (s *section) flag(key string) bool {
 	v, there := s.values[key]
 	b, ok := v.(bool)
 	if there && !ok {
-		s.fault(key, "is %s: write %s = true or %s = false, without quotes", typeName(v), key, key)
+		s.fault(key, "is %s: write %s = true or %s = false, without quotes", tomlfile.TypeName(v), key, key)
 	}
 	return b
 }
@@ -144,7 +112,7 @@ func (s *section) duration(key string, byDefault, low, high time.Duration) time.
 	}
 	text, ok := v.(string)
 	if !ok {
-		s.fault(key, "is %s: write a time span in quotes, as in %s = %q", typeName(v), key, spanText(byDefault))
+		s.fault(key, "is %s: write a time span in quotes, as in %s = %q", tomlfile.TypeName(v), key, spanText(byDefault))
 		return byDefault
 	}
 	d, err := ParseSpan(text)
@@ -224,7 +192,7 @@ func (s *section) texts(key, example string) []word {
 	}
 	array, ok := v.([]any)
 	if !ok {
-		s.fault(key, "is %s: write texts in quotes, as in %s = [%q]", typeName(v), key, example)
+		s.fault(key, "is %s: write texts in quotes, as in %s = [%q]", tomlfile.TypeName(v), key, example)
 		return nil
 	}
 	if len(array) == 0 {
@@ -232,14 +200,14 @@ func (s *section) texts(key, example string) []word {
 		return nil
 	}
 	words := make([]word, 0, len(array))
-	at := s.at.key(key)
+	at := s.at.Key(key)
 	for i, v := range array {
-		line := at.item(i).line
+		line := at.Item(i).Line
 		if text, ok := v.(string); ok {
 			words = append(words, word{text, line})
 			continue
 		}
-		s.fs.add(line, s.key(key), "has %s among its texts: write each in quotes, as in %s = [%q]", typeName(v), key, example)
+		s.fs.add(line, s.key(key), "has %s among its texts: write each in quotes, as in %s = [%q]", tomlfile.TypeName(v), key, example)
 	}
 	return words
 }
@@ -252,18 +220,18 @@ func (s *section) dates(key string) []dateWord {
 	}
 	array, ok := v.([]any)
 	if !ok {
-		s.fault(key, "is %s: write dates in brackets, without quotes, as in %s = [2026-10-01]", typeName(v), key)
+		s.fault(key, "is %s: write dates in brackets, without quotes, as in %s = [2026-10-01]", tomlfile.TypeName(v), key)
 		return nil
 	}
 	var days []dateWord
 	seen := make(map[date]bool)
-	at := s.at.key(key)
+	at := s.at.Key(key)
 	for i, v := range array {
-		line := at.item(i).line
+		line := at.Item(i).Line
 		t, ok := v.(time.Time)
 		switch {
 		case !ok:
-			s.fs.add(line, s.key(key), "has %s among its dates: write each without quotes, as in 2026-10-01", typeName(v))
+			s.fs.add(line, s.key(key), "has %s among its dates: write each without quotes, as in 2026-10-01", tomlfile.TypeName(v))
 		case t.Location().String() != localDate:
 			s.fs.add(line, s.key(key), "has a time of day among its dates: write the day alone, as in 2026-10-01")
 		case seen[dateOf(t)]:
@@ -297,10 +265,10 @@ func (s *section) table(key, example string) *section {
 	}
 	values, ok := v.(map[string]any)
 	if !ok {
-		s.fault(key, "is %s: write a table, as in %s", typeName(v), example)
+		s.fault(key, "is %s: write a table, as in %s", tomlfile.TypeName(v), example)
 		return nil
 	}
-	return &section{fs: s.fs, path: s.key(key), at: s.at.key(key), values: values}
+	return &section{fs: s.fs, path: s.key(key), at: s.at.Key(key), values: values}
 }
 
 // named reads a table of tables, each under a name of the operator's, in the order of the file.
@@ -334,10 +302,10 @@ func (s *section) tables(key string) []*section {
 	if !there {
 		return nil
 	}
-	at := s.at.key(key)
+	at := s.at.Key(key)
 	var list []*section
 	add := func(i int, values map[string]any) {
-		list = append(list, &section{fs: s.fs, path: s.key(key), at: at.item(i), values: values})
+		list = append(list, &section{fs: s.fs, path: s.key(key), at: at.Item(i), values: values})
 	}
 	switch v := v.(type) {
 	case []map[string]any:
@@ -349,14 +317,14 @@ func (s *section) tables(key string) []*section {
 		for i, v := range v {
 			values, ok := v.(map[string]any)
 			if !ok {
-				s.fs.add(at.item(i).line, s.key(key), "has %s where a table should be: write [[%s]] on a line of its own, and its keys below", typeName(v), key)
+				s.fs.add(at.Item(i).Line, s.key(key), "has %s where a table should be: write [[%s]] on a line of its own, and its keys below", tomlfile.TypeName(v), key)
 				continue
 			}
 			add(i, values)
 		}
 		return list
 	}
-	s.fault(key, "is %s: write [[%s]], with two brackets, before each one", typeName(v), key)
+	s.fault(key, "is %s: write [[%s]], with two brackets, before each one", tomlfile.TypeName(v), key)
 	return nil
 }
 
@@ -375,7 +343,7 @@ func (s *section) only(known []string, hints map[string]string) {
 		case otherHome(key) != "":
 			s.fault(key, "does not belong here: %s", otherHome(key))
 		default:
-			s.fault(key, "is not known here: %s", didYouMean(key, known))
+			s.fault(key, "is not known here: %s", tomlfile.DidYouMean(key, known))
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ringfence/number"
+	"ringfence/tomlfile"
 )
 
 // lint notes what is allowed but hardly meant. It looks at a policy without faults.
@@ -219,7 +220,7 @@ func (l *linter) lines() {
 			}
 		}
 		if !covered {
-			l.fs.warn(l.p.lines[i].at, "lines."+bareKey(l.p.lines[i].name), "no rule is about this line, every call to it gets default = %q: name it under line in a rule, or take it out", l.p.fallback.do.action)
+			l.fs.warn(l.p.lines[i].at, "lines."+tomlfile.BareKey(l.p.lines[i].name), "no rule is about this line, every call to it gets default = %q: name it under line in a rule, or take it out", l.p.fallback.do.action)
 		}
 	}
 }

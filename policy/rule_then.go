@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ringfence/number"
+	"ringfence/tomlfile"
 )
 
 const day = 24 * time.Hour
@@ -17,7 +18,7 @@ const MaxGrace = day
 
 // readRule reads one [[rule]]. The name is "" when the file gives none that can be used.
 func (r *reader) readRule(s *section) rule {
-	out := rule{line: s.at.line, at: make(map[string]int)}
+	out := rule{line: s.at.Line, at: make(map[string]int)}
 	for key := range s.values {
 		out.at[key] = s.line(key)
 	}
@@ -47,7 +48,7 @@ func (r *reader) readAction(s *section) (Action, bool) {
 	}
 	action, ok := ParseAction(word)
 	if !ok {
-		s.fault("action", "%q is no action: %s", word, didYouMean(word, actionNames[:]))
+		s.fault("action", "%q is no action: %s", word, tomlfile.DidYouMean(word, actionNames[:]))
 	}
 	return action, ok
 }
@@ -238,7 +239,7 @@ func (r *reader) sipCode(s *section) int {
 	code := 603
 	n, ok := s.values["sip"].(int64)
 	if !ok {
-		s.fault("sip", "is %s: write a number without quotes, as in sip = 603", typeName(s.values["sip"]))
+		s.fault("sip", "is %s: write a number without quotes, as in sip = 603", tomlfile.TypeName(s.values["sip"]))
 		return code
 	}
 	for _, c := range SIPCodes() {

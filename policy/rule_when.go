@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"ringfence/number"
+	"ringfence/tomlfile"
 )
 
 // conditionExamples are what advice shows for each condition.
@@ -61,7 +62,7 @@ func (r *reader) readCondition(s *section, on subject) (condition, bool) {
 		for _, w := range words {
 			kind, ok := number.ParseKind(w.text)
 			if !ok {
-				s.fs.add(w.line, s.key(key), "%q is no kind of number: %s", w.text, didYouMean(w.text, number.KindNames()))
+				s.fs.add(w.line, s.key(key), "%q is no kind of number: %s", w.text, tomlfile.DidYouMean(w.text, number.KindNames()))
 			}
 			c.kinds = c.kinds.With(kind)
 		}
@@ -75,7 +76,7 @@ func (r *reader) readCondition(s *section, on subject) (condition, bool) {
 		for _, w := range words {
 			i, ok := r.lineNumber[w.text]
 			if !ok {
-				s.fs.add(w.line, s.key(key), "there is no line %q: %s", w.text, r.otherName(w.text, r.lineNames(), "[lines."+bareKey(w.text)+"]"))
+				s.fs.add(w.line, s.key(key), "there is no line %q: %s", w.text, r.otherName(w.text, r.lineNames(), "[lines."+tomlfile.BareKey(w.text)+"]"))
 				continue
 			}
 			c.lines = append(c.lines, uint16(i))
@@ -106,7 +107,7 @@ func (r *reader) readCondition(s *section, on subject) (condition, bool) {
 	case onAttestation:
 		for _, w := range words {
 			if !contains(Attestations(), w.text) {
-				s.fs.add(w.line, s.key(key), "%q is no attestation: %s", w.text, didYouMean(w.text, Attestations()))
+				s.fs.add(w.line, s.key(key), "%q is no attestation: %s", w.text, tomlfile.DidYouMean(w.text, Attestations()))
 			}
 		}
 	}
@@ -188,7 +189,7 @@ func (r *reader) listName(s *section, key string, w word) (listName, bool) {
 	}
 	if _, ok := r.lineNumber[line]; !ok {
 		s.fs.add(w.line, s.key(key), "%q is a list of a line %q that is not there: write \"line:%s\" for the called line's own list, or %s",
-			w.text, line, name, r.otherName(line, r.lineNames(), "[lines."+bareKey(line)+"]"))
+			w.text, line, name, r.otherName(line, r.lineNames(), "[lines."+tomlfile.BareKey(line)+"]"))
 		return listName{}, false
 	}
 	r.mention(mention{w.text, w.line, s.key(key), false})
@@ -207,15 +208,15 @@ func (r *reader) mention(list mention) {
 func (r *reader) trunkWords(s *section, key string, words []word) {
 	for _, w := range words {
 		if _, ok := r.policy.trunks[w.text]; !ok {
-			s.fs.add(w.line, s.key(key), "there is no trunk %q: %s", w.text, r.otherName(w.text, r.policy.trunkNames, "[trunks."+bareKey(w.text)+"]"))
+			s.fs.add(w.line, s.key(key), "there is no trunk %q: %s", w.text, r.otherName(w.text, r.policy.trunkNames, "[trunks."+tomlfile.BareKey(w.text)+"]"))
 		}
 	}
 }
 
 // otherName proposes a name that is there, or how to define the one that is not.
 func (r *reader) otherName(got string, names []string, define string) string {
-	if near := nearest(got, names); near != "" {
-		return didYouMean(got, []string{near})
+	if near := tomlfile.Nearest(got, names); near != "" {
+		return tomlfile.DidYouMean(got, []string{near})
 	}
 	return "define it with " + define
 }

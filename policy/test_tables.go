@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ringfence/number"
+	"ringfence/tomlfile"
 )
 
 // test is one [[test]] of the file: a call, and what the rules are to say to it.
@@ -32,7 +33,7 @@ func (r *reader) readTests() {
 }
 
 func (r *reader) readTest(s *section) test {
-	t := test{line: s.at.line}
+	t := test{line: s.at.Line}
 	if !s.has("caller") {
 		s.fault("caller", "is missing: write who calls, as in caller = %q, or %q for a withheld number", "95211613", "anonymous")
 	}
@@ -117,7 +118,7 @@ func (r *reader) testAt(s *section) time.Time {
 			return v
 		}
 	default:
-		s.fault("at", "is %s: %s", typeName(v), advice)
+		s.fault("at", "is %s: %s", tomlfile.TypeName(v), advice)
 	}
 	return r.policy.testTime()
 }
@@ -139,8 +140,8 @@ func isOwn(list, name string) bool {
 }
 
 func (r *reader) otherList(got string) string {
-	if near := nearest(got, namesOf(r.policy.lists)); near != "" {
-		return didYouMean(got, []string{near})
+	if near := tomlfile.Nearest(got, namesOf(r.policy.lists)); near != "" {
+		return tomlfile.DidYouMean(got, []string{near})
 	}
 	return "write one that a rule names under list or list_not"
 }
@@ -150,8 +151,8 @@ func (r *reader) otherRule(got string) string {
 	for i := range r.policy.rules {
 		names = append(names, r.policy.rules[i].name)
 	}
-	if near := nearest(got, names); near != "" {
-		return didYouMean(got, []string{near})
+	if near := tomlfile.Nearest(got, names); near != "" {
+		return tomlfile.DidYouMean(got, []string{near})
 	}
 	return "write the name of a rule, default, never_screen or internal"
 }

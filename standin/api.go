@@ -47,18 +47,9 @@ func (l *listener) bgapi(p *packet) {
 func (l *listener) runAPI(command string) string {
 	ch := l.ch
 	name, arg, _ := strings.Cut(command, " ")
-	const noChannel = "-ERR No such channel!\n"
-	mine := func(uuid string) bool { return uuid == ch.uuid && !ch.gone() }
 	switch name {
 	case "status":
-		up := time.Since(ch.sw.started)
-		n := ch.sw.calls.Load()
-		return fmt.Sprintf("UP 0 years, 0 days, %d hours, %d minutes, %d seconds, %d milliseconds, %d microseconds\n"+
-			"FreeSWITCH (Version 1.11.3-dev simulated 64bit) is ready\n%d session(s) since startup\n"+
-			"%d session(s) - peak %d, last 5min %d \n%d session(s) per Sec out of max 2000, peak %d, last 5min %d \n"+
-			"10000 session(s) max\nmin idle cpu 0.00/92.00\nCurrent Stack Size/Max 240K/240K\n",
-			int(up.Hours()), int(up.Minutes())%60, int(up.Seconds())%60, up.Milliseconds()%1000, up.Microseconds()%1000,
-			n, 1, 1, 1, 1, 1, 1)
+		return ch.sw.status()
 	case "version":
 		return "FreeSWITCH Version 1.11.3-dev simulated 64bit\n"
 	case "echo":
@@ -66,80 +57,113 @@ func (l *listener) runAPI(command string) string {
 	case "create_uuid":
 		return newUUID()
 	case "uuid_exists":
-		return strconv.FormatBool(mine(arg))
+		return strconv.FormatBool(ch.has(arg))
 	case "uuid_getvar":
-		parts := separate(arg, 4)
-		switch {
-		case len(parts) < 2 || parts[0] == "":
-			return "-USAGE: <uuid> <var>\n"
-		case !mine(parts[0]):
-			return noChannel
-		case parts[1] == "":
-			return "-ERR No variable name specified!\n"
-		}
-		return or(ch.get(parts[1]), "_undef_")
+		return ch.apiGetVar(arg)
 	case "uuid_setvar":
-		parts := separate(arg, 3)
-		switch {
-		case len(parts) < 2 || parts[0] == "":
-			return "-USAGE: <uuid> <var> [value]\n"
-		case !mine(parts[0]):
-			return noChannel
-		case parts[1] == "":
-			return "-ERR No variable specified\n"
-		}
-		value := ""
-		if len(parts) == 3 {
-			value = parts[2]
-			if given := strings.TrimSpace(afterWords(arg, 2)); given != value {
-				ch.fault("uuid_setvar %s: quotes or backslashes changed %q into %q", parts[1], given, value)
-			}
-		}
-		ch.setByPeer(parts[1], value)
-		return "+OK\n"
+		return ch.apiSetVar(arg)
 	case "uuid_setvar_multi":
-		uuid, list, ok := strings.Cut(arg, " ")
-		if !ok {
-			return ""
-		}
-		if !mine(uuid) {
-			return noChannel + "-USAGE: <uuid> <var>=<value>;<var>=<value>...\n"
-		}
-		for _, part := range separateAt(list, ';', 64) {
-			name, value, _ := strings.Cut(part, "=")
-			if name == "" {
-				return "-ERR No variable specified\n"
-			}
-			if !holdsVariable(value) { // this one refuses what uuid_setvar takes
-				ch.setByPeer(name, value)
-			}
-		}
-		return "+OK\n"
+		return ch.apiSetVars(arg)
 	case "uuid_kill":
 		uuid, text, _ := strings.Cut(arg, " ")
-		if !mine(uuid) {
+		if !ch.has(uuid) {
 			return noChannel
 		}
 		ch.kill(causeOf(text))
 		return "+OK\n"
 	case "uuid_break":
-		uuid, how, _ := strings.Cut(arg, " ")
-		if !mine(uuid) {
-			return noChannel
-		}
-		if how != "all" {
-			ch.fault("uuid_break without all is not simulated")
-		}
-		select {
-		case ch.breaks <- struct{}{}:
-		default: // nothing plays
-		}
-		return "+OK\n"
+		return ch.apiBreak(arg)
 	case "sched_del":
 		return fmt.Sprintf("+OK Deleted: %d\n", ch.unschedule(arg))
 	}
 	ch.fault("api command %q is unknown or not simulated", name)
 	return "-ERR " + name + " Command not found!\n"
+}
+
+// noChannel is what the switch says of a UUID that it has no channel for.
+const noChannel = "-ERR No such channel!\n"
+
+// has reports whether a command finds the channel by a UUID.
+func (ch *channel) has(uuid string) bool { return uuid == ch.uuid && !ch.gone() }
+
+func (sw *Switch) status() string {
+	up := time.Since(sw.started)
+	n := sw.calls.Load()
+	return fmt.Sprintf("UP 0 years, 0 days, %d hours, %d minutes, %d seconds, %d milliseconds, %d microseconds\n"+
+		"FreeSWITCH (Version 1.11.3-dev simulated 64bit) is ready\n%d session(s) since startup\n"+
+		"%d session(s) - peak %d, last 5min %d \n%d session(s) per Sec out of max 2000, peak %d, last 5min %d \n"+
+		"10000 session(s) max\nmin idle cpu 0.00/92.00\nCurrent Stack Size/Max 240K/240K\n",
+		int(up.Hours()), int(up.Minutes())%60, int(up.Seconds())%60, up.Milliseconds()%1000, up.Microseconds()%1000,
+		n, 1, 1, 1, 1, 1, 1)
+}
+
+func (ch *channel) apiGetVar(arg string) string {
+	parts := separate(arg, 4)
+	switch {
+	case len(parts) < 2 || parts[0] == "":
+		return "-USAGE: <uuid> <var>\n"
+	case !ch.has(parts[0]):
+		return noChannel
+	case parts[1] == "":
+		return "-ERR No variable name specified!\n"
+	}
+	return or(ch.get(parts[1]), "_undef_")
+}
+
+func (ch *channel) apiSetVar(arg string) string {
+	parts := separate(arg, 3)
+	switch {
+	case len(parts) < 2 || parts[0] == "":
+		return "-USAGE: <uuid> <var> [value]\n"
+	case !ch.has(parts[0]):
+		return noChannel
+	case parts[1] == "":
+		return "-ERR No variable specified\n"
+	}
+	value := ""
+	if len(parts) == 3 {
+		value = parts[2]
+		if given := strings.TrimSpace(afterWords(arg, 2)); given != value {
+			ch.fault("uuid_setvar %s: quotes or backslashes changed %q into %q", parts[1], given, value)
+		}
+	}
+	ch.setByPeer(parts[1], value)
+	return "+OK\n"
+}
+
+func (ch *channel) apiSetVars(arg string) string {
+	uuid, list, ok := strings.Cut(arg, " ")
+	if !ok {
+		return ""
+	}
+	if !ch.has(uuid) {
+		return noChannel + "-USAGE: <uuid> <var>=<value>;<var>=<value>...\n"
+	}
+	for _, part := range separateAt(list, ';', 64) {
+		name, value, _ := strings.Cut(part, "=")
+		if name == "" {
+			return "-ERR No variable specified\n"
+		}
+		if !holdsVariable(value) { // this one refuses what uuid_setvar takes
+			ch.setByPeer(name, value)
+		}
+	}
+	return "+OK\n"
+}
+
+func (ch *channel) apiBreak(arg string) string {
+	uuid, how, _ := strings.Cut(arg, " ")
+	if !ch.has(uuid) {
+		return noChannel
+	}
+	if how != "all" {
+		ch.fault("uuid_break without all is not simulated")
+	}
+	select {
+	case ch.breaks <- struct{}{}:
+	default: // nothing plays
+	}
+	return "+OK\n"
 }
 
 // gone reports whether the channel can no longer be found by its UUID.

@@ -269,6 +269,12 @@ func (ch *channel) detailsLocked() {
 	set("last_app", lastApp)
 	set("last_arg", lastArg)
 	set("caller_id", `"`+ch.profile.name+`" <`+ch.profile.number+`>`)
+	ch.durationsLocked()
+}
+
+// durationsLocked sets how long the call took, in each of the units that the switch has.
+func (ch *channel) durationsLocked() {
+	set := ch.vars.set
 	total := ch.downAt.Sub(ch.created)
 	var billed, untilAnswer, flow time.Duration
 	if !ch.answered.IsZero() {

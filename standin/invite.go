@@ -21,144 +21,172 @@ type profile struct {
 	screened               bool
 }
 
+// invitation is an INVITE as it becomes a caller profile and channel variables.
+type invitation struct {
+	*Call
+	address string // the daemon's
+	vars    headers
+	profile profile
+
+	addr, port     string // where it came from
+	host, fromPort string // of the From
+	params         string // of the From's URI
+	tag            string
+	to             string
+	local          string // the switch's own address
+	number         uint64 // of the call at the switch
+}
+
 // invite is the caller profile of a call and the channel variables that its
 // INVITE leaves behind, in the order in which mod_sofia sets them, and then
 // those of the dialplan up to the socket application. number is the call's
 // number at the switch, address the daemon's.
 func (c *Call) invite(number uint64, uuid, address string) (profile, headers) {
-	var v headers
-	// FreeSWITCH will not have a variable in what came by SIP: such a value is not set at all.
-	sip := func(name, value string) {
-		if !holdsVariable(value) {
-			v.set(name, value)
-		}
-	}
-
 	addr := or(c.Addr, "127.0.0.1")
 	host, params, _ := strings.Cut(or(c.Host, addr), ";")
-	fromPort := ""
+	v := &invitation{
+		Call: c, address: address, number: number, addr: addr, port: strconv.Itoa(20000 + int(number%30000)),
+		host: host, params: params, tag: randomHex(4), to: or(c.To, "service"), local: "127.0.0.1:5080",
+	}
 	if h, p, err := net.SplitHostPort(host); err == nil {
-		host, fromPort = h, p
+		v.host, v.fromPort = h, p
 	}
-	uri := func(user, port string) string {
-		if port != "" {
-			return user + "@" + host + ":" + port
-		}
-		return user + "@" + host
-	}
-	// The user part is decoded where it is shown; its parameters belong to it at first.
-	user := decodePercent(c.From)
-	shownUser := or(user, "nobody")
-	fromURI := uri(shownUser, fromPort)
-	// What follows a semicolon is cut off the name of a channel.
-	channelURI, _, _ := strings.Cut(fromURI, ";")
-	now := micros(time.Now())
-	port := strconv.Itoa(20000 + int(number%30000))
-	tag := randomHex(4)
-	to := or(c.To, "service")
-	local := "127.0.0.1:5080"
-	profileName := or(c.Profile, "internal")
-
-	p := profile{
-		addr:        addr,
-		to:          clean(decodePercent(to)),
-		context:     or(c.Context, "public"),
-		channelName: "sofia/" + profileName + "/" + channelURI,
-		screened:    true,
-	}
-
-	v.set("direction", "inbound")
-	v.set("uuid", uuid)
-	v.set("session_id", strconv.FormatUint(number, 10))
-	sip("sip_from_params", params)
-	sip("sip_from_user", shownUser)
-	sip("sip_from_port", fromPort)
-	sip("sip_from_uri", fromURI)
-	sip("sip_from_host", host)
-	v.set("video_media_flow", "disabled")
-	v.set("text_media_flow", "disabled")
-	sip("channel_name", p.channelName)
-	v.set("sip_call_id", randomHex(5)+"@"+addr)
-	v.set("sip_local_network_addr", "127.0.0.1")
-	v.set("sip_network_ip", addr)
-	v.set("sip_network_port", port)
-	v.set("sip_invite_stamp", now)
-	v.set("sip_received_ip", addr)
-	v.set("sip_received_port", port)
-	v.set("sip_via_protocol", "udp")
-	sip("sip_from_user_stripped", strings.TrimPrefix(c.From, "+"))
-	v.set("sip_from_tag", tag)
-	v.set("sofia_profile_name", profileName)
-	v.set("sofia_profile_url", "sip:mod_sofia@"+local)
-	v.set("recovery_profile_name", profileName)
-
-	// The last of From, Remote-Party-ID, P-Asserted-Identity and P-Preferred-Identity that is there says who calls.
-	display := or(c.Display, or(c.From, "unknown"))
-	calling := c.From
-	if c.RPID != "" {
-		rpidName, rpidUser := nameAddr(c.RPID)
-		calling = or(rpidUser, calling)
-		display = or(rpidName, display)
-		sip("sip_Remote-Party-ID", c.RPID)
-		sip("sip_cid_type", "rpid")
-	}
-	if c.PAI != "" {
-		calling = c.PAI
-		display = or(c.PAIName, display)
-		sip("sip_P-Asserted-Identity", c.PAI)
-		sip("sip_cid_type", "pid")
-	}
-	if c.PPI != "" {
-		calling = c.PPI
-		sip("sip_P-Preferred-Identity", "<sip:"+c.PPI+"@"+host+">")
-		sip("sip_cid_type", "pid")
-	}
-	calling, nameParams, _ := strings.Cut(decodePercent(calling), ";")
-	sip("sip_name_params", nameParams)
-	p.name, p.number = clean(decodePercent(display)), clean(calling)
-	p.username = p.number
-
-	bareUser, _, _ := strings.Cut(c.From, ";")
-	fullFrom := "<sip:" + host
-	if bareUser != "" {
-		fullFrom = "<sip:" + bareUser + "@" + host
-	}
-	if fromPort != "" {
-		fullFrom += ":" + fromPort
-	}
-	if params != "" {
-		fullFrom += ";" + params
-	}
-	fullFrom += ">;tag=" + tag
-	if c.Display != "" {
-		fullFrom = `"` + c.Display + `" ` + fullFrom
-	}
-	sip("sip_full_via", "SIP/2.0/UDP "+addr+":"+port+";branch=z9hG4bK"+randomHex(4))
-	sip("sip_from_display", c.Display)
-	sip("sip_full_from", fullFrom)
-	sip("sip_full_to", "<sip:"+to+"@"+local+">")
-	for _, what := range []string{"sip_req", "sip_to"} {
-		sip(what+"_user", decodePercent(to))
-		sip(what+"_port", "5080")
-		sip(what+"_uri", decodePercent(to)+"@"+local)
-		sip(what+"_host", "127.0.0.1")
-	}
-	contact := or(bareUser, "anonymous")
-	sip("sip_contact_user", decodePercent(contact))
-	sip("sip_contact_port", port)
-	sip("sip_contact_uri", decodePercent(contact)+"@"+addr+":"+port)
-	sip("sip_contact_host", addr)
-
-	p.hideName, p.hideNumber = c.sipHeaders(sip, &v, addr, port)
+	v.source(uuid)
+	v.whoCalls()
+	v.addresses()
+	p := &v.profile
+	p.hideName, p.hideNumber = c.sipHeaders(v.sip, &v.vars, addr, v.port)
 	if c.RPID != "" {
 		hideName, hideNumber := rpidPrivacy(c.RPID)
 		p.hideName, p.hideNumber = p.hideName || hideName, p.hideNumber || hideNumber
 		p.screened = !strings.Contains(c.RPID, "screen=no")
 	}
+	v.media(uuid)
+	v.dialplan()
+	return v.profile, v.vars
+}
 
-	mediaPort := strconv.Itoa(30000 + int(number%10000)*2)
+// sip sets a variable from what came by SIP. FreeSWITCH will not have a variable in that: such a value is not set at all.
+func (v *invitation) sip(name, value string) {
+	if !holdsVariable(value) {
+		v.vars.set(name, value)
+	}
+}
+
+// source sets where the call came from.
+func (v *invitation) source(uuid string) {
+	// The user part is decoded where it is shown; its parameters belong to it at first.
+	shownUser := or(decodePercent(v.From), "nobody")
+	fromURI := shownUser + "@" + v.host
+	if v.fromPort != "" {
+		fromURI += ":" + v.fromPort
+	}
+	// What follows a semicolon is cut off the name of a channel.
+	channelURI, _, _ := strings.Cut(fromURI, ";")
+	profileName := or(v.Profile, "internal")
+	v.profile = profile{
+		addr:        v.addr,
+		to:          clean(decodePercent(v.to)),
+		context:     or(v.Context, "public"),
+		channelName: "sofia/" + profileName + "/" + channelURI,
+		screened:    true,
+	}
+
+	set := v.vars.set
+	set("direction", "inbound")
+	set("uuid", uuid)
+	set("session_id", strconv.FormatUint(v.number, 10))
+	v.sip("sip_from_params", v.params)
+	v.sip("sip_from_user", shownUser)
+	v.sip("sip_from_port", v.fromPort)
+	v.sip("sip_from_uri", fromURI)
+	v.sip("sip_from_host", v.host)
+	set("video_media_flow", "disabled")
+	set("text_media_flow", "disabled")
+	v.sip("channel_name", v.profile.channelName)
+	set("sip_call_id", randomHex(5)+"@"+v.addr)
+	set("sip_local_network_addr", "127.0.0.1")
+	set("sip_network_ip", v.addr)
+	set("sip_network_port", v.port)
+	set("sip_invite_stamp", micros(time.Now()))
+	set("sip_received_ip", v.addr)
+	set("sip_received_port", v.port)
+	set("sip_via_protocol", "udp")
+	v.sip("sip_from_user_stripped", strings.TrimPrefix(v.From, "+"))
+	set("sip_from_tag", v.tag)
+	set("sofia_profile_name", profileName)
+	set("sofia_profile_url", "sip:mod_sofia@"+v.local)
+	set("recovery_profile_name", profileName)
+}
+
+// whoCalls sets who calls: the last of From, Remote-Party-ID, P-Asserted-Identity and P-Preferred-Identity that is there.
+func (v *invitation) whoCalls() {
+	display := or(v.Display, or(v.From, "unknown"))
+	calling := v.From
+	if v.RPID != "" {
+		rpidName, rpidUser := nameAddr(v.RPID)
+		calling = or(rpidUser, calling)
+		display = or(rpidName, display)
+		v.sip("sip_Remote-Party-ID", v.RPID)
+		v.sip("sip_cid_type", "rpid")
+	}
+	if v.PAI != "" {
+		calling = v.PAI
+		display = or(v.PAIName, display)
+		v.sip("sip_P-Asserted-Identity", v.PAI)
+		v.sip("sip_cid_type", "pid")
+	}
+	if v.PPI != "" {
+		calling = v.PPI
+		v.sip("sip_P-Preferred-Identity", "<sip:"+v.PPI+"@"+v.host+">")
+		v.sip("sip_cid_type", "pid")
+	}
+	calling, nameParams, _ := strings.Cut(decodePercent(calling), ";")
+	v.sip("sip_name_params", nameParams)
+	v.profile.name, v.profile.number = clean(decodePercent(display)), clean(calling)
+	v.profile.username = v.profile.number
+}
+
+// addresses sets the addresses of the INVITE: Via, From, To, Request-URI and Contact.
+func (v *invitation) addresses() {
+	bareUser, _, _ := strings.Cut(v.From, ";")
+	fullFrom := "<sip:" + v.host
+	if bareUser != "" {
+		fullFrom = "<sip:" + bareUser + "@" + v.host
+	}
+	if v.fromPort != "" {
+		fullFrom += ":" + v.fromPort
+	}
+	if v.params != "" {
+		fullFrom += ";" + v.params
+	}
+	fullFrom += ">;tag=" + v.tag
+	if v.Display != "" {
+		fullFrom = `"` + v.Display + `" ` + fullFrom
+	}
+	v.sip("sip_full_via", "SIP/2.0/UDP "+v.addr+":"+v.port+";branch=z9hG4bK"+randomHex(4))
+	v.sip("sip_from_display", v.Display)
+	v.sip("sip_full_from", fullFrom)
+	v.sip("sip_full_to", "<sip:"+v.to+"@"+v.local+">")
+	to := decodePercent(v.to)
+	for _, what := range []string{"sip_req", "sip_to"} {
+		v.sip(what+"_user", to)
+		v.sip(what+"_port", "5080")
+		v.sip(what+"_uri", to+"@"+v.local)
+		v.sip(what+"_host", "127.0.0.1")
+	}
+	contact := decodePercent(or(bareUser, "anonymous"))
+	v.sip("sip_contact_user", contact)
+	v.sip("sip_contact_port", v.port)
+	v.sip("sip_contact_uri", contact+"@"+v.addr+":"+v.port)
+	v.sip("sip_contact_host", v.addr)
+}
+
+// media sets what was agreed about media.
+func (v *invitation) media(uuid string) {
+	mediaPort := strconv.Itoa(30000 + int(v.number%10000)*2)
 	for _, x := range []Header{
-		{"switch_r_sdp", "v=0\r\no=u 1 1 IN IP4 " + addr + "\r\ns=-\r\nc=IN IP4 " + addr +
+		{"switch_r_sdp", "v=0\r\no=u 1 1 IN IP4 " + v.addr + "\r\ns=-\r\nc=IN IP4 " + v.addr +
 			"\r\nt=0 0\r\nm=audio " + mediaPort + " RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n"},
 		{"ep_codec_string", "CORE_PCM_MODULE.PCMU@8000h@20i@64000b"},
 		{"rtp_use_codec_string", "PCMU,PCMA"},
@@ -166,7 +194,7 @@ func (c *Call) invite(number uint64, uuid, address string) (profile, headers) {
 		{"remote_text_media_flow", "inactive"},
 		{"remote_audio_media_flow", "sendrecv"},
 		{"audio_media_flow", "sendrecv"},
-		{"remote_media_ip", addr},
+		{"remote_media_ip", v.addr},
 		{"remote_media_port", mediaPort},
 		{"rtp_audio_recv_pt", "0"},
 		{"rtp_use_codec_name", "PCMU"},
@@ -182,43 +210,45 @@ func (c *Call) invite(number uint64, uuid, address string) (profile, headers) {
 		{"write_rate", "8000"},
 		{"dtmf_type", "info"},
 		{"endpoint_disposition", "RECEIVED"},
-		{"DP_MATCH", "ARRAY::" + p.to + "|:" + p.to},
+		{"DP_MATCH", "ARRAY::" + v.profile.to + "|:" + v.profile.to},
 		{"call_uuid", uuid},
 	} {
-		sip(x.Name, x.Value)
+		v.sip(x.Name, x.Value)
 	}
+}
 
-	// What the dialplan sets before it comes to the socket application.
-	if c.Guard > 0 {
-		v.set("last_sched_id", guardTask)
+// dialplan sets what the dialplan does before it comes to the socket application.
+func (v *invitation) dialplan() {
+	set := v.vars.set
+	if v.Guard > 0 {
+		set("last_sched_id", guardTask)
 	}
-	for _, name := range slices.Sorted(maps.Keys(c.Vars)) {
-		v.set(name, strings.ReplaceAll(c.Vars[name], "${last_sched_id}", guardTask))
+	for _, name := range slices.Sorted(maps.Keys(v.Vars)) {
+		set(name, strings.ReplaceAll(v.Vars[name], "${last_sched_id}", guardTask))
 	}
-	if c.Resume {
-		v.set("socket_resume", "true")
+	if v.Resume {
+		set("socket_resume", "true")
 	}
-	if c.Loopback {
-		p.channelName = "loopback/" + p.to + "-b"
-		v.list = slices.DeleteFunc(v.list, func(h Header) bool {
+	if v.Loopback {
+		v.profile.channelName = "loopback/" + v.profile.to + "-b"
+		v.vars.list = slices.DeleteFunc(v.vars.list, func(h Header) bool {
 			return strings.HasPrefix(h.Name, "sip_") || strings.HasPrefix(h.Name, "sofia_") || h.Name == "channel_name"
 		})
 	}
 	mode := ""
-	if c.Async {
+	if v.Async {
 		mode += " async"
 	}
-	if !c.NotFull {
+	if !v.NotFull {
 		mode += " full"
 	}
-	v.set("current_application_data", address+mode)
-	v.set("current_application", "socket")
-	socketHost, _, err := net.SplitHostPort(address)
+	set("current_application_data", v.address+mode)
+	set("current_application", "socket")
+	socketHost, _, err := net.SplitHostPort(v.address)
 	if err != nil {
-		socketHost = address
+		socketHost = v.address
 	}
-	v.set("socket_host", socketHost)
-	return p, v
+	set("socket_host", socketHost)
 }
 
 // sipHeaders sets the variables of the further headers of the INVITE and says

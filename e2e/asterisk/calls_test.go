@@ -17,24 +17,11 @@ import (
 	"ringfence/console"
 	"ringfence/daemon"
 	"ringfence/e2e/asterisk"
+	"ringfence/e2e/setup"
 )
 
-func TestMain(m *testing.M) { os.Exit(asterisk.Main(m.Run)) }
-
-// root is where Asterisk and sipp lie. A run without them says so, and fails where RINGFENCE_NEED_ASTERISK is set.
-func root(t testing.TB) *asterisk.Root {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("NOT TESTED: calls through a real Asterisk take too long for -short")
-	}
-	r, err := asterisk.Get()
-	if err != nil {
-		if os.Getenv("RINGFENCE_NEED_ASTERISK") != "" {
-			t.Fatal(err)
-		}
-		t.Skipf("NOT TESTED: THIS RUN HAD NO REAL ASTERISK: %v; docs/measured.md has what the last run on one saw", err)
-	}
-	return r
+func TestMain(m *testing.M) {
+	os.Exit(setup.Main(func() int { return asterisk.Main(m.Run) }))
 }
 
 // start runs the daemon with the policy of the scripts and an Asterisk before it.
@@ -46,7 +33,7 @@ func start(t testing.TB) (*daemon.Daemon, *asterisk.Trial) {
 // startWith is start with more keys for the trunk, and what Asterisk shall log.
 func startWith(t testing.TB, trunk, log string) (*daemon.Daemon, *asterisk.Trial) {
 	t.Helper()
-	r := root(t)
+	r := setup.AsteriskRoot(t)
 	folder, err := os.MkdirTemp("", "ast")
 	if err != nil {
 		t.Fatal(err)

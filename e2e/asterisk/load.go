@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"ringfence/e2e/sip"
 )
 
 // Load is many calls at a steady rate.
@@ -56,7 +58,7 @@ func (t *Trial) Run(ctx context.Context, l Load) ([]*Fate, error) {
 		*n++
 	}
 	t.watch(func(p Packet) {
-		m, ok := ParseMessage(p.Data)
+		m, ok := sip.Parse(p.Data)
 		if !ok || !strings.HasSuffix(m.Get("CSeq"), "INVITE") {
 			return
 		}

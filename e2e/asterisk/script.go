@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"ringfence/e2e/sip"
 )
 
 // Calls are the scripts, with the policy that they are screened by; see calls/README.md for how they are written.
@@ -148,26 +150,26 @@ func (t *Trial) met(packets []Packet) Met {
 			toHandset = append(toHandset, p)
 			continue
 		}
-		sip, ok := ParseMessage(p.Data)
+		said, ok := sip.Parse(p.Data)
 		if !ok {
 			continue
 		}
-		code, _, _ := strings.Cut(sip.Status(), " ")
+		code, _, _ := strings.Cut(said.Status(), " ")
 		switch {
-		case from == t.ports.caller && sip.Method() == "INVITE" && m.Invited.IsZero():
+		case from == t.ports.caller && said.Method() == "INVITE" && m.Invited.IsZero():
 			m.Invited = p.At
-		case to == t.ports.caller && sip.Method() == "BYE":
+		case to == t.ports.caller && said.Method() == "BYE":
 			m.Sees = append(m.Sees, "BYE")
-		case to == t.ports.caller && code != "" && code != "100" && strings.Contains(sip.Get("CSeq"), "INVITE"):
+		case to == t.ports.caller && code != "" && code != "100" && strings.Contains(said.Get("CSeq"), "INVITE"):
 			if !slices.Contains(m.Sees, code) {
 				m.Sees = append(m.Sees, code)
 			}
 			if m.Ringing.IsZero() && strings.HasPrefix(code, "18") {
 				m.Ringing = p.At
 			}
-		case to == t.ports.handset && sip.Method() == "INVITE" && m.Rings == "":
-			m.Rings = sip.To()
-			if name := sip.FromName(); name != "" {
+		case to == t.ports.handset && said.Method() == "INVITE" && m.Rings == "":
+			m.Rings = said.To()
+			if name := said.FromName(); name != "" {
 				m.Rings += ` "` + name + `"`
 			}
 		}

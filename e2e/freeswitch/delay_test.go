@@ -1,4 +1,4 @@
-package e2e_test
+package freeswitch_test
 
 import (
 	"context"
@@ -14,13 +14,16 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"ringfence/e2e/phone"
+	"ringfence/e2e/setup"
 )
 
 // BenchmarkSetupReal measures what screening adds to a call on a real switch: from the caller's INVITE to the
 // handset's, with the daemon, with a minimal peer that only connects and exits under the same dialplan, and
 // without any of it, in turn in one run. It reports the medians in milliseconds and daemon/minimal.
 //
-//	go test ./e2e -run - -bench SetupReal -benchtime 1000x
+//	go test ./e2e/freeswitch -run - -bench SetupReal -benchtime 1000x
 func BenchmarkSetupReal(b *testing.B) {
 	program, err := exec.LookPath("freeswitch")
 	if err != nil {
@@ -29,11 +32,11 @@ func BenchmarkSetupReal(b *testing.B) {
 	for _, mode := range []string{"async", "sync"} {
 		for _, perSecond := range []int{20, 50} {
 			b.Run(fmt.Sprintf("%s/%d-a-second", mode, perSecond), func(b *testing.B) {
-				d := startDaemon(b)
-				minimal, end := fault{serve: func(c net.Conn) { hello(c); io.WriteString(c, "exit\n\n"); drain(c) }}.listen(b, "127.0.0.1:0")
+				d := setup.StartDaemon(b)
+				minimal, end := setup.Fault{Serve: func(c net.Conn) { setup.Hello(c); io.WriteString(c, "exit\n\n"); setup.Drain(c) }}.Listen(b, "127.0.0.1:0")
 				defer end()
-				handset := newPhone(b)
-				server := startFreeSWITCHWith(b, program, d.Address(), handset.addr, freePort(b), mode == "async", func(conf string) error {
+				handset := phone.New(b)
+				server := setup.StartFreeSWITCHWith(b, program, d.Address(), handset.Addr, setup.FreePort(b), mode == "async", func(conf string) error {
 					// The same dialplan again, for other numbers and with the other peer.
 					file := filepath.Join(conf, "dialplan", "public", "000_ringfence.xml")
 					text, err := os.ReadFile(file)
@@ -55,8 +58,8 @@ func BenchmarkSetupReal(b *testing.B) {
 	}
 }
 
-func measureSetup(b *testing.B, handset *phone, server string, perSecond int) {
-	caller := newPhone(b)
+func measureSetup(b *testing.B, handset *phone.Phone, server string, perSecond int) {
+	caller := phone.New(b)
 	ways := []string{"0592", "0593", "0594"} // the daemon, the minimal peer, nobody
 	took := make([][]time.Duration, len(ways))
 	var mu sync.Mutex
@@ -71,15 +74,15 @@ func measureSetup(b *testing.B, handset *phone, server string, perSecond int) {
 			ctx, cancel := context.WithTimeout(b.Context(), 30*time.Second)
 			defer cancel()
 			start := time.Now()
-			_, err := caller.dial(ctx, server, fmt.Sprintf("138%08d", i), "", to)
-			in, ok := handset.invited(to)
+			_, err := caller.Dial(ctx, server, fmt.Sprintf("138%08d", i), "", to)
+			in, ok := handset.Invited(to)
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil || !ok {
 				b.Errorf("%s: rang %v, %v", to, ok, err)
 				return
 			}
-			took[way] = append(took[way], in.at.Sub(start))
+			took[way] = append(took[way], in.At.Sub(start))
 		})
 		<-tick.C
 	}

@@ -1,4 +1,4 @@
-package e2e_test
+package setup
 
 import (
 	"context"
@@ -10,16 +10,20 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"ringfence/e2e/asterisk"
+	"ringfence/e2e/phone"
+	"ringfence/e2e/tables"
+	"ringfence/eslbridge"
 	"ringfence/kit"
 	"ringfence/number"
 )
 
-// eventPassword is that of the event socket of a switch under test.
-const eventPassword = "for this test alone"
+// EventPassword is that of the event socket of a switch under test.
+const EventPassword = "for this test alone"
 
 // before are extensions in front of the kit's, which would have an installation complain: what a call gets where nothing is
 // screened, and what the question gets whether the switch takes calls.
@@ -37,28 +41,8 @@ const before = `<include>
 </include>
 `
 
-// startFreeSWITCH runs a switch of its own on loopback, with the dialplan kit as it is installed and, in each
-// context, an extension behind it that bridges every number to the handset. It returns the switch's SIP address.
-func startFreeSWITCH(t testing.TB, program, screen, handset string, events int, async bool) string {
-	t.Helper()
-	return startFreeSWITCHWith(t, program, screen, handset, events, async, nil)
-}
-
-// startFreeSWITCHWith is startFreeSWITCH with a change to the installed files, whose folder it is told.
-func startFreeSWITCHWith(t testing.TB, program, screen, handset string, events int, async bool, change func(conf string) error) string {
-	t.Helper()
-	folder := t.TempDir()
-	write := func(name, text string) {
-		file := filepath.Join(folder, name)
-		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, context := range []string{"public", "default"} {
-		write("conf/dialplan/"+context+"/00_handset.xml", fmt.Sprintf(`<include>
+// handsetExtension stands behind the kit's extensions and bridges every number to the handset.
+const handsetExtension = `<include>
   <extension name="handset">
     <condition field="destination_number" expression="^(\d+)$">
       <!-- Somebody's dialplan that mentions what we have set: a text that is not inert would be expanded here. -->
@@ -68,16 +52,18 @@ func startFreeSWITCHWith(t testing.TB, program, screen, handset string, events i
     </condition>
   </extension>
 </include>
-`, handset))
-		write("conf/dialplan/"+context+".xml", fmt.Sprintf(`<include>
+`
+
+// contextFile is a context of the dialplan, whose files stand in a folder of its name.
+const contextFile = `<include>
   <context name="%s">
     <X-PRE-PROCESS cmd="include" data="%[1]s/*.xml"/>
   </context>
 </include>
-`, context))
-	}
-	configure := func(sip int) {
-		write("conf/freeswitch.xml", fmt.Sprintf(`<?xml version="1.0"?>
+`
+
+// switchFile is all else of the switch: the port and password of its event socket, and its SIP port.
+const switchFile = `<?xml version="1.0"?>
 <document type="freeswitch/xml">
   <section name="configuration">
     <configuration name="switch.conf"><settings>
@@ -108,7 +94,33 @@ func startFreeSWITCHWith(t testing.TB, program, screen, handset string, events i
   </section>
   <section name="directory"><domain name="127.0.0.1"/></section>
 </document>
-`, events, eventPassword, sip))
+`
+
+// StartFreeSWITCH runs a switch of its own on loopback, with the dialplan kit as it is installed and, in each
+// context, an extension behind it that bridges every number to the handset. It returns the switch's SIP address.
+func StartFreeSWITCH(t testing.TB, program, screen, handset string, events int, async bool) string {
+	t.Helper()
+	return StartFreeSWITCHWith(t, program, screen, handset, events, async, nil)
+}
+
+// StartFreeSWITCHWith is StartFreeSWITCH with a change to the installed files, whose folder it is told.
+func StartFreeSWITCHWith(t testing.TB, program, screen, handset string, events int, async bool, change func(conf string) error) string {
+	t.Helper()
+	oneAtATime(t)
+	folder := t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		file := filepath.Join(folder, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(text), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, context := range []string{"public", "default"} {
+		write("conf/dialplan/"+context+"/00_handset.xml", fmt.Sprintf(handsetExtension, handset))
+		write("conf/dialplan/"+context+".xml", fmt.Sprintf(contextFile, context))
+	}
+	configure := func(sip int) {
+		write("conf/freeswitch.xml", fmt.Sprintf(switchFile, events, EventPassword, sip))
 	}
 	configure(0)
 	if err := installKit(filepath.Join(folder, "conf"), kit.Settings{Screen: screen, Sync: !async, Star: kit.DefaultStar, LearnDialled: true}); err != nil {
@@ -130,7 +142,7 @@ func startFreeSWITCHWith(t testing.TB, program, screen, handset string, events i
 		args = append(args, "-"+what, dir)
 	}
 	for range 3 { // a port that was free may be somebody's a moment later
-		sip := freePort(t)
+		sip := FreePort(t)
 		configure(sip)
 		address := fmt.Sprintf("127.0.0.1:%d", sip)
 		if runSwitch(t, folder, address, exec.Command(program, args...)) {
@@ -140,6 +152,44 @@ func startFreeSWITCHWith(t testing.TB, program, screen, handset string, events i
 	}
 	t.Fatal("the switch did not answer on its SIP port, three times")
 	return ""
+}
+
+// FreeSWITCHes of all packages of tests, which `go test` runs beside each other, take their ports for audio from one range,
+// and tests measure delays: there is one at a time. Tests of one package may run several.
+var running struct {
+	sync.Mutex
+	n    int
+	lock *os.File
+}
+
+// oneAtATime waits until no other package's test runs a FreeSWITCH, and keeps others from it until the test ends.
+func oneAtATime(t testing.TB) {
+	t.Helper()
+	running.Lock()
+	defer running.Unlock()
+	if running.n == 0 {
+		root, err := tables.Root()
+		if err == nil {
+			err = os.MkdirAll(filepath.Join(root, "build"), 0o755)
+		}
+		if err == nil {
+			running.lock, err = os.Create(filepath.Join(root, "build", "freeswitch.lock"))
+		}
+		if err == nil {
+			err = syscall.Flock(int(running.lock.Fd()), syscall.LOCK_EX)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	running.n++
+	t.Cleanup(func() {
+		running.Lock()
+		defer running.Unlock()
+		if running.n--; running.n == 0 {
+			running.lock.Close() // and with it the lock
+		}
+	})
 }
 
 // runSwitch runs a switch until the test ends, and reports whether it answers.
@@ -223,28 +273,60 @@ func answersSIP(t testing.TB, address string, ended <-chan bool) bool {
 // no calls at all.
 func waitForCalls(t testing.TB, address string) {
 	t.Helper()
-	p := newPhone(t)
+	p := phone.New(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	for {
-		h, err := p.dial(ctx, address, "probe", "", "probe")
+		h, err := p.Dial(ctx, address, "probe", "", "probe")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !strings.HasPrefix(h.final, "503") {
+		if !strings.HasPrefix(h.Final, "503") {
 			return
 		}
 		<-time.After(100 * time.Millisecond)
 	}
 }
 
-// freePort is a port of loopback that nobody has, for UDP or TCP. A switch that finds its event socket's port taken
+// FreePort is a port of loopback that nobody has, for UDP or TCP. A switch that finds its event socket's port taken
 // screens no call.
-func freePort(t testing.TB) int {
+func FreePort(t testing.TB) int {
 	t.Helper()
 	port, err := asterisk.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return port
+}
+
+// outRoutes are extensions for calls that go out: one that the attached switch's events tell of, and one that tells
+// the daemon itself, as where nothing is attached.
+const outRoutes = `<include>
+  <extension name="out">
+    <condition field="destination_number" expression="^out(\d+)$">
+      <action application="bridge" data="sofia/external/$1@HANDSET"/>
+    </condition>
+  </extension>
+  <extension name="out, told">
+    <condition field="destination_number" expression="^tell(\d+)$">
+      <action application="set" data="ringfence_intent=dialled"/>
+      <action application="set" data="ringfence_line=$1"/>
+      <action application="set" data="socket_resume=true"/>
+      <action application="socket" data="SCREEN async full"/>
+      <action application="unset" data="socket_resume"/>
+      <action application="bridge" data="sofia/external/$1@HANDSET"/>
+    </condition>
+  </extension>
+</include>
+`
+
+// DialSwitch goes to the event socket of a switch under test.
+func DialSwitch(t *testing.T, port int) *eslbridge.Client {
+	t.Helper()
+	sw, err := eslbridge.Dial(t.Context(), fmt.Sprintf("127.0.0.1:%d", port), EventPassword)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { sw.Close() })
+	return sw
 }

@@ -1,4 +1,4 @@
-package policy
+package tomlfile
 
 import (
 	"errors"
@@ -10,13 +10,12 @@ import (
 )
 
 // syntaxFault turns what the decoder says of a text that is not TOML into one fault in plain words.
-func syntaxFault(fs *faults, err error) {
+func syntaxFault(err error) *Fault {
 	var pe toml.ParseError
 	if !errors.As(err, &pe) {
-		fs.add(1, "syntax", "the file cannot be read as TOML: see https://toml.io for the format")
-		return
+		return &Fault{Line: 1, Key: "syntax", Text: "the file cannot be read as TOML: see https://toml.io for the format"}
 	}
-	fs.add(pe.Position.Line, "syntax", "%s", plainSyntax(pe.Message))
+	return &Fault{Line: max(pe.Position.Line, 1), Key: "syntax", Text: plainSyntax(pe.Message)}
 }
 
 // plainSyntax says what to do about the decoder's messages.

@@ -1,4 +1,4 @@
-package policy
+package tomlfile
 
 import (
 	"fmt"
@@ -11,19 +11,19 @@ import (
 )
 
 // lines flattens places to "path:line", arrays with the element's number.
-func (p *place) lines(path string) []string {
+func (p *Place) lines(path string) []string {
 	var out []string
 	for name, k := range p.keys {
-		at := bareKey(name)
+		at := BareKey(name)
 		if path != "" {
 			at = path + "." + at
 		}
-		out = append(out, fmt.Sprintf("%s:%d", at, k.line))
+		out = append(out, fmt.Sprintf("%s:%d", at, k.Line))
 		out = append(out, k.lines(at)...)
 	}
 	for i := range p.items {
 		at := fmt.Sprintf("%s[%d]", path, i)
-		out = append(out, fmt.Sprintf("%s:%d", at, p.items[i].line))
+		out = append(out, fmt.Sprintf("%s:%d", at, p.items[i].Line))
 		out = append(out, p.items[i].lines(at)...)
 	}
 	sort.Strings(out)
@@ -96,7 +96,7 @@ func TestPlaces(t *testing.T) {
 }
 
 // unplaced is a decoded value that the places do not know, "" if there is none.
-func unplaced(v any, p *place, path string) string {
+func unplaced(v any, p *Place, path string) string {
 	switch v := v.(type) {
 	case map[string]any:
 		for name, child := range v {

@@ -1,4 +1,4 @@
-package policy
+package tomlfile
 
 import (
 	"strconv"
@@ -6,34 +6,34 @@ import (
 	"unicode/utf8"
 )
 
-// place is where a key, a table or an array element stands in the text. The tree of places has the shape
+// Place is where a key, a table or an array element stands in the text. The tree of places has the shape
 // of the decoded values: tables have keys, arrays have items.
-type place struct {
-	line  int // from 1
-	keys  map[string]*place
-	items []place
+type Place struct {
+	Line  int // from 1
+	keys  map[string]*Place
+	items []Place
 }
 
-// key is the place of a key in a table, or the table's own place if the text has no such key.
-func (p *place) key(name string) *place {
+// Key is the place of a key in a table, or the table's own place if the text has no such key.
+func (p *Place) Key(name string) *Place {
 	if p == nil {
 		return nil
 	}
 	if k := p.keys[name]; k != nil {
 		return k
 	}
-	return &place{line: p.line}
+	return &Place{Line: p.Line}
 }
 
-// item is the place of an array's element, or the array's own place if the text has no such element.
-func (p *place) item(i int) *place {
+// Item is the place of an array's element, or the array's own place if the text has no such element.
+func (p *Place) Item(i int) *Place {
 	if p == nil {
 		return nil
 	}
 	if i < len(p.items) {
 		return &p.items[i]
 	}
-	return &place{line: p.line}
+	return &Place{Line: p.Line}
 }
 
 // findPlaces walks a TOML text and notes the line of every key and array element. The decoder in use gives lines for
@@ -42,8 +42,8 @@ func (p *place) item(i int) *place {
 //
 // It also stops at keys of more than maxParts parts and values more than maxDepth deep, on which the decoder spends minutes;
 // deep is then that line, otherwise 0.
-func findPlaces(text string) (root *place, deep int) {
-	root = &place{line: 1}
+func findPlaces(text string) (root *Place, deep int) {
+	root = &Place{Line: 1}
 	s := placeScanner{text: strings.TrimPrefix(text, "\ufeff"), line: 1}
 	table := root
 	for {
@@ -58,7 +58,7 @@ func findPlaces(text string) (root *place, deep int) {
 				return root, s.deep
 			}
 			array := root.descend(path, line)
-			array.items = append(array.items, place{line: line})
+			array.items = append(array.items, Place{Line: line})
 			table = array.last()
 		case s.eat("["):
 			line := s.line
@@ -67,7 +67,7 @@ func findPlaces(text string) (root *place, deep int) {
 				return root, s.deep
 			}
 			table = root.descend(path, line)
-			table.line = line // a table that was only implied before, by [a.b], has its own line now
+			table.Line = line // a table that was only implied before, by [a.b], has its own line now
 		default:
 			if !s.pair(table) {
 				return root, s.deep
@@ -78,16 +78,16 @@ func findPlaces(text string) (root *place, deep int) {
 
 // descend follows a path of keys, making what is not there yet. On the way an array of tables stands for
 // its last element, as in TOML; at the end of the path it stands for itself.
-func (p *place) descend(path []string, line int) *place {
+func (p *Place) descend(path []string, line int) *Place {
 	for i, name := range path {
 		if i > 0 {
 			p = p.last()
 		}
 		child := p.keys[name]
 		if child == nil {
-			child = &place{line: line}
+			child = &Place{Line: line}
 			if p.keys == nil {
-				p.keys = make(map[string]*place)
+				p.keys = make(map[string]*Place)
 			}
 			p.keys[name] = child
 		}
@@ -96,14 +96,14 @@ func (p *place) descend(path []string, line int) *place {
 	return p
 }
 
-func (p *place) last() *place {
+func (p *Place) last() *Place {
 	if n := len(p.items); n > 0 {
 		return &p.items[n-1]
 	}
 	return p
 }
 
-// No policy needs more of either: rule.when.caller has three parts, and when = { caller = ["…"] } is two deep.
+// No file of settings needs more of either: rule.when.caller has three parts, and when = { caller = ["…"] } is two deep.
 const (
 	maxParts = 16
 	maxDepth = 16
@@ -168,7 +168,7 @@ func (s *placeScanner) skipBlank() {
 }
 
 // pair reads `key = value` into a table.
-func (s *placeScanner) pair(table *place) bool {
+func (s *placeScanner) pair(table *Place) bool {
 	line := s.line
 	path := s.keyPath()
 	if len(path) == 0 || !s.eat("=") {
@@ -218,7 +218,7 @@ func (s *placeScanner) keyPart() (string, bool) {
 }
 
 // value reads a value and notes its elements and keys under p.
-func (s *placeScanner) value(p *place) bool {
+func (s *placeScanner) value(p *Place) bool {
 	s.skipSpace()
 	if s.depth++; s.depth > maxDepth {
 		s.deep = s.line
@@ -239,7 +239,7 @@ func (s *placeScanner) value(p *place) bool {
 			if s.eat("]") {
 				return true
 			}
-			p.items = append(p.items, place{line: s.line})
+			p.items = append(p.items, Place{Line: s.line})
 			if !s.value(p.last()) {
 				return false
 			}

@@ -1,4 +1,4 @@
-package e2e_test
+package phone
 
 import (
 	"encoding/binary"
@@ -12,11 +12,11 @@ import (
 const (
 	firstTone = 500.0 // Hz, of the digit 0
 	nextTone  = 150.0
-	otherTone = 2600.0
+	OtherTone = 2600.0
 )
 
-// wav is a WAV file of a tone, a little silence behind it.
-func wav(frequency float64, length time.Duration) []byte {
+// WAV is a WAV file of a tone, a little silence behind it.
+func WAV(frequency float64, length time.Duration) []byte {
 	const rate = 8000
 	n := int(length.Seconds() * rate)
 	pcm := make([]byte, 0, 2*(n+rate/10))
@@ -31,9 +31,9 @@ func wav(frequency float64, length time.Duration) []byte {
 	return b
 }
 
-// digitTone is the recording of a digit.
-func digitTone(digit int) []byte {
-	return wav(firstTone+nextTone*float64(digit), 200*time.Millisecond)
+// DigitTone is the recording of a digit.
+func DigitTone(digit int) []byte {
+	return WAV(firstTone+nextTone*float64(digit), 200*time.Millisecond)
 }
 
 // toneOf says which digit's tone a packet of µ-law holds, -1 for none.
@@ -74,8 +74,8 @@ func power(samples []float64, frequency float64) float64 {
 	return s1*s1 + s2*s2 - c*s1*s2
 }
 
-// digitsHeard are the digits that were read out to a phone since a moment: tones of at least five packets.
-func (p *phone) digitsHeard(since time.Time) string {
+// DigitsHeard are the digits that were read out to a phone since a moment: tones of at least five packets.
+func (p *Phone) DigitsHeard(since time.Time) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var out strings.Builder

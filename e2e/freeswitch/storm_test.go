@@ -1,4 +1,4 @@
-package e2e_test
+package freeswitch_test
 
 import (
 	"context"
@@ -11,16 +11,16 @@ import (
 	"testing"
 	"time"
 
-	"ringfence/console"
-	"ringfence/daemon"
+	"ringfence/e2e/phone"
+	"ringfence/e2e/setup"
 )
 
 // storm is many calls of one listed caller at a steady rate. It returns how many rang, and the finals.
-func storm(t *testing.T, server string, handset *phone, n, perSecond int) (rang int, finals map[string]int) {
+func storm(t *testing.T, server string, handset *phone.Phone, n, perSecond int) (rang int, finals map[string]int) {
 	t.Helper()
-	callers := make([]*phone, 8)
+	callers := make([]*phone.Phone, 8)
 	for i := range callers {
-		callers[i] = newPhone(t)
+		callers[i] = phone.New(t)
 	}
 	finals = map[string]int{}
 	var mu sync.Mutex
@@ -33,11 +33,11 @@ func storm(t *testing.T, server string, handset *phone, n, perSecond int) (rang 
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
 			to := fmt.Sprintf("0592%07d", i)
-			h, _ := callers[i%len(callers)].dial(ctx, server, "95211613", "", to)
-			_, ringing := handset.invited(to)
+			h, _ := callers[i%len(callers)].Dial(ctx, server, "95211613", "", to)
+			_, ringing := handset.Invited(to)
 			mu.Lock()
 			defer mu.Unlock()
-			finals[h.final]++
+			finals[h.Final]++
 			if ringing {
 				rang++
 			}
@@ -45,31 +45,6 @@ func storm(t *testing.T, server string, handset *phone, n, perSecond int) (rang 
 	}
 	wg.Wait()
 	return rang, finals
-}
-
-// recordsOf counts the records of a daemon by action and rule, once there are n of them and each call that is over has its
-// outcome.
-func recordsOf(t *testing.T, d *daemon.Daemon, n int) (total int, by map[string]int, all []console.Record) {
-	t.Helper()
-	for end := time.Now().Add(10 * time.Second); ; {
-		total, by, all = 0, map[string]int{}, nil
-		err := d.Desk().Journal(t.Context(), console.Query{}, func(r console.Record) error {
-			if r.Callee == "probe" {
-				return nil // of waitForCalls
-			}
-			total++
-			by[r.Action+" by "+r.Rule]++
-			all = append(all, r)
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if total >= n || time.Now().After(end) {
-			return total, by, all
-		}
-		<-time.After(100 * time.Millisecond)
-	}
 }
 
 func fromEnvironment(name string, usual int) int {
@@ -89,13 +64,13 @@ func TestStormReal(t *testing.T) {
 	n, rate := fromEnvironment("RINGFENCE_STORM", 600), fromEnvironment("RINGFENCE_STORM_RATE", 100)
 	for _, mode := range []string{"async", "sync"} {
 		t.Run(mode, func(t *testing.T) {
-			events := freePort(t)
-			d := startDaemon(t, fmt.Sprintf("[[attach]]\nkind = \"freeswitch\"\naddress = \"127.0.0.1:%d\"\npassword = %q\n", events, eventPassword))
-			handset := newPhone(t)
-			server := startFreeSWITCH(t, program, d.Address(), handset.addr, events, mode == "async")
-			waitAttached(t, d)
+			events := setup.FreePort(t)
+			d := setup.StartDaemon(t, fmt.Sprintf("[[attach]]\nkind = \"freeswitch\"\naddress = \"127.0.0.1:%d\"\npassword = %q\n", events, setup.EventPassword))
+			handset := phone.New(t)
+			server := setup.StartFreeSWITCH(t, program, d.Address(), handset.Addr, events, mode == "async")
+			setup.WaitAttached(t, d)
 			rang, finals := storm(t, server, handset, n, rate)
-			total, by, all := recordsOf(t, d, n)
+			total, by, all := setup.RecordsOf(t, d, n)
 			t.Logf("%d at %d/s: %d rang; finals %v; %d records: %v", n, rate, rang, finals, total, by)
 			if rang > n/100 {
 				t.Errorf("%d of %d calls of a listed caller rang", rang, n)
@@ -105,7 +80,7 @@ func TestStormReal(t *testing.T) {
 			}
 			passed := 0
 			for _, r := range all {
-				if _, ringing := handset.invited(r.Callee); ringing != (r.Action == "allow") {
+				if _, ringing := handset.Invited(r.Callee); ringing != (r.Action == "allow") {
 					t.Errorf("%s: rang %v, and the journal says %s by %s (%s) %+v", r.Callee, ringing, r.Action, r.Rule, r.Reason, r.Outcome)
 				}
 				if r.Action == "allow" {
@@ -128,25 +103,25 @@ func TestScanReal(t *testing.T) {
 	}
 	for _, mode := range []string{"async", "sync"} {
 		t.Run(mode, func(t *testing.T) {
-			events := freePort(t)
-			d := startDaemon(t, fmt.Sprintf("[[attach]]\nkind = \"freeswitch\"\naddress = \"127.0.0.1:%d\"\npassword = %q\n", events, eventPassword))
-			handset := newPhone(t)
-			server := startFreeSWITCH(t, program, d.Address(), handset.addr, events, mode == "async")
-			waitAttached(t, d)
+			events := setup.FreePort(t)
+			d := setup.StartDaemon(t, fmt.Sprintf("[[attach]]\nkind = \"freeswitch\"\naddress = \"127.0.0.1:%d\"\npassword = %q\n", events, setup.EventPassword))
+			handset := phone.New(t)
+			server := setup.StartFreeSWITCH(t, program, d.Address(), handset.Addr, events, mode == "async")
+			setup.WaitAttached(t, d)
 			const each = 30
 			n := 0
-			caller := newPhone(t)
+			caller := phone.New(t)
 			for _, after := range []time.Duration{0, 3, 5, 8, 12, 20} {
 				for range each {
 					ctx, cancel := context.WithTimeout(t.Context(), after*time.Millisecond)
-					caller.dial(ctx, server, "95211613", "", fmt.Sprintf("0592%03d%04d", after, n))
+					caller.Dial(ctx, server, "95211613", "", fmt.Sprintf("0592%03d%04d", after, n))
 					cancel()
 					n++
 					<-time.After(20 * time.Millisecond)
 				}
 			}
 			<-time.After(2 * time.Second)
-			total, by, all := recordsOf(t, d, n)
+			total, by, all := setup.RecordsOf(t, d, n)
 			perGap := map[string]int{}
 			seen := map[string]int{}
 			for _, r := range all {

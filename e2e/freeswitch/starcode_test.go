@@ -1,4 +1,4 @@
-package e2e_test
+package freeswitch_test
 
 import (
 	"context"
@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"ringfence/console"
+	"ringfence/e2e/phone"
+	"ringfence/e2e/setup"
 )
 
 // The star code on a real switch: a phone that a nuisance called dials *57, hears the question, presses 1, and the
@@ -19,15 +21,15 @@ func TestStarCodeReal(t *testing.T) {
 	if err != nil {
 		t.Skip("NOT TESTED: there is no freeswitch on PATH; the star code's question was asked by a test's own switch only")
 	}
-	events := freePort(t)
-	d, file := startDaemonWith(t, testPolicy, fmt.Sprintf("[[attach]]\nkind = \"freeswitch\"\naddress = \"127.0.0.1:%d\"\npassword = %q\n", events, eventPassword))
-	writeTones(t, filepath.Dir(file))
-	handset, caller := newPhone(t), newPhone(t)
-	server := startFreeSWITCH(t, program, d.Address(), handset.addr, events, true)
-	waitAttached(t, d)
+	events := setup.FreePort(t)
+	d, file := setup.StartDaemonWith(t, setup.Policy, fmt.Sprintf("[[attach]]\nkind = \"freeswitch\"\naddress = \"127.0.0.1:%d\"\npassword = %q\n", events, setup.EventPassword))
+	setup.WriteTones(t, filepath.Dir(file))
+	handset, caller := phone.New(t), phone.New(t)
+	server := setup.StartFreeSWITCH(t, program, d.Address(), handset.Addr, events, true)
+	setup.WaitAttached(t, d)
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
-	sw := dialSwitch(t, events)
+	sw := setup.DialSwitch(t, events)
 	dial := func(extension, keys string) {
 		t.Helper()
 		answer, err := sw.API(ctx, fmt.Sprintf("originate {sip_authorized=true,sip_auth_username=%s,origination_caller_id_number=%[1]s}loopback/*57/default/XML &park", extension))
@@ -68,7 +70,7 @@ func TestStarCodeReal(t *testing.T) {
 	if all := reports(); len(all) != 0 {
 		t.Errorf("reported before anyone called: %+v", all)
 	}
-	if h, err := caller.dial(ctx, server, "95551234", "", "05925550100"); err != nil || !strings.HasPrefix(h.final, "200") {
+	if h, err := caller.Dial(ctx, server, "95551234", "", "05925550100"); err != nil || !strings.HasPrefix(h.Final, "200") {
 		t.Fatalf("%+v %v", h, err)
 	}
 	for {

@@ -1,10 +1,9 @@
-package e2e_test
+package freeswitch_test
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os/exec"
 	"strings"
@@ -13,33 +12,10 @@ import (
 
 	"ringfence/console"
 	"ringfence/doctor"
+	"ringfence/e2e/phone"
+	"ringfence/e2e/setup"
 	"ringfence/eslbridge"
 )
-
-// rejectAll refuses every call that it sees, and sends elsewhere what has no valid number: nothing but a call
-// that is not shown to the daemon reaches a handset.
-const rejectAll = `
-country = "CN"
-[[rule]]
-name = "no number"
-when = { caller_kind = ["invalid"] }
-action = "divert"
-to = "3001 XML public"
-[[rule]]
-name = "all"
-action = "reject"
-`
-
-// dialSwitch goes to the event socket of a switch under test.
-func dialSwitch(t *testing.T, port int) *eslbridge.Client {
-	t.Helper()
-	sw, err := eslbridge.Dial(t.Context(), fmt.Sprintf("127.0.0.1:%d", port), eventPassword)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { sw.Close() })
-	return sw
-}
 
 // Calls to emergency numbers pass a daemon that refuses everything, and it never hears of them. Of calls that say they are
 // from one it does: they pass by its word alone, and are in the journal.
@@ -48,9 +24,9 @@ func TestEmergencyReal(t *testing.T) {
 	if err != nil {
 		t.Skip("NOT TESTED: there is no freeswitch on PATH; the dialplan was read, not run")
 	}
-	d, _ := startDaemonWith(t, rejectAll+"[numbers]\nnever_screen_trunks = [\"carrier\"]\n[trunks.carrier]\nmatch = \"203.0.113.0/24\"\n")
-	handset, caller := newPhone(t), newPhone(t)
-	server := startFreeSWITCH(t, program, d.Address(), handset.addr, freePort(t), true)
+	d, _ := setup.StartDaemonWith(t, setup.RejectAll+"[numbers]\nnever_screen_trunks = [\"carrier\"]\n[trunks.carrier]\nmatch = \"203.0.113.0/24\"\n")
+	handset, caller := phone.New(t), phone.New(t)
+	server := setup.StartFreeSWITCH(t, program, d.Address(), handset.Addr, setup.FreePort(t), true)
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	screened := 0
@@ -72,18 +48,18 @@ func TestEmergencyReal(t *testing.T) {
 		{"13800138000", "0592110", nil, true},
 		{"13800138000", "05925550005", nil, false},
 	} {
-		h, err := caller.dial(ctx, server, c.from, "", c.to, c.extra...)
+		h, err := caller.Dial(ctx, server, c.from, "", c.to, c.extra...)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, rang := handset.invited(c.to); rang != c.rings || !c.rings && h.final != "603 Decline" {
-			t.Errorf("call %d, from %s to %s, rang %v: %q", i, c.from, c.to, rang, h.final)
+		if _, rang := handset.Invited(c.to); rang != c.rings || !c.rings && h.Final != "603 Decline" {
+			t.Errorf("call %d, from %s to %s, rang %v: %q", i, c.from, c.to, rang, h.Final)
 		}
 		if !c.rings {
 			screened++
 		}
 	}
-	total, by, all := recordsOf(t, d, screened)
+	total, by, all := setup.RecordsOf(t, d, screened)
 	if total != screened {
 		t.Errorf("%d records of %d calls that were screened: %v", total, screened, by)
 	}
@@ -102,13 +78,13 @@ func TestDoctorReal(t *testing.T) {
 	}
 	for _, mode := range []string{"sync", "async"} {
 		t.Run(mode, func(t *testing.T) {
-			events := freePort(t)
-			attach := fmt.Sprintf("[[attach]]\nkind = \"freeswitch\"\naddress = \"127.0.0.1:%d\"\npassword = %q\n", events, eventPassword)
-			d, file := startDaemonWith(t, rejectAll, attach)
+			events := setup.FreePort(t)
+			attach := fmt.Sprintf("[[attach]]\nkind = \"freeswitch\"\naddress = \"127.0.0.1:%d\"\npassword = %q\n", events, setup.EventPassword)
+			d, file := setup.StartDaemonWith(t, setup.RejectAll, attach)
 			records, stop := d.Desk().Watch()
 			defer stop()
-			handset := newPhone(t)
-			startFreeSWITCH(t, program, d.Address(), handset.addr, events, mode == "async")
+			handset := phone.New(t)
+			setup.StartFreeSWITCH(t, program, d.Address(), handset.Addr, events, mode == "async")
 			ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 			defer cancel()
 			var said []string
@@ -130,7 +106,7 @@ func TestDoctorReal(t *testing.T) {
 				t.Errorf("%+v", r)
 			}
 			// The switch takes a call off its list a moment after the call has ended, by a thread of its own.
-			sw := dialSwitch(t, events)
+			sw := setup.DialSwitch(t, events)
 			for end := time.Now().Add(5 * time.Second); ; <-time.After(20 * time.Millisecond) {
 				n, err := sw.API(ctx, "show calls count")
 				if err == nil && strings.HasPrefix(strings.TrimSpace(n), "0 total") {
@@ -141,46 +117,14 @@ func TestDoctorReal(t *testing.T) {
 					break
 				}
 			}
-			if in, rang := handset.invited("3001"); rang {
+			if in, rang := handset.Invited("3001"); rang {
 				t.Errorf("a handset rang: %+v", in)
 			}
-			if in, rang := handset.invited("*#000#*"); rang {
+			if in, rang := handset.Invited("*#000#*"); rang {
 				t.Errorf("a handset rang: %+v", in)
 			}
 		})
 	}
-}
-
-// silentDaemon is one that hangs. It gives what it is shown of each call: the switch's reply to connect.
-func silentDaemon(t *testing.T) (address string, shown <-chan *eslbridge.Frame) {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
-	calls := make(chan *eslbridge.Frame, 10)
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				c.SetDeadline(time.Now().Add(20 * time.Second))
-				io.WriteString(c, "connect\n\n")
-				f := &eslbridge.Frame{}
-				rd := eslbridge.NewReader(c, 0)
-				if rd.Next(f) != nil {
-					return
-				}
-				calls <- f
-				rd.Next(&eslbridge.Frame{}) // hangs, as the daemon would
-			}()
-		}
-	}()
-	return ln.Addr().String(), calls
 }
 
 // A switch that finds the port of its event socket taken screens nothing: it answers our connect and ends the
@@ -195,15 +139,15 @@ func TestEventPortTakenReal(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	d, _ := startDaemonWith(t, rejectAll, "")
+	d, _ := setup.StartDaemonWith(t, setup.RejectAll, "")
 	records, stop := d.Desk().Watch()
 	defer stop()
-	handset := newPhone(t)
-	server := startFreeSWITCH(t, program, d.Address(), handset.addr, taken.Addr().(*net.TCPAddr).Port, true)
+	handset := phone.New(t)
+	server := setup.StartFreeSWITCH(t, program, d.Address(), handset.Addr, taken.Addr().(*net.TCPAddr).Port, true)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	h, err := newPhone(t).dial(ctx, server, "95211613", "", "05925550100")
-	if _, rang := handset.invited("05925550100"); err != nil || !rang {
+	h, err := phone.New(t).Dial(ctx, server, "95211613", "", "05925550100")
+	if _, rang := handset.Invited("05925550100"); err != nil || !rang {
 		t.Fatalf("the handset rang: %v, %v, %+v", rang, err, h)
 	}
 	select {
@@ -222,9 +166,9 @@ func TestIntentsReal(t *testing.T) {
 	if err != nil {
 		t.Skip("NOT TESTED: there is no freeswitch on PATH; the dialplan was read, not run")
 	}
-	address, shown := silentDaemon(t)
-	handset, events := newPhone(t), freePort(t)
-	startFreeSWITCH(t, program, address, handset.addr, events, true)
+	address, shown := setup.SilentDaemon(t)
+	handset, events := phone.New(t), setup.FreePort(t)
+	setup.StartFreeSWITCH(t, program, address, handset.Addr, events, true)
 	for _, c := range []struct {
 		name, to, variables string
 		intent, guard       string // "" : the daemon is not asked
@@ -241,14 +185,14 @@ func TestIntentsReal(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 			defer cancel()
-			sw := dialSwitch(t, events)
+			sw := setup.DialSwitch(t, events)
 			start := time.Now()
 			answer, err := sw.API(ctx, fmt.Sprintf("originate {%s,originate_timeout=10}loopback/%s/default/XML &hangup", c.variables, c.to))
 			took := time.Since(start)
 			if err != nil && !errors.Is(err, eslbridge.ErrRefused) {
 				t.Fatal(err)
 			}
-			if _, rang := handset.invited(c.to); rang != c.rings {
+			if _, rang := handset.Invited(c.to); rang != c.rings {
 				t.Errorf("rang %v (%s)", rang, answer)
 			}
 			var f *eslbridge.Frame
@@ -276,7 +220,7 @@ func TestIntentsReal(t *testing.T) {
 			if task, _ := f.Get("variable_ringfence_guard_task"); strings.Trim(task, "0123456789") != "" || task == "" {
 				t.Errorf("the guard's task is %q", task)
 			}
-			if took < 900*time.Millisecond || took > promise {
+			if took < 900*time.Millisecond || took > setup.Promise {
 				t.Errorf("the guard took the call after %v", took)
 			}
 		})

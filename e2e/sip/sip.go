@@ -1,4 +1,5 @@
-package asterisk
+// Package sip reads SIP messages as far as a test must understand them, and writes texts as callers may.
+package sip
 
 import (
 	"bytes"
@@ -13,8 +14,8 @@ type Message struct {
 	Body    string
 }
 
-// ParseMessage reads a datagram. What is not SIP gives false.
-func ParseMessage(b []byte) (Message, bool) {
+// Parse reads a datagram. What is not SIP gives false.
+func Parse(b []byte) (Message, bool) {
 	head, body, _ := bytes.Cut(b, []byte("\r\n\r\n"))
 	lines := strings.Split(string(head), "\r\n")
 	if len(lines) < 2 || !strings.Contains(lines[0], "SIP/2.0") {

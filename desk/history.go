@@ -1,0 +1,94 @@
+package desk
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"ringfence/console"
+	"ringfence/number"
+	"ringfence/storage"
+)
+
+// History calls yield for each change that is kept of a pattern, the oldest first.
+func (d *Desk) History(ctx context.Context, text string, yield func(console.ListHistory) error) error {
+	key := text
+	if p, err := d.force.Rules().Policy.Plan().Pattern(text); err == nil {
+		key = p.String()
+	}
+	return d.db.History(key, func(c storage.PatternChange) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		h := console.ListHistory{Change: changeOf(&c.ChangeRecord), Number: key}
+		for _, side := range []struct {
+			from *storage.Entry
+			to   **console.ListEntry
+		}{{c.Before, &h.Before}, {c.After, &h.After}} {
+			if side.from != nil {
+				e := listEntryOf(c.List, side.from)
+				*side.to = &e
+			}
+		}
+		return yield(h)
+	})
+}
+
+// Changes calls yield for each change to a list that is kept, the oldest first; of all lists if none is named.
+func (d *Desk) Changes(ctx context.Context, list string, yield func(console.ListChange) error) error {
+	return d.db.Changes(func(r storage.ChangeRecord) error {
+		if err := ctx.Err(); err != nil || list != "" && list != r.List {
+			return err
+		}
+		return yield(changeOf(&r))
+	})
+}
+
+func changeOf(r *storage.ChangeRecord) console.ListChange {
+	return console.ListChange{
+		ID: r.ID, Time: r.Time, Who: r.Who, From: r.From, Kind: r.Kind, List: r.List, Source: r.Source,
+		Added: r.Added, Updated: r.Updated, Removed: r.Removed, Joined: r.Joined, Undoes: r.Undoes, Undone: r.Undone, Skipped: r.Skipped,
+	}
+}
+
+// Undo makes a change undone, as a whole.
+func (d *Desk) Undo(ctx context.Context, id uint64) (*console.ListChange, error) {
+	r, err := d.db.Undo(id, byOf(ctx), d.commit)
+	switch {
+	case errors.Is(err, storage.ErrNoChange):
+		return nil, console.NotFound(err.Error())
+	case err != nil:
+		return nil, refused(err)
+	}
+	c := changeOf(&r)
+	return &c, nil
+}
+
+func byOf(ctx context.Context) storage.By {
+	by := console.ByOf(ctx)
+	return storage.By{Who: number.InertUpTo(by.Who, maxName), From: number.InertUpTo(by.From, maxName)}
+}
+
+// Backup writes a consistent copy of the database to w.
+func (d *Desk) Backup(ctx context.Context, w io.Writer) error {
+	return d.db.BackupTo(contextWriter{ctx, w})
+}
+
+// Verify reads all of the database and says what is wrong with it.
+func (d *Desk) Verify(context.Context) (*console.VerifyReport, error) {
+	r, err := d.db.Verify()
+	return (*console.VerifyReport)(r), err
+}
+
+// contextWriter ends when its context does.
+type contextWriter struct {
+	ctx context.Context
+	w   io.Writer
+}
+
+func (c contextWriter) Write(b []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.w.Write(b)
+}
