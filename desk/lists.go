@@ -115,7 +115,11 @@ func (d *Desk) fill(ctx context.Context, r *inforce.Rules, loaders map[string]*l
 					}
 					continue
 				}
-				load.AddRecords(pattern, sourcesOf(es[i:end]))
+				if e := &es[i]; end == i+1 {
+					load.Add(&policy.ListEntry{Pattern: pattern, Reason: e.Reason, Source: e.Source, Added: e.Added, Expires: e.Expires})
+				} else {
+					load.AddRecords(pattern, sourcesOf(es[i:end]))
+				}
 			}
 			return ctx.Err()
 		})

@@ -84,7 +84,7 @@ func (d *DB) pruneList(list string) (pruned int, err error) {
 			if !more {
 				meta.OldestDeleted = oldest
 			}
-			return putList(tx, list, meta)
+			return putJSON(tx.Bucket(bucketLists), list, meta) // with the stamp that it has: no entry has changed
 		})
 		if err != nil && err != errNothing {
 			return pruned, err
