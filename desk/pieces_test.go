@@ -19,6 +19,7 @@ import (
 	"ringfence/conf"
 	"ringfence/console"
 	"ringfence/inforce"
+	"ringfence/lists"
 	"ringfence/storage"
 )
 
@@ -260,6 +261,28 @@ func TestPiecesInDoubt(t *testing.T) {
 	d.pieces.edited(fmt.Errorf("the asker: %w", storage.ErrInvalid))
 	if d.savePieces() == nil {
 		t.Error("not written after a mistake of the asker")
+	}
+}
+
+// While not all lists have been read edits pass memory by, so that it must not be written for what is on disk.
+func TestPiecesWhileListsAreUnread(t *testing.T) {
+	c := installation(t, smallPolicy)
+	d, _ := startLogging(t, c)
+	addTo(t, d, "blacklist", "13800138000", "one")
+	if d.savePieces() == nil {
+		t.Fatal("not written")
+	}
+	d.edit.Lock()
+	d.unread = map[string]*lists.Loader{} // as when another list could not be read
+	d.edit.Unlock()
+	addTo(t, d, "blacklist", "13800138000", "two")
+	if d.savePieces() != nil {
+		t.Error("written while lists are unread")
+	}
+	d.stop(t)
+	again, _ := startLogging(t, c)
+	if got := onList(again, "13800138000"); got != "two" {
+		t.Errorf("got %q after a restart, want what is on disk", got)
 	}
 }
 

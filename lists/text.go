@@ -179,6 +179,9 @@ type textTable struct {
 
 // ofBytes is of for a text in bytes that will change.
 func (t *textTable) ofBytes(v []byte) uint32 {
+	if len(t.all) > 0 && t.last.t == text(v) { // as most are
+		return t.last.id
+	}
 	if id, ok := t.ids[text(v)]; ok { // without a copy
 		return id
 	}
