@@ -43,7 +43,7 @@ func TestChallenge(t *testing.T) {
 	c.Reject = conf.Reject{Redress: "https://example.com/r.jws", Analytics: "url=https://example.com"}
 	d := in(start(t, c))
 	now := time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
-	d.d.now = func() time.Time { return now }
+	d.d.stopClock(now)
 	call := func(number string, keyed bridge.Keyed) bridge.Verdict {
 		t.Helper()
 		f := &bridge.Facts{Number: number, FromUser: number}
@@ -57,6 +57,7 @@ func TestChallenge(t *testing.T) {
 		}
 		d.Record(f, &v, bridge.Result{Keyed: keyed})
 		now = now.Add(time.Minute)
+		d.d.stopClock(now)
 		return v
 	}
 
@@ -132,7 +133,7 @@ func TestGraceOnce(t *testing.T) {
 	v := d.Screen(f)
 	d.Record(f, &v, bridge.Result{Keyed: bridge.KeyedNothing})
 	later := time.Now().Add(time.Minute)
-	d.d.now = func() time.Time { return later }
+	d.d.stopClock(later)
 	actions := make(chan string)
 	for range 8 {
 		go func() { v := d.Screen(f); actions <- v.Action }()

@@ -59,11 +59,13 @@ func installation(t testing.TB, policy string) *conf.Daemon {
 
 func start(t testing.TB, c *conf.Daemon) *Daemon {
 	t.Helper()
-	d, err := Start(context.Background(), c, "test", slog.New(slog.DiscardHandler))
+	tells := &clock{}
+	d, err := (&Daemon{conf: c, version: "test", log: slog.New(slog.DiscardHandler), now: tells.now}).begin(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { halt(t, d) })
+	clocks.Store(d, tells)
+	t.Cleanup(func() { halt(t, d); clocks.Delete(d) })
 	return d
 }
 

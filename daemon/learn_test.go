@@ -303,12 +303,12 @@ func TestLearntIsKept(t *testing.T) {
 	c := installation(t, dealing)
 	d := start(t, c)
 	ended := attach.CallEnd{Caller: "05925550101", Callee: "13800138000", Answered: true, Bridged: true, Talk: time.Minute}
-	d.now = func() time.Time { return time.Now().Add(-29 * 24 * time.Hour) }
+	d.stopClock(time.Now().Add(-29 * 24 * time.Hour))
 	in(d).Ended(ended)
-	d.now = func() time.Time { return time.Now().Add(-31 * 24 * time.Hour) }
+	d.stopClock(time.Now().Add(-31 * 24 * time.Hour))
 	ended.Callee = "13900139000"
 	in(d).Ended(ended)
-	d.now = time.Now
+	d.stopClock(time.Now())
 	halt(t, d)
 
 	db, err := storage.Open(c.Database(), storage.Options{})

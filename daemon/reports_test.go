@@ -22,9 +22,10 @@ import (
 func TestLastCall(t *testing.T) {
 	d := in(start(t, attached(t, dealing)))
 	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
-	d.d.now = func() time.Time { return now }
+	d.d.stopClock(now)
 	call := func(uuid, caller string, withheld bool) string {
 		now = now.Add(time.Minute)
+		d.d.stopClock(now)
 		return screen(d, uuid, caller, "05925550101", withheld)
 	}
 	leg := func(uuid, callee string, change func(*attach.CallEnd)) {
@@ -96,8 +97,10 @@ func TestLastCall(t *testing.T) {
 	want("8005", id, "+8695588")
 
 	now = now.Add(24*time.Hour - time.Minute)
+	d.d.stopClock(now)
 	want("8004", func() string { c, _ := d.LastCallAt("8004", ""); return c.ID }(), "+8695211613")
 	now = now.Add(2 * time.Minute)
+	d.d.stopClock(now)
 	want("8001", "", "")
 }
 

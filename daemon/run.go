@@ -64,8 +64,12 @@ type step struct {
 // journal, the switches to learn from, the port that FreeSWITCH connects to, the socket for commands. When something fails, what was
 // started is stopped again.
 func Start(ctx context.Context, c *conf.Daemon, version string, log *slog.Logger) (*Daemon, error) {
-	d := &Daemon{conf: c, started: time.Now(), version: version, log: log, now: time.Now, failed: make(chan error, 1)}
-	if err := d.start(ctx, c); err != nil {
+	return (&Daemon{conf: c, version: version, log: log, now: time.Now}).begin(ctx)
+}
+
+func (d *Daemon) begin(ctx context.Context) (*Daemon, error) {
+	d.started, d.failed = d.now(), make(chan error, 1)
+	if err := d.start(ctx, d.conf); err != nil {
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
 		d.Stop(stop)

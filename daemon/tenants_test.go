@@ -26,7 +26,7 @@ action = "reject"
 func TestRepeatsAreBrief(t *testing.T) {
 	d := in(start(t, installation(t, endingPolicy)))
 	now := time.Now()
-	d.d.now = func() time.Time { return now }
+	d.d.stopClock(now)
 	brief := func(caller, address string) bool {
 		return d.Screen(&bridge.Facts{UUID: "x", Number: caller, FromUser: caller, NetworkIP: address}).Brief
 	}
@@ -45,6 +45,7 @@ func TestRepeatsAreBrief(t *testing.T) {
 		{0, "13800138000", "b", false},
 	} {
 		now = now.Add(c.after)
+		d.d.stopClock(now)
 		if got := brief(c.caller, c.address); got != c.want {
 			t.Errorf("call %d, of %s from %s: brief %v", i, c.caller, c.address, got)
 		}

@@ -27,7 +27,7 @@ func (d *Desk) install(p *policy.Policy, sounds *conf.Sounds) error {
 		mapped = d.mapPieces(r, infos)
 	}
 	loaders := loadersOf(r, infos, mapped)
-	if d.force.Rules() == nil || d.o.Journal == nil && !d.inMemory() {
+	if d.force.Rules() == nil || d.o.Journal == nil && d.unread != nil {
 		d.unread = loaders
 		d.force.SetRules(r)
 		return nil
@@ -53,14 +53,15 @@ func loadersOf(r *inforce.Rules, infos []storage.ListInfo, mapped map[string]boo
 	return loaders
 }
 
-// inMemory reports whether the lists have been read. d.edit is held, or nobody else has the desk.
-func (d *Desk) inMemory() bool { return d.unread == nil }
+// inMemory reports whether edits are to be made in memory too: always in the daemon, whose calls ask it, also for a list that
+// could not be read; else once a question needed the lists. d.edit is held.
+func (d *Desk) inMemory() bool { return d.o.Journal != nil || d.unread == nil }
 
 // needLists reads the lists for a command that asks them, if it has not been done: the other commands work without.
 func (d *Desk) needLists() error {
 	d.edit.Lock()
 	defer d.edit.Unlock()
-	if d.inMemory() || d.o.Journal != nil { // the daemon reads them by itself
+	if d.inMemory() { // the daemon reads them by itself
 		return nil
 	}
 	r := d.force.Rules()

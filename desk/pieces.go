@@ -217,7 +217,7 @@ func (d *Desk) savePieces() []lists.SavedPiece {
 func (d *Desk) piecesNow() ([]lists.SavedPiece, error) {
 	d.edit.Lock()
 	defer d.edit.Unlock()
-	if d.pieces.doubt.Load() || !d.inMemory() { // edits pass memory by while a list has not been read
+	if d.pieces.doubt.Load() || d.unread != nil { // not all of it is in memory
 		return nil, nil
 	}
 	r := d.force.Rules()

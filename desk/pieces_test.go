@@ -264,7 +264,7 @@ func TestPiecesInDoubt(t *testing.T) {
 	}
 }
 
-// While not all lists have been read edits pass memory by, so that it must not be written for what is on disk.
+// While not all lists have been read, memory is not what is on disk.
 func TestPiecesWhileListsAreUnread(t *testing.T) {
 	c := installation(t, smallPolicy)
 	d, _ := startLogging(t, c)
