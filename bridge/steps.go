@@ -220,7 +220,7 @@ func (w *handling) play(s Sound) error {
 	return w.sw.Play(s)
 }
 
-// challenge asks the caller for digits and says whether they came. w.keyed keeps how it went, also when the
+// challenge asks the caller for digits and reports whether they came. w.keyed keeps how it went, also when the
 // caller hangs up on it.
 func (w *handling) challenge(ch *Challenge) (passed bool, err error) {
 	for _, q := range ch.Tries {

@@ -85,7 +85,7 @@ func (c *demoCmd) Run(a *app) error {
 	return nil
 }
 
-// isTerminal says whether a person watches.
+// isTerminal reports whether a person watches.
 func isTerminal(out any) bool {
 	f, ok := out.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))

@@ -184,7 +184,7 @@ func (c *kitUninstallCmd) Run(a *app) error {
 	return nil
 }
 
-// did says whether anything was written or removed.
+// did reports whether anything was written or removed.
 func did(changes []kit.Change) bool {
 	for _, c := range changes {
 		if c.Did == kit.Written || c.Did == kit.Updated || c.Did == kit.Removed {
@@ -194,7 +194,7 @@ func did(changes []kit.Change) bool {
 	return false
 }
 
-// blocked says whether a file could not be written because of another.
+// blocked reports whether a file could not be written because of another.
 func blocked(changes []kit.Change) bool {
 	for _, c := range changes {
 		if c.Did == kit.InTheWay {

@@ -46,7 +46,7 @@ type Sound struct {
 // OpenSounds gives the announcements of a folder as they are, for a look at them.
 func OpenSounds(folder, country string) *Sounds { return &Sounds{folder, languageOf(country)} }
 
-// Shipped says whether an announcement comes with the program.
+// Shipped reports whether an announcement comes with the program.
 func Shipped(name string) bool {
 	language, name, ok := soundName(name)
 	if !ok {
@@ -62,7 +62,7 @@ func Shipped(name string) bool {
 	})
 }
 
-// Has says whether an announcement can be played.
+// Has reports whether an announcement can be played.
 func (s *Sounds) Has(name string) bool {
 	_, err := s.Find(name)
 	return err == nil
@@ -204,7 +204,7 @@ func InstallSounds(folder, country string) (*Sounds, error) {
 	return s, replaceFile(filepath.Join(folder, installedList), []byte(list))
 }
 
-// outdated says whether a file is to be written: it is missing, or as an earlier version installed it.
+// outdated reports whether a file is to be written: it is missing, or as an earlier version installed it.
 func outdated(file string, content []byte, installed string) bool {
 	b, err := os.ReadFile(file)
 	switch {

@@ -231,7 +231,7 @@ type Fault struct {
 	Warning bool   `json:"warning"`
 }
 
-// PauseState says whether screening is paused: every call passes and is recorded.
+// PauseState reports whether screening is paused: every call passes and is recorded.
 type PauseState struct {
 	Paused bool      `json:"paused"`
 	Since  time.Time `json:"since,omitzero"`

@@ -106,7 +106,7 @@ func (g *gathered) rows(origin storage.Origin, source, who string, now time.Time
 	}
 }
 
-// has says whether a number is in the file, be it to be removed.
+// has reports whether a number is in the file, be it to be removed.
 func (g *gathered) has(key uint64) bool {
 	_, ok := slices.BinarySearchFunc(g.exact, key, func(n gatheredNumber, k uint64) int { return cmp.Compare(n.key, k) })
 	return ok
@@ -127,7 +127,7 @@ func (g *gathered) added() (n int) {
 	return n
 }
 
-// adds says whether a number is among those that are added.
+// adds reports whether a number is among those that are added.
 func (g *gathered) adds(key uint64) bool {
 	at, ok := slices.BinarySearchFunc(g.exact, key, func(n gatheredNumber, k uint64) int { return cmp.Compare(n.key, k) })
 	return ok && !g.says[g.exact[at].says].remove

@@ -111,7 +111,7 @@ func (s schema) ordered(path string) []string {
 	return keys
 }
 
-// requires says whether a table must have a key.
+// requires reports whether a table must have a key.
 func (s schema) requires(path, key, action string) bool {
 	required, _ := s.at(path).table()["required"].([]any)
 	if action != "" {

@@ -45,7 +45,7 @@ func isLoopback(host string) bool {
 	return err == nil && ip.IsLoopback()
 }
 
-// sameAddress says whether two addresses reach the same daemon, as far as their texts tell.
+// sameAddress reports whether two addresses reach the same daemon, as far as their texts tell.
 func sameAddress(dialplan, listen string) bool {
 	i := strings.LastIndexByte(dialplan, ':')
 	host, port, err := net.SplitHostPort(listen)

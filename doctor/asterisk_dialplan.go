@@ -17,7 +17,7 @@ import (
 // reloadAsterisk is what makes Asterisk read files that were written after it started.
 const reloadAsterisk = "asterisk -rx \"dialplan reload\""
 
-// dialplan reads the dialplan that Asterisk has in memory and looks for the subroutine in it. It says whether a test call
+// dialplan reads the dialplan that Asterisk has in memory and looks for the subroutine in it. It reports whether a test call
 // may be placed: only where the subroutine ends it before a phone rings.
 func (x *asteriskExamination) dialplan(ctx context.Context) bool {
 	text, err := x.cli(ctx, "dialplan show")
@@ -136,7 +136,7 @@ func fromHere(address string) netip.Addr {
 	return a.Addr().Unmap()
 }
 
-// guarded says whether a timeout is set before AGI(), lets it end, and is put back behind it, and extension T goes on with
+// guarded reports whether a timeout is set before AGI(), lets it end, and is put back behind it, and extension T goes on with
 // the call.
 func guarded(c *kit.DialContext) bool {
 	want := []kit.DialStep{
@@ -228,7 +228,7 @@ func (x *asteriskExamination) checkEmergency(e *kit.DialExtension) {
 	x.sayEmergency(numbers, which("rf_to", false), which("rf_from", true), "`ringfence asterisk install` again, with --emergency if the numbers of "+x.policy.Country()+" are not yours; then "+reloadAsterisk)
 }
 
-// endsTests says whether a test call ends in the kit's own context, whatever is decided: before the subroutine hangs up or
+// endsTests reports whether a test call ends in the kit's own context, whatever is decided: before the subroutine hangs up or
 // diverts it returns, and what it returns to hangs up.
 func endsTests(d *kit.Dialplan) bool {
 	returns := false

@@ -135,7 +135,7 @@ func (x *asteriskExamination) renaming(outside []endpoint) {
 	}
 }
 
-// screened says whether calls of the trunks come to the subroutine.
+// screened reports whether calls of the trunks come to the subroutine.
 func (x *asteriskExamination) screened(outside []endpoint) {
 	by := map[string][]string{}
 	var contexts []string

@@ -80,7 +80,7 @@ func (c *dialContext) screening() *extension {
 	return nil
 }
 
-// endsTests says whether the kit's extension that ends test calls stands right behind the one that screens:
+// endsTests reports whether the kit's extension that ends test calls stands right behind the one that screens:
 // what came between could take a test call to a handset.
 func (c *dialContext) endsTests() bool {
 	for i, e := range c.Extensions {
@@ -124,7 +124,7 @@ func (e *extension) socket() (address string, async bool) {
 	return address, async
 }
 
-// guarded says whether a guard is set before the socket and cancelled, by its id, behind it, and the call goes
+// guarded reports whether a guard is set before the socket and cancelled, by its id, behind it, and the call goes
 // on when the daemon leaves.
 func (e *extension) guarded() bool {
 	want := []action{
@@ -144,7 +144,7 @@ func (e *extension) guarded() bool {
 	return len(want) == 0
 }
 
-// passes says whether a call with this text in a field passes the extension untouched: a condition that ends
+// passes reports whether a call with this text in a field passes the extension untouched: a condition that ends
 // the extension when it is true, before any that has actions.
 func (e *extension) passes(field, text string) bool {
 	for _, c := range e.Conditions {

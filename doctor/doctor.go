@@ -226,7 +226,7 @@ func (x *examination) port(ctx context.Context, address, section string, allow [
 	}
 }
 
-// allowedFromHere says whether the daemon takes calls from the address that this machine would come from.
+// allowedFromHere reports whether the daemon takes calls from the address that this machine would come from.
 func allowedFromHere(host string, allow []netip.Prefix) bool {
 	ip, err := netip.ParseAddr(host)
 	if err != nil {

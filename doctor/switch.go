@@ -93,7 +93,7 @@ func (x *examination) clock(ctx context.Context) {
 // reload is what makes the switch read files that were written after it started.
 const reload = "fs_cli -x reloadxml; `ringfence freeswitch install` writes the files"
 
-// dialplan reads the dialplan that the switch has in memory and looks for the kit in it. It says whether a
+// dialplan reads the dialplan that the switch has in memory and looks for the kit in it. It reports whether a
 // test call may be placed: only where the kit ends it before a handset rings.
 func (x *examination) dialplan(ctx context.Context) bool {
 	text, err := x.sw.API(ctx, "xml_locate dialplan")

@@ -144,7 +144,7 @@ var challengeCalls = []struct {
 	{"not for another number", "95240002", "05925550204", "nothing", false, "ask", "challenge", "; keyed in nothing"},
 }
 
-// runChallenges holds the calls against what must become of them. place says whether the handset rang.
+// runChallenges holds the calls against what must become of them. place reports whether the handset rang.
 func runChallenges(t *testing.T, d *daemon.Daemon, place func(ctx context.Context, from, to, keys string) (rang bool, err error)) {
 	records, stop := d.Desk().Watch()
 	defer stop()

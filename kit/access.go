@@ -33,7 +33,7 @@ func ReaderNamed(name string) (Reader, error) {
 	return r, err
 }
 
-// may says whether the reader has a permission (4 to read, 1 to enter) on a file.
+// may reports whether the reader has a permission (4 to read, 1 to enter) on a file.
 func (r Reader) may(info fs.FileInfo, permission fs.FileMode) bool {
 	mode := info.Mode().Perm()
 	as := attributesOf(info)

@@ -157,7 +157,7 @@ func checkAsterisk(folder string, s *Asterisk) error {
 	return nil
 }
 
-// IsFreePBX says whether FreePBX writes the files of a configuration.
+// IsFreePBX reports whether FreePBX writes the files of a configuration.
 func IsFreePBX(folder string) bool {
 	text, err := os.ReadFile(filepath.Join(folder, "extensions.conf"))
 	return err == nil && strings.Contains(string(text), "#include extensions_additional.conf") && exists(filepath.Join(folder, "extensions_additional.conf"))
@@ -178,7 +178,7 @@ func includesOwn(folder string) (string, error) {
 	return "", nil
 }
 
-// isOurs says whether a line, named as file:line, is the one that install writes.
+// isOurs reports whether a line, named as file:line, is the one that install writes.
 func isOurs(folder, where string) bool {
 	name, number, _ := strings.Cut(where, ":")
 	text, err := os.ReadFile(filepath.Join(folder, name))

@@ -166,7 +166,7 @@ func (c *confFile) open(name, options, where string) *section {
 }
 
 // uncomment takes comments out of a line: from a ; that has no backslash before it, and between ;-- and --; over
-// several lines. within says whether such a one is open.
+// several lines. within reports whether such a one is open.
 func uncomment(line string, within bool) (text string, still bool) {
 	var out strings.Builder
 	for i := 0; i < len(line); i++ {

@@ -210,7 +210,7 @@ func (e *DialExtension) shown(label, priority, call, where string) {
 	e.Steps = append(e.Steps, s)
 }
 
-// Same says whether two contexts do the same, whatever the order in which their extensions are named.
+// Same reports whether two contexts do the same, whatever the order in which their extensions are named.
 func (c *DialContext) Same(other *DialContext) bool {
 	if c == nil || other == nil || len(c.Extensions) != len(other.Extensions) {
 		return false

@@ -207,7 +207,7 @@ func (i *installer) say(file, did, note string) {
 	i.changes = append(i.changes, Change{file, did, note})
 }
 
-// settled says whether something was said about a file already.
+// settled reports whether something was said about a file already.
 func (i *installer) settled(file string) bool {
 	return slices.ContainsFunc(i.changes, func(c Change) bool { return c.File == file })
 }

@@ -70,7 +70,7 @@ func (n *notes) includes(folder string, s Settings) {
 // The two ways to include. The switch reads them line by line, without regard to comments.
 var includeLine = regexp.MustCompile(`(?i)<X-PRE-PROCESS\s[^>\n]*cmd\s*=\s*"include"[^>\n]*data\s*=\s*"([^"\n]+)"|<!--#include\s+"?([^"\s>]+)`)
 
-// includesFile says whether a text in the folder `from` includes a file, both from the configuration's folder.
+// includesFile reports whether a text in the folder `from` includes a file, both from the configuration's folder.
 func includesFile(text, folder, from, file string) bool {
 	for _, m := range includeLine.FindAllStringSubmatch(text, -1) {
 		pattern := m[1] + m[2]
@@ -123,7 +123,7 @@ func (t taker) what() string {
 	return "to " + strings.Join(t.expressions, " and ")
 }
 
-// takes says whether it surely takes a destination.
+// takes reports whether it surely takes a destination.
 func (t taker) takes(destination string) bool {
 	for _, x := range t.expressions {
 		if re, err := regexp.Compile(x); err != nil || !re.MatchString(destination) {
@@ -197,7 +197,7 @@ func readTakers(folder, file, until string) []taker {
 	}
 }
 
-// narrows says whether an attribute of a condition without a field makes it hold for some calls only: a time
+// narrows reports whether an attribute of a condition without a field makes it hold for some calls only: a time
 // of day, or a list of expressions.
 func narrows(a xml.Attr) bool {
 	return !slices.Contains([]string{"field", "expression", "break"}, a.Name.Local)
@@ -239,7 +239,7 @@ func params(file string) (map[string][]string, error) {
 	}
 }
 
-// fusionHandler says whether a Lua script hands the dialplan out, as FusionPBX has it.
+// fusionHandler reports whether a Lua script hands the dialplan out, as FusionPBX has it.
 func fusionHandler(folder string) bool {
 	p, err := params(filepath.Join(folder, "autoload_configs/lua.conf.xml"))
 	if err != nil {
@@ -290,7 +290,7 @@ func ReadEventSocket(folder string) (EventSocket, error) {
 	return e, nil
 }
 
-// Everywhere says whether other machines can reach it.
+// Everywhere reports whether other machines can reach it.
 func (e EventSocket) Everywhere() bool {
 	return slices.Contains([]string{"::", "0.0.0.0", "[::]", "*", "any"}, e.Listen)
 }

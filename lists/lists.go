@@ -68,7 +68,7 @@ func (l *Lists) set(of *list, s *state) {
 	of.state.Store(s)
 }
 
-// room gives what says whether there is room for texts that cost so much, in the place of all that the list has.
+// room gives what reports whether there is room for texts that cost so much, in the place of all that the list has.
 func (l *Lists) room(of *list) func(cost int) bool {
 	bound := l.bound
 	if bound == 0 {

@@ -53,7 +53,7 @@ func (c *Coverage) overlap(s shape, lo, hi uint64) (span, bool) {
 	return spans[i], true
 }
 
-// Covers says whether every number of p is among the coverage. It looks at one way of writing, so a "no" may be wrong.
+// Covers reports whether every number of p is among the coverage. It looks at one way of writing, so a "no" may be wrong.
 func (c *Coverage) Covers(p Pattern) bool {
 	for _, s := range c.shapes {
 		if s.plus != p.Plus || s.size > p.Size || !s.open && (p.Open || s.size != p.Size) {
@@ -67,7 +67,7 @@ func (c *Coverage) Covers(p Pattern) bool {
 	return false
 }
 
-// Meets says whether some number is of p and among the coverage, by the same way of writing.
+// Meets reports whether some number is of p and among the coverage, by the same way of writing.
 func (c *Coverage) Meets(p Pattern) bool {
 	for _, s := range c.shapes {
 		if s.plus != p.Plus || s.size > p.Size && !p.Open || s.size < p.Size && !s.open {
@@ -88,7 +88,7 @@ func (c *Coverage) Meets(p Pattern) bool {
 	return false
 }
 
-// OtherWay says whether there is a pattern in the other way of writing than p's that is not a single number; how
+// OtherWay reports whether there is a pattern in the other way of writing than p's that is not a single number; how
 // those two lie to each other cannot be told from their digits.
 func (c *Coverage) OtherWay(p Pattern) bool {
 	for _, s := range c.shapes {
@@ -105,7 +105,7 @@ func point(digits string, plus bool) Pattern {
 	return Pattern{Lo: v, Hi: v, Size: uint8(len(digits)), Plus: plus}
 }
 
-// Has says whether a number is among the coverage.
+// Has reports whether a number is among the coverage.
 func (c *Coverage) Has(n *Number) bool {
 	return n.national != "" && len(n.national) <= maxPatternDigits && c.Covers(point(n.national, false)) ||
 		n.digits != "" && len(n.digits) <= maxPatternDigits && c.Covers(point(n.digits, true))

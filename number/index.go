@@ -124,7 +124,7 @@ func (x *Index) Add(p Pattern, set uint32) {
 	})
 }
 
-// Remove takes a pattern out of a set and says whether it was there.
+// Remove takes a pattern out of a set and reports whether it was there.
 func (x *Index) Remove(p Pattern, set uint32) bool {
 	if p.Size == 0 || !x.has(p, set) {
 		return false
@@ -168,7 +168,7 @@ func (x *Index) tally(b block, by int32) {
 	}
 }
 
-// has says whether the pattern is in the set.
+// has reports whether the pattern is in the set.
 func (x *Index) has(p Pattern, set uint32) bool {
 	at, ok := x.heads[p.firstKey()]
 	for ; ok && at >= 0; at = x.nodes[at].next {

@@ -86,7 +86,7 @@ func kindsOf(kinds ...Kind) Kinds {
 	return s
 }
 
-// Has says whether the kind is in the set.
+// Has reports whether the kind is in the set.
 func (s Kinds) Has(k Kind) bool { return s&(1<<k) != 0 }
 
 // With gives the set with the kind in it.

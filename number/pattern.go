@@ -28,7 +28,7 @@ var pow10 = func() (p [20]uint64) {
 	return p
 }()
 
-// IsExact says whether the pattern is one single number.
+// IsExact reports whether the pattern is one single number.
 func (p Pattern) IsExact() bool { return p.Size > 0 && !p.Open && p.Lo == p.Hi }
 
 // Ends are the first and the last number of a range or the beginning of an open pattern, as patterns of one number each;
@@ -43,7 +43,7 @@ func (p Pattern) Ends() []Pattern {
 	return []Pattern{first, last}
 }
 
-// Matches says whether the number is one of the pattern's. It is the plain definition of matching;
+// Matches reports whether the number is one of the pattern's. It is the plain definition of matching;
 // Index finds the same for many patterns at once.
 func (p Pattern) Matches(n *Number) bool {
 	d := n.Form(p.Plus)
@@ -100,7 +100,7 @@ func (p Pattern) String() string {
 	return string(appendPadded(buf, p.Hi, int(p.Size)))
 }
 
-// block says whether a pattern of fixed length is a beginning and k free digits.
+// block reports whether a pattern of fixed length is a beginning and k free digits.
 func (p Pattern) block() (k int, ok bool) {
 	for ; k <= int(p.Size); k++ {
 		if p.Hi-p.Lo == pow10[k]-1 {
@@ -128,7 +128,7 @@ func (p Pattern) width(n *Number) uint64 {
 	return pow10[min(len(n.Form(p.Plus))-int(p.Size), len(pow10)-1)]
 }
 
-// Narrower says whether p is the narrower of two patterns that both match n: the one that matches
+// Narrower reports whether p is the narrower of two patterns that both match n: the one that matches
 // fewer numbers of that length, then the one of fixed length. What is still equal is put in a fixed
 // order, so that the same call is always explained by the same pattern.
 func (p Pattern) Narrower(q Pattern, n *Number) bool {
@@ -143,7 +143,7 @@ func (p Pattern) Narrower(q Pattern, n *Number) bool {
 	return p.Lo < q.Lo
 }
 
-// Overlaps says whether there are digits that both patterns match.
+// Overlaps reports whether there are digits that both patterns match.
 func (p Pattern) Overlaps(q Pattern) bool {
 	if p.Plus != q.Plus || p.Size == 0 || q.Size == 0 {
 		return false

@@ -214,7 +214,7 @@ func (n *Number) keep(d string, plus bool) {
 	}
 }
 
-// isInternal says whether digits are an internal number. Emergency numbers never are.
+// isInternal reports whether digits are an internal number. Emergency numbers never are.
 func (p *Plan) isInternal(d string) bool {
 	if len(p.internal) == 0 {
 		return false
@@ -228,7 +228,7 @@ func (p *Plan) isInternal(d string) bool {
 	return false
 }
 
-// isEmergency says whether digits, as dialled, are an emergency number of the country.
+// isEmergency reports whether digits, as dialled, are an emergency number of the country.
 func (p *Plan) isEmergency(d string) bool {
 	if p.china {
 		k, _ := chinaService(d)

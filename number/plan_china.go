@@ -42,7 +42,7 @@ func areaTable(spans map[uint8]string) (table [1000]uint8) {
 	return table
 }
 
-// hasLocalLength says whether local numbers of a three-digit area code may have so many digits.
+// hasLocalLength reports whether local numbers of a three-digit area code may have so many digits.
 func hasLocalLength(area string, digits int) bool {
 	lengths := int(chinaAreas[digitsValue(area)])
 	return lengths == digits || lengths == 15 && (digits == 7 || digits == 8)

@@ -201,7 +201,7 @@ var withheldWords = map[string]bool{
 	"匿名": true, "未知": true, "未知号码": true, "私人号码": true, "隐藏号码": true, "无号码": true,
 }
 
-// withheldWord says whether the text stands for a caller without a number.
+// withheldWord reports whether the text stands for a caller without a number.
 func withheldWord(body string) bool {
 	if body == "" {
 		return true
@@ -416,7 +416,7 @@ func extension(s string) bool {
 	return digits >= 1 && digits <= 7
 }
 
-// dottedAddress says whether the text is an IPv4 address, as scanners leave it in the user part. Four
+// dottedAddress reports whether the text is an IPv4 address, as scanners leave it in the user part. Four
 // pairs of digits are a number, as French and Danish ones are written.
 func dottedAddress(s string) bool {
 	if strings.Count(s, ".") != 3 {

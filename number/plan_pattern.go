@@ -259,7 +259,7 @@ func (p *Plan) checkHome(d, tail string) error {
 	return nil
 }
 
-// overlapsInternal says whether some internal number is among those of a pattern of fixed length.
+// overlapsInternal reports whether some internal number is among those of a pattern of fixed length.
 func (p *Plan) overlapsInternal(q Pattern) bool {
 	for _, in := range p.internal {
 		if in.Size == q.Size && in.Lo <= q.Hi && q.Lo <= in.Hi {

@@ -146,7 +146,7 @@ func (p *Plan) shortKinds(d string) Kinds {
 	return kinds
 }
 
-// matchesDesc says whether digits have a length and a form that the metadata allow.
+// matchesDesc reports whether digits have a length and a form that the metadata allow.
 func matchesDesc(d string, desc *phonenumbers.PhoneNumberDesc) bool {
 	if desc == nil {
 		return false

@@ -42,7 +42,7 @@ func ParseAction(s string) (Action, bool) {
 // ActionNames lists the actions, the mildest first.
 func ActionNames() []string { return append([]string(nil), actionNames[:]...) }
 
-// Mode says whether decisions are carried out.
+// Mode reports whether decisions are carried out.
 type Mode uint8
 
 const (

@@ -197,7 +197,7 @@ func (s *scan) passes(d *Decision, steps *[]Step) *rule {
 	return nil
 }
 
-// neverScreenTrunk says whether emergency numbers may come from the call's trunk. A forged one comes from
+// neverScreenTrunk reports whether emergency numbers may come from the call's trunk. A forged one comes from
 // elsewhere.
 func (s *scan) neverScreenTrunk() bool {
 	return len(s.p.neverTrunks) == 0 || contains(s.p.neverTrunks, s.c.Trunk)
@@ -342,7 +342,7 @@ func (p *Policy) spared(d *Decision, t *treatment, c *Call) bool {
 	return true
 }
 
-// within says whether at lies less than window before now. The zero time is never.
+// within reports whether at lies less than window before now. The zero time is never.
 func within(at time.Time, window time.Duration, now time.Time) bool {
 	return !at.IsZero() && !now.Before(at) && now.Sub(at) < window
 }

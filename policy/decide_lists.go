@@ -11,7 +11,7 @@ import (
 // those.
 const FeedSource = "feed "
 
-// onRefusing says whether the caller, or a number that his text holds, is on a list that a rule which refuses asks; with
+// onRefusing reports whether the caller, or a number that his text holds, is on a list that a rule which refuses asks; with
 // exact only by an entry that a person made for just that number.
 func (s *scan) onRefusing(exact bool) bool {
 	if s.lists == nil {
@@ -68,7 +68,7 @@ func (s *scan) notRead(d *Decision, r *rule) *rule {
 // every other decision.
 func (d *Decision) Unread() string { return d.evidence.unread }
 
-// listed says whether the caller is on one of the condition's lists, and keeps which and how.
+// listed reports whether the caller is on one of the condition's lists, and keeps which and how.
 func (s *scan) listed(c *condition) bool {
 	if s.lists == nil {
 		return false

@@ -25,7 +25,7 @@ func (fs *faults) warn(line int, key, format string, args ...any) {
 	fs.all[len(fs.all)-1].Warning = true
 }
 
-// fatal says whether anything but warnings was found.
+// fatal reports whether anything but warnings was found.
 func (fs *faults) fatal() bool {
 	for i := range fs.all {
 		if !fs.all[i].Warning {

@@ -307,7 +307,7 @@ func (p *Policy) Plan() *number.Plan { return p.plan }
 // Country is the country whose numbers are meant, in the two letters of ISO 3166-1.
 func (p *Policy) Country() string { return p.plan.Country() }
 
-// Mode says whether decisions are carried out at all.
+// Mode reports whether decisions are carried out at all.
 func (p *Policy) Mode() Mode { return p.mode }
 
 // Zone is the clock that `hours` is meant by.

@@ -24,7 +24,7 @@ type clock struct {
 	holiday bool
 }
 
-// holds says whether a moment lies within the entry.
+// holds reports whether a moment lies within the entry.
 func (h *hours) holds(c clock) bool {
 	if h.days&(1<<c.day) == 0 && !(h.holidays && c.holiday) {
 		return false

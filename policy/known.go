@@ -83,7 +83,7 @@ func (s *scan) day(at time.Time) string { return at.In(s.p.calendar.zone).Format
 // KnownWindow is the longest known_caller of the policy's rules, 0 if none has one.
 func (p *Policy) KnownWindow() time.Duration { return p.knownWindow }
 
-// NeverScreened says whether a caller's number passes before any rule is asked: an emergency number, or one under
+// NeverScreened reports whether a caller's number passes before any rule is asked: an emergency number, or one under
 // never_screen.
 func (p *Policy) NeverScreened(n *number.Number) bool {
 	var m met

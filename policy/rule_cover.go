@@ -12,7 +12,7 @@ func (l *linter) of(c *condition) *number.Coverage {
 	return l.cover[c]
 }
 
-// covers says whether the patterns of one condition take all that those of another do. When in doubt they do not.
+// covers reports whether the patterns of one condition take all that those of another do. When in doubt they do not.
 func (l *linter) covers(whole, part *condition) bool {
 	cover := l.of(whole)
 	for i := range part.text {
@@ -30,7 +30,7 @@ func (l *linter) covers(whole, part *condition) bool {
 	return len(part.text) > 0
 }
 
-// meets says whether some number is of the condition and of the pattern. When in doubt there is one.
+// meets reports whether some number is of the condition and of the pattern. When in doubt there is one.
 func (l *linter) meets(c *condition, p *numberPattern) bool {
 	cover := l.of(c)
 	if cover.Meets(p.Pattern) {

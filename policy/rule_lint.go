@@ -60,7 +60,7 @@ func (l *linter) unreachable(i int, late *rule) {
 	}
 }
 
-// takesAll says whether every call that matches the late rule surely matches the early one: each condition of the early rule
+// takesAll reports whether every call that matches the late rule surely matches the early one: each condition of the early rule
 // follows from one of the late rule's.
 func (l *linter) takesAll(early, late *rule) bool {
 	for i := range early.conditions {
@@ -90,7 +90,7 @@ func positive(not subject) subject {
 	return onCallee
 }
 
-// within says whether what condition c lets through is let through by e, a condition on the same subject.
+// within reports whether what condition c lets through is let through by e, a condition on the same subject.
 func (l *linter) within(c, e *condition) bool {
 	switch e.on {
 	case onCaller, onCallee:
@@ -114,7 +114,7 @@ func subset(part, whole []string) bool {
 	return true
 }
 
-// hoursWithin says whether every minute of the week in part is in whole, holiday or not.
+// hoursWithin reports whether every minute of the week in part is in whole, holiday or not.
 func hoursWithin(part, whole []hours) bool {
 	any := func(list []hours, k clock) bool {
 		for i := range list {
@@ -167,7 +167,7 @@ func (l *linter) exceptions(r *rule, on, not subject) {
 	}
 }
 
-// apart says whether no number matches both conditions; c may be nil.
+// apart reports whether no number matches both conditions; c may be nil.
 func (l *linter) apart(c, e *condition) bool {
 	if c == nil {
 		return false

@@ -30,7 +30,7 @@ func (p *Policy) Shield() *Shield {
 	return s
 }
 
-// Hit says whether a pattern would hit one of the numbers, and which.
+// Hit reports whether a pattern would hit one of the numbers, and which.
 func (s *Shield) Hit(q number.Pattern) (what string, hit bool) {
 	for i := range s.numbers {
 		if n := &s.numbers[i]; q.Matches(n) {

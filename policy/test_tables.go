@@ -78,7 +78,7 @@ func (r *reader) readTestKnown(s *section, t *test) {
 	}
 }
 
-// inLine says whether a called number belongs to a line, before the policy is compiled.
+// inLine reports whether a called number belongs to a line, before the policy is compiled.
 func (p *Policy) inLine(callee string) bool {
 	if p.plan == nil {
 		return true // the country is wrong and says so
@@ -123,7 +123,7 @@ func (r *reader) testAt(s *section) time.Time {
 	return r.policy.testTime()
 }
 
-// asksFor says whether a rule asks for the list, "line:NAME" being any line's own.
+// asksFor reports whether a rule asks for the list, "line:NAME" being any line's own.
 func (r *reader) asksFor(list string) bool {
 	for _, m := range r.policy.lists {
 		if m.name == list || isOwn(list, m.name) {
@@ -133,7 +133,7 @@ func (r *reader) asksFor(list string) bool {
 	return false
 }
 
-// isOwn says whether a list is some line's own one of the name in "line:NAME".
+// isOwn reports whether a list is some line's own one of the name in "line:NAME".
 func isOwn(list, name string) bool {
 	own, ok := strings.CutPrefix(list, "line:")
 	return ok && strings.HasSuffix(name, ":"+own)

@@ -30,7 +30,7 @@ type Call struct {
 	undecided bool    // the call passed without a decision: paused, or a technical failure
 }
 
-// claim says whether a call may come from an internal number where its trunk does not say so.
+// claim reports whether a call may come from an internal number where its trunk does not say so.
 type claim uint8
 
 const (

@@ -82,7 +82,7 @@ var shapes = []shape{
 	},
 }
 
-// fits says whether a row is of the shape.
+// fits reports whether a row is of the shape.
 func (s *shape) fits(row []string) bool {
 	if len(row) < len(s.columns) || len(row) > len(s.columns)+s.more {
 		return false
@@ -241,7 +241,7 @@ func (l *layout) recognise(rows [][]string) {
 	}
 }
 
-// fill finds the columns that have known names and says whether they tell a header: both the caller and the
+// fill finds the columns that have known names and reports whether they tell a header: both the caller and the
 // called number, or the time with one of them.
 func (l *layout) fill(names []string) bool {
 	found := 0

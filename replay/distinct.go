@@ -20,7 +20,7 @@ const (
 	bitmapBits = 4096 // 512 bytes
 )
 
-// add counts a thing. room says whether a bitmap may be taken if one is needed; used says that it was. full
+// add counts a thing. room reports whether a bitmap may be taken if one is needed; used says that it was. full
 // is set when there are too many things to count without one.
 func (d *distinct) add(hash uint64, room bool) (used, full bool) {
 	hash = (hash ^ hash>>33) * 0xff51afd7ed558ccd // so that each bit depends on all of the text
@@ -53,7 +53,7 @@ func (d *distinct) add(hash uint64, room bool) (used, full bool) {
 	return used, false
 }
 
-// mark sets a thing's bit and says whether it was not set before.
+// mark sets a thing's bit and reports whether it was not set before.
 func (d *distinct) mark(short uint32) bool {
 	at := short % bitmapBits
 	word, bit := &d.bitmap[at/64], uint64(1)<<(at%64)

@@ -24,7 +24,7 @@ func (v Verdict) MarshalJSON() ([]byte, error) {
 	}{v.Action.String(), v.Rule, v.Mode().String()})
 }
 
-// Mode says whether what the rule says is done.
+// Mode reports whether what the rule says is done.
 func (v Verdict) Mode() policy.Mode {
 	if v.Observe {
 		return policy.Observe
@@ -55,7 +55,7 @@ func NewJudge(p *policy.Policy, lists policy.ListSource) *Judge {
 	return j
 }
 
-// refuses says whether a verdict ends the call before anybody can talk.
+// refuses reports whether a verdict ends the call before anybody can talk.
 func (j *Judge) refuses(v Verdict) bool {
 	return v.Action == policy.Reject || j.ends[v.Rule]
 }
@@ -71,7 +71,7 @@ func facts(c *Call, p, other *policy.Policy) policy.Facts {
 	return f
 }
 
-// inside says whether an internal number may have called, where the trunk does not say so. What was internal in
+// inside reports whether an internal number may have called, where the trunk does not say so. What was internal in
 // a journal came by a trunk that may claim it, which a policy says, or else from an authenticated user. In
 // a call detail record it is one of the PBX's own phones that calls, unless the call came in by a trunk
 // that the policy knows.

@@ -95,7 +95,7 @@ func (r *rows) quoted(text string, from int) (field string, end int, ok bool) {
 	return "", 0, false
 }
 
-// closes says whether what follows a quote ends the field, and where it ends.
+// closes reports whether what follows a quote ends the field, and where it ends.
 func (r *rows) closes(text string, at int) (end int, ok bool) {
 	for at < len(text) && text[at] == ' ' {
 		at++

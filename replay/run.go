@@ -25,7 +25,7 @@ func (o *Options) mind(j, other *Judge, memory int) *mind {
 	return newMind(j, other.Policy, memory)
 }
 
-// asksKnown says whether a policy asks for known callers. Then the calls before one count.
+// asksKnown reports whether a policy asks for known callers. Then the calls before one count.
 func (o *Options) asksKnown() bool {
 	return o.Judge.Policy.KnownWindow() > 0 || o.Against != nil && o.Against.Policy.KnownWindow() > 0
 }

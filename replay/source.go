@@ -226,7 +226,7 @@ func (s *Source) wholeRows(text string, eof bool) (end int, cut bool) {
 	return end, cut
 }
 
-// wide says whether a row has as many columns as the first one. One that has fewer or more may be read wrongly: a
+// wide reports whether a row has as many columns as the first one. One that has fewer or more may be read wrongly: a
 // name with quotes in it may have swallowed the number. Empty columns at the end do no harm, and Asterisk may
 // have been told to write more or fewer of them meanwhile.
 func (s *Source) wide(row []string) bool {

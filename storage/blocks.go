@@ -41,8 +41,8 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// said is what a source says of a pattern. Rows that say the same may share one: it never changes.
-type said struct {
+// sourceRecord is what a source says of a pattern. Rows that say the same may share one: it never changes.
+type sourceRecord struct {
 	origin                  Origin
 	gone                    bool // it says so no longer: only origin, source and stamp count
 	stamp                   Tick
@@ -54,7 +54,7 @@ type said struct {
 // listRow is what a source says of a pattern; in a change, now is after it and before is before it. nil is nothing.
 type listRow struct {
 	pattern     string
-	now, before *said
+	now, before *sourceRecord
 }
 
 func (r *listRow) key() sourceKey {
@@ -67,7 +67,7 @@ func (r *listRow) key() sourceKey {
 
 func (r *listRow) entry() Entry { return r.now.entry(r.pattern) }
 
-func (s *said) entry(pattern string) Entry {
+func (s *sourceRecord) entry(pattern string) Entry {
 	return Entry{
 		Pattern: pattern, Reason: s.reason, Origin: s.origin, Source: s.source, Who: s.who,
 		Added: fromMillis(s.added), Updated: fromMillis(s.updated), Expires: fromMillis(s.expires), Change: s.unit, Stamp: s.stamp,
@@ -75,7 +75,7 @@ func (s *said) entry(pattern string) Entry {
 }
 
 // alive is what a source says, nil if it says so no longer.
-func (s *said) alive() *said {
+func (s *sourceRecord) alive() *sourceRecord {
 	if s == nil || s.gone {
 		return nil
 	}
@@ -84,7 +84,7 @@ func (s *said) alive() *said {
 
 // same reports whether two sayings are the same in every respect but their stamps; both may be nil. An undo puts back what was said,
 // with a stamp of its own.
-func (s *said) same(t *said) bool {
+func (s *sourceRecord) same(t *sourceRecord) bool {
 	if s == t || s == nil || t == nil {
 		return s == t
 	}
@@ -93,8 +93,8 @@ func (s *said) same(t *said) bool {
 }
 
 // tombstone is what is left of a source's saying when it was taken back.
-func (s *said) tombstone(stamp Tick) *said {
-	return &said{origin: s.origin, source: s.source, gone: true, stamp: stamp}
+func (s *sourceRecord) tombstone(stamp Tick) *sourceRecord {
+	return &sourceRecord{origin: s.origin, source: s.source, gone: true, stamp: stamp}
 }
 
 func fromMillis(ms int64) time.Time {
@@ -113,22 +113,22 @@ func toMillis(t time.Time) int64 {
 
 // textTable gathers the different texts of a block, and the nodes that they are of.
 type textTable struct {
-	texts   []*said
-	known   map[said]uint64
-	last    *said
+	texts   []*sourceRecord
+	known   map[sourceRecord]uint64
+	last    *sourceRecord
 	lastRef uint64
 	nodes   []string
 }
 
 // ref is how a row names its text.
-func (t *textTable) ref(s *said) uint64 {
+func (t *textTable) ref(s *sourceRecord) uint64 {
 	switch {
 	case s == nil:
 		return 0
 	case s == t.last:
 		return t.lastRef
 	case t.known == nil:
-		t.known = make(map[said]uint64)
+		t.known = make(map[sourceRecord]uint64)
 	}
 	n, ok := t.known[*s]
 	if !ok {

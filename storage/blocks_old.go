@@ -7,8 +7,8 @@ package storage
 const blockVersion1 = 1
 
 // texts1 reads the texts of a block of version 1.
-func (r *reader) texts1() []said {
-	texts := make([]said, r.count(2*blockRows))
+func (r *reader) texts1() []sourceRecord {
+	texts := make([]sourceRecord, r.count(2*blockRows))
 	for i := range texts {
 		s := &texts[i]
 		s.unit, s.added, s.expires = r.uvarint(), r.millis(), r.millis()

@@ -39,7 +39,7 @@ func readBlock(dst []listRow, v []byte, columns int) ([]listRow, error) {
 		return dst, errBlock
 	}
 	r := reader{v: v, at: 2, all: string(v)}
-	var texts []said
+	var texts []sourceRecord
 	switch v[0] {
 	case blockVersion:
 		texts = r.texts()
@@ -81,12 +81,12 @@ func (r *listRow) sound(columns int) bool {
 }
 
 // texts reads the texts of a block.
-func (r *reader) texts() []said {
+func (r *reader) texts() []sourceRecord {
 	nodes := make([]string, r.count(2*blockRows))
 	for i := range nodes {
 		nodes[i] = r.text(MaxNode)
 	}
-	texts := make([]said, r.count(2*blockRows))
+	texts := make([]sourceRecord, r.count(2*blockRows))
 	for i := range texts {
 		s := &texts[i]
 		origin := r.byte()
@@ -112,7 +112,7 @@ func (r *reader) texts() []said {
 }
 
 // rows reads the rows of a block, whose texts have been read.
-func (r *reader) rows(dst []listRow, texts []said, columns int) []listRow {
+func (r *reader) rows(dst []listRow, texts []sourceRecord, columns int) []listRow {
 	n := r.count(blockRows)
 	start := len(dst)
 	patterns := make([]byte, 0, 16*n)
@@ -135,7 +135,7 @@ func (r *reader) rows(dst []listRow, texts []said, columns int) []listRow {
 			return dst
 		}
 		from, ends[i] = to, len(patterns)
-		var columnsOf [2]*said
+		var columnsOf [2]*sourceRecord
 		for c := range columns {
 			if ref := r.uvarint(); ref > uint64(len(texts)) {
 				r.bad = true

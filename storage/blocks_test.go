@@ -13,9 +13,9 @@ import (
 )
 
 // randomSaid is what a source may say.
-func randomSaid(rnd *rand.Rand, key sourceKey, gone bool) *said {
+func randomSaid(rnd *rand.Rand, key sourceKey, gone bool) *sourceRecord {
 	text := func(n int) string { return strings.Repeat("文", rnd.IntN(n)) }
-	s := &said{
+	s := &sourceRecord{
 		origin: key.origin, source: key.name, gone: gone,
 		stamp: Tick{rnd.Int64N(maxMillis + 1), rnd.Uint32() >> rnd.IntN(32), []string{"", "pbx1", "pbx2", strings.Repeat("n", MaxNode)}[rnd.IntN(4)]},
 	}
@@ -105,7 +105,7 @@ func hostile(t *testing.T, rows []listRow, columns int) {
 		if i > 0 && (rows[i-1].pattern > r.pattern) {
 			t.Fatalf("%q comes after %q", r.pattern, rows[i-1].pattern)
 		}
-		for _, s := range []*said{r.now, r.before} {
+		for _, s := range []*sourceRecord{r.now, r.before} {
 			if s == nil {
 				continue
 			}

@@ -143,7 +143,7 @@ func TestVerify(t *testing.T) {
 		},
 		"overlaps the one before": func(t *testing.T, d *DB, tx *bolt.Tx) error {
 			b := tx.Bucket(bucketEntries).Bucket([]byte("blacklist"))
-			for _, bl := range appendBlocks(nil, []listRow{{pattern: entry(7).Pattern, now: &said{stamp: Tick{Wall: 1}}}}, 1) {
+			for _, bl := range appendBlocks(nil, []listRow{{pattern: entry(7).Pattern, now: &sourceRecord{stamp: Tick{Wall: 1}}}}, 1) {
 				check(t, b.Put(bl.key, bl.value))
 			}
 			return nil

@@ -28,8 +28,8 @@ func (b By) check() error {
 type edit struct {
 	pattern string
 	key     sourceKey
-	to      *said // nil: it shall not be there
-	from    *said // of an undo
+	to      *sourceRecord // nil: it shall not be there
+	from    *sourceRecord // of an undo
 	undo    bool  // only if it says what from says, and then exactly to
 	all     bool  // the records of all sources shall not be there; in a change of nothing else
 	copied  bool  // the row shall be to, a tombstone included, and no log of it is kept
@@ -40,7 +40,7 @@ func (e *edit) compare(of *edit) int {
 }
 
 // meet is what becomes of a record that says now, and what it says then.
-func (e *edit) meet(now *said) (*said, Change) {
+func (e *edit) meet(now *sourceRecord) (*sourceRecord, Change) {
 	switch {
 	case e.undo && !now.same(e.from):
 		return now, Kept
@@ -67,7 +67,7 @@ type stamper struct {
 	unit     uint64
 	tick     Tick
 	undo     bool  // the last that was stamped
-	from, to *said // was from and is to
+	from, to *sourceRecord // was from and is to
 }
 
 func (s *stamper) stamp(e *edit) {
@@ -97,7 +97,7 @@ type merger struct {
 	sizes sizes // by how much the list has grown
 	forgo bool  // there was no room for a tombstone
 
-	buried, stone *said // what was buried last, and its tombstone
+	buried, stone *sourceRecord // what was buried last, and its tombstone
 }
 
 // counted is what a change did, as people count it.
@@ -184,7 +184,7 @@ func (m *merger) mergePattern(dst, log, rows []listRow, edits []edit) (_, _ []li
 			continue
 		}
 		p, key := edits[0].pattern, edits[0].key
-		var was *said
+		var was *sourceRecord
 		if len(rows) > 0 && rows[0].key() == key {
 			was, rows = rows[0].now, rows[1:]
 		}
@@ -244,7 +244,7 @@ func (m *merger) report(pattern string, c Change, n int) {
 }
 
 // bury leaves a tombstone for a record that is gone, if there is room.
-func (m *merger) bury(dst []listRow, pattern string, was *said) []listRow {
+func (m *merger) bury(dst []listRow, pattern string, was *sourceRecord) []listRow {
 	if m.room <= 0 {
 		m.forgo = true
 		return dst
@@ -258,7 +258,7 @@ func (m *merger) bury(dst []listRow, pattern string, was *said) []listRow {
 
 // joins is what a new record is to people: of a number that no other source names it adds it; else that was there, and what
 // is said of it is new or not.
-func joins(new *said, others ...[]listRow) Change {
+func joins(new *sourceRecord, others ...[]listRow) Change {
 	c := Added
 	for _, rows := range others {
 		for i := range rows {

@@ -30,7 +30,7 @@ var crashRounds = flag.Int("crash", 25, "how often the crash test kills a child"
 // crashList has what the child imports: all its entries say which import they are of.
 const crashList = "imported"
 
-// crashUndoes says whether the i-th import of a child is an undo of the one before.
+// crashUndoes reports whether the i-th import of a child is an undo of the one before.
 func crashUndoes(i int) bool { return i%3 == 2 }
 
 // crashImports imports and undoes until it is killed.

@@ -35,7 +35,7 @@ func (d *DB) AddEntries(list string, es []Entry) ([]Change, error) {
 	by := By{Who: es[0].Who, From: es[0].Source}
 	edits := make([]edit, len(es))
 	now := millis(d.now())
-	var last *said
+	var last *sourceRecord
 	for i := range es {
 		last = saidBy(&es[i], now, last)
 		edits[i] = edit{pattern: es[i].Pattern, key: keyOf(es[i].Origin, es[i].Source), to: last}
@@ -48,12 +48,12 @@ func (d *DB) AddEntries(list string, es []Entry) ([]Change, error) {
 }
 
 // saidBy is what an entry says; last, if that is the same.
-func saidBy(e *Entry, now time.Time, last *said) *said {
+func saidBy(e *Entry, now time.Time, last *sourceRecord) *sourceRecord {
 	added := e.Added
 	if added.IsZero() {
 		added = now
 	}
-	s := said{
+	s := sourceRecord{
 		origin: e.Origin, added: toMillis(added), updated: toMillis(now), expires: toMillis(e.Expires),
 		reason: e.Reason, source: e.Source, who: e.Who,
 	}

@@ -36,7 +36,7 @@ func (d *DB) EntryPages(list string, hits bool, yield func([]Entry) error) error
 	var damage damage
 	err := d.rows(list, &damage, func(rows []listRow) error {
 		es = es[:0]
-		var last *said // what the last of es says, if nobody else says anything of its pattern
+		var last *sourceRecord // what the last of es says, if nobody else says anything of its pattern
 		for i, end := 0, 0; i < len(rows); i = end {
 			for end = i + 1; end < len(rows) && rows[end].pattern == rows[i].pattern; {
 				end++

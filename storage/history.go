@@ -250,7 +250,7 @@ func (d *DB) History(pattern string, yield func(PatternChange) error) error {
 		for _, row := range rows {
 			c := PatternChange{ChangeRecord: r}
 			for _, side := range []struct {
-				from *said
+				from *sourceRecord
 				to   **Entry
 			}{{row.before, &c.Before}, {row.now, &c.After}} {
 				if side.from != nil {

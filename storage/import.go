@@ -39,7 +39,7 @@ func (d *DB) Import(list string, rows iter.Seq[ImportRow], o ImportOptions) (Cha
 	now := millis(d.now())
 	var ended error
 	edits := func(yield func(edit) bool) {
-		var last *said
+		var last *sourceRecord
 		for r := range rows {
 			if ended = checkEntry(&r.Entry); ended != nil {
 				return

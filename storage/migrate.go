@@ -57,7 +57,7 @@ func (d *DB) migrateList(tx *bolt.Tx, name string) error {
 	var blocks []block
 	var rows []listRow
 	n := 0
-	var last *said
+	var last *sourceRecord
 	err := old.ForEach(func(k, v []byte) error {
 		e, err := decodeEntry1(k, v)
 		if err != nil {

@@ -179,7 +179,7 @@ func FuzzMigrateEntry(f *testing.F) {
 
 // Whatever bytes are in a block, reading it gives an error or rows that make a block of the same rows.
 func FuzzBlock(f *testing.F) {
-	a, b := &said{unit: 3, added: 1e12, reason: "sales", who: "root"}, &said{added: 2e12, expires: 3e12}
+	a, b := &sourceRecord{unit: 3, added: 1e12, reason: "sales", who: "root"}, &sourceRecord{added: 2e12, expires: 3e12}
 	for columns := 1; columns <= 2; columns++ {
 		rows := []listRow{{"+1*", a, b}, {"+8613800138000", b, nil}, {"+8613800138001", a, a}}
 		if columns == 1 {

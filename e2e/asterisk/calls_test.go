@@ -91,7 +91,7 @@ func startWith(t testing.TB, trunk, log string) (*daemon.Daemon, *asterisk.Trial
 	return d, trial
 }
 
-// like says whether an announcement is the one that a script names, which may have a * in its name.
+// like reports whether an announcement is the one that a script names, which may have a * in its name.
 func like(heard, named string) bool {
 	ok, err := path.Match(strings.ReplaceAll(named, "?", `\?`), heard)
 	return ok && err == nil
