@@ -30,9 +30,9 @@ type edit struct {
 	key     sourceKey
 	to      *sourceRecord // nil: it shall not be there
 	from    *sourceRecord // of an undo
-	undo    bool  // only if it says what from says, and then exactly to
-	all     bool  // the records of all sources shall not be there; in a change of nothing else
-	copied  bool  // the row shall be to, a tombstone included, and no log of it is kept
+	undo    bool          // only if it says what from says, and then exactly to
+	all     bool          // the records of all sources shall not be there; in a change of nothing else
+	copied  bool          // the row shall be to, a tombstone included, and no log of it is kept
 }
 
 func (e *edit) compare(of *edit) int {
@@ -66,7 +66,7 @@ func (e *edit) meet(now *sourceRecord) (*sourceRecord, Change) {
 type stamper struct {
 	unit     uint64
 	tick     Tick
-	undo     bool  // the last that was stamped
+	undo     bool          // the last that was stamped
 	from, to *sourceRecord // was from and is to
 }
 
