@@ -188,17 +188,24 @@ func crashFigures(output string) string {
 	return fmt.Sprintf("%d kills, all of %d acknowledged edits there; %s", kills, edits, cut)
 }
 
-// scaleFigures are the columns of the longest list that stand for themselves.
+// scaleFigures are those of the longest list: the last row of each of the three tables, of memory, of times and of look-ups.
 func scaleFigures(output string) string {
-	rows := regexp.MustCompile(`(?m)^\| \d+ \|.*\|$`).FindAllString(output, -1)
-	if len(rows) == 0 {
+	last := map[string][]string{} // by the second word of the table's head
+	head := ""
+	for _, row := range regexp.MustCompile(`(?m)^\|.*\|$`).FindAllString(output, -1) {
+		switch c := strings.Split(strings.Trim(row, "| "), " | "); {
+		case c[0] == "numbers" && len(c) > 1:
+			head = c[1]
+		case regexp.MustCompile(`^\d+$`).MatchString(c[0]):
+			last[head] = c
+		}
+	}
+	memory, times, looks := last["import"], last["database"], last["hit"]
+	if len(memory) < 8 || len(times) < 8 || len(looks) < 5 {
 		return ""
 	}
-	c := strings.Split(strings.Trim(rows[len(rows)-1], "| "), " | ")
-	if len(c) < 9 {
-		return ""
-	}
-	return fmt.Sprintf("%s numbers imported in %s, ready after a restart in %s, %s of memory (%s a number), a hit in %s, a miss in %s", c[0], c[1], c[2], c[3], c[4], c[7], c[8])
+	return fmt.Sprintf("%s numbers imported in %s, ready after a restart in %s (from a cold disk in %s, without the piece in %s), %s of memory a number (%s without the piece), a hit in %s, a miss in %s",
+		memory[0], memory[1], times[5], times[6], times[7], memory[5], memory[7], looks[3], looks[4])
 }
 
 // machine is what the figures depend on.
