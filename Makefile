@@ -51,7 +51,7 @@ crash: ## the storage's crash test with 500 kills instead of a few dozen
 
 bench: ## the benchmarks, each beside what it is compared with
 	$(GO) test -run '^$$' -bench . -benchtime 20000x ./eslbridge
-	$(GO) test -run '^$$' -bench . ./policy ./storage ./replay
+	$(GO) test -run '^$$' -bench . ./number ./policy ./lists ./traffic ./storage ./replay
 
 tables: ## measure a real FreeSWITCH and rewrite docs/measured.md (needs a `freeswitch` on PATH, root, 10 minutes)
 	RINGFENCE_WRITE_TABLES=1 $(GO) test ./e2e ./e2e/freeswitch -p 1 -count 1 -run 'ActionsReal|FaultsReal' -timeout 30m

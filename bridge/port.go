@@ -54,13 +54,11 @@ func (c *Counters) FailOpen() map[string]uint64 {
 	return out
 }
 
-// Each calls f for every counter but FailOpen, with its name in status.
+// Each calls f for those counters that have no other place in status, with their names there.
 func (c *Counters) Each(f func(name string, n uint64)) {
 	f("accepted", c.Accepted.Load())
-	f("screened", c.Screened.Load())
 	f("refused_peer", c.RefusedPeer.Load())
 	f("unknown_frames", c.UnknownFrames.Load())
-	f("nameless", c.Nameless.Load())
 	f("repeated", c.Repeated.Load())
 	f("unscreened", c.Unscreened.Load())
 	f("star_code", c.Reports.Load())

@@ -22,7 +22,7 @@ type script struct {
 	again bool
 	fails map[string]error // by step
 	keys  []string         // what each question brings
-	waits chan struct{}    // Play lasts until it is closed, or Interrupt; nil for no time
+	plays chan struct{}    // Play closes it and lasts until Interrupt; nil for no time
 
 	interrupted chan struct{}
 	mu          sync.Mutex
@@ -62,11 +62,9 @@ func (s *script) Play(sound Sound) error {
 	if err := s.step("play", strings.Join(sound.Files, "+")); err != nil {
 		return err
 	}
-	if s.waits != nil {
-		select {
-		case <-s.waits:
-		case <-s.interrupted:
-		}
+	if s.plays != nil {
+		close(s.plays)
+		<-s.interrupted
 	}
 	return nil
 }
@@ -305,18 +303,13 @@ func TestIntents(t *testing.T) {
 // A call that gives way to another hears no more, and ends as its verdict says of who does not pass.
 func TestDismissed(t *testing.T) {
 	held := &Held{}
-	s := &script{facts: Facts{UUID: "u"}, waits: make(chan struct{})}
-	playing := make(chan struct{})
+	s := &script{facts: Facts{UUID: "u"}, plays: make(chan struct{})}
 	a := &asker{decide: func(*Facts) Verdict {
-		close(playing)
 		return Verdict{Action: "challenge", Play: sound("a"), Held: held, Challenge: &Challenge{Tries: []Question{{sound("?"), "1"}}, Refuse: 603}}
 	}}
 	_, ln := portOf(t, a, Options{}, func() *script { return s })
 	end := connect(t, ln)
-	<-playing
-	for !slices.Contains(s.all(), "play a") {
-		time.Sleep(time.Millisecond)
-	}
+	<-s.plays
 	held.Dismiss()
 	held.Dismiss() // twice is once
 	end()
@@ -331,13 +324,12 @@ func TestDismissed(t *testing.T) {
 // Anybody on this machine may open connections and say nothing: who has named no call gives way to a new one, and a port
 // that is full of calls lets the new one ring.
 func TestRoom(t *testing.T) {
-	silent := make(chan struct{})
-	a := &asker{decide: func(*Facts) Verdict { <-silent; return Verdict{Action: "allow"} }}
+	asked, silent := make(chan struct{}), make(chan struct{})
+	a := &asker{decide: func(*Facts) Verdict { asked <- struct{}{}; <-silent; return Verdict{Action: "allow"} }}
 	p, ln := portOf(t, a, Options{MaxCalls: 2, Deadline: 900 * time.Millisecond}, func() *script { return &script{facts: Facts{UUID: "u"}} })
 	first, second := connect(t, ln), connect(t, ln)
-	for p.Counters.Screened.Load() < 2 {
-		time.Sleep(time.Millisecond)
-	}
+	<-asked
+	<-asked
 	connect(t, ln)() // closed at once
 	if n := p.Counters.FailOpen()[FailLimit]; n != 1 || p.InHand() != 2 {
 		t.Errorf("%d met a full port, %d are in hand", n, p.InHand())
@@ -356,13 +348,11 @@ func TestPortRefuses(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	release := make(chan struct{})
-	a := &asker{decide: func(*Facts) Verdict { <-release; return Verdict{} }}
+	asked, release := make(chan struct{}), make(chan struct{})
+	a := &asker{decide: func(*Facts) Verdict { asked <- struct{}{}; <-release; return Verdict{} }}
 	p, ln := portOf(t, a, Options{}, func() *script { return &script{facts: Facts{UUID: "u"}} })
 	end := connect(t, ln)
-	for p.Counters.Screened.Load() < 1 {
-		time.Sleep(time.Millisecond)
-	}
+	<-asked
 	go func() { end(); close(release) }() // the decision comes too late
 	if err := p.Shutdown(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)

@@ -8,50 +8,6 @@ import (
 	"ringfence/bridge"
 )
 
-const endingPolicy = `
-country = "CN"
-[trunks.carrier]
-match = ["203.0.113.0/24"]
-identity = "pai"
-[trunks.branch]
-match = ["gateway:branch"]
-internal = true
-[[rule]]
-name = "listed"
-when = { caller = ["9521????"] }
-action = "reject"
-`
-
-// A caller who was refused a moment ago is refused briefly, and only he.
-func TestRepeatsAreBrief(t *testing.T) {
-	d := in(start(t, installation(t, endingPolicy)))
-	now := time.Now()
-	d.d.stopClock(now)
-	brief := func(caller, address string) bool {
-		return d.Screen(&bridge.Facts{UUID: "x", Number: caller, FromUser: caller, NetworkIP: address}).Brief
-	}
-	for i, c := range []struct {
-		after           time.Duration
-		caller, address string
-		want            bool
-	}{
-		{0, "95211613", "a", false},
-		{time.Second, "95211613", "a", true},
-		{time.Second, "95211614", "a", false},
-		{time.Second, "95211613", "b", false},
-		{9 * time.Second, "95211613", "b", true},
-		{10 * time.Second, "95211613", "b", false},
-		{0, "13800138000", "b", false},
-		{0, "13800138000", "b", false},
-	} {
-		now = now.Add(c.after)
-		d.d.stopClock(now)
-		if got := brief(c.caller, c.address); got != c.want {
-			t.Errorf("call %d, of %s from %s: brief %v", i, c.caller, c.address, got)
-		}
-	}
-}
-
 // Two tenants each have a phone 8001, and neither speaks for the other's.
 func TestTenants(t *testing.T) {
 	setup := func() *house {

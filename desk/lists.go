@@ -59,9 +59,12 @@ func (d *Desk) inMemory() bool { return d.o.Journal != nil || d.unread == nil }
 
 // needLists reads the lists for a command that asks them, if it has not been done: the other commands work without.
 func (d *Desk) needLists() error {
+	if d.o.Journal != nil { // the daemon reads them by itself, and a question does not wait for an edit
+		return nil
+	}
 	d.edit.Lock()
 	defer d.edit.Unlock()
-	if d.inMemory() { // the daemon reads them by itself
+	if d.inMemory() {
 		return nil
 	}
 	r := d.force.Rules()

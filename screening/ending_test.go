@@ -150,3 +150,32 @@ func TestCallsThatDidNotCome(t *testing.T) {
 		t.Errorf("%d had no room", over)
 	}
 }
+
+// A caller who was refused a moment ago is refused briefly, and nobody else.
+func TestRepeatsAreBrief(t *testing.T) {
+	d, _ := screenerOf(t, endingPolicy)
+	now := time.Now()
+	d.o.Now = func() time.Time { return now }
+	brief := func(caller, address string) bool {
+		return d.Screen(&bridge.Facts{UUID: "x", Number: caller, FromUser: caller, NetworkIP: address}).Brief
+	}
+	for i, c := range []struct {
+		after           time.Duration
+		caller, address string
+		want            bool
+	}{
+		{0, "95211613", "a", false},
+		{time.Second, "95211613", "a", true},
+		{time.Second, "95211614", "a", false},
+		{time.Second, "95211613", "b", false},
+		{9 * time.Second, "95211613", "b", true},
+		{10 * time.Second, "95211613", "b", false},
+		{0, "13800138000", "b", false},
+		{0, "13800138000", "b", false},
+	} {
+		now = now.Add(c.after)
+		if got := brief(c.caller, c.address); got != c.want {
+			t.Errorf("call %d, of %s from %s: brief %v", i, c.caller, c.address, got)
+		}
+	}
+}

@@ -21,7 +21,7 @@ type considered struct {
 	place    *traffic.Place // the place that its announcement has
 }
 
-// Screen decides on a call that FreeSWITCH handed over. It only computes: policy and lists are in memory.
+// Screen decides on a call that a switch handed over. It only computes: policy and lists are in memory.
 func (sc *Screener) Screen(f *bridge.Facts) bridge.Verdict {
 	r, now := sc.force.Rules(), sc.o.Now()
 	sc.memory.Contexts.See(f.Context)
