@@ -241,7 +241,7 @@ func refused(err error) bool {
 // report notes why the switch is not attached and logs it when it is not the same as before.
 func (a *Client) report(err error, pause time.Duration) {
 	why := reason(err)
-	a.trouble.Store(&why)
+	defer a.trouble.Store(&why) // who waits for it finds the line
 	if why == a.logged {
 		return
 	}
@@ -296,11 +296,11 @@ func (a *Client) Connect(ctx context.Context) (up time.Duration, err error) {
 		return 0, Ended(err)
 	}
 	began := time.Now()
+	a.logged = ""
+	a.log.Info("attached to the switch") // before Attached says so: who waits for that finds the line
+	a.trouble.Store(nil)
 	a.attached.Store(true)
 	defer a.attached.Store(false)
-	a.trouble.Store(nil)
-	a.logged = ""
-	a.log.Info("attached to the switch")
 	err = c.listen()
 	return time.Since(began), Ended(err)
 }
