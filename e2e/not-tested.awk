@@ -1,0 +1,24 @@
+# What a run of the tests did not test, and why, from gotestsum's file: awk -f e2e/not-tested.awk build/tests.json
+function field(name,    text) {
+	if (!match($0, "\"" name "\":\"([^\"\\\\]|\\\\.)*\"")) return ""
+	text = substr($0, RSTART + length(name) + 4, RLENGTH - length(name) - 5)
+	gsub(/\\"/, "\"", text); gsub(/\\t/, " ", text); gsub(/\\n$/, "", text); gsub(/\\u003c/, "<", text); gsub(/\\u003e/, ">", text)
+	return text
+}
+{ test = field("Package") " " field("Test") }
+/"Action":"output"/ {
+	text = field("Output")
+	if (text ~ /^ +[a-z_0-9]+\.go:[0-9]+: /) { sub(/^ +[a-z_0-9]+\.go:[0-9]+: /, "", text); said[test] = text }
+}
+/"Action":"skip"/ && /"Test":/ && !/"Test":"Fuzz[^"]*\// {
+	why = said[test]
+	if (why ~ /`make test` runs this once more/) next
+	sub(/^NOT TESTED:? */, "", why)
+	if (!(why in tests)) order[++n] = why
+	sub(/^ringfence\//, "", test); sub(/ /, ".", test)
+	tests[why] = tests[why] "\n    " test
+}
+END {
+	print n ? "NOT TESTED here:" : "Everything was tested here."
+	for (i = 1; i <= n; i++) print "  " (order[i] == "" ? "it does not say why" : order[i]) tests[order[i]]
+}
