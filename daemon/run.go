@@ -128,6 +128,7 @@ func (d *Daemon) openDesk(c *conf.Daemon) (err error) {
 		return err
 	}
 	d.onStop("database", func(context.Context) error { return d.db.Close() })
+	d.background("files of before an upgrade", d.keepBefore)
 	d.journal = d.db.StartJournal(storage.JournalOptions{Keep: c.Journal.Keep, MaxBytes: c.Journal.MaxSize})
 	d.onStop("journal", d.journal.Close)
 	private, err := openPrivate(c, false)
