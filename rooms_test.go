@@ -34,6 +34,7 @@ var rooms = map[string]room{
 
 	// What is told to us, and by whom.
 	"conf":      {imports: []string{"tomlfile"}},
+	"alert":     {imports: []string{"number", "rawtext"}},
 	"bridge":    {imports: []string{"number"}},
 	"eslbridge": {imports: []string{"attach", "bridge"}},
 	"agibridge": {imports: []string{"attach", "bridge"}},
@@ -44,8 +45,8 @@ var rooms = map[string]room{
 	"inforce":   {imports: []string{"conf", "lists", "number", "policy"}},
 	"pseudonym": {imports: []string{"number", "policy", "storage"}},
 	"screening": {imports: []string{"attach", "bridge", "conf", "inforce", "lists", "number", "policy", "pseudonym", "storage", "traffic"}},
-	"desk":      {imports: []string{"conf", "console", "inforce", "listfile", "lists", "number", "policy", "pseudonym", "storage", "traffic"}},
-	"feed":      {imports: []string{"conf", "console", "listfile", "lists", "number", "policy", "storage"}},
+	"desk":      {imports: []string{"alert", "conf", "console", "inforce", "listfile", "lists", "number", "policy", "pseudonym", "storage", "traffic"}},
+	"feed":      {imports: []string{"alert", "conf", "console", "listfile", "lists", "number", "policy", "storage"}},
 	"console":   {imports: []string{"number", "policy", "rawtext"}},
 	"replay":    {imports: []string{"console", "lists", "number", "policy", "traffic"}},
 	"kit":       {imports: []string{"conf", "number", "policy"}},

@@ -118,6 +118,12 @@ type policyCheckCmd struct {
 }
 
 func (c *policyCheckCmd) Run(a *app) error {
+	err := c.check(a)
+	a.sayRefused(c.File, err == nil)
+	return err
+}
+
+func (c *policyCheckCmd) check(a *app) error {
 	text, err := os.ReadFile(c.File)
 	if err != nil {
 		return err
@@ -256,7 +262,7 @@ func (statusCmd) Run(a *app) error {
 		return err
 	}
 	fmt.Fprintf(a.out, "ringfence %s on %s, running since %s\n", s.Version, s.Node, when(s.Started))
-	fmt.Fprintf(a.out, "policy   %s, read %s, mode %s\n", s.Policy, when(s.Loaded), s.Mode)
+	a.printAlerts(s)
 	fmt.Fprintf(a.out, "calls    %d screened on %s, %d in hand\n", s.Calls, s.Screen, s.InHand)
 	for reason, n := range s.FailOpen {
 		fmt.Fprintf(a.out, "         %d let through unscreened: %s\n", n, reason)

@@ -42,6 +42,8 @@ type storageCmd struct {
 	Verify  storageVerifyCmd  `cmd:"" help:"Read all of the database, or of a backup, and say what is wrong with it."`
 	Compact storageCompactCmd `cmd:"" help:"Give back the space that was freed in the database. The daemon must not run."`
 	Restore storageRestoreCmd `cmd:"" help:"Put a backup in the place of the database. The daemon must not run."`
+	Export  storageExportCmd  `cmd:"" help:"Write the database for an older version, to go back to it. The daemon must not run."`
+	Upgrade storageUpgradeCmd `cmd:"" help:"Bring the database of an older version up to date, as the daemon does when it starts."`
 }
 
 type storageVerifyCmd struct {

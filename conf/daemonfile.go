@@ -31,6 +31,9 @@ type Daemon struct {
 // Database is the file of the lists and the journal.
 func (d *Daemon) Database() string { return filepath.Join(d.Data, "ringfence.db") }
 
+// LastGoodPolicy is the file that keeps the text of the policy that was in force last.
+func (d *Daemon) LastGoodPolicy() string { return filepath.Join(d.Data, "policy.last-good.toml") }
+
 // SoundFolder is where announcements are looked for.
 func (d *Daemon) SoundFolder() string { return filepath.Join(d.Data, "sounds") }
 
@@ -47,7 +50,7 @@ var sectionKeys = map[string][]string{
 	"agi":     {"listen", "allow", "deadline"},
 	"journal": {"keep", "max_size", "private"},
 	"reject":  {"redress", "analytics"},
-	"notify":  {"command"},
+	"notify":  {"command", "remind", "fail_open_calls", "fail_open_share"},
 	"attach":  {"kind", "name", "address", "user", "password", "password_file"},
 	"feed":    {"list", "source", "format", "every", "max_change"},
 }

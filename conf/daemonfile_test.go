@@ -83,7 +83,7 @@ var wrongFiles = map[string]struct{ text, want string }{
 		"polcy = \"x\"\n[screen]\n# listen\nlisen = \"x\"\n",
 		"f.toml:1: polcy: is not known here: did you mean \"policy\"?\nf.toml:4: screen.lisen: is not known here: did you mean \"listen\"?",
 	},
-	"nothing near": {"[notify]\nshout = true\n", "f.toml:2: notify.shout: is not known here: write command"},
+	"nothing near": {"[notify]\nshout = true\n", "f.toml:2: notify.shout: is not known here: write one of command, remind, fail_open_calls, fail_open_share"},
 	"keys of another section": {
 		"[journal]\ndata = \"/srv\"\nkeep = \"90d\"\n[notify]\nallow = []\n[screen]\nkind = \"asterisk\"\n",
 		"f.toml:2: journal.data: does not belong here: write it at the top of the file, before the first [section]\nf.toml:5: notify.allow: does not belong here: write it under [agi] or under [screen]\nf.toml:7: screen.kind: does not belong here: write it under a [[attach]]",
@@ -128,6 +128,14 @@ var wrongFiles = map[string]struct{ text, want string }{
 	"attach, wrong types": {"[[attach]]\nkind = 7\n", "f.toml:1: attach.password: is missing\nf.toml:2: attach.kind: is a number: write a text in quotes"},
 	"reject":              {"[reject]\nredress = \"ftp://x\"\nanalytics = \"${x}\"\n", "f.toml:2: reject.redress: \"ftp://x\" is no web address\nf.toml:3: reject.analytics: \"${x}\" is no address to turn to"},
 	"notify":              {"[notify]\ncommand = \"page-me\"\n", "f.toml:2: notify.command: \"page-me\" has no absolute path"},
+	"notify, bounds": {
+		"[notify]\nremind = \"1s\"\nfail_open_calls = 0\nfail_open_share = \"101%\"\n",
+		"f.toml:2: notify.remind: \"1s\" is not a time\nf.toml:3: notify.fail_open_calls: is 0: write a number from 1 to 1000000\nf.toml:4: notify.fail_open_share: \"101%\" is no share",
+	},
+	"notify, wrong types": {
+		"[notify]\nfail_open_calls = \"5\"\nfail_open_share = 1\nremind = 24\n",
+		"f.toml:2: notify.fail_open_calls: is a text in quotes: write a whole number without quotes, as in fail_open_calls = 5\nf.toml:3: notify.fail_open_share: is a number: write a text in quotes\nf.toml:4: notify.remind: is a number: write a text in quotes",
+	},
 	"a data folder that the switch would split": {"data = \"/srv/my data\"\n", "f.toml:1: data: \"/srv/my data\" has a character at \" data\""},
 	"feeds": {
 		"[[feed]]\nlist = \"a b\"\nsource = \"ftp://x\"\nformat = \"xml\"\nevery = \"1s\"\nmax_change = \"half\"\n[[feed]]\nlist = \"c\"\n[[feed]]\nlist = \"c\"\nsource = \"x.txt\"\n",

@@ -40,15 +40,22 @@ func readFeeds(tables []*section, folder string) []Feed {
 			s.fault("every", "%q is not a time of at least 1m: write \"24h\"", every)
 		}
 		share := cmp.Or(s.text("max_change", ""), "50%")
-		percent, ok := strings.CutSuffix(share, "%")
-		n, err := strconv.ParseFloat(percent, 64)
-		if !ok || err != nil || !(n > 0 && n <= 10000) { // NaN is neither
+		if f.MaxChange, err = parseShare(share); err != nil || f.MaxChange == 0 {
 			s.fault("max_change", "%q is no share: write \"50%%\"", share)
 		}
-		f.MaxChange = n / 100
 		all = append(all, f)
 	}
 	return all
+}
+
+// parseShare reads a share in percent, from 0% to 10000%, as a part of 1.
+func parseShare(s string) (float64, error) {
+	percent, ok := strings.CutSuffix(s, "%")
+	n, err := strconv.ParseFloat(percent, 64)
+	if !ok || err != nil || !(n >= 0 && n <= 10000) { // NaN is neither
+		return 0, strconv.ErrSyntax
+	}
+	return n / 100, nil
 }
 
 // readSource reads where a feed is fetched from.

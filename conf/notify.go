@@ -1,17 +1,31 @@
 package conf
 
-import "path/filepath"
+import (
+	"path/filepath"
+	"time"
+)
 
-// Notify is who is told that something is wrong.
+// Notify is who is told that something is wrong, and from when on calls that pass unscreened are.
 type Notify struct {
-	Command string // a program with an absolute path; "" for nobody
+	Command       string        // a program with an absolute path; "" for nobody
+	Remind        time.Duration // how often it is told again that something is still wrong; 0 for never
+	FailOpenCalls int           // calls that pass unscreened within a minute, 1 or more
+	FailOpenShare float64       // of all calls of that minute, 0 to 1; both must be reached
 }
 
 // readNotify reads [notify].
 func readNotify(s *section) Notify {
-	n := Notify{Command: s.text("command", "")}
+	n := Notify{Command: s.text("command", ""), FailOpenCalls: s.number("fail_open_calls", 5, 1, 1_000_000)}
 	if n.Command != "" && !filepath.IsAbs(n.Command) {
-		s.fault("command", "%q has no absolute path: write \"/usr/local/bin/page-me\", a program that takes no arguments here", n.Command)
+		s.fault("command", "%q has no absolute path: write \"/usr/local/bin/page-me\", a program without arguments of its own", n.Command)
+	}
+	remind, share := s.text("remind", "24h"), s.text("fail_open_share", "1%")
+	var err error
+	if n.Remind, err = parseSpan(remind); err != nil || n.Remind < time.Minute && n.Remind != 0 {
+		s.fault("remind", "%q is not a time of at least 1m: write \"24h\", or \"0s\" for no reminders", remind)
+	}
+	if n.FailOpenShare, err = parseShare(share); err != nil || n.FailOpenShare > 1 {
+		s.fault("fail_open_share", "%q is no share of the calls: write \"1%%\", from \"0%%\" for any share up to \"100%%\"", share)
 	}
 	return n
 }

@@ -111,6 +111,24 @@ func quotedList(texts []string) string {
 	return "[" + strings.Join(quoted, ", ") + "]"
 }
 
+// number reads a whole number from least to most; a missing one is the standard.
+func (s *section) number(key string, standard, least, most int) int {
+	v, there := s.values[key]
+	if !there {
+		return standard
+	}
+	n, ok := v.(int64)
+	if !ok {
+		s.wrongType(key, fmt.Sprintf("a whole number without quotes, as in %s = %d", key, standard))
+		return standard
+	}
+	if n < int64(least) || n > int64(most) {
+		s.fault(key, "is %d: write a number from %d to %d", n, least, most)
+		return standard
+	}
+	return int(n)
+}
+
 // yes reads true or false; a missing one is false.
 func (s *section) yes(key string) bool {
 	v, there := s.values[key]

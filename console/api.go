@@ -8,6 +8,7 @@ package console
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"time"
 )
@@ -240,29 +241,32 @@ type PauseState struct {
 
 // Status is a look at the running daemon.
 type Status struct {
-	Version    string            `json:"version"`
-	Node       string            `json:"node"`
-	Started    time.Time         `json:"started"`
-	Screen     string            `json:"screen"`        // where the switch connects
-	AGI        string            `json:"agi,omitempty"` // where Asterisk connects; "" for nowhere
-	Policy     string            `json:"policy"`
-	Loaded     time.Time         `json:"policy_loaded"`
-	Mode       string            `json:"mode"`
-	Pause      PauseState        `json:"pause"`
-	Calls      uint64            `json:"calls"`
-	InHand     int               `json:"in_hand"`
-	FailOpen   map[string]uint64 `json:"fail_open"`
-	Nameless   uint64            `json:"nameless,omitempty"`   // of those let through: connections that named no call, and have no record
-	Unrecorded uint64            `json:"unrecorded,omitempty"` // calls that ended without having come to the daemon, and had no room for a record
-	Held       map[string]int    `json:"held,omitempty"`       // calls that hear an announcement now, by trunk
-	Overflow   uint64            `json:"overflow,omitempty"`   // calls that there was no room for
-	Dismissed  uint64            `json:"dismissed,omitempty"`  // calls that gave way to another one
-	Lists      ListsStatus       `json:"lists"`
-	Journal    JournalStatus     `json:"journal"`
-	Attached   []AttachStatus    `json:"attached,omitempty"`
-	Feeds      []FeedStatus      `json:"feeds,omitempty"`
-	Learnt     LearntStatus      `json:"learnt"`
-	Reports    ReportStatus      `json:"reports"`
+	Version string    `json:"version"`
+	Node    string    `json:"node"`
+	Started time.Time `json:"started"`
+	Screen  string    `json:"screen"`        // where the switch connects
+	AGI     string    `json:"agi,omitempty"` // where Asterisk connects; "" for nowhere
+	Policy  string    `json:"policy"`
+	Loaded  time.Time `json:"policy_loaded"`
+	Mode    string    `json:"mode"`
+	// PolicyRefused says that the policy file, as it was when it was last read, is not in force. Nil: it is.
+	PolicyRefused *PolicyRefused    `json:"policy_refused,omitempty"`
+	Pause         PauseState        `json:"pause"`
+	Alerts        []AlertStatus     `json:"alerts,omitempty"` // what is wrong now
+	Calls         uint64            `json:"calls"`
+	InHand        int               `json:"in_hand"`
+	FailOpen      map[string]uint64 `json:"fail_open"`
+	Nameless      uint64            `json:"nameless,omitempty"`   // of those let through: connections that named no call, and have no record
+	Unrecorded    uint64            `json:"unrecorded,omitempty"` // calls that ended without having come to the daemon, and had no room for a record
+	Held          map[string]int    `json:"held,omitempty"`       // calls that hear an announcement now, by trunk
+	Overflow      uint64            `json:"overflow,omitempty"`   // calls that there was no room for
+	Dismissed     uint64            `json:"dismissed,omitempty"`  // calls that gave way to another one
+	Lists         ListsStatus       `json:"lists"`
+	Journal       JournalStatus     `json:"journal"`
+	Attached      []AttachStatus    `json:"attached,omitempty"`
+	Feeds         []FeedStatus      `json:"feeds,omitempty"`
+	Learnt        LearntStatus      `json:"learnt"`
+	Reports       ReportStatus      `json:"reports"`
 	// Counters are all others that there are, by name, as in screen.refused_peer: what was skipped, dropped or refused.
 	Counters map[string]uint64 `json:"counters,omitempty"`
 }
@@ -276,6 +280,33 @@ func (s *Status) Count(name string, n uint64) {
 		s.Counters = make(map[string]uint64)
 	}
 	s.Counters[name] = n
+}
+
+// PolicyRefused is a policy file that was refused.
+type PolicyRefused struct {
+	At     time.Time `json:"at"`
+	Faults []string  `json:"faults"`         // one at least, 20 at most
+	More   int       `json:"more,omitempty"` // faults besides these
+	// LastGood is when the policy that is in force was taken, if the daemon was started with the last good one; else zero: the one that
+	// was in force when the file was refused stays.
+	LastGood time.Time `json:"last_good,omitzero"`
+}
+
+// Summary is its first fault, and how many more there are.
+func (r *PolicyRefused) Summary() string {
+	if n := len(r.Faults) - 1 + r.More; n > 0 {
+		return fmt.Sprintf("%s; and %d more", r.Faults[0], n)
+	}
+	return r.Faults[0]
+}
+
+// AlertStatus is something that is wrong now, of which a person is told.
+type AlertStatus struct {
+	Kind    string    `json:"kind"` // start, fail-open, policy, feed, attach or journal
+	Subject string    `json:"subject,omitempty"`
+	Text    string    `json:"text"`
+	Since   time.Time `json:"since"`
+	Calls   uint64    `json:"calls,omitempty"` // that passed unscreened by it
 }
 
 // LearntStatus counts what calls have taught.

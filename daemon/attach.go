@@ -30,6 +30,15 @@ func (d *Daemon) attach(ctx context.Context, switches []conf.Attach) {
 	})
 }
 
+// names are the switches' names.
+func names(switches []conf.Attach) []string {
+	all := make([]string, len(switches))
+	for i, s := range switches {
+		all[i] = s.Name
+	}
+	return all
+}
+
 func switchOf(s conf.Attach) attach.Switch {
 	if s.Kind == conf.KindAsterisk {
 		return &ami.Manager{User: s.User, Secret: s.Password}

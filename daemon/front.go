@@ -118,6 +118,9 @@ func (f *Front) Status(context.Context) (*console.Status, error) {
 	s.Held, s.Overflow, s.Dismissed = d.memory.Held.Count()
 	s.Lists.HitsDropped = d.memory.Hits.Dropped()
 	s.Learnt = d.learntStatus()
+	for _, i := range d.alerts.Open() {
+		s.Alerts = append(s.Alerts, console.AlertStatus{Kind: i.Kind, Subject: i.Subject, Text: i.Text, Since: i.Since, Calls: i.Calls})
+	}
 	var asterisk uint64
 	if d.agi != nil {
 		asterisk = d.agi.Counters.Screened.Load()
@@ -148,8 +151,8 @@ func (d *Daemon) count(s *console.Status) {
 	for _, a := range d.attached {
 		a.attach.Counters.Each(under("attach." + a.name))
 	}
-	s.Count("notify.dropped", d.notify.Dropped.Load())
-	s.Count("notify.failed", d.notify.Failed.Load())
+	s.Count("alerts.full", d.alerts.Full.Load())
+	s.Count("notify.failed", d.alerts.Failed.Load())
 	s.Count("calls.forgotten", d.screener.Forgotten())
 }
 

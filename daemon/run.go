@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"ringfence/agibridge"
+	"ringfence/alert"
 	"ringfence/conf"
 	"ringfence/console"
 	"ringfence/desk"
@@ -43,7 +44,7 @@ type Daemon struct {
 	screener *screening.Screener
 	desk     *desk.Desk
 	feeds    *feed.Feeds
-	notify   *notifier
+	alerts   *alert.Book
 
 	screen   *eslbridge.Server
 	listener net.Listener
@@ -70,6 +71,7 @@ func Start(ctx context.Context, c *conf.Daemon, version string, log *slog.Logger
 func (d *Daemon) begin(ctx context.Context) (*Daemon, error) {
 	d.started, d.failed = d.now(), make(chan error, 1)
 	if err := d.start(ctx, d.conf); err != nil {
+		d.alerts.Begin(alert.Start, "", "the daemon does not start, and calls ring unscreened: "+err.Error())
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
 		d.Stop(stop)
@@ -103,17 +105,18 @@ func (d *Daemon) start(ctx context.Context, c *conf.Daemon) error {
 	d.keeper.Start(d.memory)
 	d.onStop("learning", d.keeper.Close)
 	d.attach(ctx, c.Attach)
+	d.alerts.Only(alert.Attach, names(c.Attach)...)
 	if err := d.servePorts(ctx, c); err != nil {
 		return err
 	}
-	d.feeds = feed.New(c.Feeds, feed.Options{Folder: c.FeedFolder(), Lists: d.desk, Settings: d.db, Notify: d.notify.tell, Log: d.log, Now: d.clock})
+	d.feeds = feed.New(c.Feeds, feed.Options{Folder: c.FeedFolder(), Lists: d.desk, Settings: d.db, Alerts: d.alerts, Log: d.log, Now: d.clock})
 	d.background("feeds", d.feeds.Run)
 	d.background("calls that did not come", d.screener.RecordMissed)
-	d.background("notices", d.notify.run)
-	d.background("watch for fail-opens", func(ctx context.Context) { d.notify.watchFailOpen(ctx, d.failOpen) })
+	d.background("watch", d.watch)
 	if err := d.serveCommands(ctx, c.Socket); err != nil {
 		return err
 	}
+	d.alerts.End(alert.Start, "", "the daemon has started.")
 	p := d.force.Rules().Policy
 	d.log.Info("screening calls", "address", d.Address(), "policy", c.Policy, "rules", len(p.Rules()), "mode", p.Mode().String(), "commands", c.Socket)
 	return nil
@@ -125,17 +128,19 @@ func (d *Daemon) openDesk(c *conf.Daemon) (err error) {
 		return err
 	}
 	d.onStop("database", func(context.Context) error { return d.db.Close() })
+	d.background("files of before an upgrade", d.keepBefore)
 	d.journal = d.db.StartJournal(storage.JournalOptions{Keep: c.Journal.Keep, MaxBytes: c.Journal.MaxSize})
 	d.onStop("journal", d.journal.Close)
 	private, err := openPrivate(c, false)
 	if err != nil {
 		return err
 	}
-	d.notify = newNotifier(c.Notify.Command, d.log, d.clock)
+	d.alerts = alert.New(alert.Options{Command: c.Notify.Command, Remind: c.Notify.Remind, Node: c.Node, Settings: d.db, Log: d.log, Now: d.clock})
+	d.background("alerts", d.alerts.Run)
 	d.keeper = screening.NewKeeper(d.db, func() *policy.Policy { return d.force.Rules().Policy }, d.log, d.clock)
 	d.memory = traffic.New(d.keeper)
 	d.desk = desk.New(c, d.db, &d.force, desk.Options{
-		Journal: d.journal, Private: private, Recall: d.memory.Recall, EndPasses: d.keeper.EndPasses, Notify: d.notify.tell, Log: d.log, Now: d.clock,
+		Journal: d.journal, Private: private, Recall: d.memory.Recall, EndPasses: d.keeper.EndPasses, Alerts: d.alerts, Log: d.log, Now: d.clock,
 	})
 	if err := d.desk.Load(); err != nil {
 		return err

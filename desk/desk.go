@@ -6,7 +6,6 @@
 package desk
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,7 +16,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"ringfence/alert"
 	"ringfence/conf"
+	"ringfence/console"
 	"ringfence/inforce"
 	"ringfence/lists"
 	"ringfence/policy"
@@ -37,6 +38,8 @@ type Desk struct {
 	listsRead chan struct{}            // closed when ReadLists is done
 	pieces    *pieces                  // the file of the lists
 	missed    atomic.Uint64            // records that who follows the journal was too slow for
+
+	refused atomic.Pointer[console.PolicyRefused] // the policy file as it is on disk; nil: it is in force
 }
 
 // Options say what else there is besides the database and the policy.
@@ -47,10 +50,9 @@ type Options struct {
 	Recall func(p *policy.Policy, c *policy.Call)
 	// EndPasses lets a caller be asked again who passed a challenge; nil for nobody.
 	EndPasses func(e164 string) error
-	// Notify tells a person; nil for nobody. The text has nothing of a caller's.
-	Notify func(kind, text string)
-	Log    *slog.Logger
-	Now    func() time.Time
+	Alerts    *alert.Book // is told that a policy was refused; nil for nobody
+	Log       *slog.Logger
+	Now       func() time.Time
 }
 
 // New makes a desk of an open database. Load comes next.
@@ -66,9 +68,6 @@ func New(c *conf.Daemon, db *storage.DB, force *inforce.State, o Options) *Desk 
 	}
 	if o.EndPasses == nil {
 		o.EndPasses = func(string) error { return nil }
-	}
-	if o.Notify == nil {
-		o.Notify = func(string, string) {}
 	}
 	return &Desk{conf: c, db: db, force: force, o: o, unread: map[string]*lists.Loader{}, listsRead: make(chan struct{}), pieces: newPieces()}
 }
@@ -93,25 +92,31 @@ func emptyDatabase() (*storage.DB, error) {
 	return storage.Open(filepath.Join(folder, "ringfence.db"), storage.Options{})
 }
 
-// Load puts in force what the database and the policy file hold. A policy with faults is an error.
+// Load puts in force what the database and the policy file hold. If the daemon's policy file is refused, the last good policy is put in
+// force instead; if there is none either, that is an error, as it is for a command.
 func (d *Desk) Load() error {
 	if err := d.loadPause(); err != nil {
 		return err
 	}
-	report, err := d.Reload(context.Background())
-	if err != nil {
+	d.edit.Lock()
+	defer d.edit.Unlock()
+	report, err := d.reload()
+	if err == nil && report.Loaded {
+		return nil
+	}
+	if err == nil {
+		text := ""
+		for _, f := range report.Faults {
+			if !f.Warning {
+				text += "\n" + f.Text
+			}
+		}
+		err = fmt.Errorf("the policy %s has faults:%s", d.conf.Policy, text)
+	}
+	if d.o.Journal == nil || d.refused.Load() == nil {
 		return err
 	}
-	text := ""
-	for _, f := range report.Faults {
-		if !f.Warning {
-			text += "\n" + f.Text
-		}
-	}
-	if !report.Loaded {
-		return fmt.Errorf("the policy %s has faults:%s", d.conf.Policy, text)
-	}
-	return nil
+	return d.loadLastGood(err)
 }
 
 // ListsRead is closed when ReadLists has read the lists.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 
+	"ringfence/alert"
 	"ringfence/conf"
 	"ringfence/console"
 	"ringfence/policy"
@@ -13,29 +14,38 @@ import (
 // maxPolicy bounds a policy file, in bytes.
 const maxPolicy = 4 << 20
 
-// readPolicy reads and checks a policy file. The policy is nil if it has faults.
-func readPolicy(file string) (*policy.Policy, []policy.Fault, error) {
+// readPolicy reads and checks a policy file, and gives its text. The policy is nil if it has faults.
+func readPolicy(file string) (*policy.Policy, []byte, []policy.Fault, error) {
 	info, err := os.Stat(file)
 	if err != nil {
-		return nil, nil, fmt.Errorf("the policy cannot be read: %w", err)
+		return nil, nil, nil, fmt.Errorf("the policy cannot be read: %w", err)
 	}
 	if info.Size() > maxPolicy {
-		return nil, nil, fmt.Errorf("the policy %s has %d bytes: at most %d are read; keep long lists of numbers in a list (ringfence list import)", file, info.Size(), maxPolicy)
+		return nil, nil, nil, fmt.Errorf("the policy %s has %d bytes: at most %d are read; keep long lists of numbers in a list (ringfence list import)", file, info.Size(), maxPolicy)
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return nil, nil, fmt.Errorf("the policy cannot be read: %w", err)
+		return nil, nil, nil, fmt.Errorf("the policy cannot be read: %w", err)
 	}
 	p, faults := policy.Load(file, text)
-	return p, faults, nil
+	return p, text, faults, nil
 }
 
-// Reload reads the policy file again. With faults the running policy stays, and the report says so.
+// Reload reads the policy file again. With faults, or if it cannot be read, the running policy stays, and the report or the error says
+// so. What is taken into force is kept as the last good policy.
 func (d *Desk) Reload(context.Context) (*console.ReloadReport, error) {
 	d.edit.Lock()
 	defer d.edit.Unlock()
-	p, faults, err := readPolicy(d.conf.Policy)
+	report, err := d.reload()
+	d.alertRefused()
+	return report, err
+}
+
+// reload is Reload, but for telling a person that the file was refused. d.edit is held.
+func (d *Desk) reload() (*console.ReloadReport, error) {
+	p, text, faults, err := readPolicy(d.conf.Policy)
 	if err != nil {
+		d.refuse([]string{err.Error()})
 		return nil, err
 	}
 	report := &console.ReloadReport{File: d.conf.Policy, Loaded: p != nil, Faults: []console.Fault{}}
@@ -52,9 +62,11 @@ func (d *Desk) Reload(context.Context) (*console.ReloadReport, error) {
 			faults = append(faults, p.CheckAnnouncements(sounds.Has)...)
 		}
 		report.Rules = len(p.Rules())
-	}
-	if p == nil {
-		d.o.Notify("policy", fmt.Sprintf("the policy %s was refused for its faults; the one that was in force stays. `ringfence policy check %s` names them.", d.conf.Policy, d.conf.Policy))
+		d.keepLastGood(text)
+		d.refused.Store(nil)
+		d.o.Alerts.End(alert.Policy, "", fmt.Sprintf("the policy %s was read and is in force.", d.conf.Policy))
+	} else {
+		d.refuse(errorsOf(faults))
 	}
 	for _, f := range faults {
 		if f.Warning && d.o.Journal != nil {

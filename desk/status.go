@@ -6,6 +6,7 @@ import "ringfence/console"
 func (d *Desk) Status(s *console.Status) (err error) {
 	r := d.force.Rules()
 	s.Node, s.Policy, s.Loaded, s.Mode, s.Pause = d.conf.Node, d.conf.Policy, r.Loaded, r.Policy.Mode().String(), d.pauseState()
+	s.PolicyRefused = d.refused.Load()
 	s.Lists.Unread = r.Unread()
 	for _, name := range r.Lists.Names() {
 		s.Lists.Entries += r.Lists.Len(name)

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"ringfence/alert"
 	"ringfence/conf"
 	"ringfence/console"
 	"ringfence/listfile"
@@ -36,10 +37,9 @@ type Options struct {
 	Folder   string // where files are staged
 	Lists    Lists
 	Settings Settings
-	// Notify tells a person; nil for nobody.
-	Notify func(kind, text string)
-	Log    *slog.Logger
-	Now    func() time.Time
+	Alerts   *alert.Book // is told what is held; nil for nobody
+	Log      *slog.Logger
+	Now      func() time.Time
 }
 
 // Lists takes what a feed says.
@@ -77,10 +77,8 @@ type feedState struct {
 
 // New makes the feeds of the daemon's file. Run fetches them.
 func New(all []conf.Feed, o Options) *Feeds {
-	if o.Notify == nil {
-		o.Notify = func(string, string) {}
-	}
 	fs := &Feeds{o: o}
+	var names []string
 	for _, c := range all {
 		f := &feed{Feed: c}
 		if text, err := o.Settings.Setting(f.setting()); err != nil {
@@ -92,7 +90,10 @@ func New(all []conf.Feed, o Options) *Feeds {
 			f.state = feedState{Source: c.Source}
 		}
 		fs.all = append(fs.all, f)
+		names = append(names, f.List)
+		fs.alert(f, f.state.Held)
 	}
+	o.Alerts.Only(alert.Feed, names...)
 	return fs
 }
 
@@ -195,7 +196,7 @@ func (fs *Feeds) update(ctx context.Context, f *feed, s *feedState) error {
 	report, err := fs.count(ctx, f, staged, false)
 	if errors.Is(err, errHeld) {
 		s.Held = err.Error()
-		fs.o.Notify("feed", fmt.Sprintf("the feed %s is held: %s. See `ringfence feeds ls`; `ringfence feeds accept %s` makes it count.", f.List, err, f.List))
+		fs.alert(f, s.Held)
 		fs.o.Log.Warn("a feed is held for review; what counts stays", "feed", f.List, "reason", err)
 		return errors.Join(err, os.Rename(staged, fs.file(f, "held")))
 	}
@@ -207,9 +208,19 @@ func (fs *Feeds) update(ctx context.Context, f *feed, s *feedState) error {
 	return fs.took(f, s, staged, report)
 }
 
+// alert says that a feed is held, and why, or with "" that it is not.
+func (fs *Feeds) alert(f *feed, held string) {
+	if held == "" {
+		fs.o.Alerts.End(alert.Feed, f.List, fmt.Sprintf("what was fetched of the feed %s counts.", f.List))
+		return
+	}
+	fs.o.Alerts.Begin(alert.Feed, f.List, fmt.Sprintf("the feed %s is %s. See ringfence feeds ls; ringfence feeds accept %s makes it count.", f.List, held, f.List))
+}
+
 // took notes that a staged file counts now.
 func (fs *Feeds) took(f *feed, s *feedState, staged string, report *console.ImportReport) error {
 	s.Held, s.Fetched = "", fs.o.Now().Round(0)
+	fs.alert(f, s.Held)
 	s.Entries, s.Refused = report.Added+report.Updated+report.Unchanged, report.Refused
 	fs.o.Log.Info("a feed counts", "feed", f.List, "entries", s.Entries, "added", report.Added, "removed", report.Removed, "refused", report.Refused)
 	if err := fs.keepDay(f, staged); err != nil {

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"ringfence/alert"
 	"ringfence/conf"
 	"ringfence/console"
 	"ringfence/desk"
@@ -92,13 +93,14 @@ func numbers(from, n int) string {
 type reader struct {
 	*desk.Desk
 	*Feeds
-	db  *storage.DB
-	now func() time.Time
+	db     *storage.DB
+	alerts *alert.Book
+	now    func() time.Time
 }
 
 // feeds makes others on the same desk.
 func (d *reader) feeds(t *testing.T, all ...conf.Feed) *Feeds {
-	return New(all, Options{Folder: d.o.Folder, Lists: d.Desk, Settings: d.db, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return d.now() }})
+	return New(all, Options{Folder: d.o.Folder, Lists: d.Desk, Settings: d.db, Alerts: d.alerts, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return d.now() }})
 }
 
 // startFeed opens a desk with one feed that is fetched when the test says so.
@@ -118,6 +120,7 @@ func startFeed(t *testing.T, p *publisher) *reader {
 	}
 	t.Cleanup(func() { db.Close() })
 	d := &reader{db: db, now: time.Now}
+	d.alerts = alert.New(alert.Options{Log: slog.New(slog.DiscardHandler), Now: time.Now})
 	d.Desk = desk.New(c, db, &inforce.State{}, desk.Options{Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return d.now() }})
 	if err := d.Load(); err != nil {
 		t.Fatal(err)
@@ -177,9 +180,15 @@ func TestFeed(t *testing.T) {
 	if s := fetch(); s.Held == "" {
 		t.Errorf("another look forgets what is held: %+v", s)
 	}
+	if open := d.alerts.Open(); len(open) != 1 || !strings.Contains(open[0].Text, "the feed fed is held for review: it has 30 entries, and 101 count now. See ringfence feeds ls") {
+		t.Errorf("%+v", open)
+	}
 	s, err := d.AcceptFeed(t.Context(), "fed")
 	if err != nil || s.Held != "" || s.Entries != 30 || !onFeed(t, d, "13800000001") || onFeed(t, d, "13800000105") || !onFeed(t, d, "13900000001") {
 		t.Errorf("%+v, %v", s, err)
+	}
+	if open := d.alerts.Open(); len(open) != 0 {
+		t.Errorf("%+v", open)
 	}
 	if _, err := d.AcceptFeed(t.Context(), "fed"); !errors.Is(err, console.ErrBad) {
 		t.Errorf("accepted twice: %v", err)

@@ -187,6 +187,13 @@ func (t *textTable) append(v []byte) []byte {
 // encodeBlock packs rows, ascending, into a block of 1 or 2 columns.
 func encodeBlock(rows []listRow, columns int) []byte {
 	var t textTable
+	body := t.rows(rows, columns)
+	v := make([]byte, 0, len(body)+100*len(t.texts)+16)
+	return sealBlock(t.append(append(v, blockVersion, byte(columns))), body)
+}
+
+// rows packs rows, whose texts come into the table.
+func (t *textTable) rows(rows []listRow, columns int) []byte {
 	body := make([]byte, 0, 16*len(rows))
 	body = binary.AppendUvarint(body, uint64(len(rows)))
 	before := ""
@@ -203,9 +210,12 @@ func encodeBlock(rows []listRow, columns int) []byte {
 		}
 		before = p
 	}
-	v := make([]byte, 0, len(body)+100*len(t.texts)+16)
-	v = t.append(append(v, blockVersion, byte(columns)))
-	v = append(v, body...)
+	return body
+}
+
+// sealBlock puts a block together.
+func sealBlock(head, body []byte) []byte {
+	v := append(head, body...)
 	return binary.LittleEndian.AppendUint32(v, crc32.Checksum(v, castagnoli))
 }
 
@@ -214,13 +224,18 @@ type block struct{ key, value []byte }
 
 // appendBlocks packs rows into as few blocks as may be, of nearly equal size.
 func appendBlocks(dst []block, rows []listRow, columns int) []block {
+	return splitBlocks(dst, rows, func(rows []listRow) []byte { return encodeBlock(rows, columns) })
+}
+
+// splitBlocks is appendBlocks for whatever packs a block.
+func splitBlocks(dst []block, rows []listRow, encode func([]listRow) []byte) []block {
 	for len(rows) > 0 {
 		pieces := (len(rows) + blockRows - 1) / blockRows
 		n := wholePatterns(rows, (len(rows)+pieces-1)/pieces)
-		v := encodeBlock(rows[:n], columns)
+		v := encode(rows[:n])
 		if half := wholePatterns(rows[:n], n/2); len(v) > blockBytes && half < n {
-			dst = appendBlocks(dst, rows[:half], columns)
-			dst = appendBlocks(dst, rows[half:n], columns)
+			dst = splitBlocks(dst, rows[:half], encode)
+			dst = splitBlocks(dst, rows[half:n], encode)
 		} else {
 			dst = append(dst, block{[]byte(rows[0].pattern), v})
 		}

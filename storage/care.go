@@ -250,6 +250,20 @@ func writeNew(file string, write func(*os.File) error) error {
 	return syncDir(dir)
 }
 
+// Replace makes a file what text is, whole and on disk, in place of what it was, with the owner that the database has.
+func Replace(file string, text []byte) error {
+	temp := file + ".next"
+	os.Remove(temp) // one of a run that was killed
+	err := writeNew(temp, func(f *os.File) error { _, err := f.Write(text); return err })
+	if err == nil {
+		err = replace(temp, file)
+	}
+	if err != nil {
+		return explainCopy("the file", file, err)
+	}
+	return nil
+}
+
 func explainCopy(what, file string, err error) error {
 	switch {
 	case errors.Is(err, ErrCorrupt):

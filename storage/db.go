@@ -129,6 +129,9 @@ type Options struct {
 	Now func() time.Time
 	// Node is the name of this node, which the stamps of records bear.
 	Node string
+	// KeepAt is where the file of before is copied to when it is brought up to date; "" for beside it, see BeforeFiles. It is an error
+	// for the folder to have no room for that.
+	KeepAt string
 	// KeepDeleted is how long it is remembered that a record was taken away; 0 means 30 days.
 	KeepDeleted time.Duration
 }
@@ -205,7 +208,7 @@ func Open(file string, o Options) (*DB, error) {
 		}
 		return nil, openFault(file, err)
 	}
-	if err := d.checkFormat(); err != nil {
+	if err := d.checkFormat(o.KeepAt); err != nil {
 		d.Close()
 		return nil, err
 	}
@@ -280,7 +283,7 @@ func (d *DB) PutSetting(key string, v []byte) error {
 // checkFormat verifies that the file is one of ours and of a schema we know, and
 // lays out a new one. It reads a little of every part, so that a damaged file is
 // more likely to be found now than later.
-func (d *DB) checkFormat() error {
+func (d *DB) checkFormat(keepAt string) error {
 	var empty, older bool
 	version := 0
 	err := d.view(func(tx *bolt.Tx) error {
@@ -306,8 +309,8 @@ func (d *DB) checkFormat() error {
 		}
 		if version > schemaVersion {
 			return &fault{kind: ErrNewer, text: fmt.Sprintf(
-				"the database %s was written by a newer version of ringfence (schema %d, this one knows up to %d): install that version again, or restore a backup made before the upgrade",
-				d.file, version, schemaVersion)}
+				"the database %s was written by a newer version of ringfence (schema %d, this one knows up to %d): install that version again; it also writes a database for this one: ringfence storage export --schema %d FILE",
+				d.file, version, schemaVersion, schemaVersion)}
 		}
 		for _, name := range [][]byte{bucketSettings, bucketLists, bucketEntries, bucketJournal} {
 			b := tx.Bucket(name)
@@ -339,7 +342,7 @@ func (d *DB) checkFormat() error {
 			"the database %s was written by an older version of ringfence (schema %d, this one reads %d): start the daemon, or edit a list, once; that brings it up to date",
 			d.file, version, schemaVersion)}
 	case version < schemaVersion:
-		return d.upgrade(version)
+		return d.upgrade(version, keepAt)
 	case d.bolt.IsReadOnly():
 		return nil
 	case older:

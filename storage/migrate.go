@@ -3,6 +3,7 @@ package storage
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"strconv"
 	"time"
 
@@ -117,9 +118,14 @@ func decodeEntry1(k, v []byte) (Entry, error) {
 	return Entry{Pattern: string(k), Reason: e.Reason, Source: e.Source, Who: e.Who, Added: e.Added, Expires: e.Expires}, nil
 }
 
-// upgrade does it, and then clears away what an import left that was cut off.
-func (d *DB) upgrade(from int) error {
+// upgrade does it, once the file as it is was copied, and then clears away what an import left that was cut off.
+func (d *DB) upgrade(from int, keepAt string) error {
+	copied, err := d.keepBefore(from, keepAt)
+	if err != nil {
+		return err
+	}
 	if err := d.update(func(tx *bolt.Tx) error { return d.migrate(tx, from) }); err != nil {
+		os.Remove(copied) // else each start that fails would leave one
 		return err
 	}
 	return d.clearStaged()
