@@ -151,6 +151,7 @@ func (d *Daemon) count(s *console.Status) {
 	s.Count("notify.dropped", d.notify.Dropped.Load())
 	s.Count("notify.failed", d.notify.Failed.Load())
 	s.Count("calls.forgotten", d.screener.Forgotten())
+	s.Count("calls.again_lost", d.memory.Again.Lost())
 }
 
 func (d *Daemon) learntStatus() console.LearntStatus {
