@@ -9,6 +9,8 @@ import (
 )
 
 // TestUnreachable holds which rules are said to be out of reach, behind the rule written first.
+//
+// long: because it is one table, of pairs of conditions
 func TestUnreachable(t *testing.T) {
 	for _, test := range []struct {
 		early, late string

@@ -100,13 +100,7 @@ func (r *reader) readCondition(s *section, on subject) (condition, bool) {
 	case onTrunk:
 		r.trunkWords(s, key, words)
 	case onWritten:
-		for _, w := range words {
-			form, ok := number.ParseForm(w.text)
-			if !ok {
-				s.fs.add(w.line, s.key(key), "%q is no way of writing a number: %s", w.text, tomlfile.DidYouMean(w.text, number.FormNames()))
-			}
-			c.forms |= 1 << form
-		}
+		c.forms = readForms(s, key, words)
 	case onCallerText:
 		for _, w := range words {
 			if n, ok := r.namePattern(s, key, w); ok {
@@ -114,20 +108,7 @@ func (r *reader) readCondition(s *section, on subject) (condition, bool) {
 			}
 		}
 	case onHours:
-		for _, w := range words {
-			h, err := parseHours(w.text)
-			if err != nil {
-				s.fs.add(w.line, s.key(key), "%s", err)
-				continue
-			}
-			if h.holidays && !r.top.has("holidays") {
-				s.fs.warn(w.line, s.key(key), "%q never holds, since the file names no holidays: write holidays = [2026-10-01] at its top", w.text)
-			}
-			c.hours = append(c.hours, h)
-		}
-		if r.usesHours == 0 {
-			r.usesHours = s.line(key)
-		}
+		c.hours = r.readHours(s, key, words)
 	case onAttestation:
 		for _, w := range words {
 			if !contains(Attestations(), w.text) {
@@ -136,6 +117,37 @@ func (r *reader) readCondition(s *section, on subject) (condition, bool) {
 		}
 	}
 	return c, true
+}
+
+// readForms reads ways of writing a number.
+func readForms(s *section, key string, words []word) (forms uint8) {
+	for _, w := range words {
+		form, ok := number.ParseForm(w.text)
+		if !ok {
+			s.fs.add(w.line, s.key(key), "%q is no way of writing a number: %s", w.text, tomlfile.DidYouMean(w.text, number.FormNames()))
+		}
+		forms |= 1 << form
+	}
+	return forms
+}
+
+// readHours reads days and times, and notes that the file needs a clock.
+func (r *reader) readHours(s *section, key string, words []word) (list []hours) {
+	for _, w := range words {
+		h, err := parseHours(w.text)
+		if err != nil {
+			s.fs.add(w.line, s.key(key), "%s", err)
+			continue
+		}
+		if h.holidays && !r.top.has("holidays") {
+			s.fs.warn(w.line, s.key(key), "%q never holds, since the file names no holidays: write holidays = [2026-10-01] at its top", w.text)
+		}
+		list = append(list, h)
+	}
+	if r.usesHours == 0 {
+		r.usesHours = s.line(key)
+	}
+	return list
 }
 
 // patterns reads number patterns.

@@ -63,7 +63,13 @@ func escapedLength(rest string) int {
 		return 1 + strings.IndexByte(rest[1:]+"}", '}') + 1
 	}
 	_, size := utf8.DecodeRuneInString(rest)
-	return size
+	switch {
+	case strings.HasPrefix(rest, "x"): // \x41
+		size = 3
+	case size > 0 && strings.IndexByte("pP", rest[0]) >= 0: // \pL
+		size = 2
+	}
+	return min(size, len(rest))
 }
 
 // classLength is how much of a class stands behind its bracket, the end included.
