@@ -85,6 +85,7 @@ func historyUsers(history string) (users []string) {
 			return users
 		}
 		uri, rest, _ := strings.Cut(behind, ">")
+		uri, _, _ = strings.Cut(uri, "?") // the reason, in which FreeSWITCH has undone %XX
 		if _, user, _, ok := bridge.NameAddr("<" + uri + ">"); ok {
 			user, _, _ = strings.Cut(user, ";")
 			users = append(users, user)
