@@ -3,6 +3,7 @@ package agibridge
 import (
 	"bytes"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -60,6 +61,8 @@ func (g *gathered) line(l []byte) {
 	case "agi_callingpres":
 		pres, _ := strconv.Atoi(string(value))
 		x.Withheld = pres&0x60 == 0x20 // Q.951: presentation restricted
+	case "agi_rdnis":
+		x.Redirected = string(value)
 	case "agi_dnid":
 		x.ReqUser = string(value)
 	case "agi_context":
@@ -80,7 +83,7 @@ func (g *gathered) request() request {
 	x := g.x
 	x.Endpoint = bridge.Endpoint(x.Channel)
 	x.odd = x.odd || g.numbers != 1 || g.names != 1
-	for _, p := range []*string{&x.Number, &x.Name, &x.ReqUser} {
+	for _, p := range []*string{&x.Number, &x.Name, &x.ReqUser, &x.Redirected} {
 		if *p == "unknown" {
 			*p = ""
 		}
@@ -124,7 +127,13 @@ func (x *request) argument(a string) {
 }
 
 // expressions are what to ask Asterisk of a call, each "" where there is nothing to ask.
-type expressions struct{ from, asserted, remoteID, address string }
+type expressions struct {
+	from, asserted, remoteID, address string
+	diverted                          []string // Diversion, and History-Info, which a forwarded call has several of
+}
+
+// maxHistory is how many History-Info headers are asked for: each forwarding adds one or two, and one header may hold them all.
+const maxHistory = 4
 
 func (x *request) expressions(h bridge.Headers) expressions {
 	var e expressions
@@ -149,7 +158,19 @@ func (x *request) expressions(h bridge.Headers) expressions {
 	if !h.Address {
 		e.address = ""
 	}
+	if h.Diverted {
+		e.diverted = []string{header("Diversion"), header("History-Info")}
+		for i := 2; i <= maxHistory; i++ {
+			e.diverted = append(e.diverted, header("History-Info,"+strconv.Itoa(i)))
+		}
+	}
 	return e
+}
+
+// learnDiverted fills in what the headers say of where the call was before.
+func (x *request) learnDiverted(values []string) {
+	x.Diversion = values[0]
+	x.History = strings.Join(slices.DeleteFunc(values[1:], func(v string) bool { return v == "" }), ", ")
 }
 
 // learn fills in what the headers say, which were asked for as e says. Which of them the number is from Asterisk does not

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -48,9 +49,10 @@ func serve(t *testing.T, d *bridgetest.Screener, o bridge.Options) (*Server, str
 // asterisk is the other side: it says its block and answers each command until the server closes the connection.
 type asterisk struct {
 	block  string
-	num    string // what ${CALLERID(num)} expands to
-	from   string // the From header
-	asked  string // P-Asserted-Identity
+	num    string            // what ${CALLERID(num)} expands to
+	from   string            // the From header
+	asked  string            // P-Asserted-Identity
+	before map[string]string // further headers
 	answer func(command string) string
 	keys   []string // what each Read brings: its status, and keys behind a space
 }
@@ -74,6 +76,10 @@ func (a *asterisk) call(t *testing.T, address string) (said []string) {
 				status, pressed, _ = strings.Cut(a.keys[0], " ")
 				a.keys = a.keys[1:]
 			}
+			for name, value := range a.before {
+				w[3] = strings.ReplaceAll(w[3], "${PJSIP_HEADER(read,"+name+")}", value)
+			}
+			w[3] = regexp.MustCompile(`\$\{PJSIP_HEADER\(read,(Diversion|History-Info(,\d)?)\)\}`).ReplaceAllString(w[3], "")
 			e := strings.NewReplacer("${PJSIP_HEADER(read,From)}", a.from, "${CALLERID(num)}", a.num, "${CALLERID(name)}", "",
 				"${PJSIP_HEADER(read,P-Asserted-Identity)}", a.asked, "${CHANNEL(pjsip,remote_addr)}", "192.0.2.7:5060", "${READSTATUS}", status, "${RINGFENCE_KEYS}", pressed).Replace(w[3])
 			io.WriteString(conn, "200 result=1 ("+e+")\n")
@@ -287,6 +293,44 @@ func TestFacts(t *testing.T) {
 			}
 			short := bridge.Facts{Number: f.Number, Name: f.Name, FromUser: f.FromUser, FromName: f.FromName, Asserted: f.Asserted, IDSource: f.IDSource, Unreadable: f.Unreadable}
 			if d := cmp.Diff(c.want, short); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+// Where a call was before: what Asterisk says unasked, and the headers where a rule asks.
+func TestForwarded(t *testing.T) {
+	for name, c := range map[string]struct {
+		wanted, unasked bool
+		before          map[string]string
+		want            bridge.Facts
+	}{
+		"nobody":                {wanted: true},
+		"Asterisk's word alone": {unasked: true, want: bridge.Facts{Redirected: "+15557770003"}},
+		"both": {
+			wanted: true, unasked: true, before: map[string]string{"Diversion": "<sip:+15557770003@127.0.0.1>;reason=unconditional;counter=1"},
+			want: bridge.Facts{Redirected: "+15557770003", Diversion: "<sip:+15557770003@127.0.0.1>;reason=unconditional;counter=1"},
+		},
+		"a history": {
+			wanted: true, before: map[string]string{"History-Info": "<sip:1@h>;index=1", "History-Info,2": "<sip:2@h;cause=302>;index=1.1"},
+			want: bridge.Facts{History: "<sip:1@h>;index=1, <sip:2@h;cause=302>;index=1.1"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := &bridgetest.Screener{Wanted: bridge.Headers{Diverted: c.wanted}}
+			_, address := serve(t, d, bridge.Options{})
+			// What a caller writes into his number stands before what Asterisk says.
+			b := block("1\nagi_rdnis: 110", "Alice", guarded...)
+			if c.unasked {
+				b = strings.Replace(b, "agi_rdnis: unknown", "agi_rdnis: +15557770003", 1)
+			}
+			got := (&asterisk{block: b, num: "1", from: "<sip:1@h>", before: c.before}).call(t, address)
+			if d := cmp.Diff(append(theFive[:5:5], goesOn), got); d != "" {
+				t.Fatal(d)
+			}
+			f := (<-d.Results).Facts
+			if d := cmp.Diff(c.want, bridge.Facts{Redirected: f.Redirected, Diversion: f.Diversion, History: f.History}); d != "" {
 				t.Error(d)
 			}
 		})

@@ -38,10 +38,12 @@ type CallEnd struct {
 	AuthUser   string // "sip_auth_username": the phone's account, where the switch had it show its password
 
 	NetworkIP string // "sip_network_ip": where the call came from
-	IDSource  string // "sip_cid_type"; this and the next three as in the facts of a call that is screened
+	IDSource  string // "sip_cid_type"; this and the next five as in the facts of a call that is screened
 	Asserted  string // "sip_P-Asserted-Identity"
 	Preferred string // "sip_P-Preferred-Identity"
 	RemoteID  string // "sip_Remote-Party-ID"
+	Diversion string // "sip_h_Diversion"
+	History   string // "sip_history_info"
 	AuthRealm string // "sip_auth_realm": of two tenants each may have an account of the same name
 
 	DialledUser  string // "dialed_user": the account that a leg rang, where the dialplan rang user/ACCOUNT

@@ -25,7 +25,9 @@ type Facts struct {
 	Preferred  string // "sip_P-Preferred-Identity": a wish of the caller's, which the switch takes before all others
 	RemoteID   string // Remote-Party-ID whole
 	Privacy    string // the Privacy header
-	Diversion  string // the last Diversion header only
+	Diversion  string // a Diversion header: of several FreeSWITCH gives the last, Asterisk the first
+	History    string // the History-Info headers, with commas between: "sip_history_info"
+	Redirected string // of Asterisk: the number that the call was forwarded from, "agi_rdnis"
 	Identity   string // the Identity header (RFC 8224)
 	Verstat    string // "sip_verstat_detailed", else "sip_verstat"
 	UserAgent  string

@@ -30,6 +30,7 @@ type Headers struct {
 	Asserted bool // P-Asserted-Identity
 	RemoteID bool // Remote-Party-ID
 	Address  bool // the peer's address
+	Diverted bool // Diversion and History-Info
 }
 
 // Inquiry is a question to a person in the house, and what the answer brings.

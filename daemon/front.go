@@ -154,6 +154,7 @@ func (d *Daemon) count(s *console.Status) {
 	s.Count("alerts.full", d.alerts.Full.Load())
 	s.Count("notify.failed", d.alerts.Failed.Load())
 	s.Count("calls.forgotten", d.screener.Forgotten())
+	s.Count("calls.again_lost", d.memory.Again.Lost())
 }
 
 func (d *Daemon) learntStatus() console.LearntStatus {

@@ -32,6 +32,10 @@ when = { caller_name = "Wang" }
 action = "tag"
 label = "W"
 [[rule]]
+name = "two numbers"
+when = { identity_differs = true }
+action = "reject"
+[[rule]]
 name = "sales"
 when = { caller = ["95211613", "+4930*"] }
 action = "reject"
@@ -74,6 +78,9 @@ action = "reject"
 		if bytes.Contains(text, []byte(secret)) {
 			t.Errorf("the journal has %q: %s", secret, text)
 		}
+	}
+	if r := records[6]; r.Rule != "two numbers" || strings.Count(r.Reason, "hmac:") != 2 {
+		t.Errorf("of two numbers: %s: %s", r.Rule, r.Reason)
 	}
 	first := records[0]
 	if !strings.HasPrefix(first.Caller.E164, "hmac:+86-1380:") || first.Caller.Kind != "mobile" || first.Rule != "listed" || first.List != "blacklist" ||

@@ -167,6 +167,7 @@ func TestEverythingHasAnExample(t *testing.T) {
 		"rule.action":           policy.ActionNames(),
 		"rule.when.caller_kind": number.KindNames(),
 		"rule.when.attestation": policy.Attestations(),
+		"rule.when.written":     number.FormNames(),
 	} {
 		for _, word := range want {
 			if !words[key][word] {

@@ -200,11 +200,11 @@ func TestSchemaTakesPolicies(t *testing.T) {
 var unseen = []struct{ key, text string }{
 	{`numbers\.(internal|never_screen)|lines\..*|rule\[.*\]\.when\.call(er|ee)(_not)?`, `^"[^"]+": `}, // what a pattern says
 	{`country`, `is no country`},
-	{`timezone`, `there is no time zone`},
+	{`timezone|lines\..*\.timezone`, `there is no time zone`},
 	{`holidays`, `has a text in quotes among its dates`}, // an editor hands dates over as texts
 	{`workdays`, `is also in holidays`},
 	{`rule\[.*\]\.name`, `is already the name of the rule`},
-	{`rule\[.*\]\.(remember|grace|when\.known_caller)`, `: write \S+ to \S+d$|longer than anything`},
+	{`rule\[.*\]\.(remember|grace|when\.(known_caller|again))`, `: write \S+ to \S+d$|longer than anything`},
 	{`rule\[.*\]\.when\.line`, `there is no line`},
 	{`rule\[.*\]\.when\.list`, `is a list of a line .* that is not there`},
 	{`(rule\[.*\]\.when|test\[.*\])\.trunk|numbers\.never_screen_trunks`, `there is no trunk`},

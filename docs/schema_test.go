@@ -321,6 +321,12 @@ func TestSchemaDefaults(t *testing.T) {
 	if r := load(known).RunTests(); !r[0].Passed {
 		got["test.known"] = "false"
 	}
+	for key, when := range map[string]string{"again": `again = "10m"`, "diverted": "diverted = true"} {
+		rule := "[[rule]]\nname = \"x\"\naction = \"reject\"\nwhen = { " + when + " }\n[[test]]\ncaller = \"13800138000\"\nexpect = \"reject\"\n"
+		if r := load(rule).RunTests(); !r[0].Passed {
+			got["test."+key] = "false"
+		}
+	}
 	p = load(known)
 	c := p.Call(policy.Facts{Caller: "13800138000", Callee: "05925550100", Time: time.Now()})
 	c.KnownToAll = c.Time

@@ -128,6 +128,26 @@ func TestKindTable(t *testing.T) {
 	}
 }
 
+func TestWrittenTable(t *testing.T) {
+	singapore, err := number.NewPlan(number.PlanOptions{Country: "SG"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := table(t, "| way | in China | in Singapore |")
+	if diff := cmp.Diff(number.FormNames(), column(rows, 0)); diff != "" {
+		t.Error(diff)
+	}
+	for _, row := range rows {
+		for i, plan := range []*number.Plan{plan(t), singapore} {
+			for _, text := range quoted(row[i+1]) {
+				if n := plan.Parse(text); n.Form.String() != quoted(row[0])[0] {
+					t.Errorf("%s is written %s, not %s", text, n.Form, row[0])
+				}
+			}
+		}
+	}
+}
+
 func TestHoursTable(t *testing.T) {
 	moment := func(text string) time.Time {
 		if at, err := time.ParseInLocation("2006-01-02 15:04", text, time.UTC); err == nil {
@@ -267,7 +287,13 @@ func TestLimits(t *testing.T) {
 		"`max_held`":     {"10000 calls", says("[trunks.a]\nmax_held = 1000000", "from 0 to 10000")},
 		"`remember`":     {"3650d", says(rule+"action = \"challenge\"\nremember = \"9999d\"", "0s to 3650d")},
 		"`known_caller`": {"400d", says(rule+"action = \"allow\"\nwhen = { known_caller = \"9999d\" }", "1m to 400d")},
-		"`grace`":        {"1d", says(rule+"action = \"challenge\"\ngrace = \"9999d\"", "0s to 1d")},
+		"`again`":        {"1d", says(rule+"action = \"tag\"\nlabel = \"x\"\nwhen = { again = \"9999d\" }", "10s to 1d")},
+		"a text of `caller_text`": {
+			fmt.Sprintf("%d bytes", number.MaxRaw),
+			says(rule+"action = \"allow\"\nwhen = { caller_text = \""+strings.Repeat("x", 256)+"\" }", "") &&
+				says(rule+"action = \"allow\"\nwhen = { caller_text = \""+strings.Repeat("x", 257)+"\" }", "longer than 256"),
+		},
+		"`grace`": {"1d", says(rule+"action = \"challenge\"\ngrace = \"9999d\"", "0s to 1d")},
 	}
 	for _, row := range table(t, "| what | at most |") {
 		try, there := tries[row[0]]

@@ -72,6 +72,11 @@ when   = { caller = ["9521????", "9520????"], caller_not = ["95213333", "952133?
 action = "tag"
 label  = "外呼"
 [[rule]]
+name   = "named"
+when   = { caller_text = ["ABC", "hell*"] }
+action = "reject"
+sip    = 404
+[[rule]]
 name   = "hidden"
 when   = { caller_kind = ["anonymous", "invalid"], callee_not = ["05925550100-05925550199"] }
 action = "reject"
@@ -81,6 +86,11 @@ name   = "sellers"
 when   = { caller_name = "(?i)loan|贷款" }
 action = "reject"
 sip    = 603
+[[rule]]
+name   = "as from abroad"
+when   = { written = ["plus", "international"], caller_kind = ["mobile", "fixed"], line = "staff" }
+action = "tag"
+label  = "plus"
 [[rule]]
 name   = "abroad"
 when   = { caller = ["+1*", "+4930*"], trunk = "telecom" }

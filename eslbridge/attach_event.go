@@ -134,6 +134,8 @@ func place(e *attach.CallEnd, name []byte) *string {
 		return &e.Preferred
 	case "variable_sip_Remote-Party-ID":
 		return &e.RemoteID
+	case "variable_sip_history_info":
+		return &e.History
 	case "variable_dialed_user":
 		return &e.DialledUser
 	case "variable_dialed_domain":
@@ -146,6 +148,9 @@ func place(e *attach.CallEnd, name []byte) *string {
 		return &e.Trunk
 	case "variable_ringfence_action":
 		return &e.Action
+	}
+	if isDiversion(name) {
+		return &e.Diversion
 	}
 	return nil
 }

@@ -66,6 +66,8 @@ func (x *request) line(name, raw []byte) {
 		p = &x.Preferred
 	case "variable_sip_Remote-Party-ID":
 		p = &x.RemoteID
+	case "variable_sip_history_info":
+		p = &x.History
 	case "variable_sip_Privacy":
 		p = &x.Privacy
 	case "variable_sip_identity":
@@ -129,15 +131,19 @@ func (x *request) line(name, raw []byte) {
 			x.Verstat = decode(raw)
 		}
 	default:
-		// A SIP header keeps the case its sender gave it.
-		if len(name) == len("variable_sip_h_Diversion") && bytes.HasPrefix(name, []byte("variable_sip_h_")) &&
-			equalFold(name, "variable_sip_h_Diversion") {
+		if isDiversion(name) {
 			p = &x.Diversion
 		}
 	}
 	if p != nil && *p == "" {
 		*p = decode(raw)
 	}
+}
+
+// isDiversion: a line holds the Diversion header. A SIP header keeps the case its sender gave it.
+func isDiversion(name []byte) bool {
+	const diversion = "variable_sip_h_Diversion"
+	return len(name) == len(diversion) && bytes.HasPrefix(name, []byte("variable_sip_h_")) && equalFold(name, diversion)
 }
 
 // executed is what the switch says when an application has ended: a CHANNEL_EXECUTE_COMPLETE event.

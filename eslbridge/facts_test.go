@@ -120,6 +120,8 @@ func TestFacts(t *testing.T) {
 	}
 	if x := factsOf(t, "d10_diversion.fs2peer.raw"); x.Diversion != "<sip:+8610777@127.0.0.1>;reason=no-answer" {
 		t.Errorf("Diversion %q", x.Diversion)
+	} else if x.History != "<sip:+8610777@127.0.0.1>;index=1" {
+		t.Errorf("History-Info %q", x.History)
 	}
 	if x := factsOf(t, "d11_identity.fs2peer.raw"); !strings.HasPrefix(x.Identity, "eyJhbGciOiJFUzI1NiIs") || len(x.Identity) != 215 {
 		t.Errorf("Identity %q (%d)", x.Identity, len(x.Identity))

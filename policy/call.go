@@ -102,6 +102,16 @@ type Call struct {
 	// say, KnownToAll when to any line at all. Zero is never.
 	KnownToLine, KnownToAll time.Time
 
+	// CalledBefore is when the caller last called the line that is called now, or the number where that belongs to no line,
+	// before this call. Zero is never, and for a caller without a number always.
+	CalledBefore time.Time
+
+	// OtherIdentity is the E.164 number that the call names its caller by besides, see Facts.Other; "" if that is no number
+	// or no rule asks.
+	OtherIdentity string
+	Diverted      bool // the call was forwarded here, as it says
+
+	name   string       // a caller that is no number, as caller_text compares it
 	held   []heldNumber // what Caller's text holds
 	heldBy *Policy      // by which that was found
 }
@@ -116,6 +126,11 @@ type Facts struct {
 	Inside      bool // an authenticated user calls; a trunk with internal = true need not say so
 	Attestation string
 	Time        time.Time
+
+	// Other is the caller's number by the other of the two that a call may have of it: that of From, where Caller is what a
+	// carrier asserts, and the asserted one, where Caller is that of From. "" if the call has but one.
+	Other    string
+	Diverted bool // a header says that the call was forwarded here
 }
 
 // Call normalises a call's facts. Live calls, the command line, the tests of a policy and replays all go
@@ -131,6 +146,7 @@ func (p *Policy) Call(f Facts) Call {
 		FromInside:  f.Inside || p.TrunkNamed(f.Trunk).Internal,
 		Attestation: f.Attestation,
 		Time:        f.Time,
+		Diverted:    f.Diverted,
 		Callee:      p.plan.ParseCalled(f.Callee),
 	}
 	if c.FromInside {
@@ -140,6 +156,12 @@ func (p *Policy) Call(f Facts) Call {
 	}
 	if f.Withheld {
 		c.Caller = c.Caller.Withheld()
+	}
+	if p.asks(onIdentityDiffers) && f.Other != "" && f.Other != f.Caller {
+		c.OtherIdentity = p.plan.Parse(f.Other).E164
+	}
+	if isName(&c.Caller) {
+		c.name = foldName(c.Caller.Raw)
 	}
 	c.held, c.heldBy = p.numbersIn(&c.Caller), p
 	return c

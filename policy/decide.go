@@ -56,6 +56,9 @@ type evidence struct {
 	attestation   string
 	hours         string
 	known         time.Time // when the caller was known last, by the policy's clock
+	again         time.Time // when the caller called the line last, by the same
+	named         string    // what of caller_text took the caller
+	other         string    // the number that the call names its caller by besides
 	callback      bool
 	withheld      bool
 	unread, asks  string    // a list that was not read yet, and the rule that asks it
@@ -104,6 +107,7 @@ type scan struct {
 	held []heldNumber // what an invalid caller's text holds: rules that refuse look at these as well
 
 	knownAt time.Time
+	named   string // what of caller_text, as written
 }
 
 // heldNumber is a number that a caller's text holds, and what it met.
@@ -151,14 +155,32 @@ func (s *scan) holdsOne(r *rule, bit uint16) bool {
 
 // line is the name of the line called.
 func (s *scan) line() string {
+	if l := s.lineCalled(); l != nil {
+		return l.name
+	}
+	return ""
+}
+
+// lineCalled is the line called, the narrowest if several fit; nil if the callee belongs to none.
+func (s *scan) lineCalled() *line {
 	for _, m := range s.callee.all() {
 		for _, bit := range s.p.callees.of(m.Set) {
 			if int(bit) < len(s.p.lines) {
-				return s.p.lines[bit].name
+				return &s.p.lines[bit]
 			}
 		}
 	}
-	return ""
+	return nil
+}
+
+// zone is the clock that `hours` is meant by: that of the line called, if it has its own.
+func (s *scan) zone() *time.Location {
+	if s.p.lineZones {
+		if l := s.lineCalled(); l != nil && l.zone != nil {
+			return l.zone
+		}
+	}
+	return s.p.calendar.zone
 }
 
 // The calls that no rule is asked about are decided by these.
@@ -288,6 +310,12 @@ func (s *scan) matched(d *Decision, r *rule) {
 			e.name = s.c.Name
 		case onAttestation:
 			e.attestation = s.attestation()
+		case onAgain:
+			e.again = s.c.CalledBefore.In(s.p.calendar.zone)
+		case onCallerText:
+			e.named = s.named
+		case onIdentityDiffers:
+			e.other = s.c.OtherIdentity
 		}
 	}
 }
@@ -402,9 +430,19 @@ func (s *scan) holds(r *rule, c *condition) bool {
 		return contains(c.words, s.attestation())
 	case onKnown:
 		return s.isKnown(c)
+	case onWritten:
+		return c.forms&(1<<s.c.Caller.Form) != 0
+	case onAgain:
+		return s.calledWithin(c.window)
+	case onCallerText:
+		return s.isNamed(c)
+	case onIdentityDiffers:
+		return s.identityDiffers() == c.yes
+	case onDiverted:
+		return s.c.Diverted == c.yes
 	case onHours:
 		if !s.clockSet {
-			s.clock, s.clockSet = s.p.calendar.at(s.c.Time), true
+			s.clock, s.clockSet = s.p.calendar.at(s.c.Time, s.zone()), true
 		}
 		for i := range c.hours {
 			if c.hours[i].holds(s.clock) {

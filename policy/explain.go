@@ -130,6 +130,16 @@ func (d *Decision) held(c *condition, who string) string {
 		return d.knownText(c, who)
 	case onAttestation:
 		return "attestation " + e.attestation
+	case onWritten:
+		return who + " is written " + e.who.Form.String()
+	case onAgain:
+		return againText(e.again, who)
+	case onCallerText:
+		return namedText(e.named, who, &e.who)
+	case onIdentityDiffers:
+		return d.identityText(c)
+	case onDiverted:
+		return divertedText(c.yes)
 	}
 	return ""
 }
@@ -242,8 +252,12 @@ func (s *scan) whyFailed(c *condition) string {
 	case onTrunk:
 		return key + "the call came from " + trunkText(s.c.Trunk) + ", not " + some(c.words)
 	case onHours:
-		at := s.c.Time.In(s.p.calendar.zone)
+		zone := s.zone()
+		at := s.c.Time.In(zone)
 		text := at.Format("Mon 15:04")
+		if zone != s.p.calendar.zone {
+			text += " in " + zone.String()
+		}
 		if s.clock.day != at.Weekday() {
 			text += ", worked like a " + dayNames[s.clock.day] + ","
 		}
@@ -252,6 +266,16 @@ func (s *scan) whyFailed(c *condition) string {
 		return key + s.whyUnknown(c)
 	case onAttestation:
 		return key + "the attestation is " + s.attestation() + ", not " + some(c.words)
+	case onWritten:
+		return key + s.whyNotWritten(c)
+	case onAgain:
+		return key + s.whyNotAgain(c)
+	case onCallerText:
+		return key + s.whyNotNamed(c)
+	case onIdentityDiffers:
+		return key + s.whyNotDiffers()
+	case onDiverted:
+		return key + divertedText(!c.yes)
 	}
 	return key + "does not hold"
 }

@@ -29,6 +29,9 @@ type Policy struct {
 	sounds      []mention     // every recorded message a rule may play
 	knownWindow time.Duration // the longest known_caller, 0 for none
 	knownToLine bool          // one asks for the called line
+	againWindow time.Duration // the longest again, 0 for none
+	asked       uint32        // a bit for each subject that a condition has
+	lineZones   bool          // a line has a clock of its own
 
 	trunks      map[string]Trunk
 	trunkNames  []string
@@ -207,18 +210,8 @@ func (r *reader) readNumbers(s *section) {
 func (r *reader) readCalendar() {
 	s, c := r.top, &r.policy.calendar
 	c.zone = time.UTC
-	if name, ok := s.text("timezone", "Asia/Shanghai"); ok {
-		zone, err := time.LoadLocation(name)
-		switch {
-		case err != nil:
-			s.fault("timezone", "there is no time zone %q: write a name of the tz database, as in %q", name, "Asia/Shanghai")
-		case name == "":
-			s.fault("timezone", "is empty: write a name of the tz database, as in %q", "Asia/Shanghai")
-		case name == "Local":
-			s.fault("timezone", "%q depends on the machine: write a name of the tz database, as in %q", name, "Asia/Shanghai")
-		default:
-			c.zone = zone
-		}
+	if zone := s.timezone("Asia/Shanghai"); zone != nil {
+		c.zone = zone
 	}
 	c.holidays, c.workdays = make(map[date]bool), make(map[date]bool)
 	for _, d := range s.dates("holidays") {
@@ -234,6 +227,27 @@ func (r *reader) readCalendar() {
 		}
 		c.workdays[w.date] = true
 	}
+}
+
+// timezone reads a time zone; nil where there is none, or none that can be.
+func (s *section) timezone(example string) *time.Location {
+	const key = "timezone"
+	name, ok := s.text(key, example)
+	if !ok {
+		return nil
+	}
+	zone, err := time.LoadLocation(name)
+	switch {
+	case err != nil:
+		s.fault(key, "there is no time zone %q: write a name of the tz database, as in %q", name, example)
+	case name == "":
+		s.fault(key, "is empty: write a name of the tz database, as in %q", example)
+	case name == "Local":
+		s.fault(key, "%q depends on the machine: write a name of the tz database, as in %q", name, example)
+	default:
+		return zone
+	}
+	return nil
 }
 
 func (r *reader) readDefault() {
@@ -279,7 +293,8 @@ func (r *reader) readLines() {
 		if !s.has("numbers") {
 			s.fs.add(s.at.Line, s.key("numbers"), "is missing: write the called numbers that belong to the line, as in numbers = [%q]", "05925550000-05925550999")
 		}
-		l := line{name: name, at: s.at.Line}
+		l := line{name: name, at: s.at.Line, zone: s.timezone("Asia/Urumqi")}
+		r.policy.lineZones = r.policy.lineZones || l.zone != nil
 		for _, n := range r.patterns(s, "numbers", s.texts("numbers", "05925550000-05925550999")) {
 			if other, taken := owner[n.Pattern]; taken {
 				s.fs.warn(n.line, s.key("numbers"), "%q is also in line %s: calls there are for both, and the journal names that one; take one out", n.text, other)
@@ -310,7 +325,7 @@ func (p *Policy) Country() string { return p.plan.Country() }
 // Mode reports whether decisions are carried out at all.
 func (p *Policy) Mode() Mode { return p.mode }
 
-// Zone is the clock that `hours` is meant by.
+// Zone is the clock that `hours` is meant by, where the line called has none of its own.
 func (p *Policy) Zone() *time.Location { return p.calendar.zone }
 
 // Rule is what a policy tells of one of its rules.

@@ -6,11 +6,11 @@ import "sort"
 var tableKeys = map[string][]string{
 	"":            {"country", "timezone", "default", "mode", "holidays", "workdays", "numbers", "lines", "trunks", "rule", "test"},
 	"numbers":     {"internal", "never_screen", "never_screen_trunks"},
-	"lines.NAME":  {"numbers"},
+	"lines.NAME":  {"numbers", "timezone"},
 	"trunks.NAME": {"match", "identity", "media", "internal", "max_held"},
 	"rule":        everyRuleKey(),
 	"rule.when":   whenKeys(),
-	"test":        {"caller", "callee", "trunk", "name", "at", "list_has", "known", "expect", "rule"},
+	"test":        {"caller", "callee", "trunk", "name", "at", "list_has", "known", "again", "identity", "diverted", "expect", "rule"},
 }
 
 // Keys are all keys that a policy file may have, with the tables they stand in: country, numbers.internal,

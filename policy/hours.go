@@ -172,8 +172,9 @@ func dateOf(t time.Time) date {
 	return date{y, m, d}
 }
 
-func (c *calendar) at(t time.Time) clock {
-	t = t.In(c.zone)
+// at is what the clock of a zone shows.
+func (c *calendar) at(t time.Time, zone *time.Location) clock {
+	t = t.In(zone)
 	d := dateOf(t)
 	hour, minute, _ := t.Clock()
 	k := clock{day: t.Weekday(), minute: hour*60 + minute, holiday: c.holidays[d]}

@@ -77,7 +77,7 @@ func TestHours(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if got := h.holds(cal.at(at)); got != in {
+				if got := h.holds(cal.at(at, cal.zone)); got != in {
 					t.Errorf("%s in %s: %q holds is %v", moment, test.zone, test.hours, got)
 				}
 			}
@@ -97,7 +97,7 @@ func TestHoursByMinute(t *testing.T) {
 		at := start.Add(time.Duration(m) * time.Minute)
 		weekday := at.Weekday() != time.Saturday && at.Weekday() != time.Sunday
 		clock := at.Format("15:04")
-		if want := weekday && (clock < "08:30" || clock >= "18:00"); h.holds(cal.at(at)) != want {
+		if want := weekday && (clock < "08:30" || clock >= "18:00"); h.holds(cal.at(at, cal.zone)) != want {
 			t.Fatalf("%s: holds is %v", at, !want)
 		}
 	}

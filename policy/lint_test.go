@@ -9,6 +9,8 @@ import (
 )
 
 // TestUnreachable holds which rules are said to be out of reach, behind the rule written first.
+//
+// long: because it is one table, of pairs of conditions
 func TestUnreachable(t *testing.T) {
 	for _, test := range []struct {
 		early, late string
@@ -46,6 +48,17 @@ func TestUnreachable(t *testing.T) {
 		{`caller_name = ["loan"]`, `caller_name = ["loans"]`, false},
 		{`callee = ["0592555*"]`, `callee = ["05925550100"]`, true},
 		{`callee_not = ["05925550100"]`, `callee = ["05925550101"]`, true},
+		{`written = ["plus", "local"]`, `written = ["local"]`, true},
+		{`written = ["local"]`, `written = ["plus", "local"]`, false},
+		{`again = "10m"`, `again = "5m"`, true},
+		{`again = "5m"`, `again = "10m"`, false},
+		{`diverted = true`, `diverted = true, again = "5m"`, true},
+		{`diverted = true`, `diverted = false`, false},
+		{`identity_differs = true`, `identity_differs = true, diverted = false`, true},
+		{`caller_text = ["firm*"]`, `caller_text = ["Firm Ａ", "FIRM b*"]`, true},
+		{`caller_text = ["firm a*"]`, `caller_text = ["Firm*"]`, false},
+		{`caller_text = ["firm"]`, `caller_text = ["Firm*"]`, false},
+		{`caller_text = ["firm *"]`, `caller_text = ["Firm"]`, false},
 	} {
 		text := fmt.Sprintf(`
 country  = "CN"

@@ -62,12 +62,18 @@ const (
 	onHours
 	onKnown
 	onAttestation
+	onWritten
+	onAgain
+	onCallerText
+	onIdentityDiffers
+	onDiverted
 )
 
 // subjectKeys are the conditions' keys in the file, by subject.
 var subjectKeys = [...]string{
 	"caller", "caller_not", "caller_kind", "caller_name", "line", "callee", "callee_not",
 	"list", "list_not", "trunk", "hours", "known_caller", "attestation",
+	"written", "again", "caller_text", "identity_differs", "diverted",
 }
 
 // scopeKey is no condition of its own: it says which lines known_caller is about.
@@ -103,9 +109,12 @@ type terms struct {
 	names []*regexp.Regexp // for caller_name
 	words []string         // for trunk and attestation; for all others as written
 	text  []numberPattern  // for numbers: as written, for advice
+	named []namePattern    // for caller_text
 
-	window  time.Duration // for known_caller
+	window  time.Duration // for known_caller and again
 	anyLine bool          // for known_caller: known to whatever line will do
+	forms   uint8         // for written: a bit for each number.Form
+	yes     bool          // for identity_differs and diverted
 }
 
 // numberPattern is a pattern as it stands in the file.
@@ -126,6 +135,7 @@ type line struct {
 	name    string
 	at      int // line in the file
 	numbers []numberPattern
+	zone    *time.Location // of `hours`; nil is the policy's
 }
 
 // SIPCodes are the answers a refused call may get. The SIP answer of a rule that names none is 603.

@@ -19,6 +19,7 @@ func (r *reader) lint() {
 		l.exceptions(rule, onCallee, onCalleeNot)
 		l.swallowed(rule)
 		l.claimed(i, rule)
+		l.escaped(rule)
 	}
 	l.lines()
 	r.lintTrunks()
@@ -101,6 +102,12 @@ func (l *linter) within(c, e *condition) bool {
 		return hoursWithin(c.hours, e.hours)
 	case onKnown:
 		return c.window <= e.window && (e.anyLine || !c.anyLine)
+	case onAgain:
+		return c.window <= e.window
+	case onWritten:
+		return c.forms&^e.forms == 0
+	case onCallerText:
+		return namedWithin(c.named, e.named)
 	}
 	return subset(c.words, e.words)
 }
@@ -178,34 +185,6 @@ func (l *linter) apart(c, e *condition) bool {
 		}
 	}
 	return true
-}
-
-// claimed warns of a rule that lets calls pass by what callers say of themselves, or by itself as soon as somebody has talked
-// with them, before rules that ask a list: who is listed need only claim it, or be called once.
-func (l *linter) claimed(i int, r *rule) {
-	if r.do.action != Allow || r.trial {
-		return
-	}
-	by := ""
-	for j := range r.conditions {
-		switch r.conditions[j].on {
-		case onCallerName, onAttestation, onCallerKind, onKnown:
-			by = r.conditions[j].on.String()
-		case onCaller, onList, onCallee:
-			return // the administrator named the numbers
-		}
-	}
-	if by == "" {
-		return
-	}
-	for j := i + 1; j < len(l.p.rules); j++ {
-		late := &l.p.rules[j]
-		if list := late.find(onList); list != nil && late.do.action != Allow {
-			l.fs.warn(r.line, "rule", "%q lets calls pass by %s before rule %q on line %d asks list %s, so a listed caller passes: move it behind that rule",
-				r.name, by, late.name, late.line, some(list.words))
-			return
-		}
-	}
 }
 
 // lines warns of lines that no rule can be about.

@@ -13,6 +13,7 @@ import (
 var conditionExamples = [...]string{
 	"9521????", "95213333", "anonymous", "(?i)loan", "staff", "05925550100", "05925550199",
 	"blacklist", "allowlist", "telecom", "Mon-Fri 18:00-08:30", "30d", "failed",
+	"plus", "10m", "Firm*", "true", "true",
 }
 
 // maxExpression bounds a caller_name expression, in bytes as written; compiled ones take a multiple of it.
@@ -36,6 +37,7 @@ func (r *reader) readWhen(rule *section) []condition {
 	for on := range subjectKeys {
 		if c, ok := r.readCondition(s, subject(on)); ok {
 			list = append(list, c)
+			r.policy.asked |= 1 << on
 		}
 	}
 	return list
@@ -43,8 +45,13 @@ func (r *reader) readWhen(rule *section) []condition {
 
 // readCondition reads one condition; ok is false when the rule does not have it or when nothing of it is right.
 func (r *reader) readCondition(s *section, on subject) (condition, bool) {
-	if on == onKnown {
+	switch on {
+	case onKnown:
 		return r.readKnown(s)
+	case onAgain:
+		return r.readAgain(s)
+	case onIdentityDiffers, onDiverted:
+		return readYesNo(s, on)
 	}
 	key := on.String()
 	words := s.texts(key, conditionExamples[on])
@@ -70,6 +77,9 @@ func (r *reader) readCondition(s *section, on subject) (condition, bool) {
 		for _, w := range words {
 			if re := r.expression(s, key, w); re != nil {
 				c.names = append(c.names, re)
+				if advice := wildcard(w.text); advice != "" {
+					s.fs.warn(w.line, s.key(key), "%q is an expression, not a pattern with wildcards: %s", w.text, advice)
+				}
 			}
 		}
 	case onLine:
@@ -89,21 +99,16 @@ func (r *reader) readCondition(s *section, on subject) (condition, bool) {
 		}
 	case onTrunk:
 		r.trunkWords(s, key, words)
-	case onHours:
+	case onWritten:
+		c.forms = readForms(s, key, words)
+	case onCallerText:
 		for _, w := range words {
-			h, err := parseHours(w.text)
-			if err != nil {
-				s.fs.add(w.line, s.key(key), "%s", err)
-				continue
+			if n, ok := r.namePattern(s, key, w); ok {
+				c.named = append(c.named, n)
 			}
-			if h.holidays && !r.top.has("holidays") {
-				s.fs.warn(w.line, s.key(key), "%q never holds, since the file names no holidays: write holidays = [2026-10-01] at its top", w.text)
-			}
-			c.hours = append(c.hours, h)
 		}
-		if r.usesHours == 0 {
-			r.usesHours = s.line(key)
-		}
+	case onHours:
+		c.hours = r.readHours(s, key, words)
 	case onAttestation:
 		for _, w := range words {
 			if !contains(Attestations(), w.text) {
@@ -112,6 +117,37 @@ func (r *reader) readCondition(s *section, on subject) (condition, bool) {
 		}
 	}
 	return c, true
+}
+
+// readForms reads ways of writing a number.
+func readForms(s *section, key string, words []word) (forms uint8) {
+	for _, w := range words {
+		form, ok := number.ParseForm(w.text)
+		if !ok {
+			s.fs.add(w.line, s.key(key), "%q is no way of writing a number: %s", w.text, tomlfile.DidYouMean(w.text, number.FormNames()))
+		}
+		forms |= 1 << form
+	}
+	return forms
+}
+
+// readHours reads days and times, and notes that the file needs a clock.
+func (r *reader) readHours(s *section, key string, words []word) (list []hours) {
+	for _, w := range words {
+		h, err := parseHours(w.text)
+		if err != nil {
+			s.fs.add(w.line, s.key(key), "%s", err)
+			continue
+		}
+		if h.holidays && !r.top.has("holidays") {
+			s.fs.warn(w.line, s.key(key), "%q never holds, since the file names no holidays: write holidays = [2026-10-01] at its top", w.text)
+		}
+		list = append(list, h)
+	}
+	if r.usesHours == 0 {
+		r.usesHours = s.line(key)
+	}
+	return list
 }
 
 // patterns reads number patterns.

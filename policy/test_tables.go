@@ -15,6 +15,7 @@ type test struct {
 	facts   Facts
 	listHas []string
 	known   bool
+	again   bool
 	expect  Action
 	rule    string // "" is any
 }
@@ -52,6 +53,7 @@ func (r *reader) readTest(s *section) test {
 		t.listHas = append(t.listHas, w.text)
 	}
 	r.readTestKnown(s, &t)
+	r.readTestClaims(s, &t)
 	if !s.has("expect") {
 		s.fault("expect", "is missing: write what the rules are to say, one of %s", strings.Join(actionNames[:], ", "))
 	}
@@ -75,6 +77,22 @@ func (r *reader) readTestKnown(s *section, t *test) {
 		s.warn("known", "changes nothing, since no rule asks for known_caller: take it out, or write such a rule")
 	case p.knownToLine && !p.inLine(t.facts.Callee):
 		s.warn("known", "makes the caller known to no line, since callee %q belongs to none: write a called number of [lines.NAME], or known_scope = \"all\" in the rule", t.facts.Callee)
+	}
+}
+
+// readTestClaims reads what else the call of a test says or what came before it.
+func (r *reader) readTestClaims(s *section, t *test) {
+	t.facts.Other, _ = s.text("identity", "13800138000")
+	t.facts.Diverted = s.flag("diverted")
+	t.again = s.flag("again")
+	for _, c := range []struct {
+		key string
+		set bool
+		on  subject
+	}{{"identity", t.facts.Other != "", onIdentityDiffers}, {"diverted", t.facts.Diverted, onDiverted}, {"again", t.again, onAgain}} {
+		if c.set && !r.policy.asks(c.on) {
+			s.warn(c.key, "changes nothing, since no rule asks for %s: take it out, or write such a rule", c.on)
+		}
 	}
 }
 
@@ -193,6 +211,9 @@ func (p *Policy) runTest(t *test) TestResult {
 		if p.LineOf(&c.Callee) != "" {
 			c.KnownToLine = c.Time
 		}
+	}
+	if t.again && c.Caller.E164 != "" {
+		c.CalledBefore = c.Time.Add(-SameCall)
 	}
 	d := p.Decide(&c, p.testLists(t, &c.Callee))
 	expects := func(rule string, says Action) bool {

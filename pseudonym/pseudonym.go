@@ -89,6 +89,10 @@ func (p *Key) Hide(rec *storage.Record, c *policy.Call, raw string, plan *number
 			rec.Reason = strings.ReplaceAll(rec.Reason, text, token)
 		}
 	}
+	if c.OtherIdentity != "" {
+		other := plan.Parse(c.OtherIdentity)
+		rec.Reason = strings.ReplaceAll(rec.Reason, c.OtherIdentity, p.Token(&other))
+	}
 	rec.Caller.Raw, rec.Name = token, ""
 	if rec.Caller.E164 != "" {
 		rec.Caller.E164 = token

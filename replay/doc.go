@@ -11,8 +11,8 @@
 // files, so that the same input gives the same report whatever the scheduling. Memory is bounded: by chunks
 // in flight, by tables with a bound each (the report says when one was reached), not by the number of calls.
 //
-// Where a policy asks for known callers the calls before one count: the tally then follows who talked with whom
-// (known.go), and decides again on calls of callers who are known by then.
+// Where a policy asks for known callers, or for those who call again, the calls before one count: the tally then follows who
+// talked with whom, or called (known.go), and decides again.
 //
 // What a file cannot say is not known here either: which call-backs an emergency number asked for,
 // signatures (attestation is "none"), and in call detail records whether an internal number called from

@@ -34,6 +34,7 @@ func fromRecord(r *console.Record) (c Call, fault string) {
 	c.ID = r.ID
 	c.Facts = policy.Facts{
 		Caller: r.Caller.Raw, Name: r.Name, Callee: r.Callee, Withheld: r.Caller.Withheld, Time: r.Time,
+		Other: r.Caller.From, Diverted: r.Caller.Diverted != "",
 	}
 	c.origin.switching.Named = r.Trunk // as it was found then
 	if r.Caller.Kind == number.Internal.String() {

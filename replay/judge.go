@@ -106,7 +106,7 @@ type mind struct {
 
 // knownCaller is a caller as policy.Call makes it of these facts.
 type knownCaller struct {
-	facts policy.Facts // Caller, Trunk, Withheld and Inside
+	facts policy.Facts // Caller, Trunk, Withheld, Inside and Other
 	call  policy.Call
 	there bool
 }
@@ -124,21 +124,21 @@ func newMind(j *Judge, other *policy.Policy, memory int) *mind {
 // call is policy.Call of the call's facts.
 func (m *mind) call(c *Call) policy.Call {
 	f := facts(c, m.judge.Policy, m.other)
-	call := m.caller(policy.Facts{Caller: f.Caller, Trunk: f.Trunk, Withheld: f.Withheld, Inside: f.Inside})
+	call := m.caller(policy.Facts{Caller: f.Caller, Trunk: f.Trunk, Withheld: f.Withheld, Inside: f.Inside, Other: f.Other})
 	call.Callee = m.callee(f.Callee)
-	call.Name, call.Attestation, call.Time = f.Name, f.Attestation, f.Time
+	call.Name, call.Attestation, call.Time, call.Diverted = f.Name, f.Attestation, f.Time, f.Diverted
 	return call
 }
 
 // caller is policy.Call of what is known of the caller alone.
 func (m *mind) caller(f policy.Facts) policy.Call {
-	if len(f.Caller) > maxRemembered || len(f.Trunk) > maxRemembered {
+	if len(f.Caller) > maxRemembered || len(f.Trunk) > maxRemembered || len(f.Other) > maxRemembered {
 		return m.judge.Policy.Call(f)
 	}
 	h := hash(hash(hashStart, f.Caller), f.Trunk)
 	k := &m.callers[h%uint64(len(m.callers))]
 	if !k.there || k.facts != f {
-		f.Caller, f.Trunk = strings.Clone(f.Caller), strings.Clone(f.Trunk) // not a part of a chunk
+		f.Caller, f.Trunk, f.Other = strings.Clone(f.Caller), strings.Clone(f.Trunk), strings.Clone(f.Other) // not a part of a chunk
 		*k = knownCaller{facts: f, call: m.judge.Policy.Call(f), there: true}
 	}
 	return k.call

@@ -14,32 +14,68 @@ const maxKnown = 200_000
 const knownNote = "known_caller is judged by these files alone: a caller is known who had talked for 60 s with the called line before " +
 	"(voicemail cannot be told from people). Whom a line called is known only if the files have calls that went out; a journal has none"
 
+// againNote is said of policies that ask whether callers call again, and claimsNote of those that ask what only a journal has.
+const (
+	againNote  = "again is judged by these files alone, in the order of their rows"
+	claimsNote = "diverted and identity_differs are judged by what a journal has of a call: who forwarded it, and the number in From where another header " +
+		"was taken for the caller; call detail records have neither"
+)
+
+// notes are what a replay cannot tell, by what its policies ask.
+func (o *Options) notes() (notes []string) {
+	var known, again, claims bool
+	for _, j := range []*Judge{o.Judge, o.Against} {
+		if j != nil {
+			known, again = known || j.Policy.KnownWindow() > 0, again || j.Policy.AgainWindow() > 0
+			claims = claims || j.Policy.AsksDiverted() || j.Policy.AsksIdentity()
+		}
+	}
+	if known {
+		notes = append(notes, knownNote)
+	}
+	if again {
+		notes = append(notes, againNote)
+	}
+	if claims {
+		notes = append(notes, claimsNote)
+	}
+	return notes
+}
+
 // dealings are whom the lines of one policy deal with, by the calls that came before in the files. They are learnt as the
 // daemon learns them, from the ends of calls. Nil ones are none.
 type dealings struct {
 	*traffic.Known
-	room []string
+	again *traffic.Again // who called whom; nil if the policy does not ask
+	room  []string
 }
 
 // newDealings gives nil for a policy that does not ask.
 func newDealings(p *policy.Policy) *dealings {
-	if p.KnownWindow() == 0 {
+	if p.KnownWindow() == 0 && p.AgainWindow() == 0 {
 		return nil
 	}
-	return &dealings{Known: traffic.NewKnown(maxKnown, nil)}
+	k := &dealings{Known: traffic.NewKnown(maxKnown, nil)}
+	if p.AgainWindow() > 0 {
+		k.again = traffic.NewAgain(maxKnown)
+	}
+	return k
 }
 
-// fill says of a call what is known.
+// fill says of a call what is known, and notes that it came.
 func (k *dealings) fill(p *policy.Policy, c *policy.Call) {
 	if k == nil {
 		return
 	}
 	k.room = p.AppendLines(k.room[:0], &c.Callee)
 	c.KnownToLine, c.KnownToAll = k.To(c.Caller.E164, k.room, c.Time)
+	if k.again != nil {
+		k.again.Called(p, c)
+	}
 }
 
-// has reports whether a number was ever known; what is not needs no second look.
-func (k *dealings) has(number string) bool { return k != nil && k.Has(number) }
+// has reports whether the calls before can matter for one of a number; where they cannot it needs no second look.
+func (k *dealings) has(number string) bool { return k != nil && (k.again != nil || k.Has(number)) }
 
 // learn takes what became of a call. talked is how long people did.
 func (k *dealings) learn(p *policy.Policy, c *policy.Call, talked time.Duration) {

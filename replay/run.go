@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+
+	"ringfence/policy"
 )
 
 // Options say what calls are run through and what is wanted of it.
@@ -25,9 +27,10 @@ func (o *Options) mind(j, other *Judge, memory int) *mind {
 	return newMind(j, other.Policy, memory)
 }
 
-// asksKnown reports whether a policy asks for known callers. Then the calls before one count.
+// asksKnown reports whether a policy asks for known callers, or for those who call again. Then the calls before one count.
 func (o *Options) asksKnown() bool {
-	return o.Judge.Policy.KnownWindow() > 0 || o.Against != nil && o.Against.Policy.KnownWindow() > 0
+	asks := func(p *policy.Policy) bool { return p.KnownWindow() > 0 || p.AgainWindow() > 0 }
+	return asks(o.Judge.Policy) || o.Against != nil && asks(o.Against.Policy)
 }
 
 // job is a chunk on its way.

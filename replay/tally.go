@@ -251,8 +251,8 @@ func (t *tally) finish() *Report {
 	r := &t.report
 	s := &r.Summary
 	s.Callers = uint64(len(t.callers))
+	r.Notes = append(r.Notes, t.o.notes()...)
 	if t.o.asksKnown() {
-		r.Notes = append(r.Notes, knownNote)
 		for _, m := range []*mind{t.mind, t.against} {
 			if m != nil && m.known != nil {
 				s.KnownOver += m.known.Full()

@@ -58,6 +58,7 @@ func factsOf(e *attach.CallEnd) *bridge.Facts {
 	return &bridge.Facts{
 		UUID: e.UUID, Channel: e.Channel, Endpoint: e.Endpoint, Number: e.Caller, Name: e.CallerName, Withheld: e.Withheld,
 		FromUser: e.FromUser, FromName: e.CallerName, IDSource: e.IDSource, Asserted: e.Asserted, Preferred: e.Preferred, RemoteID: e.RemoteID,
+		Diversion: e.Diversion, History: e.History,
 		NetworkIP: e.NetworkIP, Gateway: e.Gateway, Profile: e.Profile, Trunk: e.Trunk, Context: e.Context,
 		Callee: e.Callee, ReqUser: e.ReqUser, Line: e.Line, AuthUser: e.AuthUser, Authorized: e.AuthUser != "",
 	}
@@ -71,6 +72,7 @@ func (sc *Screener) consider(f *bridge.Facts, at time.Time) *considered {
 	}
 	c := &considered{}
 	c.call, c.id = sc.callOf(r.Policy, f, at)
+	sc.memory.Again.Called(r.Policy, &c.call)
 	c.decision = r.Policy.Decide(&c.call, r.Lists)
 	return c
 }

@@ -3,14 +3,15 @@ package screening
 import "ringfence/bridge"
 
 // Headers says what to read of a call on Asterisk: what its trunk may say who calls with, and the peer's address
-// where the endpoint's name does not tell the trunk.
+// where the endpoint's name does not tell the trunk; besides what a rule asks for.
 func (sc *Screener) Headers(f *bridge.Facts) bridge.Headers {
 	p := sc.force.Rules().Policy
 	trunk := p.Trunk(trunkFactsOf(f))
+	h := bridge.Headers{Asserted: p.AsksIdentity(), RemoteID: p.AsksIdentity(), Diverted: p.AsksDiverted()}
 	if !trunk.Known && f.Trunk == "" {
-		return bridge.Headers{Asserted: true, RemoteID: true, Address: true} // the address may tell the trunk
+		h.Asserted, h.RemoteID, h.Address = true, true, true // the address may tell the trunk
+		return h
 	}
-	var h bridge.Headers
 	for _, header := range trunk.Identity {
 		switch header {
 		case "pai":

@@ -13,7 +13,8 @@ type identity struct {
 	number   string // as delivered; "" or a word such as "anonymous" when withheld
 	name     string
 	from     string // the number in From where another header's was taken and differs, "" else
-	diverted string // who forwarded the call here, by a header that the trunk may send
+	other    string // the other of From and what is asserted, whichever of them number is from; "" if the call has but one
+	diverted string // who forwarded the call here, as it says; "unknown" if it does not say who
 	verstat  string // what a signature says of the number
 	withheld bool
 }
@@ -42,13 +43,15 @@ func identify(f *bridge.Facts, t policy.Trunk) identity {
 			continue
 		}
 		id.number, id.name = number, name
-		if header != "from" {
+		if id.other = f.FromUser; header == "from" {
+			id.other, _ = asserted(f)
+			if id.other == "" {
+				id.other, _ = remoteParty(f)
+			}
+		} else {
 			id.from = f.FromUser
 		}
 		break
-	}
-	if t.Known {
-		_, id.diverted, _, _ = bridge.NameAddr(f.Diversion)
 	}
 	if id.verstat == "" && t.Known {
 		id.verstat = verstatOf(parameters) // anyone can write it: it counts from trunks that the policy names

@@ -62,12 +62,8 @@ action = "allow"
 	unread := bridge.Facts{Number: "13900139000", Name: "N", Unreadable: true}
 	forwarded := from
 	forwarded.Diversion = `"D" <sip:+8610666@127.0.0.1>;reason=user-busy`
-	for gateway, want := range map[string]string{"carrier": "+8610666", "": ""} {
-		f := forwarded
-		f.Gateway = gateway
-		if v := d.Screen(&f); v.Note.(*considered).id.diverted != want {
-			t.Errorf("from trunk %q: diverted by %q", gateway, v.Note.(*considered).id.diverted)
-		}
+	if v := d.Screen(&forwarded); v.Note.(*considered).id.diverted != "+8610666" || !v.Note.(*considered).call.Diverted {
+		t.Errorf("diverted by %q", v.Note.(*considered).id.diverted)
 	}
 	for name, c := range map[string]struct {
 		facts                 bridge.Facts

@@ -27,6 +27,7 @@ func (sc *Screener) Screen(f *bridge.Facts) bridge.Verdict {
 	sc.memory.Contexts.See(f.Context)
 	c := &considered{paused: sc.force.Paused(now) != nil}
 	c.call, c.id = sc.callOf(r.Policy, f, now)
+	sc.memory.Again.Called(r.Policy, &c.call)
 	c.decision = r.Policy.Decide(&c.call, r.Lists)
 	if c.decision.Rule == policy.RuleKnownGrace && !c.paused && !sc.memory.Challenges.TakeGrace(traffic.CalleeKey(&c.call.Callee), c.call.Caller.E164, now) {
 		c.call.ChallengeTried = time.Time{} // another call of the caller's was quicker
@@ -59,9 +60,14 @@ const maxReason = 200
 func (sc *Screener) callOf(p *policy.Policy, f *bridge.Facts, now time.Time) (policy.Call, identity) {
 	trunk := p.Trunk(trunkFactsOf(f))
 	id := identify(f, trunk)
+	by, diverted := forwarded(f, p.Plan())
+	if id.diverted = by; diverted && by == "" {
+		id.diverted = "unknown"
+	}
 	c := p.Call(policy.Facts{
 		Caller: bare(id.number), Name: id.name, Callee: calleeOf(f), Trunk: trunk.Name, Withheld: id.withheld,
 		Inside: f.Authorized && f.AuthUser != "", Attestation: attestationOf(id.verstat), Time: now,
+		Other: bare(id.other), Diverted: diverted,
 	})
 	if n := p.Plan().Parse(bare(id.from)); n.E164 == c.Caller.E164 || id.from == "" {
 		id.from = "" // the same number, however it is written

@@ -57,7 +57,7 @@ type Caller struct {
 	Kind     string `json:"kind"`
 	Withheld bool   `json:"withheld,omitempty"` // the number is known, but must not be shown
 	From     string `json:"from,omitempty"`     // the number in the From header, where a trusted header has another one
-	Diverted string `json:"diverted,omitempty"` // the number that forwarded the call, by its Diversion header
+	Diverted string `json:"diverted,omitempty"` // the number that forwarded the call, as the call says; "unknown" where it does not say which
 }
 
 // Outcome is what became of a call. A Record without one: not known (yet).

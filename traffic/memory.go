@@ -13,6 +13,7 @@ type Memory struct {
 	Callbacks  *Callbacks
 	Challenges *Challenges
 	LastCalls  *LastCalls
+	Again      *Again
 	Held       *Held
 	Hits       *Hits
 	Realms     *Realms
@@ -27,7 +28,7 @@ func New(sink Sink) *Memory {
 	}
 	return &Memory{
 		Known: NewKnown(maxPairs, sink), Callbacks: newCallbacks(sink), Challenges: newChallenges(sink),
-		LastCalls: &LastCalls{}, Held: &Held{}, Hits: &Hits{}, Realms: &Realms{}, Refused: &Refused{}, Contexts: &Contexts{},
+		LastCalls: &LastCalls{}, Again: NewAgain(maxAgain), Held: &Held{}, Hits: &Hits{}, Realms: &Realms{}, Refused: &Refused{}, Contexts: &Contexts{},
 	}
 }
 
@@ -63,6 +64,7 @@ func (m *Memory) Recall(p *policy.Policy, c *policy.Call) {
 		var room [4]string
 		c.KnownToLine, c.KnownToAll = m.Known.To(c.Caller.E164, p.AppendLines(room[:0], &c.Callee), time.Time{})
 	}
+	m.Again.recall(p, c)
 	if m.Callbacks.Any() {
 		c.EmergencyDialled = m.awaits(&c.Callee)
 	}
@@ -89,6 +91,7 @@ func (m *Memory) Forget(now time.Time, keepKnown, keepPassed time.Duration) {
 	m.Known.Forget(now.Add(-keepKnown))
 	m.Challenges.Forget(now.Add(-keepPassed), now.Add(-policy.MaxGrace))
 	m.Callbacks.Forget(now)
+	m.Again.Forget(now.Add(-policy.MaxAgain))
 }
 
 // moment is a time as it is kept, zero for never.
