@@ -67,7 +67,7 @@ func unionOf(list string, records []storage.Entry, now time.Time) console.ListEn
 }
 
 func listEntryOf(list string, e *storage.Entry) console.ListEntry {
-	return console.ListEntry{List: list, Number: e.Pattern, Reason: e.Reason, Source: e.Source, Who: e.Who, Added: e.Added, Expires: e.Expires, Hits: e.Hits, LastHit: e.LastHit}
+	return console.ListEntry{List: list, Number: e.Pattern, Reason: e.Reason, From: e.Origin.String(), Source: e.Source, Who: e.Who, Added: e.Added, Expires: e.Expires, Hits: e.Hits, LastHit: e.LastHit}
 }
 
 // AddEntries adds patterns, in any spelling, to a list that need not exist yet. All go in or none: one that
@@ -89,7 +89,7 @@ func (d *Desk) addEntries(ctx context.Context, list string, origin storage.Origi
 	var wrong []string
 	by := byOf(ctx)
 	for i, a := range add {
-		p, err := r.Policy.Plan().Pattern(a.Number)
+		p, err := entryOf(r.Policy.Plan(), a.Number)
 		if err == nil && !a.Expires.IsZero() && !a.Expires.After(now) {
 			err = fmt.Errorf("would have expired already, at %s: give a time to come, as in 30d", a.Expires.Format(time.RFC3339))
 		}
@@ -109,8 +109,11 @@ func (d *Desk) addEntries(ctx context.Context, list string, origin storage.Origi
 	if err != nil {
 		return nil, refused(err)
 	}
+	warn := d.cautionsFor(r.Policy, list)
 	for i, e := range entries {
-		out[good[i]] = console.Edit{List: list, Number: e.Pattern, Change: editText(changes[i])}
+		edit := console.Edit{List: list, Number: e.Pattern, Change: editText(changes[i])}
+		edit.Warning, _ = warn.of(patterns[i])
+		out[good[i]] = edit
 	}
 	if !d.inMemory() {
 		return out, nil
@@ -172,7 +175,7 @@ func (d *Desk) RemoveEntries(ctx context.Context, list string, remove []string, 
 	patterns, keys := make([]number.Pattern, len(remove)), make([]string, len(remove))
 	var wrong []string
 	for i, text := range remove {
-		p, err := r.Policy.Plan().Pattern(text)
+		p, err := entryOf(r.Policy.Plan(), text)
 		patterns[i], keys[i] = p, p.String()
 		if err != nil {
 			keys[i] = text

@@ -1,0 +1,46 @@
+package listfile
+
+import (
+	"io"
+	"regexp"
+	"strings"
+
+	"ringfence/textfile"
+)
+
+// counted is a line with a count before one number, as `uniq -c` writes it. Which of the two readings is meant, who knows numbers
+// decides: 138 00138000 is a number with a blank in it.
+var counted = regexp.MustCompile(`^(?:([ \t]+)[1-9][0-9]{0,8}[ \t]+(.+)|[1-9][0-9]{0,8}[ \t]+([^ \t]+))$`)
+
+func readText(in io.Reader, yield func(Line) error) error {
+	rows := textfile.NewRows(in, 0)
+	for {
+		row, err := rows.Next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		l := Line{No: row.Line, Fault: row.Fault}
+		if l.Fault == nil {
+			text, _, _ := strings.Cut(row.Text, "#")
+			text = strings.TrimRight(text, " \t")
+			if l.Number = strings.TrimSpace(text); l.Number == "" {
+				continue
+			}
+			if i := strings.IndexAny(text, " \t"); i >= 0 { // few lines have any, and the expression takes its time
+				if m := counted.FindStringSubmatch(text); m != nil {
+					l.Counted, l.Indented = m[2]+m[3], m[1] != ""
+				}
+			}
+			if quoted := strings.TrimPrefix(l.Number, `"`); len(quoted) == len(l.Number)-1 && strings.HasSuffix(quoted, `"`) {
+				l.Number = strings.TrimSuffix(quoted, `"`)
+			}
+			l.Fault = faultyText(l.Number)
+		}
+		if err := yield(l); err != nil {
+			return err
+		}
+	}
+}
