@@ -104,6 +104,9 @@ func (d *Desk) addEntries(ctx context.Context, list string, origin storage.Origi
 	if len(wrong) > 0 && !keepGood {
 		return nil, console.Bad("nothing was changed:\n" + strings.Join(wrong, "\n"))
 	}
+	if err := d.keepReasons(list, entries); err != nil {
+		return nil, err
+	}
 	changes, err := d.db.AddEntries(list, entries)
 	d.pieces.edited(err)
 	if err != nil {
@@ -124,6 +127,26 @@ func (d *Desk) addEntries(ctx context.Context, list string, origin storage.Origi
 	}
 	d.followPatterns(list, patterns, records)
 	return out, nil
+}
+
+// keepReasons has entries that come without a reason keep the one that their source gave before: to add a number again is not to
+// take that back. d.edit is held.
+func (d *Desk) keepReasons(list string, entries []storage.Entry) error {
+	if !slices.ContainsFunc(entries, func(e storage.Entry) bool { return e.Reason == "" }) {
+		return nil
+	}
+	records, err := d.db.Lookup(list, keysOf(entries)...)
+	if err != nil {
+		return err
+	}
+	for i := range entries {
+		for _, r := range records[i] {
+			if entries[i].Reason == "" && r.Origin == entries[i].Origin {
+				entries[i].Reason = r.Reason
+			}
+		}
+	}
+	return nil
 }
 
 func keysOf(entries []storage.Entry) []string {

@@ -186,6 +186,10 @@ func TestNothingGoesAway(t *testing.T) {
 	said("the file has no votes", `person "mine" false, import "mine" false, `)
 	importText(t, d, console.ImportQuery{File: "numbers.txt", Replace: true}, "95200101\n")
 	said("the file is replaced", `person "mine" false, `)
+	if _, err := d.AddEntries(t.Context(), "blacklist", []console.NewEntry{{Number: "95211613", Expires: until}}, false); err != nil {
+		t.Fatal(err)
+	}
+	said("a person adds it again", `person "mine" false, `)
 	if _, err := d.RemoveEntries(t.Context(), "blacklist", []string{"95211613"}, false); err != nil {
 		t.Fatal(err)
 	}

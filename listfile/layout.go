@@ -345,7 +345,7 @@ func (l *layout) those() string {
 func (l *layout) String() string {
 	column := func(i int) string {
 		if i < len(l.names) && l.names[i] != "" {
-			return fmt.Sprintf("%.40q", l.names[i])
+			return fmt.Sprintf("“%.40s”", l.names[i])
 		}
 		return fmt.Sprintf("column %d", i+1)
 	}
