@@ -20,7 +20,8 @@ const maxLines = 20
 type doubts struct {
 	entries int   // all there are
 	dead    int   // that no call can have
-	lines   []int // of the first of these
+	lines   []int // of the first of these, each once
+	named   int   // of these, how many are in lines
 	others  int
 }
 
@@ -33,7 +34,12 @@ func (f *fileImport) doubt(l *listfile.Line, p number.Pattern) {
 	why, dead := f.cautions.of(p)
 	switch {
 	case dead:
-		if f.doubts.dead++; len(f.doubts.lines) < maxLines {
+		f.doubts.dead++
+		n := len(f.doubts.lines)
+		if n > 0 && f.doubts.lines[n-1] == l.No { // a telephone book has several in a line
+			f.doubts.named++
+		} else if n < maxLines {
+			f.doubts.named++
 			f.doubts.lines = append(f.doubts.lines, l.No)
 		}
 	case why != "":
@@ -56,7 +62,7 @@ func (f *fileImport) warnOfDoubts() {
 		lines[i] = strconv.Itoa(n)
 	}
 	text := fmt.Sprintf("%d of %d entries are no numbers of %s: line %s", f.doubts.dead, f.doubts.entries, f.policy.Country(), strings.Join(lines, ", "))
-	if more := f.doubts.dead - len(lines); more > 0 {
+	if more := f.doubts.dead - f.doubts.named; more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}
 	f.report.Warnings = append([]string{text + ". No call can have them: see how they are written"}, f.report.Warnings...)

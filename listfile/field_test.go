@@ -50,6 +50,8 @@ func TestTables(t *testing.T) {
 
 		{"text", "95588\n  95599\n\n# x, y\n13800138000 # our courier, himself\n\"95533\"\n", "text\n1 95588\n2 95599\n5 13800138000\n6 95533\n"},
 		{"uniq -c", "     12 13800138000\n      3 95211613\n", "text\n1 12 13800138000 or 13800138000\n2 3 95211613 or 95211613\n"},
+		{"uniq -c of a table", "     12 13800138000,fake\n      3 95211613,\n", "csv\n1 12 13800138000 (fake) or 13800138000\n2 3 95211613 or 95211613\n"},
+		{"a dump of one column", "95588\nNULL\n\\N\n95599\n", "text\n1 95588\n4 95599\n"},
 		{"groups are no counts", "0592 5550100\n138 0013 8000\n", "text\n1 0592 5550100\n2 138 0013 8000\n"},
 		{"zero bytes in text", "95588\x00\n95599\n", "text\n1 95588\x00 WRONG: it has zero bytes, which no text has: the file is damaged, or is no text\n2 95599\n"},
 		{"a web page", "<!DOCTYPE html>\n<html>", "\nERROR: it is a web page and no list: look at it in a browser, perhaps it asks to log in\n"},

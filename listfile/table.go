@@ -50,6 +50,9 @@ func readTable(in io.Reader, l *layout, o *Options, yield func(Line) error) erro
 		if line.Fault == nil {
 			line.Fault = faultyText(row.Text)
 		}
+		if strings.HasPrefix(row.Text, " ") && cells[0] != "" { // uniq -c of a table
+			line.Counted, line.Indented = countedIn(" " + cells[0])
+		}
 		if err := l.each(line, cells, yield); err != nil {
 			return err
 		}
@@ -64,6 +67,9 @@ func (l *layout) each(line Line, cells []string, yield func(Line) error) error {
 			continue
 		}
 		found = true
+		if at > 0 {
+			line.Counted, line.Indented = "", false
+		}
 		line.Number = strings.Clone(cells[at])
 		if line.Fault == nil && l.another(cells) {
 			line.Number, line.Reason, line.Fault = strings.Join(cells, " "), "", errTwo

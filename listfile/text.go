@@ -26,14 +26,10 @@ func readText(in io.Reader, yield func(Line) error) error {
 		if l.Fault == nil {
 			text, _, _ := strings.Cut(row.Text, "#")
 			text = strings.TrimRight(text, " \t")
-			if l.Number = strings.TrimSpace(text); l.Number == "" {
+			if l.Number = value(text); l.Number == "" {
 				continue
 			}
-			if i := strings.IndexAny(text, " \t"); i >= 0 { // few lines have any, and the expression takes its time
-				if m := counted.FindStringSubmatch(text); m != nil {
-					l.Counted, l.Indented = m[2]+m[3], m[1] != ""
-				}
-			}
+			l.Counted, l.Indented = countedIn(text)
 			if quoted := strings.TrimPrefix(l.Number, `"`); len(quoted) == len(l.Number)-1 && strings.HasSuffix(quoted, `"`) {
 				l.Number = strings.TrimSuffix(quoted, `"`)
 			}
@@ -43,4 +39,16 @@ func readText(in io.Reader, yield func(Line) error) error {
 			return err
 		}
 	}
+}
+
+// countedIn is the number behind a count, if a text could have one, and whether there are blanks before the count.
+func countedIn(text string) (number string, indented bool) {
+	if !strings.ContainsAny(text, " \t") { // few have any, and the expression takes its time
+		return "", false
+	}
+	m := counted.FindStringSubmatch(text)
+	if m == nil {
+		return "", false
+	}
+	return m[2] + m[3], m[1] != ""
 }
