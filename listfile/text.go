@@ -26,12 +26,13 @@ func readText(in io.Reader, yield func(Line) error) error {
 		if l.Fault == nil {
 			text, _, _ := strings.Cut(row.Text, "#")
 			text = strings.TrimRight(text, " \t")
-			if l.Number = value(text); l.Number == "" {
-				continue
-			}
+			l.Number = value(text)
 			l.Counted, l.Indented = countedIn(text)
 			if quoted := strings.TrimPrefix(l.Number, `"`); len(quoted) == len(l.Number)-1 && strings.HasSuffix(quoted, `"`) {
-				l.Number = strings.TrimSuffix(quoted, `"`)
+				l.Number = value(strings.TrimSuffix(quoted, `"`))
+			}
+			if l.Number == "" {
+				continue
 			}
 			l.Fault = faultyText(l.Number)
 		}
