@@ -198,7 +198,7 @@ func (d *Desk) RemoveEntries(ctx context.Context, list string, remove []string, 
 	patterns, keys := make([]number.Pattern, len(remove)), make([]string, len(remove))
 	var wrong []string
 	for i, text := range remove {
-		p, err := entryOf(r.Policy.Plan(), text)
+		p, err := r.Policy.Plan().Pattern(text)
 		patterns[i], keys[i] = p, p.String()
 		if err != nil {
 			keys[i] = text

@@ -9,7 +9,8 @@ import (
 	"ringfence/policy"
 )
 
-// entryOf reads what is written for an entry: every entry of a list, from wherever it comes, is read here.
+// entryOf reads what is written for a new entry: every one, from wherever it comes, is read here. What is to be removed
+// or looked up is read as a pattern, also what would not be taken today.
 func entryOf(p *number.Plan, text string) (number.Pattern, error) { return p.Pattern(text) }
 
 // entryOfLine is entryOf for a line of a file, which may have a count before one number.

@@ -13,7 +13,7 @@ import (
 // History calls yield for each change that is kept of a pattern, the oldest first.
 func (d *Desk) History(ctx context.Context, text string, yield func(console.ListHistory) error) error {
 	key := text
-	if p, err := entryOf(d.force.Rules().Policy.Plan(), text); err == nil {
+	if p, err := d.force.Rules().Policy.Plan().Pattern(text); err == nil {
 		key = p.String()
 	}
 	return d.db.History(key, func(c storage.PatternChange) error {
