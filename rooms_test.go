@@ -28,7 +28,8 @@ var rooms = map[string]room{
 
 	// What is kept.
 	"lists":    {imports: []string{"number", "policy"}},
-	"listfile": {},
+	"textfile": {},
+	"listfile": {imports: []string{"textfile"}},
 	"rawtext":  {pure: true},
 	"storage":  {imports: []string{"lists", "number", "rawtext"}},
 

@@ -13,21 +13,26 @@ import (
 )
 
 type listImportCmd struct {
-	List      string `arg:"" help:"The list. It is made if it is not there."`
-	File      string `arg:"" help:"The file, - for standard input."`
-	Format    string `placeholder:"FORMAT" help:"text, csv, ftc or phoneblock. Without it, what the file looks like."`
-	DryRun    bool   `help:"Only say what would be added, changed and refused."`
-	Strict    bool   `help:"Change nothing if a line is refused."`
-	Replace   bool   `help:"Also take away what a file of this name said before and does not say now. What others say of a number stays."`
-	Force     bool   `help:"Also take entries that would hit emergency numbers or never_screen."`
-	Threshold int    `placeholder:"N" help:"With ftc: how many complaints make an entry (3)."`
-	Window    string `placeholder:"SPAN" help:"With ftc: how old they may be, before the newest (90d)."`
+	List      string   `arg:"" help:"The list. It is made if it is not there."`
+	File      string   `arg:"" help:"The file, - for standard input."`
+	Format    string   `placeholder:"FORMAT" help:"text, csv, vcard, fritzbox, ftc or phoneblock. Without it, what the file looks like."`
+	Column    []string `placeholder:"WHAT=COLUMN" help:"Of a table: number=, reason= or expires= and a name in the header or a place from 1. Several with commas between."`
+	Encoding  string   `placeholder:"NAME" help:"How characters are written, as gbk or windows-1252. Without it, what the file looks like."`
+	DryRun    bool     `help:"Only say what would be added, changed and refused."`
+	Strict    bool     `help:"Change nothing if a line is refused."`
+	Replace   bool     `help:"Also take away what a file of this name said before and does not say now. What others say of a number stays."`
+	Force     bool     `help:"Also take entries that would hit emergency numbers or never_screen."`
+	Threshold int      `placeholder:"N" help:"With ftc: how many complaints make an entry (3)."`
+	Window    string   `placeholder:"SPAN" help:"With ftc: how old they may be, before the newest (90d)."`
 }
 
 func (c *listImportCmd) Run(a *app) error {
 	q := console.ImportQuery{
 		List: c.List, File: c.File, Who: whoami(), Format: strings.ToLower(c.Format),
-		DryRun: c.DryRun, Strict: c.Strict, Force: c.Force, Replace: c.Replace, Threshold: c.Threshold,
+		DryRun: c.DryRun, Strict: c.Strict, Force: c.Force, Replace: c.Replace, Threshold: c.Threshold, Columns: c.Column, Encoding: c.Encoding,
+	}
+	if _, err := listfile.ParseColumns(c.Column); err != nil {
+		return usageError{"--column: " + err.Error()}
 	}
 	if c.Threshold < 0 {
 		return usageError{"--threshold: at least 1"}
@@ -81,8 +86,11 @@ func (a *app) printImport(file string, r *console.ImportReport) error {
 		fmt.Fprintf(a.err, "warning: %s\n", shown(w))
 	}
 	if r.DryRun && !a.json {
-		for _, e := range r.Would {
-			fmt.Fprintf(a.out, "%s: %s\n", wouldBe[e.Change], e.Number)
+		if r.Columns != "" {
+			fmt.Fprintf(a.out, "read as a table: %s\n", shown(r.Columns))
+		}
+		for i := range r.Would {
+			fmt.Fprintln(a.out, wouldText(&r.Would[i]))
 		}
 		if more := r.Added + r.Updated + r.Removed - len(r.Would); more > 0 {
 			fmt.Fprintf(a.out, "and %d more\n", more)
@@ -113,6 +121,18 @@ func (a *app) printImport(file string, r *console.ImportReport) error {
 }
 
 var wouldBe = map[string]string{"added": "would be added", "updated": "would be updated", "removed": "would be removed"}
+
+// wouldText is a line of a dry run.
+func wouldText(e *console.Edit) string {
+	text := wouldBe[e.Change] + ": " + e.Number
+	if !e.Expires.IsZero() {
+		text += ", until " + when(e.Expires)
+	}
+	if e.Reason != "" {
+		text += "\n    " + shown(e.Reason)
+	}
+	return text
+}
 
 // importBar shows on a terminal how much of a file has been read.
 type importBar struct {

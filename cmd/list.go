@@ -1,7 +1,8 @@
 package cmd
 
 import (
-	"encoding/csv"
+	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"os/user"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"ringfence/console"
+	"ringfence/listfile"
 	"ringfence/lists"
 	"ringfence/number"
 )
@@ -19,7 +21,7 @@ type listCmd struct {
 	Show   listShowCmd   `cmd:"" help:"Show a list's entries."`
 	Add    listAddCmd    `cmd:"" help:"Add patterns to a list."`
 	Remove listRemoveCmd `cmd:"" help:"Remove patterns from a list."`
-	Import listImportCmd `cmd:"" help:"Add the patterns of a file, as one change: text, CSV, the FTC's complaints, PhoneBlock."`
+	Import listImportCmd `cmd:"" help:"Add the patterns of a file, as one change: text, CSV, vCard, FRITZ!Box, the FTC's complaints, PhoneBlock."`
 	Export listExportCmd `cmd:"" help:"Write a list as CSV that import reads, or as text."`
 
 	Changes listChangesCmd `cmd:"" help:"Name the changes to the lists that are kept."`
@@ -65,35 +67,45 @@ func (c *listShowCmd) Run(a *app) error {
 	}
 	defer d.close()
 	return d.Entries(a.ctx, c.List, func(e console.ListEntry) error {
-		text := fmt.Sprintf("%-20s added %s", e.Number, when(e.Added))
-		if !e.Expires.IsZero() {
-			text += ", expires " + when(e.Expires)
-		}
-		if e.Hits > 0 {
-			text += fmt.Sprintf(", decided %d calls, the last %s", e.Hits, when(e.LastHit))
-		}
-		if e.Reason != "" {
-			text += "  " + shown(e.Reason)
-		}
-		for _, r := range e.Records {
-			text += "\n    " + recordText(&r)
-		}
-		return a.print(e, "%s", text)
+		return a.print(e, "%s", entryText(&e))
 	})
+}
+
+// entryText is an entry as `list show` has it, with who names it.
+func entryText(e *console.ListEntry) string {
+	text := fmt.Sprintf("%-20s added %s", e.Number, when(e.Added))
+	if len(e.Records) == 0 {
+		text += strings.TrimSuffix(" by "+sourceText(e.From, e.Source, e.Who), " by ")
+	}
+	if !e.Expires.IsZero() {
+		text += ", expires " + when(e.Expires)
+	}
+	if e.Hits > 0 {
+		text += fmt.Sprintf(", decided %d calls, the last %s", e.Hits, when(e.LastHit))
+	}
+	if e.Reason != "" {
+		text += "  " + shown(e.Reason)
+	}
+	for _, r := range e.Records {
+		text += "\n    " + recordText(&r)
+	}
+	return text
+}
+
+// sourceText is who names an entry.
+func sourceText(from, source, who string) string {
+	switch {
+	case from == "import", from == "feed":
+		return shown(source)
+	case from == "person" && who != "":
+		return "person " + shown(who)
+	}
+	return from
 }
 
 // recordText is what one of several sources says of an entry.
 func recordText(r *console.ListRecord) string {
-	text := r.From
-	switch r.From {
-	case "person":
-		if r.Who != "" {
-			text += " " + shown(r.Who)
-		}
-	case "import", "feed":
-		text = shown(r.Source)
-	}
-	text += ", " + when(r.Updated)
+	text := sourceText(r.From, r.Source, r.Who) + ", " + when(r.Updated)
 	if !r.Expires.IsZero() {
 		text += ", until " + when(r.Expires)
 	}
@@ -180,6 +192,9 @@ func (a *app) printEdits(edits []console.Edit) error {
 		if err := a.print(e, text, e.Number, e.List); err != nil {
 			return err
 		}
+		if e.Warning != "" {
+			fmt.Fprintf(a.err, "warning: %s %s\n", e.Number, shown(e.Warning))
+		}
 	}
 	return nil
 }
@@ -195,36 +210,22 @@ func (c *listExportCmd) Run(a *app) error {
 		return err
 	}
 	defer d.close()
-	w := csv.NewWriter(a.out)
-	defer w.Flush()
-	header := false
-	write := func(row ...string) error {
-		if !header && !a.json && c.Format == "csv" {
-			header = true
-			w.Write([]string{"number", "reason", "expires"})
-		}
-		if row == nil {
-			return nil
-		}
-		return w.Write(row)
-	}
+	out := bufio.NewWriter(a.out)
+	table := listfile.NewWriter(out)
 	err = d.Entries(a.ctx, c.List, func(e console.ListEntry) error {
-		if a.json {
+		switch {
+		case a.json:
 			return a.print(e, "")
+		case c.Format == "text":
+			_, err := fmt.Fprintln(out, e.Number)
+			return err
 		}
-		if c.Format == "text" {
-			return write(e.Number)
-		}
-		expires := ""
-		if t := lastExpiry(&e); !t.IsZero() {
-			expires = t.Format(time.RFC3339)
-		}
-		return write(e.Number, e.Reason, expires)
+		return table.Write(e.Number, e.Reason, lastExpiry(&e))
 	})
-	if err == nil {
-		err = write() // an empty list has a header too
+	if err == nil && !a.json && c.Format == "csv" {
+		err = table.Begin()
 	}
-	return err
+	return errors.Join(err, table.Flush(), out.Flush())
 }
 
 // lastExpiry is when the last of an entry's sources ends, zero for never: until then the number is on the list.

@@ -42,6 +42,11 @@ func TestScripts(t *testing.T) {
 			socket := filepath.Join(os.TempDir(), fmt.Sprintf("rf-%d-%d.sock", os.Getpid(), time.Now().UnixNano()%1e9))
 			e.Defer(func() { os.Remove(socket) })
 			e.Setenv("SCREEN", ln.Addr().String())
+			field, err := filepath.Abs("../desk/testdata/lists")
+			if err != nil {
+				return err
+			}
+			e.Setenv("FIELD", field)
 			text := fmt.Sprintf("policy = %q\ndata = %q\nnode = \"pbx1\"\nsocket = %q\n[screen]\nlisten = %q\n", "policy.toml", "data", socket, ln.Addr())
 			enforced := strings.Replace(string(conf.SamplePolicy), `mode     = "observe"`, `mode     = "enforce"`, 1)
 			enforced += "\n[trunks.carrier]\nmatch = [\"gateway:carrier\", \"203.0.113.0/24\"]\nidentity = [\"pai\", \"from\"]\n"

@@ -13,7 +13,7 @@ import (
 type Feed struct {
 	List      string
 	Source    string        // http:// or https://, or the path of a file
-	Format    string        // text, csv, ftc or phoneblock
+	Format    string        // text, csv, vcard, fritzbox, ftc or phoneblock; "": what it looks like
 	Every     time.Duration // how often it is looked at, at a random offset; at least a minute
 	MaxChange float64       // share by which the number of entries may change before somebody has to look; 0.5 is a half
 }
@@ -31,8 +31,8 @@ func readFeeds(tables []*section, folder string) []Feed {
 			s.fault("list", "%q is filled by two feeds: give each a list of its own, and name both in the rule", f.List)
 		}
 		lists[f.List] = true
-		if !slices.Contains([]string{"", "text", "csv", "ftc", "phoneblock"}, f.Format) {
-			s.fault("format", "%q is no format: write \"text\", \"csv\", \"ftc\" or \"phoneblock\", or leave it out", f.Format)
+		if !slices.Contains([]string{"", "text", "csv", "vcard", "fritzbox", "ftc", "phoneblock"}, f.Format) {
+			s.fault("format", "%q is no format: write \"text\", \"csv\", \"vcard\", \"fritzbox\", \"ftc\" or \"phoneblock\", or leave it out", f.Format)
 		}
 		every := cmp.Or(s.text("every", ""), "24h")
 		var err error

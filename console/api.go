@@ -147,9 +147,10 @@ type ListEntry struct {
 	Expires time.Time `json:"expires,omitzero"`
 	Hits    uint64    `json:"hits,omitempty"`    // calls that it decided
 	LastHit time.Time `json:"last_hit,omitzero"` // when it did last
+	From    string    `json:"from,omitempty"`    // who says so: person, report, import or feed
 
-	// Records is what each source says, if they are several: a person's first, then the newest. What is above is of the first of them
-	// that has not expired.
+	// Records is what each source says, if they are several: a person's first, then those with a reason, then the newest. What is above is of
+	// the first of them that has not expired.
 	Records []ListRecord `json:"records,omitempty"`
 }
 
@@ -179,8 +180,13 @@ type Edit struct {
 	Number string `json:"number"` // canonical; as it was written if refused
 	Change string `json:"change"`
 	Why    string `json:"why,omitempty"` // of a refused one
+	// Warning says what is probably not meant by an entry that went in nevertheless, as the rest of a sentence that begins with it.
+	Warning string `json:"warning,omitempty"`
 	// Still names the sources that have a pattern that was to be removed on the list nevertheless.
 	Still []string `json:"still,omitempty"`
+	// Reason and Expires are what a dry run would write; nothing of an entry whose reason or expiry the file does not say.
+	Reason  string    `json:"reason,omitempty"`
+	Expires time.Time `json:"expires,omitzero"`
 }
 
 // Refused is the Change of a pattern that cannot be read.

@@ -177,8 +177,8 @@ func TestThroughSocket(t *testing.T) {
 			err := c.Journal(ctx, Query{Caller: "95211613", Limit: 2, Newest: true, Since: time.UnixMilli(1000)}, func(r Record) error { all = append(all, r); return nil })
 			return all, recs, err
 		},
-		"import {List:l File:x.csv Who:" + me + " Format:csv DryRun:true Strict:false Replace:false Force:true Threshold:3 Window:60} 200000": func() (any, any, error) {
-			r, err := c.Import(ctx, ImportQuery{List: "l", File: "x.csv", Who: "somebody", Format: "csv", DryRun: true, Force: true, Threshold: 3, Window: 60}, strings.NewReader(strings.Repeat("x", 200_000)))
+		"import {List:l File:x.csv Who:" + me + " Format:csv DryRun:true Strict:false Replace:true Force:true Threshold:3 Window:60 Columns:[number=2 reason=Ort] Encoding:gbk} 200000": func() (any, any, error) {
+			r, err := c.Import(ctx, ImportQuery{List: "l", File: "x.csv", Who: "somebody", Format: "csv", DryRun: true, Force: true, Replace: true, Columns: []string{"number=2", "reason=Ort"}, Encoding: "gbk", Threshold: 3, Window: 60}, strings.NewReader(strings.Repeat("x", 200_000)))
 			return r, &ImportReport{List: "l", Added: 7}, err
 		},
 		"backup":        func() (any, any, error) { var b bytes.Buffer; err := c.Backup(ctx, &b); return b.String(), half, err },

@@ -53,13 +53,17 @@ type ImportQuery struct {
 	Force     bool    // also take entries that would hit emergency numbers or never_screen
 	Threshold int     // FTC: complaints that make an entry, 0: the usual
 	Window    float64 // FTC: how old they may be, in seconds before the newest, 0: the usual
+
+	Columns  []string // of a table: number=COLUMN, reason=COLUMN, expires=COLUMN, by name or by place from 1
+	Encoding string   // its name on the web, as gbk; "": what the file shows
 }
 
 // ImportReport is what an import did, or would do.
 type ImportReport struct {
 	List      string    `json:"list"`
 	Format    string    `json:"format"`
-	Change    uint64    `json:"change,omitempty"` // what undo takes; 0: nothing changed
+	Columns   string    `json:"columns,omitempty"` // of a table, what was read from which, for people
+	Change    uint64    `json:"change,omitempty"`  // what undo takes; 0: nothing changed
 	DryRun    bool      `json:"dry_run,omitempty"`
 	Strict    bool      `json:"strict,omitempty"` // nothing was done, because lines were refused
 	Added     int       `json:"added"`
@@ -150,7 +154,7 @@ func serveLists(mux *http.ServeMux, d Desk) {
 			q := ImportQuery{
 				List: r.PathValue("list"), File: v.Get("file"), Format: v.Get("format"), Who: ByOf(r.Context()).Who,
 				DryRun: v.Get("dry_run") == "true", Strict: v.Get("strict") == "true", Force: v.Get("force") == "true",
-				Replace: v.Get("replace") == "true",
+				Replace: v.Get("replace") == "true", Columns: v["column"], Encoding: v.Get("encoding"),
 			}
 			var err1, err2 error
 			if text := v.Get("threshold"); text != "" {
@@ -224,8 +228,8 @@ func claim(r *http.Request) *http.Request {
 }
 
 func (c *Client) Import(ctx context.Context, q ImportQuery, file io.Reader) (*ImportReport, error) {
-	v := url.Values{"file": {q.File}, "format": {q.Format}}
-	for name, on := range map[string]bool{"dry_run": q.DryRun, "strict": q.Strict, "force": q.Force} {
+	v := url.Values{"file": {q.File}, "format": {q.Format}, "column": q.Columns, "encoding": {q.Encoding}}
+	for name, on := range map[string]bool{"dry_run": q.DryRun, "strict": q.Strict, "force": q.Force, "replace": q.Replace} {
 		if on {
 			v.Set(name, "true")
 		}

@@ -127,7 +127,7 @@ func TestImportThroughSocket(t *testing.T) {
 	}
 	file.WriteString("9520????\nnonsense\n")
 	report, err := client.Import(ctx, console.ImportQuery{List: "blacklist", File: "big.txt", Who: "eve"}, strings.NewReader(file.String()))
-	if err != nil || report.Added != n || report.Updated != 1 || report.Refused != 1 || report.Refusals[0].Line != n+2 {
+	if err != nil || report.Added != n || report.Updated != 0 || report.Unchanged != 1 || report.Refused != 1 || report.Refusals[0].Line != n+2 {
 		t.Fatalf("%+v, %v", report, err)
 	}
 	if got := <-seen; got != "listed true" {
@@ -219,10 +219,11 @@ func TestImportWarns(t *testing.T) {
 		t.Fatal(err)
 	}
 	report, err := client.Import(t.Context(), console.ImportQuery{List: "blacklist", DryRun: true}, strings.NewReader("13800138000\n9521*\n02154321234\n110\n"))
-	if err != nil || report.Refused != 1 || report.Change != 0 || len(report.Would) != 3 || len(report.Warnings) != 2 {
+	if err != nil || report.Refused != 1 || report.Change != 0 || len(report.Would) != 3 || len(report.Warnings) != 3 {
 		t.Fatalf("%+v, %v", report, err)
 	}
-	if !strings.HasPrefix(report.Warnings[0], "+8613800138000 hits +8613800138000, whom line staff dealt with on ") || !strings.HasPrefix(report.Warnings[1], "9521* hits +8695211613") {
+	if !strings.HasPrefix(report.Warnings[0], "line 2: 9521* also takes short service numbers") ||
+		!strings.HasPrefix(report.Warnings[1], "+8613800138000 hits +8613800138000, whom line staff dealt with on ") || !strings.HasPrefix(report.Warnings[2], "9521* hits +8695211613") {
 		t.Errorf("%q", report.Warnings)
 	}
 	if lists, err := client.Lists(t.Context()); err != nil || len(lists) != 0 {

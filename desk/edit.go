@@ -67,7 +67,7 @@ func unionOf(list string, records []storage.Entry, now time.Time) console.ListEn
 }
 
 func listEntryOf(list string, e *storage.Entry) console.ListEntry {
-	return console.ListEntry{List: list, Number: e.Pattern, Reason: e.Reason, Source: e.Source, Who: e.Who, Added: e.Added, Expires: e.Expires, Hits: e.Hits, LastHit: e.LastHit}
+	return console.ListEntry{List: list, Number: e.Pattern, Reason: e.Reason, From: e.Origin.String(), Source: e.Source, Who: e.Who, Added: e.Added, Expires: e.Expires, Hits: e.Hits, LastHit: e.LastHit}
 }
 
 // AddEntries adds patterns, in any spelling, to a list that need not exist yet. All go in or none: one that
@@ -89,7 +89,7 @@ func (d *Desk) addEntries(ctx context.Context, list string, origin storage.Origi
 	var wrong []string
 	by := byOf(ctx)
 	for i, a := range add {
-		p, err := r.Policy.Plan().Pattern(a.Number)
+		p, err := entryOf(r.Policy.Plan(), a.Number)
 		if err == nil && !a.Expires.IsZero() && !a.Expires.After(now) {
 			err = fmt.Errorf("would have expired already, at %s: give a time to come, as in 30d", a.Expires.Format(time.RFC3339))
 		}
@@ -104,13 +104,19 @@ func (d *Desk) addEntries(ctx context.Context, list string, origin storage.Origi
 	if len(wrong) > 0 && !keepGood {
 		return nil, console.Bad("nothing was changed:\n" + strings.Join(wrong, "\n"))
 	}
+	if err := d.keepReasons(list, entries); err != nil {
+		return nil, err
+	}
 	changes, err := d.db.AddEntries(list, entries)
 	d.pieces.edited(err)
 	if err != nil {
 		return nil, refused(err)
 	}
+	warn := d.cautionsFor(r.Policy, list)
 	for i, e := range entries {
-		out[good[i]] = console.Edit{List: list, Number: e.Pattern, Change: editText(changes[i])}
+		edit := console.Edit{List: list, Number: e.Pattern, Change: editText(changes[i])}
+		edit.Warning, _ = warn.of(patterns[i])
+		out[good[i]] = edit
 	}
 	if !d.inMemory() {
 		return out, nil
@@ -121,6 +127,26 @@ func (d *Desk) addEntries(ctx context.Context, list string, origin storage.Origi
 	}
 	d.followPatterns(list, patterns, records)
 	return out, nil
+}
+
+// keepReasons has entries that come without a reason keep the one that their source gave before: to add a number again is not to
+// take that back. d.edit is held.
+func (d *Desk) keepReasons(list string, entries []storage.Entry) error {
+	if !slices.ContainsFunc(entries, func(e storage.Entry) bool { return e.Reason == "" }) {
+		return nil
+	}
+	records, err := d.db.Lookup(list, keysOf(entries)...)
+	if err != nil {
+		return err
+	}
+	for i := range entries {
+		for _, r := range records[i] {
+			if entries[i].Reason == "" && r.Origin == entries[i].Origin {
+				entries[i].Reason = r.Reason
+			}
+		}
+	}
+	return nil
 }
 
 func keysOf(entries []storage.Entry) []string {

@@ -33,14 +33,21 @@ type gatheredPattern struct {
 	line    uint32
 }
 
+// spanSlack is the part of a span by which an expiry may be later than before without being another: a file that says 30d
+// and is imported again at once changes nothing.
+const spanSlack = 100
+
 type gatheredText struct {
 	reason  string
 	expires time.Time
 	remove  bool
+
+	noReason, noExpires bool // the file does not say them
+	span                time.Duration
 }
 
 func (g *gathered) add(p number.Pattern, l *listfile.Line) {
-	t := gatheredText{l.Reason, l.Expires, l.Remove}
+	t := gatheredText{reason: l.Reason, expires: l.Expires, remove: l.Remove, noReason: !l.SaysReason, noExpires: !l.SaysExpires, span: l.Span}
 	var id uint32
 	if n := len(g.says); n > 0 && g.says[n-1] == t {
 		id = uint32(n - 1)
@@ -84,7 +91,10 @@ func (g *gathered) rows(origin storage.Origin, source, who string, now time.Time
 		other := g.other
 		row := func(text string, says uint32) bool {
 			s := &g.says[says]
-			return yield(storage.ImportRow{Remove: s.remove, Entry: storage.Entry{Pattern: text, Reason: s.reason, Origin: origin, Source: source, Who: who, Added: now, Expires: s.expires}})
+			return yield(storage.ImportRow{
+				Entry:  storage.Entry{Pattern: text, Reason: s.reason, Origin: origin, Source: source, Who: who, Added: now, Expires: s.expires},
+				Remove: s.remove, KeepReason: s.noReason, KeepExpires: s.noExpires, Inherit: origin == storage.FromImport, Near: s.span / spanSlack,
+			})
 		}
 		for _, n := range g.exact {
 			text := number.KeyPattern(n.key).String()
@@ -110,6 +120,21 @@ func (g *gathered) rows(origin storage.Origin, source, who string, now time.Time
 func (g *gathered) has(key uint64) bool {
 	_, ok := slices.BinarySearchFunc(g.exact, key, func(n gatheredNumber, k uint64) int { return cmp.Compare(n.key, k) })
 	return ok
+}
+
+// saysOf is what the file says of a pattern that it has.
+func (g *gathered) saysOf(pattern string, p number.Pattern) *gatheredText {
+	if key, ok := p.Key(); ok {
+		if at, ok := slices.BinarySearchFunc(g.exact, key, func(n gatheredNumber, k uint64) int { return cmp.Compare(n.key, k) }); ok {
+			return &g.says[g.exact[at].says]
+		}
+		return nil
+	}
+	at, ok := slices.BinarySearchFunc(g.other, pattern, func(o gatheredPattern, text string) int { return strings.Compare(o.text, text) })
+	if !ok {
+		return nil
+	}
+	return &g.says[g.other[at].says]
 }
 
 // added is how many entries are to be on the list.

@@ -66,6 +66,7 @@ func (d *Desk) importFile(ctx context.Context, q console.ImportQuery, file io.Re
 	if whole.name != "" {
 		f.origin, f.source, f.by.From = storage.FromFeed, whole.name, "feed"
 	}
+	f.cautions = d.cautionsFor(f.policy, q.List)
 	if err := f.read(ctx, file); err != nil {
 		return nil, err
 	}
@@ -99,6 +100,10 @@ type fileImport struct {
 	report *console.ImportReport
 	g      gathered
 
+	cautions *cautions
+	doubts   doubts
+	strange  bool // a reason has what is no UTF-8
+
 	name   string         // of the file, for the record
 	origin storage.Origin // with source, whose records its lines are
 	source string
@@ -107,29 +112,40 @@ type fileImport struct {
 
 // read gathers what the file says.
 func (f *fileImport) read(ctx context.Context, file io.Reader) error {
+	columns, err := listfile.ParseColumns(f.q.Columns)
+	if err != nil {
+		return console.Bad("nothing was changed: " + err.Error())
+	}
 	shield := f.policy.Shield()
-	format, err := listfile.Read(file, listfile.Options{
+	info, err := listfile.Read(file, listfile.Options{
 		Format: listfile.Format(f.q.Format), Now: f.now, Threshold: f.q.Threshold, Window: time.Duration(f.q.Window * float64(time.Second)), Expiry: console.ParseExpiry,
+		Columns: columns, Encoding: f.q.Encoding, Country: f.policy.Country(),
 	}, func(l listfile.Line) error {
+		f.strange = f.strange || !utf8.ValidString(l.Reason)
+		l.Reason = strings.TrimSpace(strings.Map(plainText, strings.ToValidUTF8(l.Reason, "?")))
 		pattern, why := f.pattern(&l, shield)
 		if why != "" {
 			f.refuse(&l, why)
 			return ctx.Err()
 		}
-		l.Reason = strings.Map(plainText, strings.ToValidUTF8(l.Reason, "?"))
+		f.doubt(&l, pattern)
 		if f.g.add(pattern, &l); len(f.g.exact)+len(f.g.other) > maxImport {
 			return fmt.Errorf("the file has more than %d entries: import it in parts", maxImport)
 		}
 		return nil
 	})
-	if f.report.Format = string(format); err != nil {
+	if f.report.Format, f.report.Columns = string(info.Format), info.Columns; err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		return console.Bad("nothing was changed: " + err.Error())
 	}
+	if info.Encoding == "" && f.strange {
+		f.warn("the file is no UTF-8, and its encoding cannot be told: what is not ASCII is ? in the reasons. Say it, as in --encoding windows-1252")
+	}
 	f.report.Repeated = f.g.sort()
 	f.g.ids = nil
+	f.warnOfDoubts()
 	return nil
 }
 
@@ -138,7 +154,7 @@ func (f *fileImport) pattern(l *listfile.Line, shield *policy.Shield) (p number.
 	if l.Fault != nil {
 		return p, l.Fault.Error()
 	}
-	p, err := f.policy.Plan().Pattern(l.Number)
+	p, err := entryOfLine(f.policy.Plan(), l)
 	switch {
 	case err != nil:
 		return p, err.Error()
@@ -198,7 +214,7 @@ func (f *fileImport) write() error {
 				report.Absent++
 			default:
 				if f.q.DryRun && len(report.Would) < maxShown {
-					report.Would = append(report.Would, console.Edit{List: f.q.List, Number: pattern, Change: c.String()})
+					report.Would = append(report.Would, f.would(pattern, c))
 				}
 			}
 		},
@@ -210,47 +226,15 @@ func (f *fileImport) write() error {
 	return nil
 }
 
-// warnOfKnown warns of entries that would hit numbers that the lines deal with.
-func (d *Desk) warnOfKnown(p *policy.Policy, g *gathered, report *console.ImportReport) error {
-	index := number.NewIndex()
-	for i := range g.other {
-		if !g.says[g.other[i].says].remove {
-			index.Add(g.other[i].pattern, uint32(i))
+// would is what a dry run says of a pattern.
+func (f *fileImport) would(pattern string, c storage.Change) console.Edit {
+	e := console.Edit{List: f.q.List, Number: pattern, Change: c.String()}
+	if p, err := f.policy.Plan().KeptPattern(pattern); err == nil && c != storage.Removed {
+		if s := f.g.saysOf(pattern, p); s != nil {
+			e.Reason, e.Expires = s.reason, s.expires
 		}
 	}
-	hits := 0
-	err := d.db.EachStamp(storage.Known, func(s storage.Stamp) error {
-		line, number, ok := strings.Cut(s.Key, "\x00")
-		if !ok {
-			return nil
-		}
-		by := ""
-		if pattern, err := p.Plan().KeptPattern(number); err == nil {
-			if key, ok := pattern.Key(); ok && g.adds(key) {
-				by = pattern.String()
-			}
-		}
-		if by == "" && index.Len() > 0 {
-			n := p.Plan().Parse(number)
-			if m := index.AppendMatches(nil, &n); len(m) > 0 {
-				by = m[0].Pattern.String()
-			}
-		}
-		if by == "" {
-			return nil
-		}
-		if hits++; hits <= maxWarnings {
-			report.Warnings = append(report.Warnings, fmt.Sprintf("%s hits %s, whom line %s dealt with on %s", by, number, line, s.At.Format("2006-01-02")))
-		}
-		return nil
-	})
-	if hits > maxWarnings {
-		report.Warnings = append(report.Warnings, fmt.Sprintf("and %d more numbers that lines dealt with", hits-maxWarnings))
-	}
-	if errors.Is(err, storage.ErrCorrupt) {
-		return nil // logged when it was read first
-	}
-	return err
+	return e
 }
 
 // commit makes a change of the database count, and then in memory, with no edit between.

@@ -244,8 +244,12 @@ func TestFeedFails(t *testing.T) {
 		}
 	}
 	p.set(func(p *publisher) { p.sound("<html>\n") })
-	if s, err := d.FetchFeed(t.Context(), "fed"); err != nil || s.Held == "" {
+	if s, err := d.FetchFeed(t.Context(), "fed"); err == nil || !strings.Contains(err.Error(), "it is a web page and no list") {
 		t.Errorf("a page instead of a list: %+v, %v", s, err)
+	}
+	p.set(func(p *publisher) { p.sound("please log in\n") })
+	if s, err := d.FetchFeed(t.Context(), "fed"); err != nil || s.Held == "" {
+		t.Errorf("a text instead of a list: %+v, %v", s, err)
 	}
 	right := sha256.Sum256([]byte(numbers(50, 100)))
 	p.set(func(p *publisher) { p.sound(numbers(50, 100)); p.sum = hex.EncodeToString(right[:]) })
@@ -331,7 +335,7 @@ func TestFeedOfDays(t *testing.T) {
 
 // What could not be used is fetched again, though the source says that it has not changed.
 func TestFeedIsTriedAgain(t *testing.T) {
-	d := startFeed(t, &publisher{text: "<html>\n"})
+	d := startFeed(t, &publisher{text: "please log in\n"})
 	for range 2 {
 		if s, err := d.FetchFeed(t.Context(), "fed"); err == nil || !strings.Contains(err.Error(), "is the format right?") {
 			t.Errorf("%+v, %v", s, err)

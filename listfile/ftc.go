@@ -8,7 +8,12 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"ringfence/textfile"
 )
+
+// ftcNumber is the column of the number, as it is compared.
+const ftcNumber = "companyphonenumber"
 
 // complaint is one row of the FTC's file.
 type complaint struct {
@@ -37,7 +42,7 @@ func readFTC(in io.Reader, o Options, yield func(Line) error) error {
 	if o.Window <= 0 {
 		o.Window = DefaultWindow
 	}
-	t, err := newTable(in, "company_phone_number", "created_date")
+	t, err := newFTCTable(in)
 	if err != nil {
 		return err
 	}
@@ -46,20 +51,24 @@ func readFTC(in io.Reader, o Options, yield func(Line) error) error {
 	var order []string
 	newest, total := int64(0), 0
 	for {
-		fault, err := t.next()
+		row, err := t.rows.Next()
 		if err == io.EOF {
 			break
 		}
 		if err != nil {
 			return err
 		}
+		if row.Fault == nil && strings.TrimSpace(row.Text) == "" {
+			continue
+		}
 		var number string
 		var at int64
+		fault := row.Fault
 		if fault == nil {
-			number, at, fault = t.complaint()
+			number, at, fault = t.complaint(row.Cells)
 		}
 		if fault != nil {
-			if err := yield(Line{No: t.line, Number: strings.Clone(number), Fault: fault}); err != nil {
+			if err := yield(Line{No: row.Line, Number: strings.Clone(number), Fault: fault, SaysReason: true}); err != nil {
 				return err
 			}
 			continue
@@ -72,14 +81,14 @@ func readFTC(in io.Reader, o Options, yield func(Line) error) error {
 		}
 		var h maphash.Hash
 		h.SetSeed(seed)
-		for _, f := range t.row {
+		for _, f := range row.Cells {
 			h.WriteString(f)
 			h.WriteByte(0)
 		}
 		of := numbers[number]
 		if of == nil {
 			number = strings.Clone(number)
-			of = &complaints{line: t.line}
+			of = &complaints{line: row.Line}
 			numbers[number] = of
 			order = append(order, number)
 		}
@@ -94,16 +103,48 @@ func readFTC(in io.Reader, o Options, yield func(Line) error) error {
 			continue
 		}
 		reason := fmt.Sprintf("%d complaints to the FTC, the last on %s", n, time.Unix(last, 0).UTC().Format("2006-01-02"))
-		if err := yield(Line{No: of.line, Number: number, Reason: reason}); err != nil {
+		if err := yield(Line{No: of.line, Number: number, Reason: reason, SaysReason: true}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// ftcTable is where what counts stands in the file.
+type ftcTable struct {
+	rows         *textfile.Rows
+	number, made int // columns
+}
+
+func newFTCTable(in io.Reader) (*ftcTable, error) {
+	t := &ftcTable{rows: textfile.NewRows(in, ','), number: -1, made: -1}
+	header, err := t.rows.Next()
+	switch {
+	case err == io.EOF:
+		return nil, errors.New("the file is empty: its first line should name the columns")
+	case err != nil:
+		return nil, err
+	}
+	for i, name := range header.Cells {
+		switch folded(name) {
+		case ftcNumber:
+			t.number = i
+		case "createddate":
+			t.made = i
+		}
+	}
+	switch {
+	case t.number < 0:
+		return nil, errors.New("its first line names no column Company_Phone_Number")
+	case t.made < 0:
+		return nil, errors.New("its first line names no column Created_Date")
+	}
+	return t, nil
+}
+
 // complaint is the number of a row, as E.164, and when the complaint was made. Both are nothing where no number is given.
-func (t *table) complaint() (number string, at int64, fault error) {
-	number = t.field("company_phone_number")
+func (t *ftcTable) complaint(cells []string) (number string, at int64, fault error) {
+	number = cell(cells, t.number)
 	if number == "" {
 		return "", 0, nil
 	}
@@ -126,7 +167,7 @@ func (t *table) complaint() (number string, at int64, fault error) {
 	default:
 		return number, 0, fmt.Errorf("%d digits are no number of the USA", len(digits))
 	}
-	text := t.field("created_date")
+	text := cell(cells, t.made)
 	for _, layout := range ftcTimes {
 		if c, err := time.Parse(layout, text); err == nil {
 			return digits, c.Unix(), nil
@@ -154,4 +195,11 @@ func (c *complaints) within(oldest int64) (n int, last int64) {
 		last = max(last, x.at)
 	}
 	return n, last
+}
+
+func cell(cells []string, at int) string {
+	if at < len(cells) {
+		return strings.TrimSpace(cells[at])
+	}
+	return ""
 }

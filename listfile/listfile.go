@@ -1,17 +1,18 @@
-// Package listfile reads the files that lists are imported from: text, CSV, the complaints that the FTC publishes, and
-// PhoneBlock's JSON. It reads a file once, in a stream, and knows nothing of numbers: each is given as it is written.
+// Package listfile reads the files that lists are imported from, as the field writes them: text, tables of spreadsheets and
+// databases, address books, the telephone book of a FRITZ!Box, the complaints that the FTC publishes, and PhoneBlock's JSON. It reads
+// a file once, in a stream, and knows nothing of numbers: each is given as it is written. It also writes a list as CSV.
 package listfile
 
 import (
 	"bufio"
 	"bytes"
-	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"time"
+
+	"ringfence/textfile"
 )
 
 // Format is how a file is written.
@@ -19,14 +20,18 @@ type Format string
 
 // The formats.
 const (
-	Text       Format = "text"       // a pattern a line, # begins a comment
-	CSV        Format = "csv"        // a header with number, and perhaps reason and expires
+	Text       Format = "text"       // a pattern a line, # begins a comment; what `uniq -c` writes
+	CSV        Format = "csv"        // cells between commas, semicolons, tabs or |, with a header or without
+	VCard      Format = "vcard"      // an address book, versions 2.1 to 4.0
+	FritzBox   Format = "fritzbox"   // the XML telephone book of a FRITZ!Box
 	FTC        Format = "ftc"        // the FTC's Do Not Call complaints, a CSV
 	PhoneBlock Format = "phoneblock" // PhoneBlock's block list, JSON
 )
 
 // Formats lists the formats, for advice.
-func Formats() []string { return []string{string(Text), string(CSV), string(FTC), string(PhoneBlock)} }
+func Formats() []string {
+	return []string{string(Text), string(CSV), string(VCard), string(FritzBox), string(FTC), string(PhoneBlock)}
+}
 
 // Line is one entry of a file, or one line that is none.
 type Line struct {
@@ -36,6 +41,16 @@ type Line struct {
 	Expires time.Time // zero: never
 	Remove  bool      // the file says that the number is not on the list
 	Fault   error     // it cannot be read; Number may be what is wrong
+
+	// SaysReason and SaysExpires report whether the file says these at all, be it that there is none.
+	SaysReason, SaysExpires bool
+	// Span is from the present to Expires where the file has a span, as 30d; 0 where it has a date.
+	Span time.Duration
+
+	// Counted is the text behind what may be a count before one number, as `uniq -c` writes it; "" if there is no such. Indented
+	// reports whether the line begins with a blank, as it does there.
+	Counted  string
+	Indented bool
 }
 
 // Options say how to read a file.
@@ -44,7 +59,18 @@ type Options struct {
 	Now       time.Time                                           // what spans in a column `expires` count from
 	Threshold int                                                 // FTC: complaints that make an entry, 0: DefaultThreshold
 	Window    time.Duration                                       // FTC: complaints older than this before the newest do not count, 0: DefaultWindow
-	Expiry    func(text string, now time.Time) (time.Time, error) // reads the column `expires`
+	Expiry    func(text string, now time.Time) (time.Time, error) // reads the column `expires`: a span, a date or a time
+	Columns   Columns                                             // of a table
+	Encoding  string                                              // its name on the web; "": what the file shows
+	Country   string                                              // ISO 3166-1 alpha-2: whose spreadsheets wrote a file that is not Unicode
+}
+
+// Info is what a file was found to be.
+type Info struct {
+	Format   Format
+	Encoding string // "" if it cannot be told: texts may have characters that are wrong
+	// Columns says what of a table was read from which column, for people; "" where there is nothing to say.
+	Columns string
 }
 
 // What makes an entry of complaints to the FTC.
@@ -53,246 +79,79 @@ const (
 	DefaultWindow    = 90 * 24 * time.Hour
 )
 
-// maxLine bounds a line of text, in bytes.
-const maxLine = 64 << 10
+// headSize is how many bytes of a file are looked at to tell its format.
+const headSize = textfile.MaxLine
 
 // Read reads a file and calls yield for each entry and each line that is none, until yield returns an error, which Read
-// then returns. It says which format the file has. A file that cannot be read on is an error: what came before
+// then returns. It says what the file is. A file that cannot be read on is an error: what came before
 // it is not the whole file.
-func Read(in io.Reader, o Options, yield func(Line) error) (Format, error) {
-	r := bufio.NewReaderSize(in, maxLine)
-	if bom, _ := r.Peek(3); string(bom) == "\ufeff" {
-		r.Discard(3)
+func Read(in io.Reader, o Options, yield func(Line) error) (Info, error) {
+	text, err := textfile.NewReader(in, textfile.Options{Encoding: o.Encoding, Country: o.Country})
+	if err != nil {
+		return Info{}, err
 	}
-	format := o.Format
-	if format == "" {
-		head, err := r.Peek(4096)
-		if err != nil && err != io.EOF && !errors.Is(err, bufio.ErrBufferFull) {
-			return "", err
+	r := bufio.NewReaderSize(text, headSize)
+	head, err := r.Peek(headSize)
+	if err != nil && err != io.EOF && !errors.Is(err, bufio.ErrBufferFull) {
+		return Info{}, err
+	}
+	whole := err == io.EOF
+	info := Info{Format: o.Format}
+	var found *layout
+	if info.Format == "" || info.Format == CSV {
+		info.Format, found, err = detect(head, whole, &o)
+		if err != nil {
+			return info, err
 		}
-		format = detect(head)
+	} else if o.Columns != (Columns{}) {
+		return info, fmt.Errorf("only a table has columns to name, and it is read as %s", info.Format)
 	}
-	switch format {
+	switch info.Format {
 	case Text:
-		return format, readText(r, yield)
+		err = readText(r, yield)
 	case CSV:
-		return format, readCSV(r, o, yield)
+		info.Columns = found.String()
+		err = readTable(r, found, &o, yield)
+	case VCard:
+		err = readVCard(r, yield)
+	case FritzBox:
+		err = readFritzBox(r, yield)
 	case FTC:
-		return format, readFTC(r, o, yield)
+		err = readFTC(r, o, yield)
 	case PhoneBlock:
-		return format, readPhoneBlock(r, yield)
+		err = readPhoneBlock(r, yield)
+	default:
+		err = fmt.Errorf("there is no format %q: use one of %s", info.Format, strings.Join(Formats(), ", "))
 	}
-	return "", fmt.Errorf("there is no format %q: use one of %s", format, strings.Join(Formats(), ", "))
+	info.Encoding = text.Name()
+	return info, err
 }
 
-// detect says what a file that begins so is. Text is what it is if nothing else.
-func detect(head []byte) Format {
-	trimmed := bytes.TrimLeft(head, " \t\r\n")
-	if bytes.HasPrefix(trimmed, []byte("{")) {
-		return PhoneBlock
-	}
-	first, _, _ := bytes.Cut(trimmed, []byte("\n"))
-	for _, c := range strings.Split(string(first), ",") {
-		switch columnName(c) {
-		case "number":
-			return CSV
-		case "company_phone_number":
-			return FTC
+// detect says what a file that begins so is, and of a table where what stands. Text is what it is if nothing else.
+func detect(head []byte, whole bool, o *Options) (Format, *layout, error) {
+	trimmed := bytes.TrimLeft(head, " \t\n")
+	named := o.Columns != (Columns{})
+	switch {
+	case o.Format == CSV || named:
+	case bytes.HasPrefix(trimmed, []byte("{")):
+		return PhoneBlock, nil, nil
+	case len(trimmed) >= len(vCardBegin) && strings.EqualFold(string(trimmed[:len(vCardBegin)]), vCardBegin):
+		return VCard, nil, nil
+	case bytes.HasPrefix(trimmed, []byte("<")):
+		lower := strings.ToLower(string(trimmed[:min(len(trimmed), 1024)]))
+		if strings.Contains(lower, "<html") || strings.HasPrefix(lower, "<!doctype html") {
+			return "", nil, errors.New("it is a web page and no list: look at it in a browser, perhaps it asks to log in")
 		}
+		return FritzBox, nil, nil
 	}
-	return Text
-}
-
-// columnName is a column's name as it is compared: in small letters, with _ between words.
-func columnName(s string) string {
-	return strings.ReplaceAll(strings.ToLower(strings.Trim(s, " \t\r\"")), " ", "_")
-}
-
-func readText(r *bufio.Reader, yield func(Line) error) error {
-	for no := 1; ; no++ {
-		line, err := r.ReadSlice('\n')
-		if errors.Is(err, bufio.ErrBufferFull) {
-			for errors.Is(err, bufio.ErrBufferFull) {
-				_, err = r.ReadSlice('\n')
-			}
-			if err == nil || err == io.EOF {
-				if err := yield(Line{No: no, Fault: fmt.Errorf("the line has more than %d bytes", maxLine)}); err != nil {
-					return err
-				}
-				line = nil
-			}
-		}
-		if err != nil && err != io.EOF {
-			return err
-		}
-		text, _, _ := bytes.Cut(line, []byte("#"))
-		if text = bytes.TrimSpace(text); len(text) > 0 {
-			if err := yield(Line{No: no, Number: string(text)}); err != nil {
-				return err
-			}
-		}
-		if err == io.EOF {
-			return nil
-		}
+	found, err := layoutOf(string(head), whole, o)
+	switch {
+	case err != nil:
+		return CSV, nil, err
+	case found == nil:
+		return Text, nil, nil
+	case found.ftc && o.Format == "" && !named:
+		return FTC, nil, nil
 	}
-}
-
-// table reads rows of a CSV by the names of their columns.
-type table struct {
-	r       *csv.Reader
-	columns map[string]int
-	row     []string
-	line    int
-}
-
-func newTable(in io.Reader, needs ...string) (*table, error) {
-	t := &table{r: csv.NewReader(in), columns: map[string]int{}}
-	t.r.FieldsPerRecord, t.r.ReuseRecord, t.r.TrimLeadingSpace = -1, true, true
-	header, err := t.r.Read()
-	if err == io.EOF {
-		return nil, errors.New("the file is empty: its first line should name the columns")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("its first line should name the columns: %w", err)
-	}
-	for i, name := range header {
-		t.columns[columnName(name)] = i
-	}
-	for _, name := range needs {
-		if _, ok := t.columns[name]; !ok {
-			return nil, fmt.Errorf("its first line names no column %s", name)
-		}
-	}
-	return t, nil
-}
-
-// next reads a row. fault is what is wrong with it alone; io.EOF ends the file.
-func (t *table) next() (fault, err error) {
-	t.row, err = t.r.Read()
-	var bad *csv.ParseError
-	if errors.As(err, &bad) {
-		t.line = bad.Line
-		return bad.Err, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	t.line, _ = t.r.FieldPos(0)
-	return nil, nil
-}
-
-func (t *table) field(name string) string {
-	if i, ok := t.columns[name]; ok && i < len(t.row) {
-		return strings.TrimSpace(t.row[i])
-	}
-	return ""
-}
-
-func readCSV(in io.Reader, o Options, yield func(Line) error) error {
-	t, err := newTable(in, "number")
-	if err != nil {
-		return err
-	}
-	for {
-		fault, err := t.next()
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		l := Line{No: t.line, Fault: fault}
-		if fault == nil {
-			l.Number, l.Reason = strings.Clone(t.field("number")), strings.Clone(t.field("reason"))
-			if expires := t.field("expires"); expires != "" && o.Expiry != nil {
-				l.Expires, l.Fault = o.Expiry(expires, o.Now)
-			}
-		}
-		if err := yield(l); err != nil {
-			return err
-		}
-	}
-}
-
-// phoneBlockNumber is one number of PhoneBlock's list.
-type phoneBlockNumber struct {
-	Phone  string `json:"phone"`
-	Rating string `json:"rating"`
-	Votes  *int   `json:"votes"`
-}
-
-// readPhoneBlock reads {"numbers":[{"phone","rating","votes"}],"version"}. A number without votes any more is to be
-// removed, which is how an update says that.
-func readPhoneBlock(in io.Reader, yield func(Line) error) error {
-	dec := json.NewDecoder(in)
-	wrong := func(err error) error {
-		if err == nil {
-			return errors.New(`it is not a list of PhoneBlock: {"numbers":[…]} is expected`)
-		}
-		if errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
-		}
-		return fmt.Errorf("its JSON cannot be read at byte %d: %w", dec.InputOffset(), err)
-	}
-	if t, err := dec.Token(); t != json.Delim('{') {
-		return wrong(err)
-	}
-	found := false
-	for dec.More() {
-		key, err := dec.Token()
-		if err != nil {
-			return wrong(err)
-		}
-		if key != "numbers" {
-			var skip json.RawMessage
-			if err := dec.Decode(&skip); err != nil {
-				return wrong(err)
-			}
-			continue
-		}
-		found = true
-		if t, err := dec.Token(); t != json.Delim('[') {
-			return wrong(err)
-		}
-		for no := 1; dec.More(); no++ {
-			var raw json.RawMessage
-			if err := dec.Decode(&raw); err != nil {
-				return wrong(err)
-			}
-			l := Line{No: no}
-			var n phoneBlockNumber
-			if err := json.Unmarshal(raw, &n); err != nil {
-				l.Fault = fmt.Errorf(`it is not {"phone","rating","votes"}: %w`, err)
-			} else if n.Phone == "" {
-				l.Fault = errors.New(`it has no "phone"`)
-			} else {
-				l.Number, l.Reason = n.Phone, phoneBlockReason(n)
-				l.Remove = n.Votes != nil && *n.Votes == 0
-			}
-			if err := yield(l); err != nil {
-				return err
-			}
-		}
-		if _, err := dec.Token(); err != nil {
-			return wrong(err)
-		}
-	}
-	if _, err := dec.Token(); err != nil {
-		return wrong(err)
-	}
-	if !found {
-		return wrong(nil)
-	}
-	return nil
-}
-
-func phoneBlockReason(n phoneBlockNumber) string {
-	text := "PhoneBlock"
-	if n.Rating != "" {
-		text += ": " + n.Rating
-	}
-	if n.Votes != nil {
-		text += fmt.Sprintf(", %d votes", *n.Votes)
-	}
-	return text
+	return CSV, found, nil
 }

@@ -33,6 +33,55 @@ type edit struct {
 	undo    bool          // only if it says what from says, and then exactly to
 	all     bool          // the records of all sources shall not be there; in a change of nothing else
 	copied  bool          // the row shall be to, a tombstone included, and no log of it is kept
+
+	// What to does not say (see ImportRow).
+	keepReason, keepExpires, inherit bool
+	near                             int64 // milliseconds
+}
+
+// said is what an edit's record says, with what it keeps of the present one, or of those of others.
+func (e *edit) said(now *sourceRecord, at int64, others ...[]listRow) *sourceRecord {
+	if e.to == nil || !e.keepReason && !e.keepExpires && e.near == 0 {
+		return e.to
+	}
+	from := now
+	if from == nil && e.inherit {
+		from = firstOf(at, others...)
+	}
+	if from == nil {
+		return e.to
+	}
+	then := *e.to
+	if e.keepReason {
+		then.reason = from.reason
+	}
+	switch {
+	case e.keepExpires && (from.expires == 0 || from.expires > at):
+		then.expires = from.expires
+	case now != nil && now.expires > at && max(now.expires-then.expires, then.expires-now.expires) <= e.near:
+		then.expires = now.expires
+	}
+	if then == *e.to {
+		return e.to
+	}
+	return &then
+}
+
+// firstOf is the record that counts among rows at a time; nil if there is none.
+func firstOf(at int64, rows ...[]listRow) *sourceRecord {
+	var all []listRow
+	for _, rows := range rows {
+		for _, r := range rows {
+			if !r.now.gone && (r.now.expires == 0 || r.now.expires > at) {
+				all = append(all, r)
+			}
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	inOrder(all)
+	return all[0].now
 }
 
 func (e *edit) compare(of *edit) int {
@@ -199,7 +248,9 @@ func (m *merger) mergePattern(dst, log, rows []listRow, edits []edit) (_, _ []li
 		now := before
 		for len(edits) > 0 && edits[0].key == key {
 			var c Change
-			if now, c = edits[0].meet(now); c == Added && !edits[0].undo {
+			e := edits[0]
+			e.to = e.said(now, m.tick.Wall, dst[from:], rows)
+			if now, c = e.meet(now); c == Added && !edits[0].undo {
 				c = joins(now, dst[from:], rows)
 			}
 			m.report(p, c, 1)

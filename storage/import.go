@@ -3,12 +3,20 @@ package storage
 import (
 	"fmt"
 	"iter"
+	"time"
 )
 
 // ImportRow is one record to add, or with Remove one that shall not be there: of the entry's Origin and Source.
 type ImportRow struct {
 	Entry
 	Remove bool
+
+	// KeepReason and KeepExpires say that the source says nothing of these: what its record says stays; an expiry that has come is no
+	// longer said. Of a new record they are none, or with Inherit what those say who name the pattern already.
+	KeepReason, KeepExpires, Inherit bool
+	// Near is by how much an expiry may differ from the record's without being another: one that is told as a span is
+	// a little later each time.
+	Near time.Duration
 }
 
 // ImportOptions say how to import.
@@ -44,7 +52,10 @@ func (d *DB) Import(list string, rows iter.Seq[ImportRow], o ImportOptions) (Cha
 			if ended = checkEntry(&r.Entry); ended != nil {
 				return
 			}
-			e := edit{pattern: r.Pattern, key: keyOf(r.Origin, r.Source)}
+			e := edit{
+				pattern: r.Pattern, key: keyOf(r.Origin, r.Source), near: r.Near.Milliseconds(),
+				keepReason: r.KeepReason, keepExpires: r.KeepExpires, inherit: r.Inherit,
+			}
 			if !r.Remove {
 				last = saidBy(&r.Entry, now, last)
 				e.to = last

@@ -197,7 +197,7 @@ func TestFeedAfterMigration(t *testing.T) {
 	d := schema2(t)
 	r, err := d.Import("blacklist", func(yield func(ImportRow) bool) {
 		for i := 290; i < 600; i++ {
-			if !yield(ImportRow{old(i, "feed blacklist", "of a feed"), i%2 == 0}) {
+			if !yield(ImportRow{Entry: old(i, "feed blacklist", "of a feed"), Remove: i%2 == 0}) {
 				return
 			}
 		}

@@ -294,7 +294,7 @@ func (r *modelRun) importSome(list string) string {
 	}
 	record, err := r.d.Import(list, func(yield func(ImportRow) bool) {
 		for i, e := range es {
-			if !yield(ImportRow{e, remove[i]}) {
+			if !yield(ImportRow{Entry: e, Remove: remove[i]}) {
 				return
 			}
 		}

@@ -36,7 +36,7 @@ func importAll(t testing.TB, d *DB, es []Entry, remove ...Entry) ChangeRecord {
 			}
 		}
 		for _, e := range remove {
-			if !yield(ImportRow{e, true}) {
+			if !yield(ImportRow{Entry: e, Remove: true}) {
 				return
 			}
 		}

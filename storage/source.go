@@ -66,9 +66,17 @@ func originOf(source string) Origin {
 	return FromPerson
 }
 
-// inOrder puts the records of one entry in the order in which they count: a person's first, then the newest.
+// inOrder puts the records of one entry in the order in which they count: a person's first, then those that give a reason, then
+// the newest. A feed that says nothing but the number does not take away what a file said of it.
 func inOrder(rows []listRow) {
 	slices.SortStableFunc(rows, func(a, b listRow) int {
-		return cmp.Or(cmp.Compare(min(a.now.origin, 1), min(b.now.origin, 1)), b.now.stamp.Compare(a.now.stamp))
+		return cmp.Or(cmp.Compare(min(a.now.origin, 1), min(b.now.origin, 1)), reasonLast(a.now)-reasonLast(b.now), b.now.stamp.Compare(a.now.stamp))
 	})
+}
+
+func reasonLast(s *sourceRecord) int {
+	if s.reason == "" {
+		return 1
+	}
+	return 0
 }
