@@ -3,6 +3,7 @@ package replay
 import (
 	"time"
 
+	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/traffic"
 )
@@ -12,7 +13,7 @@ const maxKnown = 200_000
 
 // knownNote is said of policies that ask for known callers.
 const knownNote = "known_caller is judged by these files alone: a caller is known who had talked for 60 s with the called line before " +
-	"(voicemail cannot be told from people). Whom a line called is known only if the files have calls that went out; a journal has none"
+	"(voicemail cannot be told from people). Whom a line called is known only if the files have calls that went out, as call detail records do; a journal has none"
 
 // dealings are whom the lines of one policy deal with, by the calls that came before in the files. They are learnt as the
 // daemon learns them, from the ends of calls. Nil ones are none.
@@ -42,20 +43,27 @@ func (k *dealings) fill(p *policy.Policy, c *policy.Call) {
 func (k *dealings) has(number string) bool { return k != nil && k.Has(number) }
 
 // learn takes what became of a call. talked is how long people did.
-func (k *dealings) learn(p *policy.Policy, c *policy.Call, talked time.Duration) {
+func (k *dealings) learn(p *policy.Policy, c *policy.Call, way direction, talked time.Duration) {
 	if k == nil || talked < policy.DialledTalk {
 		return
 	}
 	at := c.Time.Add(talked)
 	k.room = p.AppendLines(k.room[:0], &c.Callee)
-	switch {
-	case len(k.room) > 0 && talked >= policy.CalledTalk:
+	switch called := len(k.room) > 0; {
+	case called && way != directionOut && talked >= policy.CalledTalk:
 		k.meet(c.Caller.E164, at)
-	case len(k.room) == 0 && c.Callee.E164 != "":
+	case !called && c.Callee.E164 != "" && !c.Callee.Kinds.Has(number.Emergency):
 		k.room = p.AppendLines(k.room, &c.Caller) // of a call that went out
+		if len(k.room) == 0 && way == directionOut {
+			k.room = append(k.room, house)
+		}
 		k.meet(c.Callee.E164, at)
 	}
 }
+
+// house stands for the line of a phone that is on none: whom it called is known to the house, and so to known_scope = "all".
+// No line can be called so.
+const house = ""
 
 // meet makes a number known to the lines in k.room.
 func (k *dealings) meet(number string, at time.Time) {
@@ -84,7 +92,7 @@ func (t *tally) again(o *outcome) {
 }
 
 // learn has both policies learn from a call.
-func (t *tally) learn(c *Call) {
+func (t *tally) learn(c *Call, way direction) {
 	if !c.Answered {
 		return
 	}
@@ -92,7 +100,7 @@ func (t *tally) learn(c *Call) {
 	for _, m := range []*mind{t.mind, t.against} {
 		if m != nil && m.known != nil && talked >= policy.DialledTalk {
 			call := m.call(c)
-			m.known.learn(m.judge.Policy, &call, talked)
+			m.known.learn(m.judge.Policy, &call, way, talked)
 		}
 	}
 }

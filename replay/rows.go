@@ -23,8 +23,15 @@ const (
 // for itself. All that encoding/csv writes reads the same here.
 type rows struct {
 	comma  byte // between fields; 0: a line is one field
+	sql    bool // a row may be an INSERT statement, as FreeSWITCH's template "sql" writes
 	fields []string
 }
+
+// sqlLead is what rows of FreeSWITCH's template "sql" begin with, and sqlEnd what they end with.
+const (
+	sqlLead = "INSERT INTO cdr VALUES ("
+	sqlEnd  = ");"
+)
 
 // scan reads the row that starts at pos into fields and says where the next one starts. open is set when the
 // text ends before a line break does; then the row is whole only if nothing follows the text. A row with a
@@ -32,7 +39,11 @@ type rows struct {
 func (r *rows) scan(text string, pos int) (next int, open bool, fault string) {
 	r.fields = r.fields[:0]
 	limit := min(len(text), pos+maxRow)
-	for at := pos; ; at++ {
+	begin := pos
+	if r.sql && strings.HasPrefix(text[pos:limit], sqlLead) {
+		begin += len(sqlLead)
+	}
+	for at := begin; ; at++ {
 		start := at
 		for at < limit && text[at] == ' ' {
 			at++
@@ -99,6 +110,9 @@ func (r *rows) quoted(text string, from int) (field string, end int, ok bool) {
 func (r *rows) closes(text string, at int) (end int, ok bool) {
 	for at < len(text) && text[at] == ' ' {
 		at++
+	}
+	if r.sql && strings.HasPrefix(text[at:], sqlEnd) {
+		at += len(sqlEnd)
 	}
 	if at+1 < len(text) && text[at] == '\r' && text[at+1] == '\n' {
 		at++
