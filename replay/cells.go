@@ -29,10 +29,10 @@ func isNothing(cell string) bool {
 // a number with a fraction, and ="…" or ', which kept it from doing that. rounded is set for 1.3E+10: the digits behind
 // are gone, and nobody can tell who called.
 func spreadsheetNumber(cell string) (text string, rounded bool) {
-	last := len(cell) - 1
-	if last < 0 {
+	if strings.Trim(cell, "0123456789") == "" { // as nearly all are
 		return cell, false
 	}
+	last := len(cell) - 1
 	if strings.HasPrefix(cell, `="`) && last > 2 && cell[last] == '"' {
 		cell = cell[2:last]
 	} else if cell[0] == '\'' {

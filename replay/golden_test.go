@@ -72,6 +72,15 @@ func dump(s *Source, calls []Call, faults []Fault, bad int) string {
 		if c.Facts.Withheld {
 			b.WriteString(" withheld")
 		}
+		if c.unreadable {
+			b.WriteString(" unreadable")
+		}
+		if c.out != directionUnknown {
+			b.WriteString([]string{"", " in", " out", " local"}[c.out])
+		}
+		if c.part.key != 0 {
+			fmt.Fprintf(&b, " part %04x of rank %d", c.part.key>>48, c.part.rank)
+		}
 		switch {
 		case !c.Ended:
 		case c.Answered:
@@ -105,7 +114,7 @@ func TestFormats(t *testing.T) {
 		"freeswitch-header.csv": {Contexts: []string{"public"}},
 	}
 	files, err := filepath.Glob("testdata/calls/*.[ct]sv")
-	if err != nil || len(files) < 9 {
+	if err != nil || len(files) < 16 {
 		t.Fatalf("%q %v", files, err)
 	}
 	for _, file := range files {
@@ -122,7 +131,7 @@ func TestFormats(t *testing.T) {
 			golden(t, filepath.Join("calls", name+".golden"), dump(s, calls, faults, bad))
 
 			again := mustOpen(t, name, string(text), o)
-			again.in.Reset(oneByte{strings.NewReader(strings.TrimPrefix(string(text), "\ufeff"))})
+			again.in.Reset(oneByte{strings.NewReader(strings.TrimPrefix(strings.TrimPrefix(string(text), "\ufeff"), "sep=;\n"))})
 			calls2, faults2, bad2 := readAll(t, again)
 			if diff := cmp.Diff(dump(s, calls, faults, bad), dump(again, calls2, faults2, bad2)); diff != "" {
 				t.Errorf("read a byte at a time:\n%s", diff)

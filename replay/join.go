@@ -30,9 +30,9 @@ const (
 
 // joiner holds calls back, in the order of their first records, until no further record of them is expected.
 type joiner struct {
-	held   [maxHeld]held // a ring
-	first  int           // the number of the oldest call that is held; its place is that modulo maxHeld
-	next   int           // the number of the next call
+	held   []held // a ring once it has grown to maxHeld
+	first  int    // the number of the oldest call that is held; its place is that modulo maxHeld
+	next   int    // the number of the next call
 	at     map[uint64]int
 	chunks int
 
@@ -83,6 +83,9 @@ func (t *tally) join(file string, o *outcome) error {
 		if err := t.emit(); err != nil {
 			return err
 		}
+	}
+	if j.next == len(j.held) && j.next < maxHeld {
+		j.held = append(j.held, held{})
 	}
 	h := &j.held[j.next%maxHeld]
 	*h = held{chunk: j.chunks}

@@ -206,3 +206,21 @@ func TestJoinIsBounded(t *testing.T) {
 		t.Error("the oldest is still there")
 	}
 }
+
+// BenchmarkJoin is a replay of Asterisk's records, 2.5 a call, mixed with those of the calls around them.
+func BenchmarkJoin(b *testing.B) {
+	const calls = 100_000
+	text, records := asterisk(3, calls)
+	o := Options{Judge: mustJudge(b, sample), Keep: 20}
+	peak := uint64(0)
+	for b.Loop() {
+		peak = max(peak, peakHeap(func() {
+			r, err := Run(b.Context(), []*Source{mustOpen(b, "a", text, SourceOptions{})}, o)
+			if err != nil || r.Summary.Calls != calls {
+				b.Fatalf("%d calls, %v", r.Summary.Calls, err)
+			}
+		}))
+	}
+	b.ReportMetric(float64(records)*float64(b.N)/b.Elapsed().Seconds(), "records/s")
+	b.ReportMetric(float64(peak)/(1<<20), "peak-MB")
+}

@@ -53,7 +53,7 @@ func (c *chunk) read(into *reading) {
 // rows hands the rows of a chunk to yield, all but empty ones and the header. fault is what is wrong with a row that
 // cannot be cut into its columns.
 func (c *chunk) rows(yield func(row []string, line int, fault string)) {
-	r, line, header := rows{comma: c.source.comma, sql: c.source.sql}, c.line, c.header
+	r, line, header := rows{writing: c.source.writing}, c.line, c.header
 	for pos := 0; pos < len(c.text); {
 		next, _, fault := r.scan(c.text, pos)
 		switch {

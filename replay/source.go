@@ -38,10 +38,9 @@ type Source struct {
 	Format string // what it was recognised as, for people
 	Size   int64  // bytes; 0 if not known, as of standard input
 
-	in       *bufio.Reader
-	bytes    atomic.Int64  // read so far
-	comma    byte          // 0: a line is a row
-	sql      bool          // a row is an INSERT statement
+	in    *bufio.Reader
+	bytes atomic.Int64 // read so far
+	writing
 	skipped  int           // lines before the first row
 	decoded  bool          // the text is not the bytes of the file
 	newest   bool          // the calls stand newest first, as databases and web pages give them
@@ -101,9 +100,9 @@ func (s *Source) recogniseCSV(start string, o *SourceOptions) error {
 	at := len(start) - len(strings.TrimLeft(start, "\r\n"))
 	s.sql = strings.HasPrefix(start[at:], sqlLead)
 	for _, comma := range []byte{',', ';', '\t', '|'} {
-		r := rows{comma: comma, sql: s.sql}
+		r := rows{writing: writing{comma: comma, plain: comma != ',' && isPlain(start, comma), sql: s.sql}}
 		if _, _, fault := r.scan(start, at); fault == "" && len(r.fields) > len(first) {
-			s.comma, first = comma, r.fields
+			s.writing, first = r.writing, r.fields
 		}
 	}
 	if first == nil {
@@ -142,7 +141,7 @@ func (s *Source) recogniseCSV(start string, o *SourceOptions) error {
 // firstRows are a few rows from the beginning of a file. whole says that it has no more than that.
 func (s *Source) firstRows(text string, whole bool) (first [][]string) {
 	const few = 200
-	r := rows{comma: s.comma, sql: s.sql}
+	r := rows{writing: s.writing}
 	for pos := 0; pos < len(text) && len(first) < few; {
 		next, open, fault := r.scan(text, pos)
 		if fault == "" && (!open || whole || len(first) == 0) {
@@ -276,7 +275,7 @@ func (s *Source) wholeRows(text string, eof bool) (end int, cut bool) {
 			return at + 1, false
 		}
 	}
-	r := rows{comma: s.comma, sql: s.sql}
+	r := rows{writing: s.writing}
 	for end < len(text) {
 		next, open, fault := r.scan(text, end)
 		if open {

@@ -151,7 +151,7 @@ func (s *Source) all(v *survey) error {
 		}
 		return err
 	}
-	whole := &Source{Name: s.Name, comma: s.comma, sql: s.sql, header: s.header, width: s.width, layout: s.layout}
+	whole := &Source{Name: s.Name, writing: s.writing, header: s.header, width: s.width, layout: s.layout}
 	err := again(whole)
 	if err == nil {
 		err = whole.chunks(func(c chunk) bool {
