@@ -72,7 +72,7 @@ func (p *replayPrinter) rows() {
 	}
 	cameIn := "came in"
 	if s.Unreadable > 0 {
-		cameIn = fmt.Sprintf("came in, %d of them of callers that could not be read", s.Unreadable)
+		cameIn = fmt.Sprintf("came in, %d of them from callers that could not be read", s.Unreadable)
 	}
 	p.item("%s:", counted(s.Rows, "row"))
 	for _, kind := range []struct {

@@ -21,6 +21,7 @@ type Call struct {
 	claim  claim
 
 	out        direction // which way it went, where the file says so
+	shown      string    // our number that a call that went out showed; "" if the file does not say
 	unreadable bool      // who called: a spreadsheet has rounded the number away
 	part       part      // of which call this is a record, where a call has several
 

@@ -30,6 +30,7 @@ const (
 	roleLeg
 	roleSide
 	roleCause
+	roleShown // what a call that went out showed
 	roles
 )
 
@@ -66,6 +67,7 @@ var known = [roles][]string{
 	roleLeg:       {"leg"},
 	roleSide:      {"cc_side"},
 	roleCause:     {"hangup_cause"},
+	roleShown:     {"outbound_cnum", "outbound_caller_id_number", "effective_caller_id_number"},
 }
 
 // units are columns that do not hold seconds.

@@ -35,15 +35,18 @@ func (k *dealings) fill(p *policy.Policy, c *policy.Call) {
 	if k == nil {
 		return
 	}
-	k.room = p.AppendLines(k.room[:0], &c.Callee)
+	if k.room = p.AppendLines(k.room[:0], &c.Callee); len(k.room) > 0 {
+		k.room = append(k.room, house)
+	}
 	c.KnownToLine, c.KnownToAll = k.To(c.Caller.E164, k.room, c.Time)
 }
 
 // has reports whether a number was ever known; what is not needs no second look.
 func (k *dealings) has(number string) bool { return k != nil && k.Has(number) }
 
-// learn takes what became of a call. talked is how long people did.
-func (k *dealings) learn(p *policy.Policy, c *policy.Call, way direction, talked time.Duration) {
+// learn takes what became of a call. shown is the number that a call that went out showed, if the file says so; talked is how
+// long people did.
+func (k *dealings) learn(p *policy.Policy, c *policy.Call, way direction, shown string, talked time.Duration) {
 	if k == nil || talked < policy.DialledTalk {
 		return
 	}
@@ -54,6 +57,10 @@ func (k *dealings) learn(p *policy.Policy, c *policy.Call, way direction, talked
 		k.meet(c.Caller.E164, at)
 	case !called && c.Callee.E164 != "" && !c.Callee.Kinds.Has(number.Emergency):
 		k.room = p.AppendLines(k.room, &c.Caller) // of a call that went out
+		if shown != "" && way == directionOut {
+			line := p.Call(policy.Facts{Callee: shown}).Callee
+			k.room = p.AppendLines(k.room, &line)
+		}
 		if len(k.room) == 0 && way == directionOut {
 			k.room = append(k.room, house)
 		}
@@ -61,8 +68,8 @@ func (k *dealings) learn(p *policy.Policy, c *policy.Call, way direction, talked
 	}
 }
 
-// house stands for the line of a phone that is on none: whom it called is known to the house, and so to known_scope = "all".
-// No line can be called so.
+// house stands for the line of a phone that is on none: whom it called is known to every line. The switch showed some
+// line's number for it, by which the daemon learns, and most records do not say which. No line can be called so.
 const house = ""
 
 // meet makes a number known to the lines in k.room.
@@ -100,7 +107,7 @@ func (t *tally) learn(c *Call, way direction) {
 	for _, m := range []*mind{t.mind, t.against} {
 		if m != nil && m.known != nil && talked >= policy.DialledTalk {
 			call := m.call(c)
-			m.known.learn(m.judge.Policy, &call, way, talked)
+			m.known.learn(m.judge.Policy, &call, way, c.shown, talked)
 		}
 	}
 }

@@ -186,25 +186,32 @@ func TestKnownCallersAgainst(t *testing.T) {
 	}
 }
 
-// A call that went out teaches whom its line knows; of a phone on no line, whom the house knows. Nothing else does.
+// A call that went out teaches whom its line knows, by its number or by what it showed; of a phone on no line, whom all
+// lines know. Nothing else does.
 func TestKnownByCallsOut(t *testing.T) {
-	const again = ",13900139000,05925550101,2026-03-02 10:00:00,0\n"
+	const again = ",13900139000,05925550101,2026-03-02 10:00:00,0,\n"
 	p := strings.Replace(dealingsPolicy, "[lines.staff]", "[numbers]\ninternal = [\"6??\"]\n[lines.staff]", 1)
 	for row, want := range map[string]string{
-		",05925550101,013900139000,2026-03-02 09:30:00,10": "known here", // the boss is on two lines
-		",05925550150,013900139000,2026-03-02 09:30:00,10": "known here", // the staff, and the boss is of them
-		",601,013900139000,2026-03-02 09:30:00,10":         "known",
-		"outbound,601,013900139000,2026-03-02 09:30:00,10": "known",
-		",601,013900139000,2026-03-02 09:30:00,9":          "strangers",
-		",601,013900139000,2026-03-02 10:00:00,10":         "strangers", // not over yet
-		",601,602,2026-03-02 09:30:00,100":                 "strangers",
-		"local,601,013900139000,2026-03-02 09:30:00,100":   "strangers",
-		"local,601,05925550101,2026-03-02 09:30:00,100":    "strangers",
-		",13800138000,013900139000,2026-03-02 09:30:00,99": "strangers", // nobody of ours
-		",13900139000,05925550101,2026-03-02 09:30:00,60":  "known here",
-		",13900139000,05925550101,2026-03-02 09:30:00,59":  "strangers",
+		",05925550101,013900139000,2026-03-02 09:30:00,10":     "known here", // the boss is on two lines
+		",05925550150,013900139000,2026-03-02 09:30:00,10":     "known here", // the staff, and the boss is of them
+		",601,013900139000,2026-03-02 09:30:00,10":             "known here", // on no line: known to all
+		"outbound,601,013900139000,2026-03-02 09:30:00,10":     "known here",
+		",601,013900139000,2026-03-02 09:30:00,10,4008001234":  "known", // showed the hotline's number
+		",601,013900139000,2026-03-02 09:30:00,10,05925550100": "known here",
+		",601,013900139000,2026-03-02 09:30:00,10,05921234567": "known here", // of no line
+		",601,013900139000,2026-03-02 09:30:00,9":              "strangers",
+		",601,013900139000,2026-03-02 10:00:00,10":             "strangers", // not over yet
+		",601,602,2026-03-02 09:30:00,100":                     "strangers",
+		"local,601,013900139000,2026-03-02 09:30:00,100":       "strangers",
+		"local,601,05925550101,2026-03-02 09:30:00,100":        "strangers",
+		",13800138000,013900139000,2026-03-02 09:30:00,99":     "strangers", // nobody of ours
+		",13900139000,05925550101,2026-03-02 09:30:00,60":      "known here",
+		",13900139000,05925550101,2026-03-02 09:30:00,59":      "strangers",
 	} {
-		text := "direction,src,dst,start,billsec\n" + row + "\n" + again
+		if strings.Count(row, ",") == 4 {
+			row += ","
+		}
+		text := "direction,src,dst,start,billsec,outbound_cnum\n" + row + "\n" + again
 		judge := mustJudge(t, p)
 		judge.Lists = nil
 		r, err := Run(t.Context(), []*Source{mustOpen(t, "f", text, SourceOptions{Zone: judge.Policy.Zone()})}, Options{Judge: judge, Against: mustJudge(t, "country = \"CN\"\n"), Keep: 9})
@@ -282,13 +289,13 @@ func TestDealingsAreBounded(t *testing.T) {
 	c := p.Call(policy.Facts{Callee: "05925550101", Time: at}) // of two lines
 	for i := range maxKnown/2 + 7 {
 		c.Caller.E164 = fmt.Sprint("+86", i)
-		k.learn(p, &c, directionIn, time.Minute)
+		k.learn(p, &c, directionIn, "", time.Minute)
 	}
 	if k.Len() != maxKnown || k.Full() != 14 {
 		t.Errorf("%d pairs, %d had no room", k.Len(), k.Full())
 	}
 	c.Caller.E164 = "+860"
-	k.learn(p, &c, directionIn, time.Hour)
+	k.learn(p, &c, directionIn, "", time.Hour)
 	if c.Time = at.Add(2 * time.Hour); k.Full() != 14 {
 		t.Error("a pair that is there had no room")
 	}
@@ -296,7 +303,7 @@ func TestDealingsAreBounded(t *testing.T) {
 		t.Errorf("known on %v, %v", c.KnownToLine, c.KnownToAll)
 	}
 	var nobody *dealings
-	nobody.learn(p, &c, directionIn, time.Hour)
+	nobody.learn(p, &c, directionIn, "", time.Hour)
 	nobody.fill(p, &c)
 	if nobody.has("+860") || newDealings(mustLoad(t, sample)) != nil {
 		t.Error("a policy that does not ask follows somebody")

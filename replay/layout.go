@@ -287,6 +287,7 @@ func (l *layout) read(row []string, contexts []string) (c Call, what kind, fault
 	if c.out == directionIn {
 		c.claim = claimNone
 	}
+	c.shown, _ = spreadsheetNumber(l.text(row, roleShown))
 	l.from(row, &c)
 	if key := l.text(row, roleCall); len(key) >= 5 { // a call's, not the place of a row
 		c.part = part{key: hash(hashStart, key), rank: partOther, dialled: at.dialled}
