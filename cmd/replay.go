@@ -36,11 +36,16 @@ type policyReplayCmd struct {
 	Trunk    string   `placeholder:"COLUMN" help:"The column of the trunk: its name, or its gateway, endpoint, profile or address."`
 	Context  []string `placeholder:"NAME" help:"Only calls of this dialplan context, such as public or from-trunk."`
 	Zone     string   `placeholder:"ZONE" help:"The clock of times without an offset, such as UTC (default: the policy's)."`
+
+	TimeFormat string `placeholder:"FORMAT" help:"How times are written, such as '%d.%m.%Y %H:%M' (as in strftime; default: found out)."`
 }
 
 func (c *policyReplayCmd) Run(a *app) error {
 	if c.Changes < 0 {
 		return usageError{"--changes: a number of calls, 0 for all"}
+	}
+	if err := replay.CheckTimeFormat(c.TimeFormat); err != nil {
+		return usageError{err.Error()}
 	}
 	columns := replay.Columns{Caller: c.Caller, Callee: c.Callee, Time: c.Time, Talk: c.Talk, Answered: c.Answered, Name: c.Name, Trunk: c.Trunk}
 	if err := columns.Check(c.NoHeader); err != nil {
@@ -63,7 +68,7 @@ func (c *policyReplayCmd) Run(a *app) error {
 			return err
 		}
 		defer in.Close()
-		s, err := replay.Open(name, in, size, replay.SourceOptions{Format: c.Format, NoHeader: c.NoHeader, Columns: columns, Contexts: c.Context, Zone: zone})
+		s, err := replay.Open(name, in, size, replay.SourceOptions{Format: c.Format, NoHeader: c.NoHeader, Columns: columns, Contexts: c.Context, Zone: zone, TimeFormat: c.TimeFormat})
 		if err != nil {
 			return err
 		}
@@ -97,7 +102,7 @@ func (c *policyReplayCmd) Run(a *app) error {
 	if more := report.Summary.Bad - uint64(len(report.Faults)); more > 0 {
 		fmt.Fprintf(a.err, "more lines that could not be read: %d\n", more)
 	}
-	if report.Summary.Calls == 0 {
+	if s := report.Summary; s.Rows == s.Bad {
 		return fmt.Errorf("no call could be read from %s", strings.Join(c.Calls, ", "))
 	}
 	if a.json {

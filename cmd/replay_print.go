@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"ringfence/number"
 	"ringfence/policy"
@@ -41,28 +42,90 @@ func (p *replayPrinter) head() {
 	if !p.listed && s.Changed > 0 {
 		p.printf("\n")
 	}
-	p.printf("%d calls of %d callers, %s to %s, through %s\n", s.Calls, s.Callers, stamp(s.Since), stamp(s.Until), p.command.Policy)
+	p.printf("%s of %s came in, through %s\n", counted(s.Calls, "call"), counted(s.Callers, "caller"), p.command.Policy)
+	if s.Calls > 0 {
+		p.printf("from %s to %s\n", stampZone(s.Since), stampZone(s.Until))
+	}
 	for _, source := range p.sources {
-		p.printf("  %s: %s\n", shown(source.Name), source.Format)
+		p.item("%s: %s", shown(source.Name), source.Format)
 	}
-	if s.Skipped > 0 {
-		p.printf("  calls of other contexts, left out: %d\n", s.Skipped)
-	}
-	if s.Bad > 0 {
-		p.printf("  lines that could not be read: %d\n", s.Bad)
-	}
+	p.rows()
 	if s.CallersOver > 0 {
-		p.printf("  calls of more callers than are followed, which makes the numbers of callers too low: %d\n", s.CallersOver)
+		p.item("calls of more callers than are followed, which makes the numbers of callers too low: %d", s.CallersOver)
 	}
 	if s.CalleesOver > 0 {
-		p.printf("  callers whose callees are counted no further than 64: %d\n", s.CalleesOver)
+		p.item("callers whose callees are counted no further than 64: %d", s.CalleesOver)
 	}
 	if s.KnownOver > 0 {
-		p.printf("  callers that are known to more lines than are followed, and count as unknown there: %d\n", s.KnownOver)
+		p.item("callers that are known to more lines than are followed, and count as unknown there: %d", s.KnownOver)
 	}
 	for _, note := range p.report.Notes {
-		p.printf("  note: %s\n", note)
+		p.item("note: %s", note)
 	}
+}
+
+// rows tells what the rows are that are no calls to screen.
+func (p *replayPrinter) rows() {
+	s := &p.report.Summary
+	if s.Rows == s.Calls && s.Unreadable == 0 {
+		return
+	}
+	cameIn := "came in"
+	if s.Unreadable > 0 {
+		cameIn = fmt.Sprintf("came in, %d of them from callers that could not be read", s.Unreadable)
+	}
+	p.item("%s:", counted(s.Rows, "row"))
+	for _, kind := range []struct {
+		rows uint64
+		text string
+	}{
+		{s.Calls, cameIn},
+		{s.Outgoing, "went out: not screened, but known_caller learns from them"},
+		{s.Internal, "between phones of yours: not screened"},
+		{s.Parts, "further records of a call that is counted once"},
+		{s.Skipped, "of other contexts, left out"},
+		{s.Bad, "could not be read"},
+	} {
+		if kind.rows > 0 {
+			p.printf("%9d  %s\n", kind.rows, kind.text)
+		}
+	}
+	if s.Late > 0 {
+		p.item("further records that stand too far behind their call to be taken into account: %d", s.Late)
+	}
+}
+
+// item writes a line of the head, folded to the width of a terminal.
+func (p *replayPrinter) item(format string, args ...any) {
+	p.printf("%s", folded("  ", "    ", fmt.Sprintf(format, args...)))
+}
+
+// folded breaks a text into lines of 80 columns at its spaces; further lines begin with more.
+func folded(lead, more, text string) string {
+	const width = 80
+	var b strings.Builder
+	line := lead
+	for i, word := range strings.Split(text, " ") {
+		switch {
+		case i == 0:
+			line += word
+		case utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width:
+			b.WriteString(strings.TrimRight(line, " ") + "\n")
+			line = more + word
+		default:
+			line += " " + word
+		}
+	}
+	b.WriteString(line + "\n")
+	return b.String()
+}
+
+// counted is a number of things.
+func counted(n uint64, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 func (p *replayPrinter) totals() {
@@ -88,7 +151,7 @@ func (p *replayPrinter) changes() {
 	}
 	if s.Compared == 0 {
 		if s.Undecided == 0 {
-			p.printf("\nThe files do not say what was decided then. To compare, name a policy with --against.\n")
+			p.printf("\nThe files do not say what was decided then. To compare, name a policy with\n--against.\n")
 		}
 		return
 	}
@@ -117,7 +180,9 @@ func (p *replayPrinter) changes() {
 		p.printf("\nthese are\n")
 	}
 	for i := range p.report.Changes {
-		p.printf("  %s\n", changeText(&p.report.Changes[i]))
+		c := &p.report.Changes[i]
+		p.printf("%s", folded("  ", "      ", spotText(&c.Spot)))
+		p.printf("%s", folded("    ", "      ", changeReason(c)))
 	}
 }
 
@@ -126,14 +191,14 @@ func (p *replayPrinter) mistakes() {
 	if s.Refused == 0 {
 		return
 	}
-	p.printf("\ncalls that would be refused (reject, or warn and hang up): %d, answered: %d", s.Refused, s.Mistake)
+	p.printf("\ncalls that would be refused (reject, or warn and hang up): %d, answered: %d\n", s.Refused, s.Mistake)
 	if s.Mistake > 0 {
-		p.printf("; the longest talks are most likely mistakes")
+		p.printf("the longest talks are most likely mistakes:\n")
 	}
-	p.printf("\n")
 	for i := range p.report.Mistakes {
 		m := &p.report.Mistakes[i]
-		p.printf("%9s  %s  %s: %s\n", talkText(m.TalkS), spotText(&m.Spot), verdictText(m.Is), number.InertUpTo(m.Reason, 200))
+		p.printf("%s", folded(fmt.Sprintf("%9s  ", talkText(m.TalkS)), "             ", spotText(&m.Spot)))
+		p.printf("%s", folded("           ", "             ", fmt.Sprintf("%s: %s", verdictText(m.Is), number.InertUpTo(m.Reason, 200))))
 	}
 }
 
@@ -141,7 +206,7 @@ func (p *replayPrinter) callers() {
 	if len(p.report.Callers) == 0 {
 		return
 	}
-	p.printf("\ncallers by harm: calls that nobody answered or that were over within 6 s, to many different numbers\n")
+	p.printf("\ncallers by harm: calls that nobody answered or that were over within 6 s, to\nmany different numbers\n")
 	p.printf("%9s %8s %9s %6s  %s\n", "calls", "callees", "answered", "short", "caller, and what the policy does")
 	for i := range p.report.Callers {
 		c := &p.report.Callers[i]
@@ -178,6 +243,9 @@ func actionText(action, mode string) string {
 // stamp is a time by the clock that the file was read by.
 func stamp(t time.Time) string { return t.Format("2006-01-02 15:04:05") }
 
+// stampZone is stamp with the offset of the clock.
+func stampZone(t time.Time) string { return t.Format("2006-01-02 15:04:05 -07:00") }
+
 // talkText is a length of talk as minutes and seconds.
 func talkText(seconds float64) string {
 	s := int64(seconds)
@@ -209,6 +277,9 @@ func spotText(s *replay.Spot) string {
 	return fmt.Sprintf("%s  %s → %s  (%s:%d)", stamp(s.Time), caller, callee, shown(s.File), s.FileLine)
 }
 
-func changeText(c *replay.Change) string {
-	return fmt.Sprintf("%s  %s → %s: %s", spotText(&c.Spot), verdictText(c.Was), verdictText(c.Is), number.InertUpTo(c.Reason, 200))
+// changeText is a change in one line, for scripts that cut lines.
+func changeText(c *replay.Change) string { return spotText(&c.Spot) + "  " + changeReason(c) }
+
+func changeReason(c *replay.Change) string {
+	return fmt.Sprintf("%s → %s: %s", verdictText(c.Was), verdictText(c.Is), number.InertUpTo(c.Reason, 200))
 }

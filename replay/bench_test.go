@@ -37,8 +37,8 @@ func BenchmarkReplay(b *testing.B) {
 							b.Fatal(err)
 						}
 						r, err := Run(b.Context(), []*Source{s}, o)
-						if err != nil || r.Summary.Calls != uint64(calls) {
-							b.Fatalf("%d calls, %v", r.Summary.Calls, err)
+						if err != nil || r.Summary.Rows != uint64(calls) {
+							b.Fatalf("%d rows, %v", r.Summary.Rows, err)
 						}
 					}))
 				}

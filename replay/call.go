@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
-	"time"
 
 	"ringfence/policy"
 )
@@ -20,6 +19,11 @@ type Call struct {
 	Facts  policy.Facts
 	origin origin
 	claim  claim
+
+	out        direction // which way it went, where the file says so
+	shown      string    // our number that a call that went out showed; "" if the file does not say
+	unreadable bool      // who called: a spreadsheet has rounded the number away
+	part       part      // of which call this is a record, where a call has several
 
 	Ended    bool    // what became of the call is known
 	Answered bool    // somebody picked up
@@ -70,73 +74,15 @@ func (o *origin) trunk(p *policy.Policy) string {
 	return o.any
 }
 
-// earliest is the first year a call is taken to be of: switches write 1970 for a call that was never answered.
-const earliest = 1980
-
-// timeForms is what advice about times shows.
-const timeForms = "2026-03-02 09:30:00, 2026-03-02T09:30:00+08:00, or seconds since 1970"
-
-// parseTime reads a time. Without an offset it is meant by the clock of zone; digits alone are seconds since
-// 1970, milliseconds from 12 digits on, microseconds from 15 on. ok is false for what is no time, or one
-// before 1980.
-func parseTime(text string, zone *time.Location) (t time.Time, ok bool) {
-	if t, ok = plainTime(text, zone); !ok {
-		t, ok = otherTime(text, zone)
-	}
-	if !ok || t.Year() < earliest || t.Year() > 9999 {
-		return time.Time{}, false
-	}
-	return t, true
-}
-
-// plainTime reads 2026-03-02 09:30:00, which nearly all switches write, many times faster than time.Parse.
-func plainTime(s string, zone *time.Location) (time.Time, bool) {
-	if len(s) != len(time.DateTime) || s[4] != '-' || s[7] != '-' || s[10] != ' ' && s[10] != 'T' || s[13] != ':' || s[16] != ':' {
-		return time.Time{}, false
-	}
-	var v [6]int
-	for i, span := range [...][2]int{{0, 4}, {5, 7}, {8, 10}, {11, 13}, {14, 16}, {17, 19}} {
-		for _, c := range []byte(s[span[0]:span[1]]) {
-			if c < '0' || c > '9' {
-				return time.Time{}, false
-			}
-			v[i] = v[i]*10 + int(c-'0')
-		}
-	}
-	t := time.Date(v[0], time.Month(v[1]), v[2], v[3], v[4], v[5], 0, zone)
-	if t.Day() != v[2] || v[1] < 1 || v[1] > 12 || v[3] > 23 || v[4] > 59 || v[5] > 59 {
-		return time.Time{}, false
-	}
-	return t, true
-}
-
-func otherTime(s string, zone *time.Location) (time.Time, bool) {
-	if whole, fraction, _ := strings.Cut(s, "."); len(whole) <= 16 && strings.Trim(whole+fraction, "0123456789") == "" {
-		n, err := strconv.ParseInt(whole, 10, 64)
-		switch {
-		case err != nil:
-			return time.Time{}, false
-		case len(whole) >= 15:
-			return time.UnixMicro(n), true
-		case len(whole) >= 12:
-			return time.UnixMilli(n), true
-		}
-		return time.Unix(n, 0), true
-	}
-	for _, layout := range [...]string{time.RFC3339, time.DateTime, "2006-01-02T15:04:05", "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05 -0700", "2006-01-02T15:04:05-0700", "2006-01-02 15:04"} {
-		if t, err := time.ParseInLocation(layout, s, zone); err == nil {
-			return t, true
-		}
-	}
-	return time.Time{}, false
-}
-
 var errTalk = errors.New("is no number of seconds")
 
-// parseTalk reads how long people talked: seconds, or 1:02:03.
-func parseTalk(text string) (float64, error) {
+// parseTalk reads how long people talked: seconds, or 1:02:03. comma says that a comma may stand before a fraction.
+func parseTalk(text string, comma bool) (float64, error) {
 	if text == "" {
 		return 0, nil
+	}
+	if comma {
+		text = strings.Replace(text, ",", ".", 1)
 	}
 	total := 0.0
 	for part := range strings.SplitSeq(text, ":") {
@@ -153,12 +99,12 @@ func parseTalk(text string) (float64, error) {
 }
 
 // parseAnswered reads whether somebody picked up: true or 1, a disposition, or the time when it was.
-func parseAnswered(text string, zone *time.Location) bool {
+func parseAnswered(text string, c *clock) bool {
 	switch strings.ToLower(text) {
 	case "true", "t", "yes", "y", "1", "answered", "answer":
 		return true
 	}
-	_, ok := parseTime(text, zone)
+	_, ok := c.read(text)
 	return ok
 }
 

@@ -72,6 +72,15 @@ func dump(s *Source, calls []Call, faults []Fault, bad int) string {
 		if c.Facts.Withheld {
 			b.WriteString(" withheld")
 		}
+		if c.unreadable {
+			b.WriteString(" unreadable")
+		}
+		if c.out != directionUnknown {
+			b.WriteString([]string{"", " in", " out", " local"}[c.out])
+		}
+		if c.part.key != 0 {
+			fmt.Fprintf(&b, " part %04x of rank %d", c.part.key>>48, c.part.rank)
+		}
 		switch {
 		case !c.Ended:
 		case c.Answered:
@@ -105,7 +114,7 @@ func TestFormats(t *testing.T) {
 		"freeswitch-header.csv": {Contexts: []string{"public"}},
 	}
 	files, err := filepath.Glob("testdata/calls/*.[ct]sv")
-	if err != nil || len(files) < 9 {
+	if err != nil || len(files) < 16 {
 		t.Fatalf("%q %v", files, err)
 	}
 	for _, file := range files {
@@ -122,7 +131,7 @@ func TestFormats(t *testing.T) {
 			golden(t, filepath.Join("calls", name+".golden"), dump(s, calls, faults, bad))
 
 			again := mustOpen(t, name, string(text), o)
-			again.in.Reset(oneByte{strings.NewReader(strings.TrimPrefix(string(text), "\ufeff"))})
+			again.in.Reset(oneByte{strings.NewReader(strings.TrimPrefix(strings.TrimPrefix(string(text), "\ufeff"), "sep=;\n"))})
 			calls2, faults2, bad2 := readAll(t, again)
 			if diff := cmp.Diff(dump(s, calls, faults, bad), dump(again, calls2, faults2, bad2)); diff != "" {
 				t.Errorf("read a byte at a time:\n%s", diff)
@@ -281,7 +290,12 @@ func TestOpenFaults(t *testing.T) {
 		{journal, SourceOptions{NoHeader: true, Columns: Columns{Trunk: "trunk"}}, `x: --trunk "trunk": there is no such column among`},
 		{journal, SourceOptions{Contexts: []string{"public"}}, `x: --context is for call detail records, and this is a journal: take it out`},
 		{"\"a,b\n", SourceOptions{}, `x:1: the first row has a quote that is not closed: is this a CSV file?`},
-		{"\xff\xfea\x00", SourceOptions{}, `x is UTF-16: save it as UTF-8`},
+		{"PK\x03\x04", SourceOptions{}, `x is a spreadsheet's own file (xlsx, ods, xls): save it as CSV`},
+		{"src,dst,start\n", SourceOptions{TimeFormat: "d.m.Y"}, `--time-format "d.m.Y": write it with %d for the day, %m for the month and so on, such as '%d.%m.%Y %H:%M'`},
+		{"src,dst,start\n", SourceOptions{TimeFormat: "%d.%m. %H:%M"}, `--time-format "%d.%m. %H:%M": it needs a year, a month, a day, an hour and a minute, such as`},
+		{"src,dst,start\n", SourceOptions{TimeFormat: "%Q"}, `--time-format "%Q": there is something in it that cannot be read: write it with`},
+		{"src,dst,start\n", SourceOptions{TimeFormat: "%c %Z"}, `--time-format "%c %Z": the letters of a zone do not say which it is: write %z`},
+		{journal, SourceOptions{TimeFormat: "%c"}, `x: --time-format is for call detail records, and this is a journal: take it out`},
 		{"\x1f\x8b\x08", SourceOptions{}, "x is compressed: write `zcat x | ringfence policy replay - …`"},
 	} {
 		if _, err := Open("x", strings.NewReader(c.text), 0, c.o); err == nil || !strings.HasPrefix(err.Error(), c.want) {

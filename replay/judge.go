@@ -159,8 +159,38 @@ func (m *mind) callee(text string) number.Number {
 // decide is what the policy says to the call.
 func (m *mind) decide(c *Call) (policy.Call, policy.Decision) {
 	call := m.call(c)
-	m.known.fill(m.judge.Policy, &call)
-	return call, m.judge.Policy.Decide(&call, m.judge.Lists)
+	d := m.decision(&call)
+	return call, d
+}
+
+// decision is decide of a call that is made already. It fills in who is known.
+func (m *mind) decision(call *policy.Call) policy.Decision {
+	m.known.fill(m.judge.Policy, call)
+	return m.judge.Policy.Decide(call, m.judge.Lists)
+}
+
+// way is which way a call went. Where the file does not say: out, if it is of one of our numbers to somebody else;
+// between phones of ours, if both ends are; else it came in. So does a call of one of our lines to another, without
+// a word of the file: that the number is ours is the caller's claim.
+func (m *mind) way(c *Call, call *policy.Call) direction {
+	p := m.judge.Policy
+	if c.out != directionUnknown {
+		return c.out
+	}
+	if trunk := p.TrunkNamed(call.Trunk); c.claim != claimUnknown || trunk.Known && !trunk.Internal {
+		return directionIn // a journal has no others
+	}
+	phone := call.Caller.Kinds.Has(number.Internal)
+	if !phone && p.LineOf(&call.Caller) == "" {
+		return directionIn
+	}
+	switch ours := call.Callee.E164 == "" || call.Callee.Kinds.Has(number.Internal) || p.LineOf(&call.Callee) != ""; {
+	case !ours:
+		return directionOut
+	case phone:
+		return directionLocal
+	}
+	return directionIn
 }
 
 // hashStart and hash are FNV-1a of 64 bits: the same in each run, so that reports are.

@@ -3,6 +3,7 @@ package replay
 import (
 	"time"
 
+	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/traffic"
 )
@@ -12,7 +13,7 @@ const maxKnown = 200_000
 
 // knownNote is said of policies that ask for known callers.
 const knownNote = "known_caller is judged by these files alone: a caller is known who had talked for 60 s with the called line before " +
-	"(voicemail cannot be told from people). Whom a line called is known only if the files have calls that went out; a journal has none"
+	"(voicemail cannot be told from people). Whom a line called is known only if the files have calls that went out, as call detail records do; a journal has none"
 
 // againNote is said of policies that ask whether callers call again, and claimsNote of those that ask what only a journal has.
 const (
@@ -67,7 +68,9 @@ func (k *dealings) fill(p *policy.Policy, c *policy.Call) {
 	if k == nil {
 		return
 	}
-	k.room = p.AppendLines(k.room[:0], &c.Callee)
+	if k.room = p.AppendLines(k.room[:0], &c.Callee); len(k.room) > 0 {
+		k.room = append(k.room, house)
+	}
 	c.KnownToLine, c.KnownToAll = k.To(c.Caller.E164, k.room, c.Time)
 	if k.again != nil {
 		k.again.Called(p, c)
@@ -77,21 +80,33 @@ func (k *dealings) fill(p *policy.Policy, c *policy.Call) {
 // has reports whether the calls before can matter for one of a number; where they cannot it needs no second look.
 func (k *dealings) has(number string) bool { return k != nil && (k.again != nil || k.Has(number)) }
 
-// learn takes what became of a call. talked is how long people did.
-func (k *dealings) learn(p *policy.Policy, c *policy.Call, talked time.Duration) {
+// learn takes what became of a call. shown is the number that a call that went out showed, if the file says so; talked is how
+// long people did.
+func (k *dealings) learn(p *policy.Policy, c *policy.Call, way direction, shown string, talked time.Duration) {
 	if k == nil || talked < policy.DialledTalk {
 		return
 	}
 	at := c.Time.Add(talked)
 	k.room = p.AppendLines(k.room[:0], &c.Callee)
-	switch {
-	case len(k.room) > 0 && talked >= policy.CalledTalk:
+	switch called := len(k.room) > 0; {
+	case called && way != directionOut && talked >= policy.CalledTalk:
 		k.meet(c.Caller.E164, at)
-	case len(k.room) == 0 && c.Callee.E164 != "":
+	case !called && c.Callee.E164 != "" && !c.Callee.Kinds.Has(number.Emergency):
 		k.room = p.AppendLines(k.room, &c.Caller) // of a call that went out
+		if shown != "" && way == directionOut {
+			line := p.Call(policy.Facts{Callee: shown}).Callee
+			k.room = p.AppendLines(k.room, &line)
+		}
+		if len(k.room) == 0 && way == directionOut {
+			k.room = append(k.room, house)
+		}
 		k.meet(c.Callee.E164, at)
 	}
 }
+
+// house stands for the line of a phone that is on none: whom it called is known to every line. The switch showed some
+// line's number for it, by which the daemon learns, and most records do not say which. No line can be called so.
+const house = ""
 
 // meet makes a number known to the lines in k.room.
 func (k *dealings) meet(number string, at time.Time) {
@@ -120,7 +135,7 @@ func (t *tally) again(o *outcome) {
 }
 
 // learn has both policies learn from a call.
-func (t *tally) learn(c *Call) {
+func (t *tally) learn(c *Call, way direction) {
 	if !c.Answered {
 		return
 	}
@@ -128,7 +143,7 @@ func (t *tally) learn(c *Call) {
 	for _, m := range []*mind{t.mind, t.against} {
 		if m != nil && m.known != nil && talked >= policy.DialledTalk {
 			call := m.call(c)
-			m.known.learn(m.judge.Policy, &call, talked)
+			m.known.learn(m.judge.Policy, &call, way, c.shown, talked)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -185,19 +186,116 @@ func TestKnownCallersAgainst(t *testing.T) {
 	}
 }
 
+// A call that went out teaches whom its line knows, by its number or by what it showed; of a phone on no line, whom all
+// lines know. Nothing else does.
+func TestKnownByCallsOut(t *testing.T) {
+	const again = ",13900139000,05925550101,2026-03-02 10:00:00,0,\n"
+	p := strings.Replace(dealingsPolicy, "[lines.staff]", "[numbers]\ninternal = [\"6??\"]\n[lines.staff]", 1)
+	for row, want := range map[string]string{
+		",05925550101,013900139000,2026-03-02 09:30:00,10":     "known here", // the boss is on two lines
+		",05925550150,013900139000,2026-03-02 09:30:00,10":     "known here", // the staff, and the boss is of them
+		",601,013900139000,2026-03-02 09:30:00,10":             "known here", // on no line: known to all
+		"outbound,601,013900139000,2026-03-02 09:30:00,10":     "known here",
+		",601,013900139000,2026-03-02 09:30:00,10,4008001234":  "known", // showed the hotline's number
+		",601,013900139000,2026-03-02 09:30:00,10,05925550100": "known here",
+		",601,013900139000,2026-03-02 09:30:00,10,05921234567": "known here", // of no line
+		",601,013900139000,2026-03-02 09:30:00,9":              "strangers",
+		",601,013900139000,2026-03-02 10:00:00,10":             "strangers", // not over yet
+		",601,602,2026-03-02 09:30:00,100":                     "strangers",
+		"local,601,013900139000,2026-03-02 09:30:00,100":       "strangers",
+		"local,601,05925550101,2026-03-02 09:30:00,100":        "strangers",
+		",13800138000,013900139000,2026-03-02 09:30:00,99":     "strangers", // nobody of ours
+		",13900139000,05925550101,2026-03-02 09:30:00,60":      "known here",
+		",13900139000,05925550101,2026-03-02 09:30:00,59":      "strangers",
+	} {
+		if strings.Count(row, ",") == 4 {
+			row += ","
+		}
+		text := "direction,src,dst,start,billsec,outbound_cnum\n" + row + "\n" + again
+		judge := mustJudge(t, p)
+		judge.Lists = nil
+		r, err := Run(t.Context(), []*Source{mustOpen(t, "f", text, SourceOptions{Zone: judge.Policy.Zone()})}, Options{Judge: judge, Against: mustJudge(t, "country = \"CN\"\n"), Keep: 9})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for _, c := range r.Changes {
+			if c.FileLine == 3 {
+				got = c.Is.Rule
+			}
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q; %+v", row, got, want, r.Summary)
+		}
+	}
+}
+
+// Databases and web pages give the newest call first; who is known is the same then. A file that can be read only
+// once says that it is not.
+func TestNewestFirst(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 7))
+	var rows []string
+	for i := range 20_000 { // several chunks
+		caller, callee := fmt.Sprintf("1380013800%d", r.IntN(8)), []string{"05925550100", "05925550101", "4008001234"}[r.IntN(3)]
+		if r.IntN(10) == 0 {
+			caller, callee = callee, caller
+		}
+		at := time.Date(2026, 3, 2, 1, i, 0, 0, time.UTC)
+		rows = append(rows, fmt.Sprintf("id-%05d,%s,%s,%s,%d\n", i, caller, callee, at.Format(time.DateTime), r.IntN(200)))
+	}
+	const head = "uuid,caller_id_number,destination_number,start_stamp,billsec\n"
+	judge := mustJudge(t, dealingsPolicy)
+	judge.Lists = nil
+	run := func(text string, once bool) (*Report, []string) {
+		s := mustOpen(t, "f", text, SourceOptions{})
+		if once {
+			var err error
+			if s, err = Open("f", &onlyReader{strings.NewReader(text)}, 0, SourceOptions{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var got []string
+		o := Options{Judge: judge, Against: mustJudge(t, "country = \"CN\"\n"), Workers: 3}
+		o.Change = func(c *Change) error {
+			got = append(got, c.ID+" "+c.Is.Rule)
+			if want := "id-" + fmt.Sprintf("%05d", c.FileLine-2); !once && !strings.HasPrefix(text, "sep") && c.ID != want && c.ID != fmt.Sprintf("id-%05d", 20_001-c.FileLine) {
+				t.Fatalf("%s in line %d", c.ID, c.FileLine)
+			}
+			return nil
+		}
+		r, err := Run(t.Context(), []*Source{s}, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r, got
+	}
+	report, want := run(head+strings.Join(rows, ""), false)
+	slices.Reverse(rows)
+	for _, mark := range []string{"", "\ufeff", "sep=,\n"} {
+		again, got := run(mark+head+strings.Join(rows, ""), false)
+		if mark != "sep=,\n" && (!slices.Equal(got, want) || report.Summary != again.Summary) || len(again.Rules) != len(report.Rules) {
+			t.Errorf("%q: %+v\n%+v", mark, again.Summary, report.Summary)
+		}
+	}
+	again, _ := run(head+strings.Join(rows, ""), true)
+	if len(again.Notes) != 2 || !strings.HasPrefix(again.Notes[1], "f has the newest calls first, and can be read only once") {
+		t.Errorf("%q", again.Notes)
+	}
+}
+
 func TestDealingsAreBounded(t *testing.T) {
 	p := mustLoad(t, dealingsPolicy)
 	k, at := newDealings(p), time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
 	c := p.Call(policy.Facts{Callee: "05925550101", Time: at}) // of two lines
 	for i := range maxKnown/2 + 7 {
 		c.Caller.E164 = fmt.Sprint("+86", i)
-		k.learn(p, &c, time.Minute)
+		k.learn(p, &c, directionIn, "", time.Minute)
 	}
 	if k.Len() != maxKnown || k.Full() != 14 {
 		t.Errorf("%d pairs, %d had no room", k.Len(), k.Full())
 	}
 	c.Caller.E164 = "+860"
-	k.learn(p, &c, time.Hour)
+	k.learn(p, &c, directionIn, "", time.Hour)
 	if c.Time = at.Add(2 * time.Hour); k.Full() != 14 {
 		t.Error("a pair that is there had no room")
 	}
@@ -205,7 +303,7 @@ func TestDealingsAreBounded(t *testing.T) {
 		t.Errorf("known on %v, %v", c.KnownToLine, c.KnownToAll)
 	}
 	var nobody *dealings
-	nobody.learn(p, &c, time.Hour)
+	nobody.learn(p, &c, directionIn, "", time.Hour)
 	nobody.fill(p, &c)
 	if nobody.has("+860") || newDealings(mustLoad(t, sample)) != nil {
 		t.Error("a policy that does not ask follows somebody")

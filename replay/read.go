@@ -14,41 +14,58 @@ type Fault struct {
 
 // reading is what came of a chunk.
 type reading struct {
-	calls   []Call
-	faults  []Fault // the first few
-	bad     int     // all
-	skipped int     // calls of other contexts
+	calls  []Call
+	faults []Fault   // the first few
+	ends   *Fault    // one that puts all rows in doubt: it ends the run
+	bad    int       // all faults
+	rows   int       // all rows, whatever they are
+	kinds  [3]uint64 // of rows that were read
 }
 
 // maxFaults is how many rows that cannot be read are named.
 const maxFaults = 5
 
-func (r *reading) fault(c *chunk, line int, text string) {
+func (r *reading) fault(c *chunk, line int, text string, ends bool) {
+	f := Fault{c.source.Name, line, text}
 	if r.bad++; len(r.faults) < maxFaults {
-		r.faults = append(r.faults, Fault{c.source.Name, line, text})
+		r.faults = append(r.faults, f)
+	}
+	if ends && r.ends == nil {
+		r.ends = &f
 	}
 }
 
 // read makes calls of the rows of a chunk. The texts of the calls are parts of the chunk's.
 func (c *chunk) read(into *reading) {
-	into.calls, into.faults, into.bad, into.skipped = into.calls[:0], into.faults[:0], 0, 0
-	r, line, header := rows{comma: c.source.comma}, c.line, c.header
-	for pos := 0; pos < len(c.text); {
-		next, _, fault := r.scan(c.text, pos)
+	*into = reading{calls: into.calls[:0], faults: into.faults[:0]}
+	c.rows(func(row []string, line int, fault string) {
+		into.rows++
+		ends := false
 		if fault == "" {
-			switch {
-			case empty(r.fields):
-			case header:
-				header = false
-			case !c.source.wide(r.fields):
-				fault = fmt.Sprintf("has %d columns where the first row has %d", len(r.fields), c.source.width)
-				next = lineEnd(c.text, pos) // a stray quote may have swallowed the lines behind: they get a try of their own
-			default:
-				fault = c.row(r.fields, line, into)
-			}
+			fault, ends = c.row(row, line, into)
 		}
 		if fault != "" {
-			into.fault(c, line, fault)
+			into.fault(c, line, fault, ends)
+		}
+	})
+}
+
+// rows hands the rows of a chunk to yield, all but empty ones and the header. fault is what is wrong with a row that
+// cannot be cut into its columns.
+func (c *chunk) rows(yield func(row []string, line int, fault string)) {
+	r, line, header := rows{writing: c.source.writing}, c.line, c.header
+	for pos := 0; pos < len(c.text); {
+		next, _, fault := r.scan(c.text, pos)
+		switch {
+		case fault == "" && empty(r.fields):
+		case fault == "" && header:
+			header = false
+		case fault == "" && !c.source.wide(r.fields):
+			fault = fmt.Sprintf("has %d columns where the first row has %d", len(r.fields), c.source.width)
+			next = lineEnd(c.text, pos) // a stray quote may have swallowed the lines behind: they get a try of their own
+			fallthrough
+		default:
+			yield(r.fields, line, fault)
 		}
 		line += strings.Count(c.text[pos:next], "\n")
 		pos = next
@@ -57,29 +74,28 @@ func (c *chunk) read(into *reading) {
 
 func empty(fields []string) bool { return len(fields) == 1 && strings.TrimSpace(fields[0]) == "" }
 
-// row makes a call of one row.
-func (c *chunk) row(fields []string, line int, into *reading) (fault string) {
+// row makes a call of one row. ends is set for a fault that puts all rows in doubt.
+func (c *chunk) row(fields []string, line int, into *reading) (fault string, ends bool) {
 	var call Call
-	skip := false
+	what := kindCall
 	switch s := c.source; {
 	case s.layout != nil:
-		call, skip, fault = s.layout.read(fields, s.zone, s.contexts)
+		call, what, fault, ends = s.layout.read(fields, s.contexts)
 	case s.journal != nil:
 		r, err := s.journal.Record(fields)
 		if err != nil {
-			return err.Error()
+			return err.Error(), false
 		}
 		call, fault = fromRecord(&r)
 	default:
 		call, fault = fromJSON(fields[0])
 	}
-	switch {
-	case fault != "":
-	case skip:
-		into.skipped++
-	default:
+	if fault != "" {
+		return fault, ends || fault == faultPrivate
+	}
+	if into.kinds[what]++; what == kindCall {
 		call.Line, call.Facts.Time = line, call.Facts.Time.In(c.source.zone)
 		into.calls = append(into.calls, call)
 	}
-	return fault
+	return "", false
 }

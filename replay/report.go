@@ -23,9 +23,19 @@ type Report struct {
 
 // Summary is a replay in numbers.
 type Summary struct {
-	Calls   uint64    `json:"calls"`
-	Bad     uint64    `json:"bad_lines"`        // rows that could not be read
-	Skipped uint64    `json:"skipped"`          // calls of other dialplan contexts
+	// Rows are what the files have; each is one of these: a call that came in, went out or stayed inside, a further
+	// record of one, a call of another context, or none that could be read.
+	Rows     uint64 `json:"rows"`
+	Calls    uint64 `json:"calls"`     // that came in
+	Outgoing uint64 `json:"outgoing"`  // that went out: not screened, but their numbers are known from then on
+	Internal uint64 `json:"internal"`  // between phones of ours: not screened
+	Parts    uint64 `json:"parts"`     // further records of a call
+	Skipped  uint64 `json:"skipped"`   // calls of other dialplan contexts
+	Bad      uint64 `json:"bad_lines"` // rows that could not be read
+
+	Unreadable uint64 `json:"unreadable"` // of the calls that came in, those whose caller cannot be read: no rule was tried on them
+	Late       uint64 `json:"late"`       // of the further records, those so far behind their call that nothing was taken from them
+
 	Since   time.Time `json:"since,omitzero"`   // of the first call
 	Until   time.Time `json:"until,omitzero"`   // of the last one
 	Callers uint64    `json:"callers"`          // different ones; at least, if CallersOver is not 0

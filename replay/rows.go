@@ -22,9 +22,22 @@ const (
 // a field only where a separator or the line's end follows; a doubled one is one quote; any other stands
 // for itself. All that encoding/csv writes reads the same here.
 type rows struct {
-	comma  byte // between fields; 0: a line is one field
+	writing
 	fields []string
 }
+
+// writing is how a file writes its rows.
+type writing struct {
+	comma byte // between fields; 0: a line is one field
+	plain bool // quotes are but characters, as where mysql -B or psql -A wrote the file
+	sql   bool // a row may be an INSERT statement, as FreeSWITCH's template "sql" writes
+}
+
+// sqlLead is what rows of FreeSWITCH's template "sql" begin with, and sqlEnd what they end with.
+const (
+	sqlLead = "INSERT INTO cdr VALUES ("
+	sqlEnd  = ");"
+)
 
 // scan reads the row that starts at pos into fields and says where the next one starts. open is set when the
 // text ends before a line break does; then the row is whole only if nothing follows the text. A row with a
@@ -32,12 +45,16 @@ type rows struct {
 func (r *rows) scan(text string, pos int) (next int, open bool, fault string) {
 	r.fields = r.fields[:0]
 	limit := min(len(text), pos+maxRow)
-	for at := pos; ; at++ {
+	begin := pos
+	if r.sql && strings.HasPrefix(text[pos:limit], sqlLead) {
+		begin += len(sqlLead)
+	}
+	for at := begin; ; at++ {
 		start := at
 		for at < limit && text[at] == ' ' {
 			at++
 		}
-		if r.comma != 0 && at < limit && text[at] == '"' {
+		if r.comma != 0 && !r.plain && at < limit && text[at] == '"' {
 			field, end, ok := r.quoted(text[:limit], at+1)
 			if !ok {
 				return lineEnd(text, pos), limit == len(text), faultQuotes
@@ -61,6 +78,19 @@ func (r *rows) scan(text string, pos int) (next int, open bool, fault string) {
 			return at, true, ""
 		}
 	}
+}
+
+// isPlain reports whether a text has fields such as "Li Wei" <13800138000>, with nothing around: whoever wrote it puts no
+// quotes around fields.
+func isPlain(text string, comma byte) bool {
+	for line := range strings.Lines(text) {
+		for field := range strings.SplitSeq(strings.TrimRight(line, "\r\n"), string(comma)) {
+			if len(field) > 2 && field[0] == '"' && field[1] != '"' && strings.HasSuffix(field, ">") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // quoted reads a field behind its first quote. end is where a separator, a line break or the end of the text
@@ -99,6 +129,9 @@ func (r *rows) quoted(text string, from int) (field string, end int, ok bool) {
 func (r *rows) closes(text string, at int) (end int, ok bool) {
 	for at < len(text) && text[at] == ' ' {
 		at++
+	}
+	if r.sql && strings.HasPrefix(text[at:], sqlEnd) {
+		at += len(sqlEnd)
 	}
 	if at+1 < len(text) && text[at] == '\r' && text[at+1] == '\n' {
 		at++

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 
 	"ringfence/policy"
@@ -33,6 +34,9 @@ func (o *Options) asksKnown() bool {
 	return asks(o.Judge.Policy) || o.Against != nil && asks(o.Against.Policy)
 }
 
+// turns reports whether the calls are to be read from the end of the file, where the oldest are, and can be.
+func (s *Source) turns() bool { return s.newest && s.file != nil && !s.decoded }
+
 // job is a chunk on its way.
 type job struct {
 	chunk    chunk
@@ -60,7 +64,11 @@ func Run(ctx context.Context, sources []*Source, o Options) (*Report, error) {
 		defer close(work)
 		defer close(order)
 		for _, s := range sources {
-			err := s.chunks(func(c chunk) bool {
+			read := s.chunks
+			if o.asksKnown() && s.turns() {
+				read = s.backwards
+			}
+			err := read(func(c chunk) bool {
 				select {
 				case j := <-free:
 					j.chunk = c
@@ -99,40 +107,49 @@ func Run(ctx context.Context, sources []*Source, o Options) (*Report, error) {
 		free <- j
 	}
 	running.Wait()
+	if ctx.Err() == nil {
+		if err := t.settle(true); err != nil {
+			return nil, err
+		}
+	}
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	return t.finish(), nil
+	r := t.finish()
+	for _, s := range sources {
+		if o.asksKnown() && s.newest && !s.turns() {
+			r.Notes = append(r.Notes, fmt.Sprintf("%s has the newest calls first, and can be read only once: known_caller finds nobody there, for the calls before "+
+				"one count. Give a file of UTF-8, or the oldest calls first", s.Name))
+		}
+	}
+	return r, nil
 }
 
 // chunk adds up the calls of a chunk.
 func (t *tally) chunk(j *job) error {
-	for _, f := range j.reading.faults {
-		if f.Text == faultPrivate {
-			return fmt.Errorf("%s:%d: %s", f.File, f.Line, f.Text)
-		}
+	if f := j.reading.ends; f != nil {
+		return fmt.Errorf("%s:%d: %s", f.File, f.Line, f.Text)
 	}
 	s := &t.report.Summary
+	s.Rows += uint64(j.reading.rows)
 	s.Bad += uint64(j.reading.bad)
-	s.Skipped += uint64(j.reading.skipped)
+	s.Skipped += j.reading.kinds[kindOther]
+	s.Parts += j.reading.kinds[kindLeg]
 	if room := maxFaults - len(t.report.Faults); room > 0 {
 		t.report.Faults = append(t.report.Faults, j.reading.faults[:min(room, len(j.reading.faults))]...)
 	}
+	if j.chunk.last {
+		slices.Reverse(j.outcomes)
+	}
 	for i := range j.outcomes {
-		if t.o.asksKnown() {
-			t.again(&j.outcomes[i])
-		}
-		if err := t.add(j.chunk.source.Name, &j.outcomes[i]); err != nil {
+		if err := t.join(j.chunk.source.Name, &j.outcomes[i]); err != nil {
 			return err
-		}
-		if t.o.asksKnown() {
-			t.learn(j.outcomes[i].call)
 		}
 	}
 	if t.o.Progress != nil {
 		t.o.Progress(s.Calls)
 	}
-	return nil
+	return t.settle(false)
 }
 
 // worker decides on the calls of one chunk after the other.
@@ -154,23 +171,33 @@ func (w *worker) do(j *job) {
 	j.chunk.read(&j.reading)
 	j.outcomes = j.outcomes[:0]
 	for i := range j.reading.calls {
-		c := &j.reading.calls[i]
-		call, d := w.mind.decide(c)
-		out := outcome{call: c, number: call.Caller, withheld: call.Withheld}
-		out.decided(&d)
-		if out.callee = hash(hashStart, call.Callee.E164); call.Callee.E164 == "" {
-			out.callee = hash(hashStart, call.Callee.Raw)
-		}
-		switch {
-		case w.against != nil:
-			_, was := w.against.decide(c)
-			out.was, out.compared = verdictOf(&was), true
-		case c.recorded:
-			out.was, out.compared = c.was, true
-		}
+		out := judge(w.mind, w.against, &j.reading.calls[i])
 		if w.o.Change != nil && out.changed() && !w.o.asksKnown() {
 			out.change = w.mind.changeOf(j.chunk.source.Name, &out)
 		}
 		j.outcomes = append(j.outcomes, out)
 	}
+}
+
+// judge is what one or two policies say to a call; against is nil if there is one. A call that did not come in, or
+// whose caller cannot be read, is not screened.
+func judge(m, against *mind, c *Call) outcome {
+	call := m.call(c)
+	out := outcome{call: c, number: call.Caller, withheld: call.Withheld}
+	if out.way = m.way(c, &call); out.way != directionIn || c.unreadable {
+		return out
+	}
+	d := m.decision(&call)
+	out.decided(&d)
+	if out.callee = hash(hashStart, call.Callee.E164); call.Callee.E164 == "" {
+		out.callee = hash(hashStart, call.Callee.Raw)
+	}
+	switch {
+	case against != nil:
+		_, was := against.decide(c)
+		out.was, out.compared = verdictOf(&was), true
+	case c.recorded:
+		out.was, out.compared = c.was, true
+	}
+	return out
 }

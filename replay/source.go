@@ -23,11 +23,13 @@ const (
 
 // SourceOptions say how a file is to be read.
 type SourceOptions struct {
-	Format   string // FormatAuto if ""
-	NoHeader bool   // CSV: the first row is a call
-	Columns  Columns
-	Contexts []string       // only calls of one of these dialplan contexts; call detail records only
-	Zone     *time.Location // the clock of times without an offset, and what reports are written by; UTC if nil
+	Format     string // FormatAuto if ""
+	NoHeader   bool   // CSV: the first row is a call
+	Columns    Columns
+	Contexts   []string       // only calls of one of these dialplan contexts; call detail records only
+	Zone       *time.Location // the clock of times without an offset, and what reports are written by; UTC if nil
+	TimeFormat string         // how times are written, in the directives of strftime; "" to find out; call detail records only
+	Now        time.Time      // a time after the year that follows is a fault; the present if zero
 }
 
 // Source is a file of calls.
@@ -36,11 +38,16 @@ type Source struct {
 	Format string // what it was recognised as, for people
 	Size   int64  // bytes; 0 if not known, as of standard input
 
-	in       *bufio.Reader
-	bytes    atomic.Int64 // read so far
-	comma    byte         // 0: a line is a row
-	header   bool         // the first row is none
-	width    int          // columns of a row, if it is CSV
+	in    *bufio.Reader
+	bytes atomic.Int64 // read so far
+	writing
+	skipped  int           // lines before the first row
+	decoded  bool          // the text is not the bytes of the file
+	newest   bool          // the calls stand newest first, as databases and web pages give them
+	file     io.ReadSeeker // to read again, or in another order; nil if that cannot be
+	from     int64         // where in the file it begins
+	header   bool          // the first row is none
+	width    int           // columns of a row, if it is CSV
 	zone     *time.Location
 	contexts []string
 
@@ -59,21 +66,21 @@ func Open(name string, in io.Reader, size int64, o SourceOptions) (*Source, erro
 	if s.zone == nil {
 		s.zone = time.UTC
 	}
-	s.in = bufio.NewReaderSize(in, peek)
+	if file, ok := in.(io.ReadSeeker); ok {
+		if at, err := file.Seek(0, io.SeekCurrent); err == nil {
+			s.file, s.from = file, at
+		}
+	}
+	s.begin(in)
 	start, err := s.in.Peek(peek)
 	if err != nil && err != io.EOF {
 		return nil, fmt.Errorf("%s cannot be read: %w", name, plainReadError(err))
 	}
-	if bytes.HasPrefix(start, []byte("\ufeff")) {
-		start = start[3:]
-		s.in.Discard(3)
-		s.bytes.Add(3)
-	}
-	if bytes.HasPrefix(start, []byte("\xff\xfe")) || bytes.HasPrefix(start, []byte("\xfe\xff")) {
-		return nil, fmt.Errorf("%s is UTF-16: save it as UTF-8", name)
-	}
 	if bytes.HasPrefix(start, []byte("\x1f\x8b")) {
 		return nil, fmt.Errorf("%s is compressed: write `zcat %s | ringfence policy replay - …`", name, name)
+	}
+	if bytes.HasPrefix(start, []byte("PK\x03\x04")) || bytes.HasPrefix(start, []byte("\xd0\xcf\x11\xe0")) {
+		return nil, fmt.Errorf("%s is a spreadsheet's own file (xlsx, ods, xls): save it as CSV", name)
 	}
 	text := strings.TrimLeft(string(start), " \t\r\n")
 	if o.Format == FormatJSONL || o.Format != FormatCSV && strings.HasPrefix(text, "{") {
@@ -91,10 +98,11 @@ func Open(name string, in io.Reader, size int64, o SourceOptions) (*Source, erro
 func (s *Source) recogniseCSV(start string, o *SourceOptions) error {
 	var first []string
 	at := len(start) - len(strings.TrimLeft(start, "\r\n"))
-	for _, comma := range []byte{',', ';', '\t'} {
-		r := rows{comma: comma}
+	s.sql = strings.HasPrefix(start[at:], sqlLead)
+	for _, comma := range []byte{',', ';', '\t', '|'} {
+		r := rows{writing: writing{comma: comma, plain: comma != ',' && isPlain(start, comma), sql: s.sql}}
 		if _, _, fault := r.scan(start, at); fault == "" && len(r.fields) > len(first) {
-			s.comma, first = comma, r.fields
+			s.writing, first = r.writing, r.fields
 		}
 	}
 	if first == nil {
@@ -104,8 +112,12 @@ func (s *Source) recogniseCSV(start string, o *SourceOptions) error {
 		s.Format, s.journal, s.header, s.width = "journal, CSV", journal, true, len(first)
 		return s.onlyCDR(o)
 	}
+	if err := CheckTimeFormat(o.TimeFormat); err != nil {
+		return err
+	}
 	var err error
-	if s.layout, s.header, err = layoutOf(s.firstRows(start[at:]), o.NoHeader, &o.Columns); err != nil {
+	few := s.firstRows(start[at:], len(start) < peek)
+	if s.layout, s.header, err = layoutOf(few, o.NoHeader, &o.Columns); err != nil {
 		return fmt.Errorf("%s: %w", s.Name, err)
 	}
 	s.Format, s.width = "call detail records", s.layout.width
@@ -115,16 +127,24 @@ func (s *Source) recogniseCSV(start string, o *SourceOptions) error {
 	if len(o.Contexts) > 0 && len(s.layout.at[roleContext]) == 0 {
 		return fmt.Errorf("%s: --context: the file has no column named context or dcontext", s.Name)
 	}
-	return nil
+	if o.Now.IsZero() {
+		o.Now = time.Now()
+	}
+	s.layout.clock = &clock{zone: s.zone, format: o.TimeFormat, comma: s.comma != ',', latest: o.Now.In(s.zone).Year() + 1}
+	if o.TimeFormat == "" {
+		err = s.survey(few)
+	}
+	s.newest = s.layout.newestFirst(few)
+	return err
 }
 
-// firstRows are a few rows from the beginning of a file.
-func (s *Source) firstRows(text string) (first [][]string) {
-	const few = 20
-	r := rows{comma: s.comma}
+// firstRows are a few rows from the beginning of a file. whole says that it has no more than that.
+func (s *Source) firstRows(text string, whole bool) (first [][]string) {
+	const few = 200
+	r := rows{writing: s.writing}
 	for pos := 0; pos < len(text) && len(first) < few; {
 		next, open, fault := r.scan(text, pos)
-		if fault == "" && (!open || len(first) == 0) {
+		if fault == "" && (!open || whole || len(first) == 0) {
 			first = append(first, slices.Clone(r.fields))
 		}
 		pos = next
@@ -139,6 +159,8 @@ func (s *Source) onlyCDR(o *SourceOptions) error {
 	case flag != "":
 	case len(o.Contexts) > 0:
 		flag = "--context"
+	case o.TimeFormat != "":
+		flag = "--time-format"
 	case o.NoHeader:
 		flag = "--no-header"
 	default:
@@ -157,14 +179,17 @@ const chunkSize = 4 * maxRow
 type chunk struct {
 	source *Source
 	text   string
-	line   int  // of its first row
-	header bool // its first row is the header
+	at     int64 // where it begins in the text of the file
+	line   int   // of its first row
+	header bool  // its first row is the header
+	last   bool  // its last call comes first
 }
 
 // chunks cuts the file into pieces and hands them to yield, in order, until that returns false.
 func (s *Source) chunks(yield func(chunk) bool) error {
-	buf, have, line := make([]byte, chunkSize), 0, 1
+	buf, have, line := make([]byte, chunkSize), 0, 1+s.skipped
 	header, skipping, eof := s.header, false, false
+	pos := s.bytes.Load()
 	for {
 		for have < len(buf) && !eof {
 			n, err := s.in.Read(buf[have:])
@@ -182,9 +207,11 @@ func (s *Source) chunks(yield func(chunk) bool) error {
 		if skipping { // the rest of a line that is too long
 			at := bytes.IndexByte(buf[:have], '\n')
 			if at < 0 {
+				pos += int64(have)
 				have = 0
 				continue
 			}
+			pos += int64(at + 1)
 			have = copy(buf, buf[at+1:have])
 			skipping = false
 			line++
@@ -193,14 +220,48 @@ func (s *Source) chunks(yield func(chunk) bool) error {
 		text := string(buf[:have])
 		end, cut := s.wholeRows(text, eof)
 		if end > 0 {
-			if !yield(chunk{source: s, text: text[:end], line: line, header: header}) {
+			if !yield(chunk{source: s, text: text[:end], at: pos, line: line, header: header}) {
 				return nil
 			}
 			header, skipping = false, cut && !eof
 			line += strings.Count(text[:end], "\n")
 		}
+		pos += int64(end)
 		have = copy(buf, buf[end:have])
 	}
+}
+
+// backwards is chunks from the last to the first. It looks for where they begin, and reads the file a second time.
+func (s *Source) backwards(yield func(chunk) bool) error {
+	type place struct {
+		chunk
+		size int
+	}
+	var index []place
+	err := s.chunks(func(c chunk) bool {
+		size := len(c.text)
+		c.text, c.last = "", true
+		index = append(index, place{c, size})
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	s.bytes.Store(0)
+	buf := make([]byte, chunkSize)
+	for _, p := range slices.Backward(index) {
+		if _, err = s.file.Seek(s.from+p.at, io.SeekStart); err == nil {
+			_, err = io.ReadFull(s.file, buf[:p.size])
+		}
+		if err != nil {
+			return fmt.Errorf("%s cannot be read again: %w", s.Name, plainReadError(err))
+		}
+		s.bytes.Add(int64(p.size))
+		if p.text = string(buf[:p.size]); !yield(p.chunk) {
+			break
+		}
+	}
+	return nil
 }
 
 // wholeRows is the length of the rows at the beginning of a text that are whole. cut is set when the last one
@@ -214,7 +275,7 @@ func (s *Source) wholeRows(text string, eof bool) (end int, cut bool) {
 			return at + 1, false
 		}
 	}
-	r := rows{comma: s.comma}
+	r := rows{writing: s.writing}
 	for end < len(text) {
 		next, open, fault := r.scan(text, end)
 		if open {

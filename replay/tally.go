@@ -2,6 +2,7 @@ package replay
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -17,6 +18,7 @@ type outcome struct {
 	number   number.Number // who called
 	callee   uint64        // tells callees apart, in whatever spelling
 	withheld bool
+	way      direction // only calls that came in are screened
 	is, was  Verdict
 	compared bool    // was holds something
 	trial    Verdict // of a rule on trial that matched, when another one decided
@@ -36,17 +38,21 @@ func (o *outcome) changed() bool { return o.compared && o.is != o.was }
 // tally adds up. It sees the calls in the order of the files.
 type tally struct {
 	o       *Options
-	mind    *mind // decides again where a reason is wanted, or where the calls before count
-	against *mind // the same for the policy to compare with; nil if the calls before do not count for it
+	mind    *mind   // decides again where a reason is wanted, or where the calls before count
+	against *mind   // the same for the policy to compare with; nil if there is none
+	joins   *joiner // nil until a call has several records
 	report  Report
 
 	rules   map[Verdict]*ruleTotal
 	actions [6][2]Total // enforced, and on trial
 	groups  map[[2]Verdict]*Group
 
-	ids     map[string]uint32 // caller → its place in callers
-	callers []callerStats
-	bitmaps int // that callers took to count their callees
+	ids        map[string]uint32 // caller → its place in callers
+	callers    []callerStats
+	short      string // the first caller with so few digits that it may be an extension
+	shorts     uint64 // calls of such ones
+	unreadable string // where the first caller stands that cannot be read
+	bitmaps    int    // that callers took to count their callees
 
 	changes, renamed []Change // the first with another action; the first with the same by another rule
 }
@@ -63,7 +69,7 @@ func newTally(o *Options) *tally {
 		ids: make(map[string]uint32),
 	}
 	t.mind.known = newDealings(o.Judge.Policy)
-	if o.Against != nil && o.asksKnown() {
+	if o.Against != nil {
 		t.against = o.mind(o.Against, o.Judge, tallyMemory)
 		t.against.known = newDealings(o.Against.Policy)
 	}
@@ -83,7 +89,33 @@ func (t *tally) rule(v Verdict) *ruleTotal {
 	return r
 }
 
-// add counts one call.
+// judge decides on a call that has become another one than the workers saw.
+func (t *tally) judge(c *Call) outcome { return judge(t.mind, t.against, c) }
+
+// count counts one call, and learns from it.
+func (t *tally) count(file string, o *outcome) error {
+	s := &t.report.Summary
+	switch o.way {
+	case directionLocal:
+		s.Internal++
+		return nil
+	case directionOut:
+		s.Outgoing++
+	default:
+		if t.o.asksKnown() && !o.call.unreadable {
+			t.again(o)
+		}
+		if err := t.add(file, o); err != nil {
+			return err
+		}
+	}
+	if t.o.asksKnown() {
+		t.learn(o.call, o.way)
+	}
+	return nil
+}
+
+// add counts one call that came in.
 func (t *tally) add(file string, o *outcome) error {
 	c, s := o.call, &t.report.Summary
 	s.Calls++
@@ -92,6 +124,17 @@ func (t *tally) add(file string, o *outcome) error {
 	}
 	if at := c.Facts.Time; at.After(s.Until) {
 		s.Until = at
+	}
+	if c.unreadable {
+		if s.Unreadable++; s.Unreadable == 1 {
+			t.unreadable = fmt.Sprintf("%.20q in %s:%d", c.Facts.Caller, file, c.Line)
+		}
+		return nil
+	}
+	if c.claim == claimUnknown && o.number.E164 == "" && isExtension(c.Facts.Caller) {
+		if t.shorts++; t.shorts == 1 {
+			t.short = keep(c.Facts.Caller)
+		}
 	}
 	rule, action := t.rule(o.is), &t.actions[o.is.Action][o.is.Mode()]
 	rule.Calls++
@@ -136,6 +179,18 @@ func (t *tally) add(file string, o *outcome) error {
 		return t.change(file, o)
 	}
 	return nil
+}
+
+// isExtension reports whether a text is so few digits that it is likely to be a phone of the house.
+func isExtension(text string) bool {
+	return len(text) >= 2 && len(text) <= 5 && strings.Trim(text, "0123456789") == ""
+}
+
+func plural(n uint64, thing string) string {
+	if n == 1 {
+		return thing
+	}
+	return thing + "s"
 }
 
 // caller finds what is followed of a caller, nil when there is no room for another one.
@@ -259,7 +314,15 @@ func (t *tally) finish() *Report {
 			}
 		}
 	}
-	share := func(n uint64) float64 { return float64(n) / float64(max(s.Calls, 1)) }
+	if s.Unreadable > 0 {
+		r.Notes = append(r.Notes, "a spreadsheet has rounded away who called, as "+t.unreadable+": no rule was tried on such a call. "+
+			"Export the records again, and have the spreadsheet take the column for text")
+	}
+	if t.shorts > 0 {
+		r.Notes = append(r.Notes, fmt.Sprintf("%d %s of callers with 2 to 5 digits, such as %s: if these are phones of yours, name them in the policy, "+
+			`[numbers] internal = [%q], and their calls are not screened`, t.shorts, plural(t.shorts, "call"), t.short, t.short[:1]+strings.Repeat("?", len(t.short)-1)))
+	}
+	share := func(n uint64) float64 { return float64(n) / float64(max(s.Calls-s.Unreadable, 1)) }
 	for a := range t.actions {
 		for mode, total := range t.actions[a] {
 			if total.Calls > 0 {
