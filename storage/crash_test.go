@@ -134,6 +134,15 @@ func crashChild(file string) {
 		say("own %s", own.Pattern)
 		_, err = d.PruneDeleted()
 		fail(err)
+		if n%4 == 0 {
+			if _, err := d.ForgetTraces(entry(n*50).Pattern, false); !errors.Is(err, ErrBusy) { // an import is under way
+				fail(err)
+			}
+			fail(d.WipeFreed())
+		}
+		_, err = d.SweepStamps(Known, func(s *Stamp) Fate { s.Key = fmt.Sprint("hidden ", n); return Rewrite })
+		fail(err)
+		fail(d.PutStamps(Known, []Stamp{{Key: fmt.Sprint("stamp ", n), At: epoch}}, nil))
 		fail(d.PutSetting("round", fmt.Append(nil, n)))
 		say("set %d", n)
 		_, _, err = d.AddReport(report(n))
