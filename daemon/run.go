@@ -92,6 +92,7 @@ func (d *Daemon) start(ctx context.Context, c *conf.Daemon) error {
 	d.background("reading lists", d.desk.ReadLists)
 	d.background("the file of lists", d.desk.KeepPieces)
 	d.background("hits", d.writeHits)
+	d.background("data protection", d.protect)
 	select {
 	case <-d.desk.ListsRead():
 	case <-time.After(listsWait):
@@ -134,11 +135,18 @@ func (d *Daemon) openDesk(c *conf.Daemon) (err error) {
 	d.notify = newNotifier(c.Notify.Command, d.log, d.clock)
 	d.keeper = screening.NewKeeper(d.db, func() *policy.Policy { return d.force.Rules().Policy }, d.log, d.clock)
 	d.memory = traffic.New(d.keeper)
+	if private != nil {
+		d.memory.Hide(private.Name)
+	}
 	d.desk = desk.New(c, d.db, &d.force, desk.Options{
-		Journal: d.journal, Private: private, Recall: d.memory.Recall, EndPasses: d.keeper.EndPasses, Notify: d.notify.tell, Log: d.log, Now: d.clock,
+		Journal: d.journal, Private: private, Recall: d.memory.Recall, EndPasses: d.keeper.EndPasses, Forget: d.forget, LastCalls: d.memory.LastCalls.Of,
+		Notify: d.notify.tell, Log: d.log, Now: d.clock,
 	})
 	if err := d.desk.Load(); err != nil {
 		return err
+	}
+	if err := d.desk.ApplyForgottenFacts(); err != nil {
+		d.log.Error("who was forgotten could not be taken out of what was learnt of callers", "error", err)
 	}
 	if err := loadFacts(d.db, d.memory, d.force.Rules().Policy, d.log); err != nil {
 		return err
