@@ -200,6 +200,9 @@ func recordLine(r console.Record) string {
 	if name != "" && name != shown(r.Caller.Raw) {
 		caller += " " + number.InertUpTo(name, 20)
 	}
+	if r.Repeats > 0 {
+		caller += fmt.Sprintf(" ×%d", r.Repeats+1)
+	}
 	action := strings.ToUpper(r.Action)
 	if r.Would != r.Action {
 		action += " (" + r.Would + ")"
@@ -209,6 +212,9 @@ func recordLine(r console.Record) string {
 		callee += " " + shown(r.Line)
 	}
 	text := fmt.Sprintf("%s  %-7s  %s → %s  [%s] %s", r.Time.Local().Format(time.DateTime), action, caller, callee, shown(r.Rule), number.InertUpTo(r.Reason, 200))
+	if r.Repeats > 0 {
+		text += "; the last at " + r.Last.Local().Format(time.TimeOnly)
+	}
 	if r.Outcome != nil && r.Outcome.By == "caller" && !r.Outcome.Answered {
 		text += "; the caller hung up"
 	}

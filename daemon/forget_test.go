@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -113,7 +114,7 @@ func backupTo(t *testing.T, d console.Desk, file string) {
 // fill has a number be in everything that is kept.
 func fill(t *testing.T, d *house) {
 	t.Helper()
-	for _, f := range []bridge.Facts{
+	for i, f := range []bridge.Facts{
 		{Number: gone, Name: "Zhang San"},
 		{Number: "0086" + gone},
 		{Number: "+86 137 9741 8523"},
@@ -123,7 +124,7 @@ func fill(t *testing.T, d *house) {
 		{Number: stays, Name: gone + " via relay", Gateway: "carrier", Asserted: stays, IDSource: "pid", FromUser: gone, Diversion: "<sip:" + gone + "@x>"},
 		{Number: stays, Name: "Li Si"},
 	} {
-		f.Callee, f.FromUser = "05925550100", max(f.FromUser, f.Number)
+		f.Callee, f.FromUser = fmt.Sprint("0592555010", i), max(f.FromUser, f.Number)
 		v := d.Screen(&f)
 		d.Record(&f, &v, bridge.Result{})
 	}

@@ -120,13 +120,16 @@ func (d *Daemon) start(ctx context.Context, c *conf.Daemon) error {
 	return nil
 }
 
+// mergeCalls is how long after a record calls are counted on it that repeat it: a minute of a flood is one record.
+const mergeCalls = time.Minute
+
 // openDesk opens the database with everything that is kept in it, and puts the policy in force.
 func (d *Daemon) openDesk(c *conf.Daemon) (err error) {
 	if d.db, err = storage.Open(c.Database(), storage.Options{Node: c.Node}); err != nil {
 		return err
 	}
 	d.onStop("database", func(context.Context) error { return d.db.Close() })
-	d.journal = d.db.StartJournal(storage.JournalOptions{Keep: c.Journal.Keep, MaxBytes: c.Journal.MaxSize})
+	d.journal = d.db.StartJournal(storage.JournalOptions{Keep: c.Journal.Keep, MaxBytes: c.Journal.MaxSize, Merge: mergeCalls})
 	d.onStop("journal", d.journal.Close)
 	private, err := openPrivate(c, false)
 	if err != nil {
