@@ -37,8 +37,8 @@ type JournalOptions struct {
 	Delay time.Duration // how long a smaller batch waits for more (200 ms)
 	// Keep is how long records are kept, by the time in their id; 0: for ever.
 	Keep time.Duration
-	// MaxBytes bounds the size of the records with their keys; above it the oldest
-	// go. 0: no bound. The file takes about a third more, and does not shrink: what
+	// MaxBytes bounds the size of the records with their keys; above it the oldest of the
+	// loudest callers go (see trimmer). 0: no bound. The file takes about a third more, and does not shrink: what
 	// becomes free in it is used again.
 	MaxBytes int64
 	// Merge is how long after a record calls that repeat it are counted on it, by their times; 0: each call has its own.
@@ -61,6 +61,7 @@ type Journal struct {
 	settled  uint64              // of these, how many have left it
 	early    map[string]*Outcome // whose records have not come; of the writer alone
 	repeats  *repeats
+	trimmer  trimmer
 	pruned   time.Time     // when old tombstones were looked for; of the writer alone
 	progress chan struct{} // closed and replaced when settled grows
 	flushTo  uint64        // a batch is due until settled has come to this
@@ -89,7 +90,7 @@ func (d *DB) StartJournal(o JournalOptions) *Journal {
 		o.Delay = defaultDelay
 	}
 	j := &Journal{
-		d: d, o: o, repeats: newRepeats(o.Merge),
+		d: d, o: o, repeats: newRepeats(o.Merge), trimmer: trimmer{d: d, max: o.MaxBytes},
 		progress: make(chan struct{}),
 		wake:     make(chan struct{}, 1),
 		abandon:  make(chan struct{}),
@@ -351,11 +352,16 @@ func (j *Journal) write(batch []*Record) (more bool, err error) {
 	if j.o.Keep > 0 {
 		oldest = firstID(j.d.now().Add(-j.o.Keep))
 	}
-	trimmed, more, err := j.d.putRows(rows, oldest, j.o.MaxBytes)
+	trimmed, more, err := j.d.putRows(rows, oldest, j.trimmer.hardMax())
 	if err != nil {
 		return more, err
 	}
 	j.trimmed.Add(uint64(trimmed))
+	loud, moreLoud, err := j.trimmer.some()
+	j.trimmed.Add(uint64(loud))
+	if more = more || moreLoud; err != nil && len(batch) == 0 {
+		return more, err // else the batch is on disk, and that is what is to be said; it is met again
+	}
 	if now := j.d.now(); now.Sub(j.pruned) >= pruneEvery {
 		j.pruned = now
 		j.d.PruneDeleted() // a fault is met again by the next edit of that list, which has somebody to tell

@@ -222,28 +222,8 @@ func (d *DB) DeleteRecords(q Query) (int, error) {
 	removed := 0
 	var ids []string
 	drop := func() error {
-		err := d.update(func(tx *bolt.Tx) error {
-			b := tx.Bucket(bucketJournal)
-			size, err := d.journalSize(tx)
-			if err != nil {
-				return err
-			}
-			for _, id := range ids {
-				v := b.Get([]byte(id))
-				if v == nil {
-					continue // it has become too old meanwhile
-				}
-				size.Records--
-				size.Bytes -= row{key: []byte(id), value: v}.size()
-				if err := b.Delete([]byte(id)); err != nil {
-					return err
-				}
-			}
-			return putJSON(tx.Bucket(bucketMeta), string(keyJournal), size)
-		})
-		if err == nil {
-			removed += len(ids)
-		}
+		n, err := d.dropRecords(ids)
+		removed += n
 		ids = ids[:0]
 		return err
 	}
@@ -260,4 +240,33 @@ func (d *DB) DeleteRecords(q Query) (int, error) {
 		return removed, fmt.Errorf("deleting from the journal: %w", err)
 	}
 	return removed, nil
+}
+
+// dropRecords removes records, in one transaction, and says how many of them were there.
+func (d *DB) dropRecords(ids []string) (n int, err error) {
+	err = d.update(func(tx *bolt.Tx) error {
+		n = 0
+		b := tx.Bucket(bucketJournal)
+		size, err := d.journalSize(tx)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			v := b.Get([]byte(id))
+			if v == nil {
+				continue // it has become too old meanwhile
+			}
+			n++
+			size.Records--
+			size.Bytes -= row{key: []byte(id), value: v}.size()
+			if err := b.Delete([]byte(id)); err != nil {
+				return err
+			}
+		}
+		return putJSON(tx.Bucket(bucketMeta), string(keyJournal), size)
+	})
+	if err != nil {
+		return 0, err
+	}
+	return n, nil
 }
