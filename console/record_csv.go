@@ -122,6 +122,8 @@ func ReadCSVHeader(header []string) (*CSVLayout, bool) {
 
 // Record reads the cells of a line, whose quotes have been taken off. Texts are cut at 256 bytes, as the
 // journal does. An error says which column is wrong.
+//
+// long: because the table of columns is read as one.
 func (l *CSVLayout) Record(cells []string) (Record, error) {
 	var r Record
 	var o Outcome

@@ -134,13 +134,17 @@ func TestSweep(t *testing.T) {
 		}
 	}
 	sizeIsTrue(t, d)
+}
 
+// A report that is dropped or changed is so in all that finds reports.
+func TestSweepReports(t *testing.T) {
+	d := open(t, Options{})
 	for i := range 6 {
 		_, _, err := d.AddReport(report(i))
 		check(t, err)
 	}
 	all := readReports(t, d, "")
-	_, _, err = d.DecideReport(all[0].ID, ReportDismissed, "root")
+	_, _, err := d.DecideReport(all[0].ID, ReportDismissed, "root")
 	check(t, err)
 	swept, err := d.SweepReports(func(r *Report) Fate {
 		switch r.ID {
@@ -163,9 +167,13 @@ func TestSweep(t *testing.T) {
 	if _, added, err := d.AddReport(hidden); err != nil || added {
 		t.Errorf("the same again: added %v, %v", added, err)
 	}
+}
 
+// A fact that gets the key of another one is the later of them.
+func TestSweepStamps(t *testing.T) {
+	d := open(t, Options{})
 	check(t, d.PutStamps(Known, []Stamp{{"a\x00+1", epoch}, {"a\x00+2", epoch}, {"a\x00x", epoch.Add(1e9)}}, nil))
-	_, err = d.SweepStamps(Known, func(s *Stamp) Fate {
+	_, err := d.SweepStamps(Known, func(s *Stamp) Fate {
 		switch s.Key {
 		case "a\x00+1":
 			s.Key = "a\x00x"
