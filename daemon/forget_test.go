@@ -355,6 +355,39 @@ func TestForgetOnFiles(t *testing.T) {
 	}
 }
 
+// Who was forgotten is forgotten again where an older database was put in place by hand, or where the program was killed
+// before it had forgotten all; the file says so, and memory never has it.
+func TestForgottenAtStart(t *testing.T) {
+	c := installation(t, forgetting)
+	first := start(t, c)
+	fill(t, in(first))
+	halt(t, first)
+	first.teardown = nil
+	before, err := os.ReadFile(c.Database())
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := OpenDesk(c, false, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	forgetIn(t, files, console.ForgetQuery{Number: gone})
+	if err := errors.Join(files.Close(), os.WriteFile(c.Database(), before, 0o640)); err != nil {
+		t.Fatal(err)
+	}
+	second := start(t, c)
+	if second.memory.Known.Has(goneE164) || !second.memory.Known.Has(staysE164) {
+		t.Error("the memory knows who was forgotten, or not the others")
+	}
+	waitFor(t, func() bool { v, err := second.db.Setting("forgotten"); return err == nil && len(v) > 0 })
+	if n := held(t, in(second), gone); len(n) != 0 {
+		t.Errorf("held is %v", n)
+	}
+	for _, way := range search(t, c.Data, traces(t)) {
+		t.Errorf("found: %s", way)
+	}
+}
+
 // waitFor waits until something is so.
 func waitFor(t *testing.T, so func() bool) {
 	t.Helper()
