@@ -46,15 +46,15 @@ func (r *Record) AppendCSV(dst []byte) []byte {
 		answered, cause, by = strconv.FormatBool(o.Answered), o.Cause, o.By
 		ring, talk = secondsText(o.RingS), secondsText(o.TalkS)
 	}
-	last := ""
-	if !r.Last.IsZero() {
-		last = r.Last.UTC().Format(recordTime)
+	repeats, last := "", ""
+	if r.Repeats > 0 {
+		repeats, last = strconv.Itoa(r.Repeats), r.Last.UTC().Format(recordTime)
 	}
 	for i, text := range [...]string{
 		r.ID, r.Time.UTC().Format(recordTime), r.Node, r.Trunk, r.Caller.Raw, r.Caller.E164, r.Caller.Kind,
 		strconv.FormatBool(r.Caller.Withheld), r.Name, r.Callee, r.Line,
 		r.Action, r.Would, r.Mode, r.Rule, r.Reason, r.List, answered, ring, talk, cause, by, r.Caller.From, r.Caller.Diverted,
-		strconv.Itoa(r.Repeats), last,
+		repeats, last,
 	} {
 		if i > 0 {
 			dst = append(dst, ',')
