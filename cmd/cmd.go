@@ -40,6 +40,7 @@ type commands struct {
 	List       listCmd       `cmd:"" help:"Look at the lists and change them."`
 	Policy     policyCmd     `cmd:"" help:"Check the policy, or have the daemon read it again."`
 	Journal    journalCmd    `cmd:"" help:"Read the record of decisions."`
+	Forget     forgetCmd     `cmd:"" help:"Forget a number: all that is held of it, also in backups that are restored later."`
 	Feeds      feedsCmd      `cmd:"" help:"Look at the lists that others keep."`
 	Reports    reportsCmd    `cmd:"" help:"Review what people reported as a nuisance."`
 	Freeswitch freeswitchCmd `cmd:"" name:"freeswitch" help:"Put the dialplan into FreeSWITCH, and check that it works."`

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -216,7 +217,7 @@ func (c *listChangesCmd) Run(a *app) error {
 
 // listChangeText is a change in one line.
 func listChangeText(c *console.ListChange) string {
-	text := fmt.Sprintf("%6d  %s  %-6s %s", c.ID, when(c.Time), c.Kind, c.List)
+	text := fmt.Sprintf("%6d  %s  %-6s %s", c.ID, when(c.Time), c.Kind, cmp.Or(c.List, "a number, which is not kept"))
 	for _, n := range []struct {
 		n    int
 		what string

@@ -42,6 +42,7 @@ func (c *journalDeleteCmd) Run(a *app) error {
 }
 
 type journalExportCmd struct {
+	Caller string `placeholder:"NUMBER" help:"All that is held of a number, not only its calls: an object a line, each with its kind."`
 	Since  string `placeholder:"WHEN" help:"Only from then on: 7d back, a date 2026-11-01, or a time 2026-11-01T08:00:00+08:00."`
 	Format string `default:"jsonl" enum:"jsonl,csv" help:"jsonl or csv (jsonl)."`
 }
@@ -51,11 +52,17 @@ func (c *journalExportCmd) Run(a *app) error {
 	if err != nil {
 		return usageError{"--since: " + err.Error()}
 	}
+	if c.Caller != "" && c.Format == "csv" {
+		return usageError{"--caller writes what is held of a number, which is no table: leave out --format csv"}
+	}
 	d, err := a.desk(true)
 	if err != nil {
 		return err
 	}
 	defer d.close()
+	if c.Caller != "" {
+		return a.exportHeld(d, console.HeldQuery{Number: c.Caller, Since: since})
+	}
 	out := bufio.NewWriter(a.out)
 	csv := c.Format == "csv" && !a.json
 	if csv {
@@ -72,6 +79,22 @@ func (c *journalExportCmd) Run(a *app) error {
 		_, err := out.Write(line)
 		return err
 	})
+	return errors.Join(err, out.Flush())
+}
+
+// exportHeld writes all that is held of a number.
+func (a *app) exportHeld(d *desk, q console.HeldQuery) error {
+	out := bufio.NewWriter(a.out)
+	enc := json.NewEncoder(out)
+	enc.SetEscapeHTML(false)
+	found := false
+	err := d.Held(a.ctx, q, func(h console.Held) error {
+		found = true
+		return enc.Encode(h)
+	})
+	if err == nil && !found {
+		fmt.Fprintln(a.err, "nothing is held of this number")
+	}
 	return errors.Join(err, out.Flush())
 }
 
@@ -177,6 +200,9 @@ func recordLine(r console.Record) string {
 	if name != "" && name != shown(r.Caller.Raw) {
 		caller += " " + number.InertUpTo(name, 20)
 	}
+	if r.Repeats > 0 {
+		caller += fmt.Sprintf(" ×%d", r.Repeats+1)
+	}
 	action := strings.ToUpper(r.Action)
 	if r.Would != r.Action {
 		action += " (" + r.Would + ")"
@@ -186,6 +212,9 @@ func recordLine(r console.Record) string {
 		callee += " " + shown(r.Line)
 	}
 	text := fmt.Sprintf("%s  %-7s  %s → %s  [%s] %s", r.Time.Local().Format(time.DateTime), action, caller, callee, shown(r.Rule), number.InertUpTo(r.Reason, 200))
+	if r.Repeats > 0 {
+		text += "; the last at " + r.Last.Local().Format(time.TimeOnly)
+	}
 	if r.Outcome != nil && r.Outcome.By == "caller" && !r.Outcome.Answered {
 		text += "; the caller hung up"
 	}

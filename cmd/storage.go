@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"path/filepath"
 
 	"ringfence/conf"
 	"ringfence/console"
+	"ringfence/daemon"
+	"ringfence/pseudonym"
 	"ringfence/storage"
 )
 
@@ -146,5 +149,26 @@ func (c *storageRestoreCmd) Run(a *app) error {
 	if kept != "" {
 		text = "; what was there is kept as " + filepath.Base(kept)
 	}
-	return a.print(map[string]any{"file": file, "kept": kept}, "%s is that of the backup%s", file, text)
+	forgotten, err := a.forgetAgain()
+	if err != nil {
+		return fmt.Errorf("%s is that of the backup%s, but who was forgotten since could not be taken out of it; the daemon does it when it starts: %w", file, text, err)
+	}
+	if forgotten > 0 {
+		text += fmt.Sprintf("; %d records of who was forgotten since were taken out", forgotten)
+	}
+	return a.print(map[string]any{"file": file, "kept": kept, "forgotten": forgotten}, "%s is that of the backup%s", file, text)
+}
+
+// forgetAgain takes out of the database who was forgotten after it was copied. No daemon runs.
+func (a *app) forgetAgain() (int, error) {
+	c, err := conf.LoadDaemon(a.config)
+	if err != nil || !pseudonym.AnyForgotten(c.Data) { // it needs a policy that can be read
+		return 0, err
+	}
+	d, err := daemon.OpenDesk(c, false, slog.New(slog.NewTextHandler(a.err, nil)))
+	if err != nil {
+		return 0, err
+	}
+	done, err := d.ApplyForgotten(a.ctx)
+	return done, errors.Join(err, d.Close())
 }

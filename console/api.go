@@ -49,6 +49,10 @@ type Desk interface {
 	Journal(ctx context.Context, q Query, yield func(Record) error) error
 	// DeleteRecords removes the records asked for, of a caller or to a callee.
 	DeleteRecords(ctx context.Context, q Query) (*Deleted, error)
+	// Forget takes all that is held of a number away, or with DryRun says what there is.
+	Forget(ctx context.Context, q ForgetQuery) (*ForgetReport, error)
+	// Held calls yield for each thing that is held of a number.
+	Held(ctx context.Context, q HeldQuery, yield func(Held) error) error
 	// Follow calls yield for each record from now on, until ctx ends.
 	Follow(ctx context.Context, yield func(Record) error) error
 

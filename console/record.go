@@ -35,6 +35,12 @@ type Record struct {
 	Reason  string    `json:"reason"`
 	List    string    `json:"list"` // the list that decided, if one did
 	Outcome *Outcome  `json:"outcome,omitempty"`
+
+	// Repeats is how many further calls this is the record of: the same caller called the same number again within a minute, with the
+	// same decision. Last is when the last of them was, Also has the ids of the first eight. Outcome is of the call that was talked longest.
+	Repeats int       `json:"repeats,omitempty"`
+	Last    time.Time `json:"last,omitzero"`
+	Also    []string  `json:"also,omitempty"`
 }
 
 // Caller is who called.

@@ -31,7 +31,7 @@ const (
 // csvColumns are the columns, in the order they are written.
 var csvColumns = []string{
 	"id", "time", "node", "trunk", "caller", "e164", "kind", "withheld", "name", "callee", "line",
-	"action", "would", "mode", "rule", "reason", "list", "answered", "ring_s", "talk_s", "cause", "by", "from", "diverted",
+	"action", "would", "mode", "rule", "reason", "list", "answered", "ring_s", "talk_s", "cause", "by", "from", "diverted", "repeats", "last",
 }
 
 // AppendCSVHeader appends the first line of a journal as CSV.
@@ -46,10 +46,15 @@ func (r *Record) AppendCSV(dst []byte) []byte {
 		answered, cause, by = strconv.FormatBool(o.Answered), o.Cause, o.By
 		ring, talk = secondsText(o.RingS), secondsText(o.TalkS)
 	}
+	repeats, last := "", ""
+	if r.Repeats > 0 {
+		repeats, last = strconv.Itoa(r.Repeats), r.Last.UTC().Format(recordTime)
+	}
 	for i, text := range [...]string{
 		r.ID, r.Time.UTC().Format(recordTime), r.Node, r.Trunk, r.Caller.Raw, r.Caller.E164, r.Caller.Kind,
 		strconv.FormatBool(r.Caller.Withheld), r.Name, r.Callee, r.Line,
 		r.Action, r.Would, r.Mode, r.Rule, r.Reason, r.List, answered, ring, talk, cause, by, r.Caller.From, r.Caller.Diverted,
+		repeats, last,
 	} {
 		if i > 0 {
 			dst = append(dst, ',')
@@ -117,6 +122,8 @@ func ReadCSVHeader(header []string) (*CSVLayout, bool) {
 
 // Record reads the cells of a line, whose quotes have been taken off. Texts are cut at 256 bytes, as the
 // journal does. An error says which column is wrong.
+//
+// long: because the table of columns is read as one.
 func (l *CSVLayout) Record(cells []string) (Record, error) {
 	var r Record
 	var o Outcome
@@ -182,6 +189,15 @@ func (l *CSVLayout) Record(cells []string) (Record, error) {
 			r.Caller.From = text
 		case "diverted":
 			r.Caller.Diverted = text
+		case "repeats":
+			if r.Repeats, err = strconv.Atoi(text); err != nil || r.Repeats < 0 {
+				err = fmt.Errorf("repeats: %.40q is no number of calls", text)
+			}
+		case "last":
+			if r.Last, err = time.Parse(time.RFC3339, text); err != nil {
+				err = fmt.Errorf("last: %.40q is no time such as %s", text, recordTime)
+			}
+			r.Last = r.Last.UTC().Truncate(time.Millisecond)
 		}
 		if err != nil {
 			return Record{}, err

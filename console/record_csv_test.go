@@ -34,9 +34,10 @@ func TestRecordCSV(t *testing.T) {
 		Name:   "=HYPERLINK(\"http://x\",\"bank\")", Callee: "05925550100", Line: "staff",
 		Action: "allow", Would: "reject", Mode: "observe", Rule: "952 sales calls", Reason: "a, b; \"c\"\r\nd", List: "blacklist",
 		Outcome: &Outcome{Answered: true, RingS: 4.25, TalkS: 61, Cause: "NORMAL_CLEARING", By: "caller"},
+		Repeats: 36, Last: time.Date(2026, 3, 2, 9, 30, 52, 250e6, time.UTC),
 	}
-	const want = `id,time,node,trunk,caller,e164,kind,withheld,name,callee,line,action,would,mode,rule,reason,list,answered,ring_s,talk_s,cause,by,from,diverted
-01KGYZTR700000000000000001,2026-03-02T09:30:00.005Z,pbx1,telecom,008695211613,+8695211613,service,true,"\x3DHYPERLINK(""http://x"",""bank"")",05925550100,staff,allow,reject,observe,"952 sales calls","a, b; ""c""\x0D\x0Ad",blacklist,true,4.25,61,NORMAL_CLEARING,caller,1000,+8610777
+	const want = `id,time,node,trunk,caller,e164,kind,withheld,name,callee,line,action,would,mode,rule,reason,list,answered,ring_s,talk_s,cause,by,from,diverted,repeats,last
+01KGYZTR700000000000000001,2026-03-02T09:30:00.005Z,pbx1,telecom,008695211613,+8695211613,service,true,"\x3DHYPERLINK(""http://x"",""bank"")",05925550100,staff,allow,reject,observe,"952 sales calls","a, b; ""c""\x0D\x0Ad",blacklist,true,4.25,61,NORMAL_CLEARING,caller,1000,+8610777,36,2026-03-02T09:30:52.250Z
 `
 	got := string(r.AppendCSV(AppendCSVHeader(nil)))
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -58,13 +59,14 @@ func TestRecordCSV(t *testing.T) {
 }
 
 func TestRecordCSVFaults(t *testing.T) {
-	l, ok := ReadCSVHeader([]string{"Time", "caller", " callee", "action", "rule", "withheld", "talk_s"})
+	l, ok := ReadCSVHeader([]string{"Time", "caller", " callee", "action", "rule", "withheld", "talk_s", "repeats"})
 	if !ok {
 		t.Fatal("not recognised")
 	}
 	for want, row := range map[string][]string{
 		`time: "yesterday" is no time such as 2006-01-02T15:04:05.000Z`: {"yesterday", "1", "2", "allow", "x"},
 		`withheld: "maybe" is neither true nor false`:                   {"2026-03-02T09:30:00Z", "1", "2", "allow", "x", "maybe"},
+		`repeats: "-1" is no number of calls`:                           {"2026-03-02T09:30:00Z", "1", "2", "allow", "x", "", "", "-1"},
 		`talk_s: "NaN" is no number of seconds`:                         {"2026-03-02T09:30:00Z", "1", "2", "allow", "x", "TRUE", "NaN"},
 	} {
 		if _, err := l.Record(row); err == nil || err.Error() != want {

@@ -45,9 +45,12 @@ func OpenDesk(c *conf.Daemon, readOnly bool, log *slog.Logger) (*Front, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	force, memory := &inforce.State{}, traffic.New(nil)
+	if private != nil {
+		memory.Hide(private.Name)
+	}
 	var learnt sync.Once // few commands ask what calls have taught
 	d := desk.New(c, db, force, desk.Options{
-		Private: private, Log: log, EndPasses: func(e164 string) error { return screening.EndPasses(db, e164) },
+		Private: private, Log: log, EndPasses: func(e164 string) error { return screening.EndPasses(db, memory, e164) },
 		Recall: func(p *policy.Policy, call *policy.Call) {
 			learnt.Do(func() {
 				if err := loadFacts(db, memory, p, log); err != nil {

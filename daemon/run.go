@@ -94,6 +94,7 @@ func (d *Daemon) start(ctx context.Context, c *conf.Daemon) error {
 	d.background("reading lists", d.desk.ReadLists)
 	d.background("the file of lists", d.desk.KeepPieces)
 	d.background("hits", d.writeHits)
+	d.background("data protection", d.protect)
 	select {
 	case <-d.desk.ListsRead():
 	case <-time.After(listsWait):
@@ -122,6 +123,9 @@ func (d *Daemon) start(ctx context.Context, c *conf.Daemon) error {
 	return nil
 }
 
+// mergeCalls is how long after a record calls are counted on it that repeat it: a minute of a flood is one record.
+const mergeCalls = time.Minute
+
 // openDesk opens the database with everything that is kept in it, and puts the policy in force.
 func (d *Daemon) openDesk(c *conf.Daemon) (err error) {
 	if d.db, err = storage.Open(c.Database(), storage.Options{Node: c.Node}); err != nil {
@@ -129,7 +133,7 @@ func (d *Daemon) openDesk(c *conf.Daemon) (err error) {
 	}
 	d.onStop("database", func(context.Context) error { return d.db.Close() })
 	d.background("files of before an upgrade", d.keepBefore)
-	d.journal = d.db.StartJournal(storage.JournalOptions{Keep: c.Journal.Keep, MaxBytes: c.Journal.MaxSize})
+	d.journal = d.db.StartJournal(storage.JournalOptions{Keep: c.Journal.Keep, MaxBytes: c.Journal.MaxSize, Merge: mergeCalls})
 	d.onStop("journal", d.journal.Close)
 	private, err := openPrivate(c, false)
 	if err != nil {
@@ -139,11 +143,18 @@ func (d *Daemon) openDesk(c *conf.Daemon) (err error) {
 	d.background("alerts", d.alerts.Run)
 	d.keeper = screening.NewKeeper(d.db, func() *policy.Policy { return d.force.Rules().Policy }, d.log, d.clock)
 	d.memory = traffic.New(d.keeper)
+	if private != nil {
+		d.memory.Hide(private.Name)
+	}
 	d.desk = desk.New(c, d.db, &d.force, desk.Options{
-		Journal: d.journal, Private: private, Recall: d.memory.Recall, EndPasses: d.keeper.EndPasses, Alerts: d.alerts, Log: d.log, Now: d.clock,
+		Journal: d.journal, Private: private, Recall: d.memory.Recall, EndPasses: d.keeper.EndPasses, Forget: d.forget, LastCalls: d.memory.LastCalls.Of,
+		Alerts: d.alerts, Log: d.log, Now: d.clock,
 	})
 	if err := d.desk.Load(); err != nil {
 		return err
+	}
+	if err := d.desk.ApplyForgottenFacts(); err != nil {
+		d.log.Error("who was forgotten could not be taken out of what was learnt of callers", "error", err)
 	}
 	if err := loadFacts(d.db, d.memory, d.force.Rules().Policy, d.log); err != nil {
 		return err

@@ -24,6 +24,7 @@ import (
 	"ringfence/policy"
 	"ringfence/pseudonym"
 	"ringfence/storage"
+	"ringfence/traffic"
 )
 
 // Desk answers questions and takes edits. It may be used by many goroutines at once.
@@ -33,11 +34,12 @@ type Desk struct {
 	force *inforce.State
 	o     Options
 
-	edit      sync.Mutex               // one edit or reload at a time: what is on disk and in the lists in force stays the same
-	unread    map[string]*lists.Loader // lists that have not been read yet; nil when they are
-	listsRead chan struct{}            // closed when ReadLists is done
-	pieces    *pieces                  // the file of the lists
-	missed    atomic.Uint64            // records that who follows the journal was too slow for
+	forgetting sync.Mutex               // one number is forgotten at a time; taken before edit
+	edit       sync.Mutex               // one edit or reload at a time: what is on disk and in the lists in force stays the same
+	unread     map[string]*lists.Loader // lists that have not been read yet; nil when they are
+	listsRead  chan struct{}            // closed when ReadLists is done
+	pieces     *pieces                  // the file of the lists
+	missed     atomic.Uint64            // records that who follows the journal was too slow for
 
 	refused atomic.Pointer[console.PolicyRefused] // the policy file as it is on disk; nil: it is in force
 }
@@ -50,6 +52,10 @@ type Options struct {
 	Recall func(p *policy.Policy, c *policy.Call)
 	// EndPasses lets a caller be asked again who passed a challenge; nil for nobody.
 	EndPasses func(e164 string) error
+	// Forget drops what memory has of a number, and says how many things; nil for no memory.
+	Forget func(e164 string) int
+	// LastCalls calls yield for each extension whose last call was of a number; nil for none.
+	LastCalls func(e164 string, yield func(extension string, c traffic.LastCall))
 	Alerts    *alert.Book // is told that a policy was refused; nil for nobody
 	Log       *slog.Logger
 	Now       func() time.Time
@@ -68,6 +74,12 @@ func New(c *conf.Daemon, db *storage.DB, force *inforce.State, o Options) *Desk 
 	}
 	if o.EndPasses == nil {
 		o.EndPasses = func(string) error { return nil }
+	}
+	if o.Forget == nil {
+		o.Forget = func(string) int { return 0 }
+	}
+	if o.LastCalls == nil {
+		o.LastCalls = func(string, func(string, traffic.LastCall)) {}
 	}
 	return &Desk{conf: c, db: db, force: force, o: o, unread: map[string]*lists.Loader{}, listsRead: make(chan struct{}), pieces: newPieces()}
 }

@@ -253,9 +253,29 @@ func (d *Desk) Journal(ctx context.Context, q console.Query, yield func(console.
 		d.o.Journal.Flush(wait) // what cannot be written now is not shown; the status says why
 	}
 	d.canonical(&q)
-	return d.db.Journal(storage.Query(q), func(r storage.Record) error {
+	found := false
+	err := d.db.Journal(storage.Query(q), func(r storage.Record) error {
+		found = true
 		if err := ctx.Err(); err != nil {
 			return err
+		}
+		return yield(recordOf(&r))
+	})
+	if err != nil || found || q.ID == "" {
+		return err
+	}
+	return d.countedOn(q, yield)
+}
+
+// countedOn yields the record that a call was counted on which a query asks for by its id.
+func (d *Desk) countedOn(q console.Query, yield func(console.Record) error) error {
+	id := strings.ToUpper(q.ID)
+	at := storage.TimeOf(id)
+	q.ID, q.Limit = "", 0
+	q.Since, q.Until = at.Add(-2*time.Minute), at.Add(time.Minute)
+	return d.db.Journal(storage.Query(q), func(r storage.Record) error {
+		if !slices.Contains(r.Also, id) {
+			return nil
 		}
 		return yield(recordOf(&r))
 	})

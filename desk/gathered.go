@@ -157,3 +157,22 @@ func (g *gathered) adds(key uint64) bool {
 	at, ok := slices.BinarySearchFunc(g.exact, key, func(n gatheredNumber, k uint64) int { return cmp.Compare(n.key, k) })
 	return ok && !g.says[g.exact[at].says].remove
 }
+
+// maxNamed is how many numbers of a file are held against the hidden ones whom lines deal with: each takes a microsecond.
+const maxNamed = 100_000
+
+// namesOf are the numbers that a file adds, by the names under which a private installation knows them; none if it is not private, or if
+// they are too many.
+func (d *Desk) namesOf(g *gathered) map[string]string {
+	if d.o.Private == nil || len(g.exact) > maxNamed {
+		return nil
+	}
+	names := make(map[string]string, len(g.exact))
+	for i := range g.exact {
+		if !g.says[g.exact[i].says].remove {
+			text := number.KeyPattern(g.exact[i].key).String()
+			names[d.o.Private.Name(text)] = text
+		}
+	}
+	return names
+}

@@ -78,19 +78,21 @@ func (d *Desk) warnOfKnown(p *policy.Policy, g *gathered, report *console.Import
 			index.Add(g.other[i].pattern, uint32(i))
 		}
 	}
-	hits := 0
+	hits, named := 0, d.namesOf(g) // of patterns and ranges nobody can tell then whom they hit
 	err := d.db.EachStamp(storage.Known, func(s storage.Stamp) error {
 		line, number, ok := strings.Cut(s.Key, "\x00")
 		if !ok {
 			return nil
 		}
 		by := ""
-		if pattern, err := p.Plan().KeptPattern(number); err == nil {
+		if strings.HasPrefix(number, storage.PrivateMark) {
+			by, number = named[number], named[number]
+		} else if pattern, err := p.Plan().KeptPattern(number); err == nil {
 			if key, ok := pattern.Key(); ok && g.adds(key) {
 				by = pattern.String()
 			}
 		}
-		if by == "" && index.Len() > 0 {
+		if by == "" && index.Len() > 0 && number != "" {
 			n := p.Plan().Parse(number)
 			if m := index.AppendMatches(nil, &n); len(m) > 0 {
 				by = m[0].Pattern.String()

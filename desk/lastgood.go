@@ -65,7 +65,7 @@ func (d *Desk) keepLastGood(text []byte) {
 	if kept, err := os.ReadFile(file); err == nil && bytes.Equal(kept, text) {
 		return
 	}
-	if err := storage.Replace(file, text); err != nil {
+	if err := storage.ReplaceFile(file, 0o640, text); err != nil {
 		d.o.Log.Error("the policy is in force, but cannot be kept for a start that finds its file with faults", "file", file, "error", err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"ringfence/inforce"
 	"ringfence/number"
 	"ringfence/policy"
+	"ringfence/pseudonym"
 	"ringfence/storage"
 	"ringfence/traffic"
 )
@@ -50,12 +51,16 @@ func (d *Desk) AddReport(extension string, c traffic.LastCall) error {
 }
 
 func (d *Desk) report(extension string, c traffic.LastCall) (*console.ReportEdit, error) {
-	r, added, err := d.db.AddReport(storage.Report{
+	report := storage.Report{
 		Time: d.o.Now(), Extension: number.Inert(extension), Line: c.Line, Call: number.Inert(c.ID),
 		Caller: storage.Caller{
 			Raw: number.Inert(c.Caller.Raw), E164: c.Caller.E164, Kind: c.Caller.Kind.String(), Withheld: c.Withheld,
 		},
-	})
+	}
+	if d.o.Private != nil {
+		d.o.Private.HideReport(&report, d.force.Rules().Policy.Plan())
+	}
+	r, added, err := d.db.AddReport(report)
 	if err != nil {
 		return nil, reportError(err)
 	}
@@ -83,8 +88,12 @@ func (d *Desk) ConfirmReport(ctx context.Context, id string) (*console.ReportEdi
 	if err := d.needLists(); err != nil {
 		return nil, err
 	}
-	n := rules.Policy.Plan().Parse(r.Caller.E164)
-	if why := unlistable(rules, &r, &n, d.o.Now()); why != "" {
+	named, ok := d.reveal(r)
+	if !ok {
+		return nil, console.Conflict(fmt.Sprintf("report %s was not confirmed: its caller's number is hidden ([journal] private), and the key journal-key is another than it was; `ringfence reports dismiss %s` closes it", r.ID, r.ID))
+	}
+	n := rules.Policy.Plan().Parse(named.Caller.E164)
+	if why := unlistable(rules, &named, &n, d.o.Now()); why != "" {
 		return nil, console.Conflict(fmt.Sprintf("report %s was not confirmed: %s; `ringfence reports dismiss %s` closes it", r.ID, why, r.ID))
 	}
 	edit := &console.ReportEdit{Change: console.Confirmed, List: reportList, Number: n.E164}
@@ -145,8 +154,9 @@ func (d *Desk) DismissReport(ctx context.Context, id string) (*console.ReportEdi
 	case changed:
 		return &console.ReportEdit{Report: reportOf(&r), Change: console.Dismissed}, nil
 	case r.State == storage.ReportConfirmed:
+		named, _ := d.reveal(r)
 		return nil, console.Conflict(fmt.Sprintf("report %s was confirmed before, and its caller listed: `ringfence list remove %s %s --all` takes the number off again",
-			r.ID, reportList, r.Caller.E164))
+			r.ID, reportList, named.Caller.E164))
 	}
 	return &console.ReportEdit{Report: reportOf(&r), Change: console.AlreadySo}, nil
 }
@@ -160,4 +170,13 @@ func reportError(err error) error {
 		return console.Conflict(err.Error())
 	}
 	return refused(err)
+}
+
+// reveal gives a report with its caller's number, which a private installation hides; false if it cannot be had.
+func (d *Desk) reveal(r storage.Report) (storage.Report, bool) {
+	key := d.o.Private
+	if key == nil && r.Sealed != "" { // hidden at the time
+		key, _ = pseudonym.Open(d.conf.Data, true)
+	}
+	return key.Reveal(r)
 }

@@ -1,6 +1,7 @@
-// Package pseudonym replaces callers in a private journal by tokens ([journal] private): the same caller has the same
+// Package pseudonym replaces callers in what is kept by tokens ([journal] private): the same caller has the same
 // token, so that records of a number can be found, counted and deleted, but who has the database alone cannot tell
-// whose they are. The key lies beside the database in a file of its own, which backups leave out.
+// whose they are. The key lies beside the database in a file of its own, which backups leave out. With the same key it is
+// remembered who was forgotten ([Forgotten]).
 package pseudonym
 
 import (
@@ -55,7 +56,7 @@ func makeKey(file string) (*Key, error) {
 		return nil, fmt.Errorf("the key of the private journal cannot be made: %w", err)
 	}
 	_, err = f.WriteString(hex.EncodeToString(key) + "\n")
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+	if err := errors.Join(err, storage.Own(f, filepath.Dir(file), 0o600), f.Sync(), f.Close()); err != nil {
 		os.Remove(file)
 		return nil, fmt.Errorf("the key of the private journal cannot be made: %w", err)
 	}
@@ -72,26 +73,88 @@ func (p *Key) Token(n *number.Number) string {
 	if text == "" || n.E164 == "" && n.Kind == number.Anonymous {
 		return n.Raw // "anonymous" and its like say nothing
 	}
+	return fmt.Sprintf("%s%s:%s", storage.PrivateMark, n.CountryAndPrefix(4), p.mac(text))
+}
+
+// mac is what tells one caller from others in a token.
+func (p *Key) mac(text string) string {
 	mac := hmac.New(sha256.New, p.key)
 	mac.Write([]byte(text))
-	return fmt.Sprintf("%s%s:%s", storage.PrivateMark, n.CountryAndPrefix(4), hex.EncodeToString(mac.Sum(nil))[:32])
+	return hex.EncodeToString(mac.Sum(nil))[:macSize]
+}
+
+// macSize is how many hexadecimal digits a token ends with.
+const macSize = 32
+
+// Name stands for a number where nothing but the same number is ever looked for: acquaintances, passes. "" for "".
+func (p *Key) Name(e164 string) string {
+	if e164 == "" {
+		return ""
+	}
+	return storage.PrivateMark + p.mac(e164)
+}
+
+// IsOf reports whether a token, or a name, stands for a number or a text.
+func (p *Key) IsOf(token, text string) bool {
+	mac, ok := macOf(token)
+	return ok && text != "" && mac == p.mac(text)
+}
+
+// macOf is what a token or a name ends with.
+func macOf(token string) (mac string, ok bool) {
+	rest, ok := strings.CutPrefix(token, storage.PrivateMark)
+	if !ok {
+		return "", false
+	}
+	mac = rest[strings.LastIndexByte(rest, ':')+1:]
+	return mac, len(mac) == macSize
 }
 
 // Hide takes the caller, who came as the text raw, out of a record. Kind, rule, list and what became of the call stay.
 func (p *Key) Hide(rec *storage.Record, c *policy.Call, raw string, plan *number.Plan) {
-	token := p.Token(&c.Caller)
-	texts := []string{c.Caller.E164, number.Inert(raw), raw, c.Caller.National()}
-	if name := number.Inert(c.Name); name != "" {
+	if c.OtherIdentity != "" {
+		other := plan.Parse(c.OtherIdentity)
+		rec.Reason = strings.ReplaceAll(rec.Reason, c.OtherIdentity, p.Token(&other))
+	}
+	p.hide(rec, &c.Caller, c.Name, raw, plan)
+}
+
+// HideKept is Hide for a record that was written while the journal was not private. It is false for one without a number or a name.
+func (p *Key) HideKept(rec *storage.Record, plan *number.Plan) bool {
+	if strings.HasPrefix(rec.Caller.Raw, storage.PrivateMark) {
+		return false
+	}
+	c, name := rec.Caller, rec.Name
+	n := numberOf(&c, plan)
+	p.hide(rec, &n, name, c.Raw, plan)
+	return rec.Caller != c || name != ""
+}
+
+// numberOf is the number of a caller as it was kept, whatever the plan makes of it by now.
+func numberOf(c *storage.Caller, plan *number.Plan) number.Number {
+	n := plan.Parse(c.Raw)
+	if c.E164 == "" || n.E164 == c.E164 {
+		return n
+	}
+	if n = plan.Parse(c.E164); n.E164 == c.E164 {
+		return n
+	}
+	return number.Number{Raw: c.E164}
+}
+
+func (p *Key) hide(rec *storage.Record, caller *number.Number, name, raw string, plan *number.Plan) {
+	token := p.Token(caller)
+	texts := []string{caller.E164, number.Inert(raw), raw, caller.National()}
+	for _, held := range caller.Held() { // a text that is no number may hold one, which the reason names
+		texts = append(texts, held.E164, held.National())
+	}
+	if name := number.Inert(name); name != "" {
 		texts = append(texts, name)
 	}
 	for _, text := range texts {
 		if len(text) > 2 { // else it would be found within words
 			rec.Reason = strings.ReplaceAll(rec.Reason, text, token)
 		}
-	}
-	if c.OtherIdentity != "" {
-		other := plan.Parse(c.OtherIdentity)
-		rec.Reason = strings.ReplaceAll(rec.Reason, c.OtherIdentity, p.Token(&other))
 	}
 	rec.Caller.Raw, rec.Name = token, ""
 	if rec.Caller.E164 != "" {
@@ -100,6 +163,9 @@ func (p *Key) Hide(rec *storage.Record, c *policy.Call, raw string, plan *number
 	for _, other := range []*string{&rec.Caller.From, &rec.Caller.Diverted} {
 		if *other != "" {
 			n := plan.Parse(*other)
+			if len(n.E164) > 2 { // the reason names it where a rule looked at both
+				rec.Reason = strings.ReplaceAll(rec.Reason, n.E164, p.Token(&n))
+			}
 			*other = p.Token(&n)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -105,6 +106,36 @@ func KeepKnown(p *policy.Policy) time.Duration {
 // KeepPassed is how long it is kept who passed a challenge, by the same measure.
 func KeepPassed(p *policy.Policy) time.Duration { return max(p.RememberWindow(), keepKnown) }
 
+// hidden is a caller as a key in the database has him, under the name that the memory knows him by; false where he cannot be known: he
+// was kept under a name while numbers were hidden, and now they are not.
+func hidden(m *traffic.Memory, caller string) (string, bool) {
+	isName := strings.HasPrefix(caller, storage.PrivateMark)
+	switch {
+	case !m.Hides():
+		return caller, !isName
+	case isName:
+		return caller, true
+	}
+	return m.Name(caller), true // from before; HideFacts writes it so
+}
+
+// HideFacts puts the names of a memory that hides numbers into what is kept, where numbers are from before, and says how many there
+// were.
+func HideFacts(db *storage.DB, m *traffic.Memory) (n int, err error) {
+	for _, t := range []storage.StampTable{storage.Known, storage.Passed} {
+		done, e := db.SweepStamps(t, func(s *storage.Stamp) storage.Fate {
+			line, caller, ok := strings.Cut(s.Key, "\x00")
+			if !ok || strings.HasPrefix(caller, storage.PrivateMark) {
+				return storage.Stay
+			}
+			s.Key = line + "\x00" + m.Name(caller)
+			return storage.Rewrite
+		})
+		n, err = n+done.Changed, errors.Join(err, e)
+	}
+	return n, err
+}
+
 // LoadFacts reads what was learnt before into a memory. What is too old for the policy is left out, and later removed. What
 // is damaged is left out as well, and the error wraps storage.ErrCorrupt.
 func LoadFacts(db *storage.DB, m *traffic.Memory, p *policy.Policy, now time.Time) error {
@@ -117,6 +148,9 @@ func LoadFacts(db *storage.DB, m *traffic.Memory, p *policy.Policy, now time.Tim
 		case !ok:
 			strays++
 		case !s.At.Before(oldest):
+			if caller, ok = hidden(m, caller); !ok {
+				return nil
+			}
 			name, seen := names[line]
 			if !seen {
 				name = strings.Clone(line)
@@ -132,7 +166,9 @@ func LoadFacts(db *storage.DB, m *traffic.Memory, p *policy.Policy, now time.Tim
 	passed := db.EachStamp(storage.Passed, func(s storage.Stamp) error {
 		// A key without a line is of a time when who had passed once passed everywhere; it counts no more.
 		if line, caller, ok := strings.Cut(s.Key, "\x00"); ok && now.Sub(s.At) < keepPassed {
-			m.Challenges.Remember(line, caller, s.At)
+			if caller, ok = hidden(m, caller); ok {
+				m.Challenges.Remember(line, caller, s.At)
+			}
 		}
 		return nil
 	})
@@ -149,32 +185,54 @@ func (k *Keeper) EndPasses(e164 string) error {
 	if e164 == "" {
 		return nil
 	}
-	k.memory.Challenges.End(e164)
+	name := k.memory.Name(e164)
+	k.memory.Challenges.End(name)
 	k.writing.Lock() // a pass that is on its way to the disk would come back from there at the next start
 	defer k.writing.Unlock()
+	k.drop(traffic.PassedFacts, func(key string) bool { return isOf(key, e164, name) })
+	return EndPasses(k.db, k.memory, e164)
+}
+
+// drop takes facts away that wait for the disk.
+func (k *Keeper) drop(t traffic.Table, which func(key string) bool) {
 	k.mu.Lock()
-	for key := range k.facts[traffic.PassedFacts] {
-		if strings.HasSuffix(key, "\x00"+e164) {
-			delete(k.facts[traffic.PassedFacts], key)
-		}
-	}
-	k.mu.Unlock()
-	return EndPasses(k.db, e164)
+	defer k.mu.Unlock()
+	maps.DeleteFunc(k.facts[t], func(key string, _ int64) bool { return which(key) })
+}
+
+// isOf reports whether the key of a fact is of a number, or of its name.
+func isOf(key, e164, name string) bool {
+	_, caller, ok := strings.Cut(key, "\x00")
+	return ok && (caller == e164 || caller == name)
 }
 
 // EndPasses is Keeper.EndPasses where no daemon runs.
-func EndPasses(db *storage.DB, e164 string) error {
+func EndPasses(db *storage.DB, m *traffic.Memory, e164 string) error {
 	if e164 == "" {
 		return nil
 	}
-	var keys []string
-	err := db.EachStamp(storage.Passed, func(s storage.Stamp) error {
-		if strings.HasSuffix(s.Key, "\x00"+e164) {
-			keys = append(keys, s.Key)
+	name := m.Name(e164)
+	_, err := db.SweepStamps(storage.Passed, func(s *storage.Stamp) storage.Fate {
+		if isOf(s.Key, e164, name) {
+			return storage.Drop
 		}
-		return nil
+		return storage.Stay
 	})
-	return errors.Join(err, db.PutStamps(storage.Passed, nil, keys))
+	return err
+}
+
+// Forget drops what memory has of a number, and what of it waits for the disk. While it does, and then, nothing of before comes to the
+// disk any more.
+func (k *Keeper) Forget(e164 string) int {
+	name := k.memory.Name(e164)
+	k.writing.Lock() // what is on its way there arrives, and is met there
+	defer k.writing.Unlock()
+	n := k.memory.ForgetNumber(e164)
+	for _, t := range []traffic.Table{traffic.KnownFacts, traffic.PassedFacts} {
+		k.drop(t, func(key string) bool { return isOf(key, e164, name) })
+	}
+	k.drop(traffic.EmergencyFacts, func(key string) bool { return traffic.IsPhone(key, e164) })
+	return n
 }
 
 // write puts what waits on disk. What could not be written waits on.

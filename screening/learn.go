@@ -83,7 +83,7 @@ func (sc *Screener) called(p *policy.Policy, e *attach.CallEnd, s screened) {
 	}
 	callee := p.Call(policy.Facts{Callee: s.callee}).Callee
 	for _, line := range p.AppendLines(nil, &callee) {
-		sc.memory.Known.Meet(line, s.caller.E164, sc.o.Now())
+		sc.memory.Meet(line, s.caller.E164, sc.o.Now())
 	}
 }
 
@@ -209,7 +209,7 @@ func (sc *Screener) learnDialled(p *policy.Policy, callee string, talked bool, b
 		return
 	}
 	for _, line := range lines {
-		sc.memory.Known.Meet(line, to.E164, now)
+		sc.memory.Meet(line, to.E164, now)
 	}
 }
 

@@ -131,7 +131,7 @@ func failOpenText(reason string) string {
 
 // challengeMet remembers how the caller of a call met its challenge.
 func (sc *Screener) challengeMet(c *policy.Call, keyed bridge.Keyed) {
-	asked := traffic.Asked{Line: traffic.PassKey(sc.force.Rules().Policy, &c.Callee), Callee: traffic.CalleeKey(&c.Callee), Caller: c.Caller.E164, At: c.Time}
+	asked := traffic.Asked{Line: traffic.PassKey(sc.force.Rules().Policy, &c.Callee), Callee: traffic.CalleeKey(&c.Callee), Caller: sc.memory.Name(c.Caller.E164), At: c.Time}
 	switch keyed {
 	case bridge.KeyedRight:
 		sc.memory.Challenges.Passed(asked)

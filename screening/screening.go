@@ -97,6 +97,14 @@ func (sc *Screener) FailOpen() map[string]uint64 {
 	return counts
 }
 
+// ForgetNumber drops what is remembered of calls of a number that are over, or nearly: what is still to come of them makes no record, and puts none
+// right. It says how many there were.
+func (sc *Screener) ForgetNumber(e164 string) int {
+	plan := sc.force.Rules().Policy.Plan()
+	return sc.calls.Drop(func(s *screened) bool { return s.caller.E164 == e164 }) +
+		sc.unseen.Drop(func(e *attach.CallEnd) bool { n := plan.Parse(e.Caller); return n.E164 == e164 })
+}
+
 // Unrecorded is how many calls that did not come to us have no record, for want of room.
 func (sc *Screener) Unrecorded() uint64 { return sc.unseen.Over() }
 

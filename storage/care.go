@@ -194,9 +194,9 @@ func (d *DB) verifyChanges(tx *bolt.Tx, r *VerifyReport, clock Tick) error {
 	return err
 }
 
-// BackupTo writes a consistent copy of the database to w, as it is at one moment. Edits and the journal go on
-// meanwhile, unless the file has to grow. The copy is made in a file without a name beside the database first, so that a slow w keeps
-// nobody from writing.
+// BackupTo writes a consistent copy of the database to w, as it is at one moment, and of what is there alone: nothing that was
+// deleted is in it. Edits and the journal go on meanwhile, unless the file has to grow. The copy is made in a file without a name beside
+// the database first, so that a slow w keeps nobody from writing.
 func (d *DB) BackupTo(w io.Writer) error {
 	f, err := os.CreateTemp(filepath.Dir(d.file), filepath.Base(d.file)+".backup-*")
 	if err != nil {
@@ -206,14 +206,39 @@ func (d *DB) BackupTo(w io.Writer) error {
 	if err := os.Remove(f.Name()); err != nil {
 		return err
 	}
-	if err := d.view(func(tx *bolt.Tx) error { _, err := tx.WriteTo(f); return err }); err != nil {
+	size, err := d.liveTo(f)
+	if err != nil {
 		return explainCopy("the backup", d.file+".backup", err)
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	_, err = io.Copy(w, f)
+	_, err = io.CopyN(w, f, size)
 	return err
+}
+
+// liveTo writes what is in the database to a new file, page by page as it is used and nothing else, and gives how much of that file it
+// is. It is not synced.
+func (d *DB) liveTo(f *os.File) (size int64, err error) {
+	to, err := bolt.Open(f.Name(), 0o600, &bolt.Options{
+		FreelistType: bolt.FreelistMapType, NoSync: true, NoGrowSync: true, NoStatistics: true,
+		// bbolt gets a handle of its own, which it closes: the name may be gone.
+		OpenFile: func(string, int, os.FileMode) (*os.File, error) {
+			fd, err := syscall.Dup(int(f.Fd()))
+			return os.NewFile(uintptr(fd), f.Name()), err
+		},
+	})
+	if err != nil {
+		return 0, err
+	}
+	d.readers.RLock()
+	defer d.readers.RUnlock()
+	itself := func(do func(*bolt.Tx) error) error { return do(nil) } // bbolt begins the transactions
+	err = d.transact(itself, func(*bolt.Tx) error { return bolt.Compact(to, d.bolt, 4<<20) }, false)
+	if err == nil {
+		err = to.View(func(tx *bolt.Tx) error { size = tx.Size(); return nil })
+	}
+	return size, errors.Join(err, to.Close())
 }
 
 // WriteNew makes a new file of what write writes, whole and on disk, or none. It does not replace one.
@@ -235,7 +260,7 @@ func writeNew(file string, write func(*os.File) error) error {
 		return err
 	}
 	defer os.Remove(f.Name())
-	err = errors.Join(own(f, dir), write(f), f.Sync())
+	err = errors.Join(Own(f, dir, 0o640), write(f), f.Sync())
 	if err := errors.Join(err, f.Close()); err != nil {
 		return err
 	}
@@ -250,18 +275,20 @@ func writeNew(file string, write func(*os.File) error) error {
 	return syncDir(dir)
 }
 
-// Replace makes a file what text is, whole and on disk, in place of what it was, with the owner that the database has.
-func Replace(file string, text []byte) error {
-	temp := file + ".next"
-	os.Remove(temp) // one of a run that was killed
-	err := writeNew(temp, func(f *os.File) error { _, err := f.Write(text); return err })
-	if err == nil {
-		err = replace(temp, file)
-	}
+// ReplaceFile puts a text in the place of a file, in one step, whole and on disk; when it fails the file is as it was. What root
+// makes takes the owner of the folder.
+func ReplaceFile(file string, mode os.FileMode, text []byte) error {
+	dir := filepath.Dir(file)
+	f, err := os.CreateTemp(dir, filepath.Base(file)+".new-*")
 	if err != nil {
-		return explainCopy("the file", file, err)
+		return err
 	}
-	return nil
+	defer os.Remove(f.Name()) // fails once it is in its place
+	_, err = f.Write(text)
+	if err := errors.Join(err, Own(f, dir, mode), f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return replace(f.Name(), file)
 }
 
 func explainCopy(what, file string, err error) error {
@@ -300,18 +327,9 @@ func Compact(file string) (before, after int64, err error) {
 	before = info.Size()
 	temp := file + ".compact"
 	os.Remove(temp) // one of a run that was killed
-	err = writeNew(temp, func(f *os.File) error {
-		to, err := bolt.Open(f.Name(), 0o640, &bolt.Options{FreelistType: bolt.FreelistMapType})
-		if err != nil {
-			return err
-		}
-		err = guard(func() error { return bolt.Compact(to, d.bolt, 4<<20) })
-		if err := errors.Join(err, to.Close()); err != nil {
-			return err
-		}
-		info, err := os.Stat(f.Name())
-		if err == nil {
-			after = info.Size()
+	err = writeNew(temp, func(f *os.File) (err error) {
+		if after, err = d.liveTo(f); err == nil {
+			err = f.Truncate(after)
 		}
 		return err
 	})

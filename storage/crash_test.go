@@ -40,6 +40,9 @@ func crashImports(d *DB, fail func(error), say func(string, ...any)) {
 	for i := 0; ; i++ {
 		if crashUndoes(i) {
 			_, err := d.Undo(last, By{}, nil)
+			for errors.Is(err, ErrBusy) { // traces are being forgotten
+				_, err = d.Undo(last, By{}, nil)
+			}
 			fail(err)
 		} else {
 			es := make([]Entry, crashImport)
@@ -47,6 +50,9 @@ func crashImports(d *DB, fail func(error), say func(string, ...any)) {
 				es[k] = Entry{Pattern: fmt.Sprintf("+1555%07d", 3*k+i%2), Origin: FromImport, Source: "import file", Reason: fmt.Sprint("import ", os.Getenv(crashFromEnv), " ", i)}
 			}
 			r, err := d.Import(crashList, imported(es...), ImportOptions{})
+			for errors.Is(err, ErrBusy) {
+				r, err = d.Import(crashList, imported(es...), ImportOptions{})
+			}
 			fail(err)
 			last = r.ID
 		}
@@ -134,6 +140,15 @@ func crashChild(file string) {
 		say("own %s", own.Pattern)
 		_, err = d.PruneDeleted()
 		fail(err)
+		if n%4 == 0 {
+			if _, err := d.ForgetTraces(entry(n*50).Pattern, false); !errors.Is(err, ErrBusy) { // an import is under way
+				fail(err)
+			}
+			fail(d.WipeFreed())
+		}
+		_, err = d.SweepStamps(Known, func(s *Stamp) Fate { s.Key = fmt.Sprint("hidden ", n); return Rewrite })
+		fail(err)
+		fail(d.PutStamps(Known, []Stamp{{Key: fmt.Sprint("stamp ", n), At: epoch}}, nil))
 		fail(d.PutSetting("round", fmt.Append(nil, n)))
 		say("set %d", n)
 		_, _, err = d.AddReport(report(n))

@@ -53,7 +53,7 @@ func create(file string) (err error) {
 	}
 	temp := f.Name()
 	defer os.Remove(temp)
-	if err := own(f, dir); err != nil {
+	if err := Own(f, dir, 0o640); err != nil {
 		f.Close()
 		return err
 	}
@@ -82,9 +82,10 @@ func create(file string) (err error) {
 	return syncDir(dir)
 }
 
-// own gives the file its mode, whatever the umask, and as root the folder's owner.
-func own(f *os.File, dir string) error {
-	if err := f.Chmod(0o640); err != nil {
+// Own gives a file in a folder its mode, whatever the umask, and as root the folder's owner: what an administrator makes the
+// daemon must be able to open.
+func Own(f *os.File, dir string, mode os.FileMode) error {
+	if err := f.Chmod(mode); err != nil {
 		return err
 	}
 	if os.Geteuid() != 0 {

@@ -109,6 +109,10 @@ func TestWritesCutShort(t *testing.T) {
 	check(t, d.AddHits([]Hit{{"blacklist", entry(4).Pattern, 1, time.Now()}}))
 	_, err = d.Undo(r.ID, By{}, nil)
 	check(t, err)
+	_, err = d.ForgetTraces(entry(3).Pattern, false)
+	check(t, err)
+	check(t, d.WipeFreed())
+	d.committed() // it changes nothing that is committed
 	_, err = d.Import("other", imported(series(0, 250, 1, "few")...), ImportOptions{})
 	check(t, err)
 	d.committed = nil

@@ -24,7 +24,7 @@
 // the rule is: never begin a write transaction while holding a read transaction,
 // because a write that has to grow the memory map waits for all readers to end.
 // BackupTo and Verify read all of the file in one transaction, a second or two for some
-// million entries, which such a write then waits for.
+// million entries, which such a write then waits for. Nobody reads within a read.
 //
 // # Damaged files
 //
@@ -45,6 +45,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -149,6 +150,9 @@ type DB struct {
 	edits   chan struct{}         // holds one token: edits take turns, see edit
 	damaged atomic.Pointer[fault] // set once bbolt's locks can no longer be trusted
 
+	readers  sync.RWMutex // held by reads; for writing while freed pages are overwritten, see wipe.go
+	wipeWait time.Duration
+
 	imports   chan struct{} // holds one token: one import at a time
 	importing atomic.Pointer[importing]
 
@@ -184,6 +188,7 @@ func Open(file string, o Options) (*DB, error) {
 	d := &DB{
 		file: file, now: o.Now, node: o.Node, keepDeleted: o.KeepDeleted, edits: make(chan struct{}, 1), imports: make(chan struct{}, 1),
 		maxReports: MaxReports, maxChanges: MaxChanges, maxChangeRows: MaxChangeRows, maxEdit: MaxEdit, maxDeleted: maxDeleted, stageBytes: stageBytes,
+		wipeWait: wipeWait,
 	}
 	err := guard(func() (err error) {
 		d.bolt, err = bolt.Open(file, 0o640, &bolt.Options{
@@ -387,6 +392,8 @@ func addLater(tx *bolt.Tx) error {
 
 // view runs fn in a read transaction. Keep it short, and copy what outlives it.
 func (d *DB) view(fn func(*bolt.Tx) error) error {
+	d.readers.RLock()
+	defer d.readers.RUnlock()
 	return d.transact(d.bolt.View, fn, false)
 }
 

@@ -23,6 +23,7 @@ const (
 	KindRemove = "remove"
 	KindImport = "import"
 	KindUndo   = "undo"
+	KindForget = "forget" // of no list: somebody was forgotten, see DB.NoteForgotten
 )
 
 // ChangeRecord is one change to a list that was made as a whole: an edit of a few entries, an import, or the

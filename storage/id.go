@@ -52,6 +52,15 @@ func parseID(s string) (string, bool) {
 	return id.String(), true
 }
 
+// TimeOf is the time in a journal id, zero if it is none.
+func TimeOf(id string) time.Time {
+	u, err := ulid.ParseStrict(strings.ToUpper(id))
+	if err != nil {
+		return time.Time{}
+	}
+	return u.Timestamp()
+}
+
 // firstID is the lowest id of the given time.
 func firstID(t time.Time) string {
 	var id ulid.ULID

@@ -85,6 +85,9 @@ func (d *DB) Undo(id uint64, by By, commit func(do func() (ChangeRecord, error))
 	if err != nil {
 		return ChangeRecord{}, err
 	}
+	if of.Kind == KindForget {
+		return ChangeRecord{}, invalid("change %d forgot somebody: nothing of that is kept that could be put back", id)
+	}
 	if of.Undone != 0 {
 		return ChangeRecord{}, invalid("change %d is undone already, by change %d: undo that one to have it again", id, of.Undone)
 	}

@@ -37,10 +37,12 @@ type JournalOptions struct {
 	Delay time.Duration // how long a smaller batch waits for more (200 ms)
 	// Keep is how long records are kept, by the time in their id; 0: for ever.
 	Keep time.Duration
-	// MaxBytes bounds the size of the records with their keys; above it the oldest
-	// go. 0: no bound. The file takes about a third more, and does not shrink: what
+	// MaxBytes bounds the size of the records with their keys; above it the oldest of the
+	// loudest callers go (see trimmer). 0: no bound. The file takes about a third more, and does not shrink: what
 	// becomes free in it is used again.
 	MaxBytes int64
+	// Merge is how long after a record calls that repeat it are counted on it, by their times; 0: each call has its own.
+	Merge time.Duration
 }
 
 // Journal writes records to the database in the background, so that the call path
@@ -58,9 +60,11 @@ type Journal struct {
 	added    uint64              // records ever taken into the queue
 	settled  uint64              // of these, how many have left it
 	early    map[string]*Outcome // whose records have not come; of the writer alone
-	pruned   time.Time           // when old tombstones were looked for; of the writer alone
-	progress chan struct{}       // closed and replaced when settled grows
-	flushTo  uint64              // a batch is due until settled has come to this
+	repeats  *repeats
+	trimmer  trimmer
+	pruned   time.Time     // when old tombstones were looked for; of the writer alone
+	progress chan struct{} // closed and replaced when settled grows
+	flushTo  uint64        // a batch is due until settled has come to this
 	closed   bool
 	err      error // of the last write; nil once one succeeds
 
@@ -86,7 +90,7 @@ func (d *DB) StartJournal(o JournalOptions) *Journal {
 		o.Delay = defaultDelay
 	}
 	j := &Journal{
-		d: d, o: o,
+		d: d, o: o, repeats: newRepeats(o.Merge), trimmer: trimmer{d: d, max: o.MaxBytes},
 		progress: make(chan struct{}),
 		wake:     make(chan struct{}, 1),
 		abandon:  make(chan struct{}),
@@ -101,7 +105,8 @@ func (d *DB) StartJournal(o JournalOptions) *Journal {
 // the record's ID is not a ULID. A record without ID gets one, a record without
 // Time the present time. Texts are cut at 256 bytes.
 //
-// A record with the ID of an earlier one replaces it: so an outcome can follow.
+// A record with the ID of an earlier one replaces it: so an outcome can follow. One that repeats another (see
+// JournalOptions.Merge) is counted on that.
 func (j *Journal) Add(r Record) bool {
 	if y := r.Time.Year(); r.Time.IsZero() || y < 1970 || y > 9999 { // JSON knows no others
 		r.Time = j.d.now()
@@ -150,7 +155,7 @@ func (j *Journal) Strays() uint64 { return j.strays.Load() }
 // closed before they could be written.
 func (j *Journal) Dropped() uint64 { return j.dropped.Load() }
 
-// Written is how many records are on disk.
+// Written is how many calls are recorded on disk; what completes or corrects a record does not count.
 func (j *Journal) Written() uint64 { return j.written.Load() }
 
 // Failures is how many writes failed; each was or will be tried again.
@@ -339,48 +344,102 @@ func (j *Journal) head() []*Record {
 // write puts a batch on disk and removes records beyond the journal's bounds; more
 // says that there are further ones to remove.
 func (j *Journal) write(batch []*Record) (more bool, err error) {
-	rows := make([]row, 0, len(batch))
-	for _, r := range batch {
-		if r.late {
-			continue
-		}
-		if o := j.early[r.ID]; o != nil {
-			r.Outcome = o
-		}
-		value, err := r.MarshalJSON()
-		if err != nil {
-			return false, fmt.Errorf("journal record %s: %w", r.ID, err)
-		}
-		rows = append(rows, row{key: []byte(r.ID), value: value})
-	}
-	records := len(rows)
-	for _, r := range batch { // behind the records they may be for
-		if r.late {
-			rows = append(rows, row{key: []byte(r.ID), outcome: r.Outcome})
-		}
+	rows, err := j.rows(batch)
+	if err != nil {
+		return false, err
 	}
 	var oldest string
 	if j.o.Keep > 0 {
 		oldest = firstID(j.d.now().Add(-j.o.Keep))
 	}
-	trimmed, more, err := j.d.putRows(rows, oldest, j.o.MaxBytes)
+	trimmed, more, err := j.d.putRows(rows, oldest, j.trimmer.hardMax())
 	if err != nil {
 		return more, err
 	}
 	j.trimmed.Add(uint64(trimmed))
+	loud, moreLoud, err := j.trimmer.some()
+	j.trimmed.Add(uint64(loud))
+	if more = more || moreLoud; err != nil && len(batch) == 0 {
+		return more, err // else the batch is on disk, and that is what is to be said; it is met again
+	}
 	if now := j.d.now(); now.Sub(j.pruned) >= pruneEvery {
 		j.pruned = now
 		j.d.PruneDeleted() // a fault is met again by the next edit of that list, which has somebody to tell
 	}
-	for _, r := range rows[:records] {
-		delete(j.early, string(r.key))
+	for _, r := range batch {
+		if !r.late {
+			delete(j.early, r.ID)
+		}
 	}
-	for _, r := range rows[records:] {
-		if r.stray {
+	for i := range rows {
+		switch r := &rows[i]; {
+		case r.counting != nil && r.stray && len(r.counting.calls) > 0:
+			j.repeats.moved(string(r.key), r.counting.calls[0].ID)
+		case r.own != "":
+			j.repeats.part(r.own)
+		case r.outcome != nil && r.stray:
 			j.keepEarly(string(r.key), r.outcome)
 		}
 	}
 	return more, nil
+}
+
+// rows are what a batch has to be written, in that order: records, then what is counted on records, then what became of calls. It may be
+// asked again for the same batch.
+func (j *Journal) rows(batch []*Record) ([]row, error) {
+	rows := make([]row, 0, len(batch))
+	counts := make(map[string]*counting)
+	var order []string
+	count := func(id string) *counting {
+		if counts[id] == nil {
+			counts[id] = &counting{}
+			order = append(order, id)
+		}
+		return counts[id]
+	}
+	for _, r := range batch {
+		if r.late {
+			continue
+		}
+		if !r.placed {
+			r.placed = true
+			if r.amends {
+				r.into = j.repeats.part(r.ID)
+			} else {
+				r.into = j.repeats.place(r)
+			}
+		}
+		if o := j.early[r.ID]; o != nil {
+			r.Outcome = o
+		}
+		switch {
+		case r.into != "" && !r.amends:
+			c := count(r.into)
+			c.calls = append(c.calls, r)
+			continue
+		case r.into != "": // it was counted there
+			count(r.into).less++
+		}
+		value, err := r.MarshalJSON()
+		if err != nil {
+			return nil, fmt.Errorf("journal record %s: %w", r.ID, err)
+		}
+		rows = append(rows, row{key: []byte(r.ID), value: value, amends: r.amends})
+	}
+	for _, id := range order {
+		rows = append(rows, row{key: []byte(id), counting: counts[id]})
+	}
+	for _, r := range batch {
+		if !r.late {
+			continue
+		}
+		late := row{key: []byte(j.repeats.recordOf(r.ID)), outcome: r.Outcome}
+		if r.Outcome.Answered && string(late.key) != r.ID {
+			late.own = r.ID
+		}
+		rows = append(rows, late)
+	}
+	return rows, nil
 }
 
 // keepEarly remembers an outcome whose record has not come yet: a switch may report
@@ -406,7 +465,11 @@ func (j *Journal) finish(batch []*Record, err error) {
 		j.mu.Unlock()
 		return
 	}
-	j.written.Add(uint64(len(batch)))
+	for _, r := range batch {
+		if !r.late && !r.amends {
+			j.written.Add(1)
+		}
+	}
 	j.followers.send(batch) // before Flush returns
 	j.mu.Lock()
 	clear(j.queue[:len(batch)])

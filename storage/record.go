@@ -42,8 +42,18 @@ type Record struct {
 	List    string    `json:"list"` // the list that decided, if one did
 	Outcome *Outcome  `json:"outcome,omitempty"`
 
+	// Repeats is how many further calls this record is of: the same caller called the same number again, with the same decision (see
+	// JournalOptions.Merge). Last is when the last of them was, Also names the first of them, MaxAlso at most. Outcome is that of the call
+	// that was talked longest.
+	Repeats int       `json:"repeats,omitempty"`
+	Last    time.Time `json:"last,omitzero"`
+	Also    []string  `json:"also,omitempty"`
+
 	late   bool // only the outcome of an earlier record
 	amends bool // takes the place of an earlier record
+
+	placed bool   // whether it is one of its own was decided: into
+	into   string // the record that it is counted on, "" for none
 }
 
 // PrivateMark begins the Raw of a caller in a journal that is kept private: a token follows, of which no number can
@@ -105,7 +115,7 @@ type plain Record
 
 func (p plain) record() Record {
 	r := Record(p)
-	r.Time = millis(r.Time)
+	r.Time, r.Last = millis(r.Time), millis(r.Last)
 	eachText(&r, rawtext.Unescape)
 	return r
 }

@@ -38,9 +38,10 @@ type Report struct {
 	Line      string    `json:"line"`      // the line that was called
 	Call      string    `json:"call"`      // the journal's id of the call, "" if it is not known
 	State     string    `json:"state"`
-	Repeats   int       `json:"repeats"`       // how often it was made again while it was open
-	Last      time.Time `json:"last,omitzero"` // when it was made the last time; zero without repeats
-	Who       string    `json:"who,omitempty"` // who decided
+	Repeats   int       `json:"repeats"`          // how often it was made again while it was open
+	Last      time.Time `json:"last,omitzero"`    // when it was made the last time; zero without repeats
+	Who       string    `json:"who,omitempty"`    // who decided
+	Sealed    string    `json:"sealed,omitempty"` // the caller where Caller has a token, for who has the key
 	Decided   time.Time `json:"decided,omitzero"`
 }
 
@@ -279,6 +280,7 @@ func checkReport(r *Report) error {
 		{"extension", r.Extension, MaxText},
 		{"line", r.Line, MaxText},
 		{"call", r.Call, MaxText},
+		{"sealed caller", r.Sealed, 4 * MaxText},
 	} {
 		if err := checkReportText(f.name, f.text, f.max); err != nil {
 			return err

@@ -3,6 +3,8 @@ package storage
 import (
 	"bytes"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/oklog/ulid/v2"
 	bolt "go.etcd.io/bbolt"
@@ -19,7 +21,10 @@ var keyJournal = []byte("journal")
 type row struct {
 	key, value []byte
 	outcome    *Outcome
-	stray      bool // set by putRows: there is no record for the outcome
+	amends     bool      // in the place of one that is there, with the calls that were counted on it
+	counting   *counting // what is to be counted on a record that is there
+	own        string    // the id of the call that was counted on it, was answered, and so has a record of its own
+	stray      bool      // set by putRows: there is no record for the outcome, or for the calls, the first of which became it
 }
 
 func (r row) size() int64 { return int64(len(r.key) + len(r.value)) }
@@ -78,19 +83,26 @@ func (d *DB) putRows(rows []row, oldest string, maxBytes int64) (trimmed int, mo
 		for i := range rows {
 			r := &rows[i]
 			old := b.Get(r.key)
-			if r.outcome != nil {
-				r.value = withOutcome(r.key, old, r.outcome)
-				if r.stray = r.value == nil; r.stray {
-					continue
+			if r.own != "" {
+				if old, err = r.part(b, old, &size); err != nil {
+					return err
 				}
 			}
+			if !r.complete(old) {
+				continue
+			}
+			key := r.key
+			if r.counting != nil && r.stray {
+				key = []byte(r.counting.calls[0].ID)
+				old = b.Get(key)
+			}
 			if old != nil {
-				size.Bytes -= row{key: r.key, value: old}.size()
+				size.Bytes -= row{key: key, value: old}.size()
 			} else {
 				size.Records++
 			}
 			size.Bytes += r.size()
-			if err := b.Put(r.key, r.value); err != nil {
+			if err := b.Put(key, r.value); err != nil {
 				return err
 			}
 		}
@@ -126,21 +138,77 @@ func (d *DB) putRows(rows []row, oldest string, maxBytes int64) (trimmed int, mo
 	return trimmed, more, nil
 }
 
-// withOutcome is a kept record with its outcome, nil if there is none or it cannot be read.
-func withOutcome(key, old []byte, o *Outcome) []byte {
+// part takes an answered call off the record that it was counted on, and makes it a record of its own, which it gives as a record without the
+// outcome that is to come.
+func (r *row) part(b *bolt.Bucket, old []byte, size *journalSize) ([]byte, error) {
 	if old == nil {
-		return nil
+		return nil, nil
 	}
-	r, err := decodeRecord(key, old)
-	if err != nil {
-		return nil
+	rec, err := decodeRecord(r.key, old)
+	if err != nil || rec.Repeats == 0 {
+		return nil, nil
 	}
-	r.Outcome = o
-	value, err := r.MarshalJSON()
-	if err != nil {
-		return nil
+	own := rec
+	own.ID, own.Time, own.Outcome = r.own, millis(TimeOf(r.own)), nil
+	own.Repeats, own.Last, own.Also = 0, time.Time{}, nil
+	rec = (&counting{less: 1}).into(rec)
+	rec.Also = slices.DeleteFunc(slices.Clone(rec.Also), func(id string) bool { return id == r.own })
+	for _, put := range []Record{rec, own} {
+		value, err := put.MarshalJSON()
+		if err != nil {
+			return nil, err
+		}
+		key := []byte(put.ID)
+		if old := b.Get(key); old != nil {
+			size.Bytes -= row{key: key, value: old}.size()
+			size.Records--
+		}
+		size.Bytes += row{key: key, value: value}.size()
+		size.Records++
+		if err := b.Put(key, value); err != nil {
+			return nil, err
+		}
+		r.key, old = key, value // those of its own, at last
 	}
-	return value
+	return old, nil
+}
+
+// complete makes the value of a row that adds to what is there. It is false if there is nothing to write.
+func (r *row) complete(old []byte) bool {
+	if r.outcome == nil && r.counting == nil && !(r.amends && old != nil) {
+		return true
+	}
+	var rec Record
+	found := old != nil
+	if found {
+		var err error
+		rec, err = decodeRecord(r.key, old)
+		found = err == nil
+	}
+	switch r.stray = !found && !r.amends; {
+	case r.amends:
+		var anew Record
+		if !found || rec.Repeats == 0 || anew.UnmarshalJSON(r.value) != nil {
+			return true
+		}
+		anew.Repeats, anew.Last, anew.Also = rec.Repeats, rec.Last, rec.Also
+		rec = anew
+	case !found && (r.outcome != nil || len(r.counting.calls) == 0):
+		return false
+	case !found: // it was deleted, or is too old: the first of the calls is the record of the others
+		first := *r.counting.calls[0]
+		others := counting{calls: r.counting.calls[1:]}
+		rec = others.into(first)
+	case r.outcome != nil:
+		rec.ended(r.outcome)
+	default:
+		rec = r.counting.into(rec)
+	}
+	value, err := rec.MarshalJSON()
+	if err == nil {
+		r.value = value
+	}
+	return err == nil
 }
 
 // DeleteRecords removes the journal's records that a query asks for, which must name a caller or a callee, and
@@ -154,28 +222,8 @@ func (d *DB) DeleteRecords(q Query) (int, error) {
 	removed := 0
 	var ids []string
 	drop := func() error {
-		err := d.update(func(tx *bolt.Tx) error {
-			b := tx.Bucket(bucketJournal)
-			size, err := d.journalSize(tx)
-			if err != nil {
-				return err
-			}
-			for _, id := range ids {
-				v := b.Get([]byte(id))
-				if v == nil {
-					continue // it has become too old meanwhile
-				}
-				size.Records--
-				size.Bytes -= row{key: []byte(id), value: v}.size()
-				if err := b.Delete([]byte(id)); err != nil {
-					return err
-				}
-			}
-			return putJSON(tx.Bucket(bucketMeta), string(keyJournal), size)
-		})
-		if err == nil {
-			removed += len(ids)
-		}
+		n, err := d.dropRecords(ids)
+		removed += n
 		ids = ids[:0]
 		return err
 	}
@@ -192,4 +240,33 @@ func (d *DB) DeleteRecords(q Query) (int, error) {
 		return removed, fmt.Errorf("deleting from the journal: %w", err)
 	}
 	return removed, nil
+}
+
+// dropRecords removes records, in one transaction, and says how many of them were there.
+func (d *DB) dropRecords(ids []string) (n int, err error) {
+	err = d.update(func(tx *bolt.Tx) error {
+		n = 0
+		b := tx.Bucket(bucketJournal)
+		size, err := d.journalSize(tx)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			v := b.Get([]byte(id))
+			if v == nil {
+				continue // it has become too old meanwhile
+			}
+			n++
+			size.Records--
+			size.Bytes -= row{key: []byte(id), value: v}.size()
+			if err := b.Delete([]byte(id)); err != nil {
+				return err
+			}
+		}
+		return putJSON(tx.Bucket(bucketMeta), string(keyJournal), size)
+	})
+	if err != nil {
+		return 0, err
+	}
+	return n, nil
 }

@@ -121,6 +121,21 @@ func (a *Again) Forget(before time.Time) {
 	}
 }
 
+// forgetNumber drops a number, and says of how many lines.
+func (a *Again) forgetNumber(e164 string) (n int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, half := range []map[pair]called{a.newer, a.old} {
+		for key := range half {
+			if key.number == e164 {
+				delete(half, key)
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // Len is how many pairs of a line and a caller are remembered.
 func (a *Again) Len() int {
 	a.mu.Lock()

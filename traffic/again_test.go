@@ -75,3 +75,17 @@ func TestAgainFull(t *testing.T) {
 		t.Errorf("%d were forgotten before their time", a.Lost()-lost)
 	}
 }
+
+// A number that is forgotten has never called.
+func TestForgetsWhoCalled(t *testing.T) {
+	m := New(nil)
+	at := time.Date(2026, 11, 28, 10, 0, 0, 0, time.UTC)
+	m.Again.Note("staff", "05925550100", "+8695211613", at)
+	m.Again.Note("staff", "05925550100", "+8613800138000", at)
+	if n := m.ForgetNumber("+8695211613"); n != 1 || m.Again.Len() != 1 {
+		t.Errorf("%d forgotten, %d left", n, m.Again.Len())
+	}
+	if was := m.Again.Last("staff", "05925550100", "+8695211613", at.Add(time.Minute)); !was.IsZero() {
+		t.Error("called on", was)
+	}
+}

@@ -91,6 +91,20 @@ func (c *Callbacks) forget(now time.Time) {
 	c.n.Store(int64(len(c.last)))
 }
 
+// forgetNumber drops a phone with a number of its own, and says how often it was there.
+func (c *Callbacks) forgetNumber(e164 string) (n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for key := range c.last {
+		if IsPhone(key, e164) {
+			delete(c.last, key)
+			n++
+		}
+	}
+	c.n.Store(int64(len(c.last)))
+	return n
+}
+
 // Any reports whether anybody waits for a call-back.
 func (c *Callbacks) Any() bool { return c.n.Load() > 0 }
 

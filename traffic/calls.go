@@ -1,6 +1,7 @@
 package traffic
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -74,6 +75,19 @@ func (c *Calls[T]) Change(key string, how func(call *T)) {
 	}
 }
 
+// Drop forgets calls that a function names, and says how many.
+func (c *Calls[T]) Drop(which func(call *T) bool) (n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for key, call := range c.calls {
+		if which(&call) {
+			delete(c.calls, key) // its place in the order stays, and is given to another when its turn comes
+			n++
+		}
+	}
+	return n
+}
+
 // Waiting are things that wait for so long before somebody looks at them, in the order in which they came.
 type Waiting[T any] struct {
 	mu    sync.Mutex
@@ -107,6 +121,15 @@ func (w *Waiting[T]) Due(now time.Time, wait time.Duration) []T {
 	}
 	w.queue = append(w.queue[:0], w.queue[len(due):]...)
 	return due
+}
+
+// Drop forgets things that a function names, and says how many.
+func (w *Waiting[T]) Drop(which func(thing *T) bool) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	before := len(w.queue)
+	w.queue = slices.DeleteFunc(w.queue, func(x waiting[T]) bool { return which(&x.thing) })
+	return before - len(w.queue)
 }
 
 // Over is how many found no room.

@@ -32,7 +32,7 @@ type Challenges struct {
 // Asked is a call that was challenged.
 type Asked struct {
 	Line, Callee string // PassKey and CalleeKey
-	Caller       string // E.164, "" for none
+	Caller       string // Memory.Name of the E.164 number, "" for none
 	At           time.Time
 }
 
@@ -183,6 +183,16 @@ func (c *Challenges) End(e164 string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.passes.dropIf(func(x *met) bool { return x.key.number == e164 })
+}
+
+// forgetNumber drops passes and tries of a caller, and says how many.
+func (c *Challenges) forgetNumber(caller string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	before := len(c.passes.of) + len(c.tries.of)
+	c.passes.dropIf(func(x *met) bool { return x.key.number == caller })
+	c.tries.dropIf(func(x *met) bool { return x.key.number == caller })
+	return before - len(c.passes.of) - len(c.tries.of)
 }
 
 // Any reports whether there is somebody to ask for.

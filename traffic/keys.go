@@ -50,5 +50,11 @@ func PhoneKey(n *number.Number, realm string) string {
 	return "number " + key
 }
 
+// IsPhone reports whether a PhoneKey is of a phone with this number.
+func IsPhone(key, e164 string) bool {
+	phone, _, _ := cutRealm(key)
+	return e164 != "" && phone == "number "+e164
+}
+
 // cutRealm takes a PhoneKey apart.
 func cutRealm(key string) (phone, realm string, ok bool) { return strings.Cut(key, "@") }

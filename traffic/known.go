@@ -152,6 +152,41 @@ func (k *Known) Forget(before time.Time) {
 	}
 }
 
+// forgetNumber drops a number, and says of how many lines.
+func (k *Known) forgetNumber(number string) (n int) {
+	s := k.shard(number)
+	s.Lock()
+	defer s.Unlock()
+	if _, ok := s.any[number]; !ok {
+		return 0
+	}
+	for who := range s.lines {
+		if who.number == number {
+			delete(s.lines, who)
+			k.pairs.Add(-1)
+			n++
+		}
+	}
+	delete(s.any, number)
+	return n
+}
+
+// OfNumber calls yield for each line that a number is known to, with when that was last.
+func (k *Known) OfNumber(number string, yield func(line string, last time.Time)) {
+	s := k.shard(number)
+	found := make(map[string]int64)
+	s.Lock()
+	for who, at := range s.lines {
+		if who.number == number {
+			found[who.line] = at.last
+		}
+	}
+	s.Unlock()
+	for line, at := range found {
+		yield(line, moment(at))
+	}
+}
+
 // Len is how many pairs there are.
 func (k *Known) Len() int { return int(k.pairs.Load()) }
 

@@ -80,6 +80,40 @@ func (l *LastCalls) Get(extension string, will func(realm string) bool, now time
 	return last, ok
 }
 
+// Of calls yield for each extension whose last call was of a number.
+func (l *LastCalls) Of(e164 string, yield func(extension string, c LastCall)) {
+	l.mu.Lock()
+	found := make(map[string][]LastCall)
+	for extension, of := range l.at {
+		for _, c := range of {
+			if c.Caller.E164 == e164 {
+				found[extension] = append(found[extension], c)
+			}
+		}
+	}
+	l.mu.Unlock()
+	for extension, of := range found {
+		for _, c := range of {
+			yield(extension, c)
+		}
+	}
+}
+
+// forgetNumber drops the last calls of a number, and says of how many extensions.
+func (l *LastCalls) forgetNumber(e164 string) (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for extension, of := range l.at {
+		left := slices.DeleteFunc(slices.Clone(of), func(c LastCall) bool { return c.Caller.E164 == e164 })
+		if n += len(of) - len(left); len(left) == 0 {
+			delete(l.at, extension)
+		} else {
+			l.at[extension] = left
+		}
+	}
+	return n
+}
+
 // Count is how many extensions there are, and how many calls had no room.
 func (l *LastCalls) Count() (extensions int, over uint64) {
 	l.mu.Lock()

@@ -19,6 +19,8 @@ type Memory struct {
 	Realms     *Realms
 	Refused    *Refused
 	Contexts   *Contexts
+
+	name func(e164 string) string // see Hide
 }
 
 // New makes an empty memory, which tells a sink what is worth keeping; nil for nobody.
@@ -31,6 +33,24 @@ func New(sink Sink) *Memory {
 		LastCalls: &LastCalls{}, Again: NewAgain(maxAgain), Held: &Held{}, Hits: &Hits{}, Realms: &Realms{}, Refused: &Refused{}, Contexts: &Contexts{},
 	}
 }
+
+// Hide has numbers known under other names, of which nobody can make the numbers, from now on: acquaintances and who met a
+// challenge. The same number must get the same name each time, and "" the name "". Call it before anything else.
+func (m *Memory) Hide(name func(e164 string) string) { m.name = name }
+
+// Name is under what a number is known; it is the number itself unless it is hidden.
+func (m *Memory) Name(e164 string) string {
+	if m.name == nil || e164 == "" {
+		return e164
+	}
+	return m.name(e164)
+}
+
+// Hides reports whether numbers are known under other names.
+func (m *Memory) Hides() bool { return m.name != nil }
+
+// Meet makes a number known to a line.
+func (m *Memory) Meet(line, e164 string, at time.Time) { m.Known.Meet(line, m.Name(e164), at) }
 
 // Sink takes facts worth keeping beyond the end of the program. It must not block.
 type Sink interface {
@@ -62,14 +82,14 @@ func (nowhere) NoRoom(Table)              {}
 func (m *Memory) Recall(p *policy.Policy, c *policy.Call) {
 	if p.KnownWindow() > 0 {
 		var room [4]string
-		c.KnownToLine, c.KnownToAll = m.Known.To(c.Caller.E164, p.AppendLines(room[:0], &c.Callee), time.Time{})
+		c.KnownToLine, c.KnownToAll = m.Known.To(m.Name(c.Caller.E164), p.AppendLines(room[:0], &c.Callee), time.Time{})
 	}
 	m.Again.recall(p, c)
 	if m.Callbacks.Any() {
 		c.EmergencyDialled = m.awaits(&c.Callee)
 	}
 	if m.Challenges.Any() {
-		c.ChallengePassed, c.ChallengeTried = m.Challenges.Of(PassKey(p, &c.Callee), CalleeKey(&c.Callee), c.Caller.E164, c.Time)
+		c.ChallengePassed, c.ChallengeTried = m.Challenges.Of(PassKey(p, &c.Callee), CalleeKey(&c.Callee), m.Name(c.Caller.E164), c.Time)
 	}
 }
 
@@ -92,6 +112,17 @@ func (m *Memory) Forget(now time.Time, keepKnown, keepPassed time.Duration) {
 	m.Challenges.Forget(now.Add(-keepPassed), now.Add(-policy.MaxGrace))
 	m.Callbacks.Forget(now)
 	m.Again.Forget(now.Add(-policy.MaxAgain))
+}
+
+// ForgetNumber drops all that is known of a number: of whom lines deal with, of challenges, of last calls, of who may be called
+// back. It says how many things there were. What counts the lists' entries, and calls under way, stay.
+func (m *Memory) ForgetNumber(e164 string) int {
+	if e164 == "" {
+		return 0
+	}
+	name := m.Name(e164)
+	m.Refused.clear() // it is of seconds
+	return m.Again.forgetNumber(e164) + m.Known.forgetNumber(name) + m.Challenges.forgetNumber(name) + m.Callbacks.forgetNumber(e164) + m.LastCalls.forgetNumber(e164)
 }
 
 // moment is a time as it is kept, zero for never.

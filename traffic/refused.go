@@ -16,6 +16,13 @@ const (
 	maxRepeats = 4096
 )
 
+// clear forgets all of them.
+func (r *Refused) clear() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last = nil
+}
+
 // Again notes a refusal and reports whether the same caller was refused just before.
 func (r *Refused) Again(address, caller string, now time.Time) bool {
 	key := pair{address, Cut(caller)}

@@ -209,7 +209,7 @@ func StatusOf(t *testing.T, d *daemon.Daemon) *console.Status {
 	return s
 }
 
-// RecordsOf counts the records of a daemon by action and rule, once there are n of them and each call that is over has its
+// RecordsOf counts the calls that a daemon has records of by action and rule, once there are n of them and each call that is over has its
 // outcome.
 func RecordsOf(t *testing.T, d *daemon.Daemon, n int) (total int, by map[string]int, all []console.Record) {
 	t.Helper()
@@ -219,8 +219,8 @@ func RecordsOf(t *testing.T, d *daemon.Daemon, n int) (total int, by map[string]
 			if r.Callee == "probe" {
 				return nil // of waitForCalls
 			}
-			total++
-			by[r.Action+" by "+r.Rule]++
+			total += 1 + r.Repeats
+			by[r.Action+" by "+r.Rule] += 1 + r.Repeats
 			all = append(all, r)
 			return nil
 		})

@@ -1,0 +1,215 @@
+package storage
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// EachPattern calls yield for each pattern that lists have, or had as far as that is remembered: a pattern may come more
+// than once. What cannot be read is passed over and reported at the end.
+func (d *DB) EachPattern(yield func(pattern string) error) error {
+	var damage damage
+	each := func(rows []listRow) error {
+		for i := range rows {
+			if i == 0 || rows[i].pattern != rows[i-1].pattern {
+				if err := yield(rows[i].pattern); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}
+	lists, err := d.Lists()
+	if err != nil {
+		return err
+	}
+	for _, l := range lists {
+		if err := d.rows(l.Name, &damage, each); err != nil {
+			return err
+		}
+	}
+	return joinDamage(d.Changes(func(r ChangeRecord) error { return d.changedRows(r.ID, each) }), damage.err(d.file, "blocks of entries"))
+}
+
+func joinDamage(err, damaged error) error {
+	if err != nil {
+		return err
+	}
+	return damaged
+}
+
+// Traces are what is remembered of a pattern that is not on a list.
+type Traces struct {
+	Changes int // records of it in the log of changes, by which it could be undone
+	Deleted int // notes that it was taken off a list
+}
+
+// ForgetTraces takes a pattern out of all that is remembered of the past, for lists that do not have it: what changes did to it, which
+// cannot be undone as far as that goes, that it was taken off, how often it decided. Of lists that have it all stays. With count it says
+// what there is and changes nothing. An import or undo under way gives ErrBusy.
+func (d *DB) ForgetTraces(pattern string, count bool) (n Traces, err error) {
+	select {
+	case d.imports <- struct{}{}:
+		defer func() { <-d.imports }()
+	default:
+		return n, &fault{kind: ErrBusy, text: "an import or undo is under way: try again when it is done"}
+	}
+	lists, err := d.Lists()
+	if err != nil {
+		return n, err
+	}
+	has := make(map[string]bool)
+	for _, l := range lists {
+		if has[l.Name] = d.HasEntry(l.Name, pattern); has[l.Name] {
+			continue
+		}
+		gone, err := d.forgetDeleted(l.Name, pattern, count)
+		if err != nil {
+			return n, explain("forgetting what was taken off the list "+l.Name, err)
+		}
+		n.Deleted += gone
+	}
+	var ids []uint64
+	err = d.Changes(func(r ChangeRecord) error {
+		if has[r.List] {
+			return nil
+		}
+		return d.view(func(tx *bolt.Tx) error {
+			f := finder{bucket: tx.Bucket(bucketChanged), prefix: changeKey(r.ID), columns: 2}
+			rows, err := f.find(pattern)
+			if err != nil {
+				return corrupt(d.file, fmt.Errorf("change %d: %w", r.ID, err))
+			}
+			if n.Changes += len(rows); len(rows) > 0 {
+				ids = append(ids, r.ID)
+			}
+			return nil
+		})
+	})
+	if err != nil || count {
+		return n, err
+	}
+	for ; len(ids) > 0; ids = ids[min(len(ids), sweepBatch):] {
+		err := d.edit(func(tx *bolt.Tx) error { return d.unlogPattern(tx, ids[:min(len(ids), sweepBatch)], pattern) })
+		if err != nil {
+			return n, explain("forgetting what changes did", err)
+		}
+	}
+	return n, nil
+}
+
+// forgetDeleted removes tombstones and hits of a pattern that a list does not have.
+func (d *DB) forgetDeleted(list, pattern string, count bool) (n int, err error) {
+	run := d.edit
+	if count {
+		run = d.view
+	}
+	err = run(func(tx *bolt.Tx) error {
+		n = 0
+		meta, _, err := d.listMeta(tx, list)
+		if err != nil {
+			return err
+		}
+		hits := tx.Bucket(bucketHits)
+		hit := !count && hits.Get(hitKey(list, pattern)) != nil
+		if hit {
+			if err := hits.Delete(hitKey(list, pattern)); err != nil {
+				return err
+			}
+		}
+		b := tx.Bucket(bucketEntries).Bucket(meta.bucket(list))
+		var k, v []byte
+		var rows []listRow
+		if b != nil {
+			k, v = blockOf(b.Cursor(), []byte(pattern))
+		}
+		if k != nil {
+			if rows, err = decodeBlock(nil, k, v, 1); err != nil {
+				return corrupt(d.file, err)
+			}
+		}
+		stay := slices.DeleteFunc(slices.Clone(rows), func(r listRow) bool { return r.pattern == pattern && r.now.gone })
+		n = len(rows) - len(stay)
+		if n == 0 || count {
+			if hit {
+				return nil
+			}
+			return errNothing
+		}
+		if err := replaceBlock(b, nil, bytes.Clone(k), appendBlocks(nil, stay, 1)); err != nil {
+			return err
+		}
+		meta.Deleted -= n
+		return putJSON(tx.Bucket(bucketLists), list, meta) // with the stamp that it has: no entry has changed
+	})
+	if err == errNothing {
+		err = nil
+	}
+	return n, err
+}
+
+// unlogPattern takes a pattern out of what changes did.
+func (d *DB) unlogPattern(tx *bolt.Tx, ids []uint64, pattern string) error {
+	b := tx.Bucket(bucketChanged)
+	state, err := d.changeState(tx)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		prefix := changeKey(id)
+		kept := tx.Bucket(bucketChanges).Get(prefix)
+		key := append(bytes.Clone(prefix), pattern...)
+		k, v := blockOf(b.Cursor(), key)
+		if kept == nil || k == nil || !bytes.HasPrefix(k, prefix) || bytes.Compare(k, key) > 0 {
+			continue // it has gone meanwhile
+		}
+		var r keptRecord
+		if err := decodeJSON(kept, &r); err != nil {
+			return corrupt(d.file, fmt.Errorf("change %d: %w", id, err))
+		}
+		rows, err := decodeBlock(nil, k[len(prefix):], v, 2)
+		if err != nil {
+			return corrupt(d.file, fmt.Errorf("change %d: %w", id, err))
+		}
+		stay := slices.DeleteFunc(slices.Clone(rows), func(r listRow) bool { return r.pattern == pattern })
+		if len(stay) == len(rows) {
+			continue
+		}
+		fewer := len(rows) - len(stay)
+		if v[0] == blockVersion1 { // it was counted by its patterns, and is written as one that counts its rows
+			patterns := slices.CompactFunc(slices.Clone(rows), func(a, b listRow) bool { return a.pattern == b.pattern })
+			fewer = len(patterns) - len(stay)
+		}
+		if err := replaceBlock(b, prefix, bytes.Clone(k), appendBlocks(nil, stay, 2)); err != nil {
+			return err
+		}
+		r.Rows -= fewer
+		state.Rows -= fewer
+		if err := putJSON(tx.Bucket(bucketChanges), string(prefix), r); err != nil {
+			return err
+		}
+	}
+	return putJSON(tx.Bucket(bucketMeta), string(keyChanges), state)
+}
+
+// NoteForgotten keeps with the changes to lists that somebody was forgotten, not who it was, and how many entries of lists went with
+// it. It cannot be undone.
+func (d *DB) NoteForgotten(by By, entries int) error {
+	if err := by.check(); err != nil {
+		return err
+	}
+	err := d.edit(func(tx *bolt.Tx) error {
+		id, err := d.nextChange(tx)
+		if err != nil {
+			return err
+		}
+		return d.putChange(tx, ChangeRecord{ID: id, Time: millis(d.now()), By: by, Kind: KindForget, Removed: entries})
+	})
+	if err != nil {
+		return explain("noting that somebody was forgotten", err)
+	}
+	return nil
+}
