@@ -150,7 +150,8 @@ func (j *Journal) Strays() uint64 { return j.strays.Load() }
 // closed before they could be written.
 func (j *Journal) Dropped() uint64 { return j.dropped.Load() }
 
-// Written is how many records are on disk.
+// Written is how many records of calls were brought to disk. What became of a call, and what takes the place of a record, are
+// no further ones.
 func (j *Journal) Written() uint64 { return j.written.Load() }
 
 // Failures is how many writes failed; each was or will be tried again.
@@ -406,7 +407,11 @@ func (j *Journal) finish(batch []*Record, err error) {
 		j.mu.Unlock()
 		return
 	}
-	j.written.Add(uint64(len(batch)))
+	for _, r := range batch {
+		if !r.late && !r.amends {
+			j.written.Add(1)
+		}
+	}
 	j.followers.send(batch) // before Flush returns
 	j.mu.Lock()
 	clear(j.queue[:len(batch)])
