@@ -48,10 +48,12 @@ func readAttach(tables []*section, folder string) []Attach {
 			s.fault("address", "%q is no address with a port: write %q", a.Address, standard)
 		}
 		a.Name = cmp.Or(s.text("name", ""), a.Address)
-		if names[a.Name] {
-			s.fault("name", "%q is the name of two switches: give each one of its own", a.Name)
+		if own := s.has("name"); !s.told("name") && (own || !s.told("address", "kind")) {
+			if names[a.Name] {
+				s.fault("name", "%q is the name of two switches: give each one of its own", a.Name)
+			}
+			names[a.Name] = true
 		}
-		names[a.Name] = true
 		a.Password = readPassword(s, folder, secret)
 		all = append(all, a)
 	}
