@@ -46,7 +46,7 @@ var rooms = map[string]room{
 	"screening": {imports: []string{"attach", "bridge", "conf", "inforce", "lists", "number", "policy", "pseudonym", "storage", "traffic"}},
 	"desk":      {imports: []string{"conf", "console", "inforce", "listfile", "lists", "number", "policy", "pseudonym", "storage", "traffic"}},
 	"feed":      {imports: []string{"conf", "console", "listfile", "lists", "number", "policy", "storage"}},
-	"console":   {imports: []string{"number", "policy", "rawtext"}},
+	"console":   {imports: []string{"number", "policy", "rawtext", "tomlfile"}},
 	"replay":    {imports: []string{"console", "lists", "number", "policy", "traffic"}},
 	"kit":       {imports: []string{"conf", "number", "policy"}},
 	"doctor":    {imports: []string{"conf", "console", "eslbridge", "kit", "number", "policy"}},

@@ -31,7 +31,7 @@ type checkCmd struct {
 func (c *checkCmd) Run(a *app) error {
 	q := console.CheckQuery{Caller: c.Caller, Callee: c.Callee, Trunk: c.Trunk, Name: c.Name, At: c.At, PolicyFile: c.Policy}
 	if c.Policy != "" {
-		text, err := os.ReadFile(c.Policy)
+		text, err := conf.ReadFile(c.Policy)
 		if err != nil {
 			return err
 		}
@@ -118,7 +118,7 @@ type policyCheckCmd struct {
 }
 
 func (c *policyCheckCmd) Run(a *app) error {
-	text, err := os.ReadFile(c.File)
+	text, err := conf.ReadFile(c.File)
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -115,7 +114,7 @@ func emergencyOf(named []string, settings *conf.Daemon, loadErr error) (kit.Emer
 	case settings == nil:
 		return e, fmt.Errorf("which emergency numbers must never pass through the daemon? Name them, as in --emergency 110,119,120, or the daemon's file, whose policy says the country (%w)", loadErr)
 	}
-	text, err := os.ReadFile(settings.Policy)
+	text, err := conf.ReadFile(settings.Policy)
 	if errors.Is(err, fs.ErrNotExist) && len(named) > 0 {
 		return e, nil
 	}

@@ -116,7 +116,7 @@ func (c *policyReplayCmd) judges(a *app) ([]*replay.Judge, error) {
 		if file == "" {
 			continue
 		}
-		text, err := os.ReadFile(file)
+		text, err := conf.ReadFile(file)
 		if err != nil {
 			return nil, err
 		}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -31,7 +32,8 @@ func TestMain(m *testing.M) {
 
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata",
+		Dir:  "testdata",
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"bigpolicy": bigPolicy},
 		Setup: func(e *testscript.Env) error {
 			// A socket's path must be short, and a port free.
 			ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -53,6 +55,15 @@ func TestScripts(t *testing.T) {
 			return os.Mkdir(filepath.Join(e.WorkDir, "data"), 0o755)
 		},
 	})
+}
+
+// bigPolicy writes a policy of at least so many bytes, most of them line ends and quotes: bigpolicy BYTES FILE.
+func bigPolicy(ts *testscript.TestScript, _ bool, args []string) {
+	size, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	text := "country = \"CN\"\n"
+	text += strings.Repeat("#\"\"\"\n", (size-len(text))/5+1)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(text), 0o644))
 }
 
 // ready waits until the daemon of a configuration answers.

@@ -3,6 +3,7 @@ package conf
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -55,7 +56,7 @@ var sectionKeys = map[string][]string{
 // LoadDaemon reads the daemon's file. The error names every fault, a line each, as FILE:LINE: key: what is
 // wrong and what to write instead.
 func LoadDaemon(file string) (*Daemon, error) {
-	text, err := os.ReadFile(file)
+	text, err := ReadFile(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("there is no %s: name the daemon's file with --config, or copy conf/ringfence.toml there", file)
@@ -63,6 +64,17 @@ func LoadDaemon(file string) (*Daemon, error) {
 		return nil, fmt.Errorf("the daemon's file cannot be read: %w", err)
 	}
 	return parseDaemon(file, text)
+}
+
+// ReadFile reads a file of settings, the daemon's or a policy: all of it, or one byte more than such a file may have, of which
+// its reader then says that it is too much.
+func ReadFile(file string) ([]byte, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, tomlfile.MaxFile+1))
 }
 
 func parseDaemon(file string, text []byte) (*Daemon, error) {

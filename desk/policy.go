@@ -3,26 +3,15 @@ package desk
 import (
 	"context"
 	"fmt"
-	"os"
 
 	"ringfence/conf"
 	"ringfence/console"
 	"ringfence/policy"
 )
 
-// maxPolicy bounds a policy file, in bytes.
-const maxPolicy = 4 << 20
-
 // readPolicy reads and checks a policy file. The policy is nil if it has faults.
 func readPolicy(file string) (*policy.Policy, []policy.Fault, error) {
-	info, err := os.Stat(file)
-	if err != nil {
-		return nil, nil, fmt.Errorf("the policy cannot be read: %w", err)
-	}
-	if info.Size() > maxPolicy {
-		return nil, nil, fmt.Errorf("the policy %s has %d bytes: at most %d are read; keep long lists of numbers in a list (ringfence list import)", file, info.Size(), maxPolicy)
-	}
-	text, err := os.ReadFile(file)
+	text, err := conf.ReadFile(file)
 	if err != nil {
 		return nil, nil, fmt.Errorf("the policy cannot be read: %w", err)
 	}

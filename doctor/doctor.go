@@ -114,7 +114,7 @@ func (x *examination) settingsFile() {
 }
 
 func (x *examination) policyFile() {
-	text, err := os.ReadFile(x.settings.Policy)
+	text, err := conf.ReadFile(x.settings.Policy)
 	if err != nil {
 		x.fail("the policy cannot be read", err.Error())
 		return
