@@ -148,7 +148,7 @@ func (c *policyCheckCmd) Run(a *app) error {
 // haveSounds tells which announcements there are: those that are shipped, and the administrator's if the
 // daemon's file can be read.
 func (a *app) haveSounds(country string) func(name string) bool {
-	c, err := conf.LoadDaemon(a.config)
+	c, err := conf.LoadForCommand(a.config)
 	if err != nil {
 		return conf.Shipped
 	}

@@ -132,15 +132,15 @@ type desk struct {
 }
 
 func (a *app) desk(readOnly bool) (*desk, error) {
-	c, err := conf.LoadDaemon(a.config)
-	if err != nil {
-		return nil, err
-	}
-	client, err := console.Dial(a.ctx, c.Socket)
+	client, _, err := a.dial()
 	if err == nil {
 		return &desk{client, client.Close}, nil
 	}
 	if !errors.Is(err, console.ErrNotRunning) {
+		return nil, err
+	}
+	c, err := conf.LoadForCommand(a.config)
+	if err != nil {
 		return nil, err
 	}
 	d, err := daemon.OpenDesk(c, readOnly, slog.New(slog.NewTextHandler(a.err, nil)))
@@ -150,15 +150,25 @@ func (a *app) desk(readOnly bool) (*desk, error) {
 	return &desk{d, func() { d.Close() }}, nil
 }
 
+// dial reaches the running daemon through the socket that its file names, the only thing of the file that is needed for that: the
+// passwords in it are not for everybody who may give commands, and faults that it has by now are of its next start.
+func (a *app) dial() (client *console.Client, socket string, err error) {
+	socket, faults := conf.FindSocket(a.config)
+	if socket == "" {
+		return nil, "", faults
+	}
+	client, err = console.Dial(a.ctx, socket)
+	if err == nil && faults != nil {
+		fmt.Fprintf(a.err, "ringfence: the daemon runs with what its file said when it started, and will not start again with this:\n%v\n", faults)
+	}
+	return client, socket, err
+}
+
 // running is the running daemon, for commands that mean nothing without one.
 func (a *app) running() (*console.Client, error) {
-	c, err := conf.LoadDaemon(a.config)
-	if err != nil {
-		return nil, err
-	}
-	client, err := console.Dial(a.ctx, c.Socket)
+	client, socket, err := a.dial()
 	if errors.Is(err, console.ErrNotRunning) {
-		return nil, fmt.Errorf("the daemon is not running (nobody answers on %s): start it with `systemctl start ringfence` or `ringfence run`", c.Socket)
+		return nil, fmt.Errorf("the daemon is not running (nobody answers on %s): start it with `systemctl start ringfence` or `ringfence run`", socket)
 	}
 	return client, err
 }

@@ -34,7 +34,7 @@ func (c *kitInstallCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	settings, loadErr := conf.LoadDaemon(a.config)
+	settings, loadErr := conf.LoadForCommand(a.config)
 	if !known {
 		s = kit.Settings{Screen: "127.0.0.1:8084", Star: kit.DefaultStar}
 		if loadErr == nil {

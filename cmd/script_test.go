@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:  "testdata",
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"bigpolicy": bigPolicy},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"bigpolicy": bigPolicy, "append": appendFile},
 		Setup: func(e *testscript.Env) error {
 			// A socket's path must be short, and a port free.
 			ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -64,6 +64,12 @@ func bigPolicy(ts *testscript.TestScript, _ bool, args []string) {
 	text := "country = \"CN\"\n"
 	text += strings.Repeat("#\"\"\"\n", (size-len(text))/5+1)
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(text), 0o644))
+}
+
+// appendFile puts a file behind another: append FILE WHAT.
+func appendFile(ts *testscript.TestScript, _ bool, args []string) {
+	text := ts.ReadFile(args[0]) + ts.ReadFile(args[1])
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o644))
 }
 
 // ready waits until the daemon of a configuration answers.

@@ -45,7 +45,8 @@ func TestAGI(t *testing.T) {
 
 func TestAttach(t *testing.T) {
 	folder := t.TempDir()
-	if err := os.WriteFile(filepath.Join(folder, "esl-password"), []byte("secret word\n"), 0o600); err != nil {
+	password := filepath.Join(folder, "esl-password")
+	if err := os.WriteFile(password, []byte("secret word\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	d, err := parseDaemon(filepath.Join(folder, "ringfence.toml"), []byte("[[attach]]\nkind = \"freeswitch\"\npassword_file = \"esl-password\"\n[[attach]]\nkind = \"freeswitch\"\nname = \"pbx2\"\naddress = \"192.0.2.7:8021\"\npassword = \"x\"\n"+
@@ -54,9 +55,9 @@ func TestAttach(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []Attach{
-		{"freeswitch", "127.0.0.1:8021", "127.0.0.1:8021", "", "secret word"},
-		{"freeswitch", "pbx2", "192.0.2.7:8021", "", "x"},
-		{"asterisk", "127.0.0.1:5038", "127.0.0.1:5038", "ringfence", "secret word"},
+		{"freeswitch", "127.0.0.1:8021", "127.0.0.1:8021", "", "secret word", password},
+		{"freeswitch", "pbx2", "192.0.2.7:8021", "", "x", ""},
+		{"asterisk", "127.0.0.1:5038", "127.0.0.1:5038", "ringfence", "secret word", password},
 	}
 	if !slices.Equal(d.Attach, want) {
 		t.Errorf("%+v", d.Attach)

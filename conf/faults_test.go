@@ -77,6 +77,48 @@ func withPassword(t *testing.T) string {
 	return folder
 }
 
+// A command needs neither the passwords nor a file without faults to find the daemon that runs.
+func TestForCommand(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "ringfence.toml")
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const attach = "socket = \"/run/s\"\n[[attach]]\nkind = \"freeswitch\"\npassword_file = \"not-mine\"\n"
+	write(attach)
+	if _, err := LoadDaemon(file); err == nil || !strings.Contains(err.Error(), ":4: attach.password_file: ") {
+		t.Errorf("the daemon starts without the password: %v", err)
+	}
+	d, err := LoadForCommand(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Attach[0].ReadPassword(); err == nil || !strings.Contains(err.Error(), "not-mine") {
+		t.Errorf("reading the password said %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(filepath.Dir(file), "not-mine"), []byte("secret\r\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := d.Attach[0].ReadPassword(); err != nil || p != "secret" {
+		t.Errorf("the password is %q, %v", p, err)
+	}
+	for text, want := range map[string]string{
+		attach:                           "/run/s",
+		attach + "[journal]\nkeep = 7\n": "/run/s",
+		"socket = 7\n":                   "",
+		"socket = \"\"\n":                "",
+		"socket = \"/run/s\"\nsyntax\n":  "",
+		"socket = \"/" + strings.Repeat("x", 120) + "\"\n": "",
+	} {
+		write(text)
+		got, err := FindSocket(file)
+		if got != want || (err != nil) != (text != attach) {
+			t.Errorf("%q: the socket is %q, %v, want %q", text, got, err, want)
+		}
+	}
+}
+
 // One fault is told once, on its line, and makes nothing else look faulty: not the key that its standard would collide with,
 // nor a table that is right.
 func TestOneFaultIsOne(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 // Limits of a request.
 const (
 	maxBody    = 2*tomlfile.MaxFile + 1<<20 // bytes of JSON: a policy to try, in which each line end and quote takes two, or one batch of list entries
-	maxEntries = 10000   // entries in one request
+	maxEntries = 10000                      // entries in one request
 )
 
 // Handler serves a Desk under /api/v1/.

@@ -104,7 +104,7 @@ func (x *examination) warn(what, todo string) { x.say(Check{Warn, what, todo}) }
 func (x *examination) fail(what, todo string) { x.sound = false; x.say(Check{Fail, what, todo}) }
 
 func (x *examination) settingsFile() {
-	c, err := conf.LoadDaemon(x.o.Config)
+	c, err := conf.LoadForCommand(x.o.Config)
 	if err != nil {
 		x.fail("the daemon's file cannot be used", err.Error())
 		return
@@ -375,7 +375,12 @@ func (x *examination) eventSocket() (address, password string, err error) {
 		first = slices.IndexFunc(x.settings.Attach, func(a conf.Attach) bool { return a.Kind == conf.KindFreeSWITCH })
 	}
 	if first >= 0 {
-		address, password = x.settings.Attach[first].Address, x.settings.Attach[first].Password
+		address = x.settings.Attach[first].Address
+		if x.o.PasswordFile == "" {
+			if password, err = x.settings.Attach[first].ReadPassword(); err != nil {
+				return "", "", fmt.Errorf("its password cannot be read by this user: run the doctor as root, or name a file with --password-file (%w)", err)
+			}
+		}
 	} else if e, err := kit.ReadEventSocket(x.o.Conf); x.o.Conf != "" && err == nil {
 		host := e.Listen
 		if e.Everywhere() {
