@@ -104,7 +104,7 @@ func Main(args []string, in io.Reader, out, errs io.Writer) int {
 		fmt.Fprintf(errs, "ringfence: %v\nTry `ringfence --help`.\n", err)
 		return misused
 	case !errors.Is(err, errSilent):
-		fmt.Fprintln(errs, "ringfence:", err)
+		why(errs, err)
 	}
 	return undone
 }

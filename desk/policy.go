@@ -46,10 +46,17 @@ func (d *Desk) Reload(context.Context) (*console.ReloadReport, error) {
 		d.o.Notify("policy", fmt.Sprintf("the policy %s was refused for its faults; the one that was in force stays. `ringfence policy check %s` names them.", d.conf.Policy, d.conf.Policy))
 	}
 	for _, f := range faults {
-		if f.Warning && d.o.Journal != nil {
+		switch { // whoever asked, whoever reads the log shall know
+		case d.o.Journal == nil:
+		case f.Warning:
 			d.o.Log.Warn(f.String())
+		default:
+			d.o.Log.Error(f.String())
 		}
 		report.Faults = append(report.Faults, console.Fault{Text: f.String(), Warning: f.Warning})
+	}
+	if p == nil && d.o.Journal != nil {
+		d.o.Log.Error("the running policy stays, since the file has faults", "file", d.conf.Policy)
 	}
 	return report, nil
 }
