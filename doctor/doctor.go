@@ -271,6 +271,10 @@ func (x *examination) kit() {
 	if x.o.Conf == "" {
 		return
 	}
+	if err := kit.IsFreeSWITCH(x.o.Conf); err != nil {
+		x.fail("the dialplan kit cannot be looked for", err.Error())
+		return
+	}
 	s, installed, err := kit.Recorded(x.o.Conf)
 	if err != nil {
 		x.fail("what was installed cannot be read", err.Error())
