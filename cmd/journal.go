@@ -189,5 +189,8 @@ func recordLine(r console.Record) string {
 	if r.Outcome != nil && r.Outcome.By == "caller" && !r.Outcome.Answered {
 		text += "; the caller hung up"
 	}
+	if r.Test {
+		text += "; the doctor's test call"
+	}
 	return text
 }

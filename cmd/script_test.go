@@ -118,12 +118,16 @@ func call(args []string) int {
 	name := fs.String("name", "", "")
 	async := fs.Bool("async", false, "")
 	withheld := fs.Bool("withheld", false, "")
+	test := fs.Bool("test", false, "") // as the doctor does
 	if err := fs.Parse(args); err != nil || fs.NArg() != 2 {
 		return 2
 	}
 	c := standin.Call{From: fs.Arg(0), Display: *name, To: fs.Arg(1), Async: *async, Resume: *async}
 	if *withheld {
 		c.PAI, c.From, c.Privacy, c.Gateway, c.Addr = c.From, "anonymous", true, "carrier", "203.0.113.7"
+	}
+	if *test {
+		c.Vars = map[string]string{"ringfence_test": "true"}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
