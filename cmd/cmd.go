@@ -33,23 +33,28 @@ type commands struct {
 	Config string `default:"${config}" placeholder:"FILE" help:"The daemon's file (${config})."`
 	JSON   bool   `help:"Print JSON, one object a line."`
 
-	Run runCmd `cmd:"" help:"Run the daemon in the foreground, logging to standard error."`
+	Version kong.VersionFlag `help:"Print the version."`
 
-	Demo       demoCmd       `cmd:"" help:"Run a daemon on a throw-away folder and place calls to it from a simulated FreeSWITCH."`
-	Check      checkCmd      `cmd:"" help:"Say what would happen to a call, and why, rule by rule."`
-	List       listCmd       `cmd:"" help:"Look at the lists and change them."`
-	Policy     policyCmd     `cmd:"" help:"Check the policy, or have the daemon read it again."`
-	Journal    journalCmd    `cmd:"" help:"Read the record of decisions."`
-	Feeds      feedsCmd      `cmd:"" help:"Look at the lists that others keep."`
-	Reports    reportsCmd    `cmd:"" help:"Review what people reported as a nuisance."`
-	Freeswitch freeswitchCmd `cmd:"" name:"freeswitch" help:"Put the dialplan into FreeSWITCH, and check that it works."`
-	Asterisk   asteriskCmd   `cmd:"" name:"asterisk" help:"Put the subroutine into Asterisk, and check that it works."`
-	Backup     backupCmd     `cmd:"" help:"Write a consistent copy of the database, while the daemon runs or not."`
-	Storage    storageCmd    `cmd:"" help:"Verify the database, make it smaller, or put a backup in its place."`
-	Pause      pauseCmd      `cmd:"" help:"Let every call pass, and record it, until resumed."`
-	Resume     resumeCmd     `cmd:"" help:"Screen calls again."`
-	Status     statusCmd     `cmd:"" help:"Say how the running daemon is."`
-	Version    versionCmd    `cmd:"" help:"Print the version."`
+	Demo  demoCmd  `cmd:"" group:"See what it does" help:"Watch the calls of a simulated FreeSWITCH being screened."`
+	Check checkCmd `cmd:"" group:"See what it does" help:"Say what would happen to a call, and why, rule by rule."`
+
+	Policy  policyCmd  `cmd:"" group:"What is done with calls" help:"Check, test and replay a policy; put it in force."`
+	List    listCmd    `cmd:"" group:"What is done with calls" help:"Look at the lists and change them."`
+	Feeds   feedsCmd   `cmd:"" group:"What is done with calls" help:"Look at the lists that others keep."`
+	Reports reportsCmd `cmd:"" group:"What is done with calls" help:"Review what people reported as a nuisance."`
+	Pause   pauseCmd   `cmd:"" group:"What is done with calls" help:"Let every call pass, and record it, until resumed."`
+	Resume  resumeCmd  `cmd:"" group:"What is done with calls" help:"Screen calls again."`
+
+	Journal journalCmd `cmd:"" group:"What was done" help:"Read the record of decisions."`
+	Status  statusCmd  `cmd:"" group:"What was done" help:"Say how the running daemon is."`
+
+	Freeswitch freeswitchCmd `cmd:"" group:"Your switch" name:"freeswitch" help:"Put the dialplan into FreeSWITCH, and check that it works."`
+	Asterisk   asteriskCmd   `cmd:"" group:"Your switch" name:"asterisk" help:"Put the subroutine into Asterisk, and check that it works."`
+
+	Run        runCmd     `cmd:"" group:"The daemon and its data" help:"Run the daemon in the foreground, logging to standard error."`
+	Backup     backupCmd  `cmd:"" group:"The daemon and its data" help:"Write a copy of the database, while the daemon runs or not."`
+	Storage    storageCmd `cmd:"" group:"The daemon and its data" help:"Verify the database, make it smaller, put a backup in place."`
+	VersionCmd versionCmd `cmd:"" group:"The daemon and its data" name:"version" help:"Print the version."`
 }
 
 // app is what every command gets.
@@ -76,21 +81,24 @@ func Main(args []string, in io.Reader, out, errs io.Writer) int {
 	defer stop()
 	var c commands
 	exited := -1
-	parser, err := kong.New(&c, kong.Name("ringfence"),
-		kong.Description("Screens inbound calls on a PBX before a handset rings."),
-		kong.Vars{"config": conf.DefaultFile}, kong.Writers(out, errs), kong.UsageOnError(),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	parser, err := kong.New(&c, kong.Name("ringfence"), kong.Description(about),
+		kong.Vars{"config": conf.DefaultFile, "version": "ringfence " + thisBuild().String()}, kong.Writers(out, errs),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: pageColumns}), kong.Help(printHelp),
 		kong.Exit(func(code int) { exited = code; panic(helpShown{}) }))
 	if err != nil {
 		fmt.Fprintln(errs, "ringfence:", err)
 		return undone
 	}
-	parsed, err := parse(parser, args)
+	if len(args) == 0 {
+		overview(errs, parser.Model)
+		return misused
+	}
+	parsed, err := parse(parser, asHelp(args))
 	if exited >= 0 {
 		return exited
 	}
 	if err != nil {
-		fmt.Fprintf(errs, "ringfence: %v\nTry `ringfence --help`.\n", err)
+		fmt.Fprintf(errs, "ringfence: %s\n", misunderstood(err))
 		return misused
 	}
 	ctx = console.WithBy(ctx, console.By{Who: whoami(), From: console.FromCommandLine})
@@ -101,7 +109,7 @@ func Main(args []string, in io.Reader, out, errs io.Writer) int {
 	case err == nil:
 		return done
 	case errors.As(err, &usage):
-		fmt.Fprintf(errs, "ringfence: %v\nTry `ringfence --help`.\n", err)
+		fmt.Fprintf(errs, "ringfence: %v\nTry `ringfence %s --help`.\n", err, commandOf(parsed))
 		return misused
 	case !errors.Is(err, errSilent):
 		why(errs, err)

@@ -163,20 +163,7 @@ func (a *app) printRecord(r console.Record) error {
 
 // recordLine is one decision as a person reads it. Nothing in it can move a terminal's cursor.
 func recordLine(r console.Record) string {
-	caller := r.Caller.E164
-	if caller == "" {
-		caller = shown(r.Caller.Raw)
-	}
-	if caller == "" {
-		caller = "withheld"
-	}
-	if r.Caller.Withheld && r.Caller.E164 != "" {
-		caller += " (withheld)"
-	}
-	name := shown(r.Name)
-	if name != "" && name != shown(r.Caller.Raw) {
-		caller += " " + number.InertUpTo(name, 20)
-	}
+	caller := callerShown(r)
 	action := strings.ToUpper(r.Action)
 	if r.Would != r.Action {
 		action += " (" + r.Would + ")"
@@ -193,4 +180,23 @@ func recordLine(r console.Record) string {
 		text += "; the doctor's test call"
 	}
 	return text
+}
+
+// callerShown is who called: the number and the name.
+func callerShown(r console.Record) string {
+	caller := r.Caller.E164
+	if caller == "" {
+		caller = shown(r.Caller.Raw)
+	}
+	if caller == "" {
+		caller = "withheld"
+	}
+	if r.Caller.Withheld && r.Caller.E164 != "" {
+		caller += " (withheld)"
+	}
+	name := shown(r.Name)
+	if name != "" && name != shown(r.Caller.Raw) {
+		caller += " " + number.InertUpTo(name, 20)
+	}
+	return caller
 }
