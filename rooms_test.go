@@ -51,6 +51,7 @@ var rooms = map[string]room{
 	"kit":       {imports: []string{"conf", "number", "policy"}},
 	"doctor":    {imports: []string{"conf", "console", "eslbridge", "kit", "number", "policy"}},
 	"standin":   {},
+	"terminal":  {},
 	"daemon":    {wires: true},
 
 	// Who starts it.

@@ -19,6 +19,7 @@ import (
 	"ringfence/conf"
 	"ringfence/console"
 	"ringfence/daemon"
+	"ringfence/terminal"
 )
 
 // Exit statuses.
@@ -83,7 +84,7 @@ func Main(args []string, in io.Reader, out, errs io.Writer) int {
 	exited := -1
 	parser, err := kong.New(&c, kong.Name("ringfence"), kong.Description(about),
 		kong.Vars{"config": conf.DefaultFile, "version": "ringfence " + thisBuild().String()}, kong.Writers(out, errs),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: pageColumns}), kong.Help(printHelp),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: terminal.Page}), kong.Help(printHelp),
 		kong.Exit(func(code int) { exited = code; panic(helpShown{}) }))
 	if err != nil {
 		fmt.Fprintln(errs, "ringfence:", err)

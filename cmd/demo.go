@@ -16,6 +16,7 @@ import (
 	"ringfence/console"
 	"ringfence/daemon"
 	"ringfence/standin"
+	"ringfence/terminal"
 )
 
 type demoCmd struct {
@@ -58,13 +59,13 @@ func (c *demoCmd) Run(a *app) error {
 	if c.Calls > 0 {
 		scenario = scenario.Take(c.Calls)
 	}
-	stays := c.Calls == 0 && isTerminal(a.out)
+	stays := c.Calls == 0 && terminal.Is(a.out)
 	if !a.json {
-		fmt.Fprintln(a.out, wrap(fmt.Sprintf("A simulated FreeSWITCH places %d calls to a daemon on %s, twice as fast as life: a sales campaign among the calls of a firm's "+
-			"morning. The policy is the sample (conf/policy.toml), enforced, with a rule more for foreign calls to the hotline.", len(scenario.Calls), d.Address()), pageColumns, 0, 0))
+		fmt.Fprintln(a.out, terminal.Wrap(fmt.Sprintf("A simulated FreeSWITCH places %d calls to a daemon on %s, twice as fast as life: a sales campaign among the calls of a firm's "+
+			"morning. The policy is the sample (conf/policy.toml), enforced, with a rule more for foreign calls to the hotline.", len(scenario.Calls), d.Address()), terminal.Page, 0, 0))
 		fmt.Fprintln(a.out)
 	}
-	run := &demoRun{app: a, paint: painter(a.out)}
+	run := &demoRun{app: a, paint: terminal.Painter(a.out)}
 	if err := run.place(d, scenario); err != nil {
 		return err
 	}

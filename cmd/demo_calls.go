@@ -17,6 +17,7 @@ import (
 	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/standin"
+	"ringfence/terminal"
 )
 
 // demoRun prints calls as they end and counts them.
@@ -24,7 +25,7 @@ type demoRun struct {
 	app     *app
 	records <-chan console.Record     // as the journal gets them
 	early   map[string]console.Record // those that came before their call was printed, by id
-	paint   paint
+	paint   terminal.Paint
 
 	mu                  sync.Mutex
 	next                int            // the first call that is not printed yet
@@ -140,9 +141,9 @@ func (r *demoRun) call(c standin.Call, res standin.Result) (string, error) {
 	if rec.Line != "" {
 		who += " (" + shown(rec.Line) + ")"
 	}
-	return fmt.Sprintf("%-*s%s %s\n%*s⇒ %s\n%*s%s\n", indent, rec.Time.Local().Format(time.TimeOnly), r.paint.action(action, pad(strings.ToUpper(action), 9)),
-		wrap(who, pageColumns, indent+10, indent+10), indent, "", wrap(met(&rec, res), pageColumns, indent+2, indent+2),
-		indent, "", wrap(shown(rec.Rule)+": "+number.InertUpTo(rec.Reason, 200), pageColumns, indent, indent)), nil
+	return fmt.Sprintf("%-*s%s %s\n%*s⇒ %s\n%*s%s\n", indent, rec.Time.Local().Format(time.TimeOnly), r.paint.Action(action, terminal.Pad(strings.ToUpper(action), 9)),
+		terminal.Wrap(who, terminal.Page, indent+10, indent+10), indent, "", terminal.Wrap(met(&rec, res), terminal.Page, indent+2, indent+2),
+		indent, "", terminal.Wrap(shown(rec.Rule)+": "+number.InertUpTo(rec.Reason, 200), terminal.Page, indent, indent)), nil
 }
 
 // met is what the caller and the phone met of a call.
@@ -178,8 +179,8 @@ func (r *demoRun) summary() error {
 	out := r.app.out
 	fmt.Fprintf(out, "\n%d calls, %d phones rang; the slowest decision took %.1f ms\n", r.calls, r.rang, float64(r.slowest.Microseconds())/1000)
 	const indent = 11
-	fmt.Fprintf(out, "%-*s%s\n", indent, "by action:", wrap(counts(r.actions), pageColumns, indent, indent))
-	fmt.Fprintf(out, "%-*s%s\n", indent, "by rule:", wrap(counts(r.rules), pageColumns, indent, indent))
+	fmt.Fprintf(out, "%-*s%s\n", indent, "by action:", terminal.Wrap(counts(r.actions), terminal.Page, indent, indent))
+	fmt.Fprintf(out, "%-*s%s\n", indent, "by rule:", terminal.Wrap(counts(r.rules), terminal.Page, indent, indent))
 	return nil
 }
 

@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"bytes"
-	"fmt"
 	"os"
 	"os/exec"
 	"regexp"
@@ -10,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"ringfence/terminal"
 )
 
 // The demo reads well on a terminal of 80 columns: calls in the order they came, each action among them, no line too long, no
@@ -24,7 +25,7 @@ func TestDemoReads(t *testing.T) {
 	var times []string
 	for line := range strings.Lines(text) {
 		line = strings.TrimSuffix(line, "\n")
-		if n := columns(strings.ReplaceAll(line, os.Args[0], "./ringfence")); n > pageColumns {
+		if n := terminal.Columns(strings.ReplaceAll(line, os.Args[0], "./ringfence")); n > terminal.Page {
 			t.Errorf("%d columns: %s", n, line)
 		}
 		if regexp.MustCompile(`^[0-9]{2}:[0-9]{2}:[0-9]{2}  `).MatchString(line) {
@@ -69,33 +70,5 @@ func TestMorningZone(t *testing.T) {
 		if got := now.In(zone).Hour(); got != 10 {
 			t.Errorf("at %s it is %d o'clock in %s", now, got, zone)
 		}
-	}
-}
-
-func TestWrap(t *testing.T) {
-	for _, c := range []struct {
-		text               string
-		most, used, indent int
-		want               string
-	}{
-		{"", 10, 0, 2, ""},
-		{"a bc def", 80, 0, 2, "a bc def"},
-		{"aaa bbb ccc", 7, 0, 2, "aaa bbb\n  ccc"},
-		{"aaa bbb ccc", 8, 2, 2, "aaa\n  bbb\n  ccc"},
-		{"a longerthanall b", 8, 0, 1, "a\n longerthanall\n b"},
-		{"顺丰 快递 x", 9, 0, 0, "顺丰 快递\nx"},
-	} {
-		if got := wrap(c.text, c.most, c.used, c.indent); got != c.want {
-			t.Errorf("%q: got %q, want %q", c.text, got, c.want)
-		}
-	}
-}
-
-func TestPaint(t *testing.T) {
-	if got := paint(true).action("reject", "REJECT"); got != "\x1b[31mREJECT\x1b[0m" {
-		t.Errorf("got %q", got)
-	}
-	if got := fmt.Sprint(paint(false).action("reject", "REJECT"), paint(true).action("other", "OTHER")); got != "REJECT OTHER" && got != "REJECTOTHER" {
-		t.Errorf("got %q", got)
 	}
 }

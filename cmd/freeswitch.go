@@ -205,14 +205,14 @@ func blocked(changes []kit.Change) bool {
 
 func (a *app) printChanges(changes []kit.Change, dry bool) error {
 	for _, c := range changes {
-		text := fmt.Sprintf("%-10s %s", c.Did, c.File)
+		label, text := fmt.Sprintf("%-10s ", c.Did), c.File
 		if dry && did([]kit.Change{c}) {
-			text = "would be " + text
+			label = "would be " + label
 		}
 		if c.Note != "" {
 			text += ": " + c.Note
 		}
-		if err := a.print(c, "%s", text); err != nil {
+		if err := a.print(c, "%s", a.prose(label, text)); err != nil {
 			return err
 		}
 	}
@@ -225,7 +225,7 @@ func (a *app) printNotes(notes []kit.Note) error {
 		if n.Level == kit.Know {
 			kind = "note"
 		}
-		if err := a.print(n, "%s: %s", kind, oneLine(n.Text)); err != nil {
+		if err := a.print(n, "%s", a.prose(kind+": ", oneLine(n.Text))); err != nil {
 			return err
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"ringfence/terminal"
 )
 
 const about = "Ringfence screens inbound calls on a PBX before a handset rings."
@@ -33,7 +35,7 @@ func overview(out io.Writer, model *kong.Application) {
 			fmt.Fprintf(out, "\n%s\n", title)
 			last = title
 		}
-		fmt.Fprintf(out, "  %-10s  %s\n", c.Name, wrap(c.Help, pageColumns, 14, 14))
+		fmt.Fprintf(out, "  %-10s  %s\n", c.Name, terminal.Wrap(c.Help, terminal.Page, 14, 14))
 	}
 	fmt.Fprintf(out, `
 %[1]s help COMMAND says more of a command, and which flags it has.
@@ -78,7 +80,7 @@ func misunderstood(err error) string {
 			text = "missing: " + strings.Trim(strings.TrimPrefix(text, "expected "), `"`)
 		}
 	}
-	return fmt.Sprintf("%s\nTry `ringfence%s --help`.", wrap(text, pageColumns, len("ringfence: "), 0), path)
+	return fmt.Sprintf("%s\nTry `ringfence%s --help`.", terminal.Wrap(text, terminal.Page, len("ringfence: "), 0), path)
 }
 
 // commandOf is the command that was called, without its arguments.

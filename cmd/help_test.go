@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/alecthomas/kong"
+
+	"ringfence/terminal"
 )
 
 // Each command says what it does on one line of a terminal of 80 columns, and its help fits on one.
@@ -17,7 +19,7 @@ func TestHelpFits(t *testing.T) {
 			t.Errorf("%q --help ends with %d, %s", args, status, errs.String())
 		}
 		for line := range strings.Lines(strings.ReplaceAll(out.String(), os.Args[0], "./ringfence")) {
-			if n := columns(strings.TrimSuffix(line, "\n")); n > pageColumns {
+			if n := terminal.Columns(strings.TrimSuffix(line, "\n")); n > terminal.Page {
 				t.Errorf("%q --help has %d columns: %s", args, n, line)
 			}
 		}

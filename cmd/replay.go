@@ -17,6 +17,7 @@ import (
 	"ringfence/lists"
 	"ringfence/policy"
 	"ringfence/replay"
+	"ringfence/terminal"
 )
 
 type policyReplayCmd struct {
@@ -277,7 +278,7 @@ type progress struct {
 // the two would get in each other's way.
 func (a *app) newProgress(sources []*replay.Source, streams bool) *progress {
 	p := &progress{sources: sources, started: time.Now()}
-	if isTerminal(a.err) && !(streams && isTerminal(a.out)) {
+	if terminal.Is(a.err) && !(streams && terminal.Is(a.out)) {
 		p.out = a.err
 	}
 	return p
