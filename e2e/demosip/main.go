@@ -124,7 +124,9 @@ func placeAll(ctx context.Context, d *process, trial *asterisk.Trial, scripts []
 			rang++
 		}
 		const indent = 10
-		line := func(text string) { fmt.Printf("%*s%s\n", indent, "", terminal.Wrap(text, terminal.Page, indent, indent+2)) }
+		line := func(text string) {
+			fmt.Printf("%*s%s\n", indent, "", terminal.Wrap(text, terminal.Page, indent, indent+2))
+		}
 		fmt.Printf("%s%s\n", paint.Action(action, terminal.Pad(strings.ToUpper(action), indent)), terminal.Wrap(s.Name, terminal.Page, indent, indent))
 		line(number.Inert(strings.TrimSpace(s.From+" "+s.Display)) + " → " + s.To)
 		line("⇒ " + whatWasMet(s, met))
