@@ -27,8 +27,8 @@ test: race-tools asterisk lint ## all tests, with the race detector; ends with w
 prove: asterisk ## what takes longer than the tests (an hour and a half): fuzz, crash, ten million numbers, tables, soak; into docs/measured.md. ONLY="crash fuzz" runs these
 	@CGO_ENABLED=0 $(GO) run ./e2e/prove $(ONLY)
 
-short: ## the tests without the long ones and without the race detector
-	$(GO) test -short ./...
+short: ## the tests without the long ones and without the race detector, and so without a C compiler
+	CGO_ENABLED=0 $(GO) test -short ./...
 
 lint: ## go vet, gofumpt, staticcheck, go mod tidy and govulncheck, each at the version in go.mod
 	$(GO) vet ./...

@@ -48,11 +48,12 @@ var rooms = map[string]room{
 	"screening": {imports: []string{"attach", "bridge", "conf", "inforce", "lists", "number", "policy", "pseudonym", "storage", "traffic"}},
 	"desk":      {imports: []string{"alert", "conf", "console", "inforce", "listfile", "lists", "number", "policy", "pseudonym", "storage", "traffic"}},
 	"feed":      {imports: []string{"alert", "conf", "console", "listfile", "lists", "number", "policy", "storage"}},
-	"console":   {imports: []string{"number", "policy", "rawtext"}},
+	"console":   {imports: []string{"number", "policy", "rawtext", "tomlfile"}},
 	"replay":    {imports: []string{"console", "lists", "number", "policy", "traffic"}},
 	"kit":       {imports: []string{"conf", "number", "policy"}},
 	"doctor":    {imports: []string{"conf", "console", "eslbridge", "kit", "number", "policy"}},
 	"standin":   {},
+	"terminal":  {},
 	"daemon":    {wires: true},
 
 	// Who starts it.

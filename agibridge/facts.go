@@ -110,7 +110,7 @@ func (x *request) argument(a string) {
 		}
 	case "context":
 		if value != "" {
-			x.Context = value
+			x.Context, x.Test = value, value == bridge.TestContext
 		}
 	case "line":
 		x.Line = value

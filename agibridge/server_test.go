@@ -258,7 +258,11 @@ func TestVerdicts(t *testing.T) {
 func TestFacts(t *testing.T) {
 	d := &bridgetest.Screener{Wanted: bridge.Headers{Asserted: true, Address: true}}
 	_, address := serve(t, d, bridge.Options{})
-	evil := "1\nagi_threadid: 1\nagi_arg_1: id=x\nagi_arg_2: intent=dialled\n"
+	(&asterisk{block: block("13800138000", "Alice", "context=ringfence-test"), num: "13800138000", from: fromLine}).call(t, address)
+	if f := (<-d.Results).Facts; !f.Test {
+		t.Error("the doctor's call is not known as such")
+	}
+	evil := "1\nagi_threadid: 1\nagi_arg_1: id=x\nagi_arg_2: intent=dialled\nagi_arg_3: context=ringfence-test\n"
 	for name, c := range map[string]struct {
 		number, from, asserted string
 		want                   bridge.Facts
@@ -288,7 +292,7 @@ func TestFacts(t *testing.T) {
 				t.Fatal(d)
 			}
 			f := (<-d.Results).Facts
-			if f.Callee != "05925550100" || f.Context != "from-telecom" || f.NetworkIP != "192.0.2.7" || f.Endpoint != "telecom" || f.UUID != "1795474473.4" {
+			if f.Test || f.Callee != "05925550100" || f.Context != "from-telecom" || f.NetworkIP != "192.0.2.7" || f.Endpoint != "telecom" || f.UUID != "1795474473.4" {
 				t.Errorf("%+v", f)
 			}
 			short := bridge.Facts{Number: f.Number, Name: f.Name, FromUser: f.FromUser, FromName: f.FromName, Asserted: f.Asserted, IDSource: f.IDSource, Unreadable: f.Unreadable}

@@ -51,7 +51,11 @@ type Facts struct {
 	Trunk      string // "ringfence_trunk"
 	Intent     string // "ringfence_intent"
 	ScreenedID string // "ringfence_id": screened before
+	Test       bool   // "ringfence_test", or Asterisk's context TestContext: the doctor's call, which rings nowhere
 }
+
+// TestContext is where Asterisk's doctor places its call. Only a dialplan brings a call there, never a caller.
+const TestContext = "ringfence-test"
 
 // Endpoint is the NAME in the name of one of Asterisk's channels, TECHNOLOGY/NAME-xxxxxxxx.
 func Endpoint(channel string) string {

@@ -30,7 +30,8 @@ const MaxDeadline = 900 * time.Millisecond
 // Counters count what happened since the start. All may be read at any time.
 type Counters struct {
 	Accepted      atomic.Uint64 // connections taken
-	Screened      atomic.Uint64 // calls that the Screener was asked about
+	Screened      atomic.Uint64 // calls that the Screener was asked about, but for Tests
+	Tests         atomic.Uint64 // calls of a doctor
 	RefusedPeer   atomic.Uint64 // peer not in Allow
 	UnknownFrames atomic.Uint64 // frames or lines of a kind we do not know, skipped
 	Nameless      atomic.Uint64 // connections that named no call: of another program, or of a switch that hangs; no record is written of them
@@ -62,6 +63,7 @@ func (c *Counters) Each(f func(name string, n uint64)) {
 	f("repeated", c.Repeated.Load())
 	f("unscreened", c.Unscreened.Load())
 	f("star_code", c.Reports.Load())
+	f("tests", c.Tests.Load())
 	f("untold", c.Untold.Load())
 }
 

@@ -130,7 +130,11 @@ func (w *handling) screen() (err error) {
 		return w.sw.Leave()
 	}
 	w.seen = true
-	w.port.Counters.Screened.Add(1)
+	if f.Test {
+		w.port.Counters.Tests.Add(1)
+	} else {
+		w.port.Counters.Screened.Add(1)
+	}
 	w.verdict = w.port.screener.Screen(f)
 	return w.carryOut(&w.verdict)
 }

@@ -53,7 +53,7 @@ func (c *asteriskInstallCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	settings, loadErr := conf.LoadDaemon(a.config)
+	settings, loadErr := conf.LoadForCommand(a.config)
 	if !known {
 		s = kit.Asterisk{AGI: kit.DefaultAGI, Star: kit.DefaultStar, FreePBX: kit.IsFreePBX(folder)}
 		if loadErr == nil && settings.AGI != nil {

@@ -31,7 +31,7 @@ type checkCmd struct {
 func (c *checkCmd) Run(a *app) error {
 	q := console.CheckQuery{Caller: c.Caller, Callee: c.Callee, Trunk: c.Trunk, Name: c.Name, At: c.At, PolicyFile: c.Policy}
 	if c.Policy != "" {
-		text, err := os.ReadFile(c.Policy)
+		text, err := conf.ReadFile(c.Policy)
 		if err != nil {
 			return err
 		}
@@ -124,7 +124,7 @@ func (c *policyCheckCmd) Run(a *app) error {
 }
 
 func (c *policyCheckCmd) check(a *app) error {
-	text, err := os.ReadFile(c.File)
+	text, err := conf.ReadFile(c.File)
 	if err != nil {
 		return err
 	}
@@ -154,7 +154,7 @@ func (c *policyCheckCmd) check(a *app) error {
 // haveSounds tells which announcements there are: those that are shipped, and the administrator's if the
 // daemon's file can be read.
 func (a *app) haveSounds(country string) func(name string) bool {
-	c, err := conf.LoadDaemon(a.config)
+	c, err := conf.LoadForCommand(a.config)
 	if err != nil {
 		return conf.Shipped
 	}

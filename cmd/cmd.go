@@ -19,6 +19,7 @@ import (
 	"ringfence/conf"
 	"ringfence/console"
 	"ringfence/daemon"
+	"ringfence/terminal"
 )
 
 // Exit statuses.
@@ -33,24 +34,29 @@ type commands struct {
 	Config string `default:"${config}" placeholder:"FILE" help:"The daemon's file (${config})."`
 	JSON   bool   `help:"Print JSON, one object a line."`
 
-	Run runCmd `cmd:"" help:"Run the daemon in the foreground, logging to standard error."`
+	Version kong.VersionFlag `help:"Print the version."`
 
-	Demo       demoCmd       `cmd:"" help:"Run a daemon on a throw-away folder and place calls to it from a simulated FreeSWITCH."`
-	Check      checkCmd      `cmd:"" help:"Say what would happen to a call, and why, rule by rule."`
-	List       listCmd       `cmd:"" help:"Look at the lists and change them."`
-	Policy     policyCmd     `cmd:"" help:"Check the policy, or have the daemon read it again."`
-	Journal    journalCmd    `cmd:"" help:"Read the record of decisions."`
-	Forget     forgetCmd     `cmd:"" help:"Forget a number: all that is held of it, also in backups that are restored later."`
-	Feeds      feedsCmd      `cmd:"" help:"Look at the lists that others keep."`
-	Reports    reportsCmd    `cmd:"" help:"Review what people reported as a nuisance."`
-	Freeswitch freeswitchCmd `cmd:"" name:"freeswitch" help:"Put the dialplan into FreeSWITCH, and check that it works."`
-	Asterisk   asteriskCmd   `cmd:"" name:"asterisk" help:"Put the subroutine into Asterisk, and check that it works."`
-	Backup     backupCmd     `cmd:"" help:"Write a consistent copy of the database, while the daemon runs or not."`
-	Storage    storageCmd    `cmd:"" help:"Verify the database, make it smaller, or put a backup in its place."`
-	Pause      pauseCmd      `cmd:"" help:"Let every call pass, and record it, until resumed."`
-	Resume     resumeCmd     `cmd:"" help:"Screen calls again."`
-	Status     statusCmd     `cmd:"" help:"Say how the running daemon is."`
-	Version    versionCmd    `cmd:"" help:"Print the version."`
+	Demo  demoCmd  `cmd:"" group:"See what it does" help:"Watch the calls of a simulated FreeSWITCH being screened."`
+	Check checkCmd `cmd:"" group:"See what it does" help:"Say what would happen to a call, and why, rule by rule."`
+
+	Policy  policyCmd  `cmd:"" group:"What is done with calls" help:"Check, test and replay a policy; put it in force."`
+	List    listCmd    `cmd:"" group:"What is done with calls" help:"Look at the lists and change them."`
+	Feeds   feedsCmd   `cmd:"" group:"What is done with calls" help:"Look at the lists that others keep."`
+	Reports reportsCmd `cmd:"" group:"What is done with calls" help:"Review what people reported as a nuisance."`
+	Pause   pauseCmd   `cmd:"" group:"What is done with calls" help:"Let every call pass, and record it, until resumed."`
+	Resume  resumeCmd  `cmd:"" group:"What is done with calls" help:"Screen calls again."`
+
+	Journal journalCmd `cmd:"" group:"What was done" help:"Read the record of decisions."`
+	Status  statusCmd  `cmd:"" group:"What was done" help:"Say how the running daemon is."`
+	Forget  forgetCmd  `cmd:"" group:"What was done" help:"Forget a number: all that is held of it."`
+
+	Freeswitch freeswitchCmd `cmd:"" group:"Your switch" name:"freeswitch" help:"Put the dialplan into FreeSWITCH, and check that it works."`
+	Asterisk   asteriskCmd   `cmd:"" group:"Your switch" name:"asterisk" help:"Put the subroutine into Asterisk, and check that it works."`
+
+	Run        runCmd     `cmd:"" group:"The daemon and its data" help:"Run the daemon in the foreground, logging to standard error."`
+	Backup     backupCmd  `cmd:"" group:"The daemon and its data" help:"Write a copy of the database, while the daemon runs or not."`
+	Storage    storageCmd `cmd:"" group:"The daemon and its data" help:"Verify the database, make it smaller, put a backup in place."`
+	VersionCmd versionCmd `cmd:"" group:"The daemon and its data" name:"version" help:"Print the version."`
 }
 
 // app is what every command gets.
@@ -77,21 +83,24 @@ func Main(args []string, in io.Reader, out, errs io.Writer) int {
 	defer stop()
 	var c commands
 	exited := -1
-	parser, err := kong.New(&c, kong.Name("ringfence"),
-		kong.Description("Screens inbound calls on a PBX before a handset rings."),
-		kong.Vars{"config": conf.DefaultFile}, kong.Writers(out, errs), kong.UsageOnError(),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	parser, err := kong.New(&c, kong.Name("ringfence"), kong.Description(about),
+		kong.Vars{"config": conf.DefaultFile, "version": "ringfence " + thisBuild().String()}, kong.Writers(out, errs),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: terminal.Page}), kong.Help(printHelp),
 		kong.Exit(func(code int) { exited = code; panic(helpShown{}) }))
 	if err != nil {
 		fmt.Fprintln(errs, "ringfence:", err)
 		return undone
 	}
-	parsed, err := parse(parser, args)
+	if len(args) == 0 {
+		overview(errs, parser.Model)
+		return misused
+	}
+	parsed, err := parse(parser, asHelp(args))
 	if exited >= 0 {
 		return exited
 	}
 	if err != nil {
-		fmt.Fprintf(errs, "ringfence: %v\nTry `ringfence --help`.\n", err)
+		fmt.Fprintf(errs, "ringfence: %s\n", misunderstood(err))
 		return misused
 	}
 	ctx = console.WithBy(ctx, console.By{Who: whoami(), From: console.FromCommandLine})
@@ -102,10 +111,10 @@ func Main(args []string, in io.Reader, out, errs io.Writer) int {
 	case err == nil:
 		return done
 	case errors.As(err, &usage):
-		fmt.Fprintf(errs, "ringfence: %v\nTry `ringfence --help`.\n", err)
+		fmt.Fprintf(errs, "ringfence: %v\nTry `ringfence %s --help`.\n", err, commandOf(parsed))
 		return misused
 	case !errors.Is(err, errSilent):
-		fmt.Fprintln(errs, "ringfence:", err)
+		why(errs, err)
 	}
 	return undone
 }
@@ -133,15 +142,15 @@ type desk struct {
 }
 
 func (a *app) desk(readOnly bool) (*desk, error) {
-	c, err := conf.LoadDaemon(a.config)
-	if err != nil {
-		return nil, err
-	}
-	client, err := console.Dial(a.ctx, c.Socket)
+	client, _, err := a.dial()
 	if err == nil {
 		return &desk{client, client.Close}, nil
 	}
 	if !errors.Is(err, console.ErrNotRunning) {
+		return nil, err
+	}
+	c, err := conf.LoadForCommand(a.config)
+	if err != nil {
 		return nil, err
 	}
 	d, err := daemon.OpenDesk(c, readOnly, slog.New(slog.NewTextHandler(a.err, nil)))
@@ -151,15 +160,25 @@ func (a *app) desk(readOnly bool) (*desk, error) {
 	return &desk{d, func() { d.Close() }}, nil
 }
 
+// dial reaches the running daemon through the socket that its file names, the only thing of the file that is needed for that: the
+// passwords in it are not for everybody who may give commands, and faults that it has by now are of its next start.
+func (a *app) dial() (client *console.Client, socket string, err error) {
+	socket, faults := conf.FindSocket(a.config)
+	if socket == "" {
+		return nil, "", faults
+	}
+	client, err = console.Dial(a.ctx, socket)
+	if err == nil && faults != nil {
+		fmt.Fprintf(a.err, "ringfence: the daemon runs with what its file said when it started, and will not start again with this:\n%v\n", faults)
+	}
+	return client, socket, err
+}
+
 // running is the running daemon, for commands that mean nothing without one.
 func (a *app) running() (*console.Client, error) {
-	c, err := conf.LoadDaemon(a.config)
-	if err != nil {
-		return nil, err
-	}
-	client, err := console.Dial(a.ctx, c.Socket)
+	client, socket, err := a.dial()
 	if errors.Is(err, console.ErrNotRunning) {
-		return nil, fmt.Errorf("the daemon is not running (nobody answers on %s): start it with `systemctl start ringfence` or `ringfence run`", c.Socket)
+		return nil, fmt.Errorf("the daemon is not running (nobody answers on %s): start it with `systemctl start ringfence` or `ringfence run`", socket)
 	}
 	return client, err
 }

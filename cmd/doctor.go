@@ -32,11 +32,11 @@ func (c *doctorCmd) Run(a *app) error {
 func (a *app) examine(run func(say func(doctor.Check)) (sound bool)) error {
 	var failed error
 	sound := run(func(k doctor.Check) {
-		text := fmt.Sprintf("%-5s %s", k.Status, oneLine(k.What))
+		text := oneLine(k.What)
 		if k.Todo != "" {
 			text += "  — " + oneLine(k.Todo)
 		}
-		if err := a.print(k, "%s", text); err != nil {
+		if err := a.print(k, "%s", a.prose(fmt.Sprintf("%-5s ", k.Status), text)); err != nil {
 			failed = err
 		}
 	})

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -35,7 +34,7 @@ func (c *kitInstallCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	settings, loadErr := conf.LoadDaemon(a.config)
+	settings, loadErr := conf.LoadForCommand(a.config)
 	if !known {
 		s = kit.Settings{Screen: "127.0.0.1:8084", Star: kit.DefaultStar}
 		if loadErr == nil {
@@ -115,7 +114,7 @@ func emergencyOf(named []string, settings *conf.Daemon, loadErr error) (kit.Emer
 	case settings == nil:
 		return e, fmt.Errorf("which emergency numbers must never pass through the daemon? Name them, as in --emergency 110,119,120, or the daemon's file, whose policy says the country (%w)", loadErr)
 	}
-	text, err := os.ReadFile(settings.Policy)
+	text, err := conf.ReadFile(settings.Policy)
 	if errors.Is(err, fs.ErrNotExist) && len(named) > 0 {
 		return e, nil
 	}
@@ -206,14 +205,14 @@ func blocked(changes []kit.Change) bool {
 
 func (a *app) printChanges(changes []kit.Change, dry bool) error {
 	for _, c := range changes {
-		text := fmt.Sprintf("%-10s %s", c.Did, c.File)
+		label, text := fmt.Sprintf("%-10s ", c.Did), c.File
 		if dry && did([]kit.Change{c}) {
-			text = "would be " + text
+			label = "would be " + label
 		}
 		if c.Note != "" {
 			text += ": " + c.Note
 		}
-		if err := a.print(c, "%s", text); err != nil {
+		if err := a.print(c, "%s", a.prose(label, text)); err != nil {
 			return err
 		}
 	}
@@ -226,7 +225,7 @@ func (a *app) printNotes(notes []kit.Note) error {
 		if n.Level == kit.Know {
 			kind = "note"
 		}
-		if err := a.print(n, "%s: %s", kind, oneLine(n.Text)); err != nil {
+		if err := a.print(n, "%s", a.prose(kind+": ", oneLine(n.Text))); err != nil {
 			return err
 		}
 	}

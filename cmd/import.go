@@ -11,6 +11,7 @@ import (
 	"ringfence/console"
 	"ringfence/listfile"
 	"ringfence/policy"
+	"ringfence/terminal"
 )
 
 type listImportCmd struct {
@@ -149,7 +150,7 @@ const barEvery = 200 * time.Millisecond
 
 func newImportBar(out io.Writer, size int64) *importBar {
 	p := &importBar{size: size, now: time.Now}
-	if isTerminal(out) {
+	if terminal.Is(out) {
 		p.out = out
 	}
 	return p

@@ -186,20 +186,7 @@ func (a *app) printRecord(r console.Record) error {
 
 // recordLine is one decision as a person reads it. Nothing in it can move a terminal's cursor.
 func recordLine(r console.Record) string {
-	caller := r.Caller.E164
-	if caller == "" {
-		caller = shown(r.Caller.Raw)
-	}
-	if caller == "" {
-		caller = "withheld"
-	}
-	if r.Caller.Withheld && r.Caller.E164 != "" {
-		caller += " (withheld)"
-	}
-	name := shown(r.Name)
-	if name != "" && name != shown(r.Caller.Raw) {
-		caller += " " + number.InertUpTo(name, 20)
-	}
+	caller := callerShown(r)
 	if r.Repeats > 0 {
 		caller += fmt.Sprintf(" ×%d", r.Repeats+1)
 	}
@@ -218,5 +205,27 @@ func recordLine(r console.Record) string {
 	if r.Outcome != nil && r.Outcome.By == "caller" && !r.Outcome.Answered {
 		text += "; the caller hung up"
 	}
+	if r.Test {
+		text += "; the doctor's test call"
+	}
 	return text
+}
+
+// callerShown is who called: the number and the name.
+func callerShown(r console.Record) string {
+	caller := r.Caller.E164
+	if caller == "" {
+		caller = shown(r.Caller.Raw)
+	}
+	if caller == "" {
+		caller = "withheld"
+	}
+	if r.Caller.Withheld && r.Caller.E164 != "" {
+		caller += " (withheld)"
+	}
+	name := shown(r.Name)
+	if name != "" && name != shown(r.Caller.Raw) {
+		caller += " " + number.InertUpTo(name, 20)
+	}
+	return caller
 }

@@ -2,8 +2,8 @@ package cmd
 
 import (
 	"fmt"
-	"os"
 
+	"ringfence/conf"
 	"ringfence/policy"
 )
 
@@ -23,7 +23,7 @@ type testLine struct {
 }
 
 func (c *policyTestCmd) Run(a *app) error {
-	text, err := os.ReadFile(c.File)
+	text, err := conf.ReadFile(c.File)
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 	"ringfence/lists"
 	"ringfence/policy"
 	"ringfence/replay"
+	"ringfence/terminal"
 )
 
 type policyReplayCmd struct {
@@ -121,7 +122,7 @@ func (c *policyReplayCmd) judges(a *app) ([]*replay.Judge, error) {
 		if file == "" {
 			continue
 		}
-		text, err := os.ReadFile(file)
+		text, err := conf.ReadFile(file)
 		if err != nil {
 			return nil, err
 		}
@@ -282,7 +283,7 @@ type progress struct {
 // the two would get in each other's way.
 func (a *app) newProgress(sources []*replay.Source, streams bool) *progress {
 	p := &progress{sources: sources, started: time.Now()}
-	if isTerminal(a.err) && !(streams && isTerminal(a.out)) {
+	if terminal.Is(a.err) && !(streams && terminal.Is(a.out)) {
 		p.out = a.err
 	}
 	return p

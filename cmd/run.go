@@ -26,7 +26,7 @@ func (runCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	log := slog.New(slog.NewTextHandler(a.err, nil))
+	log := newLog(a.err)
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
 	defer signal.Stop(reload)
@@ -81,11 +81,7 @@ func reloadPolicy(ctx context.Context, desk console.Desk, log *slog.Logger) {
 	switch {
 	case err != nil:
 		log.Error("the running policy stays: it could not be read again", "error", err)
-	case !r.Loaded:
-		for _, f := range r.Faults {
-			log.Error(f.Text)
-		}
-		log.Error("the running policy stays, since the file has faults", "file", r.File)
+	case !r.Loaded: // the desk has said why
 	default:
 		log.Info("the policy was read again", "file", r.File, "rules", r.Rules)
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -31,7 +32,8 @@ func TestMain(m *testing.M) {
 
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata",
+		Dir:  "testdata",
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"bigpolicy": bigPolicy, "append": appendFile},
 		Setup: func(e *testscript.Env) error {
 			// A socket's path must be short, and a port free.
 			ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -58,6 +60,21 @@ func TestScripts(t *testing.T) {
 			return os.Mkdir(filepath.Join(e.WorkDir, "data"), 0o755)
 		},
 	})
+}
+
+// bigPolicy writes a policy of at least so many bytes, most of them line ends and quotes: bigpolicy BYTES FILE.
+func bigPolicy(ts *testscript.TestScript, _ bool, args []string) {
+	size, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	text := "country = \"CN\"\n"
+	text += strings.Repeat("#\"\"\"\n", (size-len(text))/5+1)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(text), 0o644))
+}
+
+// appendFile puts a file behind another: append FILE WHAT.
+func appendFile(ts *testscript.TestScript, _ bool, args []string) {
+	text := ts.ReadFile(args[0]) + ts.ReadFile(args[1])
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o644))
 }
 
 // ready waits until the daemon of a configuration answers.
@@ -106,12 +123,16 @@ func call(args []string) int {
 	name := fs.String("name", "", "")
 	async := fs.Bool("async", false, "")
 	withheld := fs.Bool("withheld", false, "")
+	test := fs.Bool("test", false, "") // as the doctor does
 	if err := fs.Parse(args); err != nil || fs.NArg() != 2 {
 		return 2
 	}
 	c := standin.Call{From: fs.Arg(0), Display: *name, To: fs.Arg(1), Async: *async, Resume: *async}
 	if *withheld {
 		c.PAI, c.From, c.Privacy, c.Gateway, c.Addr = c.From, "anonymous", true, "carrier", "203.0.113.7"
+	}
+	if *test {
+		c.Vars = map[string]string{"ringfence_test": "true"}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()

@@ -75,11 +75,7 @@ func (c *storageVerifyCmd) Run(a *app) error {
 func (c *storageVerifyCmd) verify(a *app) (*console.VerifyReport, error) {
 	file := c.File
 	if file == "" {
-		conf, err := conf.LoadDaemon(a.config)
-		if err != nil {
-			return nil, err
-		}
-		client, err := console.Dial(a.ctx, conf.Socket)
+		client, _, err := a.dial()
 		if err == nil {
 			defer client.Close()
 			return client.Verify(a.ctx)
@@ -87,7 +83,11 @@ func (c *storageVerifyCmd) verify(a *app) (*console.VerifyReport, error) {
 		if !errors.Is(err, console.ErrNotRunning) {
 			return nil, err
 		}
-		file = conf.Database()
+		c, err := conf.LoadForCommand(a.config)
+		if err != nil {
+			return nil, err
+		}
+		file = c.Database()
 	}
 	db, err := storage.Open(file, storage.Options{ReadOnly: true})
 	if err != nil {
@@ -100,7 +100,7 @@ func (c *storageVerifyCmd) verify(a *app) (*console.VerifyReport, error) {
 
 // stopped is the database's file, for what is done only while no daemon runs.
 func (a *app) stopped(what string) (string, error) {
-	c, err := conf.LoadDaemon(a.config)
+	c, err := conf.LoadForCommand(a.config)
 	if err != nil {
 		return "", err
 	}

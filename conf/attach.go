@@ -14,7 +14,17 @@ type Attach struct {
 	Name     string
 	Address  string // host:port
 	User     string // of Asterisk's manager.conf; "" on FreeSWITCH
-	Password string
+	Password string // "" if it lies in a file that was not read
+	file     string // that holds it, "" if none does
+}
+
+// ReadPassword gives the password, from its file if that was not read. The error says which file, and why not.
+func (a *Attach) ReadPassword() (string, error) {
+	if a.Password != "" || a.file == "" {
+		return a.Password, nil
+	}
+	text, err := os.ReadFile(a.file)
+	return strings.TrimRight(string(text), "\r\n"), err
 }
 
 // Kinds of switch that can be attached to.
@@ -23,8 +33,9 @@ const (
 	KindAsterisk   = "asterisk"
 )
 
-// readAttach reads the [[attach]] tables; folder is what a password's file counts from.
-func readAttach(tables []*section, folder string) []Attach {
+// readAttach reads the [[attach]] tables; folder is what a password's file counts from. Such files
+// are read with secrets alone.
+func readAttach(tables []*section, folder string, secrets bool) []Attach {
 	var all []Attach
 	names := map[string]bool{}
 	for _, s := range tables {
@@ -48,31 +59,35 @@ func readAttach(tables []*section, folder string) []Attach {
 			s.fault("address", "%q is no address with a port: write %q", a.Address, standard)
 		}
 		a.Name = cmp.Or(s.text("name", ""), a.Address)
-		if names[a.Name] {
-			s.fault("name", "%q is the name of two switches: give each one of its own", a.Name)
+		if own := s.has("name"); !s.told("name") && (own || !s.told("address", "kind")) {
+			if names[a.Name] {
+				s.fault("name", "%q is the name of two switches: give each one of its own", a.Name)
+			}
+			names[a.Name] = true
 		}
-		names[a.Name] = true
-		a.Password = readPassword(s, folder, secret)
+		a.readPassword(s, folder, secret, secrets)
 		all = append(all, a)
 	}
 	return all
 }
 
-// readPassword reads the password or the file that holds it; secret says which password is meant.
-func readPassword(s *section, folder, secret string) string {
+// readPassword reads the password or, with secrets, the file that holds it; secret says which password is meant.
+func (a *Attach) readPassword(s *section, folder, secret string, secrets bool) {
 	password, file := s.text("password", ""), s.text("password_file", "")
+	a.Password = password
 	switch {
 	case password != "" && file != "":
 		s.fault("password", "stands beside password_file: keep one of the two")
 	case file != "":
-		file = beside(folder, file)
-		text, err := os.ReadFile(file)
-		if err != nil {
-			s.fault("password_file", "%s cannot be read: write the password into it, readable for the daemon alone (%v)", file, err)
-			break
+		a.file = beside(folder, file)
+		if !secrets {
+			return
 		}
-		password = strings.TrimRight(string(text), "\r\n")
-		if strings.ContainsAny(password, "\r\n") {
+		var err error
+		if a.Password, err = a.ReadPassword(); err != nil {
+			s.fault("password_file", "%s cannot be read: write the password into it, readable for the daemon alone (%v)", a.file, err)
+		}
+		if strings.ContainsAny(a.Password, "\r\n") {
 			s.fault("password_file", "has more than one line: the password stands alone in it")
 		}
 	case password == "" && !s.has("password_file"):
@@ -80,5 +95,4 @@ func readPassword(s *section, folder, secret string) string {
 	case strings.ContainsAny(password, "\r\n"):
 		s.fault("password", "has more than one line: write %s", secret)
 	}
-	return password
 }

@@ -3,6 +3,7 @@ package conf
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -55,25 +56,79 @@ var sectionKeys = map[string][]string{
 	"feed":    {"list", "source", "format", "every", "max_change"},
 }
 
-// LoadDaemon reads the daemon's file. The error names every fault, a line each, as FILE:LINE: key: what is
-// wrong and what to write instead.
+// LoadDaemon reads the daemon's file for the daemon: with the passwords, which lie in files that are often the daemon's alone. The
+// error names every fault, a line each, as FILE:LINE: key: what is wrong and what to write instead.
 func LoadDaemon(file string) (*Daemon, error) {
-	text, err := os.ReadFile(file)
+	text, err := readDaemonFile(file)
+	if err != nil {
+		return nil, err
+	}
+	return parseDaemon(file, text)
+}
+
+// LoadForCommand reads the daemon's file for a command, whoever gives it: passwords that lie in files are left there (see
+// Attach.ReadPassword). The error is as LoadDaemon's.
+func LoadForCommand(file string) (*Daemon, error) {
+	text, err := readDaemonFile(file)
+	if err != nil {
+		return nil, err
+	}
+	d, faults := readDaemon(file, text, false)
+	if faults != nil {
+		return nil, faults
+	}
+	return d, nil
+}
+
+// FindSocket is where the running daemon takes commands, as its file says. It is known where other keys have faults, which the error
+// names: the daemon may have read the file before they were in it. "" if it is not.
+func FindSocket(file string) (socket string, faults error) {
+	text, err := readDaemonFile(file)
+	if err != nil {
+		return "", err
+	}
+	d, faults := readDaemon(file, text, false)
+	return d.Socket, faults
+}
+
+func readDaemonFile(file string) ([]byte, error) {
+	text, err := ReadFile(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("there is no %s: name the daemon's file with --config, or copy conf/ringfence.toml there", file)
 	case err != nil:
 		return nil, fmt.Errorf("the daemon's file cannot be read: %w", err)
 	}
-	return parseDaemon(file, text)
+	return text, nil
+}
+
+// ReadFile reads a file of settings, the daemon's or a policy: all of it, or one byte more than such a file may have, of which
+// its reader then says that it is too much.
+func ReadFile(file string) ([]byte, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, tomlfile.MaxFile+1))
 }
 
 func parseDaemon(file string, text []byte) (*Daemon, error) {
+	d, faults := readDaemon(file, text, true)
+	if faults != nil {
+		return nil, faults
+	}
+	return d, nil
+}
+
+// readDaemon reads a text, with secrets the files of passwords too. With faults the Daemon has what could be read, and no Socket
+// if that is among them.
+func readDaemon(file string, text []byte, secrets bool) (*Daemon, error) {
 	faults := &faults{file: file}
 	values, places, unreadable := tomlfile.Decode(text)
 	if unreadable != nil {
 		faults.add(unreadable.Line, unreadable.Key, "%s", unreadable.Text)
-		return nil, faults.err()
+		return &Daemon{}, faults.err()
 	}
 	top := &section{faults: faults, at: places, values: values}
 	top.only(sectionKeys[""])
@@ -83,15 +138,15 @@ func parseDaemon(file string, text []byte) (*Daemon, error) {
 	d.Journal = readJournal(top.table("journal"))
 	d.Reject = readReject(top.table("reject"))
 	d.Notify = readNotify(top.table("notify"))
-	d.Attach = readAttach(top.tables("attach"), filepath.Dir(file))
+	d.Attach = readAttach(top.tables("attach"), filepath.Dir(file), secrets)
 	d.Feeds = readFeeds(top.tables("feed"), filepath.Dir(file))
-	if err := faults.err(); err != nil {
-		return nil, err
+	if top.told("socket") {
+		d.Socket = ""
 	}
 	if d.Node == "" {
 		d.Node, _ = os.Hostname()
 	}
-	return d, nil
+	return d, faults.err()
 }
 
 // readPaths reads the files and folders named at the top of the file.
@@ -107,6 +162,7 @@ func (d *Daemon) readPaths(top *section) {
 		text := top.text(path.key, path.standard)
 		if text == "" {
 			top.fault(path.key, "is empty: name a file or leave the key out")
+			top.wrong = append(top.wrong, path.key)
 		}
 		*path.to = beside(filepath.Dir(d.File), text)
 		if abs, err := filepath.Abs(*path.to); err == nil {
@@ -118,6 +174,7 @@ func (d *Daemon) readPaths(top *section) {
 	}
 	if len(d.Socket) > 100 {
 		top.fault("socket", "is longer than the 100 characters that a socket's path may have: choose a shorter one, as in \"/run/ringfence/ringfence.sock\"")
+		top.wrong = append(top.wrong, "socket")
 	}
 }
 

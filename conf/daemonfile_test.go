@@ -45,7 +45,8 @@ func TestAGI(t *testing.T) {
 
 func TestAttach(t *testing.T) {
 	folder := t.TempDir()
-	if err := os.WriteFile(filepath.Join(folder, "esl-password"), []byte("secret word\n"), 0o600); err != nil {
+	password := filepath.Join(folder, "esl-password")
+	if err := os.WriteFile(password, []byte("secret word\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	d, err := parseDaemon(filepath.Join(folder, "ringfence.toml"), []byte("[[attach]]\nkind = \"freeswitch\"\npassword_file = \"esl-password\"\n[[attach]]\nkind = \"freeswitch\"\nname = \"pbx2\"\naddress = \"192.0.2.7:8021\"\npassword = \"x\"\n"+
@@ -54,9 +55,9 @@ func TestAttach(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []Attach{
-		{"freeswitch", "127.0.0.1:8021", "127.0.0.1:8021", "", "secret word"},
-		{"freeswitch", "pbx2", "192.0.2.7:8021", "", "x"},
-		{"asterisk", "127.0.0.1:5038", "127.0.0.1:5038", "ringfence", "secret word"},
+		{"freeswitch", "127.0.0.1:8021", "127.0.0.1:8021", "", "secret word", password},
+		{"freeswitch", "pbx2", "192.0.2.7:8021", "", "x", ""},
+		{"asterisk", "127.0.0.1:5038", "127.0.0.1:5038", "ringfence", "secret word", password},
 	}
 	if !slices.Equal(d.Attach, want) {
 		t.Errorf("%+v", d.Attach)
@@ -110,9 +111,12 @@ var wrongFiles = map[string]struct{ text, want string }{
 		"policy = 7\n[screen]\nallow = \"127.0.0.1\"\ndeadline = 800\n",
 		"f.toml:1: policy: is a number: write a text in quotes\nf.toml:3: screen.allow: is a text in quotes: write a list\nf.toml:4: screen.deadline: is a number: write a text in quotes",
 	},
-	"syntax":     {"policy = \"x\"\ndata = /var\n", "f.toml:2: syntax: expected value but found '/' instead: write a text in quotes"},
-	"host name":  {"[screen]\nlisten = \"pbx:8084\"\n", "f.toml:2: screen.listen: \"pbx\" is no address"},
-	"a long way": {"socket = \"/" + strings.Repeat("x", 120) + "\"\n", "f.toml:1: socket: is longer"},
+	"syntax":             {"policy = \"x\"\ndata = /var\n", "f.toml:2: syntax: expected value but found '/' instead: write a text in quotes"},
+	"syntax of a header": {"[screen]\n[[attach]\nkind = \"asterisk\"\n", "f.toml:2: syntax: expected end of table array name ']'"},
+	"an open list":       {"[screen]\nallow = [\"::1\",\n[agi]\n", "f.toml:2: syntax: the bracket [ that is opened on this line is not closed: write ] where it ends"},
+	"too much":           {strings.Repeat("#\n", 3<<20), "f.toml:1: file: is larger than 4 MiB"},
+	"host name":          {"[screen]\nlisten = \"pbx:8084\"\n", "f.toml:2: screen.listen: \"pbx\" is no address"},
+	"a long way":         {"socket = \"/" + strings.Repeat("x", 120) + "\"\n", "f.toml:1: socket: is longer"},
 	"attach": {
 		"[[attach]]\nkind = \"freeswitch\"\npassword = \"x\"\n[[attach]]\nkind = \"cisco\"\nname = \"127.0.0.1:8021\"\naddress = \"pbx\"\npassword = \"x\"\npassword_file = \"y\"\n",
 		"f.toml:5: attach.kind: \"cisco\" cannot be attached to\nf.toml:6: attach.name: \"127.0.0.1:8021\" is the name of two switches\nf.toml:7: attach.address: \"pbx\" is no address\nf.toml:8: attach.password: stands beside password_file",

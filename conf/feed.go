@@ -30,7 +30,7 @@ func readFeeds(tables []*section, folder string) []Feed {
 		if lists[f.List] {
 			s.fault("list", "%q is filled by two feeds: give each a list of its own, and name both in the rule", f.List)
 		}
-		lists[f.List] = true
+		lists[f.List] = !s.told("list")
 		if !slices.Contains([]string{"", "text", "csv", "vcard", "fritzbox", "ftc", "phoneblock"}, f.Format) {
 			s.fault("format", "%q is no format: write \"text\", \"csv\", \"vcard\", \"fritzbox\", \"ftc\" or \"phoneblock\", or leave it out", f.Format)
 		}

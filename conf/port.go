@@ -18,14 +18,15 @@ type Screen struct {
 
 // readPorts reads [screen] and [agi], the ports that a switch connects to.
 func (d *Daemon) readPorts(top *section) {
-	d.Screen = readPort(top.table("screen"), "127.0.0.1:8084")
+	screen := top.table("screen")
+	d.Screen = readPort(screen, "127.0.0.1:8084")
 	if !top.has("agi") {
 		return
 	}
 	s := top.table("agi")
 	agi := readPort(s, "127.0.0.1:4573")
 	d.AGI = &agi
-	if agi.Listen == d.Screen.Listen && !strings.HasSuffix(agi.Listen, ":0") {
+	if agi.Listen == d.Screen.Listen && !screen.told("listen") && !top.told("screen") && !strings.HasSuffix(agi.Listen, ":0") {
 		s.fault("listen", "is where FreeSWITCH connects (screen.listen): give Asterisk a port of its own, as in \"127.0.0.1:4573\"")
 	}
 }

@@ -47,6 +47,12 @@ type section struct {
 
 func (s *section) has(key string) bool { _, ok := s.values[key]; return ok }
 
+// told reports whether a fault of one of the keys is told already: what stands for its value is a standard that nobody wrote,
+// and nothing else is held against it.
+func (s *section) told(keys ...string) bool {
+	return slices.ContainsFunc(keys, func(key string) bool { return slices.Contains(s.wrong, key) })
+}
+
 // key is a key with the table it stands in.
 func (s *section) key(name string) string {
 	name = tomlfile.BareKey(name)
@@ -58,7 +64,7 @@ func (s *section) key(name string) string {
 
 // fault notes what is wrong with a key, at its line or, if it is missing, at its table's.
 func (s *section) fault(key, format string, args ...any) {
-	if !slices.Contains(s.wrong, key) {
+	if !s.told(key) {
 		s.faults.add(s.at.Key(key).Line, s.key(key), format, args...)
 	}
 }

@@ -65,11 +65,13 @@ func (c *Client) do(ctx context.Context, method, path string, in any) (*http.Res
 	if in == nil {
 		return c.send(ctx, method, path, "", nil)
 	}
-	b, err := json.Marshal(in)
-	if err != nil {
+	var body bytes.Buffer
+	enc := json.NewEncoder(&body)
+	enc.SetEscapeHTML(false) // a policy to try shall not grow beyond what the daemon reads
+	if err := enc.Encode(in); err != nil {
 		return nil, err
 	}
-	return c.send(ctx, method, path, "application/json", bytes.NewReader(b))
+	return c.send(ctx, method, path, "application/json", &body)
 }
 
 // send does one request with a body of a type. An answer that is an error comes back as one.

@@ -33,7 +33,8 @@ type Record struct {
 	Mode    string    `json:"mode"`
 	Rule    string    `json:"rule"`
 	Reason  string    `json:"reason"`
-	List    string    `json:"list"` // the list that decided, if one did
+	List    string    `json:"list"`           // the list that decided, if one did
+	Test    bool      `json:"test,omitempty"` // a doctor's call: decided as any other, counted nowhere
 	Outcome *Outcome  `json:"outcome,omitempty"`
 
 	// Repeats is how many further calls this is the record of: the same caller called the same number again within a minute, with the

@@ -9,12 +9,14 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"ringfence/tomlfile"
 )
 
 // Limits of a request.
 const (
-	maxBody    = 8 << 20 // bytes of JSON: a policy to try, or one batch of list entries
-	maxEntries = 10000   // entries in one request
+	maxBody    = 2*tomlfile.MaxFile + 1<<20 // bytes of JSON: a policy to try, in which each line end and quote takes two, or one batch of list entries
+	maxEntries = 10000                      // entries in one request
 )
 
 // Handler serves a Desk under /api/v1/.

@@ -3,7 +3,6 @@ package desk
 import (
 	"context"
 	"fmt"
-	"os"
 
 	"ringfence/alert"
 	"ringfence/conf"
@@ -11,19 +10,9 @@ import (
 	"ringfence/policy"
 )
 
-// maxPolicy bounds a policy file, in bytes.
-const maxPolicy = 4 << 20
-
 // readPolicy reads and checks a policy file, and gives its text. The policy is nil if it has faults.
 func readPolicy(file string) (*policy.Policy, []byte, []policy.Fault, error) {
-	info, err := os.Stat(file)
-	if err != nil {
-		return nil, nil, nil, fmt.Errorf("the policy cannot be read: %w", err)
-	}
-	if info.Size() > maxPolicy {
-		return nil, nil, nil, fmt.Errorf("the policy %s has %d bytes: at most %d are read; keep long lists of numbers in a list (ringfence list import)", file, info.Size(), maxPolicy)
-	}
-	text, err := os.ReadFile(file)
+	text, err := conf.ReadFile(file)
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("the policy cannot be read: %w", err)
 	}
@@ -69,10 +58,17 @@ func (d *Desk) reload() (*console.ReloadReport, error) {
 		d.refuse(errorsOf(faults))
 	}
 	for _, f := range faults {
-		if f.Warning && d.o.Journal != nil {
+		switch { // whoever asked, whoever reads the log shall know
+		case d.o.Journal == nil:
+		case f.Warning:
 			d.o.Log.Warn(f.String())
+		default:
+			d.o.Log.Error(f.String())
 		}
 		report.Faults = append(report.Faults, console.Fault{Text: f.String(), Warning: f.Warning})
+	}
+	if p == nil && d.o.Journal != nil {
+		d.o.Log.Error("the running policy stays, since the file has faults", "file", d.conf.Policy)
 	}
 	return report, nil
 }

@@ -14,6 +14,7 @@ import (
 	"ringfence/lists"
 	"ringfence/number"
 	"ringfence/policy"
+	"ringfence/tomlfile"
 )
 
 // part is what stands below a heading, up to the next of its rank.
@@ -267,7 +268,7 @@ func TestLimits(t *testing.T) {
 		most string
 		ok   bool
 	}{
-		"the file": {fmt.Sprintf("%d MiB; put long runs of numbers into a list", policy.MaxFile>>20), true},
+		"the file": {fmt.Sprintf("%d MiB; put long runs of numbers into a list", tomlfile.MaxFile>>20), true},
 		"rules":    {fmt.Sprint(policy.MaxRules), true},
 		"lines":    {fmt.Sprint(policy.MaxLines), true},
 		"names of rules, labels": {

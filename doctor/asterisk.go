@@ -222,6 +222,10 @@ func (x *asteriskExamination) kit() {
 	if x.folder == "" {
 		return
 	}
+	if err := kit.IsAsterisk(x.folder); err != nil {
+		x.fail("the subroutine cannot be looked for", err.Error())
+		return
+	}
 	s, installed, err := kit.RecordedAsterisk(x.folder)
 	switch {
 	case err != nil:

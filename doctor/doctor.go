@@ -104,7 +104,7 @@ func (x *examination) warn(what, todo string) { x.say(Check{Warn, what, todo}) }
 func (x *examination) fail(what, todo string) { x.sound = false; x.say(Check{Fail, what, todo}) }
 
 func (x *examination) settingsFile() {
-	c, err := conf.LoadDaemon(x.o.Config)
+	c, err := conf.LoadForCommand(x.o.Config)
 	if err != nil {
 		x.fail("the daemon's file cannot be used", err.Error())
 		return
@@ -114,7 +114,7 @@ func (x *examination) settingsFile() {
 }
 
 func (x *examination) policyFile() {
-	text, err := os.ReadFile(x.settings.Policy)
+	text, err := conf.ReadFile(x.settings.Policy)
 	if err != nil {
 		x.fail("the policy cannot be read", err.Error())
 		return
@@ -271,6 +271,10 @@ func (x *examination) kit() {
 	if x.o.Conf == "" {
 		return
 	}
+	if err := kit.IsFreeSWITCH(x.o.Conf); err != nil {
+		x.fail("the dialplan kit cannot be looked for", err.Error())
+		return
+	}
 	s, installed, err := kit.Recorded(x.o.Conf)
 	if err != nil {
 		x.fail("what was installed cannot be read", err.Error())
@@ -375,7 +379,12 @@ func (x *examination) eventSocket() (address, password string, err error) {
 		first = slices.IndexFunc(x.settings.Attach, func(a conf.Attach) bool { return a.Kind == conf.KindFreeSWITCH })
 	}
 	if first >= 0 {
-		address, password = x.settings.Attach[first].Address, x.settings.Attach[first].Password
+		address = x.settings.Attach[first].Address
+		if x.o.PasswordFile == "" {
+			if password, err = x.settings.Attach[first].ReadPassword(); err != nil {
+				return "", "", fmt.Errorf("its password cannot be read by this user: run the doctor as root, or name a file with --password-file (%w)", err)
+			}
+		}
 	} else if e, err := kit.ReadEventSocket(x.o.Conf); x.o.Conf != "" && err == nil {
 		host := e.Listen
 		if e.Everywhere() {

@@ -108,6 +108,8 @@ func (x *request) line(name, raw []byte) {
 		x.Withheld = string(raw) == "true"
 	case "Caller-Privacy-Hide-Name":
 		x.HideName = string(raw) == "true"
+	case "variable_ringfence_test":
+		x.Test = isTrue(raw)
 	case "variable_sip_authorized":
 		x.Authorized = isTrue(raw)
 	case "Answer-State":

@@ -153,9 +153,12 @@ func readFacts(t testing.TB, raw []byte) (x request) {
 
 // A caller cannot add facts: what he writes is a value of a header, and its line ends are encoded.
 func TestFactsFirstHeaderCounts(t *testing.T) {
-	text := "Unique-ID: a\nCaller-Caller-ID-Number: 1\nvariable_sip_h_X-ringfence_id: x\nvariable_sip_h_diversion: d\nCaller-Caller-ID-Number: 2\nvariable_socket_resume: yes\n\n"
+	text := "Unique-ID: a\nCaller-Caller-ID-Number: 1\nvariable_sip_h_X-ringfence_id: x\nvariable_sip_h_ringfence_test: true\nvariable_sip_h_diversion: d\nCaller-Caller-ID-Number: 2\nvariable_socket_resume: yes\n\n"
 	x := readFacts(t, []byte(text))
-	if x.Number != "1" || x.ScreenedID != "" || x.Diversion != "d" || !x.Resume {
+	if x.Number != "1" || x.ScreenedID != "" || x.Test || x.Diversion != "d" || !x.Resume {
 		t.Errorf("%+v", x)
+	}
+	if x := readFacts(t, []byte("Unique-ID: a\nvariable_ringfence_test: true\n\n")); !x.Test {
+		t.Error("the doctor's call is not known as such")
 	}
 }

@@ -142,10 +142,20 @@ func (s *Asterisk) into() string {
 	return "extensions.conf"
 }
 
+// IsAsterisk says why a folder is not Asterisk's configuration, nil if it is.
+func IsAsterisk(folder string) error {
+	if _, err := os.Stat(filepath.Join(folder, "extensions.conf")); errors.Is(err, fs.ErrPermission) {
+		return withoutRight(folder, "looked into", err)
+	} else if err != nil {
+		return fmt.Errorf("%s is not Asterisk's configuration: name the folder that extensions.conf is in, such as /etc/asterisk (%w)", folder, err)
+	}
+	return nil
+}
+
 // checkAsterisk says why a folder is no configuration that the kit can be installed into.
 func checkAsterisk(folder string, s *Asterisk) error {
-	if _, err := os.Stat(filepath.Join(folder, "extensions.conf")); err != nil {
-		return fmt.Errorf("%s is not Asterisk's configuration: name the folder that extensions.conf is in, such as /etc/asterisk (%w)", folder, err)
+	if err := IsAsterisk(folder); err != nil {
+		return err
 	}
 	if s.FreePBX {
 		if _, err := os.Stat(filepath.Join(folder, s.into())); err != nil {

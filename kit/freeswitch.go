@@ -154,10 +154,20 @@ func (s *Settings) fit(text string, e Emergency) []byte {
 	).Replace(text))
 }
 
+// IsFreeSWITCH says why a folder is not FreeSWITCH's configuration, nil if it is.
+func IsFreeSWITCH(folder string) error {
+	if _, err := os.Stat(filepath.Join(folder, "freeswitch.xml")); errors.Is(err, fs.ErrPermission) {
+		return withoutRight(folder, "looked into", err)
+	} else if err != nil {
+		return fmt.Errorf("%s is not FreeSWITCH's configuration: name the folder that freeswitch.xml is in, such as /etc/freeswitch (%w)", folder, err)
+	}
+	return nil
+}
+
 // checkFolder says why a folder is no configuration that the kit can be installed into.
 func checkFolder(folder string, s *Settings) error {
-	if _, err := os.Stat(filepath.Join(folder, "freeswitch.xml")); err != nil {
-		return fmt.Errorf("%s is not FreeSWITCH's configuration: name the folder that freeswitch.xml is in, such as /etc/freeswitch (%w)", folder, err)
+	if err := IsFreeSWITCH(folder); err != nil {
+		return err
 	}
 	if s.FusionPBX {
 		return nil

@@ -59,6 +59,9 @@ func readManifest[S any](folder string) (*manifest[S], error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, withoutRight(name, "read", err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -98,10 +101,10 @@ func apply[S any](folder string, s S, dry bool, want func(was map[string]string)
 		return nil, err
 	}
 	next := &manifest[S]{Version: 1, Settings: s, Files: map[string]string{}, Lines: map[string]string{}}
-	i := installer{folder: folder, was: m.Files, now: next.Files, dry: dry, model: w.model}
+	i := installer{folder: folder, was: m.Files, now: next.Files, wasLines: m.Lines, dry: dry, model: w.model}
 	for _, f := range w.files {
 		if err := i.put(f); err != nil {
-			return i.changes, errors.Join(err, record(&i, next))
+			return i.changes, stopped(&i, next, err)
 		}
 	}
 	// The file that a line includes is there by now, unless another is in its place.
@@ -114,7 +117,7 @@ func apply[S any](folder string, s S, dry bool, want func(was map[string]string)
 			next.Lines[name] = text
 		}
 		if err != nil {
-			return i.changes, errors.Join(err, record(&i, next))
+			return i.changes, stopped(&i, next, err)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.Lines)) {
@@ -123,7 +126,7 @@ func apply[S any](folder string, s S, dry bool, want func(was map[string]string)
 		}
 		if err := i.cutLine(name, m.Lines[name]); err != nil {
 			next.Lines[name] = m.Lines[name]
-			return i.changes, errors.Join(err, record(&i, next))
+			return i.changes, stopped(&i, next, err)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.Files)) {
@@ -135,7 +138,7 @@ func apply[S any](folder string, s S, dry bool, want func(was map[string]string)
 			continue
 		}
 		if err := i.remove(name, "not asked for any more", ""); err != nil {
-			return i.changes, errors.Join(err, record(&i, next))
+			return i.changes, stopped(&i, next, err)
 		}
 	}
 	return i.changes, record(&i, next)
@@ -199,6 +202,7 @@ type installer struct {
 	folder   string
 	model    string            // see wanted
 	was, now map[string]string // sums as recorded, before and after
+	wasLines map[string]string // as recorded before
 	dry      bool
 	changes  []Change
 }
@@ -220,10 +224,10 @@ func (i *installer) path(name string) string {
 func (i *installer) put(f file) error {
 	name := i.path(f.name)
 	there, as, err := sumOf(name)
-	sum := hexSum(f.content)
+	sum, did := hexSum(f.content), Updated
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		i.say(f.name, Written, "")
+		did = Written
 		as = i.newFile(name)
 		if f.mode != 0 {
 			as.mode = f.mode
@@ -235,7 +239,7 @@ func (i *installer) put(f file) error {
 		i.say(f.name, Unchanged, "")
 		return nil
 	case there == i.was[f.name]:
-		i.say(f.name, Updated, "")
+		i.now[f.name] = there // until the new one is written
 	case i.was[f.name] != "":
 		i.now[f.name] = i.was[f.name]
 		i.say(f.name, Kept, "changed since it was installed: left as it is; move it away to get the new one")
@@ -244,14 +248,52 @@ func (i *installer) put(f file) error {
 		i.say(f.name, InTheWay, "did not come from here: left as it is; move it away and install again")
 		return nil
 	}
-	i.now[f.name] = sum
-	if i.dry {
+	return i.do(f.name, did, "", func() error {
+		if err := i.makeFolder(path.Dir(f.name)); err != nil {
+			return err
+		}
+		if err := replace(name, f.content, as); err != nil {
+			return err
+		}
+		i.now[f.name] = sum
 		return nil
+	})
+}
+
+// do does something to a file, unless this is a dry run, and says so once it is done.
+func (i *installer) do(name, did, note string, act func() error) error {
+	if !i.dry {
+		if err := act(); errors.Is(err, fs.ErrPermission) {
+			return withoutRight(i.path(name), "written", err)
+		} else if err != nil {
+			return err
+		}
 	}
-	if err := i.makeFolder(path.Dir(f.name)); err != nil {
+	i.say(name, did, note)
+	return nil
+}
+
+// withoutRight says that a file cannot be read, or written, by who runs the program.
+func withoutRight(name, done string, err error) error {
+	return fmt.Errorf("%s cannot be %s by this user: run this as root, with sudo (%w)", name, done, err)
+}
+
+// stopped is why an installation stopped half-way. What was written until then goes into the manifest.
+func stopped[S any](i *installer, m *manifest[S], err error) error {
+	if !slices.ContainsFunc(i.changes, func(c Change) bool { return c.Did == Written || c.Did == Updated || c.Did == Removed }) {
 		return err
 	}
-	return replace(name, f.content, as)
+	for name, sum := range i.was { // files that it did not come to
+		if _, known := m.Files[name]; !known && !i.settled(name) {
+			m.Files[name] = sum
+		}
+	}
+	for name, text := range i.wasLines {
+		if _, known := m.Lines[name]; !known && !i.settled(name) {
+			m.Lines[name] = text
+		}
+	}
+	return errors.Join(err, record(i, m))
 }
 
 // remove takes one file away, if it is as it was written.
@@ -270,11 +312,7 @@ func (i *installer) remove(name, why, kept string) error {
 		i.say(name, Kept, "changed since it was installed: left as it is; "+kept)
 		return nil
 	}
-	i.say(name, Removed, why)
-	if i.dry {
-		return nil
-	}
-	return os.Remove(i.path(name))
+	return i.do(name, Removed, why, func() error { return os.Remove(i.path(name)) })
 }
 
 // addLine puts a line at the end of a file that is not ours, unless it is there as it was put. It gives the text
@@ -300,11 +338,11 @@ func (i *installer) addLine(name, line, was string) (string, error) {
 	if len(content) > 0 && content[len(content)-1] != '\n' {
 		text = "\n" + text
 	}
-	i.say(name, Updated, "one line at its end: "+line)
-	if i.dry {
-		return text, nil
+	err = i.do(name, Updated, "one line at its end: "+line, func() error { return replace(i.path(name), append(content, text...), as) })
+	if err != nil {
+		return was, err
 	}
-	return text, replace(i.path(name), append(content, text...), as)
+	return text, nil
 }
 
 // cutLine takes out what addLine put.
@@ -329,14 +367,10 @@ func (i *installer) cutLine(name, text string) error {
 		i.say(name, Unchanged, "the line that was put there is gone already")
 		return nil
 	}
-	i.say(name, Updated, "without the line: "+strings.TrimSpace(text))
-	if i.dry {
-		return nil
-	}
 	if strings.HasPrefix(text, "\n") && len(after) > 0 {
 		before = append(slices.Clip(before), '\n') // lines have come behind it
 	}
-	return replace(i.path(name), slices.Concat(before, after), as)
+	return i.do(name, Updated, "without the line: "+strings.TrimSpace(text), func() error { return replace(i.path(name), slices.Concat(before, after), as) })
 }
 
 // record writes the manifest, where it differs.

@@ -15,15 +15,20 @@ const (
 func (n *Number) MayHold() bool { return n.plan != nil && (n.Kind == Invalid || n.Kinds.Has(Invalid)) }
 
 // Held gives the numbers that the text of an Invalid number plainly holds, at most four; nil of any other. None of them
-// is an emergency number. It looks for them anew each time: at each run of digits, and at all of its digits; as they
-// stand, and without prefixes that do not belong there.
+// is an emergency number. Each has an E164, but for an internal one. It looks for them anew each time: at each run of digits, and at all of its digits; as they
+// stand, and without prefixes that do not belong there. What has the digits of an internal number and is none, as it calls from outside,
+// holds that: a rule that refuses 8??? means who claims to be one of them. Those who are never come to it.
 func (n *Number) Held() []Number {
 	if !n.MayHold() {
 		return nil
 	}
+	runs := digitRuns(n.Raw, leastHeld)
+	if claimed := n.plan.ParseInternal(runs[len(runs)-1]); claimed.Kind == Internal {
+		return []Number{claimed}
+	}
 	var found []Number
 	tried := make(map[string]bool)
-	for _, digits := range digitRuns(n.Raw, leastHeld) {
+	for _, digits := range runs {
 		found = n.plan.unprefixed(found, digits, tried)
 	}
 	return found

@@ -44,9 +44,15 @@ func TestHeld(t *testing.T) {
 	if !hasNumber(long.Held(), "+8695211613") {
 		t.Errorf("a long text holds %+v", long.Held())
 	}
-	for _, text := range []string{"110#", "0110a", "#12110", "8001", "8001#", "1234#", "abc", "", "anonymous", "13800138000"} {
+	for _, text := range []string{"110#", "0110a", "#12110", "1234#", "abc", "", "anonymous", "13800138000"} {
 		if n := p.Parse(text); len(n.Held()) > 0 {
 			t.Errorf("%q holds %+v", text, n.Held())
+		}
+	}
+	for _, text := range []string{"8001", "8001#", "+8001", "tel 80-01", "８００１x"} {
+		n := p.Parse(text)
+		if held := n.Held(); len(held) != 1 || held[0].Kind != Internal || held[0].Raw != "8001" {
+			t.Errorf("%q holds %+v, want the internal number 8001", text, held)
 		}
 	}
 }
@@ -69,6 +75,9 @@ func FuzzHeld(f *testing.F) {
 			t.Fatalf("%q is %+v and holds %d", text, n, len(held))
 		}
 		for i := range held {
+			if held[i].Kind == Internal && len(held) == 1 {
+				continue
+			}
 			if h := &held[i]; h.E164 == "" || h.Kinds.Has(Emergency) || len(h.Raw) < leastHeld || !utf8.ValidString(h.Raw) {
 				t.Fatalf("%q holds %+v", text, h)
 			}

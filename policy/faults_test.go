@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"ringfence/tomlfile"
 )
 
 var update = flag.Bool("update", false, "write the .want files from what is found now")
@@ -107,7 +109,7 @@ func TestUnreadable(t *testing.T) {
 		want string
 	}{
 		{"not UTF-8", []byte("country = \"CN\"\n# \xc4\xe3\xba\xc3\n"), "p.toml:2: file: is not UTF-8 here: save the file in the encoding UTF-8"},
-		{"too large", bytes.Repeat([]byte("# \n"), MaxFile/3+1), "p.toml:1: file: is larger than 32 MiB: put long runs of numbers into a list (ringfence list import)"},
+		{"too large", bytes.Repeat([]byte("# \n"), tomlfile.MaxFile/3+1), "p.toml:1: file: is larger than 4 MiB: put long runs of numbers into a list (ringfence list import)"},
 	} {
 		p, faults := Load("p.toml", test.text)
 		if p != nil || len(faults) != 1 || faults[0].String() != test.want {

@@ -9,9 +9,6 @@ import (
 	"ringfence/tomlfile"
 )
 
-// MaxFile is how many bytes a policy file may have.
-const MaxFile = 32 << 20
-
 // Policy is a policy file, compiled. It does not change once Load has given it; any number of calls may be decided at once.
 type Policy struct {
 	file        string // its name, for messages
@@ -61,10 +58,6 @@ func Load(file string, text []byte) (*Policy, []Fault) {
 }
 
 func load(fs *faults, text []byte) *Policy {
-	if len(text) > MaxFile {
-		fs.add(1, "file", "is larger than %d MiB: put long runs of numbers into a list (ringfence list import)", MaxFile>>20)
-		return nil
-	}
 	values, places, unreadable := tomlfile.Decode(text)
 	if unreadable != nil {
 		fs.add(unreadable.Line, unreadable.Key, "%s", unreadable.Text)

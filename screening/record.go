@@ -30,7 +30,7 @@ func (sc *Screener) Record(f *bridge.Facts, v *bridge.Verdict, res bridge.Result
 		rec.Reason = v.Reason
 	}
 	if v.Challenge != nil {
-		if !res.Dismissed {
+		if !res.Dismissed && !f.Test {
 			sc.challengeMet(&c.call, res.Keyed)
 		}
 		rec.Reason += keyedText(res.Keyed)
@@ -44,7 +44,7 @@ func (sc *Screener) Record(f *bridge.Facts, v *bridge.Verdict, res bridge.Result
 		end.failOpen = res.FailOpen
 		rec.Action, rec.Rule, rec.List = policy.Allow.String(), policy.RuleFailOpen, ""
 		rec.Reason = "let through: " + failOpenText(res.FailOpen)
-	case rec.List != "":
+	case rec.List != "" && !f.Test:
 		sc.memory.Hits.Note(rec.List, c.decision.Entry.Pattern.String(), rec.Time)
 	}
 	if res.HungUp {
@@ -72,7 +72,7 @@ func (sc *Screener) recordOf(f *bridge.Facts, id string, c *considered) storage.
 		Caller: storage.Caller{Raw: c.id.number, E164: c.call.Caller.E164, Kind: c.call.Caller.Kind.String(), Withheld: c.call.Withheld, From: c.id.from, Diverted: c.id.diverted},
 		Name:   c.call.Name, Callee: calleeOf(f), Line: c.decision.Line,
 		Action: c.decision.Action.String(), Would: c.decision.Would.String(), Mode: c.decision.Mode.String(),
-		Rule: c.decision.Rule, Reason: c.decision.Reason(), List: c.decision.List,
+		Rule: c.decision.Rule, Reason: c.decision.Reason(), List: c.decision.List, Test: f.Test,
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"sort"
 	"strings"
@@ -70,6 +71,8 @@ type entry struct {
 	Profile     string
 	Context     string
 	Answered    bool
+	Down        bool
+	Keys        string
 	CancelAfter span `toml:"cancel_after"`
 	Sip         map[string]string
 	Vars        map[string]string
@@ -150,6 +153,9 @@ func (e *entry) plan() ([]Planned, error) {
 	default:
 		return nil, fmt.Errorf("mode = %q: write \"sync\", \"async\" or \"both\"", e.Mode)
 	}
+	if _, known := callerKeys[e.Keys]; !known {
+		return nil, fmt.Errorf("keys = %q: write \"right\" or \"wrong\", or leave it out for a caller who presses nothing", e.Keys)
+	}
 	var sip []Header
 	for _, name := range slices.Sorted(maps.Keys(e.Sip)) {
 		sip = append(sip, Header{name, e.Sip[name]})
@@ -166,12 +172,32 @@ func (e *entry) plan() ([]Planned, error) {
 				Host: e.Host, Addr: e.Addr,
 				PAI: digits.fill(e.PAI), PAIName: e.PAIName, RPID: e.RPID, Privacy: e.Privacy, SIP: sip,
 				Gateway: e.Gateway, Profile: e.Profile, Context: e.Context,
-				Async: async, Resume: async, Answered: e.Answered,
+				Async: async, Resume: async, Answered: e.Answered, Down: e.Down, Keys: callerKeys[e.Keys],
 				Vars: e.Vars, CancelAfter: time.Duration(e.CancelAfter),
 			},
 		})
 	}
 	return calls, nil
+}
+
+// callerKeys is what a caller does who is asked for digits.
+var callerKeys = map[string]func(file string) string{
+	"":      nil,
+	"right": readOut,
+	"wrong": func(file string) string {
+		return strings.Map(func(d rune) rune { return '0' + (d-'0'+1)%10 }, readOut(file))
+	},
+}
+
+var digitFile = regexp.MustCompile(`digits/([0-9])\.wav`)
+
+// readOut gives the digits that a prompt reads out.
+func readOut(file string) string {
+	digits := ""
+	for _, m := range digitFile.FindAllStringSubmatch(file, -1) {
+		digits += m[1]
+	}
+	return digits
 }
 
 // digits puts a digit in the place of every "?". The row of digits depends on

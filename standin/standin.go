@@ -44,6 +44,7 @@ type Call struct {
 	Resume   bool // socket_resume=true is set before
 	NotFull  bool // socket without full
 	Answered bool // the dialplan has answered before screening
+	Down     bool // nobody listens on the daemon's port
 
 	// Vars are further channel variables that the dialplan sets before
 	// screening, as they are; only "${last_sched_id}" is replaced, by the
@@ -179,7 +180,11 @@ func (s *Switch) Place(ctx context.Context, c Call) (Result, error) {
 	ch := s.newChannel(c)
 	dialer := net.Dialer{Timeout: s.dialTimeout()}
 	dialStart := time.Now()
-	conn, err := dialer.DialContext(ctx, "tcp", s.Address)
+	var conn net.Conn
+	var err error = syscall.ECONNREFUSED
+	if !c.Down {
+		conn, err = dialer.DialContext(ctx, "tcp", s.Address)
+	}
 	if ctx.Err() != nil {
 		if err == nil {
 			conn.Close()

@@ -53,6 +53,15 @@ func TestOutcome(t *testing.T) {
 	if records, bytes, err := d.JournalSize(); err != nil || records != 2 || bytes <= 0 {
 		t.Errorf("%d records of %d bytes, %v", records, bytes, err)
 	}
+	again := early
+	again.Action = "allow"
+	j.Amend(again)
+	if err := j.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := j.Written(); n != 2 {
+		t.Errorf("%d records are said to be written: an outcome is none, nor is what takes a record's place", n)
+	}
 	for _, callee := range []string{"1", "2"} {
 		if r := <-follow; r.Callee != callee || r.Outcome != nil {
 			t.Errorf("followed %+v", r)

@@ -39,7 +39,7 @@ func TestUnit(t *testing.T) {
 		"StateDirectory":     "ringfence",
 		"StateDirectoryMode": "0755",
 		"RuntimeDirectory":   "ringfence",
-		"ExecReload":         "/bin/kill -HUP $MAINPID",
+		"ExecReload":         "/usr/local/bin/ringfence policy reload --config /etc/ringfence/ringfence.toml",
 	} {
 		if got := keys[key]; len(got) != 1 || got[0] != want {
 			t.Errorf("%s is %q, want %q", key, got, want)

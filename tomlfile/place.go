@@ -43,19 +43,24 @@ func (p *Place) Item(i int) *Place {
 // It also stops at keys of more than maxParts parts and values more than maxDepth deep, on which the decoder spends minutes;
 // deep is then that line, otherwise 0.
 func findPlaces(text string) (root *Place, deep int) {
-	root = &Place{Line: 1}
-	s := placeScanner{text: strings.TrimPrefix(text, "\ufeff"), line: 1}
+	s := placeScanner{text: strings.TrimPrefix(text, byteOrderMark), line: 1}
+	return s.scan(), s.deep
+}
+
+// scan reads the whole text, or what of it can be understood.
+func (s *placeScanner) scan() *Place {
+	root := &Place{Line: 1}
 	table := root
 	for {
 		s.skipBlank()
 		switch {
 		case s.end():
-			return root, s.deep
+			return root
 		case s.eat("[["):
 			line := s.line
 			path := s.keyPath()
 			if len(path) == 0 || !s.eat("]]") {
-				return root, s.deep
+				return root
 			}
 			array := root.descend(path, line)
 			array.items = append(array.items, Place{Line: line})
@@ -64,13 +69,13 @@ func findPlaces(text string) (root *Place, deep int) {
 			line := s.line
 			path := s.keyPath()
 			if len(path) == 0 || !s.eat("]") {
-				return root, s.deep
+				return root
 			}
 			table = root.descend(path, line)
 			table.Line = line // a table that was only implied before, by [a.b], has its own line now
 		default:
 			if !s.pair(table) {
-				return root, s.deep
+				return root
 			}
 		}
 	}
@@ -115,7 +120,19 @@ type placeScanner struct {
 	line  int
 	depth int // arrays and inline tables around the place
 	deep  int // the line where too much was met, 0 if it was not
+
+	open []opened // what is opened around the place and not closed yet
+	last int      // the line where the last value ended
 }
+
+// opened is a bracket, a brace or a triple quote, and its line.
+type opened struct {
+	what string
+	line int
+}
+
+// byteOrderMark may stand at the head of a file that was written on Windows.
+const byteOrderMark = "\ufeff"
 
 func (s *placeScanner) end() bool { return s.at >= len(s.text) }
 
@@ -225,19 +242,22 @@ func (s *placeScanner) value(p *Place) bool {
 		return false
 	}
 	defer func() { s.depth-- }()
+	from := s.line
 	switch c := s.peek(); c {
 	case '"', '\'':
 		triple := strings.Repeat(string(c), 3)
 		if s.eat(triple) {
-			return s.multiline(c, triple)
+			s.open = append(s.open, opened{triple, from})
+			return s.multiline(c, triple) && s.closed()
 		}
-		return s.quoted(c)
+		return s.quoted(c) && s.ended()
 	case '[':
 		s.step(1)
+		s.open = append(s.open, opened{"[", from})
 		for {
 			s.skipBlank()
 			if s.eat("]") {
-				return true
+				return s.closed()
 			}
 			p.items = append(p.items, Place{Line: s.line})
 			if !s.value(p.last()) {
@@ -248,10 +268,11 @@ func (s *placeScanner) value(p *Place) bool {
 		}
 	case '{':
 		s.step(1)
+		s.open = append(s.open, opened{"{", from})
 		for {
 			s.skipBlank()
 			if s.eat("}") {
-				return true
+				return s.closed()
 			}
 			if !s.pair(p) {
 				return false
@@ -260,11 +281,22 @@ func (s *placeScanner) value(p *Place) bool {
 			s.eat(",")
 		}
 	}
-	from := s.at
+	start := s.at
 	for !s.end() && strings.IndexByte(",]}#\r\n", s.text[s.at]) < 0 {
 		s.at++
 	}
-	return s.at > from
+	return s.at > start && s.ended()
+}
+
+// closed notes that what was opened last is closed, and ended that a value ends here. Both are true, for value.
+func (s *placeScanner) closed() bool {
+	s.open = s.open[:len(s.open)-1]
+	return s.ended()
+}
+
+func (s *placeScanner) ended() bool {
+	s.last = s.line
+	return true
 }
 
 // quoted passes a string on one line, quotes included.

@@ -25,12 +25,19 @@ func (f Fault) String() string {
 	return fmt.Sprintf("%s:%d: %s: %s", f.File, f.Line, f.Key, f.Text)
 }
 
+// MaxFile is how many bytes a file of settings may have. Whoever reads one reads no more than one byte beyond it: Decode says
+// the rest.
+const MaxFile = 4 << 20
+
 // maxBrackets bounds the decoder's stack: it calls itself for every bracket that stands within another.
 const maxBrackets = 200_000
 
 // Decode reads a text: the values as the decoder gives them, and the place of each. When it cannot be read as TOML
 // there is a fault instead, without the file's name.
 func Decode(text []byte) (map[string]any, *Place, *Fault) {
+	if len(text) > MaxFile {
+		return nil, nil, &Fault{Line: 1, Key: "file", Text: fmt.Sprintf("is larger than %d MiB: put long runs of numbers into a list (ringfence list import)", MaxFile>>20)}
+	}
 	if line := badUTF8(text); line > 0 {
 		return nil, nil, &Fault{Line: line, Key: "file", Text: "is not UTF-8 here: save the file in the encoding UTF-8"}
 	}
@@ -43,7 +50,7 @@ func Decode(text []byte) (map[string]any, *Place, *Fault) {
 	}
 	values := make(map[string]any)
 	if _, err := toml.Decode(string(text), &values); err != nil {
-		return nil, nil, syntaxFault(err)
+		return nil, nil, syntaxFault(string(text), err)
 	}
 	return values, places, nil
 }

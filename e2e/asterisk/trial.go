@@ -113,7 +113,11 @@ func (t *Trial) Place(ctx context.Context, s *Script) (Met, error) {
 	if err != nil {
 		return Met{}, err
 	}
-	if err := errors.Join(calls.Wait(ctx), t.Idle()); err != nil {
+	err = calls.Wait(ctx)
+	if ctx.Err() != nil { // nobody waits for what becomes of it
+		return Met{}, err
+	}
+	if err := errors.Join(err, t.Idle()); err != nil {
 		return Met{}, err
 	}
 	return t.met(t.taken()), nil

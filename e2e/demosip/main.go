@@ -25,6 +25,7 @@ import (
 	"ringfence/console"
 	"ringfence/e2e/asterisk"
 	"ringfence/number"
+	"ringfence/terminal"
 )
 
 func main() {
@@ -54,7 +55,11 @@ func withCache(run func() int) int {
 func demo() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, os.Args[1]); err != nil {
+	switch err := run(ctx, os.Args[1]); {
+	case ctx.Err() != nil:
+		fmt.Fprintln(os.Stderr, "\ndemo-sip: stopped; nothing is left behind")
+		return 1
+	case err != nil:
 		fmt.Fprintln(os.Stderr, "demo-sip:", err)
 		return 1
 	}
@@ -94,31 +99,62 @@ func run(ctx context.Context, program string) (err error) {
 		return err
 	}
 	release, _, _ := strings.Cut(version, " built")
-	fmt.Printf("%s takes %d calls on %s and asks the daemon on %s; the policy is conf/policy.toml, enforced.\n\n", release, len(scripts), trial.Address, d.agi)
-	actions, rang := map[string]int{}, 0
-	for _, s := range scripts {
+	fmt.Println(terminal.Wrap(fmt.Sprintf("%s takes %d calls on %s and asks the daemon on %s. The policy is the sample (conf/policy.toml), enforced.",
+		release, len(scripts)+1, trial.Address, d.agi), terminal.Page, 0, 0))
+	fmt.Println()
+	return placeAll(ctx, d, trial, scripts)
+}
+
+// placeAll places the calls, and one more while the daemon is stopped, and says what came of each.
+func placeAll(ctx context.Context, d *process, trial *asterisk.Trial, scripts []asterisk.Script) error {
+	paint, actions, rang := terminal.Painter(os.Stdout), map[string]int{}, 0
+	place := func(s *asterisk.Script, decided func() (action, why string, err error)) error {
 		callCtx, cancel := context.WithTimeout(ctx, time.Minute)
-		met, err := trial.Place(callCtx, &s)
-		cancel()
+		defer cancel()
+		met, err := trial.Place(callCtx, s)
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.Name, err)
 		}
-		record, err := d.record(ctx, s.To)
+		action, why, err := decided()
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.Name, err)
 		}
-		actions[record.Action]++
+		actions[action]++
 		if met.Rings != "" {
 			rang++
 		}
-		fmt.Printf("%s\n    %s → %s: %s\n    %s by %q: %s\n", s.Name, number.Inert(strings.TrimSpace(s.From+" "+s.Display)), s.To, whatWasMet(&s, met),
-			record.Action, record.Rule, record.Reason)
+		const indent = 10
+		line := func(text string) {
+			fmt.Printf("%*s%s\n", indent, "", terminal.Wrap(text, terminal.Page, indent, indent+2))
+		}
+		fmt.Printf("%s%s\n", paint.Action(action, terminal.Pad(strings.ToUpper(action), indent)), terminal.Wrap(s.Name, terminal.Page, indent, indent))
+		line(number.Inert(strings.TrimSpace(s.From+" "+s.Display)) + " → " + s.To)
+		line("⇒ " + whatWasMet(s, met))
+		line(why)
+		return nil
 	}
-	fmt.Printf("\n%d calls, %d handsets rang; by action:", len(scripts), rang)
+	for i := range scripts {
+		s := &scripts[i]
+		if err := place(s, func() (string, string, error) {
+			r, err := d.record(ctx, s.To)
+			return r.Action, number.Inert(r.Rule) + ": " + number.InertUpTo(r.Reason, 200), err
+		}); err != nil {
+			return err
+		}
+	}
+	d.stop()
+	if err := place(&asterisk.Script{Name: "A customer, while the daemon is stopped", From: "13705920087", To: "05925550117", Holds: 300 * time.Millisecond, HandsetRings: 100 * time.Millisecond},
+		func() (string, string, error) {
+			return "fail-open", "nobody listened on the daemon's port, so the switch let the call go on", nil
+		}); err != nil {
+		return err
+	}
+	var counts []string
 	for _, a := range slices.Sorted(maps.Keys(actions)) {
-		fmt.Printf(" %s %d", a, actions[a])
+		counts = append(counts, fmt.Sprintf("%s %d", a, actions[a]))
 	}
-	fmt.Println()
+	fmt.Printf("\n%d calls, %d handsets rang\nby action: %s\n\n", len(scripts)+1, rang, strings.Join(counts, ", "))
+	fmt.Println("Next: README.md, \"Install it\", then \"Asterisk\" or \"FreeSWITCH\".")
 	return nil
 }
 
@@ -242,7 +278,7 @@ func (d *process) record(ctx context.Context, callee string) (r console.Record, 
 	return r, fmt.Errorf("the journal has no call to %s", callee)
 }
 
-// stop ends the daemon.
+// stop ends the daemon, unless it has ended.
 func (d *process) stop() {
 	d.cmd.Process.Signal(syscall.SIGTERM)
 	select {
