@@ -56,7 +56,7 @@ func beneath(text string) string {
 
 // sayRefused says what calls are decided by if the daemon refused this policy file, or a daemon that is started now would.
 func (a *app) sayRefused(file string, good bool) {
-	c, err := conf.LoadDaemon(a.config)
+	c, err := conf.LoadForCommand(a.config)
 	if full, e := filepath.Abs(file); err != nil || e != nil || full != c.Policy {
 		return
 	}

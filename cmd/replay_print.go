@@ -67,7 +67,7 @@ func (p *replayPrinter) head() {
 // rows tells what the rows are that are no calls to screen.
 func (p *replayPrinter) rows() {
 	s := &p.report.Summary
-	if s.Rows == s.Calls && s.Unreadable == 0 {
+	if s.Rows == s.Calls && s.Unreadable == 0 && s.Repeats == 0 {
 		return
 	}
 	cameIn := "came in"
@@ -79,16 +79,20 @@ func (p *replayPrinter) rows() {
 		rows uint64
 		text string
 	}{
-		{s.Calls, cameIn},
+		{s.Calls - s.Repeats, cameIn},
 		{s.Outgoing, "went out: not screened, but known_caller learns from them"},
 		{s.Internal, "between phones of yours: not screened"},
 		{s.Parts, "further records of a call that is counted once"},
+		{s.Tests, "the doctor's test calls, left out"},
 		{s.Skipped, "of other contexts, left out"},
 		{s.Bad, "could not be read"},
 	} {
 		if kind.rows > 0 {
 			p.printf("%9d  %s\n", kind.rows, kind.text)
 		}
+	}
+	if s.Repeats > 0 {
+		p.item("calls that repeat one of these within a minute, which the journal counts in its record: %d", s.Repeats)
 	}
 	if s.Late > 0 {
 		p.item("further records that stand too far behind their call to be taken into account: %d", s.Late)

@@ -161,7 +161,7 @@ func (c *storageRestoreCmd) Run(a *app) error {
 
 // forgetAgain takes out of the database who was forgotten after it was copied. No daemon runs.
 func (a *app) forgetAgain() (int, error) {
-	c, err := conf.LoadDaemon(a.config)
+	c, err := conf.LoadForCommand(a.config)
 	if err != nil || !pseudonym.AnyForgotten(c.Data) { // it needs a policy that can be read
 		return 0, err
 	}

@@ -32,7 +32,13 @@ type Call struct {
 	was       Verdict // what was decided then
 	recorded  bool    // was holds something
 	undecided bool    // the call passed without a decision: paused, or a technical failure
+
+	repeats uint64 // further calls like it within a minute, which nobody answered: the journal has one record of them all
+	trial   bool   // a doctor's
 }
+
+// weight is how many calls a record stands for.
+func (c *Call) weight() uint64 { return 1 + c.repeats }
 
 // claim reports whether a call may come from an internal number where its trunk does not say so.
 type claim uint8

@@ -31,7 +31,10 @@ func fromRecord(r *console.Record) (c Call, fault string) {
 	if r.Time.Year() < earliest {
 		return c, "does not say when the call came in, as a record of the journal does"
 	}
-	c.ID = r.ID
+	c.ID, c.trial = r.ID, r.Test
+	if r.Repeats > 0 {
+		c.repeats = uint64(min(r.Repeats, 1e9))
+	}
 	c.Facts = policy.Facts{
 		Caller: r.Caller.Raw, Name: r.Name, Callee: r.Callee, Withheld: r.Caller.Withheld, Time: r.Time,
 		Other: r.Caller.From, Diverted: r.Caller.Diverted != "",

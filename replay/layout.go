@@ -252,6 +252,8 @@ const (
 	kindCall  kind = iota
 	kindOther      // a call of another context
 	kindLeg        // a leg that the switch placed for a call, which has a row of its own
+	kindTest       // a doctor's call, which says nothing of callers
+	kinds     = iota
 )
 
 // isLeg reports whether a row is of a leg that FreeSWITCH or FusionPBX placed: to a phone, of a ring group that another

@@ -15,11 +15,11 @@ type Fault struct {
 // reading is what came of a chunk.
 type reading struct {
 	calls  []Call
-	faults []Fault   // the first few
-	ends   *Fault    // one that puts all rows in doubt: it ends the run
-	bad    int       // all faults
-	rows   int       // all rows, whatever they are
-	kinds  [3]uint64 // of rows that were read
+	faults []Fault       // the first few
+	ends   *Fault        // one that puts all rows in doubt: it ends the run
+	bad    int           // all faults
+	rows   int           // all rows, whatever they are
+	kinds  [kinds]uint64 // of rows that were read
 }
 
 // maxFaults is how many rows that cannot be read are named.
@@ -92,6 +92,9 @@ func (c *chunk) row(fields []string, line int, into *reading) (fault string, end
 	}
 	if fault != "" {
 		return fault, ends || fault == faultPrivate
+	}
+	if call.trial {
+		what = kindTest
 	}
 	if into.kinds[what]++; what == kindCall {
 		call.Line, call.Facts.Time = line, call.Facts.Time.In(c.source.zone)

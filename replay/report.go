@@ -24,9 +24,11 @@ type Report struct {
 // Summary is a replay in numbers.
 type Summary struct {
 	// Rows are what the files have; each is one of these: a call that came in, went out or stayed inside, a further
-	// record of one, a call of another context, or none that could be read.
+	// record of one, a call of another context, a doctor's, or none that could be read.
 	Rows     uint64 `json:"rows"`
 	Calls    uint64 `json:"calls"`     // that came in
+	Repeats  uint64 `json:"repeats"`   // of these, calls without a row: a journal has one for those of a caller within a minute
+	Tests    uint64 `json:"tests"`     // a doctor's: left out
 	Outgoing uint64 `json:"outgoing"`  // that went out: not screened, but their numbers are known from then on
 	Internal uint64 `json:"internal"`  // between phones of ours: not screened
 	Parts    uint64 `json:"parts"`     // further records of a call

@@ -135,6 +135,7 @@ func (t *tally) chunk(j *job) error {
 	s.Bad += uint64(j.reading.bad)
 	s.Skipped += j.reading.kinds[kindOther]
 	s.Parts += j.reading.kinds[kindLeg]
+	s.Tests += j.reading.kinds[kindTest]
 	if room := maxFaults - len(t.report.Faults); room > 0 {
 		t.report.Faults = append(t.report.Faults, j.reading.faults[:min(room, len(j.reading.faults))]...)
 	}

@@ -118,7 +118,9 @@ func (t *tally) count(file string, o *outcome) error {
 // add counts one call that came in.
 func (t *tally) add(file string, o *outcome) error {
 	c, s := o.call, &t.report.Summary
-	s.Calls++
+	n := c.weight()
+	s.Calls += n
+	s.Repeats += c.repeats
 	if at := c.Facts.Time; s.Since.IsZero() || at.Before(s.Since) {
 		s.Since = at
 	}
@@ -126,7 +128,7 @@ func (t *tally) add(file string, o *outcome) error {
 		s.Until = at
 	}
 	if c.unreadable {
-		if s.Unreadable++; s.Unreadable == 1 {
+		if s.Unreadable++; s.Unreadable == 1 { // a call detail record, which has no repeats
 			t.unreadable = fmt.Sprintf("%.20q in %s:%d", c.Facts.Caller, file, c.Line)
 		}
 		return nil
@@ -137,10 +139,10 @@ func (t *tally) add(file string, o *outcome) error {
 		}
 	}
 	rule, action := t.rule(o.is), &t.actions[o.is.Action][o.is.Mode()]
-	rule.Calls++
-	action.Calls++
+	rule.Calls += n
+	action.Calls += n
 	if o.trial.Rule != "" {
-		t.rule(o.trial).Trial++
+		t.rule(o.trial).Trial += n
 	}
 	if who := t.caller(o); who != nil {
 		who.count(c)
@@ -150,7 +152,7 @@ func (t *tally) add(file string, o *outcome) error {
 			who.over = true
 			s.CalleesOver++
 		}
-		who.actions[o.is.Action]++
+		who.actions[o.is.Action] += uint32(n)
 		if bit := uint16(1) << (2*int(o.is.Action) + int(o.is.Mode())); who.met&bit == 0 {
 			who.met |= bit
 			action.Callers++
@@ -160,20 +162,20 @@ func (t *tally) add(file string, o *outcome) error {
 			rule.Callers++
 		}
 	} else {
-		s.CallersOver++
+		s.CallersOver += n
 	}
 	if t.o.Judge.refuses(o.is) {
-		s.Refused++
+		s.Refused += n
 		if c.Answered {
 			s.Mistake++
 			t.mistake(file, o)
 		}
 	}
 	if c.undecided {
-		s.Undecided++
+		s.Undecided += n
 	}
 	if o.compared {
-		s.Compared++
+		s.Compared += n
 	}
 	if o.changed() {
 		return t.change(file, o)
@@ -218,10 +220,10 @@ func (t *tally) caller(o *outcome) *callerStats {
 }
 
 func (s *callerStats) count(c *Call) {
-	s.calls++
+	s.calls += uint32(c.weight())
 	switch {
 	case !c.Ended:
-		s.unknown++
+		s.unknown += uint32(c.weight())
 	case c.Answered:
 		s.answered++
 		if c.Talk <= shortCall {
@@ -272,18 +274,18 @@ func (m *mind) changeOf(file string, o *outcome) *Change {
 
 // change counts a changed verdict and keeps it if it is among the first.
 func (t *tally) change(file string, o *outcome) error {
-	s := &t.report.Summary
-	s.Changed++
+	s, n := &t.report.Summary, o.call.weight()
+	s.Changed += n
 	otherwise := o.is.Action != o.was.Action || o.is.Observe != o.was.Observe
 	if otherwise {
-		s.Otherwise++
+		s.Otherwise += n
 	}
 	key := [2]Verdict{o.was, o.is}
 	if g, ok := t.groups[key]; ok {
-		g.Calls++
+		g.Calls += n
 	} else if len(t.groups) < maxGroups {
 		key[0].Rule = keep(key[0].Rule)
-		t.groups[key] = &Group{Was: key[0], Is: key[1], Calls: 1}
+		t.groups[key] = &Group{Was: key[0], Is: key[1], Calls: n}
 	}
 	if t.o.Change != nil {
 		if o.change == nil {
