@@ -71,7 +71,7 @@ func (s *state) lookup(n *number.Number, at time.Time) (p number.Pattern, r reco
 		some = nil
 	}
 	for _, plus := range some {
-		key, ok := number.FormKey(n.Form(plus), plus)
+		key, ok := number.DigitsKey(n.Digits(plus), plus)
 		if !ok {
 			continue
 		}

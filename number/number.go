@@ -111,6 +111,7 @@ type Number struct {
 	Kind   Kind   // the main kind
 	Kinds  Kinds  // all kinds that hold
 	Reason string // why it is Invalid or Unknown: "too short", "unassigned prefix" …
+	Form   Form   // how it was written
 
 	national string // digits as written inside the plan's country, trunk 0 included; "" for other countries
 	digits   string // E.164 digits without "+", for patterns that start with + or 00

@@ -46,7 +46,7 @@ func (p Pattern) Ends() []Pattern {
 // Matches reports whether the number is one of the pattern's. It is the plain definition of matching;
 // Index finds the same for many patterns at once.
 func (p Pattern) Matches(n *Number) bool {
-	d := n.Form(p.Plus)
+	d := n.Digits(p.Plus)
 	if p.Size == 0 || len(d) < int(p.Size) || !p.Open && len(d) != int(p.Size) {
 		return false
 	}
@@ -54,8 +54,8 @@ func (p Pattern) Matches(n *Number) bool {
 	return p.Lo <= v && v <= p.Hi
 }
 
-// Form gives the digits that patterns of one way of writing look at.
-func (n *Number) Form(plus bool) string {
+// Digits gives the digits that patterns of one way of writing look at.
+func (n *Number) Digits(plus bool) string {
 	if plus {
 		return n.digits
 	}
@@ -125,7 +125,7 @@ func (p Pattern) width(n *Number) uint64 {
 	if !p.Open {
 		return p.Hi - p.Lo + 1
 	}
-	return pow10[min(len(n.Form(p.Plus))-int(p.Size), len(pow10)-1)]
+	return pow10[min(len(n.Digits(p.Plus))-int(p.Size), len(pow10)-1)]
 }
 
 // Narrower reports whether p is the narrower of two patterns that both match n: the one that matches

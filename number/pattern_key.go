@@ -24,8 +24,8 @@ func KeyPattern(k uint64) Pattern {
 	return Pattern{Lo: v, Hi: v, Size: uint8(size), Plus: k&(1<<54) == 0}
 }
 
-// FormKey is the key of a number in one way of writing.
-func FormKey(digits string, plus bool) (uint64, bool) {
+// DigitsKey is the key of a number in one way of writing.
+func DigitsKey(digits string, plus bool) (uint64, bool) {
 	if digits == "" || len(digits) > 15 {
 		return 0, false
 	}

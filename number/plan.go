@@ -193,15 +193,21 @@ func (p *Plan) resolve(n *Number, w written, mayClaim bool) {
 		}
 		return
 	}
+	n.Form = FormNational // until it turns out otherwise
 	switch {
 	case plus:
+		n.Form = FormPlus
 		p.international(n, d, w.zero)
 	case p.china && len(d) > 2 && d[:2] == "00" && d[2] != '0':
+		n.Form = FormInternational
 		p.international(n, d[2:], w.zero-2)
 	case p.china:
 		p.chinaHome(n, d, mayClaim)
 	default:
 		p.home(n, d, w.zero)
+	}
+	if n.Kind == Unknown && n.Reason == reasonLocal {
+		n.Form = FormLocal
 	}
 }
 
@@ -290,6 +296,7 @@ func (p *Plan) chinaHome(n *Number, d string, dialled bool) {
 		if rest, ok := strings.CutPrefix(strings.TrimPrefix(d, "0"), chinaCode); ok && rest != "" {
 			if behind := readChina(rest, true); behind.reason == "" {
 				c = behind
+				n.Form = FormInternational
 			}
 		}
 	}
@@ -311,7 +318,7 @@ func (p *Plan) home(n *Number, d string, zero int) {
 	// carriers put before foreign numbers also where nobody dials it.
 	for _, prefix := range []string{p.prefixOf(d), "00"} {
 		if rest, ok := strings.CutPrefix(d, prefix); ok && prefix != "" {
-			abroad := Number{Raw: n.Raw}
+			abroad := Number{Raw: n.Raw, Form: FormInternational}
 			p.international(&abroad, rest, zero-len(prefix))
 			if abroad.E164 != "" {
 				*n = abroad
@@ -322,6 +329,9 @@ func (p *Plan) home(n *Number, d string, zero int) {
 	num, kinds, kind, reason := readOrdinary(d, p.country)
 	if reason == "" && strconv.Itoa(int(num.GetCountryCode())) == p.code {
 		p.setOrdinary(n, num, kinds)
+		if d == n.digits && p.trunk != p.code {
+			n.Form = FormInternational // the country code with nothing before it
+		}
 		return
 	}
 	if kinds := p.shortKinds(d); kinds != 0 {
@@ -331,12 +341,14 @@ func (p *Plan) home(n *Number, d string, zero int) {
 	// The country code with nothing before it; before ordinary numbers the metadata know it.
 	if rest, ok := strings.CutPrefix(d, p.code); ok {
 		if kinds := p.shortKinds(rest); kinds != 0 {
+			n.Form = FormInternational
 			p.setShort(n, rest, kinds)
 			return
 		}
 	}
 	for _, prefix := range []string{p.prefixOf(d), "00"} {
 		if rest, ok := strings.CutPrefix(d, prefix); ok && prefix != "" && countryCode(rest) != "" {
+			n.Form = FormInternational
 			p.international(n, rest, zero-len(prefix)) // only for the reason why it is none
 			return
 		}
