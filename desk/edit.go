@@ -89,7 +89,7 @@ func (d *Desk) addEntries(ctx context.Context, list string, origin storage.Origi
 	var wrong []string
 	by := byOf(ctx)
 	for i, a := range add {
-		p, err := r.Policy.Plan().Pattern(a.Number)
+		p, err := r.Policy.Plan().Entry(a.Number)
 		if err == nil && !a.Expires.IsZero() && !a.Expires.After(now) {
 			err = fmt.Errorf("would have expired already, at %s: give a time to come, as in 30d", a.Expires.Format(time.RFC3339))
 		}

@@ -138,7 +138,7 @@ func (f *fileImport) pattern(l *listfile.Line, shield *policy.Shield) (p number.
 	if l.Fault != nil {
 		return p, l.Fault.Error()
 	}
-	p, err := f.policy.Plan().Pattern(l.Number)
+	p, err := f.policy.Plan().Entry(l.Number)
 	switch {
 	case err != nil:
 		return p, err.Error()
