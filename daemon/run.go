@@ -102,6 +102,7 @@ func (d *Daemon) start(ctx context.Context, c *conf.Daemon) error {
 	}
 	d.keeper.Start(d.memory)
 	d.onStop("learning", d.keeper.Close)
+	d.background("reading numbers again", d.desk.ReadAgain)
 	d.attach(ctx, c.Attach)
 	if err := d.servePorts(ctx, c); err != nil {
 		return err
@@ -135,7 +136,8 @@ func (d *Daemon) openDesk(c *conf.Daemon) (err error) {
 	d.keeper = screening.NewKeeper(d.db, func() *policy.Policy { return d.force.Rules().Policy }, d.log, d.clock)
 	d.memory = traffic.New(d.keeper)
 	d.desk = desk.New(c, d.db, &d.force, desk.Options{
-		Journal: d.journal, Private: private, Recall: d.memory.Recall, EndPasses: d.keeper.EndPasses, Notify: d.notify.tell, Log: d.log, Now: d.clock,
+		Journal: d.journal, Private: private, Recall: d.memory.Recall, EndPasses: d.keeper.EndPasses, ReadFacts: d.keeper.ReadAgain,
+		Notify: d.notify.tell, Log: d.log, Now: d.clock,
 	})
 	if err := d.desk.Load(); err != nil {
 		return err

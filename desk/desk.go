@@ -20,6 +20,7 @@ import (
 	"ringfence/conf"
 	"ringfence/inforce"
 	"ringfence/lists"
+	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/pseudonym"
 	"ringfence/storage"
@@ -35,6 +36,7 @@ type Desk struct {
 	edit      sync.Mutex               // one edit or reload at a time: what is on disk and in the lists in force stays the same
 	unread    map[string]*lists.Loader // lists that have not been read yet; nil when they are
 	listsRead chan struct{}            // closed when ReadLists is done
+	rules     chan struct{}            // another policy is in force
 	pieces    *pieces                  // the file of the lists
 	missed    atomic.Uint64            // records that who follows the journal was too slow for
 }
@@ -47,6 +49,8 @@ type Options struct {
 	Recall func(p *policy.Policy, c *policy.Call)
 	// EndPasses lets a caller be asked again who passed a challenge; nil for nobody.
 	EndPasses func(e164 string) error
+	// ReadFacts reads again what was learnt of numbers, and says how many facts count for another number now; nil for nothing.
+	ReadFacts func(ctx context.Context, plan *number.Plan) (int, error)
 	// Notify tells a person; nil for nobody. The text has nothing of a caller's.
 	Notify func(kind, text string)
 	Log    *slog.Logger
@@ -70,7 +74,7 @@ func New(c *conf.Daemon, db *storage.DB, force *inforce.State, o Options) *Desk 
 	if o.Notify == nil {
 		o.Notify = func(string, string) {}
 	}
-	return &Desk{conf: c, db: db, force: force, o: o, unread: map[string]*lists.Loader{}, listsRead: make(chan struct{}), pieces: newPieces()}
+	return &Desk{conf: c, db: db, force: force, o: o, unread: map[string]*lists.Loader{}, listsRead: make(chan struct{}), rules: make(chan struct{}, 1), pieces: newPieces()}
 }
 
 // OpenDatabase opens the database of an installation. Where there is none yet, a command that only reads gets an empty one.

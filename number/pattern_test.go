@@ -142,6 +142,9 @@ func checkPattern(t testing.TB, p *Plan, q Pattern) {
 	if kept, err := p.KeptPattern(q.String()); err != nil || kept != q {
 		t.Errorf("%q is kept as %q (%v)", q, kept, err)
 	}
+	if again, err := p.Again(q.String()); err != nil || again != q {
+		t.Errorf("%q is read again, for another normaliser, as %q (%v)", q, again, err)
+	}
 	if key, ok := q.Key(); ok && KeyPattern(key) != q {
 		t.Errorf("%q becomes %q by its key", q, KeyPattern(key))
 	}
@@ -310,6 +313,30 @@ func TestPatternOfEverySpelling(t *testing.T) {
 		n := p.Parse(row.text)
 		if !q.Matches(&n) {
 			t.Errorf("numbers.tsv:%d: the pattern %q does not match its own text %q", row.line, q, row.text)
+		}
+	}
+}
+
+// What an earlier normaliser wrote becomes what this one makes of the text.
+func TestAgain(t *testing.T) {
+	for _, c := range []struct{ country, text, want string }{
+		{"US", "5551234567", "+15551234567"},
+		{"US", "15551234567", "+15551234567"},
+		{"US", "+15551234567", "+15551234567"},
+		{"US", "+442079460018", "+442079460018"},
+		{"US", "+5215512345678", "+525512345678"},
+		{"BR", "+551187654321", "+5511987654321"},
+		{"GB", "+44 02079460018", "+442079460018"},
+		{"GB", "+4402079460018", "+442079460018"},
+		{"CN", "17951", "+8617951"},
+		{"CN", "+8695588", "+8695588"},
+		{"CN", "0000000000", "0000000000"},
+		{"CN", "9521*", "9521*"},
+		{"CN", "12", "12"},
+		{"CN", "5550100", "5550100"},
+	} {
+		if q, err := testPlan(t, c.country).Again(c.text); err != nil || q.String() != c.want {
+			t.Errorf("%s %q: %q (%v), want %q", c.country, c.text, q, err, c.want)
 		}
 	}
 }

@@ -143,6 +143,7 @@ func (p *Plan) home(n *Number, d string, zero int) {
 		}
 	}
 	o := askMetadata(d, p.country)
+	asked := o.code == p.code && o.nsn == d // and so would be as an E.164 number
 	if o.code != p.code || o.kinds == 0 {
 		o = ordinary{} // a foreign number for the metadata only, such as China's without its own plan
 	}
@@ -207,7 +208,12 @@ func (p *Plan) home(n *Number, d string, zero int) {
 			return
 		}
 	}
-	if o = readOrdinary(p.code, d); o.kinds == 0 {
+	if asked {
+		o = readUnknown(p.code, d, d)
+	} else {
+		o = readOrdinary(p.code, d)
+	}
+	if o.kinds == 0 {
 		n.invalid(o.reason)
 		n.national = d
 		return

@@ -38,6 +38,24 @@ func (p *Plan) KeptPattern(text string) (Pattern, error) {
 	return Pattern{Lo: v, Hi: v, Size: uint8(len(text) - 1), Plus: true}, nil
 }
 
+// Again reads a canonical text that an earlier normaliser may have written. It is Pattern, but spares E.164 numbers, of which lists
+// have millions, the plans of their countries where these could not make another number of them.
+func (p *Plan) Again(text string) (Pattern, error) {
+	q, err := p.KeptPattern(text)
+	if err != nil || !q.Plus || !q.IsExact() || q.String() != text {
+		return p.Pattern(text)
+	}
+	d := text[1:]
+	code := countryCode(d)
+	if c := plausible()[code]; c != nil && code != chinaCode && len(d) > len(code) && !isRenumbered(code) {
+		nsn := d[len(code):]
+		if (c.trunk == "" || !strings.HasPrefix(nsn, c.trunk)) && c.has(nsn) {
+			return q, nil
+		}
+	}
+	return p.Pattern(text)
+}
+
 // internalPattern reads a pattern of internal numbers, as dialled: no plan is asked, a hyphen always
 // makes a range, and the length is fixed, because a beginning of any length would claim the numbers of
 // outside callers.

@@ -40,6 +40,16 @@ var renumberings = []struct {
 	{"84", regexp.MustCompile(`^199(\d{7})$`), "59$1"},
 }
 
+// isRenumbered reports whether a row is about a country code.
+func isRenumbered(code string) bool {
+	for i := range renumberings {
+		if renumberings[i].code == code {
+			return true
+		}
+	}
+	return false
+}
+
 // renumbered gives what an old number, behind its country code, has become; "" if no row is about it.
 func renumbered(code, nsn string) string {
 	for i := range renumberings {

@@ -225,6 +225,7 @@ func BenchmarkParse(b *testing.B) {
 		{"sip-uri", china, `"Bank" <sip:+8695588@example.com;user=phone>`},
 		{"foreign", china, "+442079460018"},
 		{"us", us, "13055550100"},
+		{"us-unassigned", us, "5551234567"},
 		{"withheld", china, "anonymous"},
 		{"junk", china, "95588'; DROP TABLE calls;--"},
 		{"junk-10KB-digits", china, strings.Repeat("9", 10_000)},

@@ -36,7 +36,12 @@ func readOrdinary(code, rest string) ordinary {
 	if o.kinds != 0 {
 		return o
 	}
-	stripped := o.nsn // they know prefixes that choose a carrier
+	return readUnknown(code, rest, o.nsn)
+}
+
+// readUnknown is readOrdinary of what the metadata do not know. stripped is what they made of it: they know prefixes that choose
+// a carrier.
+func readUnknown(code, rest, stripped string) ordinary {
 	c := plausible()[code]
 	switch {
 	case c == nil:
