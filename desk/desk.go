@@ -115,7 +115,7 @@ func (d *Desk) Load() error {
 	if !report.Loaded {
 		return fmt.Errorf("the policy %s has faults:%s", d.conf.Policy, text)
 	}
-	return nil
+	return d.noteReading()
 }
 
 // ListsRead is closed when ReadLists has read the lists.

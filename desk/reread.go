@@ -55,12 +55,8 @@ func (d *Desk) readAgain(ctx context.Context) error {
 		return err
 	}
 	before := readingOf(string(text))
-	if text == nil {
-		// The programs that did not keep it read by version 1; a database without anything in it is new.
+	if text == nil { // the programs that did not keep it read by version 1
 		before = readingParts{version: 1, country: p.Country()}
-		if learnt, err := d.anythingLearnt(); err != nil || !learnt && len(infos) == 0 {
-			return errors.Join(err, d.db.PutSetting(readingSetting, []byte(reading)))
-		}
 	}
 	if before.version < unassignedSince {
 		for _, f := range p.CheckUnassigned() {
@@ -91,6 +87,23 @@ func (d *Desk) readAgain(ctx context.Context) error {
 		return ctx.Err()
 	}
 	return d.db.PutSetting(readingSetting, []byte(reading))
+}
+
+// noteReading keeps, of a database that is new, by what its numbers will be read: there is nothing to read again.
+func (d *Desk) noteReading() error {
+	text, err := d.db.Setting(readingSetting)
+	if err != nil || text != nil {
+		return err
+	}
+	infos, err := d.db.Lists()
+	if err != nil || len(infos) > 0 {
+		return err
+	}
+	if learnt, err := d.anythingLearnt(); err != nil || learnt {
+		return err
+	}
+	err = d.db.PutSetting(readingSetting, []byte(d.force.Rules().Policy.Plan().Reading()))
+	return ignore(err, storage.ErrReadOnly)
 }
 
 // readListAgain moves the entries of one list.
