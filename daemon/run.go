@@ -105,6 +105,7 @@ func (d *Daemon) start(ctx context.Context, c *conf.Daemon) error {
 	}
 	d.keeper.Start(d.memory)
 	d.onStop("learning", d.keeper.Close)
+	d.background("reading numbers again", d.desk.ReadAgain)
 	d.attach(ctx, c.Attach)
 	d.alerts.Only(alert.Attach, names(c.Attach)...)
 	if err := d.servePorts(ctx, c); err != nil {
@@ -148,7 +149,7 @@ func (d *Daemon) openDesk(c *conf.Daemon) (err error) {
 	}
 	d.desk = desk.New(c, d.db, &d.force, desk.Options{
 		Journal: d.journal, Private: private, Recall: d.memory.Recall, EndPasses: d.keeper.EndPasses, Forget: d.forget, LastCalls: d.memory.LastCalls.Of,
-		Alerts: d.alerts, Log: d.log, Now: d.clock,
+		ReadFacts: d.keeper.ReadAgain, Alerts: d.alerts, Log: d.log, Now: d.clock,
 	})
 	if err := d.desk.Load(); err != nil {
 		return err

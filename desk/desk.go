@@ -6,6 +6,7 @@
 package desk
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -21,6 +22,7 @@ import (
 	"ringfence/console"
 	"ringfence/inforce"
 	"ringfence/lists"
+	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/pseudonym"
 	"ringfence/storage"
@@ -38,6 +40,7 @@ type Desk struct {
 	edit       sync.Mutex               // one edit or reload at a time: what is on disk and in the lists in force stays the same
 	unread     map[string]*lists.Loader // lists that have not been read yet; nil when they are
 	listsRead  chan struct{}            // closed when ReadLists is done
+	rules      chan struct{}            // another policy is in force
 	pieces     *pieces                  // the file of the lists
 	missed     atomic.Uint64            // records that who follows the journal was too slow for
 
@@ -56,6 +59,8 @@ type Options struct {
 	Forget func(e164 string) int
 	// LastCalls calls yield for each extension whose last call was of a number; nil for none.
 	LastCalls func(e164 string, yield func(extension string, c traffic.LastCall))
+	// ReadFacts reads again what was learnt of numbers, and says how many facts count for another number now; nil for nothing.
+	ReadFacts func(ctx context.Context, plan *number.Plan) (int, error)
 	Alerts    *alert.Book // is told that a policy was refused; nil for nobody
 	Log       *slog.Logger
 	Now       func() time.Time
@@ -81,7 +86,7 @@ func New(c *conf.Daemon, db *storage.DB, force *inforce.State, o Options) *Desk 
 	if o.LastCalls == nil {
 		o.LastCalls = func(string, func(string, traffic.LastCall)) {}
 	}
-	return &Desk{conf: c, db: db, force: force, o: o, unread: map[string]*lists.Loader{}, listsRead: make(chan struct{}), pieces: newPieces()}
+	return &Desk{conf: c, db: db, force: force, o: o, unread: map[string]*lists.Loader{}, listsRead: make(chan struct{}), rules: make(chan struct{}, 1), pieces: newPieces()}
 }
 
 // OpenDatabase opens the database of an installation. Where there is none yet, a command that only reads gets an empty one.
@@ -114,7 +119,7 @@ func (d *Desk) Load() error {
 	defer d.edit.Unlock()
 	report, err := d.reload()
 	if err == nil && report.Loaded {
-		return nil
+		return d.noteReading()
 	}
 	if err == nil {
 		text := ""
@@ -128,7 +133,10 @@ func (d *Desk) Load() error {
 	if d.o.Journal == nil || d.refused.Load() == nil {
 		return err
 	}
-	return d.loadLastGood(err)
+	if err := d.loadLastGood(err); err != nil {
+		return err
+	}
+	return d.noteReading()
 }
 
 // ListsRead is closed when ReadLists has read the lists.

@@ -1,7 +1,6 @@
 package desk
 
 import (
-	"fmt"
 	"strings"
 
 	"ringfence/listfile"
@@ -11,7 +10,7 @@ import (
 
 // entryOf reads what is written for a new entry: every one, from wherever it comes, is read here. What is to be removed
 // or looked up is read as a pattern, also what would not be taken today.
-func entryOf(p *number.Plan, text string) (number.Pattern, error) { return p.Pattern(text) }
+func entryOf(p *number.Plan, text string) (number.Pattern, error) { return p.Entry(text) }
 
 // entryOfLine is entryOf for a line of a file, which may have a count before one number.
 func entryOfLine(p *number.Plan, l *listfile.Line) (number.Pattern, error) {
@@ -33,46 +32,21 @@ func isCount(p *number.Plan, l *listfile.Line) bool {
 // isNumber reports whether a text is a number that the plan knows.
 func isNumber(p *number.Plan, text string) bool {
 	n := p.ParseInternal(text)
-	switch n.Kind.String() {
-	case "invalid", "unassigned", "unknown", "anonymous":
+	switch n.Kind {
+	case number.Invalid, number.Unassigned, number.Unknown, number.Anonymous:
 		return false
 	}
 	return true
 }
 
-// deadEntry says why no call can have the number of an entry; "" if calls can.
-func deadEntry(p *number.Plan, q number.Pattern) string {
-	if !q.IsExact() {
-		return ""
-	}
-	if n := p.ParseInternal(q.String()); n.Kind == number.Invalid {
-		return n.Reason
-	}
-	return ""
-}
-
-// wideEntry says what an entry takes that is hardly meant by one; "" if that is not so.
-func wideEntry(q number.Pattern) string {
-	const lot = 1_000_000_000 // numbers
-	switch {
-	case q.Open && (q.Size <= 1 || q.Plus && q.Size <= 3):
-		return "takes all numbers that begin so, of whole regions or countries"
-	case !q.Open && q.Hi-q.Lo >= lot:
-		return fmt.Sprintf("takes %d numbers", q.Hi-q.Lo+1)
-	}
-	return ""
-}
-
 // cautions are warnings about entries of a list. They go in: who added them may mean it.
 type cautions struct {
-	plan    *number.Plan
-	country string
-	list    string
-	hit     *policy.Caution // nil: the list lets calls pass, which is no loss
+	plan *number.Plan
+	hit  *policy.Caution // nil: the list lets calls pass, which is no loss
 }
 
 func (d *Desk) cautionsFor(p *policy.Policy, list string) *cautions {
-	c := &cautions{plan: p.Plan(), country: p.Country(), list: list}
+	c := &cautions{plan: p.Plan()}
 	if !p.OnlyAllows(list) {
 		c.hit = p.Caution()
 	}
@@ -81,16 +55,16 @@ func (d *Desk) cautionsFor(p *policy.Policy, list string) *cautions {
 
 // of says what may not be meant by an entry, "" if there is nothing. dead reports whether it is that no call can have the number.
 func (c *cautions) of(q number.Pattern) (why string, dead bool) {
-	if why := wideEntry(q); why != "" {
-		return why, false
+	if why := c.plan.Wide(q); why != "" {
+		return strings.TrimPrefix(why, "it "), false
 	}
 	if c.hit != nil {
 		if why := c.hit.Hits(q); why != "" {
 			return why, false
 		}
 	}
-	if why := deadEntry(c.plan, q); why != "" {
-		return "is no number of " + c.country + " (" + why + "), and no call can have it", true
+	if why := c.plan.Dead(q); why != "" {
+		return strings.TrimPrefix(why, "it ") + ", and no call can have it", true
 	}
 	return "", false
 }

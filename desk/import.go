@@ -241,6 +241,11 @@ func (f *fileImport) would(pattern string, c storage.Change) console.Edit {
 func (d *Desk) commit(do func() (storage.ChangeRecord, error)) error {
 	d.edit.Lock()
 	defer d.edit.Unlock()
+	return d.commitAlone(do)
+}
+
+// commitAlone is commit for who holds d.edit.
+func (d *Desk) commitAlone(do func() (storage.ChangeRecord, error)) error {
 	r, err := do()
 	if err != nil {
 		d.pieces.edited(err)
@@ -271,6 +276,14 @@ func (d *Desk) follow(c storage.ChangeRecord) error {
 	err := d.db.ChangedBy(c.ID, func(listed []storage.Listed) error {
 		for i := range listed {
 			pattern, err := r.Policy.Plan().KeptPattern(listed[i].Pattern)
+			if err == nil && len(listed[i].Records) == 0 && pattern.String() != listed[i].Pattern {
+				// A text of an earlier normaliser: what else says the same number stays in memory.
+				same, err := d.db.Lookup(c.List, pattern.String())
+				if err != nil {
+					return err
+				}
+				listed[i].Records = same[0]
+			}
 			switch {
 			case err != nil: // a stray
 			case len(listed[i].Records) == 0:

@@ -46,6 +46,7 @@ func (d *Desk) reload() (*console.ReloadReport, error) {
 		if err := d.install(p, sounds); err != nil {
 			return nil, err
 		}
+		signal(d.rules)
 		faults = append(faults, p.CheckLists(d.force.Rules().Lists)...)
 		if sounds != nil {
 			faults = append(faults, p.CheckAnnouncements(sounds.Has)...)

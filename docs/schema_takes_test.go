@@ -201,6 +201,8 @@ var unseen = []struct{ key, text string }{
 	{`numbers\.(internal|never_screen)|lines\..*|rule\[.*\]\.when\.call(er|ee)(_not)?`, `^"[^"]+": `}, // what a pattern says
 	{`country`, `is no country`},
 	{`timezone|lines\..*\.timezone`, `there is no time zone`},
+	{`numbers\.area`, `is no area code of`},
+	{`numbers\.assigned\.[a-z]+`, `^"[^"]+": `},
 	{`holidays`, `has a text in quotes among its dates`}, // an editor hands dates over as texts
 	{`workdays`, `is also in holidays`},
 	{`rule\[.*\]\.name`, `is already the name of the rule`},

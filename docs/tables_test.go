@@ -222,6 +222,10 @@ func TestWarnings(t *testing.T) {
 	for _, f := range append(p.CheckLists(lists.New()), p.CheckAnnouncements(func(string) bool { return false })...) {
 		given = append(given, f.String())
 	}
+	p, _ = policy.Load("p.toml", []byte("country = \"CN\"\n[[rule]]\nname = \"x\"\naction = \"reject\"\nwhen = { caller_kind = \"invalid\" }\n"))
+	for _, f := range p.CheckUnassigned() {
+		given = append(given, f.String())
+	}
 	rows := column(table(t, "| says | means |"), 0)
 	used := make(map[string]bool)
 	for _, w := range given {

@@ -11,27 +11,43 @@ const (
 	heldStates = 64 // ways of taking prefixes off that are tried
 )
 
-// MayHold reports whether Held looks at all: of a number that is one it does not.
-func (n *Number) MayHold() bool { return n.plan != nil && (n.Kind == Invalid || n.Kinds.Has(Invalid)) }
+// MayHold reports whether Held looks at all: of a number that the plan knows it does not.
+func (n *Number) MayHold() bool {
+	return n.plan != nil && n.Kinds&kindsOf(Invalid, Unassigned) != 0
+}
 
 // Held gives the numbers that the text of an Invalid number plainly holds, at most four; nil of any other. None of them
-// is an emergency number. Each has an E164, but for an internal one. It looks for them anew each time: at each run of digits, and at all of its digits; as they
-// stand, and without prefixes that do not belong there. What has the digits of an internal number and is none, as it calls from outside,
-// holds that: a rule that refuses 8??? means who claims to be one of them. Those who are never come to it.
+// is an emergency number. Each has an E164, but for an internal one. It looks for them anew each time: at each run of
+// digits, and at all of its digits; as they stand, and without prefixes that do not belong there. What has the digits of an
+// internal number and is none, as it calls from outside, holds that: a rule that refuses 8??? means who claims to be one of
+// them. Those who are never come to it.
+//
+// An Unassigned number holds those that it becomes without prefixes as well, or 0095211613, which would be a number of Myanmar,
+// hid 95211613. Area codes stay with it: it may be a newer number, and what stands behind them is part of it.
 func (n *Number) Held() []Number {
 	if !n.MayHold() {
 		return nil
 	}
+	h := holder{plan: n.plan, whole: n.E164, tried: make(map[string]bool)}
 	runs := digitRuns(n.Raw, leastHeld)
 	if claimed := n.plan.ParseInternal(runs[len(runs)-1]); claimed.Kind == Internal {
 		return []Number{claimed}
 	}
-	var found []Number
-	tried := make(map[string]bool)
-	for _, digits := range runs {
-		found = n.plan.unprefixed(found, digits, tried)
+	if n.E164 != "" {
+		runs = runs[len(runs)-1:] // a number that is one stands in all of them together
 	}
-	return found
+	for _, digits := range runs {
+		h.unprefixed(digits)
+	}
+	return h.found
+}
+
+// holder looks for the numbers that a text holds.
+type holder struct {
+	plan  *Plan
+	whole string // the E.164 number that the text is, "" for none
+	tried map[string]bool
+	found []Number
 }
 
 // ParseCalled is ParseInternal for a called number. A caller chooses it, and an extension whose expression has no end takes
@@ -103,20 +119,20 @@ func digitRuns(raw string, least int) []string {
 
 // unprefixed adds the numbers that digits are, or are behind any of the prefixes that stand before numbers: 0, 00, what is
 // dialled for abroad, the country code, an area code.
-func (p *Plan) unprefixed(found []Number, digits string, tried map[string]bool) []Number {
-	queue := []string{digits}
-	for len(queue) > 0 && len(found) < maxHeld && len(tried) < heldStates {
+func (h *holder) unprefixed(digits string) {
+	p, queue := h.plan, []string{digits}
+	for len(queue) > 0 && len(h.found) < maxHeld && len(h.tried) < heldStates {
 		d := queue[0]
 		queue = queue[1:]
-		if len(d) < leastHeld || tried[d] {
+		if len(d) < leastHeld || h.tried[d] {
 			continue
 		}
-		tried[d] = true
+		h.tried[d] = true
 		if len(d) <= maxDialled {
 			n := Number{Raw: d}
 			p.resolve(&n, written{digits: d}, false)
-			if n.E164 != "" && !n.Kinds.Has(Emergency) && !hasNumber(found, n.E164) {
-				found = append(found, n)
+			if n.E164 != "" && n.E164 != h.whole && !n.Kinds.Has(Emergency) && !hasNumber(h.found, n.E164) {
+				h.found = append(h.found, n)
 			}
 		}
 		for _, prefix := range [...]string{"00", "0", p.code, p.trunk, p.prefixOf(d)} {
@@ -125,13 +141,12 @@ func (p *Plan) unprefixed(found []Number, digits string, tried map[string]bool) 
 			}
 		}
 		// An area code before a number that is whole already, its trunk prefix included.
-		for k := 2; k <= 5 && k+leastHeld <= len(d); k++ {
+		for k := 2; k <= 5 && k+leastHeld <= len(d) && h.whole == ""; k++ {
 			if p.china && d[0] == '0' && chinaArea(d[1:]) == k-1 || !p.china && p.trunk != "" && d[k:k+len(p.trunk)] == p.trunk {
 				queue = append(queue, d[k:])
 			}
 		}
 	}
-	return found
 }
 
 func hasNumber(list []Number, e164 string) bool {

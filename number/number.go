@@ -10,19 +10,20 @@ type Kind uint8
 // The kinds. Foreign numbers are International first of all; what they are in their own country is
 // among their Kinds.
 const (
-	Unknown       Kind = iota // a number whose sort cannot be told, such as a local one without area code
+	Unknown       Kind = iota // a number of which cannot be told which it is: a local one without area code
 	Mobile                    // a mobile telephone
 	Fixed                     // a line with an area code
 	TollFree                  // the called person pays
 	Premium                   // costs more than a call
 	SharedCost                // both pay
 	VoIP                      // a number of Internet telephony without a place
-	Service                   // a national service or short code: 95xxx, 96xxx, 10086, 12345
+	Service                   // a national service or short code: 95xxx, 10086, 12345; a nationwide or personal number
 	Emergency                 // police, fire, ambulance and what ranks with them
 	Internal                  // an extension of this PBX, from where it may be claimed
 	International             // a number of another country
 	Invalid                   // no number, or one that no numbering plan allows; Reason says why
 	Anonymous                 // withheld by the caller or missing
+	Unassigned                // well formed, but the plan knows no such prefix: a newer series, or invented
 )
 
 // kindNames are the words of the policy language, in the order in which they are documented.
@@ -40,6 +41,7 @@ var kindNames = [...]struct {
 	{Emergency, "emergency"},
 	{Internal, "internal"},
 	{International, "international"},
+	{Unassigned, "unassigned"},
 	{Invalid, "invalid"},
 	{Anonymous, "anonymous"},
 	{Unknown, "unknown"},
@@ -110,14 +112,14 @@ type Number struct {
 	E164   string // "+" and at most 15 digits; "" when the text is no number
 	Kind   Kind   // the main kind
 	Kinds  Kinds  // all kinds that hold
-	Reason string // why it is Invalid or Unknown: "too short", "unassigned prefix" …
+	Reason string // why it is Invalid or Unknown: "too short", "local number without area code" …
 	Form   Form   // how it was written
 
 	national string // digits as written inside the plan's country, trunk 0 included; "" for other countries
 	digits   string // E.164 digits without "+", for patterns that start with + or 00
 	cc       uint8  // how many digits of E164 are the country code
 
-	plan *Plan // of an Invalid one: by which Held reads it
+	plan *Plan // of an Invalid or Unassigned one: by which Held reads it
 }
 
 // National gives the digits as they are written inside the plan's country, the trunk 0 included:

@@ -267,7 +267,7 @@ func TestPrefix(t *testing.T) {
 }
 
 func TestKinds(t *testing.T) {
-	want := strings.Fields("mobile fixed toll_free premium shared_cost voip service emergency internal international invalid anonymous unknown")
+	want := strings.Fields("mobile fixed toll_free premium shared_cost voip service emergency internal international unassigned invalid anonymous unknown")
 	if got := KindNames(); !slices.Equal(got, want) {
 		t.Errorf("kinds are %v, want %v", got, want)
 	}

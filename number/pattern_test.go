@@ -97,7 +97,10 @@ func TestPatterns(t *testing.T) {
 		{"CN", "8613800138000-8613800138001", "13800138000..13800138001", "13800138001", ""},
 		{"CN", "95211000-95211999", "95211???", "95211613", ""},
 		{"CN", "001 305 555 0100..001 305 555 0199", "+130555501??", "+1 305 555 0150", ""},
-		{"CN", "23456-23499", "23456..23499", "23456|23499", "02345623499"},
+		{"CN", "23456-23499", "+862345623499", "02345623499|2345623499", "23456|23499"},
+		{"CN", "23456..23499", "23456..23499", "23456|23499", "02345623499"},
+		{"US", "2000-2099", "20??", "2050", "2100|20002099"},
+		{"CN", "06012340000-06012349999", "0601234????", "06012345678|+866012345678", "06012350000"},
 		{"CN", "021-61234567", "+862161234567", "02161234567", ""},
 		{"CN", "95595-95598", "95595..95598", "95595|95598", "95594|95599"},
 		{"US", "305-555-0100..305-555-0199", "30555501??", "+1 305 555 0150", ""},
@@ -138,6 +141,9 @@ func checkPattern(t testing.TB, p *Plan, q Pattern) {
 	}
 	if kept, err := p.KeptPattern(q.String()); err != nil || kept != q {
 		t.Errorf("%q is kept as %q (%v)", q, kept, err)
+	}
+	if again, err := p.Again(q.String()); err != nil || again != q {
+		t.Errorf("%q is read again, for another normaliser, as %q (%v)", q, again, err)
 	}
 	if key, ok := q.Key(); ok && KeyPattern(key) != q {
 		t.Errorf("%q becomes %q by its key", q, KeyPattern(key))
@@ -228,11 +234,15 @@ func TestPatternFaults(t *testing.T) {
 		{"CN", "05925550000..05925550000", "both ends of the range are the same: write 05925550000 alone"},
 		{"CN", "10..19", "the ends of a range have 3 digits at least, 10 has 2: write each number on its own"},
 		{"CN", "05925550000..13800138000", "the ends of the range differ in kind, 05925550000 is fixed and 13800138000 is mobile: write one range for each kind"},
-		{"CN", "10000-19999", "the ends of the range differ in kind, 10000 is service and 19999 is invalid (too short): write one range for each kind"},
-		{"CN", "7999-8000", "the ends of the range differ in kind, 7999 is invalid (too short) and 8000 is internal: write one range for each kind"},
+		{"CN", "10000-19999", "10000-19999 may be one number or a range: write 10000..19999 for the range, or 1000019999 for the number"},
+		{"CN", "10000..19999", "the ends of the range differ in kind, 10000 is service and 19999 is invalid (too short): write one range for each kind"},
+		{"CN", "7999-8000", "7999-8000 may be one number or a range: write 7999..8000 for the range, or 79998000 for the number"},
+		{"CN", "7999..8000", "the ends of the range differ in kind, 7999 is invalid (too short) and 8000 is internal: write one range for each kind"},
+		{"CN", "10010-10086", "10010-10086 may be one number or a range: write 10010..10086 for the range, or 1001010086 for the number"},
+		{"IN", "701234-987654", "701234-987654 is no number of IN: write 701234..987654 for a range"},
 		{"CN", "+865925550000-05925550999", "only one end of the range has a country code: write + before both or before neither"},
 		{"CN", "+13055550100..+4420794600", "the ends of the range have 11 and 10 digits: write both in full, with the same length"},
-		{"CN", "+12125550100..+44207946001", "the ends of the range differ in kind, +12125550100 is international and +44207946001 is invalid (unassigned prefix): write one range for each kind"},
+		{"CN", "+12125550100..+44207946001", "the ends of the range differ in kind, +12125550100 is international and +44207946001 is invalid (too short): write one range for each kind"},
 		{"CN", "+442079460018..+493012345678", "the ends of the range are in different countries: write one range for each"},
 		{"CN", "0592-5550000-0592-5550999", "22 digits are no number: write .. between the two ends of a range"},
 		{"CN", "..", ends},
@@ -303,6 +313,30 @@ func TestPatternOfEverySpelling(t *testing.T) {
 		n := p.Parse(row.text)
 		if !q.Matches(&n) {
 			t.Errorf("numbers.tsv:%d: the pattern %q does not match its own text %q", row.line, q, row.text)
+		}
+	}
+}
+
+// What an earlier normaliser wrote becomes what this one makes of the text.
+func TestAgain(t *testing.T) {
+	for _, c := range []struct{ country, text, want string }{
+		{"US", "5551234567", "+15551234567"},
+		{"US", "15551234567", "+15551234567"},
+		{"US", "+15551234567", "+15551234567"},
+		{"US", "+442079460018", "+442079460018"},
+		{"US", "+5215512345678", "+525512345678"},
+		{"BR", "+551187654321", "+5511987654321"},
+		{"GB", "+44 02079460018", "+442079460018"},
+		{"GB", "+4402079460018", "+442079460018"},
+		{"CN", "17951", "+8617951"},
+		{"CN", "+8695588", "+8695588"},
+		{"CN", "0000000000", "0000000000"},
+		{"CN", "9521*", "9521*"},
+		{"CN", "12", "12"},
+		{"CN", "5550100", "5550100"},
+	} {
+		if q, err := testPlan(t, c.country).Again(c.text); err != nil || q.String() != c.want {
+			t.Errorf("%s %q: %q (%v), want %q", c.country, c.text, q, err, c.want)
 		}
 	}
 }

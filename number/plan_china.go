@@ -71,7 +71,7 @@ type chinese struct {
 //     and not Shizuishan, so that 9521* takes it.
 //   - 7 or 8 digits that could be a local number are Unknown, not Invalid: a line of the local exchange
 //     delivers its neighbours so.
-//   - 11 digits from 10, 11 or 12 on are Invalid, also if they would be a number of North America: those
+//   - 11 digits from 10, 11 or 12 on are Unassigned, also if they would be a number of North America: those
 //     need + or 00 in front here.
 func readChina(d string, afterCode bool) chinese {
 	rest, trunk := d, false
@@ -106,7 +106,31 @@ func readChina(d string, afterCode bool) chinese {
 	if lacksTrunk && (len(d) == 7 || len(d) == 8) && d[0] >= '2' && d[0] <= '8' {
 		return chinese{kind: Unknown, reason: reasonLocal}
 	}
+	if chinaPlausible(rest) {
+		return chinese{nsn: rest, trunk: rest[0] != '1' || len(rest) == 10, kind: Unassigned, kinds: kindsOf(Unassigned)}
+	}
 	return chinese{kind: Invalid, reason: chinaReason(rest, trunk)}
+}
+
+// chinaPlausible reports whether digits that are no number of China are as long as one that begins so would be: 10 or 11, as
+// their area code has it, or 11 from 11 and 12 on.
+func chinaPlausible(d string) bool {
+	if len(d) != 10 && len(d) != 11 {
+		return false
+	}
+	switch head := d[:2]; {
+	case d[0] == '0', head == "95", head == "96", head == "86", d[:3] == "400", d[:3] == "800":
+		return false
+	case head == "11", head == "12":
+		return len(d) == 11
+	}
+	switch area := chinaArea(d); area {
+	case 2:
+		return len(d) == 10
+	case 3:
+		return hasLocalLength(d[:3], len(d)-3)
+	}
+	return d[0] != '1'
 }
 
 // chinaArea gives the length of the area code that the digits begin with, without trunk 0; 0 if none.
@@ -164,6 +188,8 @@ func chinaService(d string) (Kind, Kinds) {
 		service = n >= 3 && n <= 5 || n == 6 && (d[2] == '6' || d[2] == '8') // 118114, 116114
 	case "12":
 		service = n == 3 || n == 5
+	case "17": // before a number, to choose who carries the call
+		service = n == 5 && d[2] == '9'
 	case "16":
 		service = d == "160" || d == "168"
 	}
@@ -173,52 +199,37 @@ func chinaService(d string) (Kind, Kinds) {
 	return Unknown, 0
 }
 
-// chinaReason says what is wrong with digits that are no number of China.
+// chinaReason says what is wrong with digits that are no number of China; trunk is whether a 0 stood before them.
 func chinaReason(d string, trunk bool) string {
-	want := 0 // how long a number that begins so is, trunk 0 left out
-	switch {
-	case len(d) < 2:
+	if len(d) < 2 || !trunk && len(d) < 3 {
 		return reasonShort
-	case trunk:
-		area := chinaArea(d)
-		switch {
-		case area > 0 && len(d) > area && d[area] == '0':
-			return reasonPrefix
-		case area == 0 && (len(d) >= 3 || d[0] < '2'):
-			if d[0] == '1' && len(d) > 1 && d[1] >= '3' {
-				want = 11
-				break
-			}
-			return reasonPrefix
-		case area == 2:
-			want = 10
-		case area == 3 && hasLocalLength(d[:3], 7) && !hasLocalLength(d[:3], 8):
-			want = 10
-		default:
-			want = 11
-		}
+	}
+	least, most := 10, 11 // how long a number that begins so is
+	switch head := d[:2]; {
+	case d[0] == '0':
+		return reasonPrefix
 	case strings.HasPrefix(d, "400"), strings.HasPrefix(d, "800"):
-		want = 10
-	case strings.HasPrefix(d, "95"), strings.HasPrefix(d, "96"):
-		want = 5
-		if len(d) > 5 {
-			want = 8
+		most = 10
+	case !trunk && (head == "95" || head == "96"):
+		least, most = 5, 8
+	case d[0] == '1' && head >= "13":
+		least = 11
+	case d[0] == '1' && !trunk && len(d) != 10 && len(d) != 11:
+		least, most = 5, 5
+	case head == "11", head == "12":
+		least = 11
+	default:
+		switch area := chinaArea(d); {
+		case area == 2, area == 3 && !hasLocalLength(d[:3], 8):
+			most = 10
+		case area == 3 && !hasLocalLength(d[:3], 7):
+			least = 11
 		}
-	case len(d) < 3:
-		return reasonShort
-	case d[0] == '1' && d[1] < '3' && len(d) != 11:
-		want = 5
-	case d[0] == '1':
-		want = 11
-	case len(d) < 10:
-		want = 10
-	case len(d) > 11:
-		want = 11
 	}
 	switch {
-	case len(d) < want:
+	case len(d) < least:
 		return reasonShort
-	case want > 0 && len(d) > want:
+	case len(d) > most:
 		return reasonLong
 	}
 	return reasonPrefix

@@ -187,43 +187,6 @@ func trimInvisible(s string) string {
 	})
 }
 
-// withheldWords are the texts that stand for a caller without a number, in small letters and without
-// separators: the words of the SIP privacy drafts and of telephone exchanges, the P and O (private,
-// out of area) of analogue caller ID, and what FreeSWITCH and Asterisk put into an empty From.
-var withheldWords = map[string]bool{
-	"anonymous": true, "unavailable": true, "restricted": true, "private": true,
-	"withheld": true, "blocked": true, "unknown": true, "nobody": true, "p": true, "o": true,
-	"asterisk": true, "hidden": true, "null": true, "none": true, "undefined": true,
-	"notavailable": true, "outofarea": true, "noname": true, "nonumber": true, "nocallerid": true,
-	"unknownnumber": true, "unknowncaller": true, "privatenumber": true, "privatecaller": true,
-	"numberwithheld": true, "numberunavailable": true, "callerwithheld": true, "idunavailable": true,
-	"calleridblocked": true, "anonymousinvalid": true,
-	"匿名": true, "未知": true, "未知号码": true, "私人号码": true, "隐藏号码": true, "无号码": true,
-}
-
-// withheldWord reports whether the text stands for a caller without a number.
-func withheldWord(body string) bool {
-	if body == "" {
-		return true
-	}
-	if len(body) > 32 {
-		return false
-	}
-	if c := body[0]; c == '+' || c >= '0' && c <= '9' {
-		return false
-	}
-	var buf [64]byte // room for small letters that take more bytes than the capital
-	word := buf[:0]
-	for _, r := range body {
-		switch class, _ := classify(r); {
-		case class == charSeparator, class == charHyphen, class == charOpen, class == charClose, r == '_':
-			continue
-		}
-		word = utf8.AppendRune(word, unicode.ToLower(r))
-	}
-	return withheldWords[string(word)]
-}
-
 // charClass is what a character means in the writing of a number.
 type charClass uint8
 

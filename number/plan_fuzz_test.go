@@ -57,7 +57,7 @@ func FuzzParse(f *testing.F) {
 			}
 			checkPattern(t, p, q)
 		}
-		if outside.Kind != Invalid && outside != inside {
+		if outside.Kind != Invalid && outside != inside && inside.Kind != Emergency { // the police of another town
 			t.Errorf("%q is %+v from outside and %+v from inside", text, outside, inside)
 		}
 	})

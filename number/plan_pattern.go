@@ -16,8 +16,8 @@ import (
 //
 // What begins with + or 00 looks at E.164 digits. All else looks at digits as written inside the
 // plan's country, trunk 0 included, and only at numbers of that country and internal ones. Digits,
-// separators, * and ? may be those of any script. One hyphen makes a range, unless the plan knows the
-// text as one number (0592-5550100) and its ends are not both internal numbers.
+// separators, * and ? may be those of any script. One hyphen is a separator (0592-5550100), and makes a range only
+// between two internal numbers, or where the text is no number and both ends are.
 //
 // The error is advice to the administrator: what is wrong and what to write instead.
 func (p *Plan) Pattern(text string) (Pattern, error) { return p.readPattern(text, false) }
@@ -36,6 +36,24 @@ func (p *Plan) KeptPattern(text string) (Pattern, error) {
 		v = v*10 + uint64(text[i]-'0')
 	}
 	return Pattern{Lo: v, Hi: v, Size: uint8(len(text) - 1), Plus: true}, nil
+}
+
+// Again reads a canonical text that an earlier normaliser may have written. It is Pattern, but spares E.164 numbers, of which lists
+// have millions, the plans of their countries where these could not make another number of them.
+func (p *Plan) Again(text string) (Pattern, error) {
+	q, err := p.KeptPattern(text)
+	if err != nil || !q.Plus || !q.IsExact() || q.String() != text {
+		return p.Pattern(text)
+	}
+	d := text[1:]
+	code := countryCode(d)
+	if c := plausible()[code]; c != nil && code != chinaCode && len(d) > len(code) && !isRenumbered(code) {
+		nsn := d[len(code):]
+		if (c.trunk == "" || !strings.HasPrefix(nsn, c.trunk)) && c.has(nsn) {
+			return q, nil
+		}
+	}
+	return p.Pattern(text)
 }
 
 // internalPattern reads a pattern of internal numbers, as dialled: no plan is asked, a hyphen always
@@ -65,30 +83,66 @@ func (p *Plan) readPattern(text string, internal bool) (Pattern, error) {
 		return p.readInternal(text)
 	}
 	number := p.ParseInternal(text)
-	if hyphens == 1 && p.meansRange(text, left, right, &number) {
-		return p.readRange(left, right, false)
+	if hyphens == 1 {
+		switch isRange, err := p.weighHyphen(left, right, &number); {
+		case err != nil:
+			return Pattern{}, err
+		case isRange:
+			return p.readRange(left, right, false)
+		}
 	}
 	return p.exact(text, &number, hyphens)
 }
 
-// meansRange decides what a text with one hyphen is, given the number that it would be as a whole. It
-// is that number if the plan knows it written so; but between two internal numbers, or where the
-// number would be written with a trunk 0 (23456-23499 is no number of Chongqing), it is a range.
-func (p *Plan) meansRange(text, left, right string, number *Number) bool {
+// weighHyphen decides what a text with one hyphen is, given the number that it would be as a whole. People group numbers so in
+// every country (70123-98765, 1544-7000), and to block a range that nobody meant is the worst that a list can do: a range is
+// only what is no number, with two whole numbers as its ends, or what lies between two internal numbers. The error says that
+// it may be either.
+func (p *Plan) weighHyphen(left, right string, number *Number) (isRange bool, err error) {
 	lo, hi := scanNumber(left, false), scanNumber(right, false)
 	if lo.fault != noFault || hi.fault != noFault || len(lo.digits) < 3 || len(hi.digits) < 3 {
-		return false
+		return false, nil
 	}
-	sameLength := len(lo.digits) == len(hi.digits)
 	switch {
 	case p.isInternal(lo.digits) && p.isInternal(hi.digits):
-		return true
-	case number.Kind == Unknown, number.Kind == Internal:
-		return sameLength
-	case number.E164 == "":
-		return true
+		return true, nil
+	case number.Kind == Internal, number.E164 != "" && !number.Kinds.Has(Unassigned):
+		return false, nil
 	}
-	return sameLength && !lo.plus && number.national == p.trunk+lo.digits+hi.digits && p.written
+	sameLength := len(lo.digits) == len(hi.digits)
+	rises := sameLength && lo.digits < hi.digits
+	first, last := p.ParseInternal(left), p.ParseInternal(right)
+	if number.E164 != "" || number.Kind == Unknown {
+		if rises && (first.known() || last.known()) {
+			return false, fmt.Errorf("%s-%s may be one number or a range: write %s..%s for the range, or %s for the number",
+				lo.text(), hi.text(), lo.text(), hi.text(), lo.text()+hi.digits)
+		}
+		return false, nil
+	}
+	extensions := len(lo.digits) <= maxExtension && first.Kind == Invalid && last.Kind == Invalid // that are not under internal
+	if sameLength && (first.E164 != "" && last.E164 != "" || extensions) {
+		return true, nil
+	}
+	if _, err := p.readRange(left, right, false); err != nil {
+		return false, err
+	}
+	return false, fmt.Errorf("%s-%s is no number of %s: write %s..%s for a range", lo.text(), hi.text(), p.country, lo.text(), hi.text())
+}
+
+// maxExtension is how many digits an extension has at most that is taken for one without being told.
+const maxExtension = 5
+
+// known reports whether it is a number that the plan knows.
+func (n *Number) known() bool {
+	return n.Kind == Internal || n.E164 != "" && !n.Kinds.Has(Unassigned)
+}
+
+// text is the number as digits.
+func (w written) text() string {
+	if w.plus {
+		return "+" + w.digits
+	}
+	return w.digits
 }
 
 // exact makes the pattern of one number.
@@ -98,7 +152,7 @@ func (p *Plan) exact(text string, n *Number, hyphens int) (Pattern, error) {
 		d, plus = n.national, false
 	}
 	switch {
-	case n.Kind == Anonymous:
+	case n.Kind == Anonymous && d == "":
 		return Pattern{}, errors.New(`withheld callers have no number: write caller_kind = ["anonymous"]`)
 	case d == "" && n.Reason == reasonShort:
 		return Pattern{}, errors.New("there is nothing behind the international prefix: write the number, or +86* for a whole country")

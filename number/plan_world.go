@@ -1,45 +1,72 @@
 package number
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/nyaruka/phonenumbers"
 )
 
-// readOrdinary asks the metadata of all countries about digits as they are dialled in a region, or
-// about E.164 digits with "+" in front. If they are no number it says why: kind is Unknown for a local
-// number without area code, else Invalid, and there is a reason.
-func readOrdinary(text, region string) (_ *phonenumbers.PhoneNumber, kinds Kinds, kind Kind, reason string) {
+// ordinary is what is known of an ordinary number of whatever country.
+type ordinary struct {
+	num       *phonenumbers.PhoneNumber // nil if the plan does not know it
+	code, nsn string                    // the country code and the digits behind it
+	kinds     Kinds                     // 0 if it is no number
+	reason    string                    // then: why
+}
+
+// askMetadata asks about digits as they are dialled in a region, or about E.164 digits with "+" in front. There are no kinds
+// unless the plan knows the number.
+func askMetadata(text, region string) ordinary {
 	num, err := phonenumbers.Parse(text, region)
-	switch err {
-	case nil:
-	case phonenumbers.ErrInvalidCountryCode:
-		return nil, 0, Invalid, reasonCode
-	case phonenumbers.ErrNumTooLong:
-		return nil, 0, Invalid, reasonLong
-	default:
-		return nil, 0, Invalid, reasonShort
+	if err != nil {
+		return ordinary{}
 	}
+	o := ordinary{code: strconv.Itoa(int(num.GetCountryCode())), nsn: phonenumbers.GetNationalSignificantNumber(num)}
 	if typ := phonenumbers.GetNumberType(num); typ != phonenumbers.UNKNOWN {
-		kinds = kindsOfType(typ)
-		return num, kinds, mainKind(kinds), ""
+		o.num, o.kinds = num, kindsOfType(typ)
 	}
-	switch phonenumbers.IsPossibleNumberWithReason(num) {
-	case phonenumbers.IS_POSSIBLE_LOCAL_ONLY:
-		if strings.HasPrefix(text, "+") {
-			return nil, 0, Invalid, reasonShort
+	return o
+}
+
+// readOrdinary reads the digits behind a country code, where a trunk prefix is left out (and tolerated). Which number it is,
+// is a question of its length; that the plan does not know it makes it Unassigned, not another one.
+func readOrdinary(code, rest string) ordinary {
+	o := askMetadata("+"+code+rest, "")
+	if o.kinds != 0 {
+		return o
+	}
+	return readUnknown(code, rest, o.nsn)
+}
+
+// readUnknown is readOrdinary of what the metadata do not know. stripped is what they made of it: they know prefixes that choose
+// a carrier.
+func readUnknown(code, rest, stripped string) ordinary {
+	c := plausible()[code]
+	switch {
+	case c == nil:
+		return ordinary{reason: reasonCode}
+	case rest == "":
+		return ordinary{reason: reasonShort}
+	}
+	nsn := withoutTrunk(c.trunk, rest, c)
+	for _, d := range []string{renumbered(code, nsn), renumbered(code, rest), renumbered(code, stripped), nsn} {
+		if d == "" || d == rest {
+			continue
 		}
-		return nil, 0, Unknown, reasonLocal
-	case phonenumbers.TOO_SHORT:
-		return nil, 0, Invalid, reasonShort
-	case phonenumbers.TOO_LONG:
-		return nil, 0, Invalid, reasonLong
-	case phonenumbers.INVALID_LENGTH:
-		return nil, 0, Invalid, reasonLength
-	case phonenumbers.INVALID_COUNTRY_CODE:
-		return nil, 0, Invalid, reasonCode
+		if o := askMetadata("+"+code+d, ""); o.kinds != 0 {
+			return o
+		}
 	}
-	return nil, 0, Invalid, reasonPrefix
+	switch {
+	case !c.has(nsn) && stripped != "" && len(stripped) < len(nsn):
+		return readOrdinary(code, stripped)
+	case !c.has(nsn):
+		return ordinary{reason: c.fault(nsn)}
+	case nsn[0] == '0' && strings.HasPrefix(c.trunk, "0"):
+		return ordinary{reason: reasonPrefix}
+	}
+	return ordinary{code: code, nsn: nsn, kinds: kindsOf(Unassigned)}
 }
 
 // nationalDigits gives a number of the plan's country as it is written there, with the trunk prefix
@@ -56,8 +83,8 @@ func (p *Plan) nationalDigits(num *phonenumbers.PhoneNumber) string {
 	return nsn
 }
 
-// kindsOfType translates the metadata's sorts. Pagers, personal numbers and company-wide access
-// numbers are none of the kinds that policies know.
+// kindsOfType translates the metadata's sorts. What is bound to no place and is none of the others is a service: nationwide
+// numbers of firms and offices (UAN), personal numbers, pagers, voice mail.
 func kindsOfType(typ phonenumbers.PhoneNumberType) Kinds {
 	switch typ {
 	case phonenumbers.FIXED_LINE:
@@ -75,18 +102,18 @@ func kindsOfType(typ phonenumbers.PhoneNumberType) Kinds {
 	case phonenumbers.VOIP:
 		return kindsOf(VoIP)
 	}
-	return kindsOf(Unknown)
+	return kindsOf(Service)
 }
 
 // mainKind is the one kind of several: where fixed and mobile numbers cannot be told apart, as in
 // North America, it is Fixed.
 func mainKind(kinds Kinds) Kind {
-	for _, k := range []Kind{Fixed, Mobile, TollFree, Premium, SharedCost, VoIP} {
+	for _, k := range []Kind{Fixed, Mobile, TollFree, Premium, SharedCost, VoIP, Service} {
 		if kinds.Has(k) {
 			return k
 		}
 	}
-	return Unknown
+	return Unassigned
 }
 
 // onlyDigits drops everything but ASCII digits.

@@ -11,7 +11,7 @@ import (
 // Raise it with every change by which a text may become another number or pattern, or a number another key: changes of
 // Plan.Parse, Plan.Pattern and Plan.KeptPattern, of Pattern.Key and Pattern.Blocks, and with every other release of
 // phonenumbers in go.mod, whose tables the plans are made of (a test holds that).
-const Version = 1
+const Version = 2
 
 // Reading says how the plan reads texts: two plans of the same Reading make the same patterns of them. It has at most
 // 30 bytes.
@@ -19,6 +19,10 @@ func (p *Plan) Reading() string {
 	sum := crc32.NewIEEE()
 	for _, q := range p.internal {
 		fmt.Fprintln(sum, q)
+	}
+	fmt.Fprintln(sum, p.area)
+	for _, a := range p.assigned {
+		fmt.Fprintln(sum, a.kind, a.pattern)
 	}
 	return fmt.Sprintf("%d %s %08x", Version, p.country, sum.Sum32())
 }

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"errors"
 	"strings"
 	"time"
 
@@ -123,7 +122,7 @@ func (r *reader) readFile() {
 	r.readTests()
 }
 
-// readCountry makes the numbering plan. Internal numbers are part of it, so they are read here.
+// readCountry makes the numbering plan. What is said of numbers is part of it, so that is read here.
 func (r *reader) readCountry(numbers *section) {
 	s, p := r.top, r.policy
 	if !s.has("country") {
@@ -134,57 +133,7 @@ func (r *reader) readCountry(numbers *section) {
 	if !ok {
 		return
 	}
-	var internal []word
-	if numbers != nil {
-		internal = numbers.texts("internal", "8???")
-	}
-	plan, bad := makePlan(country, internal)
-	if plan == nil {
-		// Again without what is wrong, so that the patterns of the rules can be checked all the same.
-		var good []word
-		for i, w := range internal {
-			if advice, wrong := bad[i]; wrong {
-				s.fs.add(w.line, numbers.key("internal"), "%q: %s", w.text, advice)
-			} else {
-				good = append(good, w)
-			}
-		}
-		if advice, wrong := bad[badCountry]; wrong {
-			s.fault("country", "%s", advice)
-			return
-		}
-		plan, _ = makePlan(country, good)
-	}
-	p.plan = plan
-}
-
-// badCountry is where makePlan puts advice that is not for an internal number.
-const badCountry = -1
-
-// makePlan makes a plan, or says what is wrong: advice by the place among the internal numbers, or badCountry.
-func makePlan(country string, internal []word) (*number.Plan, map[int]string) {
-	o := number.PlanOptions{Country: country}
-	for _, w := range internal {
-		o.Internal = append(o.Internal, w.text)
-	}
-	plan, err := number.NewPlan(o)
-	if err == nil {
-		return plan, nil
-	}
-	bad := make(map[int]string)
-	all := []error{err}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		all = joined.Unwrap()
-	}
-	for _, err := range all {
-		var pe *number.PlanError
-		if errors.As(err, &pe) {
-			bad[pe.Internal] = pe.Advice
-		} else {
-			bad[badCountry] = "this country cannot be used: write another in the two letters of ISO 3166-1, as in \"CN\""
-		}
-	}
-	return nil, bad
+	p.plan = readPlan(s, country, numbers)
 }
 
 func (r *reader) readNumbers(s *section) {

@@ -5,7 +5,7 @@ import "sort"
 // tableKeys are the keys of each table of a policy file. NAME stands for a name of the operator's.
 var tableKeys = map[string][]string{
 	"":            {"country", "timezone", "default", "mode", "holidays", "workdays", "numbers", "lines", "trunks", "rule", "test"},
-	"numbers":     {"internal", "never_screen", "never_screen_trunks"},
+	"numbers":     {"internal", "area", "assigned", "never_screen", "never_screen_trunks"},
 	"lines.NAME":  {"numbers", "timezone"},
 	"trunks.NAME": {"match", "identity", "media", "internal", "max_held"},
 	"rule":        everyRuleKey(),

@@ -63,7 +63,7 @@ func TestDecideHeld(t *testing.T) {
 		{"95588#", "default", "no rule matched caller 95588#"},
 		{"13800138000#", "default", "no rule matched caller 13800138000#"},
 		{"95213333#", "listed", "caller 95213333#, which holds +8695213333, is on list blacklist (+8695213333: why)"},
-		{"0095213334", "sales", "caller 0095213334, which holds +8695213334, matches 9521????"},
+		{"0095213334", "sales", "number +95213334, which holds +8695213334, matches 9521????"},
 		{"110#", "default", "no rule matched caller 110#"},
 	} {
 		call := p.Call(Facts{Caller: c.caller, Callee: "05925550100"})

@@ -127,7 +127,19 @@ func TestLint(t *testing.T) {
 		}},
 		{
 			"CN", `{ name = "a", action = "reject", when = { caller = ["+8695*"], caller_not = ["95588", "9521????", "+1*"] } }`,
-			[]string{`rule.when.caller_not: "+1*" excepts nothing, since no pattern under caller matches it: take it out, or correct it`},
+			[]string{
+				`rule.when.caller_not: "+1*" excepts nothing, since no pattern under caller matches it: take it out, or correct it`,
+				`rule.when.caller: "+8695*" also takes short service numbers such as 95533: write "+8695??????", or the service numbers that are to pass under caller_not`,
+			},
+		},
+		{
+			"CN", `{ name = "a", action = "reject", when = { caller = ["+86955*"] } }`,
+			[]string{`rule.when.caller: "+86955*" also takes short service numbers such as 95588: write "+86955?????", or the service numbers that are to pass under caller_not`},
+		},
+		{"CN", `{ name = "a", action = "reject", when = { caller = ["+86592*", "+1955*", "+86*"] } }`, nil},
+		{
+			"FR", `{ name = "a", action = "reject", when = { caller = ["162*"] } }`,
+			[]string{`rule.when.caller: "162*" takes no call: no number of FR is written so there: write 0162* or +33162*`},
 		},
 		{"CN", `{ name = "a", action = "reject", when = { caller = ["+8695211613"], caller_not = ["9522*", "95211*"] } }`, []string{
 			`rule.when.caller_not: "9522*" excepts nothing, since no pattern under caller matches it: take it out, or correct it`,
@@ -161,5 +173,26 @@ func TestLint(t *testing.T) {
 		if diff := cmp.Diff(test.want, got); diff != "" {
 			t.Errorf("%s\n%s", test.rules, diff)
 		}
+	}
+}
+
+// Rules on invalid callers are told of unassigned ones when a program starts that knows the difference.
+func TestCheckUnassigned(t *testing.T) {
+	p, faults := Load("p.toml", []byte(`country = "CN"
+rule = [
+	{ name = "old", action = "reject", when = { caller_kind = ["anonymous", "invalid"] } },
+	{ name = "new", action = "reject", when = { caller_kind = ["invalid", "unassigned"] } },
+	{ name = "other", action = "reject", when = { caller_kind = ["anonymous"] } },
+]`))
+	if p == nil {
+		t.Fatal(faults)
+	}
+	var got []string
+	for _, f := range p.CheckUnassigned() {
+		got = append(got, f.String())
+	}
+	want := []string{`p.toml:3: rule: "old" asks for callers of the kind invalid; those with a prefix that the plan does not know are unassigned now: add "unassigned" under caller_kind if they are meant as well`}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -18,6 +18,7 @@ func (r *reader) lint() {
 		l.exceptions(rule, onCaller, onCallerNot)
 		l.exceptions(rule, onCallee, onCalleeNot)
 		l.swallowed(rule)
+		l.dead(rule)
 		l.claimed(i, rule)
 		l.escaped(rule)
 	}
@@ -226,8 +227,8 @@ func (l *linter) swallowed(r *rule) {
 	except := r.find(onCallerNot)
 	for i := range c.text {
 		p := &c.text[i]
-		if !p.Open || p.Plus {
-			continue
+		if lead, ok := l.lead(p); !p.Open || !ok || p.Plus && lead == "" {
+			continue // a whole country is meant
 		}
 		number := l.service(p, except)
 		if number == "" {
@@ -243,7 +244,7 @@ func (l *linter) swallowed(r *rule) {
 
 // service is a short service number that a pattern takes and no exception spares, "" if there is none.
 func (l *linter) service(p *numberPattern, except *condition) string {
-	lead := lead(p)
+	lead, _ := l.lead(p)
 	takes := func(text string) bool {
 		n := l.p.plan.Parse(text)
 		return n.Kinds.Has(number.Service) && !n.Kinds.Has(number.Emergency) && p.Matches(&n) && (except == nil || !l.of(except).Has(&n))
@@ -276,24 +277,65 @@ func (l *linter) service(p *numberPattern, except *condition) string {
 // longer is the pattern with a fixed length that leaves short service numbers alone: the greatest length at which
 // numbers that begin so exist. "" if there is none.
 func (l *linter) longer(p *numberPattern) string {
-	lead := lead(p)
+	lead, _ := l.lead(p)
+	written := strings.TrimSuffix(p.String(), "*")
 	if l.p.Country() == "CN" && strings.HasPrefix(lead, "95") && len(lead) < 8 {
-		return lead + strings.Repeat("?", 8-len(lead)) // what call centres call from, though 9 digits exist
+		return written + strings.Repeat("?", 8-len(lead)) // what call centres call from, though 9 digits exist
 	}
 	for size := 12; size > max(l.longestService(), len(lead)); size-- {
 		tail := size - len(lead)
 		for _, fill := range []string{"0", "1", "5", "8"} {
 			n := l.p.plan.Parse(lead + strings.Repeat(fill, tail))
 			if n.E164 != "" && p.Matches(&n) {
-				return lead + strings.Repeat("?", tail)
+				return written + strings.Repeat("?", tail)
 			}
 		}
 	}
 	return ""
 }
 
-// lead are the digits that an open pattern begins with.
-func lead(p *numberPattern) string { return strings.TrimSuffix(p.String(), "*") }
+// lead are the digits that an open pattern begins with inside the country, be it written with the country code or without. ok
+// is false of a pattern for another country.
+func (l *linter) lead(p *numberPattern) (lead string, ok bool) {
+	lead = strings.TrimSuffix(p.String(), "*")
+	if p.Plus {
+		return strings.CutPrefix(lead, "+"+l.p.plan.Code())
+	}
+	return lead, true
+}
+
+// dead warns of patterns that no call can have.
+func (l *linter) dead(r *rule) {
+	for _, on := range []subject{onCaller, onCallerNot, onCallee, onCalleeNot} {
+		c := r.find(on)
+		if c == nil {
+			continue
+		}
+		for i := range c.text {
+			p := &c.text[i]
+			if p.IsExact() {
+				continue // what is no number may be meant, as a text that a switch puts there
+			}
+			if why := l.p.plan.Dead(p.Pattern); why != "" {
+				l.fs.warn(p.line, "rule.when."+on.String(), "%q takes no call: %s", p.text, why)
+			}
+		}
+	}
+}
+
+// CheckUnassigned warns of rules on invalid callers that were written before there were unassigned ones: until then what has a
+// prefix that the plan does not know was invalid. It is for the first start of a program that knows the difference.
+func (p *Policy) CheckUnassigned() []Fault {
+	fs := faults{file: p.file}
+	for i := range p.rules {
+		r := &p.rules[i]
+		if c := r.find(onCallerKind); c != nil && c.kinds.Has(number.Invalid) && !c.kinds.Has(number.Unassigned) {
+			fs.warn(r.line, "rule", "%q asks for callers of the kind invalid; those with a prefix that the plan does not know are unassigned now: "+
+				"add %q under caller_kind if they are meant as well", r.name, "unassigned")
+		}
+	}
+	return fs.sorted()
+}
 
 // CheckLists warns of lists that rules ask for and nobody made yet; such a list is empty. It is apart from Load, which does
 // not know what lists there are.
