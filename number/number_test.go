@@ -110,6 +110,15 @@ func checkNumber(t testing.TB, p *Plan, n *Number) {
 			t.Errorf("%q: %q is read again as %q %s %v %q, was %s %v %q", n.Raw, n.E164,
 				again.E164, again.Kind, again.Kinds.Strings(), again.national, n.Kind, n.Kinds.Strings(), n.national)
 		}
+		if n.national != "" && !p.isInternal(n.national) {
+			if home := p.Parse(n.national); home.E164 != n.E164 {
+				t.Errorf("%q: %q is written %q at home, and read as %q %v", n.Raw, n.E164, n.national, home.E164, home.Kinds.Strings())
+			}
+			spaced := n.E164[:1+n.cc] + " " + n.E164[1+n.cc:2+n.cc] + "-" + n.E164[2+n.cc:]
+			if again := p.Parse(spaced); again.E164 != n.E164 {
+				t.Errorf("%q: %q is read as %q", n.Raw, spaced, again.E164)
+			}
+		}
 		if n.digits != n.E164[1:] {
 			t.Errorf("%q: digits %q are not those of %q", n.Raw, n.digits, n.E164)
 		}

@@ -133,6 +133,25 @@ func chinaPlausible(d string) bool {
 	return d[0] != '1'
 }
 
+// chinaDialPrefix gives the length of the digits that choose a carrier before a number, 0 if there are none: 17951, 17909 and the
+// like, 12593, 11808, 10193, and the old 190, 193, 196 and 197.
+func chinaDialPrefix(d string) int {
+	if len(d) < 10 {
+		return 0
+	}
+	switch d[:3] {
+	case "179":
+		return 5
+	case "190", "193", "196", "197":
+		return 3
+	}
+	switch d[:5] {
+	case "12593", "11808", "10193":
+		return 5
+	}
+	return 0
+}
+
 // chinaArea gives the length of the area code that the digits begin with, without trunk 0; 0 if none.
 func chinaArea(d string) int {
 	switch {

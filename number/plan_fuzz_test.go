@@ -7,7 +7,7 @@ import (
 )
 
 // fuzzCountries are the plans that fuzzing tries, different in trunk and international prefixes.
-var fuzzCountries = []string{"CN", "US", "GB", "DE", "JP", "RU", "AU", "IT", "SG", "HK", "BR", "HU", "AR"}
+var fuzzCountries = []string{"CN", "US", "GB", "DE", "JP", "RU", "AU", "IT", "SG", "HK", "BR", "HU", "AR", "MX", "CI", "FR", "IN", "KR", "NO", "AT"}
 
 func fuzzPlans(t testing.TB) []*Plan {
 	plans := make([]*Plan, len(fuzzCountries))

@@ -352,6 +352,16 @@ func (p *Plan) setOrdinary(n *Number, o ordinary) {
 			p.setShort(n, o.nsn, kinds)
 			return
 		}
+		home := o.nsn
+		if p.written {
+			home = p.trunk + o.nsn
+		}
+		if p.withoutDialPrefix(home) != "" || p.prefixOf(home) != "" || strings.HasPrefix(home, "00") || p.anotherHome(home) {
+			// Written at home it would be another: 8 10… is how Russia dials other countries.
+			n.invalid(reasonPrefix)
+			n.keep(o.code+o.nsn, true)
+			return
+		}
 	}
 	n.E164 = "+" + o.code + o.nsn
 	n.digits = n.E164[1:]
@@ -371,6 +381,12 @@ func (p *Plan) setOrdinary(n *Number, o ordinary) {
 		n.national = n.digits[len(o.code):]
 	}
 	n.Kind, n.Kinds = mainKind(o.kinds), o.kinds
+}
+
+// anotherHome reports whether digits that begin with the country code are read as what stands behind it when they are dialled.
+func (p *Plan) anotherHome(d string) bool {
+	behind, hasCode := strings.CutPrefix(d, p.code)
+	return hasCode && !p.written && p.trunk != p.code && (p.codeStands(d, behind) || askMetadata(d, p.country).kinds != 0)
 }
 
 // setShort stores a short number of the plan's country.

@@ -112,3 +112,102 @@ func TestPlanFaults(t *testing.T) {
 		}
 	}
 }
+
+// What is dialled to choose a carrier is no part of the number, and nothing else is taken off.
+func TestDialPrefixes(t *testing.T) {
+	for _, c := range []struct{ country, text, e164 string }{
+		{"CN", "1795113800138000", "+8613800138000"},
+		{"CN", "12593013800138000", "+8613800138000"},
+		{"CN", "1790905925550100", "+865925550100"},
+		{"CN", "19313800138000", "+8613800138000"},
+		{"CN", "17951001212555010", ""}, // a digit short
+		{"CN", "179510012125550100", "+12125550100"},
+		{"CN", "17951", "+8617951"},
+		{"CN", "1795195588", ""},                // no carrier stands before a service number
+		{"CN", "19313800138", "+8619313800138"}, // a mobile number
+		{"CN", "17951110", ""},
+		{"US", "101028812125550100", "+12125550100"},
+		{"US", "10102882125550100", ""},
+		{"DE", "01013030255571", "+4930255571"},
+		{"DE", "010013030255571", "+4930255571"},
+		{"AT", "101201234567890", "+431234567890"},
+		{"CH", "107370446681800", "+41446681800"},
+		{"NL", "16100201234567", "+31201234567"},
+		{"BR", "0 15 11 98765-4321", "+5511987654321"},
+		{"KR", "082 2 312 3456", "+8223123456"},
+		{"MX", "045 55 1234 5678", "+525512345678"},
+		{"MX", "01 55 1234 5678", "+525512345678"},
+	} {
+		p := testPlan(t, c.country)
+		n := p.Parse(c.text)
+		if n.E164 != c.e164 {
+			t.Errorf("%s %q is %q %v %s, want %q", c.country, c.text, n.E164, n.Kinds.Strings(), n.Reason, c.e164)
+		}
+		checkNumber(t, p, &n)
+	}
+}
+
+// Old numbers are what they have become.
+func TestRenumberings(t *testing.T) {
+	for _, c := range []struct{ country, text, e164 string }{
+		{"MX", "+5215512345678", "+525512345678"},
+		{"US", "+5215512345678", "+525512345678"},
+		{"BR", "+551187654321", "+5511987654321"},
+		{"BR", "+551132654321", "+551132654321"}, // a line
+		{"BR", "+551178654321", "+551178654321"}, // of the network with eight digits
+		{"CI", "+22507123456", "+2250707123456"},
+		{"CI", "+22545123456", "+2250545123456"},
+		{"CI", "+22541123456", "+2250141123456"},
+		{"CI", "+22522494000", "+2252722494000"},
+		{"BJ", "+22997123456", "+2290197123456"},
+		{"CO", "+5712345678", "+576012345678"},
+		{"VN", "+841201234567", "+84701234567"},
+		{"VN", "+841691234567", "+84391234567"},
+		{"VN", "01231234567", "+84831234567"},
+		{"VN", "+841991234567", "+84591234567"},
+	} {
+		p := testPlan(t, c.country)
+		n := p.Parse(c.text)
+		if n.E164 != c.e164 || n.Kinds.Has(Unassigned) {
+			t.Errorf("%s %q is %q %v %s, want %q", c.country, c.text, n.E164, n.Kinds.Strings(), n.Reason, c.e164)
+		}
+		checkNumber(t, p, &n)
+		if q, err := p.Pattern(c.text); err != nil || q.String() != c.e164 {
+			t.Errorf("%s %q is the pattern %q (%v)", c.country, c.text, q, err)
+		}
+	}
+}
+
+// Who withholds his number, in many languages; a number that a plan knows is never one of the placeholders.
+func TestWithheldWords(t *testing.T) {
+	p := testPlan(t, "SG")
+	for _, text := range []string{
+		"Withheld Number", "withheld-number", "PRIVATE", "Nummer unterdrückt", "Nummer unterdruckt", "Unbekannt", "Masqué", "MASQUÉ", "masque", "Masque\u0301",
+		"Appel masqué", "Numéro inconnu", "Número oculto", "Desconocido", "Numero privato", "Sconosciuto", "Número confidencial", "Não identificado",
+		"Afgeschermd", "Anoniem", "Dolt nummer", "Okänt nummer", "Skjult nummer", "Ukjent", "Hemmeligt nummer", "Ukendt", "Salainen numero", "Tuntematon",
+		"Numer zastrzeżony", "Nieznany", "Skryté číslo", "Neznámé číslo", "Номер скрыт", "Неизвестный номер", "Невідомий номер", "Приховано",
+		"Gizli Numara", "Bilinmeyen", "非通知", "非通知設定", "表示圏外", "公衆電話", "발신번호표시제한", "비공개", "未顯示號碼", "隱藏號碼", "私人號碼", "匿名",
+		"مجهول", "رقم خاص", "חסוי", "מספר חסוי", "Απόκρυψη", "Άγνωστος", "Ismeretlen", "Rejtett szám", "Număr necunoscut", "ascuns",
+		"266696687", "+266696687", "86282452253", "7378742833", "0000000000", "00000000", "0", "+00000",
+	} {
+		if n := p.Parse(text); n.Kind != Anonymous || n.E164 != "" {
+			t.Errorf("%q is %v %s %q", text, n.Kinds.Strings(), n.Reason, n.E164)
+		}
+	}
+	for _, c := range []struct{ country, text, e164 string }{
+		{"US", "7378742833", "+17378742833"},
+		{"FR", "266696687", "+33266696687"},
+		{"AU", "000", "+61000"},
+		{"ES", "7378742833", ""},
+	} {
+		n := testPlan(t, c.country).Parse(c.text)
+		if n.E164 != c.e164 || (n.Kind == Anonymous) != (c.e164 == "") {
+			t.Errorf("%s %q is %q %v", c.country, c.text, n.E164, n.Kinds.Strings())
+		}
+	}
+	for _, text := range []string{"alice", "privateer", "masked singer", "Anna Dolt"} {
+		if n := p.Parse(text); n.Kind == Anonymous {
+			t.Errorf("%q is withheld", text)
+		}
+	}
+}

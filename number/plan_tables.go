@@ -64,9 +64,8 @@ func renumbered(code, nsn string) string {
 // with it where the exchange or a phone put it there. It is taken off only where the text is no number with it, and a
 // whole number as it is dialled inside the country stands behind it.
 //
-// Brazil's, Korea's and Colombia's are in the metadata.
+// China's are chinaDialPrefix; Brazil's, Korea's and Colombia's are in the metadata.
 var dialPrefixes = map[string]*regexp.Regexp{
-	"CN": regexp.MustCompile(`^(?:179\d\d|12593|11808|10193|19[0367])`),
 	"US": nanpCarrier, "CA": nanpCarrier,
 	"AT": regexp.MustCompile(`^10\d\d`),
 	"CH": regexp.MustCompile(`^10[78]\d\d`),
@@ -79,6 +78,12 @@ var nanpCarrier = regexp.MustCompile(`^101\d{4}`)
 
 // withoutDialPrefix takes a dial prefix off digits, "" if there is none or nothing behind it.
 func (p *Plan) withoutDialPrefix(d string) string {
+	if p.china {
+		if size := chinaDialPrefix(d); size > 0 {
+			return d[size:]
+		}
+		return ""
+	}
 	prefix := dialPrefixes[p.country]
 	if prefix == nil {
 		return ""
@@ -87,8 +92,6 @@ func (p *Plan) withoutDialPrefix(d string) string {
 	switch {
 	case rest == d:
 		return ""
-	case p.china:
-		return rest
 	case p.written && !strings.HasPrefix(rest, p.trunk), p.code == "1" && (len(rest) != 11 || rest[0] != '1'), p.country == "MX" && len(rest) != 10:
 		return "" // a number of the country is dialled so
 	}
