@@ -54,7 +54,7 @@ func replayed(t *testing.T, o SourceOptions, texts ...string) *Report {
 		t.Fatal(err)
 	}
 	s := &r.Summary
-	if sum := s.Calls + s.Outgoing + s.Internal + s.Parts + s.Skipped + s.Bad; sum != s.Rows {
+	if sum := s.Calls - s.Repeats + s.Tests + s.Outgoing + s.Internal + s.Parts + s.Skipped + s.Bad; sum != s.Rows {
 		t.Errorf("the kinds of rows add up to %d, and there are %d: %+v", sum, s.Rows, s)
 	}
 	return r
