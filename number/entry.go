@@ -27,7 +27,7 @@ func (p *Plan) Entry(text string) (Pattern, error) {
 			"and write the number anew", text)
 	}
 	if d := decimal.FindStringSubmatch(text); d != nil {
-		return p.Pattern(p.withLostZero(d[1]))
+		return p.counted(text, d[1])
 	}
 	if err := p.dialplan(text); err != nil {
 		return Pattern{}, err
@@ -47,8 +47,24 @@ func (p *Plan) Entry(text string) (Pattern, error) {
 // rounded is a number as spreadsheets show long ones.
 var rounded = regexp.MustCompile(`^[+-]?\d+(?:[.,]\d+)?[eE]\+?\d{1,3}$`)
 
-// decimal is a number that a spreadsheet has counted with. A leading 0, which it would have lost, tells that it has not.
-var decimal = regexp.MustCompile(`^([1-9]\d{2,15})[.,]0{1,2}$`)
+// decimal is a number that a spreadsheet, or a program that reads one, has counted with.
+var decimal = regexp.MustCompile(`^(\+?\d{3,16})[.,]0{1,2}$`)
+
+// counted reads digits that had .0 or .00 behind them. A spreadsheet would have lost a leading 0 or +: where those stand, and both
+// readings are numbers, .00 may be the last group of one.
+func (p *Plan) counted(text, digits string) (Pattern, error) {
+	if digits[0] != '0' && digits[0] != '+' {
+		return p.Pattern(p.withLostZero(digits))
+	}
+	short, long := p.ParseInternal(digits), p.ParseInternal(text)
+	switch whole := strings.HasSuffix(text, "00") && long.known(); {
+	case whole && short.known():
+		return Pattern{}, fmt.Errorf("%s may be %s, with what a spreadsheet puts behind numbers, or %s: write the one that is meant", text, short.Shown(), long.Shown())
+	case whole:
+		return p.Pattern(text)
+	}
+	return p.Pattern(digits)
+}
 
 // unmarked takes the marks off by which spreadsheets keep a number from being counted with: ="…", a leading '.
 func unmarked(text string) string {
@@ -90,7 +106,11 @@ func (p *Plan) twoNumbers(text string) error {
 			return fmt.Errorf("that is two numbers, %s and one that ends in %s: write each in full on its own", left.Shown(), right)
 		}
 	}
-	if whole := p.ParseInternal(text); whole.known() {
+	_, behind, cut := strings.Cut(text, ";")
+	if cut && strings.Contains(behind, "=") { // the parameters of a URI
+		return nil
+	}
+	if whole := p.ParseInternal(text); whole.known() && !cut {
 		return nil
 	}
 	for _, between := range []func(rune) bool{
@@ -109,6 +129,9 @@ func (p *Plan) twoNumbers(text string) error {
 		if all {
 			return advice(&numbers[0], &numbers[1])
 		}
+	}
+	if cut {
+		return errors.New("what stands behind the ; is no part of a number: leave it out, or write a number a line")
 	}
 	return nil
 }
