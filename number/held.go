@@ -118,7 +118,7 @@ func digitRuns(raw string, least int) []string {
 }
 
 // unprefixed adds the numbers that digits are, or are behind any of the prefixes that stand before numbers: 0, 00, what is
-// dialled for abroad, the country code, an area code.
+// dialled for abroad or for a carrier, the country code, an area code.
 func (h *holder) unprefixed(digits string) {
 	p, queue := h.plan, []string{digits}
 	for len(queue) > 0 && len(h.found) < maxHeld && len(h.tried) < heldStates {
@@ -139,6 +139,9 @@ func (h *holder) unprefixed(digits string) {
 			if prefix != "" && len(d) > len(prefix) && d[:len(prefix)] == prefix {
 				queue = append(queue, d[len(prefix):])
 			}
+		}
+		if rest := p.withoutDialPrefix(d); rest != "" {
+			queue = append(queue, rest)
 		}
 		// An area code before a number that is whole already, its trunk prefix included.
 		for k := 2; k <= 5 && k+leastHeld <= len(d) && h.whole == ""; k++ {
