@@ -44,6 +44,7 @@ func TestScripts(t *testing.T) {
 			socket := filepath.Join(os.TempDir(), fmt.Sprintf("rf-%d-%d.sock", os.Getpid(), time.Now().UnixNano()%1e9))
 			e.Defer(func() { os.Remove(socket) })
 			e.Setenv("SCREEN", ln.Addr().String())
+			e.Setenv("GORACE", "atexit_sleep_ms=10") // each command would end a second later under the race detector
 			field, err := filepath.Abs("../desk/testdata/lists")
 			if err != nil {
 				return err
