@@ -11,7 +11,8 @@ import (
 )
 
 // ReadAgain reads the numbers of who is known and of who passed a challenge as a plan reads them now, and says how many became
-// another number. Those are kept and known under the new one from then on, and no more under the old.
+// another number. They are kept and known under the new one from then on. What was kept under the old one stays until it is
+// too old: no call has that number, and where the reading turns out wrong, or the older program comes back, nothing is lost.
 func (k *Keeper) ReadAgain(ctx context.Context, plan *number.Plan) (moved int, err error) {
 	for _, t := range []storage.StampTable{storage.Known, storage.Passed} {
 		n, err := k.readTable(ctx, t, plan)
@@ -26,18 +27,16 @@ func (k *Keeper) ReadAgain(ctx context.Context, plan *number.Plan) (moved int, e
 func (k *Keeper) readTable(ctx context.Context, t storage.StampTable, plan *number.Plan) (moved int, err error) {
 	const batch = 2000
 	put := make(map[string]time.Time)
-	var drop []string
 	write := func() error {
 		k.writing.Lock()
 		defer k.writing.Unlock()
 		stamps := make([]storage.Stamp, 0, len(put))
 		for key, at := range put {
-			if since := k.last(t, key); since.After(at) { // the number has called since
-				at = since
+			if k.last(t, key).Before(at) { // else the number has called since, or this was read again before
+				stamps = append(stamps, storage.Stamp{Key: key, At: at})
 			}
-			stamps = append(stamps, storage.Stamp{Key: key, At: at})
 		}
-		if err := k.db.PutStamps(t, stamps, drop); err != nil {
+		if err := k.db.PutStamps(t, stamps, nil); err != nil {
 			return err
 		}
 		for _, s := range stamps {
@@ -48,17 +47,15 @@ func (k *Keeper) readTable(ctx context.Context, t storage.StampTable, plan *numb
 				k.memory.Challenges.Remember(line, caller, s.At)
 			}
 		}
-		moved, drop = moved+len(drop), drop[:0]
+		moved += len(stamps)
 		clear(put)
 		return nil
 	}
 	err = k.db.EachStamp(t, func(s storage.Stamp) error {
-		if to := keyAgain(plan, s.Key); to != s.Key {
-			if drop = append(drop, s.Key); s.At.After(put[to]) {
-				put[to] = s.At
-			}
+		if to := keyAgain(plan, s.Key); to != s.Key && s.At.After(put[to]) {
+			put[to] = s.At
 		}
-		if len(drop) < batch {
+		if len(put) < batch {
 			return ctx.Err()
 		}
 		return write()
