@@ -49,7 +49,7 @@ var rooms = map[string]room{
 	"desk":      {imports: []string{"alert", "conf", "console", "inforce", "listfile", "lists", "number", "policy", "pseudonym", "storage", "traffic"}},
 	"feed":      {imports: []string{"alert", "conf", "console", "listfile", "lists", "number", "policy", "storage"}},
 	"console":   {imports: []string{"number", "policy", "rawtext", "tomlfile"}},
-	"replay":    {imports: []string{"console", "lists", "number", "policy", "traffic"}},
+	"replay":    {imports: []string{"console", "lists", "number", "policy", "textfile", "traffic"}},
 	"kit":       {imports: []string{"conf", "number", "policy"}},
 	"doctor":    {imports: []string{"conf", "console", "eslbridge", "kit", "number", "policy"}},
 	"standin":   {},

@@ -62,7 +62,7 @@ func (c *call) Facts() (f *bridge.Facts, again bool, err error) {
 		c.facts.Number, c.facts.Name = own[0], own[1]
 	}
 	c.facts.learn(e, values[0], values[1], values[2], values[3])
-	if len(e.diverted) > 0 { // by itself: what is longer than Asterisk gives takes nothing else with it
+	if len(e.diverted) > 0 { // by itself: what is cut off of it takes nothing else with it
 		values, err := c.ask(func([]byte) {}, e.diverted...)
 		if err != nil {
 			return f, false, err

@@ -73,7 +73,7 @@ type Settings interface {
 	PutSetting(name string, text []byte) error
 }
 
-// Book is the book of incidents. A nil one takes everything and keeps nothing.
+// Book is the book of incidents. Begin, End, Only and Open of a nil one do nothing.
 type Book struct {
 	o      Options
 	wake   chan struct{}
@@ -151,6 +151,10 @@ func (b *Book) close(i *Incident, text string, at time.Time) {
 func (b *Book) Only(kind string, subjects ...string) {
 	if b == nil {
 		return
+	}
+	subjects = slices.Clone(subjects)
+	for i := range subjects {
+		subjects[i] = inert(subjects[i], maxSubject)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -115,7 +115,9 @@ func TestOneIncident(t *testing.T) {
 		d.want(t, time.Hour, "end feedftc: Over after 1d0h, 7 calls unscreened: accepted (It was: it is held)")
 		d.Begin(Feed, "ftc", "again")
 		d.want(t, time.Minute, "start feedftc: again")
-		d.Only(Feed, "ftc")
+		d.Begin(Feed, "o'hara <list>", "held as well")
+		d.want(t, time.Minute, "start feed"+inert("o'hara <list>", maxSubject)+": held as well")
+		d.Only(Feed, "ftc", "o'hara <list>")
 		d.want(t, time.Minute, "end feedother: Over after 1d1h: the daemon’s file names it no longer (It was: it is held too)")
 	})
 }

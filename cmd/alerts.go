@@ -8,10 +8,10 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"ringfence/conf"
 	"ringfence/console"
+	"ringfence/terminal"
 )
 
 // printAlerts prints what is wrong now, and by what policy calls are decided.
@@ -32,26 +32,8 @@ func (a *app) printAlerts(s *console.Status) {
 
 // beneath sets a text in lines that fit on a terminal, beneath the word that a line of status begins with.
 func beneath(text string) string {
-	const indent, width = "         ", 79
-	var out strings.Builder
-	column := 0
-	for _, word := range strings.Fields(text) {
-		n := utf8.RuneCountInString(word)
-		switch {
-		case column == 0:
-			out.WriteString(indent)
-			column = len(indent)
-		case column+1+n > width:
-			out.WriteString("\n" + indent)
-			column = len(indent)
-		default:
-			out.WriteString(" ")
-			column++
-		}
-		out.WriteString(word)
-		column += n
-	}
-	return out.String() + "\n"
+	const indent = 9
+	return strings.Repeat(" ", indent) + terminal.Wrap(text, terminal.Page, indent, indent) + "\n"
 }
 
 // sayRefused says what calls are decided by if the daemon refused this policy file, or a daemon that is started now would.

@@ -178,6 +178,9 @@ func (a *app) dial() (client *console.Client, socket string, err error) {
 func (a *app) running() (*console.Client, error) {
 	client, socket, err := a.dial()
 	if errors.Is(err, console.ErrNotRunning) {
+		if _, faults := conf.LoadForCommand(a.config); faults != nil {
+			return nil, fmt.Errorf("the daemon is not running (nobody answers on %s), and will not start with this:\n%w", socket, faults)
+		}
 		return nil, fmt.Errorf("the daemon is not running (nobody answers on %s): start it with `systemctl start ringfence` or `ringfence run`", socket)
 	}
 	return client, err

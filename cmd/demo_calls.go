@@ -122,7 +122,11 @@ func (r *demoRun) call(c standin.Call, res standin.Result) (string, error) {
 			return "", err
 		}
 	}
-	r.actions[rec.Action]++
+	action := rec.Action
+	if rec.Rule == policy.RuleFailOpen {
+		action = policy.RuleFailOpen
+	}
+	r.actions[action]++
 	r.rules[rec.Rule]++
 	r.slowest = max(r.slowest, res.FirstAnswer)
 	if res.Rang && rec.Action != policy.Divert.String() {
@@ -131,10 +135,6 @@ func (r *demoRun) call(c standin.Call, res standin.Result) (string, error) {
 	if r.app.json {
 		line, err := json.Marshal(demoLine{rec, res.Rang, res.SIP, res.ShownName, float64(res.FirstAnswer.Microseconds()) / 1000})
 		return string(line) + "\n", err
-	}
-	action := rec.Action
-	if rec.Rule == policy.RuleFailOpen {
-		action = policy.RuleFailOpen
 	}
 	const indent = 10
 	who := callerShown(rec) + " → " + shown(rec.Callee)

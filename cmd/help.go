@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -52,7 +53,10 @@ func asHelp(args []string) []string {
 	if args[0] != "help" {
 		return args
 	}
-	return append(append([]string{}, args[1:]...), "--help")
+	if args = args[1:]; len(args) > 0 && args[0] == "help" { // help is no command
+		args = args[1:]
+	}
+	return append(slices.Clone(args), "--help")
 }
 
 // misunderstood says what is wrong with how the program was called, and where to look.

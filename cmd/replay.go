@@ -186,7 +186,7 @@ func (a *app) loadLists(judges []*replay.Judge) error {
 		for _, l := range infos {
 			load := lists.Load(l.List)
 			err := d.Entries(a.ctx, l.List, func(e console.ListEntry) error {
-				pattern, err := plan.Pattern(e.Number)
+				pattern, err := plan.Again(e.Number)
 				if err != nil {
 					strays++
 					return nil

@@ -5,11 +5,11 @@ import (
 	"io"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/replay"
+	"ringfence/terminal"
 )
 
 // replayPrinter writes a report for people. All that callers can choose is made inert.
@@ -104,24 +104,9 @@ func (p *replayPrinter) item(format string, args ...any) {
 	p.printf("%s", folded("  ", "    ", fmt.Sprintf(format, args...)))
 }
 
-// folded breaks a text into lines of 80 columns at its spaces; further lines begin with more.
+// folded breaks a text into lines of a terminal at its spaces; further lines begin with more.
 func folded(lead, more, text string) string {
-	const width = 80
-	var b strings.Builder
-	line := lead
-	for i, word := range strings.Split(text, " ") {
-		switch {
-		case i == 0:
-			line += word
-		case utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width:
-			b.WriteString(strings.TrimRight(line, " ") + "\n")
-			line = more + word
-		default:
-			line += " " + word
-		}
-	}
-	b.WriteString(line + "\n")
-	return b.String()
+	return lead + terminal.Wrap(text, terminal.Page, terminal.Columns(lead), len(more)) + "\n"
 }
 
 // counted is a number of things.

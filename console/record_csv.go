@@ -19,7 +19,7 @@ const (
 )
 
 // The journal as CSV: a header, then one record a line, whatever its texts hold. The columns are those of the
-// JSON with the caller and the outcome spread out; "caller" is the text as it arrived. Without an outcome its
+// JSON, without the ids of repeats ("also"), with the caller and the outcome spread out; "caller" is the text as it arrived. Without an outcome its
 // five columns are empty.
 //
 // A spreadsheet takes a cell that starts with = + - @ (or their full-width forms) for a formula, and who calls
@@ -31,7 +31,7 @@ const (
 // csvColumns are the columns, in the order they are written.
 var csvColumns = []string{
 	"id", "time", "node", "trunk", "caller", "e164", "kind", "withheld", "name", "callee", "line",
-	"action", "would", "mode", "rule", "reason", "list", "answered", "ring_s", "talk_s", "cause", "by", "from", "diverted", "repeats", "last",
+	"action", "would", "mode", "rule", "reason", "list", "answered", "ring_s", "talk_s", "cause", "by", "from", "diverted", "repeats", "last", "test",
 }
 
 // AppendCSVHeader appends the first line of a journal as CSV.
@@ -46,6 +46,10 @@ func (r *Record) AppendCSV(dst []byte) []byte {
 		answered, cause, by = strconv.FormatBool(o.Answered), o.Cause, o.By
 		ring, talk = secondsText(o.RingS), secondsText(o.TalkS)
 	}
+	test := ""
+	if r.Test {
+		test = "true"
+	}
 	repeats, last := "", ""
 	if r.Repeats > 0 {
 		repeats, last = strconv.Itoa(r.Repeats), r.Last.UTC().Format(recordTime)
@@ -54,7 +58,7 @@ func (r *Record) AppendCSV(dst []byte) []byte {
 		r.ID, r.Time.UTC().Format(recordTime), r.Node, r.Trunk, r.Caller.Raw, r.Caller.E164, r.Caller.Kind,
 		strconv.FormatBool(r.Caller.Withheld), r.Name, r.Callee, r.Line,
 		r.Action, r.Would, r.Mode, r.Rule, r.Reason, r.List, answered, ring, talk, cause, by, r.Caller.From, r.Caller.Diverted,
-		repeats, last,
+		repeats, last, test,
 	} {
 		if i > 0 {
 			dst = append(dst, ',')
@@ -189,6 +193,8 @@ func (l *CSVLayout) Record(cells []string) (Record, error) {
 			r.Caller.From = text
 		case "diverted":
 			r.Caller.Diverted = text
+		case "test":
+			r.Test, err = csvBool(name, text)
 		case "repeats":
 			if r.Repeats, err = strconv.Atoi(text); err != nil || r.Repeats < 0 {
 				err = fmt.Errorf("repeats: %.40q is no number of calls", text)

@@ -18,6 +18,7 @@ import (
 	"ringfence/bridge"
 	"ringfence/console"
 	"ringfence/number"
+	"ringfence/pseudonym"
 	"ringfence/storage"
 	"ringfence/traffic"
 )
@@ -314,8 +315,30 @@ func TestPrivateTables(t *testing.T) {
 	halt(t, second)
 	second.teardown = nil
 	third := start(t, c) // acquaintances are found again by what is kept of them
-	if line, _ := third.memory.Known.To(third.memory.Name(goneE164), []string{"staff"}, time.Time{}); line.IsZero() {
+	knows := func(e164 string) bool {
+		line, _ := third.memory.Known.To(third.memory.Name(e164), []string{"staff"}, time.Time{})
+		return !line.IsZero()
+	}
+	if !knows(goneE164) {
 		t.Error("not known after a restart")
+	}
+	// Who is forgotten by the token that reports and the journal show is not known any more either, nor after the next start.
+	key, err := pseudonym.Open(c.Data, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := key.Token(new(third.force.Rules().Policy.Plan().Parse(gone)))
+	if _, err := in(third).Forget(t.Context(), console.ForgetQuery{Number: token}); err != nil {
+		t.Fatal(err)
+	}
+	if knows(goneE164) || !knows(staysE164) {
+		t.Errorf("after he was forgotten by his token: %v, the other %v", knows(goneE164), knows(staysE164))
+	}
+	halt(t, third)
+	third.teardown = nil
+	third = start(t, c)
+	if knows(goneE164) || !knows(staysE164) {
+		t.Errorf("and after a start: %v, the other %v", knows(goneE164), knows(staysE164))
 	}
 }
 

@@ -117,7 +117,7 @@ func slide(past []sample, s sample, span, every time.Duration) []sample {
 // what made it one for wellAfter.
 func (p *passing) look(book *alert.Book, now sample) {
 	last := p.minute[len(p.minute)-1]
-	p.minute = slide(p.minute, now, time.Minute, watchEvery)
+	p.minute = slide(p.minute, now, time.Minute, 0)
 	p.hour = slide(p.hour, now, time.Hour, time.Minute)
 	open, part := book.Has(alert.FailOpen, ""), 1.0
 	if open {

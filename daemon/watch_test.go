@@ -99,8 +99,9 @@ func newRoad(t *testing.T, calls int, share float64) *road {
 
 // drive has a number of calls in each interval, of which some pass unscreened; beginning and end of an incident are noted.
 func (r *road) drive(intervals int, calls, unscreened, stopping uint64) *road {
-	for range intervals {
-		next := sample{at: r.now.at.Add(watchEvery), calls: r.now.calls + calls, unscreened: maps.Clone(r.now.unscreened)}
+	for i := range intervals {
+		late := time.Duration(1-i%2*2) * time.Millisecond // a ticker does not keep the very moment
+		next := sample{at: r.now.at.Add(watchEvery + late), calls: r.now.calls + calls, unscreened: maps.Clone(r.now.unscreened)}
 		next.unscreened["guard"] += unscreened
 		next.unscreened["stopping"] += stopping
 		r.now = next

@@ -36,13 +36,15 @@ type Desk struct {
 	force *inforce.State
 	o     Options
 
-	forgetting sync.Mutex               // one number is forgotten at a time; taken before edit
-	edit       sync.Mutex               // one edit or reload at a time: what is on disk and in the lists in force stays the same
-	unread     map[string]*lists.Loader // lists that have not been read yet; nil when they are
-	listsRead  chan struct{}            // closed when ReadLists is done
-	rules      chan struct{}            // another policy is in force
-	pieces     *pieces                  // the file of the lists
-	missed     atomic.Uint64            // records that who follows the journal was too slow for
+	forgetting    sync.Mutex               // one number is forgotten at a time; taken before edit
+	edit          sync.Mutex               // one edit or reload at a time: what is on disk and in the lists in force stays the same
+	unread        map[string]*lists.Loader // lists that have not been read yet; nil when they are
+	listsRead     chan struct{}            // closed when ReadLists is done
+	rules         chan struct{}            // another policy is in force
+	pieces        *pieces                  // the file of the lists
+	warnedInvalid bool                     // of ReadAgain alone: rules on invalid were named
+
+	missed atomic.Uint64 // records that who follows the journal was too slow for
 
 	refused atomic.Pointer[console.PolicyRefused] // the policy file as it is on disk; nil: it is in force
 }

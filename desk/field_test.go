@@ -269,6 +269,14 @@ func TestCautions(t *testing.T) {
 			t.Errorf("%s from a file: %q", number, warnings)
 		}
 	}
+	if err := d.db.PutStamps(storage.Known, []storage.Stamp{{Key: "staff\x00+8613800138555", At: time.Now()}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	for list, want := range map[string]int{"allowlist": 0, "blacklist": 1} { // to let an acquaintance pass is no mistake
+		if r := importText(t, d, console.ImportQuery{List: list, File: "x.txt", DryRun: true}, "13800138555\n"); len(r.Warnings) != want {
+			t.Errorf("%s: %q", list, r.Warnings)
+		}
+	}
 	edits, err := d.AddEntries(t.Context(), "allowlist", []console.NewEntry{{Number: "95588"}, {Number: "8001"}, {Number: "0*"}}, false)
 	if err != nil || edits[0].Warning+edits[1].Warning != "" || edits[2].Warning == "" {
 		t.Errorf("%+v, %v", edits, err)

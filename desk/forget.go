@@ -62,14 +62,17 @@ func (d *Desk) Forget(ctx context.Context, q console.ForgetQuery) (*console.Forg
 	if err := d.forgetLists(ctx, patternsOf(p, text), func([]storage.Entry) bool { return q.Lists }, report); err != nil {
 		return nil, err
 	}
-	if n.E164 != "" {
-		report.Memory = d.o.Forget(n.E164)
+	if n.E164 != "" || strings.HasPrefix(text, console.PrivateMark) {
+		report.Memory = d.o.Forget(text)
 	}
 	if err := d.settle(ctx); err != nil {
 		return nil, err
 	}
 	if err := d.sweep(ctx, s, report); err != nil {
 		return nil, err
+	}
+	for caller := range s.callers {
+		d.o.Forget(caller)
 	}
 	if err := d.noteForgotten(ctx, report); err != nil {
 		return nil, err
@@ -81,7 +84,7 @@ func (d *Desk) Forget(ctx context.Context, q console.ForgetQuery) (*console.Forg
 func subjectText(p *policy.Policy, text string) (string, number.Number, error) {
 	text = strings.TrimSpace(text)
 	if text == "" {
-		return "", number.Number{}, console.Bad("number is missing: write whom to forget")
+		return "", number.Number{}, console.Bad("number is missing: write whose")
 	}
 	if strings.HasPrefix(text, console.PrivateMark) {
 		return text, number.Number{}, nil

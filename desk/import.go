@@ -73,8 +73,10 @@ func (d *Desk) importFile(ctx context.Context, q console.ImportQuery, file io.Re
 	if err := f.addGone(); err != nil {
 		return nil, err
 	}
-	if err := d.warnOfKnown(f.policy, &f.g, f.report); err != nil {
-		return nil, err
+	if f.cautions.hit != nil { // to let an acquaintance pass is what a list that does so is for
+		if err := d.warnOfKnown(f.policy, &f.g, f.report); err != nil {
+			return nil, err
+		}
 	}
 	if q.Strict && f.report.Refused > 0 {
 		f.report.Strict = true

@@ -58,7 +58,8 @@ func (d *Desk) readAgain(ctx context.Context) error {
 	if text == nil { // the programs that did not keep it read by version 1
 		before = readingParts{version: 1, country: p.Country()}
 	}
-	if before.version < unassignedSince {
+	if before.version < unassignedSince && !d.warnedInvalid {
+		d.warnedInvalid = true
 		for _, f := range p.CheckUnassigned() {
 			d.o.Log.Warn(f.String())
 		}
@@ -76,10 +77,8 @@ func (d *Desk) readAgain(ctx context.Context) error {
 			}
 		}
 		facts := 0
-		if d.o.ReadFacts != nil {
-			if facts, err = d.o.ReadFacts(ctx, p.Plan()); err != nil {
-				return err
-			}
+		if facts, err = d.readFacts(ctx, p); err != nil {
+			return err
 		}
 		d.o.Log.Info("what is kept of numbers was read again", "entries", entries, "facts learnt", facts)
 	}
@@ -87,6 +86,16 @@ func (d *Desk) readAgain(ctx context.Context) error {
 		return ctx.Err()
 	}
 	return d.db.PutSetting(readingSetting, []byte(reading))
+}
+
+// readFacts reads again what was learnt of numbers. Nobody is forgotten meanwhile, or it would come back.
+func (d *Desk) readFacts(ctx context.Context, p *policy.Policy) (int, error) {
+	if d.o.ReadFacts == nil {
+		return 0, nil
+	}
+	d.forgetting.Lock()
+	defer d.forgetting.Unlock()
+	return d.o.ReadFacts(ctx, p.Plan())
 }
 
 // noteReading keeps, of a database that is new, by what its numbers will be read: there is nothing to read again.

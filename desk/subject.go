@@ -15,8 +15,9 @@ type subject struct {
 	plan *number.Plan
 	// is reports whether a canonical number, a text that is none, or a token is of the subject, as far as data of a time is concerned.
 	is func(text string, at time.Time) bool
-	// skipCalled leaves records alone of calls to the number.
-	skipCalled bool
+	// callers are as whom it stood in what was learnt of callers: numbers stay there as they were read once, see
+	// screening.Keeper.ReadAgain.
+	callers map[string]bool
 }
 
 // subjectOf is the subject of a number in any spelling; text is its E.164, or the text itself if it is no number.
@@ -97,7 +98,7 @@ func (s *subject) in(r *storage.Record) part {
 	switch {
 	case s.names(r.Caller.E164, r.Time), s.names(r.Caller.Raw, r.Time):
 		return partCaller
-	case !s.skipCalled && s.calledIs(r.Callee, r.Time):
+	case s.calledIs(r.Callee, r.Time):
 		return partCalled
 	}
 	before := *r
@@ -126,7 +127,14 @@ func (s *subject) inStamp(t storage.StampTable, f *storage.Stamp) bool {
 	if !ok { // of a time when a pass had no line
 		caller = f.Key
 	}
-	return s.names(caller, f.At)
+	if !s.names(caller, f.At) {
+		return false
+	}
+	if s.callers == nil {
+		s.callers = make(map[string]bool)
+	}
+	s.callers[caller] = true
+	return true
 }
 
 func (s *subject) inReport(r *storage.Report) bool {

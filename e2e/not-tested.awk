@@ -1,10 +1,11 @@
-# What a run of the tests did not test, and why, from gotestsum's file: awk -f e2e/not-tested.awk build/tests.json
+# What a run of the tests did not test, and why, from gotestsum's file: awk -v lint=WHAT -f e2e/not-tested.awk build/tests.json
 function field(name,    text) {
 	if (!match($0, "\"" name "\":\"([^\"\\\\]|\\\\.)*\"")) return ""
 	text = substr($0, RSTART + length(name) + 4, RLENGTH - length(name) - 5)
-	gsub(/\\"/, "\"", text); gsub(/\\t/, " ", text); gsub(/\\n$/, "", text); gsub(/\\u003c/, "<", text); gsub(/\\u003e/, ">", text)
+	gsub(/\\"/, "\"", text); gsub(/\\t/, " ", text); gsub(/\\n$/, "", text); gsub(/\\u003c/, "<", text); gsub(/\\u003e/, ">", text); gsub(/\\u0026/, "\\&", text)
 	return text
 }
+/"Action":"fail"/ { failed = 1 }
 { test = field("Package") " " field("Test") }
 /"Action":"output"/ {
 	text = field("Output")
@@ -19,6 +20,7 @@ function field(name,    text) {
 	tests[why] = tests[why] "\n    " test
 }
 END {
-	print n ? "NOT TESTED here:" : "Everything was tested here."
+	if (lint != "") order[++n] = lint
+	print n ? "NOT TESTED here:" : failed ? "What ran left nothing out; what failed may have." : "Everything was tested here."
 	for (i = 1; i <= n; i++) print "  " (order[i] == "" ? "it does not say why" : order[i]) tests[order[i]]
 }

@@ -20,6 +20,7 @@ import (
 	"ringfence/conf"
 	"ringfence/console"
 	"ringfence/listfile"
+	"ringfence/number"
 	"ringfence/policy"
 )
 
@@ -223,6 +224,9 @@ func (fs *Feeds) took(f *feed, s *feedState, staged string, report *console.Impo
 	fs.alert(f, s.Held)
 	s.Entries, s.Refused = report.Added+report.Updated+report.Unchanged, report.Refused
 	fs.o.Log.Info("a feed counts", "feed", f.List, "entries", s.Entries, "added", report.Added, "removed", report.Removed, "refused", report.Refused)
+	for _, w := range report.Warnings { // of which there is a bound
+		fs.o.Log.Warn("an entry of a feed may not be meant", "feed", f.List, "warning", number.InertUpTo(w, 300))
+	}
 	if err := fs.keepDay(f, staged); err != nil {
 		return err
 	}

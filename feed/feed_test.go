@@ -1,6 +1,7 @@
 package feed
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -96,11 +97,12 @@ type reader struct {
 	db     *storage.DB
 	alerts *alert.Book
 	now    func() time.Time
+	log    bytes.Buffer
 }
 
 // feeds makes others on the same desk.
 func (d *reader) feeds(t *testing.T, all ...conf.Feed) *Feeds {
-	return New(all, Options{Folder: d.o.Folder, Lists: d.Desk, Settings: d.db, Alerts: d.alerts, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return d.now() }})
+	return New(all, Options{Folder: d.o.Folder, Lists: d.Desk, Settings: d.db, Alerts: d.alerts, Log: slog.New(slog.NewTextHandler(&d.log, nil)), Now: func() time.Time { return d.now() }})
 }
 
 // startFeed opens a desk with one feed that is fetched when the test says so.
@@ -398,4 +400,15 @@ func TestFeedLeavesOthers(t *testing.T) {
 		t.Errorf("%+v, %v", edits, err)
 	}
 	shown("-", 0)
+}
+
+// What a feed has that may not be meant is in the log; nobody reads its report.
+func TestFeedWarns(t *testing.T) {
+	d := startFeed(t, &publisher{text: "0*\n13800138000\n"})
+	if s, err := d.FetchFeed(t.Context(), "fed"); err != nil || s.Held != "" {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	if text := d.log.String(); strings.Count(text, "may not be meant") != 1 || !strings.Contains(text, "0* takes all numbers of CN") {
+		t.Errorf("logged %s", text)
+	}
 }

@@ -177,6 +177,9 @@ func IsFreePBX(folder string) bool {
 // of them would have it read twice.
 func includesOwn(folder string) (string, error) {
 	c, err := readConf(folder, "extensions.conf")
+	if errors.Is(err, fs.ErrPermission) {
+		err = withoutRight(filepath.Join(folder, "extensions.conf"), "read", err)
+	}
 	if err != nil {
 		return "", err
 	}

@@ -40,6 +40,9 @@ func attributesOf(info fs.FileInfo) (as attributes) {
 // sumOf is a regular file's SHA-256 and what it is like. A link or a folder has a sum that no file has.
 func sumOf(name string) (string, attributes, error) {
 	info, err := os.Lstat(name)
+	if errors.Is(err, fs.ErrPermission) {
+		err = withoutRight(name, "looked at", err)
+	}
 	if err != nil {
 		return "", attributes{}, err
 	}
@@ -47,6 +50,9 @@ func sumOf(name string) (string, attributes, error) {
 		return "no file", attributes{}, nil
 	}
 	text, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrPermission) {
+		err = withoutRight(name, "read", err)
+	}
 	return hexSum(text), attributesOf(info), err
 }
 

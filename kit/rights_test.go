@@ -91,6 +91,13 @@ func TestWithoutRights(t *testing.T) {
 				t.Fatal(err)
 			}
 			refused(func() ([]Change, error) { return c.install(c.folder, "*58") })
+			unread(t, c.folder, func() { // a file that cannot even be read
+				withoutRights(t, nil, func() {
+					if _, err := c.install(c.folder, "*58"); !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "run this as root, with sudo") {
+						t.Errorf("it said %v", err)
+					}
+				})
+			})
 			changes, err := c.install(c.folder, "*58")
 			if err != nil || !strings.Contains(said(changes), Updated) || strings.Contains(said(changes), Kept) {
 				t.Errorf("with the rights: %s, %v", said(changes), err)
@@ -103,5 +110,31 @@ func TestWithoutRights(t *testing.T) {
 				t.Error("not all was taken out")
 			}
 		})
+	}
+}
+
+// unread does something while nobody but root can read what has been written to a folder.
+func unread(t *testing.T, folder string, act func()) {
+	t.Helper()
+	modes := make(map[string]fs.FileMode)
+	err := filepath.WalkDir(folder, func(name string, e fs.DirEntry, err error) error {
+		if err != nil || !e.Type().IsRegular() {
+			return err
+		}
+		info, err := e.Info()
+		if err != nil {
+			return err
+		}
+		modes[name] = info.Mode()
+		return os.Chmod(name, 0)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	act()
+	for name, mode := range modes {
+		if err := os.Chmod(name, mode); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -16,6 +16,7 @@ func TestTables(t *testing.T) {
 		{"a header alone", "number\n95588\n", "csv\n2 95588\n"},
 		{"a header in quotes", "\"number\"\n\"95588\"\n", "csv\n2 95588\n"},
 		{"a comment as header", "# number,reason\n# ours\n95588,bank # 1\n", "csv\n3 95588 (bank # 1)\n"},
+		{"a # in a name", "name,number\nAgent #5,13800138000\n#6,13800138001\n# 7\n", "csv\n2 13800138000 (Agent #5)\n3 13800138001 (#6)\n"},
 		{"semicolons", "number;reason;expires\n030255571;temporary, \"x\";1d\n030255572;;\n", "csv\n2 030255571 (temporary, \"x\") until 2026-11-25\n3 030255572\n"},
 		{"bars", "nummer|grund\n030255571|a, b;c\n", "csv\n2 030255571 (a, b;c)\n"},
 		{"tabs", "Rufnummer\tBemerkung\n030255571\tlästig\n", "csv\n2 030255571 (lästig)\n"},

@@ -199,6 +199,11 @@ func (s *sample) tabular() (n int) {
 	return n
 }
 
+// commented reports whether a # in the first cell of a row begins a comment: where that is the number, or the row has none behind it.
+func (l *layout) commented(cells []string) bool {
+	return !slices.ContainsFunc(l.numbers, func(at int) bool { return at > 0 && at < len(cells) && value(cells[at]) != "" })
+}
+
 // uncommented are the cells before a comment, which a # begins: in the first cell, as in a text.
 func uncommented(cells []string) []string {
 	if len(cells) == 0 {

@@ -32,7 +32,7 @@ func readTable(in io.Reader, l *layout, o *Options, yield func(Line) error) erro
 			continue
 		}
 		cells := row.Cells
-		if len(cells[0]) > 0 && strings.Contains(cells[0], "#") {
+		if strings.Contains(cells[0], "#") && l.commented(cells) {
 			cells = uncommented(cells)
 		}
 		empty := true

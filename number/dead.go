@@ -14,6 +14,9 @@ func (p *Plan) Dead(q Pattern) (why string) {
 		return "it matches nothing"
 	}
 	if q.IsExact() {
+		if d := q.String(); q.Plus && d[1] != '0' && !strings.HasPrefix(d[1:], p.code) && p.surely(d[1:]) {
+			return "" // which spares what the plans of other countries say
+		}
 		n := p.ParseInternal(q.String())
 		switch {
 		case n.Kind == Invalid:

@@ -2,12 +2,15 @@ package number
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
 // EmergencyNumbers lists the emergency numbers of the plan's country as they are dialled, the short ones
-// first. A country whose numbers are not known has none.
-func (p *Plan) EmergencyNumbers() []string {
+// first. A country whose numbers are not known has none. They are looked for once: that takes some ten milliseconds.
+func (p *Plan) EmergencyNumbers() []string { return slices.Clone(p.emergencies()) }
+
+func (p *Plan) findEmergencies() []string {
 	is := p.isEmergency
 	if !p.china {
 		is = func(d string) bool { return p.short != nil && matchesDesc(d, p.short.GetEmergency()) } // the same, sooner

@@ -30,11 +30,14 @@ func (n *Number) Held() []Number {
 	}
 	h := holder{plan: n.plan, whole: n.E164, tried: make(map[string]bool)}
 	runs := digitRuns(n.Raw, leastHeld)
-	if claimed := n.plan.ParseInternal(runs[len(runs)-1]); claimed.Kind == Internal {
-		return []Number{claimed}
+	for _, text := range []string{n.Raw, runs[len(runs)-1]} {
+		if claimed := n.plan.ParseInternal(text); claimed.Kind == Internal {
+			h.found = append(h.found, claimed)
+			break
+		}
 	}
 	if n.E164 != "" {
-		runs = runs[len(runs)-1:] // a number that is one stands in all of them together
+		runs = []string{readWritten(n.Raw).digits} // what made it a number; a parameter or a host behind it is none of it
 	}
 	for _, digits := range runs {
 		h.unprefixed(digits)

@@ -44,6 +44,8 @@ type Plan struct {
 	short    *phonenumbers.PhoneMetadata
 	general  *phonenumbers.PhoneNumberDesc
 	local    []int32 // lengths of numbers without area code, as far as the metadata tell
+
+	emergencies func() []string // see EmergencyNumbers
 }
 
 // Country gives the country, as ISO 3166-1 alpha-2 in capitals.

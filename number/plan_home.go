@@ -123,12 +123,14 @@ func (p *Plan) behindDialPrefix(n *Number, rest string) {
 //
 // long: because the order of the readings is what matters, and is read as one.
 func (p *Plan) home(n *Number, d string, zero int) {
-	if kinds := p.shortKinds(d); kinds.Has(Emergency) {
-		p.setShort(n, d, kinds)
+	short := p.shortKinds(d)
+	if short.Has(Emergency) {
+		p.setShort(n, d, short)
 		return
 	}
 	if p.code == "1" && len(d) == 11 && d[0] == '1' {
 		d = d[1:] // once, whatever follows
+		short = p.shortKinds(d)
 	}
 	// International prefixes before the metadata's reading: the one of this country, and 00, which
 	// carriers put before foreign numbers also where nobody dials it.
@@ -147,7 +149,7 @@ func (p *Plan) home(n *Number, d string, zero int) {
 	if o.code != p.code || o.kinds == 0 {
 		o = ordinary{} // a foreign number for the metadata only, such as China's without its own plan
 	}
-	if p.area != "" && (p.mayBeLocal(d, o) || o.kinds == 0 && p.trunk != "" && len(d) >= 5 && len(d) <= maxLocal) && p.inArea(n, d) {
+	if p.area != "" && short == 0 && (p.mayBeLocal(d, o) || o.kinds == 0 && p.trunk != "" && len(d) >= 5 && len(d) <= maxLocal) && p.inArea(n, d) {
 		return
 	}
 	if o.num != nil && o.nsn == d && strings.HasPrefix(d, p.code) && p.areaDialled() && p.nationalDigits(o.num) != d {
@@ -163,8 +165,8 @@ func (p *Plan) home(n *Number, d string, zero int) {
 		}
 		return
 	}
-	if kinds := p.shortKinds(d); kinds != 0 {
-		p.setShort(n, d, kinds)
+	if short != 0 {
+		p.setShort(n, d, short)
 		return
 	}
 	// The country code with nothing before it; before ordinary numbers the metadata know it.
@@ -227,7 +229,8 @@ func (p *Plan) areaDialled() bool { return p.written && p.trunk[0] == '0' }
 // maxLocal is how many digits a number without area code has at most.
 const maxLocal = 8
 
-// mayBeLocal reports whether digits may be a local number that lacks its area code, when o is what the metadata take them for.
+// mayBeLocal reports whether digits that are no short number may be a local number that lacks its area code, when o is what the metadata
+// take them for.
 func (p *Plan) mayBeLocal(d string, o ordinary) bool {
 	areaDialled := p.areaDialled()
 	if areaDialled && d[0] == '0' {
@@ -235,9 +238,6 @@ func (p *Plan) mayBeLocal(d string, o ordinary) bool {
 	}
 	if o.kinds != 0 { // a number of the whole country, or one whose trunk 0 was lost
 		return areaDialled && len(d) >= 5 && len(d) <= maxLocal && o.num != nil && p.nationalDigits(o.num) != d
-	}
-	if kinds := p.shortKinds(d); kinds != 0 {
-		return false
 	}
 	for _, length := range p.local {
 		if int(length) == len(d) {

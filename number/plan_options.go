@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/nyaruka/phonenumbers"
 )
@@ -58,6 +59,7 @@ func (e *PlanError) Error() string { return e.Advice }
 // NewPlan makes the plan of a country. The error joins a *PlanError for each fault.
 func NewPlan(o PlanOptions) (*Plan, error) {
 	p := &Plan{country: strings.ToUpper(strings.TrimSpace(o.Country))}
+	p.emergencies = sync.OnceValue(p.findEmergencies)
 	var faults []error
 	if err := p.load(); err != nil {
 		faults = append(faults, err)

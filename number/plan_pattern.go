@@ -45,15 +45,21 @@ func (p *Plan) Again(text string) (Pattern, error) {
 	if err != nil || !q.Plus || !q.IsExact() || q.String() != text {
 		return p.Pattern(text)
 	}
-	d := text[1:]
-	code := countryCode(d)
-	if c := plausible()[code]; c != nil && code != chinaCode && len(d) > len(code) && !isRenumbered(code) {
-		nsn := d[len(code):]
-		if (c.trunk == "" || !strings.HasPrefix(nsn, c.trunk)) && c.has(nsn) {
-			return q, nil
-		}
+	if p.surely(text[1:]) {
+		return q, nil
 	}
 	return p.Pattern(text)
+}
+
+// surely reports whether E.164 digits are the number that they are written as, whatever its country's plan says of it.
+func (p *Plan) surely(d string) bool {
+	code := countryCode(d)
+	c := plausible()[code]
+	if c == nil || code == chinaCode || len(d) <= len(code) || isRenumbered(code) {
+		return false
+	}
+	nsn := d[len(code):]
+	return (c.trunk == "" || !strings.HasPrefix(nsn, c.trunk)) && c.has(nsn)
 }
 
 // internalPattern reads a pattern of internal numbers, as dialled: no plan is asked, a hyphen always

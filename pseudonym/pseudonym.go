@@ -86,17 +86,24 @@ func (p *Key) mac(text string) string {
 // macSize is how many hexadecimal digits a token ends with.
 const macSize = 32
 
-// Name stands for a number where nothing but the same number is ever looked for: acquaintances, passes. "" for "".
+// Name stands for a number where nothing but the same number is ever looked for: acquaintances, passes. "" for "". That of a token,
+// or of a name, is that of its number.
 func (p *Key) Name(e164 string) string {
 	if e164 == "" {
 		return ""
 	}
+	if mac, ok := macOf(e164); ok {
+		return storage.PrivateMark + mac
+	}
 	return storage.PrivateMark + p.mac(e164)
 }
 
-// IsOf reports whether a token, or a name, stands for a number or a text.
+// IsOf reports whether a token, or a name, stands for a number or a text, or for the number that another one stands for.
 func (p *Key) IsOf(token, text string) bool {
 	mac, ok := macOf(token)
+	if other, isToken := macOf(text); ok && isToken {
+		return mac == other
+	}
 	return ok && text != "" && mac == p.mac(text)
 }
 

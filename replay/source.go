@@ -71,7 +71,9 @@ func Open(name string, in io.Reader, size int64, o SourceOptions) (*Source, erro
 			s.file, s.from = file, at
 		}
 	}
-	s.begin(in)
+	if err := s.begin(in); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
 	start, err := s.in.Peek(peek)
 	if err != nil && err != io.EOF {
 		return nil, fmt.Errorf("%s cannot be read: %w", name, plainReadError(err))

@@ -147,7 +147,7 @@ func (s *Source) all(v *survey) error {
 	again := func(with *Source) error {
 		_, err := s.file.Seek(s.from, io.SeekStart)
 		if err == nil {
-			with.begin(s.file)
+			err = with.begin(s.file)
 		}
 		return err
 	}
@@ -198,9 +198,12 @@ func (l *layout) newestFirst(rows [][]string) bool {
 }
 
 // begin starts to read the text of a file.
-func (s *Source) begin(in io.Reader) {
-	mark := 0
-	s.in, s.decoded, mark = decodeText(bufio.NewReaderSize(in, peek))
+func (s *Source) begin(in io.Reader) error {
+	var mark int
+	var err error
+	if s.in, s.decoded, mark, err = decodeText(bufio.NewReaderSize(in, peek)); err != nil {
+		return err
+	}
 	if s.bytes.Store(int64(mark)); s.decoded {
 		s.Size = 0 // what is read are other bytes than those of the file
 	}
@@ -214,4 +217,5 @@ func (s *Source) begin(in io.Reader) {
 		s.bytes.Add(int64(n))
 		s.skipped = 1
 	}
+	return nil
 }

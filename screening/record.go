@@ -19,7 +19,9 @@ func (sc *Screener) Record(f *bridge.Facts, v *bridge.Verdict, res bridge.Result
 		c = &considered{}
 		c.call, c.id = sc.callOf(r.Policy, f, now)
 		if named(f) {
-			sc.memory.Again.Called(r.Policy, &c.call)
+			if !f.Test {
+				sc.memory.Again.Called(r.Policy, &c.call)
+			}
 			c.decision = r.Policy.Decide(&c.call, r.Lists)
 		}
 		v.ID, v.Action, v.Would, v.Rule = storage.NewID(now), c.decision.Action.String(), c.decision.Would.String(), c.decision.Rule

@@ -11,8 +11,10 @@ import (
 )
 
 // ReadAgain reads the numbers of who is known and of who passed a challenge as a plan reads them now, and says how many became
-// another number. They are kept and known under the new one from then on. What was kept under the old one stays until it is
-// too old: no call has that number, and where the reading turns out wrong, or the older program comes back, nothing is lost.
+// another number. They are kept and known under the new one from then on.
+//
+// Acquaintances stay under the old one as well, until they are too old: no call has that number, and where the reading turns out
+// wrong, or the older program comes back, nothing is lost. Passes do not: what a report ended must not be read again.
 func (k *Keeper) ReadAgain(ctx context.Context, plan *number.Plan) (moved int, err error) {
 	for _, t := range []storage.StampTable{storage.Known, storage.Passed} {
 		n, err := k.readTable(ctx, t, plan)
@@ -23,20 +25,20 @@ func (k *Keeper) ReadAgain(ctx context.Context, plan *number.Plan) (moved int, e
 	return moved, nil
 }
 
-// readTable is ReadAgain of one table, some facts at a time: other writes come in between.
+// readTable is ReadAgain of one table, some facts at a time. Other writes of acquaintances come in between; nobody is forgotten
+// meanwhile, see desk.ReadAgain.
 func (k *Keeper) readTable(ctx context.Context, t storage.StampTable, plan *number.Plan) (moved int, err error) {
 	const batch = 2000
 	put := make(map[string]time.Time)
+	var drop []string
 	write := func() error {
-		k.writing.Lock()
-		defer k.writing.Unlock()
 		stamps := make([]storage.Stamp, 0, len(put))
 		for key, at := range put {
 			if k.last(t, key).Before(at) { // else the number has called since, or this was read again before
 				stamps = append(stamps, storage.Stamp{Key: key, At: at})
 			}
 		}
-		if err := k.db.PutStamps(t, stamps, nil); err != nil {
+		if err := k.db.PutStamps(t, stamps, drop); err != nil {
 			return err
 		}
 		for _, s := range stamps {
@@ -47,15 +49,30 @@ func (k *Keeper) readTable(ctx context.Context, t storage.StampTable, plan *numb
 				k.memory.Challenges.Remember(line, caller, s.At)
 			}
 		}
-		moved += len(stamps)
+		moved, drop = moved+len(stamps), drop[:0]
 		clear(put)
 		return nil
 	}
+	if t == storage.Passed { // a pass that is ended meanwhile would come back
+		k.writing.Lock()
+		defer k.writing.Unlock()
+	} else {
+		unlocked := write
+		write = func() error {
+			k.writing.Lock()
+			defer k.writing.Unlock()
+			return unlocked()
+		}
+	}
 	err = k.db.EachStamp(t, func(s storage.Stamp) error {
-		if to := keyAgain(plan, s.Key); to != s.Key && s.At.After(put[to]) {
+		to, ok := k.keyAgain(plan, s.Key)
+		if ok && to != s.Key && s.At.After(put[to]) {
 			put[to] = s.At
 		}
-		if len(put) < batch {
+		if ok && to != s.Key && t == storage.Passed {
+			drop = append(drop, s.Key)
+		}
+		if len(put)+len(drop) < batch {
 			return ctx.Err()
 		}
 		return write()
@@ -77,12 +94,12 @@ func (k *Keeper) last(t storage.StampTable, key string) (at time.Time) {
 	return at
 }
 
-// keyAgain is the key of a fact as it would be kept now. The caller stands behind the NUL; before it stands a line, or a called
-// number that belongs to none.
-func keyAgain(plan *number.Plan, key string) string {
+// keyAgain is the key of a fact as it would be kept now, under the caller's name where numbers are hidden. The caller stands behind the NUL;
+// before it stands a line, or a called number that belongs to none. It is false for what cannot be read.
+func (k *Keeper) keyAgain(plan *number.Plan, key string) (string, bool) {
 	line, caller, ok := strings.Cut(key, "\x00")
-	if !ok {
-		return key
+	if !ok || strings.HasPrefix(caller, storage.PrivateMark) {
+		return key, false
 	}
 	again := func(text string) string {
 		if n := plan.ParseInternal(text); n.E164 != "" {
@@ -93,5 +110,8 @@ func keyAgain(plan *number.Plan, key string) string {
 	if called, isNumber := strings.CutPrefix(line, "number "); isNumber {
 		line = "number " + again(called)
 	}
-	return line + "\x00" + again(caller)
+	if to := line + "\x00" + again(caller); to == key {
+		return key, true // HideFacts sees to it
+	}
+	return line + "\x00" + k.memory.Name(again(caller)), true
 }

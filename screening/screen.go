@@ -27,9 +27,11 @@ func (sc *Screener) Screen(f *bridge.Facts) bridge.Verdict {
 	sc.memory.Contexts.See(f.Context)
 	c := &considered{paused: sc.force.Paused(now) != nil}
 	c.call, c.id = sc.callOf(r.Policy, f, now)
-	sc.memory.Again.Called(r.Policy, &c.call)
+	if !f.Test {
+		sc.memory.Again.Called(r.Policy, &c.call)
+	}
 	c.decision = r.Policy.Decide(&c.call, r.Lists)
-	if c.decision.Rule == policy.RuleKnownGrace && !c.paused && !sc.memory.Challenges.TakeGrace(traffic.CalleeKey(&c.call.Callee), sc.memory.Name(c.call.Caller.E164), now) {
+	if c.decision.Rule == policy.RuleKnownGrace && !c.paused && !f.Test && !sc.memory.Challenges.TakeGrace(traffic.CalleeKey(&c.call.Callee), sc.memory.Name(c.call.Caller.E164), now) {
 		c.call.ChallengeTried = time.Time{} // another call of the caller's was quicker
 		c.decision = r.Policy.Decide(&c.call, r.Lists)
 	}

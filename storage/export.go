@@ -184,7 +184,10 @@ func (c *copier) copyBucket(b *bolt.Bucket, path ...[]byte) error {
 // back3to2 writes schema 2: one record an entry, passes of all lines, no stamps. Of the changes those are kept that were made before the
 // migration: they undo what has not been touched since, as they do there. Later ones are of records that schema 2 has not.
 func back3to2(s *stepBack) error {
-	for _, name := range [][]byte{bucketSettings, bucketJournal, bucketHits, bucketKnown, bucketEmergency, bucketReports} {
+	if err := s.settings2(); err != nil {
+		return err
+	}
+	for _, name := range [][]byte{bucketJournal, bucketHits, bucketKnown, bucketEmergency, bucketReports} {
 		if err := s.to.copyBucket(s.from.Bucket(name), name); err != nil {
 			return err
 		}
@@ -209,6 +212,21 @@ func back3to2(s *stepBack) error {
 		return err
 	}
 	return s.from.Bucket(bucketLists).ForEach(func(k, v []byte) error { return s.list2(string(k), v) })
+}
+
+// settings2 writes the settings but for those that schema 2 did not have. They say how far a database has been brought, which is not
+// true any more once the older program has written to it.
+func (s *stepBack) settings2() error {
+	if _, err := s.to.bucket(bucketSettings); err != nil {
+		return err
+	}
+	newer := map[string]bool{"private": true, "numbers": true, "forgotten": true, "alerts": true}
+	return s.from.Bucket(bucketSettings).ForEach(func(k, v []byte) error {
+		if newer[string(k)] {
+			return nil
+		}
+		return s.to.put(v, k, bucketSettings)
+	})
 }
 
 // list2 writes a list as schema 2 had it.

@@ -98,6 +98,8 @@ func TestWayBack(t *testing.T) {
 	check(t, d.PutStamps(Known, []Stamp{{"staff\x00+865925550100", now}}, nil))
 	check(t, d.PutStamps(Passed, []Stamp{{"staff\x00+8613800138000", now}, {"hotline\x00+8613800138000", now.Add(time.Hour)}, {"x\x00+8613800138000", now.Add(-time.Hour)}}, nil))
 	check(t, d.PutSetting("pause", []byte("off")))
+	check(t, d.PutSetting("numbers", []byte("3 CN x")))
+	check(t, d.PutSetting("private", []byte("done")))
 	_, _, err = d.AddReport(Report{Caller: Caller{E164: "+8695211613"}, Extension: "8009"})
 	check(t, err)
 	check(t, d.AddHits([]Hit{{List: "new", Pattern: entry(1).Pattern, Count: 3, Last: now.Add(time.Hour)}}))
@@ -140,6 +142,7 @@ func TestWayBack(t *testing.T) {
 		t.Errorf("%d entries of the large list", len(f.entries["huge"]))
 	}
 	if f.rest[`passed "+8613800138000"`] != fmt.Sprint(now.Add(time.Hour).UnixMilli()) || f.rest[`settings "pause"`] != "off" ||
+		f.rest[`settings "numbers"`] != "" || f.rest[`settings "private"`] != "" || // the older program may undo what they say
 		f.rest[`known "staff\x00+865925550100"`] == "" || len(f.rest["hits \"new\\x00"+entry(1).Pattern+"\""]) == 0 {
 		t.Errorf("%v", slicesOf(f.rest, "passed", "settings", "known", "hits"))
 	}

@@ -376,7 +376,9 @@ func (j *Journal) write(batch []*Record) (more bool, err error) {
 		case r.counting != nil && r.stray && len(r.counting.calls) > 0:
 			j.repeats.moved(string(r.key), r.counting.calls[0].ID)
 		case r.own != "":
-			j.repeats.part(r.own)
+			if j.repeats.part(r.own); r.stray {
+				j.strays.Add(1)
+			}
 		case r.outcome != nil && r.stray:
 			j.keepEarly(string(r.key), r.outcome)
 		}
@@ -418,7 +420,8 @@ func (j *Journal) rows(batch []*Record) ([]row, error) {
 			c.calls = append(c.calls, r)
 			continue
 		case r.into != "": // it was counted there
-			count(r.into).less++
+			c := count(r.into)
+			c.less = append(c.less, r.ID)
 		}
 		value, err := r.MarshalJSON()
 		if err != nil {

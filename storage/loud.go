@@ -180,6 +180,10 @@ func (l *loudness) quotas(records, size, target int64) *quotas {
 		l.ranges[rangeOf(caller)] -= n
 	}
 	q.ranges, left = level(l.ranges, max(int(records)/loudRange, loudLeast), left)
+	if left > 0 && len(q.callers)+len(q.ranges) > 0 {
+		q.want -= left // the days were counted with all of these in them: the next look tells which are loud without
+		return q
+	}
 	q.days, left = level(l.days, max(loudDay*int(records)/max(len(l.days), 1), loudLeast), left)
 	q.oldest = left
 	return q

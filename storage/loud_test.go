@@ -60,6 +60,34 @@ func TestFloodLeavesTheRest(t *testing.T) {
 	}
 }
 
+// A flood on a day of many calls takes none of that day's others, although that day is loud with it.
+func TestFloodLeavesItsDay(t *testing.T) {
+	l := newLoudness()
+	key := func(day, n int) []byte {
+		return []byte(NewID(epoch.AddDate(0, 0, day).Add(time.Duration(n) * time.Second)))
+	}
+	value := func(e164 string) []byte {
+		v, err := (&Record{Caller: Caller{E164: e164}}).MarshalJSON()
+		check(t, err)
+		return v
+	}
+	records := 0
+	add := func(day int, e164 string) {
+		l.add(key(day, records), value(e164))
+		records++
+	}
+	for i := range 9000 {
+		add(i%90, fmt.Sprintf("+%014d", i*1_000_003))
+	}
+	for range 500 {
+		add(45, "+4915112345678")
+	}
+	q := l.quotas(int64(records), int64(records)*100, int64(records-600)*100)
+	if len(q.days) != 0 || q.callers["+4915112345678"] == 0 {
+		t.Errorf("%d of callers, and of days %v", q.callers["+4915112345678"], q.days)
+	}
+}
+
 // However many callers there are, the loudest are known, and the table is bounded.
 func TestTally(t *testing.T) {
 	tally := tally{}

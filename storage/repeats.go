@@ -46,7 +46,7 @@ func newRepeats(within time.Duration) *repeats {
 type sameness struct {
 	caller, callee, node, trunk, line             string
 	kind, action, would, mode, rule, reason, list string
-	withheld                                      bool
+	withheld, test                                bool
 }
 
 func (p *repeats) sameness(r *Record) uint64 {
@@ -55,7 +55,7 @@ func (p *repeats) sameness(r *Record) uint64 {
 		caller = r.Caller.Raw
 	}
 	return maphash.Comparable(p.seed, sameness{
-		caller, r.Callee, r.Node, r.Trunk, r.Line, r.Caller.Kind, r.Action, r.Would, r.Mode, r.Rule, r.Reason, r.List, r.Caller.Withheld,
+		caller, r.Callee, r.Node, r.Trunk, r.Line, r.Caller.Kind, r.Action, r.Would, r.Mode, r.Rule, r.Reason, r.List, r.Caller.Withheld, r.Test,
 	})
 }
 
@@ -140,12 +140,15 @@ func (p *repeats) moved(from, to string) {
 // counting is what is to be added to a record.
 type counting struct {
 	calls []*Record // that repeat it, in the order they came
-	less  int       // calls that do not any more
+	less  []string  // ids of calls that do not any more
 }
 
 // into gives the record with what is added to it.
 func (c *counting) into(r Record) Record {
-	r.Repeats = max(r.Repeats+len(c.calls)-c.less, 0)
+	r.Repeats = max(r.Repeats+len(c.calls)-len(c.less), 0)
+	if len(c.less) > 0 {
+		r.Also = slices.DeleteFunc(slices.Clone(r.Also), func(id string) bool { return slices.Contains(c.less, id) })
+	}
 	for _, again := range c.calls {
 		if again.Time.After(r.Last) {
 			r.Last = again.Time

@@ -104,6 +104,58 @@ func TestRepeatsOfWhatIsGone(t *testing.T) {
 	sizeIsTrue(t, d)
 }
 
+// A doctor's call is not the same as anybody's, and a call whose end is told twice has one record of its own.
+func TestRepeatsStayApart(t *testing.T) {
+	d := open(t, Options{})
+	j := startJournal(t, d, JournalOptions{Merge: time.Minute})
+	doctor := again(epoch)
+	doctor.Test = true
+	first, second, third := again(epoch.Add(time.Second)), again(epoch.Add(2*time.Second)), again(epoch.Add(3*time.Second))
+	addAll(t, j, doctor, first, second, third)
+	j.Outcome(second.ID, Outcome{Answered: true, TalkS: 9})
+	j.Outcome(second.ID, Outcome{Answered: true, TalkS: 10})
+	check(t, j.Flush(soon(t)))
+	rs := readJournal(t, d, Query{})
+	if len(rs) != 3 || rs[0].Repeats != 0 || !rs[0].Test || rs[1].Repeats != 1 || rs[1].Test || rs[2].ID != second.ID || rs[2].Outcome.TalkS != 10 {
+		t.Errorf("%+v", rs)
+	}
+	j.Amend(third)
+	check(t, j.Flush(soon(t)))
+	if rs = readJournal(t, d, Query{}); len(rs) != 4 || rs[1].Repeats != 0 || rs[1].Also != nil {
+		t.Errorf("%+v", rs)
+	}
+	sizeIsTrue(t, d)
+}
+
+// A call that was put right has a record of its own, and stands in no other.
+func TestRepeatsOfAmended(t *testing.T) {
+	d := open(t, Options{})
+	j := startJournal(t, d, JournalOptions{Merge: time.Minute})
+	first, second, third := again(epoch), again(epoch.Add(time.Second)), again(epoch.Add(2*time.Second))
+	addAll(t, j, first, second, third)
+	second.Action = "allow"
+	j.Amend(second)
+	check(t, j.Flush(soon(t)))
+	if rs := readJournal(t, d, Query{}); len(rs) != 2 || rs[0].Repeats != 1 || len(rs[0].Also) != 1 || rs[0].Also[0] != third.ID {
+		t.Errorf("%+v", rs)
+	}
+}
+
+// The end of a call whose record was deleted, with those that were counted on it, is counted as a stray.
+func TestRepeatsStray(t *testing.T) {
+	d := open(t, Options{})
+	j := startJournal(t, d, JournalOptions{Merge: time.Minute})
+	first, second := again(epoch), again(epoch.Add(time.Second))
+	addAll(t, j, first, second)
+	_, err := d.DeleteRecords(Query{Caller: first.Caller.E164})
+	check(t, err)
+	j.Outcome(second.ID, Outcome{Answered: true})
+	check(t, j.Flush(soon(t)))
+	if rs := readJournal(t, d, Query{}); len(rs) != 0 || j.Strays() != 1 {
+		t.Errorf("%+v, %d strays", rs, j.Strays())
+	}
+}
+
 // A disk that fails in between has nothing counted twice, and nothing lost.
 func TestRepeatsWhenTheDiskFails(t *testing.T) {
 	d := open(t, Options{})
@@ -118,8 +170,15 @@ func TestRepeatsWhenTheDiskFails(t *testing.T) {
 			j.Add(again(epoch.Add(time.Duration(i) * time.Millisecond)))
 		}
 	}
+	waiting := soon(t)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
 	for j.Failures() == 0 {
-		time.Sleep(time.Millisecond)
+		select {
+		case <-waiting.Done():
+			t.Fatal("the disk does not fail")
+		case <-tick.C:
+		}
 	}
 	setMaxSize(t, d, 0)
 	check(t, j.Flush(soon(t)))

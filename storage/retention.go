@@ -3,7 +3,6 @@ package storage
 import (
 	"bytes"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -141,6 +140,10 @@ func (d *DB) putRows(rows []row, oldest string, maxBytes int64) (trimmed int, mo
 // part takes an answered call off the record that it was counted on, and makes it a record of its own, which it gives as a record without the
 // outcome that is to come.
 func (r *row) part(b *bolt.Bucket, old []byte, size *journalSize) ([]byte, error) {
+	if own := b.Get([]byte(r.own)); own != nil { // it has one already
+		r.key = []byte(r.own)
+		return own, nil
+	}
 	if old == nil {
 		return nil, nil
 	}
@@ -151,8 +154,7 @@ func (r *row) part(b *bolt.Bucket, old []byte, size *journalSize) ([]byte, error
 	own := rec
 	own.ID, own.Time, own.Outcome = r.own, millis(TimeOf(r.own)), nil
 	own.Repeats, own.Last, own.Also = 0, time.Time{}, nil
-	rec = (&counting{less: 1}).into(rec)
-	rec.Also = slices.DeleteFunc(slices.Clone(rec.Also), func(id string) bool { return id == r.own })
+	rec = (&counting{less: []string{r.own}}).into(rec)
 	for _, put := range []Record{rec, own} {
 		value, err := put.MarshalJSON()
 		if err != nil {

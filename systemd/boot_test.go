@@ -1,6 +1,7 @@
 package systemd_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -62,6 +63,8 @@ func (m *machine) start(t *testing.T) {
 		t.Fatal(err)
 	}
 	cmd := exec.Command("unshare", "--fork", "--pid", "--mount", "--uts", "--ipc", "--net", "--kill-child", "sh", script, m.folder, cgroup)
+	var said bytes.Buffer
+	cmd.Stderr = &said
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -78,6 +81,9 @@ func (m *machine) start(t *testing.T) {
 		select {
 		case err := <-ended:
 			ended <- err
+			if code := cmd.ProcessState.ExitCode(); code != 77 && !strings.HasPrefix(said.String(), "unshare:") {
+				t.Fatalf("systemd ended by itself (%v): %s", err, said.String())
+			}
 			t.Skipf("NOT TESTED under systemd: this machine does not let one boot in namespaces of its own (%v)", err)
 		case <-tick.C:
 		}

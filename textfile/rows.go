@@ -31,6 +31,7 @@ type Rows struct {
 	line  int
 	again []ahead
 	cells []string
+	stray bool // the last cut met a quote that closes nothing
 }
 
 // ahead is a line that was read ahead, or what is wrong with it.
@@ -104,7 +105,9 @@ func (r *Rows) next() (string, error) {
 // first are given back.
 func (r *Rows) cutLines(text string) error {
 	var more []ahead
-	for size := len(text); len(more) < MaxLines-1 && size < MaxLine; {
+	var whole strings.Builder
+	whole.WriteString(text)
+	for len(more) < MaxLines-1 && whole.Len() < MaxLine {
 		line, err := r.next()
 		if err == io.EOF {
 			break
@@ -116,9 +119,16 @@ func (r *Rows) cutLines(text string) error {
 		if err != nil {
 			break
 		}
-		text, size = text+"\n"+line, size+len(line)
-		if r.cut(text, true) {
+		whole.WriteByte('\n')
+		whole.WriteString(line)
+		if strings.IndexByte(line, '"') < 0 {
+			continue // nothing is closed by it
+		}
+		if r.cut(whole.String(), true) {
 			return nil
+		}
+		if r.stray {
+			break // no line behind it makes it right
 		}
 	}
 	r.again = append(more, r.again...)
@@ -130,7 +140,7 @@ func (r *Rows) cutLines(text string) error {
 // or the end follows, and any other stands for itself, as some switches write names; over several lines they must be
 // as they should.
 func (r *Rows) cut(text string, strict bool) bool {
-	r.cells = r.cells[:0]
+	r.cells, r.stray = r.cells[:0], false
 	for at := 0; ; at++ {
 		for at < len(text) && text[at] == ' ' {
 			at++
@@ -173,6 +183,7 @@ func (r *Rows) quoted(text string, from int, strict bool) (cell string, end int,
 			return strings.ReplaceAll(text[from:at], `""`, `"`), end, true
 		}
 		if strict {
+			r.stray = true
 			return "", 0, false
 		}
 		at++

@@ -50,6 +50,23 @@ var foreign = []struct{ magic, advice string }{
 	{"\x00\x00\xfe\xff", "it is UTF-32: save it as UTF-8"},
 }
 
+// Unicode begins to read a file whose beginning shows UTF-16, or the mark of UTF-8, which is as many bytes as mark. name is ""
+// of every other file: what it is does not show, and nothing has been taken off.
+func Unicode(in *bufio.Reader) (text io.Reader, name string, mark int, err error) {
+	head, _ := in.Peek(4096) // an error comes again with the next read
+	switch bom, big, wide := wideness(head); {
+	case wide && bom > 0 && bytes.IndexByte(head, 0) < 0 && len(head) > bom: // digits and line ends have zero bytes there
+		return nil, "", 0, errors.New("it begins with the mark of UTF-16, and the rest is not: save it as UTF-8")
+	case wide:
+		in.Discard(bom)
+		return &utf16Reader{in: in, big: big, at: int64(bom)}, "utf-16", bom, nil
+	case bytes.HasPrefix(head, []byte("\ufeff")):
+		in.Discard(3)
+		return in, "utf-8", 3, nil
+	}
+	return in, "", 0, nil
+}
+
 // NewReader begins to read a file. The error says what the file is if it is no text, and what to do.
 func NewReader(in io.Reader, o Options) (*Reader, error) {
 	r := &Reader{file: bufio.NewReaderSize(in, bufferSize)}
@@ -65,16 +82,11 @@ func NewReader(in io.Reader, o Options) (*Reader, error) {
 	if o.Encoding == "" {
 		o.Encoding = declared(head)
 	}
-	switch bom, big, wide := wideness(head); {
-	case wide:
-		if bom > 0 && bytes.IndexByte(head, 0) < 0 && len(head) > bom { // lists have digits and line ends, half of which are zero bytes
-			return nil, errors.New("it begins with the mark of UTF-16, and the rest is not: save it as UTF-8")
-		}
-		r.file.Discard(bom)
-		r.text, r.name = &utf16Reader{in: r.file, big: big, at: int64(bom)}, "utf-16"
-	case bytes.HasPrefix(head, []byte("\ufeff")):
-		r.file.Discard(3)
-		r.text, r.name = r.file, "utf-8"
+	switch text, name, _, err := Unicode(r.file); {
+	case err != nil:
+		return nil, err
+	case name != "":
+		r.text, r.name = text, name
 	case o.Encoding != "":
 		e, err := Encoding(o.Encoding)
 		if err != nil {

@@ -171,22 +171,6 @@ func (k *Known) forgetNumber(number string) (n int) {
 	return n
 }
 
-// OfNumber calls yield for each line that a number is known to, with when that was last.
-func (k *Known) OfNumber(number string, yield func(line string, last time.Time)) {
-	s := k.shard(number)
-	found := make(map[string]int64)
-	s.Lock()
-	for who, at := range s.lines {
-		if who.number == number {
-			found[who.line] = at.last
-		}
-	}
-	s.Unlock()
-	for line, at := range found {
-		yield(line, moment(at))
-	}
-}
-
 // Len is how many pairs there are.
 func (k *Known) Len() int { return int(k.pairs.Load()) }
 

@@ -71,7 +71,7 @@ func TestLoad(t *testing.T) {
 		met[f.Kind+" | "+fate]++
 		switch want := fates[f.Kind]; {
 		case fate == want:
-		case f.Rang == strings.HasPrefix(want, "rang") || !f.Rang && f.Final != "603":
+		case kinds[i%len(kinds)].Leaves && (f.Rang || f.Final == "487"):
 			slow++ // who gives up comes too late for it, or too early: that is the machine's speed
 		default:
 			if wrong++; wrong <= 5 {
@@ -82,8 +82,8 @@ func TestLoad(t *testing.T) {
 	if err != nil && (slow == 0 || !strings.Contains(err.Error(), "while pausing")) {
 		t.Error(err)
 	}
-	if slow > *loadCalls/20 {
-		t.Errorf("%d calls ended otherwise than their callers meant: the machine is too slow to show anything, or something is", slow)
+	if slow > *loadCalls/200 {
+		t.Errorf("%d callers gave up at another moment than they should", slow)
 	}
 	// Nobody who must not ring rang and nobody wanted was refused, but for those that the deadline let through.
 	late := checkCounts(t, d, *loadCalls+20)
