@@ -24,6 +24,7 @@ var rooms = map[string]room{
 	"tomlfile": {pure: true},
 	"number":   {pure: true},
 	"policy":   {pure: true, imports: []string{"number", "tomlfile"}},
+	"detect":   {pure: true, imports: []string{"number", "policy"}},
 	"traffic":  {pure: true, imports: []string{"number", "policy"}},
 
 	// What is kept.
@@ -43,13 +44,13 @@ var rooms = map[string]room{
 	"ami":       {imports: []string{"attach", "bridge"}},
 
 	// What is done with it.
-	"inforce":   {imports: []string{"conf", "lists", "number", "policy"}},
+	"inforce":   {imports: []string{"conf", "detect", "lists", "number", "policy"}},
 	"pseudonym": {imports: []string{"number", "policy", "storage"}},
-	"screening": {imports: []string{"attach", "bridge", "conf", "inforce", "lists", "number", "policy", "pseudonym", "storage", "traffic"}},
-	"desk":      {imports: []string{"alert", "conf", "console", "inforce", "listfile", "lists", "number", "policy", "pseudonym", "storage", "traffic"}},
+	"screening": {imports: []string{"attach", "bridge", "conf", "detect", "inforce", "lists", "number", "policy", "pseudonym", "storage", "traffic"}},
+	"desk":      {imports: []string{"alert", "conf", "console", "detect", "inforce", "listfile", "lists", "number", "policy", "pseudonym", "storage", "traffic"}},
 	"feed":      {imports: []string{"alert", "conf", "console", "listfile", "lists", "number", "policy", "storage"}},
 	"console":   {imports: []string{"number", "policy", "rawtext", "tomlfile"}},
-	"replay":    {imports: []string{"console", "lists", "number", "policy", "textfile", "traffic"}},
+	"replay":    {imports: []string{"console", "detect", "lists", "number", "policy", "textfile", "traffic"}},
 	"kit":       {imports: []string{"conf", "number", "policy"}},
 	"doctor":    {imports: []string{"conf", "console", "eslbridge", "kit", "number", "policy"}},
 	"standin":   {},

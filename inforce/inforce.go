@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ringfence/conf"
+	"ringfence/detect"
 	"ringfence/lists"
 	"ringfence/policy"
 )
@@ -18,7 +19,9 @@ type Rules struct {
 	Lists  *lists.Lists
 	Sounds *conf.Sounds // nil when no daemon runs
 	Loaded time.Time
-	Strays map[string]int // by list: entries that this policy's country could not read; of desk alone
+	// Detectors count what calls do, for as long as the program runs: a policy that follows takes over what it counts as well.
+	Detectors *detect.Set
+	Strays    map[string]int // by list: entries that this policy's country could not read; of desk alone
 }
 
 // Unread names the lists that have not been read yet.

@@ -106,6 +106,16 @@ type Call struct {
 	// before this call. Zero is never, and for a caller without a number always.
 	CalledBefore time.Time
 
+	// KnownLines is to how many lines of different customers the caller is known, now or within the last 30 days at least.
+	KnownLines int
+	// FirstTime: the caller never called any line before, as far as is remembered.
+	FirstTime bool
+	// Tripped are the detectors whose breakers hold for this call, OnTrial those of them that only record it. Trips says more of
+	// each, in the order of the detectors; it is nil for a call that met none.
+	Tripped, OnTrial DetectorSet
+	Trips            []Trip
+	Evidence         Evidence
+
 	// OtherIdentity is the E.164 number that the call names its caller by besides, see Facts.Other; "" if that is no number
 	// or no rule asks.
 	OtherIdentity string

@@ -39,6 +39,7 @@ type Decision struct {
 	Tries        int           // challenge
 	Remember     time.Duration // challenge: how long who passes is remembered
 	Grace        time.Duration // challenge: how soon a second call is let through
+	By           DetectorSet   // the detectors without which the rule would not have matched, if what it says is to be done
 	Listed       bool          // warn, challenge: the caller is on a list that a rule which refuses asks; Overflow is "reject" then
 
 	evidence evidence

@@ -28,6 +28,7 @@ type Policy struct {
 	againWindow time.Duration // the longest again, 0 for none
 	asked       uint32        // a bit for each subject that a condition has
 	lineZones   bool          // a line has a clock of its own
+	detectors   []Detector
 
 	trunks      map[string]Trunk
 	trunkNames  []string

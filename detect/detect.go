@@ -1,0 +1,182 @@
+// Package detect counts what calls do, each detector of the policy by its own key, and trips breakers: a number range that many
+// strangers call from, a caller who calls many lines, a trunk that brings more than ever at this hour.
+//
+// The way of a call:
+//
+//	SubjectOf  the call as detectors see it: its keys, whether its caller is a stranger, who is protected
+//	Called     counts it, and says which breakers hold for it, the one that it trips itself among them
+//	           (policy.Decide)
+//	Touch      takes room under max_share for what a rule does by a breaker; without room the detector only records
+//	Decided    what was stopped, or would have been, teaches nothing
+//	Ended      what became of it: short calls, unanswered ones, and the probes of a breaker
+//
+// It is memory alone, and has no clock: the time is handed in and never goes back for it (an earlier one counts as the latest).
+// Every table has a bound and a counter of what found no room. What is asked of a count is only whether it has reached the
+// trip, so counts are exact up to there and go no further. All of it may be used by many goroutines at once.
+package detect
+
+import (
+	"time"
+
+	"ringfence/number"
+	"ringfence/policy"
+)
+
+// Subject is a call as detectors see it.
+type Subject struct {
+	Time      time.Time
+	Trunk     string         // counts are kept apart by trunk; "" is one as well
+	Caller    *number.Number // who calls; where the text is no number but holds one, that one. nil: nobody who can be counted
+	Callee    string         // the called number in one spelling, cut to 64 bytes
+	Customer  string         // whose the called line is; the line itself, if the policy does not say. "" for a number of no line
+	Holder    string         // who holds the caller's range, "" if nobody is named
+	Decoy     bool           // nobody has the called number
+	Stranger  bool           // known neither to the called line nor to three lines of different customers
+	Protected policy.DetectorSet
+	Leg       string // the switch's name for the call, for `concurrent`; "" if there is none
+}
+
+// SubjectOf is a call as detectors see it, by what memory has filled in of who is known. lists may be nil.
+func SubjectOf(p *policy.Policy, c *policy.Call, lists policy.ListSource) Subject {
+	return Subject{Time: c.Time, Trunk: c.Trunk}
+}
+
+// Options of a Set.
+type Options struct {
+	Zone *time.Location // by whose clock the hours of the week are, for habits; nil is UTC
+	Seed uint64         // what chance comes from, where a table is full; the same seed and the same calls give the same trips
+	Sink Sink           // nil: nobody is told
+}
+
+// Sink is told of breakers. It must not block, and must not call the Set.
+type Sink interface {
+	// Changed is told that a breaker tripped, probes, closed or was taken by a person: what must outlive the program.
+	Changed(b Breaker)
+}
+
+// How a breaker is.
+const (
+	Closed  = "closed"
+	Tripped = "tripped"
+	Probing = "probing"
+)
+
+// Breaker is the breaker of one key of a detector on one trunk.
+type Breaker struct {
+	Detector string        `json:"detector"`
+	Trunk    string        `json:"trunk,omitempty"`
+	Key      string        `json:"key"` // as a person reads and types it: 952116, +8613800138000, firm A, all
+	State    string        `json:"state"`
+	Since    time.Time     `json:"since,omitzero"` // of the state
+	Until    time.Time     `json:"until,omitzero"` // when a tripped one begins to probe
+	Hold     time.Duration `json:"hold,omitempty"` // of this trip
+	Trips    int           `json:"trips,omitempty"`
+	Why      string        `json:"why,omitempty"`    // what it tripped by: "7 strangers in 3h, trips at 5"
+	Pinned   string        `json:"pinned,omitempty"` // "open": a person holds it tripped; "shut": closed
+	By       string        `json:"by,omitempty"`     // who
+	Holder   string        `json:"holder,omitempty"` // of the range
+
+	Count   int    `json:"count"`             // now, within the window
+	Trip    int    `json:"trip"`              // at which it trips now; 0 where a surge has no habit to go by
+	Touched uint64 `json:"touched,omitempty"` // calls that a rule did something to by it
+	Would   uint64 `json:"would,omitempty"`   // and would have, had it not been on trial or over max_share
+}
+
+// Set is the detectors of one policy with all that they count.
+type Set struct {
+	detectors []policy.Detector
+}
+
+// New makes a set that has counted nothing.
+func New(detectors []policy.Detector, o Options) *Set { return &Set{detectors: detectors} }
+
+// Adopt takes over what a set of an earlier policy has: of detectors that have the same name, key, levels, count and window all of it, of others of the
+// same name and key the breakers that are not closed. The earlier one may be used by calls that began with it, and counts for nothing any more.
+func (s *Set) Adopt(earlier *Set) {}
+
+// Count is what Called found: it is handed on to Touch, Decided and Ended.
+type Count struct {
+	Tripped, OnTrial policy.DetectorSet
+	FirstTime        bool
+}
+
+// Called counts a call that comes in. The same caller and callee within policy.SameCall is one call: that is looked at, not counted.
+func (s *Set) Called(x *Subject) Count { return Count{} }
+
+// Look is Called without the counting: what would hold for a call now.
+func (s *Set) Look(x *Subject) Count { return Count{} }
+
+// Fill tells a call what was found.
+func (s *Set) Fill(n *Count, c *policy.Call) {
+	c.Tripped, c.OnTrial, c.FirstTime = n.Tripped, n.OnTrial, n.FirstTime
+}
+
+// Touch takes room under max_share for what is to be done to a call by these detectors. Without room for any of them it is
+// false, and the call has to be decided again with those among OnTrial.
+func (s *Set) Touch(n *Count, by policy.DetectorSet) bool { return true }
+
+// Decided says whether the call was stopped, or would have been: then it teaches neither a habit nor who called before. would are the
+// detectors by which a rule on trial would have done something.
+func (s *Set) Decided(n *Count, stopped bool, would policy.DetectorSet) {}
+
+// End is what became of a call.
+type End struct {
+	At       time.Time
+	Answered bool
+	Talk     time.Duration
+	Rang     bool // a phone rang, or it was answered
+	Passed   bool // it passed a challenge
+}
+
+// Ended counts what became of a call, once.
+func (s *Set) Ended(n *Count, e End) {}
+
+// Reported counts a mark of a caller by a customer.
+func (s *Set) Reported(x *Subject, customer string) {}
+
+// Tick lets time pass where no calls come: breakers move on, habits are learnt. It is called about once a minute.
+func (s *Set) Tick(now time.Time) {}
+
+// Finding is what one detector has to say of a call.
+type Finding struct {
+	Breaker
+	Protected bool   `json:"protected,omitempty"`
+	Trial     string `json:"trial,omitempty"` // why it would only record
+	Text      string `json:"text"`            // in one line: "range wakes: 952116 closed, 3 strangers in 3h, trips at 5"
+}
+
+// Explain says what each detector has to say of a call, were it to come now; it counts nothing.
+func (s *Set) Explain(x *Subject) []Finding { return nil }
+
+// Breakers calls yield for each breaker that is not closed or is pinned, and with all for each that counts something, the detectors in the
+// order of the file; name "" is all detectors.
+func (s *Set) Breakers(name string, all bool, now time.Time, yield func(Breaker) bool) {}
+
+// Reset closes a breaker and has it count from nothing; Pin holds it open (tripped) or shut (closed), Unpin no longer. key is as Breaker.Key
+// has it; trunk "" is all trunks where it has one. They say how many breakers there were.
+func (s *Set) Reset(name, trunk, key, by string, now time.Time) int { return 0 }
+
+// Pin holds a breaker "open" (tripped) or "shut" (closed) until Unpin, also one that has counted nothing yet.
+func (s *Set) Pin(name, trunk, key, how, by string, now time.Time) int { return 0 }
+
+// Unpin lets go of a breaker: it is closed.
+func (s *Set) Unpin(name, trunk, key, by string, now time.Time) int { return 0 }
+
+// Restore puts a breaker back that a Sink was told of, before the first call.
+func (s *Set) Restore(b Breaker) {}
+
+// Snapshot is all that was counted, for a Set of the same or a similar policy after a restart. Load puts it back, before the first call; what was
+// counted by other settings is left out. An error says that it cannot be read.
+func (s *Set) Snapshot() []byte { return nil }
+
+// Load puts a Snapshot back.
+func (s *Set) Load(snapshot []byte) error { return nil }
+
+// ForgetNumber drops what is counted of a number, and says how many things there were.
+func (s *Set) ForgetNumber(e164 string) int { return 0 }
+
+// Counters are what found no room, by detector: evicted, capped.
+func (s *Set) Counters() (evicted, capped map[string]uint64) { return nil, nil }
+
+// Wants reports whether a detector counts something of callers that memory has to fill in: who is known.
+func (s *Set) Wants() bool { return len(s.detectors) > 0 }
