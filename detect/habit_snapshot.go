@@ -102,8 +102,7 @@ func (h *habits) parse(b []byte) (rest []byte, err error) {
 		h.order = append(h.order, x)
 	}
 	h.hand = min(h.hand, max(len(h.order)-1, 0))
-	// Hours are counted from 1970 on and fit into a date that can be written.
-	if r.bad || h.hour < 0 || h.hour > 1<<32 || h.hour != floorDiv(h.last+h.shift, 3600) && h.hour != 0 {
+	if r.bad || h.hour != 0 && (h.hour != (h.last+h.shift)/3600 || h.last < 30*24*3600) {
 		*h = *newHabits(h.zone, h.limit, h.least)
 		return nil, errHabits
 	}
