@@ -173,7 +173,11 @@ func (s *Set) Ended(n *Count, e End) {
 func (s *Set) Reported(x *Subject, customer string) {}
 
 // Tick lets time pass where no calls come: breakers move on, habits are learnt. It is called about once a minute.
-func (s *Set) Tick(now time.Time) {}
+func (s *Set) Tick(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tick(now)
+}
 
 // Finding is what one detector has to say of a call.
 type Finding struct {
@@ -188,7 +192,13 @@ func (s *Set) Explain(x *Subject) []Finding { return nil }
 
 // Breakers calls yield for each breaker that is not closed or is pinned, and with all for each that counts something, the detectors in the
 // order of the file; name "" is all detectors.
-func (s *Set) Breakers(name string, all bool, now time.Time, yield func(Breaker) bool) {}
+func (s *Set) Breakers(name string, all bool, now time.Time, yield func(Breaker) bool) {
+	for _, b := range s.breakers(name, all, now) {
+		if !yield(b) {
+			return
+		}
+	}
+}
 
 // Reset closes a breaker and has it count from nothing; Pin holds it open (tripped) or shut (closed), Unpin no longer. key is as Breaker.Key
 // has it; trunk "" is all trunks where it has one. They say how many breakers there were.
@@ -214,7 +224,15 @@ func (s *Set) Load(snapshot []byte) error { return nil }
 func (s *Set) ForgetNumber(e164 string) int { return 0 }
 
 // Counters are what found no room, by detector: evicted, capped.
-func (s *Set) Counters() (evicted, capped map[string]uint64) { return nil, nil }
+func (s *Set) Counters() (evicted, capped map[string]uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	evicted, capped = make(map[string]uint64), make(map[string]uint64)
+	for _, d := range s.all {
+		evicted[d.Name], capped[d.Name] = d.evicted, d.capped
+	}
+	return evicted, capped
+}
 
 // Wants reports whether a detector counts something of callers that memory has to fill in: who is known.
 func (s *Set) Wants() bool { return len(s.detectors) > 0 }

@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"ringfence/number"
 	"ringfence/policy"
 )
 
@@ -154,5 +153,4 @@ action = "challenge"
 		}
 		b.wait(time.Minute)
 	}
-	_ = number.Number{}
 }
