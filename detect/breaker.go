@@ -39,6 +39,7 @@ type breaker struct {
 
 	touched, would uint64
 	by             string
+	told           string // what it tripped by, where another program or other settings counted that
 }
 
 // Pins.
@@ -118,7 +119,7 @@ func (d *detector) mayTrip(at int32) {
 func (b *breaker) trip(now, hold int64) {
 	b.state, b.since, b.until, b.hold = tripped, now, now+hold, hold
 	b.trips++
-	b.given, b.ended, b.good = 0, 0, 0
+	b.given, b.ended, b.good, b.told = 0, 0, 0, ""
 }
 
 // close closes a slot's breaker, which then counts from nothing. What is remembered of it makes the next trip longer.
