@@ -95,7 +95,7 @@ func (d *detector) called(n *Count, look bool) {
 				}
 			}
 			s := &d.slots.all[at]
-			switch state := d.stateOf(s, n.id.at); {
+			switch state := d.stateAt(s, n.id.at); {
 			case pin != nil:
 			case state == tripped:
 				held = true
@@ -137,17 +137,6 @@ func (d *detector) countCall(at int32, n *Count, kinds uint16) {
 		d.habits.note(d.habitKey(at), d.set.clock.time(n.id.at), int(n.added[d.number]))
 	}
 	d.mayTrip(at)
-}
-
-// stateOf is a slot's state at a time, without changing it.
-func (d *detector) stateOf(s *slot, now int64) uint8 {
-	switch {
-	case s.b == nil:
-		return closed
-	case s.b.state == tripped && now >= s.b.until:
-		return probing
-	}
-	return s.b.state
 }
 
 // letThrough lets a call through that breakers probe by, if all of them have room for one more.
