@@ -57,12 +57,12 @@ var scoreTerms = [numTerms]ScoreTerm{
 	termManyCallees:  {Name: "many_callees", Default: 0.4, AtMost: 8, High: 20, Meaning: "each number beyond the third that the caller called within a day, at most 8", each: "called numbers beyond the third within a day"},
 	termShortCalls:   {Name: "short_calls", Default: 0.4, AtMost: 5, High: 20, Meaning: "each call of the caller's within a day that was over within 6 s of the answer, at most 5", each: "short calls within a day"},
 	termUnanswered:   {Name: "unanswered", Default: 0.1, AtMost: 10, High: 20, Meaning: "each call of the caller's within a day that nobody answered, at most 10", each: "unanswered calls within a day"},
-	termFirstTime:    {Name: "first_time", Default: 0.5, AtMost: 1, High: 20, Meaning: "the caller never called any line before"},
-	termStranger:     {Name: "stranger", Default: 0.5, AtMost: 1, High: 20, Meaning: "the caller is known to no line"},
+	termFirstTime:    {Name: "first_time", Default: 0.3, AtMost: 1, High: 20, Meaning: "the caller never called any line before"},
+	termStranger:     {Name: "stranger", Default: 0.3, AtMost: 1, High: 20, Meaning: "the caller is known to no line"},
 	termUnassigned:   {Name: "unassigned", Default: 1.5, AtMost: 1, High: 20, Meaning: "the number has a prefix that the country's plan does not know"},
 	termInvalid:      {Name: "invalid", Default: 1, AtMost: 1, High: 20, Meaning: "the caller shows what can be no number"},
 	termWithheld:     {Name: "withheld", Default: 0.5, AtMost: 1, High: 20, Meaning: "the number is withheld"},
-	termAttestFailed: {Name: "attest_failed", Default: 1, AtMost: 1, High: 20, Meaning: "the carrier's signature does not verify"},
+	termAttestFailed: {Name: "attest_failed", Default: 1, AtMost: 1, High: 20, Meaning: "the call’s signature does not verify"},
 	termAttestedA:    {Name: "attested_a", Default: -0.2, AtMost: 1, Low: -20, Meaning: "the carrier vouches for the number (attestation A), which is no more than a hint"},
 	termTalked:       {Name: "talked", Default: -0.5, AtMost: 2, Low: -20, Meaning: "each call of a minute and more with the caller within a day, at most 2", each: "talks of a minute within a day"},
 	termPassed:       {Name: "passed", Default: -3, AtMost: 1, Low: -20, Meaning: "the caller passed a challenge on a call to this line within 30 days"},
@@ -123,7 +123,7 @@ func readScoreAtLeast(s *section) (condition, bool) {
 type Term struct {
 	Name  string  `json:"name"`
 	Value float64 `json:"value"` // log-odds that it adds
-	Text  string  `json:"text"`  // what was found: "2 decoys called within a day"
+	Text  string  `json:"text"`  // what was found: "decoys called within a day: 2"
 }
 
 // Score is the sum of the evidence that a call is unwanted, with the terms that add something, in the order of ScoreTerms. What detectors on
@@ -144,7 +144,7 @@ func (p *Policy) Score(c *Call) (sum float64, all []Term) {
 		}
 		text := t.Meaning
 		if t.each != "" {
-			text = decimalText(times) + " " + t.each
+			text = t.each + ": " + decimalText(times)
 		}
 		all = append(all, Term{t.Name, value, text})
 	}

@@ -204,10 +204,10 @@ func (e *evidence) tripText(c *condition) string {
 		}
 	}
 	key := t.Key
-	switch {
-	case key == "", e.who.Kinds.Has(number.Anonymous) && hasDigits(key):
+	if key == "" || e.who.Kinds.Has(number.Anonymous) && strings.ContainsAny(key, "0123456789") {
 		key = "the caller’s range" // a withheld number is not told, nor what it begins with: that may be all of it
-	case e.holder != "" && e.holder != key:
+	}
+	if e.holder != "" && e.holder != key {
 		key += " (" + e.holder + ")"
 	}
 	text := key + " tripped " + name
@@ -236,12 +236,16 @@ func (e *evidence) clockText(at time.Time) string {
 	return at.Format("2006-01-02 15:04")
 }
 
-func hasDigits(s string) bool { return strings.ContainsAny(s, "0123456789") }
-
 // whyNotTripped says why tripped does not hold.
 func (s *scan) whyNotTripped(c *condition) string {
 	if trips := c.detectors & s.c.Tripped; trips != 0 {
-		return "tripped, but " + s.who() + " is known to " + s.knownTo() + ", and only a rule with known_caller touches those"
+		var names []string
+		for i, name := range c.words {
+			if trips.Has(int(c.order[i])) {
+				names = append(names, name)
+			}
+		}
+		return strings.Join(names, " and ") + " tripped, but " + s.who() + " is known to " + s.knownTo() + ", and only a rule with known_caller touches those"
 	}
 	if len(c.words) == 1 {
 		return c.words[0] + " is not tripped for this call"
