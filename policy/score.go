@@ -134,7 +134,7 @@ func (p *Policy) Score(c *Call) (sum float64, all []Term) {
 	s.addUp()
 	for i := range scoreTerms {
 		t := &scoreTerms[i]
-		times := s.score.times[i]
+		times := float64(s.score.times[i])
 		if term(i) == termTripped && s.strongTrips(&p.fallback)&^c.OnTrial != 0 {
 			times = 1
 		}
@@ -154,9 +154,9 @@ func (p *Policy) Score(c *Call) (sum float64, all []Term) {
 // scored is the score of the call being tried, made when a rule first asks.
 type scored struct {
 	done    bool
-	tripped bool // the term tripped is in it for the rule being tried
-	times   [numTerms]float64
-	base    float64 // without the term tripped
+	tripped bool              // the term tripped is in it for the rule being tried
+	times   [numTerms]float32 // how often each was found
+	base    float64           // without the term tripped
 }
 
 // addUp makes the score.
@@ -172,7 +172,7 @@ func (s *scan) addUp() {
 			s.score.times[t] = 1
 		}
 	}
-	count := func(t term, n float64) { s.score.times[t] = min(max(n, 0), scoreTerms[t].AtMost) }
+	count := func(t term, n float64) { s.score.times[t] = float32(min(max(n, 0), scoreTerms[t].AtMost)) }
 	numbered := c.Caller.E164 != "" || len(s.held) > 0
 	known := s.p.IsAcquaintance(c)
 	is(termPrior, true)
@@ -194,7 +194,7 @@ func (s *scan) addUp() {
 		count(termMark, e.Marks)
 	}
 	for t, times := range s.score.times {
-		s.score.base += times * s.p.weights[t]
+		s.score.base += float64(times) * s.p.weights[t]
 	}
 }
 
@@ -238,7 +238,7 @@ const maxTopTerms = 3
 // weighedTerm is a term of a call's score in a reason. One without a value is none.
 type weighedTerm struct {
 	term  term
-	value float64
+	value float32
 }
 
 // topTerms are the terms that weigh most, besides the prior, with that last.
@@ -251,23 +251,25 @@ func (s *scored) largest(weights *scoreWeights) (top topTerms) {
 		if t == termTripped && s.tripped {
 			times = 1
 		}
-		candidate := weighedTerm{t, times * weights[t]}
+		candidate := weighedTerm{t, times * float32(weights[t])}
 		for at := range maxTopTerms {
-			if math.Abs(candidate.value) > math.Abs(top[at].value) {
+			if abs(candidate.value) > abs(top[at].value) {
 				top[at], candidate = candidate, top[at]
 			}
 		}
 	}
-	top[maxTopTerms] = weighedTerm{termPrior, weights[termPrior]}
+	top[maxTopTerms] = weighedTerm{termPrior, float32(weights[termPrior])}
 	return top
 }
+
+func abs(n float32) float32 { return max(n, -n) }
 
 // scoreText says how score_at_least held, or would: "score 4.2: decoy +6, first_time +0.5, prior -4".
 func scoreText(sum float64, top topTerms) string {
 	var parts []string
 	for _, t := range top {
 		if t.value != 0 {
-			parts = append(parts, scoreTerms[t.term].Name+" "+signedText(t.value))
+			parts = append(parts, scoreTerms[t.term].Name+" "+signedText(float64(t.value)))
 		}
 	}
 	if len(parts) == 0 {

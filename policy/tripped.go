@@ -99,12 +99,12 @@ func (s *scan) isHeldBy(r *rule, c *condition) bool {
 	return false
 }
 
-// behaviour is what a reason says of detectors and holders. It is compared with ==, and made without an allocation.
+// behaviour is what a reason says of detectors and holders. It is part of every decision: small, and made without an allocation.
 type behaviour struct {
 	trip    *Trip // the first of the breakers that the rule goes by, nil if nothing more is known of it
 	zone    *time.Location
-	at      time.Time // of the call
 	by      DetectorSet
+	today   bool   // the trip was on the day of the call
 	onTrial bool   // by are on trial, and the rule is not
 	holder  string // of the caller's range
 	sum     float64
@@ -113,7 +113,7 @@ type behaviour struct {
 
 // behaved notes by which breakers the rule being tried holds, and who holds the caller's range.
 func (s *scan) behaved(e *evidence) {
-	e.by, e.at, e.zone = s.by|s.trialBy, s.c.Time, s.p.calendar.zone
+	e.by, e.zone = s.by|s.trialBy, s.p.calendar.zone
 	if s.trialBy != 0 {
 		e.by, e.onTrial = s.trialBy, !e.rule.trial
 	}
@@ -121,6 +121,7 @@ func (s *scan) behaved(e *evidence) {
 	for i := range s.c.Trips {
 		if e.by.Has(s.c.Trips[i].Detector) {
 			e.trip = &s.c.Trips[i]
+			e.today = dateOf(e.trip.Since.In(e.zone)) == dateOf(s.c.Time.In(e.zone))
 			break
 		}
 	}
@@ -212,7 +213,11 @@ func (e *evidence) tripText(c *condition) string {
 	}
 	text := key + " tripped " + name
 	if !t.Since.IsZero() {
-		text += " at " + e.clockText(t.Since)
+		layout := "2006-01-02 15:04"
+		if e.today {
+			layout = "15:04"
+		}
+		text += " at " + t.Since.In(e.zone).Format(layout)
 	}
 	if t.Why != "" {
 		text += " (" + t.Why + ")"
@@ -225,15 +230,6 @@ func (e *evidence) tripText(c *condition) string {
 		text += ", held until " + t.Until.In(e.zone).Format("2006-01-02 15:04")
 	}
 	return text
-}
-
-// clockText is a time of day, with the day if that is not the call's.
-func (e *evidence) clockText(at time.Time) string {
-	at = at.In(e.zone)
-	if dateOf(at) == dateOf(e.at.In(e.zone)) {
-		return at.Format("15:04")
-	}
-	return at.Format("2006-01-02 15:04")
 }
 
 // whyNotTripped says why tripped does not hold.
