@@ -91,15 +91,15 @@ func (d *detector) mayTrip(at int32) {
 	if !ok || d.pinned(s.key) {
 		return
 	}
+	if s.b == nil && d.slots.open[s.trunk()] >= d.slots.quota() {
+		d.capped++
+		return
+	}
 	if to := d.toBlame(at); to != at {
 		why.part, why.n, why.calls = s.key, d.total(to), why.n
 		at, s = to, &d.slots.all[to]
 	}
 	if s.b == nil {
-		if d.slots.open[s.trunk()] >= d.slots.quota() {
-			d.capped++
-			return
-		}
 		d.slots.open[s.trunk()]++
 		s.b = &breaker{}
 	}

@@ -75,9 +75,8 @@ func (d *detector) called(n *Count, look bool) {
 	var room [maxLevels]uint64
 	path := d.path(&n.id, room[:0])
 	kinds := n.applies() & d.kinds
-	held, covered := false, false
-	var probeAt [maxLevels]int32
-	waiting := probeAt[:0]
+	covered := false
+	var places [maxLevels]int32                       // of what it counts for
 	for level := len(path) - 1; level >= 0; level-- { // the narrowest first: it explains the wider ones
 		key := path[level]
 		at := int32(-1)
@@ -86,26 +85,34 @@ func (d *detector) called(n *Count, look bool) {
 		} else {
 			at = d.place(key, level, &n.id, 1)
 		}
-		pin := d.pin(key)
-		if at >= 0 {
-			if !look {
-				d.settleAt(at)
-				if !covered {
-					d.countCall(at, n, kinds)
-				}
+		places[level] = -1
+		if at >= 0 && !look {
+			d.settleAt(at)
+			if !covered {
+				d.countCall(at, n, kinds)
+				places[level] = at
 			}
-			s := &d.slots.all[at]
-			switch state := d.stateAt(s, n.id.at); {
-			case pin != nil:
-			case state == tripped:
+		}
+		pin := d.pin(key)
+		covered = covered || pin != nil && pin.pinned == pinnedOpen || pin == nil && at >= 0 && d.slots.all[at].holds()
+	}
+	d.mayTripAny(path, places[:len(path)])
+	held := false
+	var probeAt [maxLevels]int32
+	waiting := probeAt[:0]
+	for level := len(path) - 1; level >= 0; level-- {
+		pin := d.pin(path[level])
+		if pin != nil {
+			held = held || pin.pinned == pinnedOpen
+			continue
+		}
+		if at := d.slots.find(path[level]); at >= 0 {
+			switch d.stateAt(&d.slots.all[at], n.id.at) {
+			case tripped:
 				held = true
-			case state == probing:
+			case probing:
 				waiting = append(waiting, at)
 			}
-			covered = covered || pin == nil && s.holds()
-		}
-		if pin != nil && pin.pinned == pinnedOpen {
-			held, covered = true, true
 		}
 	}
 	if !held && len(waiting) > 0 {
@@ -119,7 +126,21 @@ func (d *detector) called(n *Count, look bool) {
 	}
 }
 
-// countCall counts a call for one key, and trips it if it is time.
+// mayTripAny trips the narrowest of the keys that have counted something and reached their trip. All of them have counted it by then, so that
+// what the narrow one explains is taken out of the wider ones whole.
+func (d *detector) mayTripAny(path []uint64, places []int32) {
+	for level := len(path) - 1; level >= 0; level-- {
+		at := places[level]
+		if at < 0 || d.slots.all[at].key != path[level] { // it has lost its place to a wider one
+			continue
+		}
+		if d.mayTrip(at); d.slots.all[at].holds() || d.slots.all[at].key != path[level] {
+			return
+		}
+	}
+}
+
+// countCall counts a call for one key.
 func (d *detector) countCall(at int32, n *Count, kinds uint16) {
 	if d.Share > 0 {
 		d.slots.calls[at].add(d.now(), 1)
@@ -136,7 +157,6 @@ func (d *detector) countCall(at int32, n *Count, kinds uint16) {
 	if d.habits != nil && n.added[d.number] > 0 {
 		d.habits.note(d.habitKey(at), d.set.clock.time(n.id.at), int(n.added[d.number]))
 	}
-	d.mayTrip(at)
 }
 
 // letThrough lets a call through that breakers probe by, if all of them have room for one more.
@@ -260,6 +280,7 @@ func (d *detector) callEnded(n *Count, e *End, kinds uint16) {
 	var room [maxLevels]uint64
 	path := d.path(&n.id, room[:0])
 	covered := false
+	var places [maxLevels]int32
 	for level := len(path) - 1; level >= 0; level-- {
 		at := int32(-1)
 		if kinds != 0 && !covered {
@@ -267,7 +288,7 @@ func (d *detector) callEnded(n *Count, e *End, kinds uint16) {
 		} else {
 			at = d.slots.find(path[level])
 		}
-		if at < 0 {
+		if places[level] = -1; at < 0 {
 			continue
 		}
 		if n.id.leg != 0 && d.countsConcurrent() {
@@ -283,10 +304,11 @@ func (d *detector) callEnded(n *Count, e *End, kinds uint16) {
 				d.habits.note(d.habitKey(at), d.set.clock.time(d.set.clock.now), int(n.added[d.number]))
 			}
 			n.added[d.number] = was
-			d.mayTrip(at)
+			places[level] = at
 		}
 		covered = covered || d.slots.all[at].holds()
 	}
+	d.mayTripAny(path, places[:len(path)])
 }
 
 // reported counts a mark of a caller by a customer.
@@ -307,16 +329,18 @@ func (s *Set) reported(x *Subject, customer string, protected policy.DetectorSet
 func (d *detector) count1(n *Count, kinds uint16) {
 	var room [maxLevels]uint64
 	path := d.path(&n.id, room[:0])
+	var places [maxLevels]int32
+	covered := false
 	for level := len(path) - 1; level >= 0; level-- {
-		at := d.place(path[level], level, &n.id, 1)
-		if at < 0 {
+		if places[level] = -1; covered {
 			continue
 		}
-		d.settleAt(at)
-		d.count(at, n, kinds)
-		d.mayTrip(at)
-		if d.slots.all[at].holds() {
-			return
+		if at := d.place(path[level], level, &n.id, 1); at >= 0 {
+			d.settleAt(at)
+			d.count(at, n, kinds)
+			places[level] = at
+			covered = d.slots.all[at].holds()
 		}
 	}
+	d.mayTripAny(path, places[:len(path)])
 }

@@ -86,7 +86,7 @@ func TestLife(t *testing.T) {
 			if got := w.call(call{from: dialler, to: line(1)}); !got.stopped {
 				t.Fatal("it does not hold for an hour")
 			}
-			w.wait(7 * time.Minute)
+			w.wait(9 * time.Minute)
 			w.wantState("busy", "+86"+dialler, detect.Probing)
 			c.probe(w)
 			if b := w.wantState("busy", "+86"+dialler, c.state); c.hold > 0 && b.Hold != c.hold {
