@@ -19,7 +19,7 @@ const (
 	// maxDecoyHold is the longest hold of a detector that counts decoys alone: whoever forges a number twice condemns the one who has it, so that
 	// past this a person decides.
 	maxDecoyHold = time.Hour
-	maxTrip      = 1_000_000
+	maxTrip      = 100_000
 	maxWeight    = 100
 	minDigits    = 2  // of a prefix; one digit is half of a country
 	maxDigits    = 12 // of a prefix; a longer one is a number
@@ -51,7 +51,7 @@ func (r *reader) readDetectors() {
 
 func (r *reader) readDetector(s *section) Detector {
 	s.only(detectorKeys, map[string]string{
-		"keys":      "is not known here: write key, one of " + orList(keyWords()),
+		"keys":      "is not known here: write key, one of " + orList(keyNames[:]),
 		"threshold": "is not known here: write trip, the count at which it trips",
 		"action":    "is for rules: write a [[rule]] with when = { tripped = [\"…\"] } that says what becomes of the calls",
 	})
@@ -73,15 +73,10 @@ func (r *reader) readDetector(s *section) Detector {
 	return d
 }
 
-func keyWords() []string {
-	words := append([]string(nil), keyNames[:]...)
-	return append(words, "prefix:4")
-}
-
 // readKey reads key and depth; ok is false if there is no key that can be used.
 func (r *reader) readKey(s *section, d *Detector) bool {
 	if !s.has("key") {
-		s.fault("key", "is missing: write what is counted apart, one of %s", orList(keyWords()))
+		s.fault("key", "is missing: write what is counted apart, one of %s", orList(keyNames[:]))
 		return false
 	}
 	text, ok := s.text("key", "prefix")
@@ -97,7 +92,7 @@ func (r *reader) readKey(s *section, d *Detector) bool {
 	}
 	switch {
 	case !known || fixed && d.Key != ByPrefix:
-		s.fault("key", "%q is nothing that is counted apart: %s", text, tomlfile.DidYouMean(text, keyWords()))
+		s.fault("key", "%q is nothing that is counted apart: %s", text, tomlfile.DidYouMean(text, keyNames[:]))
 		return false
 	case fixed:
 		n, err := strconv.Atoi(digits)
@@ -249,6 +244,7 @@ func (s *section) readTrip(d *Detector) {
 	}
 	if s.has("at_least") {
 		s.fault("at_least", "does nothing without share or surge: take it out")
+		s.number("at_least", 20, 2, maxTrip)
 	}
 }
 
