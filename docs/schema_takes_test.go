@@ -217,6 +217,7 @@ var unseen = []struct{ key, text string }{
 	{`(rule\[.*\]\.when|test\[.*\])\.tripped`, `there is no detector`},
 	{`rule\[.*\]\.when\.holder`, `nobody under \[ranges\]`},
 	{`rule\[.*\]\.when\.(tripped|score_at_least)|rule\[.*\]\.overflow`, `only ground|forged number|by detector .* alone`},
+	{`lines\..*\.numbers`, `one of the two is a decoy`},
 	{`ranges\..*`, `^"[^"]+": |is the same numbers as`},
 	{`detector\[.*\]\.name`, `is already the name of the detector`},
 	{`detector\[.*\]\.(window|short|hold|hold_max)`, `: write \S+ to \S+$|less than hold|write at most|short_calls are not counted`},
