@@ -76,7 +76,7 @@ func (d *detector) reached(at int32) (why breaker, ok bool) {
 			why.limit = int32(min(surgeTrip(usual, d.Surge, d.AtLeast), math.MaxInt32))
 		}
 	default:
-		why.limit = d.trip(d.slots.all[at].level)
+		why.limit = d.trips[d.slots.all[at].level]
 		ok = n >= why.limit && d.isSpread(at)
 	}
 	return why, ok
@@ -106,6 +106,9 @@ func (d *detector) measure(key uint64, level int, at int32) (m breaker) {
 // mayTrip trips a key that has reached its trip, or the narrower range that is to blame.
 func (d *detector) mayTrip(at int32) {
 	s := &d.slots.all[at]
+	if d.trips[s.level] > s.count.total && d.slots.legs == nil {
+		return // as nearly always
+	}
 	why, ok := d.reached(at)
 	if !ok || d.pinned(s.key) {
 		return
@@ -164,11 +167,14 @@ func (d *detector) close(at int32, since int64, remember bool) {
 
 // settleAt lets time pass for a slot's breaker.
 func (d *detector) settleAt(at int32) {
+	if d.slots.all[at].b != nil {
+		d.settle(at)
+	}
+}
+
+func (d *detector) settle(at int32) {
 	s := &d.slots.all[at]
 	b := s.b
-	if b == nil {
-		return
-	}
 	now, leap := d.set.clock.now, d.set.clock.leaps
 	if b.state == tripped && now >= b.until {
 		// Where the clock was put forward by hours it probes first, however late it is by now.

@@ -47,15 +47,11 @@ func (s *Set) leftAlone(n *Count) bool {
 }
 
 // calledBy counts a call of this set by the one that counts for it now.
-func (s *Set) calledBy(t *Set, x *Subject, look bool) *Count {
-	if s == t {
-		n := t.called(x, look)
-		return &n
-	}
+func (s *Set) calledBy(t *Set, x *Subject, look bool) Count {
 	y := *x
 	y.Protected = translate(x.Protected, s, t)
 	n := t.called(&y, look)
-	return n.read(s)
+	return *n.read(s)
 }
 
 func (s *Set) called(x *Subject, look bool) Count {
@@ -82,7 +78,7 @@ func (d *detector) called(n *Count, look bool) {
 	path := d.path(&n.id, room[:0])
 	kinds := n.applies() & d.kinds
 	covered := false
-	var places [maxLevels]int32                       // of what it counts for
+	var places, counted [maxLevels]int32              // of its keys, and of those that count it
 	for level := len(path) - 1; level >= 0; level-- { // the narrowest first: it explains the wider ones
 		key := path[level]
 		at := int32(-1)
@@ -91,34 +87,35 @@ func (d *detector) called(n *Count, look bool) {
 		} else {
 			at = d.place(key, level, &n.id, 1)
 		}
-		places[level] = -1
+		places[level], counted[level] = at, -1
 		if at >= 0 && !look {
 			d.settleAt(at)
 			if !covered {
 				d.countCall(at, n, kinds)
-				places[level] = at
+				counted[level] = at
 			}
 		}
 		pin := d.pin(key)
 		covered = covered || pin != nil && pin.pinned == pinnedOpen || pin == nil && at >= 0 && d.slots.all[at].holds()
 	}
-	d.mayTripAny(path, places[:len(path)])
+	d.mayTripAny(path, counted[:len(path)])
 	held := false
 	var probeAt [maxLevels]int32
 	waiting := probeAt[:0]
 	for level := len(path) - 1; level >= 0; level-- {
-		pin := d.pin(path[level])
-		if pin != nil {
+		if pin := d.pin(path[level]); pin != nil {
 			held = held || pin.pinned == pinnedOpen
 			continue
 		}
-		if at := d.slots.find(path[level]); at >= 0 {
-			switch d.stateAt(&d.slots.all[at], n.id.at) {
-			case tripped:
-				held = true
-			case probing:
-				waiting = append(waiting, at)
-			}
+		at := places[level]
+		if at < 0 || d.slots.all[at].key != path[level] || d.slots.all[at].b == nil {
+			continue
+		}
+		switch d.stateAt(&d.slots.all[at], n.id.at) {
+		case tripped:
+			held = true
+		case probing:
+			waiting = append(waiting, at)
 		}
 	}
 	if !held && len(waiting) > 0 {

@@ -125,14 +125,20 @@ func (s *Set) Adopt(earlier *Set) {
 func (s *Set) Called(x *Subject) Count {
 	t := s.lock()
 	defer t.mu.Unlock()
-	return *s.calledBy(t, x, false)
+	if t != s {
+		return s.calledBy(t, x, false)
+	}
+	return s.called(x, false)
 }
 
 // Look is Called without the counting: what would hold for a call now.
 func (s *Set) Look(x *Subject) Count {
 	t := s.lock()
 	defer t.mu.Unlock()
-	return *s.calledBy(t, x, true)
+	if t != s {
+		return s.calledBy(t, x, true)
+	}
+	return s.called(x, true)
 }
 
 // Fill tells a call what was found.
