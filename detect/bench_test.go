@@ -75,7 +75,7 @@ func BenchmarkDetectors(b *testing.B) {
 func benchPolicy() string {
 	text := "country = \"CN\"\n"
 	for i := range 10 {
-		text += fmt.Sprintf("[[rule]]\nname = \"rule %d\"\nwhen = { caller = [\"95%02d*\"] }\naction = \"reject\"\n", i, i)
+		text += fmt.Sprintf("[[rule]]\nname = \"rule %d\"\nwhen = { caller = [\"9521%02d??\"] }\naction = \"reject\"\n", i, i)
 	}
 	return text
 }
