@@ -238,7 +238,7 @@ func (d *detector) ended(at int32, n *Count, e *End) {
 		b.good = n.id.customer
 	case e.Answered && e.Talk <= d.Short, e.Rang && !e.Answered:
 		_, most := d.hold()
-		if most = max(most, b.hold); d.set.clock.now-b.proof > 2*most {
+		if most = max(most, b.hold); d.set.clock.now-max(b.proof, d.set.clock.leaps) > 2*most {
 			// A forged call a hold must not keep a range shut for ever: so long after its count was at the trip it takes new evidence.
 			d.close(at, d.set.clock.now, true)
 			return

@@ -40,6 +40,12 @@ func (s *Set) advance(t time.Time) int64 {
 	return now
 }
 
+// leftAlone reports whether all detectors leave a caller alone: what he does counts for nothing.
+func (s *Set) leftAlone(n *Count) bool {
+	all := policy.DetectorSet(1)<<len(s.all) - 1
+	return all != 0 && n.protected&all == all
+}
+
 // calledBy counts a call of this set by the one that counts for it now.
 func (s *Set) calledBy(t *Set, x *Subject, look bool) *Count {
 	if s == t {
@@ -60,7 +66,7 @@ func (s *Set) called(x *Subject, look bool) Count {
 	n := Count{of: s, id: s.identify(x, now, look), protected: x.Protected}
 	if n.id.caller != 0 {
 		n.FirstTime = !s.seen.has(n.id.caller)
-		n.again = s.recent.same(mix(n.id.caller^mix(n.id.callee^mix(uint64(n.id.trunk)))), now, !look)
+		n.again = s.recent.same(mix(n.id.caller^mix(n.id.callee^mix(uint64(n.id.trunk)))), now, !look && !s.leftAlone(&n))
 	}
 	for i, d := range s.all {
 		if !n.protected.Has(i) {
@@ -184,7 +190,7 @@ func (s *Set) decided(n *Count, stopped bool, would policy.DetectorSet) {
 	if !n.touched && !n.again && (!stopped || would != 0) {
 		s.budgets.pass(s.trunks.name(int(n.id.trunk)), at, would == 0)
 	}
-	if !stopped && n.id.caller != 0 {
+	if !stopped && n.id.caller != 0 && !s.leftAlone(n) {
 		s.seen.add(n.id.caller)
 	}
 	for i, d := range s.all {
