@@ -93,8 +93,9 @@ func TestAttackFlood(t *testing.T) {
 		t.Errorf("%.1f MiB in use, want 64 at most", float64(used)/(1<<20))
 	}
 	for _, name := range []string{"one number", "three numbers"} {
-		if found[name] < campaign*3/4 {
-			t.Errorf("%s: %d of %d calls tripped, want three quarters", name, found[name], campaign)
+		// The first minute and the second are what it takes to count up to the trip, and to be let in at the door before.
+		if found[name] < min(campaign*3/4, campaign-300) {
+			t.Errorf("%s: %d of %d calls tripped, want those after a minute or two", name, found[name], campaign)
 		}
 	}
 	runtime.KeepAlive(w)

@@ -48,6 +48,9 @@ func (s *Set) leftAlone(n *Count) bool {
 
 // calledBy counts a call of this set by the one that counts for it now.
 func (s *Set) calledBy(t *Set, x *Subject, look bool) Count {
+	if s == t {
+		return t.called(x, look)
+	}
 	y := *x
 	y.Protected = translate(x.Protected, s, t)
 	n := t.called(&y, look)
@@ -74,11 +77,15 @@ func (s *Set) called(x *Subject, look bool) Count {
 
 // called counts a call for a detector, and says whether one of its breakers holds for it.
 func (d *detector) called(n *Count, look bool) {
+	kinds := n.applies() & d.kinds
+	if kinds == 0 && d.Share == 0 && d.slots.open[n.id.trunk] == 0 && len(d.pins) == 0 {
+		return
+	}
 	var room [maxLevels]uint64
 	path := d.path(&n.id, room[:0])
-	kinds := n.applies() & d.kinds
 	covered := false
-	var places, counted [maxLevels]int32              // of its keys, and of those that count it
+	var places [maxLevels]int32
+	counted := uint32(0)                              // the levels that have counted it, a bit each
 	for level := len(path) - 1; level >= 0; level-- { // the narrowest first: it explains the wider ones
 		key := path[level]
 		at := int32(-1)
@@ -87,18 +94,17 @@ func (d *detector) called(n *Count, look bool) {
 		} else {
 			at = d.place(key, level, &n.id, 1)
 		}
-		places[level], counted[level] = at, -1
-		if at >= 0 && !look {
+		if places[level] = at; at >= 0 && !look {
 			d.settleAt(at)
 			if !covered {
 				d.countCall(at, n, kinds)
-				counted[level] = at
+				counted |= 1 << level
 			}
 		}
 		pin := d.pin(key)
 		covered = covered || pin != nil && pin.pinned == pinnedOpen || pin == nil && at >= 0 && d.slots.all[at].holds()
 	}
-	d.mayTripAny(path, counted[:len(path)])
+	d.mayTripAny(path, places[:len(path)], counted)
 	held := false
 	var probeAt [maxLevels]int32
 	waiting := probeAt[:0]
@@ -107,15 +113,13 @@ func (d *detector) called(n *Count, look bool) {
 			held = held || pin.pinned == pinnedOpen
 			continue
 		}
-		at := places[level]
-		if at < 0 || d.slots.all[at].key != path[level] || d.slots.all[at].b == nil {
-			continue
-		}
-		switch d.stateAt(&d.slots.all[at], n.id.at) {
-		case tripped:
-			held = true
-		case probing:
-			waiting = append(waiting, at)
+		if at := places[level]; at >= 0 && d.slots.all[at].key == path[level] {
+			switch d.stateAt(&d.slots.all[at], n.id.at) {
+			case tripped:
+				held = true
+			case probing:
+				waiting = append(waiting, at)
+			}
 		}
 	}
 	if !held && len(waiting) > 0 {
@@ -131,10 +135,13 @@ func (d *detector) called(n *Count, look bool) {
 
 // mayTripAny trips the narrowest of the keys that have counted something and reached their trip. All of them have counted it by then, so that
 // what the narrow one explains is taken out of the wider ones whole.
-func (d *detector) mayTripAny(path []uint64, places []int32) {
+func (d *detector) mayTripAny(path []uint64, places []int32, counted uint32) {
+	if counted == 0 {
+		return
+	}
 	for level := len(path) - 1; level >= 0; level-- {
 		at := places[level]
-		if at < 0 || d.slots.all[at].key != path[level] { // it has lost its place to a wider one
+		if counted&(1<<level) == 0 || d.slots.all[at].key != path[level] { // it has lost its place to a wider one
 			continue
 		}
 		if d.mayTrip(at); d.slots.all[at].holds() || d.slots.all[at].key != path[level] {
@@ -280,10 +287,14 @@ func (s *Set) endedCall(n *Count, e *End) {
 }
 
 func (d *detector) callEnded(n *Count, e *End, kinds uint16) {
+	if kinds == 0 && d.slots.open[n.id.trunk] == 0 && (n.id.leg == 0 || !d.countsConcurrent()) {
+		return
+	}
 	var room [maxLevels]uint64
 	path := d.path(&n.id, room[:0])
 	covered := false
 	var places [maxLevels]int32
+	counted := uint32(0)
 	for level := len(path) - 1; level >= 0; level-- {
 		at := int32(-1)
 		if kinds != 0 && !covered {
@@ -291,7 +302,7 @@ func (d *detector) callEnded(n *Count, e *End, kinds uint16) {
 		} else {
 			at = d.slots.find(path[level])
 		}
-		if places[level] = -1; at < 0 {
+		if at < 0 {
 			continue
 		}
 		if n.id.leg != 0 && d.countsConcurrent() {
@@ -308,10 +319,11 @@ func (d *detector) callEnded(n *Count, e *End, kinds uint16) {
 			}
 			n.added[d.number] = was
 			places[level] = at
+			counted |= 1 << level
 		}
 		covered = covered || d.slots.all[at].holds()
 	}
-	d.mayTripAny(path, places[:len(path)])
+	d.mayTripAny(path, places[:len(path)], counted)
 }
 
 // reported counts a mark of a caller by a customer.
@@ -333,17 +345,15 @@ func (d *detector) count1(n *Count, kinds uint16) {
 	var room [maxLevels]uint64
 	path := d.path(&n.id, room[:0])
 	var places [maxLevels]int32
-	covered := false
-	for level := len(path) - 1; level >= 0; level-- {
-		if places[level] = -1; covered {
-			continue
-		}
+	counted, covered := uint32(0), false
+	for level := len(path) - 1; level >= 0 && !covered; level-- {
 		if at := d.place(path[level], level, &n.id, 1); at >= 0 {
 			d.settleAt(at)
 			d.count(at, n, kinds)
 			places[level] = at
+			counted |= 1 << level
 			covered = d.slots.all[at].holds()
 		}
 	}
-	d.mayTripAny(path, places[:len(path)])
+	d.mayTripAny(path, places[:len(path)], counted)
 }
