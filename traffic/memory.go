@@ -80,9 +80,9 @@ func (nowhere) NoRoom(Table)              {}
 
 // Recall fills in what calls before have taught about this one.
 func (m *Memory) Recall(p *policy.Policy, c *policy.Call) {
-	if p.KnownWindow() > 0 {
+	if p.AsksKnown() {
 		var room [4]string
-		c.KnownToLine, c.KnownToAll = m.Known.To(m.Name(c.Caller.E164), p.AppendLines(room[:0], &c.Callee), time.Time{})
+		c.KnownToLine, c.KnownToAll, c.KnownLines = m.Known.Of(m.Name(c.Caller.E164), p.AppendLines(room[:0], &c.Callee), time.Time{})
 	}
 	m.Again.recall(p, c)
 	if m.Callbacks.Any() {
@@ -122,7 +122,7 @@ func (m *Memory) ForgetNumber(e164 string) int {
 	}
 	name := m.Name(e164)
 	m.Refused.clear() // it is of seconds
-	return m.Again.forgetNumber(e164) + m.Known.forgetNumber(name) + m.Challenges.forgetNumber(name) + m.Callbacks.forgetNumber(e164) + m.LastCalls.forgetNumber(e164)
+	return m.Again.forgetNumber(e164) + m.Known.Part(name, "") + m.Challenges.forgetNumber(name) + m.Callbacks.forgetNumber(e164) + m.LastCalls.forgetNumber(e164)
 }
 
 // moment is a time as it is kept, zero for never.
