@@ -162,6 +162,7 @@ func (d *Daemon) count(s *console.Status) {
 	s.Count("notify.failed", d.alerts.Failed.Load())
 	s.Count("calls.forgotten", d.screener.Forgotten())
 	s.Count("calls.again_lost", d.memory.Again.Lost())
+	s.Count("calls.behaviour_lost", d.memory.Behaviour.Lost())
 }
 
 func (d *Daemon) learntStatus() console.LearntStatus {
