@@ -70,6 +70,9 @@ type Desk interface {
 	ConfirmReport(ctx context.Context, id string) (*ReportEdit, error)
 	DismissReport(ctx context.Context, id string) (*ReportEdit, error)
 
+	// FitScore proposes weights of the score by the reports that were decided. It sets nothing.
+	FitScore(ctx context.Context, q FitQuery) (*ScoreFit, error)
+
 	Reload(ctx context.Context) (*ReloadReport, error)
 	Pause(ctx context.Context, d time.Duration) (*PauseState, error) // 0: until Resume
 	Resume(ctx context.Context) (*PauseState, error)
