@@ -90,7 +90,7 @@ func (k *dealings) learn(p *policy.Policy, c *policy.Call, way direction, shown 
 	at := c.Time.Add(talked)
 	k.room = p.AppendLines(k.room[:0], &c.Callee)
 	switch called := len(k.room) > 0; {
-	case called && way != directionOut && talked >= policy.CalledTalk:
+	case called && way != directionOut && talked >= policy.CalledTalk && !p.IsDecoy(&c.Callee):
 		k.meet(c.Caller.E164, at)
 	case !called && c.Callee.E164 != "" && !c.Callee.Kinds.Has(number.Emergency):
 		k.room = p.AppendLines(k.room, &c.Caller) // of a call that went out
