@@ -46,13 +46,16 @@ func (c *scoreFitCmd) Run(a *app) error {
 
 // fitLines is a proposal as a person reads it.
 func fitLines(f *console.ScoreFit) []string {
-	text := fmt.Sprintf("by %d callers whom people decided about: %d unwanted, %d wanted", f.Callers, f.Unwanted, f.Wanted)
+	text := fmt.Sprintf("by %d callers about whom people decided: %d unwanted, %d wanted", f.Callers, f.Unwanted, f.Wanted)
 	if f.Listed > 0 {
 		text += fmt.Sprintf(" (%d by list allowlist)", f.Listed)
 	}
 	lines := []string{text}
 	if f.Lost > 0 {
 		lines = append(lines, fmt.Sprintf("left out: %d whose marked call is not in the journal", f.Lost))
+	}
+	if f.Callers == 0 {
+		return append(lines, "nothing was changed")
 	}
 	lines = append(lines, "", "term               now  proposed   95 % interval  callers")
 	proposed := false

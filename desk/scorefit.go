@@ -292,9 +292,9 @@ func (f *scoreFit) fit() {
 		case slices.Contains(notInJournal, t.Name):
 			term.Stays = "the journal does not say where it was found"
 		case term.Found == 0:
-			term.Stays = "it was found of none of these callers"
+			term.Stays = "none of these callers had it"
 		case out.Unwanted == 0 || out.Wanted == 0:
-			term.Stays = "there is nothing to tell these callers from"
+			term.Stays = "all callers are of one side"
 		}
 		if out.Terms = append(out.Terms, term); term.Stays == "" || i == 0 {
 			place = append(place, i)

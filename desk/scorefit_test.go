@@ -151,7 +151,7 @@ func TestFitScore(t *testing.T) {
 	if s := terms["known"]; s.Stays != "" || s.Proposed > s.Now || s.Found != 15 {
 		t.Errorf("acquaintance tells friends, and yet %+v", s)
 	}
-	for name, why := range map[string]string{"prior": "how rare", "tripped": "the journal does not say", "decoy": "none of these callers"} {
+	for name, why := range map[string]string{"prior": "how rare", "tripped": "the journal does not say", "decoy": "none of these callers had it"} {
 		if !strings.Contains(terms[name].Stays, why) {
 			t.Errorf("%s stays since %q, want %q", name, terms[name].Stays, why)
 		}
