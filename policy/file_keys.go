@@ -4,10 +4,11 @@ import "sort"
 
 // tableKeys are the keys of each table of a policy file. NAME stands for a name of the operator's.
 var tableKeys = map[string][]string{
-	"":            {"country", "timezone", "default", "mode", "holidays", "workdays", "numbers", "lines", "trunks", "rule", "test"},
+	"":            {"country", "timezone", "default", "mode", "holidays", "workdays", "numbers", "lines", "ranges", "trunks", "detector", "rule", "test"},
 	"numbers":     {"internal", "area", "assigned", "never_screen", "never_screen_trunks"},
-	"lines.NAME":  {"numbers", "timezone"},
+	"lines.NAME":  {"numbers", "timezone", "decoy"},
 	"trunks.NAME": {"match", "identity", "media", "internal", "max_held"},
+	"detector":    detectorKeys,
 	"rule":        everyRuleKey(),
 	"rule.when":   whenKeys(),
 	"test":        {"caller", "callee", "trunk", "name", "at", "list_has", "known", "again", "identity", "diverted", "expect", "rule"},
@@ -40,7 +41,7 @@ func otherHome(key string) string {
 		switch table {
 		case "":
 			homes = append(homes, "at the top of the file, before the first [table]")
-		case "rule", "test":
+		case "rule", "test", "detector":
 			homes = append(homes, "under a [["+table+"]]")
 		case "rule.when":
 			homes = append(homes, "inside when = { … } of a [[rule]]")

@@ -136,6 +136,7 @@ type line struct {
 	at      int // line in the file
 	numbers []numberPattern
 	zone    *time.Location // of `hours`; nil is the policy's
+	decoy   bool           // nobody has its numbers
 }
 
 // SIPCodes are the answers a refused call may get. The SIP answer of a rule that names none is 603.
