@@ -80,7 +80,7 @@ func (nowhere) NoRoom(Table)              {}
 
 // Recall fills in what calls before have taught about this one.
 func (m *Memory) Recall(p *policy.Policy, c *policy.Call) {
-	if p.KnownWindow() > 0 {
+	if p.AsksKnown() {
 		var room [4]string
 		c.KnownToLine, c.KnownToAll = m.Known.To(m.Name(c.Caller.E164), p.AppendLines(room[:0], &c.Callee), time.Time{})
 	}
