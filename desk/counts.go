@@ -158,6 +158,9 @@ func (d *Desk) saveCounts() (written int, err error) {
 	c := &d.counts
 	c.writing.Lock()
 	defer c.writing.Unlock()
+	if !d.counting() {
+		return 0, nil
+	}
 	closed := d.breakers.closedNow()
 	plain := appendSections([]byte(countsHead), d.sections())
 	sum := sha256.Sum256(plain)
@@ -180,6 +183,9 @@ func (d *Desk) saveCounts() (written int, err error) {
 	return len(text), nil
 }
 
+// counting reports whether there is anything to keep.
+func (d *Desk) counting() bool { return d.force.Rules().Detectors.Wants() || len(d.o.Sections) > 0 }
+
 // KeepCounts writes what was counted to its file while it changes, until ctx ends and once more then.
 func (d *Desk) KeepCounts(ctx context.Context) {
 	timer := time.NewTimer(countsEvery)
@@ -198,7 +204,7 @@ func (d *Desk) KeepCounts(ctx context.Context) {
 
 // renewCounts has the file be without what was just dropped in memory. Where that cannot be done the file goes.
 func (d *Desk) renewCounts() error {
-	if _, err := d.saveCounts(); err == nil {
+	if _, err := d.saveCounts(); err == nil && d.counting() {
 		return nil
 	}
 	if err := os.Remove(d.countsPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -36,10 +36,10 @@ func (d *Desk) keyOf(r *inforce.Rules, det *policy.Detector, text string) (strin
 	case policy.ByHolder:
 		return oneOf(text, p.Holders(), "nobody holds a range under the name", "[ranges] of the policy")
 	case policy.ByCallee:
-		n := p.Plan().ParseCalled(text)
-		return detect.CalleeKey(&n), nil
+		call := p.Call(policy.Facts{Callee: text})
+		return detect.SubjectOf(p, &call, nil).Callee, nil
 	case policy.ByAll:
-		return oneOf(text, []string{detect.AllKey}, "there is no key", "the detector")
+		return oneOf(text, []string{"all"}, "there is no key", "the detector")
 	}
 	return text, nil // the trunk's name: one that ringfence_trunk says need not be in the policy
 }

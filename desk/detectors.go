@@ -241,6 +241,29 @@ func (d *Desk) breakerShown(p *policy.Policy, b *detect.Breaker) console.Breaker
 	return out
 }
 
+// findingShown is what a detector has to say of a call, as people see it. Who asks has written the number himself.
+func (d *Desk) findingShown(p *policy.Policy, f *detect.Finding) console.Finding {
+	out := console.Finding{Name: f.Detector, Breaker: d.breakerShown(p, &f.Breaker), Protected: f.Protected, Text: f.Text}
+	out.Detector, out.Key, out.Trial = "", f.Key, f.Trial
+	return out
+}
+
+// tried are the detectors of a policy that somebody tries: they have counted what those in force have, as far as they count the same.
+func (d *Desk) tried(p *policy.Policy, inForce *detect.Set) *detect.Set {
+	set := detect.New(p.Detectors(), detect.Options{Zone: p.Zone()})
+	if len(p.Detectors()) == 0 {
+		return set
+	}
+	if err := set.Load(inForce.Snapshot()); err != nil {
+		d.o.Log.Warn("a policy is tried without what was counted so far", "error", err)
+	}
+	inForce.Breakers("", false, d.o.Now(), func(b detect.Breaker) bool {
+		set.Restore(b)
+		return true
+	})
+	return set
+}
+
 // ResetBreaker closes a breaker and has it count from nothing.
 func (d *Desk) ResetBreaker(ctx context.Context, b console.BreakerName) (*console.BreakerEdit, error) {
 	return d.editBreaker(ctx, b, console.BreakerReset, func(s *detect.Set, key, by string) int {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"ringfence/alert"
 	"ringfence/detect"
@@ -112,6 +111,3 @@ func (d *Desk) keyShown(p *policy.Policy, b *detect.Breaker) string {
 	n := p.Plan().Parse(b.Key)
 	return d.o.Private.Token(&n)
 }
-
-// since is a moment as people read it.
-func since(t time.Time, zone *time.Location) string { return t.In(zone).Format("2006-01-02 15:04") }
