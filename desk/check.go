@@ -56,6 +56,13 @@ func (d *Desk) Check(_ context.Context, q console.CheckQuery) (*console.CheckRep
 		report.Steps = append(report.Steps, console.Step{Rule: s.Rule, Matched: s.Matched, Why: s.Why})
 	}
 	report.Holder = p.HolderOf(&call.Caller)
+	if p.AsksScore() {
+		sum, terms := p.Score(&call)
+		report.Score = sum
+		for i := range terms {
+			report.Terms = append(report.Terms, terms[i].String()+": "+terms[i].Text)
+		}
+	}
 	for _, f := range set.Explain(&x) {
 		report.Detectors = append(report.Detectors, d.findingShown(p, &f))
 	}

@@ -2,7 +2,6 @@ package screening
 
 import (
 	"fmt"
-	"slices"
 
 	"ringfence/attach"
 	"ringfence/bridge"
@@ -90,7 +89,13 @@ func sawOf(rec *storage.Record, p *policy.Policy, c *policy.Call) {
 		rec.Tripped = append(rec.Tripped, text)
 	}
 	rec.Holder = p.HolderOf(&c.Caller)
-	rec.Tripped = slices.Clip(rec.Tripped)
+	if p.AsksScore() {
+		sum, terms := p.Score(c)
+		rec.Score = sum
+		for i := range terms {
+			rec.Terms = append(rec.Terms, terms[i].String())
+		}
+	}
 }
 
 // maxShownKey is how many characters of a breaker's key are written down; a called number may have more.
