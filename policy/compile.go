@@ -156,6 +156,7 @@ var costOf = [...]int{
 	onCaller: 1, onCallerNot: 2, onLine: 0, onCallee: 1, onCalleeNot: 2, onCallerKind: 1,
 	onTrunk: 3, onAttestation: 3, onKnown: 3, onHours: 4, onCallerName: 5, onList: 6, onListNot: 6,
 	onWritten: 1, onIdentityDiffers: 1, onDiverted: 0, onAgain: 1, onCallerText: 3,
+	onTripped: 0, onHolder: 3, onScore: 4,
 }
 
 // sortRanges puts the narrowest address ranges first.

@@ -84,15 +84,21 @@ func (s *scan) isProtectedBy(l *listName) bool {
 
 // HolderOf is who holds a number by [ranges], the narrowest pattern first; "" if nobody is named. It does not allocate.
 func (p *Policy) HolderOf(n *number.Number) string {
+	holder, _ := p.holder(n)
+	return holder
+}
+
+// holder is HolderOf with the pattern that says so.
+func (p *Policy) holder(n *number.Number) (string, number.Pattern) {
 	if p.ranges.index == nil {
-		return ""
+		return "", number.Pattern{}
 	}
 	var room [16]number.Match
 	found := p.ranges.index.AppendMatches(room[:0], n)
 	if len(found) == 0 {
-		return ""
+		return "", number.Pattern{}
 	}
-	return p.ranges.holders[found[0].Set]
+	return p.ranges.holders[found[0].Set], found[0].Pattern
 }
 
 // Holders are those that [ranges] names, each once, in the order of the file.
@@ -130,16 +136,3 @@ func (p *Policy) hasDecoys() bool {
 
 // CustomerOf is whose a line is: each line of a policy is its own customer.
 func (p *Policy) CustomerOf(line string) string { return line }
-
-// AsksKnown reports whether memory has to tell of callers to whom they are known: by known_caller, or since a detector counts strangers.
-func (p *Policy) AsksKnown() bool {
-	if p.knownWindow > 0 {
-		return true
-	}
-	for i := range p.detectors {
-		if p.detectors[i].Counts(CountStrangers) {
-			return true
-		}
-	}
-	return false
-}

@@ -10,8 +10,8 @@ import (
 	"ringfence/number"
 )
 
-// behaviour is a policy with detectors of several kinds.
-const behaviour = `
+// watching is a policy with detectors of several kinds.
+const watching = `
 country  = "CN"
 timezone = "Asia/Shanghai"
 [lines.staff]
@@ -65,7 +65,7 @@ trip   = 2
 `
 
 func TestReadDetectors(t *testing.T) {
-	p := mustLoad(t, behaviour)
+	p := mustLoad(t, watching)
 	want := []Detector{
 		{
 			Name: "range wakes", Key: ByPrefix, Levels: []Level{{6, 5}, {7, 5}, {8, 4}}, Count: []Weighed{{CountStrangers, 1}}, PerLine: 3,
@@ -114,7 +114,7 @@ func (l onLists) Exists(string) bool      { return true }
 func (l onLists) Loaded(list string) bool { return l[list] != "unread" }
 
 func TestProtected(t *testing.T) {
-	p := mustLoad(t, behaviour)
+	p := mustLoad(t, watching)
 	set := func(names ...string) (s DetectorSet) {
 		for _, name := range names {
 			i, ok := p.DetectorNamed(name)
@@ -164,7 +164,7 @@ func (l counting) Lookup(list string, n *number.Number, at time.Time) (ListEntry
 }
 
 func TestHoldersAndDecoys(t *testing.T) {
-	p := mustLoad(t, behaviour)
+	p := mustLoad(t, watching)
 	for caller, want := range map[string]string{
 		"95211213": "firm A", "+8695211213": "firm A", "952112134": "firm A", "95220000": "firm B", "95588": "the 95 numbers", "13800138000": "", "anonymous": "",
 	} {
@@ -188,7 +188,7 @@ func TestHoldersAndDecoys(t *testing.T) {
 }
 
 func TestDetectorsDoNotAllocate(t *testing.T) {
-	p := mustLoad(t, behaviour)
+	p := mustLoad(t, watching)
 	c := p.Call(Facts{Caller: "95211213", Callee: "05925550900", Time: workHour})
 	var lists ListSource = onLists{"allowlist": "+8695211614"}
 	got := testing.AllocsPerRun(100, func() {

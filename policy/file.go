@@ -29,8 +29,11 @@ type Policy struct {
 	asked       uint32        // a bit for each subject that a condition has
 	lineZones   bool          // a line has a clock of its own
 	detectors   []Detector
+	weak        DetectorSet  // what these find is no ground to refuse a call by itself
+	ofCaller    DetectorSet  // these find something of the caller or of the range that is one
 	protecting  []protecting // the lists that protect callers from detectors, each once
 	ranges      ranges       // who holds which numbers
+	weights     scoreWeights
 
 	trunks      map[string]Trunk
 	trunkNames  []string
@@ -113,6 +116,7 @@ func (r *reader) readFile() {
 	r.readLines()
 	r.readRanges()
 	r.readDetectors()
+	r.readScore()
 
 	rules := s.tables("rule")
 	for i, rs := range rules {

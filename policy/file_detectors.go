@@ -38,7 +38,14 @@ func (r *reader) readDetectors() {
 			s.fs.add(s.at.Line, "detector", "is detector number %d, more than a policy may have: take out those that no rule asks for", MaxDetectors+1)
 			return
 		}
-		r.policy.detectors = append(r.policy.detectors, r.readDetector(s))
+		d := r.readDetector(s)
+		r.policy.detectors = append(r.policy.detectors, d)
+		switch {
+		case d.weakGround() != "":
+			r.policy.weak = r.policy.weak.With(i)
+		case d.Key != ByTrunk:
+			r.policy.ofCaller = r.policy.ofCaller.With(i)
+		}
 	}
 }
 

@@ -100,13 +100,15 @@ func conditionHints() map[string]string {
 	hints := make(map[string]string)
 	for _, key := range whenKeys() {
 		value := "[…]"
-		if key == onKnown.String() || key == scopeKey {
+		switch key {
+		case onKnown.String(), scopeKey, onAgain.String():
 			value = `"…"`
+		case onIdentityDiffers.String(), onDiverted.String():
+			value = "true"
+		case onScore.String():
+			value = conditionExamples[onScore]
 		}
 		hints[key] = fmt.Sprintf("is a condition: write it inside when, as in when = { %s = %s }", key, value)
-	}
-	for key, text := range laterConditions {
-		hints[key] = text
 	}
 	return hints
 }
