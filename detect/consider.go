@@ -44,7 +44,7 @@ func (s *Set) Consider(p *policy.Policy, c *policy.Call, lists policy.ListSource
 			s.Fill(&n, c)
 		default:
 			if s != nil && !w.Look {
-				s.Decided(&n, p.Stops(&d), 0)
+				s.Decided(&n, p.Stops(&d), d.TrialBy)
 			}
 			return d, n
 		}
