@@ -314,6 +314,7 @@ func (statusCmd) Run(a *app) error {
 	if s.Learnt.Over > 0 {
 		fmt.Fprintf(a.out, "         %d last calls of extensions had no room\n", s.Learnt.Over)
 	}
+	a.printDetectors(&s.Detectors)
 	fmt.Fprintf(a.out, "reports  %d to review, %d decided\n", s.Reports.Open, s.Reports.Decided)
 	for i := range s.Feeds {
 		if f := &s.Feeds[i]; f.Held != "" || f.Error != "" {

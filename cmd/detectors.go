@@ -289,3 +289,57 @@ func (a *app) editBreaker(how func(d *desk) (*console.BreakerEdit, error)) error
 	fmt.Fprintln(a.out, terminal.Wrap(text, terminal.Page, 0, 2))
 	return nil
 }
+
+// printDetectors is what status says of detectors.
+func (a *app) printDetectors(s *console.DetectorsStatus) {
+	if s.Detectors == 0 {
+		return
+	}
+	text := fmt.Sprintf("%d count; %d tripped", s.Detectors, s.Tripped)
+	if s.Probing > 0 {
+		text += fmt.Sprintf(", %d probing", s.Probing)
+	}
+	if s.Pinned > 0 {
+		text += fmt.Sprintf(", %d held by a person", s.Pinned)
+	}
+	fmt.Fprintf(a.out, "detects  %s\n", text)
+	for i := range s.First {
+		b := &s.First[i]
+		line := fmt.Sprintf("%s: %s", shown(b.Detector), shown(b.Key))
+		if b.Holder != "" && b.Holder != b.Key {
+			line += " (" + shown(b.Holder) + ")"
+		}
+		if b.Trial != "" {
+			line += ", " + b.Trial
+		}
+		if !b.Until.IsZero() {
+			line += ", until " + when(b.Until)
+		}
+		fmt.Fprint(a.out, beneath(line+": "+number.InertUpTo(b.Why, 120)))
+	}
+	if n := s.Tripped - len(s.First); n > 0 {
+		fmt.Fprint(a.out, beneath(fmt.Sprintf("and %d more: `ringfence detectors`", n)))
+	}
+	for _, o := range s.Over {
+		trunk := "calls without a trunk"
+		if o.Trunk != "" {
+			trunk = "the trunk " + shown(o.Trunk)
+		}
+		fmt.Fprint(a.out, beneathLabel("OVER", fmt.Sprintf("max_share on %s since %s: detectors ONLY RECORD there. They touched %d of the last hour’s %d calls; %s found no room",
+			trunk, when(o.Since), o.Touched, o.Calls, calls(o.Total))))
+	}
+	for _, t := range s.Trials {
+		of, how := "the policy observes", "mode = \"enforce\" at its head"
+		if t.Detector != "" {
+			of, how = shown(t.Detector)+" is on trial", "mode = \"enforce\" there"
+		}
+		text := fmt.Sprintf("%s since %s: would have touched %s in the last 14 days", of, when(t.Since), calls(t.Calls))
+		if t.Propose {
+			text += ". Look at them (`ringfence journal tail`), then set " + how
+		}
+		fmt.Fprint(a.out, beneathLabel("trial", text))
+	}
+	if s.Unwritten > 0 {
+		fmt.Fprint(a.out, beneath(fmt.Sprintf("%d breakers will not be on disk", s.Unwritten)))
+	}
+}

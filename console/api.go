@@ -291,6 +291,7 @@ type Status struct {
 	Feeds         []FeedStatus      `json:"feeds,omitempty"`
 	Learnt        LearntStatus      `json:"learnt"`
 	Reports       ReportStatus      `json:"reports"`
+	Detectors     DetectorsStatus   `json:"detectors,omitzero"`
 	// Counters are all others that there are, by name, as in screen.refused_peer: what was skipped, dropped or refused.
 	Counters map[string]uint64 `json:"counters,omitempty"`
 }

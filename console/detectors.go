@@ -53,6 +53,37 @@ type Finding struct {
 	Text      string `json:"text"`                // in one line: "range wakes: 952116 closed, 3 strangers in 3h, trips at 5"
 }
 
+// DetectorsStatus is how the detectors stand.
+type DetectorsStatus struct {
+	Detectors int `json:"detectors"` // that the policy has
+	Tripped   int `json:"tripped"`   // breakers that hold
+	Probing   int `json:"probing"`
+	Pinned    int `json:"pinned"`
+	// First are those that hold, those that tripped last before, five at most.
+	First     []Breaker      `json:"first,omitempty"`
+	Over      []OverMaxShare `json:"over_max_share,omitempty"`
+	Trials    []TrialStatus  `json:"trials,omitempty"`
+	Unwritten uint64         `json:"unwritten,omitempty"` // breakers that found no room on their way to the disk
+}
+
+// OverMaxShare is a trunk on which detectors may touch no more calls for now, by max_share: they only record.
+type OverMaxShare struct {
+	Trunk   string    `json:"trunk"`
+	Since   time.Time `json:"since"`
+	Touched int       `json:"touched"` // calls in the last hour
+	Calls   int       `json:"calls"`   // of so many
+	Total   uint64    `json:"total"`   // calls that found no room since the start
+}
+
+// TrialStatus is what a detector on trial, or a policy that only observes, would have done.
+type TrialStatus struct {
+	Detector string    `json:"detector"` // "" is the policy as a whole
+	Since    time.Time `json:"since"`
+	Calls    uint64    `json:"calls"` // that it would have touched in the last 14 days
+	// Propose says that it has been on trial for 14 days, so that this can be judged.
+	Propose bool `json:"propose,omitempty"`
+}
+
 // What a breaker is (Breaker.State).
 const (
 	BreakerClosed  = "closed"

@@ -194,10 +194,12 @@ func (d *Desk) KeepCounts(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			d.saveCounts()
+			d.saveTrials()
 			return
 		case <-timer.C:
 		}
 		written, _ := d.saveCounts()
+		d.saveTrials()
 		timer.Reset(max(countsEvery, time.Duration(written/countsRate)*time.Second))
 	}
 }

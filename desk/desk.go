@@ -47,6 +47,7 @@ type Desk struct {
 	breakers  *breakers // what must outlive the program of them
 	counts    counts    // the file of what was counted of calls
 	detectors sync.Once // what was counted before has been read
+	trials    sync.Once // since when something is on trial has been read
 
 	missed atomic.Uint64 // records that who follows the journal was too slow for
 
@@ -65,6 +66,8 @@ type Options struct {
 	Forget func(e164 string) int
 	// LastCalls calls yield for each extension whose last call was of a number; nil for none.
 	LastCalls func(e164 string, yield func(extension string, c traffic.LastCall))
+	// Trials are told what is on trial, and are kept; nil for nothing.
+	Trials *traffic.Trials
 	// Sections are kept in the file of counts, besides what detectors count.
 	Sections []Section
 	// ReadFacts reads again what was learnt of numbers, and says how many facts count for another number now; nil for nothing.

@@ -48,6 +48,7 @@ func (d *Desk) swap(r *inforce.Rules) {
 		r.Detectors.Adopt(was.Detectors)
 	}
 	d.force.SetRules(r)
+	d.observe(r.Policy)
 }
 
 // loadersOf begins the reading of every list that was not mapped.

@@ -32,8 +32,17 @@ func (sc *Screener) decide(r *inforce.Rules, c *considered, f *bridge.Facts, w d
 	w.Leg = traffic.CallKey(f.UUID, f.Channel)
 	c.decision, c.counted.count = r.Detectors.Consider(r.Policy, &c.call, r.Lists, w)
 	c.stopped = r.Policy.Stops(&c.decision)
-	if !w.Look {
-		c.counted.set = r.Detectors
+	if w.Look {
+		return
+	}
+	c.counted.set = r.Detectors
+	for i := range r.Policy.Detectors() {
+		if c.decision.TrialBy.Has(i) {
+			sc.memory.Trials.Note(r.Policy.Detectors()[i].Name, sc.o.Now())
+		}
+	}
+	if r.Policy.Mode() == policy.Observe && c.decision.Would != policy.Allow {
+		sc.memory.Trials.Note("", sc.o.Now())
 	}
 }
 

@@ -19,6 +19,7 @@ type Memory struct {
 	Realms     *Realms
 	Refused    *Refused
 	Contexts   *Contexts
+	Trials     *Trials
 
 	name func(e164 string) string // see Hide
 }
@@ -31,6 +32,7 @@ func New(sink Sink) *Memory {
 	return &Memory{
 		Known: NewKnown(maxPairs, sink), Callbacks: newCallbacks(sink), Challenges: newChallenges(sink),
 		LastCalls: &LastCalls{}, Again: NewAgain(maxAgain), Held: &Held{}, Hits: &Hits{}, Realms: &Realms{}, Refused: &Refused{}, Contexts: &Contexts{},
+		Trials: &Trials{},
 	}
 }
 
