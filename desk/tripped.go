@@ -73,8 +73,8 @@ func (d *Desk) tripSubject(r *inforce.Rules, b *detect.Breaker) string {
 // tripText says what tripped, by what and until when.
 func (d *Desk) tripText(r *inforce.Rules, b *detect.Breaker) string {
 	text := d.tripSubject(r, b)
-	if b.Holder != "" && b.Holder != b.Key {
-		text += " (" + b.Holder + ")"
+	if holder := holderOf(r.Policy, b); holder != "" && holder != b.Key {
+		text += " (" + holder + ")"
 	}
 	switch {
 	case b.Pinned == "open":
@@ -88,6 +88,37 @@ func (d *Desk) tripText(r *inforce.Rules, b *detect.Breaker) string {
 		}
 	}
 	return text + ". See ringfence detectors."
+}
+
+// holderOf is who holds the whole of a breaker's range; "" where that is nobody, or several.
+func holderOf(p *policy.Policy, b *detect.Breaker) string {
+	i, ok := p.DetectorNamed(b.Detector)
+	if b.Holder != "" || !ok {
+		return b.Holder
+	}
+	switch p.Detectors()[i].Key {
+	case policy.ByCaller, policy.ByPrefix:
+	default:
+		return ""
+	}
+	first, last := heldFrom(p, b.Key, "0"), heldFrom(p, b.Key, "9")
+	if first != last {
+		return ""
+	}
+	return first
+}
+
+// heldFrom is who holds the number that a range's digits and then others give.
+func heldFrom(p *policy.Policy, key, digit string) string {
+	const longest = 14
+	for n := 0; len(key)+n <= longest; n++ {
+		if x := p.Plan().Parse(key + strings.Repeat(digit, n)); x.E164 != "" {
+			if holder := p.HolderOf(&x); holder != "" {
+				return holder
+			}
+		}
+	}
+	return ""
 }
 
 // keyShown is a breaker's key as it may be shown and logged: in a private installation a caller's whole number is a token.
