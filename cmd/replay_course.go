@@ -118,7 +118,7 @@ func (p *replayPrinter) labels(file string, l *replay.Labels) {
 	p.confusion(&l.All, true)
 	for _, of := range [][]replay.Confusion{l.Rules, l.Detectors} {
 		for i := range of {
-			if did(&of[i].Unwanted) || did(&of[i].Wanted) {
+			if acted(&of[i].Unwanted) || acted(&of[i].Wanted) {
 				p.printf("%s %s\n", of[i].Scope, shown(of[i].Name))
 				p.confusion(&of[i], false)
 			}
@@ -141,8 +141,8 @@ func (p *replayPrinter) confusion(c *replay.Confusion, all bool) {
 	}
 }
 
-// did reports whether a rule or a detector did anything, or would have.
-func did(s *replay.Side) bool { return s.Touched.Calls+s.WouldTouch.Calls+s.WouldStop.Calls > 0 }
+// acted reports whether a rule or a detector did anything, or would have.
+func acted(s *replay.Side) bool { return s.Touched.Calls+s.WouldTouch.Calls+s.WouldStop.Calls > 0 }
 
 func partText(x replay.Part) string {
 	return fmt.Sprintf("%8d %6.2f%% %15s", x.Calls, 100*x.Share, fmt.Sprintf("(%.2f-%.2f)", 100*x.Low, 100*x.High))
