@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"ringfence/number"
-	"ringfence/policy"
 	"ringfence/replay"
 )
 
