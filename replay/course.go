@@ -40,10 +40,11 @@ type course struct {
 
 // event is what is still to come of a call.
 type event struct {
-	call   *policy.Call // whom a line deals with is learnt from it; nil: nothing is
-	way    direction
-	shown  string
-	talked time.Duration
+	call    *policy.Call // nil: nobody but detectors is told
+	teaches bool         // whom a line deals with is learnt from it
+	way     direction
+	shown   string
+	talked  time.Duration
 
 	count *detect.Count // nil: detectors are told nothing
 	end   detect.End
@@ -53,7 +54,11 @@ type event struct {
 
 func newCourse(m *mind, o *Options) *course {
 	co := &course{mind: m, memory: traffic.New(nil), passes: o.WantedPass}
-	m.known = newDealings(m.judge.Policy)
+	if k := m.known; k != nil {
+		if co.memory.Known = k.Known; k.again != nil {
+			co.memory.Again = k.again
+		}
+	}
 	if detectors := m.judge.Policy.Detectors(); len(detectors) > 0 {
 		co.set = detect.New(detectors, detect.Options{Zone: m.judge.Policy.Zone(), Sink: &co.tally})
 	}
@@ -89,8 +94,13 @@ func (co *course) happens() {
 	if e.count != nil {
 		co.set.Ended(e.count, e.end)
 	}
-	if e.call != nil {
-		co.mind.known.over(co.mind.judge.Policy, e.call, e.way, e.shown, e.talked, moment)
+	if p := co.mind.judge.Policy; e.call != nil {
+		if e.way == directionIn {
+			co.memory.Ended(p, &e.call.Caller, e.end.Rang, e.end.Answered, e.talked, moment)
+		}
+		if e.teaches {
+			co.mind.known.over(p, e.call, e.way, e.shown, e.talked, moment)
+		}
 	}
 	if e.hearing != nil {
 		e.hearing.leave()
@@ -119,12 +129,11 @@ func (co *course) decide(c *Call) does {
 	co.calls++
 	co.call = m.call(c)
 	call := &co.call
-	m.known.fill(p, call)
-	asked := traffic.Asked{Caller: call.Caller.E164, At: call.Time}
-	if co.memory.Challenges.Any() {
-		asked.Line, asked.Callee = traffic.PassKey(p, &call.Callee), traffic.CalleeKey(&call.Callee)
-		call.ChallengePassed, call.ChallengeTried = co.memory.Challenges.Of(asked.Line, asked.Callee, asked.Caller, call.Time)
+	co.memory.Recall(p, call)
+	if m.known != nil {
+		m.known.knows(p, call) // with the house
 	}
+	co.memory.Called(p, call)
 	w := detect.Way{Grace: co.grace}
 	if co.tally.legs {
 		w.Leg = strconv.FormatUint(co.calls, 10)
@@ -134,7 +143,7 @@ func (co *course) decide(c *Call) does {
 	what := co.carryOut(c, call, &d)
 	passed := false
 	if what == challenged {
-		asked.Line, asked.Callee = traffic.PassKey(p, &call.Callee), traffic.CalleeKey(&call.Callee)
+		asked := traffic.Asked{Line: traffic.PassKey(p, &call.Callee), Callee: traffic.CalleeKey(&call.Callee), Caller: call.Caller.E164, At: call.Time}
 		if passed = co.passes && c.label.given && !c.label.unwanted; passed {
 			co.memory.Challenges.Passed(asked)
 		} else {
@@ -164,12 +173,15 @@ func (co *course) follow(c *Call, n *detect.Count, rings, passed, stopped bool) 
 	}
 	e := event{way: directionIn, talked: c.talked()}
 	at := start.Add(c.rang() + e.talked)
+	e.end = detect.End{At: at, Answered: c.Answered, Talk: e.talked, Rang: c.Answered || !c.ringKnown || c.Ring > 0, Passed: passed}
 	if co.set != nil {
 		count := *n
 		e.count = &count
-		e.end = detect.End{At: at, Answered: c.Answered, Talk: e.talked, Rang: c.Answered || !c.ringKnown || c.Ring > 0, Passed: passed}
 	}
-	if (passed || !stopped) && c.Answered && e.talked >= policy.DialledTalk && co.mind.known != nil {
+	if passed || !stopped {
+		e.teaches = c.Answered && e.talked >= policy.DialledTalk && co.mind.known != nil
+	}
+	if e.teaches || co.mind.judge.Policy.AsksScore() {
 		call := co.call
 		e.call = &call
 	}
@@ -185,7 +197,7 @@ func (co *course) dialled(c *Call) {
 		return
 	}
 	call := co.mind.call(c)
-	co.later(call.Time.Add(c.rang()+talked), event{call: &call, way: directionOut, shown: c.shown, talked: talked})
+	co.later(call.Time.Add(c.rang()+talked), event{call: &call, teaches: true, way: directionOut, shown: c.shown, talked: talked})
 }
 
 func (co *course) later(at time.Time, e event) {

@@ -74,7 +74,7 @@ func (sc *Screener) consider(f *bridge.Facts, at time.Time) *considered {
 	}
 	c := &considered{}
 	c.call, c.id = sc.callOf(r.Policy, f, at)
-	sc.memory.Again.Called(r.Policy, &c.call)
+	sc.memory.Called(r.Policy, &c.call)
 	sc.decide(r, c, f, detect.Way{Look: f.Test, Paused: true}) // nothing is done to it any more
 	return c
 }

@@ -31,7 +31,7 @@ func (sc *Screener) Screen(f *bridge.Facts) bridge.Verdict {
 	c := &considered{paused: sc.force.Paused(now) != nil}
 	c.call, c.id = sc.callOf(r.Policy, f, now)
 	if !f.Test {
-		sc.memory.Again.Called(r.Policy, &c.call)
+		sc.memory.Called(r.Policy, &c.call)
 	}
 	sc.decide(r, c, f, detect.Way{Look: f.Test, Paused: c.paused, Grace: func(call *policy.Call) bool {
 		return sc.memory.Challenges.TakeGrace(traffic.CalleeKey(&call.Callee), sc.memory.Name(call.Caller.E164), now)
