@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -33,6 +35,7 @@ const (
 // Section is a part of the file of counts: what one table in memory has. A name is kept for ever.
 type Section struct {
 	Name     string
+	Len      func() int // how many things it has; with none in any section there is no file
 	Snapshot func() []byte
 	Load     func([]byte) error // puts it back, before the first call; an error says that it cannot be read
 }
@@ -41,6 +44,7 @@ type Section struct {
 type counts struct {
 	writing sync.Mutex
 	saved   [sha256.Size]byte // of what is in the file
+	others  []Section         // of a program that knows more parts: they are written as they were read
 	failing bool
 }
 
@@ -144,12 +148,16 @@ func (d *Desk) loadCounts() {
 	}
 	for _, s := range d.sections() {
 		text, there := sections[s.Name]
-		if !there {
+		if delete(sections, s.Name); !there {
 			continue
 		}
 		if err := s.Load(text); err != nil {
 			d.o.Log.Error("a part of what was counted of calls before cannot be read, and is left out", "file", d.countsPath(), "part", s.Name, "error", err)
 		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(sections)) {
+		text := bytes.Clone(sections[name])
+		d.counts.others = append(d.counts.others, Section{Name: name, Snapshot: func() []byte { return text }})
 	}
 }
 
@@ -162,7 +170,7 @@ func (d *Desk) saveCounts() (written int, err error) {
 		return 0, nil
 	}
 	closed := d.breakers.closedNow()
-	plain := appendSections([]byte(countsHead), d.sections())
+	plain := appendSections([]byte(countsHead), append(d.sections(), c.others...))
 	sum := sha256.Sum256(plain)
 	if sum == c.saved {
 		return 0, nil
@@ -184,7 +192,9 @@ func (d *Desk) saveCounts() (written int, err error) {
 }
 
 // counting reports whether there is anything to keep.
-func (d *Desk) counting() bool { return d.force.Rules().Detectors.Wants() || len(d.o.Sections) > 0 }
+func (d *Desk) counting() bool {
+	return d.force.Rules().Detectors.Wants() || len(d.counts.others) > 0 || slices.ContainsFunc(d.o.Sections, func(s Section) bool { return s.Len() > 0 })
+}
 
 // KeepCounts writes what was counted to its file while it changes, until ctx ends and once more then.
 func (d *Desk) KeepCounts(ctx context.Context) {
@@ -206,6 +216,9 @@ func (d *Desk) KeepCounts(ctx context.Context) {
 
 // renewCounts has the file be without what was just dropped in memory. Where that cannot be done the file goes.
 func (d *Desk) renewCounts() error {
+	d.counts.writing.Lock()
+	d.counts.others = nil // whatever is in there
+	d.counts.writing.Unlock()
 	if _, err := d.saveCounts(); err == nil && d.counting() {
 		return nil
 	}

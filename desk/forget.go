@@ -48,6 +48,7 @@ func (d *Desk) Forget(ctx context.Context, q console.ForgetQuery) (*console.Forg
 	if q.DryRun {
 		return report, errors.Join(d.settle(ctx), d.countHeld(ctx, s, q, text, report))
 	}
+	d.LoadDetectors()
 	forgotten, err := pseudonym.OpenForgotten(d.conf.Data, key)
 	if err != nil {
 		return nil, err
