@@ -39,6 +39,7 @@ type breaker struct {
 
 	touched, would uint64
 	by             string
+	told           string // what it tripped by, where another program or other settings counted that
 }
 
 // Pins.
@@ -118,7 +119,7 @@ func (d *detector) mayTrip(at int32) {
 func (b *breaker) trip(now, hold int64) {
 	b.state, b.since, b.until, b.hold = tripped, now, now+hold, hold
 	b.trips++
-	b.given, b.ended, b.good = 0, 0, 0
+	b.given, b.ended, b.good, b.told = 0, 0, 0, ""
 }
 
 // close closes a slot's breaker, which then counts from nothing. What is remembered of it makes the next trip longer.
@@ -145,7 +146,6 @@ func (d *detector) settleAt(at int32) {
 		return
 	}
 	now, leap := d.set.clock.now, d.set.clock.leaps
-	_, most := d.hold()
 	if b.state == tripped && now >= b.until {
 		// Where the clock was put forward by hours it probes first, however late it is by now.
 		b.state, b.since = probing, b.until
@@ -159,18 +159,35 @@ func (d *detector) settleAt(at int32) {
 		if b.given > b.ended && now-b.lastGiven >= probeTold {
 			b.given, b.round = b.ended, now // nobody has told how they ended
 		}
-		quiet := max(b.since, b.lastCall, leap)
-		switch long := max(b.since, leap); {
-		case now-quiet >= b.hold:
-			d.close(at, quiet+b.hold, true)
-		case now-long >= max(most, b.hold):
-			d.close(at, long+max(most, b.hold), true)
+		if end := d.probesUntil(b); now >= end {
+			d.close(at, end, true)
 		}
 	}
-	if s.b != nil && b.state == closed && now-b.since >= most {
+	if _, most := d.hold(); s.b != nil && b.state == closed && now-b.since >= most {
 		s.b = nil
 		d.slots.open[s.trunk()]--
 	}
+}
+
+// probesUntil is when a breaker that probes closes by itself: when no call has come for another hold, or nothing has come out for as long
+// as the longest hold. Time that nobody watched does not count.
+func (d *detector) probesUntil(b *breaker) int64 {
+	_, most := d.hold()
+	from := max(b.since, d.set.clock.leaps)
+	return min(max(from, b.lastCall)+b.hold, from+max(most, b.hold))
+}
+
+// stateAt is a slot's state at a time, without changing it.
+func (d *detector) stateAt(s *slot, now int64) uint8 {
+	switch {
+	case s.b == nil:
+		return closed
+	case s.b.state == tripped && now >= s.b.until:
+		return probing
+	case s.b.state == probing && now >= d.probesUntil(s.b):
+		return closed
+	}
+	return s.b.state
 }
 
 // ended takes what became of a call by which a breaker probes.
