@@ -53,7 +53,7 @@ func TestAttackFlood(t *testing.T) {
 	numbers := make([]number.Number, 256) // read again and again: the text of a number is not the detectors' memory
 	before := heap()
 	began, most := time.Now(), uint64(0)
-	const one, head = "059221161234", "9521160"
+	const one, head = "05922116123", "9521160"
 	campaign, found := 0, map[string]int{}
 	from := calls / 2 // the flood has filled everything by then
 	for i := range calls {
@@ -75,7 +75,7 @@ func TestAttackFlood(t *testing.T) {
 			if w.call(call{from: fmt.Sprintf("%s%d", head, random.IntN(10)), to: line(campaign % 700)}).n.Tripped.Has(6) {
 				found["ten numbers"]++
 			}
-			if w.call(call{from: fmt.Sprintf("0592211%05d", random.IntN(1e5)), to: line(campaign % 700)}).n.Tripped.Has(1) {
+			if w.call(call{from: fmt.Sprintf("0592211%04d", random.IntN(1e4)), to: line(campaign % 700)}).n.Tripped.Has(1) {
 				found["a range"]++
 			}
 		}

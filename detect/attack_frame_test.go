@@ -35,7 +35,7 @@ func TestAttackBankFramed(t *testing.T) {
 // the first honest talks end it.
 func TestAttackRangeFramed(t *testing.T) {
 	w := newWorld(t, rangeWakes())
-	friend := call{from: "059221161234", to: line(900), known: true}
+	friend := call{from: "05922116123", to: line(900), known: true}
 	for range 50 { // a firm that everybody there knows is no stranger, however often it calls
 		friend.to = line(w.at.Minute())
 		w.call(friend)
@@ -44,20 +44,20 @@ func TestAttackRangeFramed(t *testing.T) {
 	if got := w.tripped(""); len(got) != 0 {
 		t.Fatalf("tripped by acquaintances: %v", got)
 	}
-	stopped := w.framed("0592211", 5, 20)
+	stopped := w.framed("0592211", 4, 20)
 	if stopped < 10 || len(w.tripped("")) == 0 {
 		t.Fatalf("stopped %d of 20, tripped %v: want most, and a range", stopped, w.tripped(""))
 	}
 	if got := w.call(friend); got.stopped {
 		t.Error("an acquaintance is stopped with its range")
 	}
-	if got := w.call(call{from: "059221160001", to: line(3)}); !got.stopped {
+	if got := w.call(call{from: "05922116001", to: line(3)}); !got.stopped {
 		t.Error("a stranger of the tripped range rings: that is the price, or the test tests nothing")
 	}
 	w.wait(24*time.Hour + time.Minute)
 	// Two talks to lines of different customers.
 	for i := range 2 {
-		got := w.call(call{from: fmt.Sprintf("0592211%05d", 60001+i*1111), to: line(3 + i)})
+		got := w.call(call{from: fmt.Sprintf("0592211%04d", 6001+i*111), to: line(3 + i)})
 		if got.stopped {
 			t.Fatalf("honest call %d after the hold does not ring", i)
 		}
@@ -67,7 +67,7 @@ func TestAttackRangeFramed(t *testing.T) {
 	if got := w.tripped(""); len(got) != 0 {
 		t.Errorf("after two talks: tripped %v, want none", got)
 	}
-	if got := w.call(call{from: "059221160009", to: line(9)}); got.stopped {
+	if got := w.call(call{from: "05922116009", to: line(9)}); got.stopped {
 		t.Error("a stranger does not ring after the range has shown that it is honest")
 	}
 }

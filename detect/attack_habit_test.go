@@ -12,20 +12,20 @@ import (
 
 // hourly has so many calls of strangers come in an hour, one after another, and says how many were stopped.
 func (w *world) hourly(trunk string, calls int, from func(i int) string) (stopped int) {
-	step := time.Hour / time.Duration(max(calls, 1))
+	step, end := time.Hour/time.Duration(max(calls, 1)), w.at.Add(time.Hour)
 	for i := range calls {
 		if w.call(call{trunk: trunk, from: from(i), to: line(i % 700)}).stopped {
 			stopped++
 		}
 		w.at = w.at.Add(step)
 	}
-	w.at = w.at.Truncate(time.Hour).Add(time.Hour)
+	w.at = end
 	w.set.Tick(w.at)
 	return stopped
 }
 
 func anybody(random *rand.Rand) func(int) string {
-	return func(int) string { return fmt.Sprintf("139%08d", random.IntN(1e8)) }
+	return func(int) string { return fmt.Sprintf("1%010d", 3e9+random.Int64N(6e9)) }
 }
 
 // surge is a detector of a trunk that brings more than ever.
@@ -109,7 +109,7 @@ func TestAttackHabitUnknown(t *testing.T) {
 		t.Errorf("a range that never called, after ten days: stopped %d of 360, want most", got)
 	}
 	b := w.breaker(d.Name, "952111")
-	if b.State != detect.Tripped || b.Why == "" {
+	if b.State == detect.Closed || b.Why == "" {
 		t.Errorf("got %+v, want it tripped, with its reason", b)
 	}
 	t.Log(b.Why)
@@ -131,11 +131,11 @@ func TestAttackOneTrunkHidesAnother(t *testing.T) {
 	}
 	for i := range 30 {
 		w.call(call{from: fmt.Sprintf("952116%02d", i*37%100), to: line(i)})
-		w.call(call{from: "059221161234", to: line(i)})
+		w.call(call{from: "05922116123", to: line(i)})
 		w.at = w.at.Add(time.Second)
 	}
-	if len(w.tripped(ds[0].Name)) == 0 || w.breaker(ds[1].Name, "+8659221161234").State != detect.Tripped {
-		t.Errorf("on a trunk beside a flood: range %v, caller %s; want both tripped", w.tripped(ds[0].Name), w.breaker(ds[1].Name, "+8659221161234").State)
+	if len(w.tripped(ds[0].Name)) == 0 || w.breaker(ds[1].Name, "+865922116123").State != detect.Tripped {
+		t.Errorf("on a trunk beside a flood: range %v, caller %s; want both tripped", w.tripped(ds[0].Name), w.breaker(ds[1].Name, "+865922116123").State)
 	}
 	evicted, capped := w.set.Counters()
 	t.Log("evicted", evicted, "capped", capped)

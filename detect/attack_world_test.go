@@ -178,11 +178,10 @@ func (w *world) wantState(name, key, state string) detect.Breaker {
 // line is one of the called lines, by number.
 func line(i int) string { return fmt.Sprintf("0592555%04d", i) }
 
-// framed has so many calls with forged numbers of a range come, a minute apart, to a line each.
+// framed has so many calls with forged numbers from all over a range come, a minute apart, to a line each.
 func (w *world) framed(prefix string, digits, calls int) (stopped int) {
 	for i := range calls {
-		// A step that is prime to all ranges goes through all of it.
-		if w.call(call{from: fmt.Sprintf("%s%0*d", prefix, digits, i*37%pow(digits)), to: line(i)}).stopped {
+		if w.call(call{from: fmt.Sprintf("%s%0*d", prefix, digits, i*(pow(digits)*37/100+digits-2)%pow(digits)), to: line(i)}).stopped {
 			stopped++
 		}
 		w.wait(time.Minute)

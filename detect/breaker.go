@@ -30,6 +30,7 @@ type breaker struct {
 	round        int64 // since when calls that were let through count
 	lastGiven    int64
 	lastCall     int64
+	proof        int64  // when its count was at the trip last
 	good         uint64 // the customer who talked a minute
 
 	// What it tripped by.
@@ -81,14 +82,36 @@ func (d *detector) reached(at int32) (why breaker, ok bool) {
 	return why, ok
 }
 
+// measure is what a key counts and would trip at now, for people. at may be -1.
+func (d *detector) measure(key uint64, level int, at int32) (m breaker) {
+	if at >= 0 {
+		m.n = d.total(at)
+	}
+	switch {
+	case d.Share > 0:
+		if at >= 0 {
+			d.slots.calls[at].advance(d.now())
+			m.calls = d.slots.calls[at].total
+		}
+	case d.Surge > 0:
+		if usual, known := d.habits.usual(d.habitName(key), d.set.clock.time(d.set.clock.now), d.Window); known {
+			m.usual, m.limit = float32(usual), int32(min(surgeTrip(usual, d.Surge, d.AtLeast), math.MaxInt32))
+		}
+	default:
+		m.limit = d.trip(uint8(level))
+	}
+	return m
+}
+
 // mayTrip trips a key that has reached its trip, or the narrower range that is to blame.
 func (d *detector) mayTrip(at int32) {
 	s := &d.slots.all[at]
-	if s.holds() {
-		return
-	}
 	why, ok := d.reached(at)
 	if !ok || d.pinned(s.key) {
+		return
+	}
+	if s.holds() {
+		s.b.proof = d.set.clock.now
 		return
 	}
 	if to := d.toBlame(at); to != at {
@@ -111,6 +134,7 @@ func (d *detector) mayTrip(at int32) {
 	}
 	b.n, b.limit, b.calls, b.usual, b.part = why.n, why.limit, why.calls, why.usual, why.part
 	b.trip(d.set.clock.now, hold)
+	b.proof = b.since
 	d.explained(at)
 	d.spoil(at)
 	d.tell(at)
@@ -214,7 +238,12 @@ func (d *detector) ended(at int32, n *Count, e *End) {
 		b.good = n.id.customer
 	case e.Answered && e.Talk <= d.Short, e.Rang && !e.Answered:
 		_, most := d.hold()
-		b.trip(d.set.clock.now, min(2*b.hold, max(most, b.hold)))
+		if most = max(most, b.hold); d.set.clock.now-b.proof > 2*most {
+			// A forged call a hold must not keep a range shut for ever: so long after its count was at the trip it takes new evidence.
+			d.close(at, d.set.clock.now, true)
+			return
+		}
+		b.trip(d.set.clock.now, min(2*b.hold, most))
 		d.spoil(at)
 		d.tell(at)
 		return

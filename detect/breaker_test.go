@@ -126,9 +126,8 @@ func TestDoubling(t *testing.T) {
 		first.end(End{Rang: true})
 		second.end(End{Rang: true}) // doubles once, however many end badly
 	}
-	if last := b.told[len(b.told)-1]; last.State != Tripped || last.Hold != 4*time.Hour {
-		t.Errorf("told %+v", last)
-	}
+	// For more than twice hold_max there was no evidence but those calls.
+	b.want("")
 }
 
 func TestDoublingIsForgotten(t *testing.T) {

@@ -253,10 +253,27 @@ func (s *Set) Restore(b Breaker) {
 
 // Snapshot is all that was counted, for a Set of the same or a similar policy after a restart. Load puts it back, before the first call; what was
 // counted by other settings is left out. An error says that it cannot be read.
-func (s *Set) Snapshot() []byte { return nil }
+func (s *Set) Snapshot() []byte {
+	t := s.lock()
+	defer t.mu.Unlock()
+	return t.snapshot()
+}
 
 // Load puts a Snapshot back.
-func (s *Set) Load(snapshot []byte) error { return nil }
+func (s *Set) Load(snapshot []byte) error {
+	t := s.lock()
+	defer t.mu.Unlock()
+	fresh := New(t.detectors, Options{Zone: t.zone, Seed: t.seed})
+	if err := fresh.load(snapshot); err != nil {
+		return err
+	}
+	before := t.restored()
+	t.adopt(fresh)
+	for i := range before {
+		t.all[t.number(before[i].Detector)].restore(&before[i])
+	}
+	return nil
+}
 
 // ForgetNumber drops what is counted of a number, and says how many things there were.
 func (s *Set) ForgetNumber(e164 string) int {

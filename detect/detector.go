@@ -131,18 +131,8 @@ func (d *detector) tell(at int32) {
 func (d *detector) breaker(at int32) Breaker {
 	s := &d.slots.all[at]
 	x := Breaker{Detector: d.Name, Trunk: d.set.trunkName(s.key), Key: d.keyText(s.key, at), State: Closed}
-	why, _ := d.reached(at)
-	x.Count = int(why.n)
-	switch {
-	case d.Surge > 0:
-		if usual, known := d.habits.usual(d.habitKey(at), d.set.clock.time(d.set.clock.now), d.Window); known {
-			x.Trip = surgeTrip(usual, d.Surge, d.AtLeast)
-		}
-	case d.Share > 0:
-		x.Trip = max(d.AtLeast, 1)
-	default:
-		x.Trip = int(d.trip(s.level))
-	}
+	m := d.measure(s.key, int(s.level), at)
+	x.Count, x.Trip = int(m.n), int(m.limit)
 	if b := s.b; b != nil {
 		d.describe(&x, b)
 	}

@@ -35,7 +35,7 @@ func (d *detector) finding(n *Count, protected bool) Finding {
 	if at >= 0 {
 		f.Breaker = d.breaker(at)
 	} else {
-		f.Key, f.Trip = d.keyText(key, at), int(d.trip(uint8(d.levelOf(path, key))))
+		f.Key = d.keyText(key, at)
 		if f.Key == "" {
 			f.Key = n.id.text
 		}
@@ -49,10 +49,8 @@ func (d *detector) finding(n *Count, protected bool) Finding {
 		}
 		return f
 	}
-	now := breaker{limit: int32(f.Trip), n: int32(f.Count)}
-	if at >= 0 {
-		now, _ = d.reached(at)
-	}
+	now := d.measure(key, d.levelOf(path, key), at)
+	f.Count, f.Trip = int(now.n), int(now.limit)
 	f.Text = d.Name + ": " + f.Key + " " + f.State + ", "
 	if f.State != Closed {
 		f.Text += f.Why
