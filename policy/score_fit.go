@@ -8,7 +8,11 @@ func (p *Policy) ScoreTimes(c *Call) []float64 {
 	if s.strongTrips(&p.fallback)&^c.OnTrial != 0 {
 		s.score.times[termTripped] = 1
 	}
-	return append([]float64(nil), s.score.times[:]...)
+	times := make([]float64, numTerms)
+	for i, n := range s.score.times {
+		times[i] = float64(n)
+	}
+	return times
 }
 
 // ScoreWeights are what the terms of the score add each time, in the order of ScoreTerms.
