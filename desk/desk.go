@@ -64,6 +64,8 @@ type Options struct {
 	EndPasses func(e164 string) error
 	// Forget drops what memory has of a number, and says how many things; nil for no memory.
 	Forget func(e164 string) int
+	// Behaviour is how a number has behaved within the last day, for the score, and when it called last; nil for no memory.
+	Behaviour func(e164 string) (e policy.Evidence, last time.Time, ok bool)
 	// Known are whom the lines deal with; nil for what is on disk alone, where nobody can become known.
 	Known Acquaintances
 	// LastCalls calls yield for each extension whose last call was of a number; nil for none.
@@ -95,6 +97,9 @@ func New(c *conf.Daemon, db *storage.DB, force *inforce.State, o Options) *Desk 
 	}
 	if o.Forget == nil {
 		o.Forget = func(string) int { return 0 }
+	}
+	if o.Behaviour == nil {
+		o.Behaviour = func(string) (policy.Evidence, time.Time, bool) { return policy.Evidence{}, time.Time{}, false }
 	}
 	if o.Known == nil {
 		o.Known = onDisk{}

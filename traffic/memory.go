@@ -119,6 +119,11 @@ func (m *Memory) Recall(p *policy.Policy, c *policy.Call) {
 	}
 }
 
+// BehaviourOf is how a number has behaved within the last day, and when it called last; false where nothing is remembered.
+func (m *Memory) BehaviourOf(e164 string) (e policy.Evidence, last time.Time, ok bool) {
+	return m.Behaviour.last(m.Name(e164))
+}
+
 // recallBehaviour is Called without the noting.
 func (m *Memory) recallBehaviour(p *policy.Policy, c *policy.Call) {
 	caller := CountedCaller(&c.Caller)
