@@ -44,6 +44,8 @@ type Desk struct {
 	pieces        *pieces                  // the file of the lists
 	warnedInvalid bool                     // of ReadAgain alone: rules on invalid were named
 
+	marked chan string // ids of reports that may be confirmed without a person (ConfirmByItself)
+
 	missed atomic.Uint64 // records that who follows the journal was too slow for
 
 	refused atomic.Pointer[console.PolicyRefused] // the policy file as it is on disk; nil: it is in force
@@ -57,6 +59,10 @@ type Options struct {
 	Recall func(p *policy.Policy, c *policy.Call)
 	// EndPasses lets a caller be asked again who passed a challenge; nil for nobody.
 	EndPasses func(e164 string) error
+	// EndKnown makes a caller a stranger to lines again; nil for nobody.
+	EndKnown func(e164 string, lines []string) error
+	// KnownTo names the lines that deal with a number; nil for none.
+	KnownTo func(e164 string) []string
 	// Forget drops what memory has of a number, and says how many things; nil for no memory.
 	Forget func(e164 string) int
 	// LastCalls calls yield for each extension whose last call was of a number; nil for none.
@@ -82,13 +88,19 @@ func New(c *conf.Daemon, db *storage.DB, force *inforce.State, o Options) *Desk 
 	if o.EndPasses == nil {
 		o.EndPasses = func(string) error { return nil }
 	}
+	if o.EndKnown == nil {
+		o.EndKnown = func(string, []string) error { return nil }
+	}
+	if o.KnownTo == nil {
+		o.KnownTo = func(string) []string { return nil }
+	}
 	if o.Forget == nil {
 		o.Forget = func(string) int { return 0 }
 	}
 	if o.LastCalls == nil {
 		o.LastCalls = func(string, func(string, traffic.LastCall)) {}
 	}
-	return &Desk{conf: c, db: db, force: force, o: o, unread: map[string]*lists.Loader{}, listsRead: make(chan struct{}), rules: make(chan struct{}, 1), pieces: newPieces()}
+	return &Desk{conf: c, db: db, force: force, o: o, unread: map[string]*lists.Loader{}, listsRead: make(chan struct{}), rules: make(chan struct{}, 1), marked: make(chan string, maxMarked), pieces: newPieces()}
 }
 
 // OpenDatabase opens the database of an installation. Where there is none yet, a command that only reads gets an empty one.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -191,6 +192,37 @@ func (k *Keeper) EndPasses(e164 string) error {
 	defer k.writing.Unlock()
 	k.drop(traffic.PassedFacts, func(key string) bool { return isOf(key, e164, name) })
 	return EndPasses(k.db, k.memory, e164)
+}
+
+// EndKnown makes a caller a stranger to lines again: somebody there has reported them. When it returns nil, that is on disk.
+func (k *Keeper) EndKnown(e164 string, lines []string) error {
+	if e164 == "" || len(lines) == 0 {
+		return nil
+	}
+	k.writing.Lock() // what is on its way to the disk would come back from there
+	defer k.writing.Unlock()
+	k.memory.EndKnown(lines, e164)
+	name := k.memory.Name(e164)
+	k.drop(traffic.KnownFacts, func(key string) bool {
+		line, _, _ := strings.Cut(key, "\x00")
+		return slices.Contains(lines, line) && isOf(key, e164, name)
+	})
+	return EndKnown(k.db, k.memory, e164, lines)
+}
+
+// EndKnown is Keeper.EndKnown where no daemon runs.
+func EndKnown(db *storage.DB, m *traffic.Memory, e164 string, lines []string) error {
+	if e164 == "" || len(lines) == 0 {
+		return nil
+	}
+	var keys []string
+	for _, line := range lines {
+		keys = append(keys, line+"\x00"+e164)
+		if name := m.Name(e164); name != e164 {
+			keys = append(keys, line+"\x00"+name)
+		}
+	}
+	return db.PutStamps(storage.Known, nil, keys)
 }
 
 // drop takes facts away that wait for the disk.

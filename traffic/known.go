@@ -152,6 +152,24 @@ func (k *Known) Forget(before time.Time) {
 	}
 }
 
+// End makes a number a stranger to a line again.
+func (k *Known) End(line, number string) {
+	s := k.shard(number)
+	s.Lock()
+	defer s.Unlock()
+	if _, there := s.lines[pair{line, number}]; !there {
+		return
+	}
+	delete(s.lines, pair{line, number})
+	k.pairs.Add(-1)
+	delete(s.any, number)
+	for who, at := range s.lines { // what other lines know of it
+		if who.number == number {
+			s.any[number] = s.any[number].add(at.before).add(at.last)
+		}
+	}
+}
+
 // forgetNumber drops a number, and says of how many lines.
 func (k *Known) forgetNumber(number string) (n int) {
 	s := k.shard(number)

@@ -13,6 +13,7 @@ type Memory struct {
 	Callbacks  *Callbacks
 	Challenges *Challenges
 	LastCalls  *LastCalls
+	Stopped    *LastCalls // the last that was stopped, by StoppedKey and StoppedLineKey
 	Again      *Again
 	Held       *Held
 	Hits       *Hits
@@ -30,7 +31,7 @@ func New(sink Sink) *Memory {
 	}
 	return &Memory{
 		Known: NewKnown(maxPairs, sink), Callbacks: newCallbacks(sink), Challenges: newChallenges(sink),
-		LastCalls: &LastCalls{}, Again: NewAgain(maxAgain), Held: &Held{}, Hits: &Hits{}, Realms: &Realms{}, Refused: &Refused{}, Contexts: &Contexts{},
+		LastCalls: &LastCalls{}, Stopped: &LastCalls{}, Again: NewAgain(maxAgain), Held: &Held{}, Hits: &Hits{}, Realms: &Realms{}, Refused: &Refused{}, Contexts: &Contexts{},
 	}
 }
 
@@ -51,6 +52,13 @@ func (m *Memory) Hides() bool { return m.name != nil }
 
 // Meet makes a number known to a line.
 func (m *Memory) Meet(line, e164 string, at time.Time) { m.Known.Meet(line, m.Name(e164), at) }
+
+// EndKnown makes a number a stranger to lines again, for who keeps facts: until it is met anew.
+func (m *Memory) EndKnown(lines []string, e164 string) {
+	for _, line := range lines {
+		m.Known.End(line, m.Name(e164))
+	}
+}
 
 // Sink takes facts worth keeping beyond the end of the program. It must not block.
 type Sink interface {
@@ -122,7 +130,7 @@ func (m *Memory) ForgetNumber(e164 string) int {
 	}
 	name := m.Name(e164)
 	m.Refused.clear() // it is of seconds
-	return m.Again.forgetNumber(e164) + m.Known.forgetNumber(name) + m.Challenges.forgetNumber(name) + m.Callbacks.forgetNumber(e164) + m.LastCalls.forgetNumber(e164)
+	return m.Again.forgetNumber(e164) + m.Known.forgetNumber(name) + m.Challenges.forgetNumber(name) + m.Callbacks.forgetNumber(e164) + m.LastCalls.forgetNumber(e164) + m.Stopped.forgetNumber(e164)
 }
 
 // moment is a time as it is kept, zero for never.
