@@ -308,7 +308,7 @@ func TestPrivateTables(t *testing.T) {
 	if !strings.HasPrefix(open.Caller.E164, console.PrivateMark) || bytes.Contains(text, []byte("137974")) {
 		t.Errorf("a report says %s", text)
 	}
-	edit, err := d.ConfirmReport(t.Context(), open.ID)
+	edit, err := d.ConfirmReport(t.Context(), open.ID, false)
 	if err != nil || !strings.HasPrefix(edit.Number, "+8613797") {
 		t.Errorf("confirmed %+v, %v", edit, err)
 	}

@@ -158,7 +158,7 @@ func TestReportsThroughSocket(t *testing.T) {
 		t.Errorf("before anybody has decided: %s", rule)
 	}
 
-	edit, err := client.ConfirmReport(ctx, strings.ToLower(rs[0].ID))
+	edit, err := client.ConfirmReport(ctx, strings.ToLower(rs[0].ID), false)
 	if err != nil || edit.Change != console.Confirmed || edit.List != "blacklist" || edit.Number != "+8695211613" || edit.State != console.ReportConfirmed || edit.Note != "" {
 		t.Errorf("%+v, %v", edit, err)
 	}
@@ -170,7 +170,7 @@ func TestReportsThroughSocket(t *testing.T) {
 	if len(entries) != 1 || entries[0].Reason != "reported by 8001" || entries[0].Source != "report" || entries[0].Who != me(t) {
 		t.Errorf("%+v", entries)
 	}
-	if edit, err := client.ConfirmReport(ctx, rs[0].ID); err != nil || edit.Change != console.AlreadySo || edit.Who != me(t) {
+	if edit, err := client.ConfirmReport(ctx, rs[0].ID, false); err != nil || edit.Change != console.AlreadySo || edit.Who != me(t) {
 		t.Errorf("again: %+v, %v", edit, err)
 	}
 	if _, err := client.DismissReport(ctx, rs[0].ID); !errors.Is(err, console.ErrConflict) || !strings.Contains(err.Error(), "list remove blacklist +8695211613") {
@@ -194,7 +194,7 @@ func TestReportsThroughSocket(t *testing.T) {
 	if _, err := client.AddEntries(ctx, "blacklist", []console.NewEntry{{Number: "05925559999", Reason: "sells wine"}}, false); err != nil {
 		t.Fatal(err)
 	}
-	if r, err := client.ConfirmReport(ctx, edit.ID); err != nil || r.Change != console.Confirmed || r.Note != "was there already" {
+	if r, err := client.ConfirmReport(ctx, edit.ID, false); err != nil || r.Change != console.Confirmed || r.Note != "was there already" {
 		t.Errorf("%+v, %v", r, err)
 	}
 	entries = nil
@@ -207,7 +207,7 @@ func TestReportsThroughSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	edit, _ = client.Report(ctx, console.NewReport{Caller: "95331234", Extension: "8002"})
-	if r, err := client.ConfirmReport(ctx, edit.ID); err != nil || r.Note != "" || !d.db.HasEntry("blacklist", "+8695331234") {
+	if r, err := client.ConfirmReport(ctx, edit.ID, false); err != nil || r.Note != "" || !d.db.HasEntry("blacklist", "+8695331234") {
 		t.Errorf("%+v, %v", r, err)
 	}
 
@@ -249,7 +249,7 @@ func TestReportsThatListNobody(t *testing.T) {
 		if edit.Extension != "8001" || strings.ContainsAny(edit.Caller.Raw, "${\n") || !utf8.ValidString(edit.Caller.Raw) {
 			t.Errorf("kept as %+v", edit)
 		}
-		_, err = d.ConfirmReport(ctx, edit.ID)
+		_, err = d.ConfirmReport(ctx, edit.ID, false)
 		if !errors.Is(err, console.ErrConflict) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "reports dismiss "+edit.ID) {
 			t.Errorf("%q: %v\nwant %s", caller, err, want)
 		}
@@ -272,7 +272,7 @@ func TestReportsThatListNobody(t *testing.T) {
 		}
 		return nil
 	})
-	if edit, err := d.ConfirmReport(ctx, id); err != nil || edit.Change != console.Confirmed || !edit.Caller.Withheld {
+	if edit, err := d.ConfirmReport(ctx, id, false); err != nil || edit.Change != console.Confirmed || !edit.Caller.Withheld {
 		t.Errorf("%+v, %v", edit, err)
 	}
 
@@ -285,7 +285,7 @@ func TestReportsThatListNobody(t *testing.T) {
 		}
 	}
 	for _, id := range []string{"x", storage.NewID(time.Now())} {
-		for _, err := range []error{second(d.ConfirmReport(ctx, id)), second(d.DismissReport(ctx, id))} {
+		for _, err := range []error{second(d.ConfirmReport(ctx, id, false)), second(d.DismissReport(ctx, id))} {
 			if !errors.Is(err, console.ErrNotFound) {
 				t.Errorf("%s: %v", id, err)
 			}
@@ -302,7 +302,7 @@ func TestConfirmWithoutARule(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if edit, err = d.ConfirmReport(t.Context(), edit.ID); err != nil || edit.Note != "no rule of the policy asks for this list" {
+	if edit, err = d.ConfirmReport(t.Context(), edit.ID, false); err != nil || edit.Note != "no rule of the policy asks for this list" {
 		t.Errorf("%+v, %v", edit, err)
 	}
 }

@@ -44,7 +44,8 @@ type Desk struct {
 	pieces        *pieces                  // the file of the lists
 	warnedInvalid bool                     // of ReadAgain alone: rules on invalid were named
 
-	marked chan string // ids of reports that may be confirmed without a person (ConfirmByItself)
+	waiting waiting
+	marked  chan string // ids of reports that may be confirmed without a person (ConfirmByItself)
 
 	missed atomic.Uint64 // records that who follows the journal was too slow for
 
@@ -59,12 +60,10 @@ type Options struct {
 	Recall func(p *policy.Policy, c *policy.Call)
 	// EndPasses lets a caller be asked again who passed a challenge; nil for nobody.
 	EndPasses func(e164 string) error
-	// EndKnown makes a caller a stranger to lines again; nil for nobody.
-	EndKnown func(e164 string, lines []string) error
-	// KnownTo names the lines that deal with a number; nil for none.
-	KnownTo func(e164 string) []string
 	// Forget drops what memory has of a number, and says how many things; nil for no memory.
 	Forget func(e164 string) int
+	// Known are whom the lines deal with; nil for what is on disk alone, where nobody can become known.
+	Known Acquaintances
 	// LastCalls calls yield for each extension whose last call was of a number; nil for none.
 	LastCalls func(e164 string, yield func(extension string, c traffic.LastCall))
 	// ReadFacts reads again what was learnt of numbers, and says how many facts count for another number now; nil for nothing.
@@ -88,14 +87,11 @@ func New(c *conf.Daemon, db *storage.DB, force *inforce.State, o Options) *Desk 
 	if o.EndPasses == nil {
 		o.EndPasses = func(string) error { return nil }
 	}
-	if o.EndKnown == nil {
-		o.EndKnown = func(string, []string) error { return nil }
-	}
-	if o.KnownTo == nil {
-		o.KnownTo = func(string) []string { return nil }
-	}
 	if o.Forget == nil {
 		o.Forget = func(string) int { return 0 }
+	}
+	if o.Known == nil {
+		o.Known = onDisk{}
 	}
 	if o.LastCalls == nil {
 		o.LastCalls = func(string, func(string, traffic.LastCall)) {}
@@ -128,6 +124,11 @@ func emptyDatabase() (*storage.DB, error) {
 func (d *Desk) Load() error {
 	if err := d.loadPause(); err != nil {
 		return err
+	}
+	if d.o.Journal != nil {
+		if err := d.readWaiting(); err != nil {
+			d.o.Log.Error("some marks cannot be read; they do not count for the score of calls", "error", err)
+		}
 	}
 	d.edit.Lock()
 	defer d.edit.Unlock()

@@ -172,7 +172,7 @@ func (d *Desk) noteTraits(b *marks.Block, e *console.ReportEvidence) {
 		if n.Kinds.Has(number.Emergency) || r.Policy.NeverScreened(n) || r.Policy.Protected(&call, r.Lists) != 0 {
 			b.Note(i, marks.Protected)
 		}
-		lines := d.o.KnownTo(n.E164)
+		lines := d.o.Known.Lines(n.E164)
 		if len(lines) > 0 {
 			b.Note(i, marks.Known)
 		}

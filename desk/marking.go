@@ -119,7 +119,7 @@ func (d *Desk) callThatRang(ctx context.Context, p *policy.Policy, n *number.Num
 	where := p.Call(policy.Facts{Callee: at}).Callee
 	line := p.LineOf(&where)
 	id := strings.ToUpper(q.Call)
-	names := d.namesOf(n)
+	names := d.tokensOf(n)
 	query := storage.CallersQuery{Since: d.o.Now().Add(-rangWithin), Begins: names, Most: lookRecords, Is: func(e164 string) bool { return slices.Contains(names, e164) }}
 	var found *storage.Record
 	stopped := false
@@ -179,8 +179,8 @@ func (d *Desk) lastCallOf(p *policy.Policy, e164, extension string) (last traffi
 	return last, ok
 }
 
-// namesOf are the ways in which the journal has a number: itself, and its token while callers are hidden, and if they were before.
-func (d *Desk) namesOf(n *number.Number) []string {
+// tokensOf are the ways in which the journal has a number: itself, and its token while callers are hidden, and if they were before.
+func (d *Desk) tokensOf(n *number.Number) []string {
 	names := []string{n.E164}
 	key := d.o.Private
 	if key == nil {
@@ -233,6 +233,7 @@ func (d *Desk) mark(ctx context.Context, extension string, c traffic.LastCall) (
 	if err != nil {
 		return nil, reportError(err)
 	}
+	d.noteWaiting(&r)
 	if err := d.endTrust(p, &c, customer); err != nil {
 		return nil, fmt.Errorf("the mark is taken, but the caller may still count as an acquaintance, or for a challenge that he passed: %w", err)
 	}
@@ -260,7 +261,19 @@ func (d *Desk) endTrust(p *policy.Policy, c *traffic.LastCall, customer string) 
 	if err := d.o.EndPasses(c.Caller.E164); err != nil {
 		return err
 	}
-	return d.o.EndKnown(c.Caller.E164, lines)
+	var keys []string
+	for _, line := range lines {
+		d.o.Known.Part(c.Caller.E164, line) // from now on nothing of before comes to the disk
+		for _, name := range slices.Compact([]string{c.Caller.E164, d.markName(c.Caller.E164)}) {
+			keys = append(keys, line+"\x00"+name)
+		}
+	}
+	for batch := range slices.Chunk(keys, storage.MaxEdit) {
+		if err := d.db.PutStamps(storage.Known, nil, batch); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // countMark tells the detectors that count marks.

@@ -46,7 +46,9 @@ func (d *Desk) Release(line, extension string, c traffic.LastCall) error {
 	if err != nil {
 		return err
 	}
-	if slices.ContainsFunc(records[0], func(e storage.Entry) bool { return e.Origin == storage.FromPerson && (e.Expires.IsZero() || e.Expires.After(until)) }) {
+	if slices.ContainsFunc(records[0], func(e storage.Entry) bool {
+		return e.Origin == storage.FromPerson && (e.Expires.IsZero() || e.Expires.After(until))
+	}) {
 		return nil
 	}
 	extension = number.Inert(extension)

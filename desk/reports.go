@@ -103,6 +103,7 @@ func (d *Desk) ConfirmReport(ctx context.Context, id string, prefix bool) (*cons
 	if r, changed, err = d.db.ConfirmReport(r.ID, byOf(ctx).Who, free); err != nil {
 		return nil, reportError(err)
 	}
+	d.noteWaiting(&r)
 	edit.Report = reportOf(&r)
 	switch {
 	case !changed && was == storage.ReportConfirmed:
@@ -238,6 +239,7 @@ func (d *Desk) DismissReport(ctx context.Context, id string) (*console.ReportEdi
 	case err != nil:
 		return nil, reportError(err)
 	case changed:
+		d.noteWaiting(&r)
 		return &console.ReportEdit{Report: reportOf(&r), Change: console.Dismissed}, nil
 	case r.State == storage.ReportConfirmed:
 		return nil, console.Conflict(fmt.Sprintf("report %s was confirmed before, and its caller listed: `ringfence reports lift %s` takes the number off again", r.ID, r.ID))

@@ -48,15 +48,16 @@ func (o *Options) notes() (notes []string) {
 type dealings struct {
 	*traffic.Known
 	again *traffic.Again // who called whom; nil if the policy does not ask
+	tell  func(line, number string, at time.Time)
 	room  []string
 }
 
-// newDealings gives nil for a policy that does not ask.
-func newDealings(p *policy.Policy) *dealings {
-	if p.KnownWindow() == 0 && p.AgainWindow() == 0 {
+// newDealings gives nil for a policy that does not ask, where nobody else does. tell may be nil.
+func newDealings(p *policy.Policy, tell func(line, number string, at time.Time)) *dealings {
+	if p.KnownWindow() == 0 && p.AgainWindow() == 0 && tell == nil {
 		return nil
 	}
-	k := &dealings{Known: traffic.NewKnown(maxKnown, nil)}
+	k := &dealings{Known: traffic.NewKnown(maxKnown, nil), tell: tell}
 	if p.AgainWindow() > 0 {
 		k.again = traffic.NewAgain(maxKnown)
 	}
@@ -115,6 +116,9 @@ func (k *dealings) meet(number string, at time.Time) {
 	}
 	for _, line := range k.room {
 		k.Remember(line, number, at)
+		if k.tell != nil {
+			k.tell(line, number, at)
+		}
 	}
 }
 

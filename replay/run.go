@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"time"
 
 	"ringfence/policy"
 )
@@ -18,7 +19,10 @@ type Options struct {
 	Keep     int                 // how many changed verdicts the report lists at most
 	Change   func(*Change) error // if set, gets every changed verdict, in the order of the calls, and the report lists none
 	Progress func(calls uint64)  // if set, is called now and then; Source.Read says how far the files are
-	Workers  int                 // how many decide at once; 0: as many as there are processors, 8 at most
+	// Meet, if set, is told of each line to which a call made a number known, and from when on; the line is "" for one of a phone that is on
+	// none. The text of the number is a part of a larger one.
+	Meet    func(line, number string, at time.Time)
+	Workers int // how many decide at once; 0: as many as there are processors, 8 at most
 }
 
 func (o *Options) mind(j, other *Judge, memory int) *mind {
@@ -31,7 +35,7 @@ func (o *Options) mind(j, other *Judge, memory int) *mind {
 // asksKnown reports whether a policy asks for known callers, or for those who call again. Then the calls before one count.
 func (o *Options) asksKnown() bool {
 	asks := func(p *policy.Policy) bool { return p.KnownWindow() > 0 || p.AgainWindow() > 0 }
-	return asks(o.Judge.Policy) || o.Against != nil && asks(o.Against.Policy)
+	return o.Meet != nil || asks(o.Judge.Policy) || o.Against != nil && asks(o.Against.Policy)
 }
 
 // turns reports whether the calls are to be read from the end of the file, where the oldest are, and can be.

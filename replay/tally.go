@@ -68,10 +68,10 @@ func newTally(o *Options) *tally {
 		o: o, mind: o.mind(o.Judge, o.Against, tallyMemory), rules: make(map[Verdict]*ruleTotal), groups: make(map[[2]Verdict]*Group),
 		ids: make(map[string]uint32),
 	}
-	t.mind.known = newDealings(o.Judge.Policy)
+	t.mind.known = newDealings(o.Judge.Policy, o.Meet)
 	if o.Against != nil {
 		t.against = o.mind(o.Against, o.Judge, tallyMemory)
-		t.against.known = newDealings(o.Against.Policy)
+		t.against.known = newDealings(o.Against.Policy, nil)
 	}
 	for _, v := range o.Judge.says {
 		t.rule(v)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,7 +23,6 @@ const (
 	writeRetry   = 10 * time.Second // how long after a write that failed
 	pruneEvery   = 24 * time.Hour   // an edit of the policy gone wrong does not forget everybody at once
 	pruneHurry   = time.Minute      // how soon again when there is no room left
-	keepKnown    = 30 * 24 * time.Hour
 )
 
 // stampTables are where the facts of each of traffic's tables are kept.
@@ -99,14 +97,6 @@ func (k *Keeper) Waiting() int {
 // Dropped is how many facts will not be on disk.
 func (k *Keeper) Dropped() uint64 { return k.dropped.Load() }
 
-// KeepKnown is how long callers are known: as long as a rule may ask, and long enough for a rule that is yet to be written.
-func KeepKnown(p *policy.Policy) time.Duration {
-	return min(max(p.KnownWindow(), keepKnown), policy.MaxKnown)
-}
-
-// KeepPassed is how long it is kept who passed a challenge, by the same measure.
-func KeepPassed(p *policy.Policy) time.Duration { return max(p.RememberWindow(), keepKnown) }
-
 // hidden is a caller as a key in the database has him, under the name that the memory knows him by; false where he cannot be known: he
 // was kept under a name while numbers were hidden, and now they are not.
 func hidden(m *traffic.Memory, caller string) (string, bool) {
@@ -140,7 +130,7 @@ func HideFacts(db *storage.DB, m *traffic.Memory) (n int, err error) {
 // LoadFacts reads what was learnt before into a memory. What is too old for the policy is left out, and later removed. What
 // is damaged is left out as well, and the error wraps storage.ErrCorrupt.
 func LoadFacts(db *storage.DB, m *traffic.Memory, p *policy.Policy, now time.Time) error {
-	oldest, keepPassed := now.Add(-KeepKnown(p)), KeepPassed(p)
+	oldest, keepPassed := now.Add(-traffic.KeepKnown(p)), traffic.KeepPassed(p)
 	names := make(map[string]string) // one text for each line, not one for each number
 	var strays int
 	err := db.EachStamp(storage.Known, func(s storage.Stamp) error {
@@ -192,37 +182,6 @@ func (k *Keeper) EndPasses(e164 string) error {
 	defer k.writing.Unlock()
 	k.drop(traffic.PassedFacts, func(key string) bool { return isOf(key, e164, name) })
 	return EndPasses(k.db, k.memory, e164)
-}
-
-// EndKnown makes a caller a stranger to lines again: somebody there has reported them. When it returns nil, that is on disk.
-func (k *Keeper) EndKnown(e164 string, lines []string) error {
-	if e164 == "" || len(lines) == 0 {
-		return nil
-	}
-	k.writing.Lock() // what is on its way to the disk would come back from there
-	defer k.writing.Unlock()
-	k.memory.EndKnown(lines, e164)
-	name := k.memory.Name(e164)
-	k.drop(traffic.KnownFacts, func(key string) bool {
-		line, _, _ := strings.Cut(key, "\x00")
-		return slices.Contains(lines, line) && isOf(key, e164, name)
-	})
-	return EndKnown(k.db, k.memory, e164, lines)
-}
-
-// EndKnown is Keeper.EndKnown where no daemon runs.
-func EndKnown(db *storage.DB, m *traffic.Memory, e164 string, lines []string) error {
-	if e164 == "" || len(lines) == 0 {
-		return nil
-	}
-	var keys []string
-	for _, line := range lines {
-		keys = append(keys, line+"\x00"+e164)
-		if name := m.Name(e164); name != e164 {
-			keys = append(keys, line+"\x00"+name)
-		}
-	}
-	return db.PutStamps(storage.Known, nil, keys)
 }
 
 // drop takes facts away that wait for the disk.
@@ -294,7 +253,7 @@ func (k *Keeper) write() error {
 // prune removes from disk and from memory what no rule asks for any more.
 func (k *Keeper) prune(now time.Time) error {
 	p := k.rules()
-	keepKnown, keepPassed := KeepKnown(p), KeepPassed(p)
+	keepKnown, keepPassed := traffic.KeepKnown(p), traffic.KeepPassed(p)
 	k.memory.Forget(now, keepKnown, keepPassed)
 	return errors.Join(
 		dropBefore(k.db, storage.Known, now.Add(-keepKnown)),
