@@ -101,8 +101,7 @@ func (c *asteriskInstallCmd) choose(s *kit.Asterisk) {
 	if c.AGI != "" {
 		s.AGI = c.AGI
 	}
-	chooseStar(c.Star, &s.Star)
-	chooseStar(c.Release, &s.Release)
+	chooseCodes(c.Star, c.Release, &s.Star, &s.Release)
 	for from, to := range map[*bool]*bool{c.LearnDialled: &s.LearnDialled, c.FreePBX: &s.FreePBX} {
 		if from != nil {
 			*to = *from

@@ -74,8 +74,7 @@ func (c *kitInstallCmd) choose(s *kit.Settings) {
 	if c.Screen != "" {
 		s.Screen = c.Screen
 	}
-	chooseStar(c.Star, &s.Star)
-	chooseStar(c.Release, &s.Release)
+	chooseCodes(c.Star, c.Release, &s.Star, &s.Release)
 	for from, to := range map[*bool]*bool{c.Sync: &s.Sync, c.LearnDialled: &s.LearnDialled, c.FusionPBX: &s.FusionPBX} {
 		if from != nil {
 			*to = *from
@@ -92,6 +91,15 @@ func chooseNumbers(flag string, to *[]string) {
 	*to = nil
 	for n := range strings.SplitSeq(flag, ",") {
 		*to = append(*to, strings.TrimSpace(n))
+	}
+}
+
+// chooseCodes reads the star codes. Who chooses for reports what the other one has by itself gets no other one.
+func chooseCodes(star, release string, toStar, toRelease *string) {
+	chooseStar(star, toStar)
+	chooseStar(release, toRelease)
+	if release == "" && *toStar == *toRelease {
+		*toRelease = ""
 	}
 }
 

@@ -242,7 +242,11 @@ func evidenceText(e *console.ReportEvidence) string {
 	row("calls", "since %s%s:", when(e.Since), cut)
 	row("  caller", "%s", callsText(&e.Did))
 	for _, block := range []*console.BlockEvidence{e.Around, e.Hundred} {
-		if block != nil {
+		switch {
+		case block == nil:
+		case block.Callers <= 1:
+			row("  around", "%s: no other number called", block.Range)
+		default:
 			row("  around", "%s: %d of %s marked or listed (%.0f %% at least); %s", block.Range, block.Marked, howMany(block.Callers, "number"), 100*block.Share, callsText(&block.CallsEvidence))
 		}
 	}
