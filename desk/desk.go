@@ -49,6 +49,9 @@ type Desk struct {
 	detectors sync.Once // what was counted before has been read
 	trials    sync.Once // since when something is on trial has been read
 
+	waiting waiting
+	marked  chan string // ids of reports that may be confirmed without a person (ConfirmByItself)
+
 	missed atomic.Uint64 // records that who follows the journal was too slow for
 
 	refused atomic.Pointer[console.PolicyRefused] // the policy file as it is on disk; nil: it is in force
@@ -109,6 +112,7 @@ func New(c *conf.Daemon, db *storage.DB, force *inforce.State, o Options) *Desk 
 	}
 	return &Desk{
 		conf: c, db: db, force: force, o: o, unread: map[string]*lists.Loader{}, listsRead: make(chan struct{}), rules: make(chan struct{}, 1), pieces: newPieces(),
+		marked:   make(chan string, maxMarked),
 		breakers: newBreakers(db, o.Private),
 	}
 }
@@ -138,6 +142,11 @@ func emptyDatabase() (*storage.DB, error) {
 func (d *Desk) Load() error {
 	if err := d.loadPause(); err != nil {
 		return err
+	}
+	if d.o.Journal != nil {
+		if err := d.readWaiting(); err != nil {
+			d.o.Log.Error("some marks cannot be read; they do not count for the score of calls", "error", err)
+		}
 	}
 	d.edit.Lock()
 	defer d.edit.Unlock()

@@ -21,6 +21,8 @@ type Acquaintances interface {
 	Settle() error
 	// Meet makes numbers known, on disk when it returns, and says what became of each; with dry it only says.
 	Meet(ctx context.Context, meetings []traffic.Meeting, dry bool) ([]traffic.Met, error)
+	// Lines are those that a number is known to.
+	Lines(number string) []string
 	// Part makes a number unknown to a line, or with "" to all, but for what is on disk already.
 	Part(number, line string)
 }
@@ -32,7 +34,8 @@ func (onDisk) Settle() error { return nil }
 func (onDisk) Meet(context.Context, []traffic.Meeting, bool) ([]traffic.Met, error) {
 	return nil, errors.New("nobody can become known here")
 }
-func (onDisk) Part(string, string) {}
+func (onDisk) Lines(string) []string { return nil }
+func (onDisk) Part(string, string)   {}
 
 // Known calls yield for each pair of a line and a number that it deals with, by lines and then numbers.
 func (d *Desk) Known(ctx context.Context, q console.KnownQuery, yield func(console.Acquaintance) error) error {

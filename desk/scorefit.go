@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"ringfence/console"
+	"ringfence/marks"
 	"ringfence/policy"
 	"ringfence/storage"
 )
@@ -24,7 +25,6 @@ const (
 	priorSpread   = 10.0     // of the prior, which only takes up how many of the marks were confirmed
 	interval      = 1.959964 // of a normal distribution, for 95 %
 	evidenceSpan  = 24 * time.Hour
-	markHalfLife  = 30 * 24 * time.Hour
 	maxFitCallees = 32 // as many as are told apart of a caller who calls
 )
 
@@ -249,7 +249,7 @@ func (f *scoreFit) rebuilt(x *fitCaller, r *storage.Record) policy.Call {
 	c.KnownLines, e.Callees = len(lines), len(callees)
 	for i := range x.reports {
 		if m := &x.reports[i]; m.Time.Before(r.Time) && (m.State == storage.ReportOpen || m.Decided.After(r.Time)) {
-			e.Marks += math.Exp2(-float64(r.Time.Sub(m.Time)) / float64(markHalfLife))
+			e.Marks += marks.Fade(r.Time.Sub(m.Time))
 		}
 	}
 	return c

@@ -13,6 +13,7 @@ type Memory struct {
 	Callbacks  *Callbacks
 	Challenges *Challenges
 	LastCalls  *LastCalls
+	Stopped    *LastCalls // the last that was stopped, by StoppedKey and StoppedLineKey
 	Again      *Again
 	Behaviour  *Behaviour
 	Held       *Held
@@ -33,7 +34,7 @@ func New(sink Sink) *Memory {
 	}
 	return &Memory{
 		Known: NewKnown(maxPairs, sink), Callbacks: newCallbacks(sink), Challenges: newChallenges(sink),
-		LastCalls: &LastCalls{}, Again: NewAgain(maxAgain), Behaviour: NewBehaviour(maxBehaviour), Held: &Held{}, Hits: &Hits{}, Realms: &Realms{}, Refused: &Refused{}, Contexts: &Contexts{},
+		LastCalls: &LastCalls{}, Stopped: &LastCalls{}, Again: NewAgain(maxAgain), Behaviour: NewBehaviour(maxBehaviour), Held: &Held{}, Hits: &Hits{}, Realms: &Realms{}, Refused: &Refused{}, Contexts: &Contexts{},
 		Trials: &Trials{},
 	}
 }
@@ -163,7 +164,7 @@ func (m *Memory) ForgetNumber(e164 string) int {
 	}
 	name := m.Name(e164)
 	m.Refused.clear() // it is of seconds
-	return m.Again.forgetNumber(e164) + m.Behaviour.forgetNumber(name) + m.Known.Part(name, "") + m.Challenges.forgetNumber(name) + m.Callbacks.forgetNumber(e164) + m.LastCalls.forgetNumber(e164)
+	return m.Again.forgetNumber(e164) + m.Behaviour.forgetNumber(name) + m.Known.Part(name, "") + m.Challenges.forgetNumber(name) + m.Callbacks.forgetNumber(e164) + m.LastCalls.forgetNumber(e164) + m.Stopped.forgetNumber(e164)
 }
 
 // moment is a time as it is kept, zero for never.
