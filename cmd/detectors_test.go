@@ -30,6 +30,8 @@ action = "reject"
 `
 
 // What tripped is tripped after a daemon was killed, and what a person was told is done is done, at whatever moment that was.
+//
+// long: because each daemon finds what the one before it has left
 func TestKilledWithBreakers(t *testing.T) {
 	c := installation(t)
 	if err := os.WriteFile(c.Policy, []byte(killedPolicy), 0o644); err != nil {

@@ -151,6 +151,8 @@ func TestBreakersSurvive(t *testing.T) {
 
 // A counts file that is damaged is left out, and breakers are there all the same; a person's word is on disk when it is acknowledged, with the
 // daemon and without it.
+//
+// long: because each command sees what the ones before it have left
 func TestPins(t *testing.T) {
 	c, n := installation(t, watchful), 0
 	daemon := start(t, c)
