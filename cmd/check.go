@@ -73,7 +73,11 @@ func (c *checkCmd) Run(a *app) error {
 		if l.Holds != "" {
 			held = " (holds " + l.Holds + ", for rules that refuse)"
 		}
-		fmt.Fprintf(a.out, "on list  %s, as %s%s: %s\n", l.List, l.Pattern, held, shown(l.Reason))
+		report := ""
+		if strings.HasPrefix(l.Source, "report ") {
+			report = " (" + shown(l.Source) + ")"
+		}
+		fmt.Fprintf(a.out, "on list  %s, as %s%s: %s%s\n", l.List, l.Pattern, held, shown(l.Reason), report)
 	}
 	if r.Holder != "" {
 		fmt.Fprintf(a.out, "holder   %s\n", shown(r.Holder))

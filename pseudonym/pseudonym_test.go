@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -138,10 +139,10 @@ func TestSealedReport(t *testing.T) {
 		t.Errorf("%+v", r.Caller)
 	}
 	twice := r
-	if key.HideReport(&twice, p) || twice != r {
+	if key.HideReport(&twice, p) || !reflect.DeepEqual(twice, r) {
 		t.Errorf("hidden twice: %+v", twice)
 	}
-	if got, ok := key.Reveal(r); !ok || got != was {
+	if got, ok := key.Reveal(r); !ok || !reflect.DeepEqual(got, was) {
 		t.Errorf("%+v, %v", got, ok)
 	}
 	other := openKey(t, t.TempDir())
@@ -151,7 +152,7 @@ func TestSealedReport(t *testing.T) {
 	if _, ok := (*Key)(nil).Reveal(r); ok {
 		t.Error("no key reads it")
 	}
-	if got, ok := (*Key)(nil).Reveal(was); !ok || got != was {
+	if got, ok := (*Key)(nil).Reveal(was); !ok || !reflect.DeepEqual(got, was) {
 		t.Errorf("one that is not hidden: %+v, %v", got, ok)
 	}
 	withheld := storage.Report{Caller: storage.Caller{Raw: "anonymous", Kind: "anonymous"}}
