@@ -12,6 +12,9 @@ import (
 // maxUnderWay bounds the calls that are under way at one moment. What is more ends early.
 const maxUnderWay = 1 << 14
 
+// forgetsEvery is how often what is too old is forgotten.
+const forgetsEvery = 12 * time.Hour
+
 // How long a call is taken to hear us. A challenge lasts so long for each try.
 const (
 	hearsAnnouncement = 10 * time.Second
@@ -27,9 +30,9 @@ type course struct {
 	memory *traffic.Memory // challenges, and who is held
 	passes bool            // who is labelled as wanted passes a challenge
 
-	now, ticked time.Time
-	ahead       queue[event]
-	calls       uint64
+	now, ticked, forgot time.Time
+	ahead               queue[event]
+	calls               uint64
 
 	tally courseTally
 
@@ -107,13 +110,19 @@ func (co *course) happens() {
 	}
 }
 
-// tick tells the detectors of the time, once a minute as the daemon does; where no calls came for long, less often.
+// tick tells the detectors of the time, once a minute as the daemon does; where no calls came for long, less often. What no rule asks
+// for any more is forgotten.
 func (co *course) tick(to time.Time) {
+	if co.ticked.IsZero() {
+		co.ticked, co.forgot = to, to
+	}
+	if to.Sub(co.forgot) >= forgetsEvery {
+		p := co.mind.judge.Policy
+		co.memory.Forget(to, traffic.KeepKnown(p), traffic.KeepPassed(p))
+		co.forgot = to
+	}
 	if co.set == nil {
 		return
-	}
-	if co.ticked.IsZero() {
-		co.ticked = to
 	}
 	const most = 10_000
 	step := max(time.Minute, to.Sub(co.ticked)/most)
