@@ -37,8 +37,9 @@ type course struct {
 	tally courseTally
 
 	// Of the call that is decided.
-	call policy.Call
-	d    policy.Decision
+	call  policy.Call
+	d     policy.Decision
+	rings bool // a phone rings, perhaps after a challenge that was passed
 }
 
 // event is what is still to come of a call.
@@ -159,7 +160,8 @@ func (co *course) decide(c *Call) does {
 			co.memory.Challenges.KeyedNothing(asked)
 		}
 	}
-	co.follow(c, &n, what.rings() || passed || what == challenged && d.Otherwise == "allow", passed, p.Stops(&d))
+	co.rings = what <= labelled || passed || what == challenged && d.Otherwise == "allow"
+	co.follow(c, &n, passed, p.Stops(&d))
 	return what
 }
 
@@ -169,9 +171,9 @@ func (co *course) grace(c *policy.Call) bool {
 }
 
 // follow notes what is still to come of a call that was decided. One that is not let through is over.
-func (co *course) follow(c *Call, n *detect.Count, rings, passed, stopped bool) {
+func (co *course) follow(c *Call, n *detect.Count, passed, stopped bool) {
 	start := c.Facts.Time
-	if !rings {
+	if !co.rings {
 		if co.set != nil {
 			co.set.Ended(n, detect.End{At: start})
 		}
@@ -245,9 +247,6 @@ const (
 var doesNames = [...]string{"lets", "labels", "challenges", "diverts", "rejects"}
 
 func (d does) String() string { return doesNames[d] }
-
-// rings reports whether the phone rings without the caller doing anything for it.
-func (d does) rings() bool { return d <= labelled }
 
 // carryOut is what becomes of a decision: where the trunk holds as many calls as it may, what overflow says.
 func (co *course) carryOut(c *Call, call *policy.Call, d *policy.Decision) does {

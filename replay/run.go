@@ -84,7 +84,10 @@ func Run(ctx context.Context, sources []*Source, o Options) (*Report, error) {
 	if o.Workers <= 0 {
 		o.Workers = min(runtime.GOMAXPROCS(0), 8)
 	}
-	o.timely = o.inTime(sources)
+	if o.timely = o.inTime(sources); o.timely && !slices.ContainsFunc(sources, func(s *Source) bool { return s.first.IsZero() }) {
+		sources = slices.Clone(sources)
+		slices.SortStableFunc(sources, func(a, b *Source) int { return a.first.Compare(b.first) })
+	}
 	// All jobs there are: what bounds the memory.
 	free := make(chan *job, 3*o.Workers)
 	for range cap(free) {
