@@ -50,8 +50,9 @@ type event struct {
 	shown   string
 	talked  time.Duration
 
-	count *detect.Count // nil: detectors are told nothing
-	end   detect.End
+	count  *detect.Count // nil: detectors are told nothing
+	end    detect.End
+	holder string // of the caller's range
 
 	hearing *hearing // of a call that hears us: it is over
 }
@@ -96,6 +97,7 @@ func (co *course) happens() {
 	}
 	e := co.ahead.take()
 	if e.count != nil {
+		co.tally.holder = e.holder
 		co.set.Ended(e.count, e.end)
 	}
 	if p := co.mind.judge.Policy; e.call != nil {
@@ -148,6 +150,7 @@ func (co *course) decide(c *Call) does {
 	if co.tally.legs {
 		w.Leg = strconv.FormatUint(co.calls, 10)
 	}
+	co.tally.holder = p.HolderOf(&call.Caller)
 	d, n := co.set.Consider(p, call, m.judge.Lists, w)
 	co.d = d
 	what := co.carryOut(c, call, &d)
@@ -187,7 +190,7 @@ func (co *course) follow(c *Call, n *detect.Count, passed, stopped bool) {
 	e.end = detect.End{At: at, Answered: c.Answered, Talk: e.talked, Rang: c.Answered || !c.ringKnown || c.Ring > 0, Passed: passed}
 	if co.set != nil {
 		count := *n
-		e.count = &count
+		e.count, e.holder = &count, co.tally.holder
 	}
 	if passed || !stopped {
 		e.teaches = c.Answered && e.talked >= policy.DialledTalk && co.mind.known != nil
