@@ -182,6 +182,7 @@ func earliestFirst(sources []*Source) []*Source {
 	slices.SortStableFunc(sources, func(a, b *Source) int { return a.first.Compare(b.first) })
 	return sources
 }
+
 // chunk adds up the calls of a chunk.
 func (t *tally) chunk(j *job) error {
 	if f := j.reading.ends; f != nil {
