@@ -312,10 +312,13 @@ func (a *app) printDetectors(s *console.DetectorsStatus) {
 		if b.Trial != "" {
 			line += ", " + b.Trial
 		}
-		if !b.Until.IsZero() {
-			line += ", until " + when(b.Until)
+		if b.Why != "" {
+			line += ": " + number.InertUpTo(b.Why, 120)
 		}
-		fmt.Fprint(a.out, beneath(line+": "+number.InertUpTo(b.Why, 120)))
+		if !b.Until.IsZero() {
+			line += "; until " + when(b.Until)
+		}
+		fmt.Fprint(a.out, beneath(line))
 	}
 	if n := s.Tripped - len(s.First); n > 0 {
 		fmt.Fprint(a.out, beneath(fmt.Sprintf("and %d more: `ringfence detectors`", n)))

@@ -314,7 +314,7 @@ func (r *PolicyRefused) Summary() string {
 
 // AlertStatus is something that is wrong now, of which a person is told.
 type AlertStatus struct {
-	Kind    string    `json:"kind"` // start, fail-open, policy, feed, attach or journal
+	Kind    string    `json:"kind"` // start, fail-open, policy, feed, attach, journal or trip
 	Subject string    `json:"subject,omitempty"`
 	Text    string    `json:"text"`
 	Since   time.Time `json:"since"`

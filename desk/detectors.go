@@ -64,11 +64,7 @@ func (d *Desk) loadBreakers() error {
 			}
 			return nil
 		}
-		if isGone(&b) {
-			r.Detectors.Reset(b.Detector, b.Trunk, b.Key, b.By, d.o.Now())
-		} else {
-			r.Detectors.Restore(b)
-		}
+		r.Detectors.Restore(b)
 		d.breakers.mu.Lock()
 		defer d.breakers.mu.Unlock()
 		d.breakers.hold(&b)
@@ -314,10 +310,8 @@ func (d *Desk) editBreaker(ctx context.Context, b console.BreakerName, change st
 	if err := d.breakers.flush(); err != nil {
 		return nil, fmt.Errorf("the breaker is %s, but that is not on disk: a restart forgets it (%w)", change, err)
 	}
-	if d.o.Journal == nil { // the daemon does so by itself
-		if _, err := d.saveCounts(); err != nil {
-			return nil, fmt.Errorf("the breaker is %s, but its counts stay on disk: %w", change, err)
-		}
+	if _, err := d.saveCounts(); err != nil { // else what a reset has dropped would be counted again after a kill
+		return nil, fmt.Errorf("the breaker is %s, but what it had counted stays on disk: %w", change, err)
 	}
 	shown := d.keyShown(r.Policy, &detect.Breaker{Detector: det.Name, Key: key})
 	d.o.Log.Warn("a person took a breaker in hand", "detector", det.Name, "key", shown, "trunk", b.Trunk, "is", change, "who", by.Who, "from", by.From)

@@ -9,6 +9,7 @@ import (
 	"ringfence/alert"
 	"ringfence/detect"
 	"ringfence/inforce"
+	"ringfence/number"
 	"ringfence/policy"
 )
 
@@ -133,7 +134,8 @@ func (d *Desk) keyShown(p *policy.Policy, b *detect.Breaker) string {
 	switch p.Detectors()[i].Key {
 	case policy.ByCaller:
 	case policy.ByPrefix:
-		if n := p.Plan().Parse(b.Key); n.E164 == "" {
+		// A short one may be a service number as well as what many such begin with.
+		if n := p.Plan().Parse(b.Key); n.E164 == "" || n.Kinds.Has(number.Service) && len(b.Key) < 8 {
 			return b.Key
 		}
 	default:

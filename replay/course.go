@@ -12,6 +12,9 @@ import (
 // maxUnderWay bounds the calls that are under way at one moment. What is more ends early.
 const maxUnderWay = 1 << 14
 
+// forgetsEvery is how often what is too old is forgotten.
+const forgetsEvery = 12 * time.Hour
+
 // How long a call is taken to hear us. A challenge lasts so long for each try.
 const (
 	hearsAnnouncement = 10 * time.Second
@@ -27,15 +30,16 @@ type course struct {
 	memory *traffic.Memory // challenges, and who is held
 	passes bool            // who is labelled as wanted passes a challenge
 
-	now, ticked time.Time
-	ahead       queue[event]
-	calls       uint64
+	now, ticked, forgot time.Time
+	ahead               queue[event]
+	calls               uint64
 
 	tally courseTally
 
 	// Of the call that is decided.
-	call policy.Call
-	d    policy.Decision
+	call  policy.Call
+	d     policy.Decision
+	rings bool // a phone rings, perhaps after a challenge that was passed
 }
 
 // event is what is still to come of a call.
@@ -46,8 +50,9 @@ type event struct {
 	shown   string
 	talked  time.Duration
 
-	count *detect.Count // nil: detectors are told nothing
-	end   detect.End
+	count  *detect.Count // nil: detectors are told nothing
+	end    detect.End
+	holder string // of the caller's range
 
 	hearing *hearing // of a call that hears us: it is over
 }
@@ -92,6 +97,7 @@ func (co *course) happens() {
 	}
 	e := co.ahead.take()
 	if e.count != nil {
+		co.tally.holder = e.holder
 		co.set.Ended(e.count, e.end)
 	}
 	if p := co.mind.judge.Policy; e.call != nil {
@@ -107,13 +113,19 @@ func (co *course) happens() {
 	}
 }
 
-// tick tells the detectors of the time, once a minute as the daemon does; where no calls came for long, less often.
+// tick tells the detectors of the time, once a minute as the daemon does; where no calls came for long, less often. What no rule asks
+// for any more is forgotten.
 func (co *course) tick(to time.Time) {
+	if co.ticked.IsZero() {
+		co.ticked, co.forgot = to, to
+	}
+	if to.Sub(co.forgot) >= forgetsEvery {
+		p := co.mind.judge.Policy
+		co.memory.Forget(to, traffic.KeepKnown(p), traffic.KeepPassed(p))
+		co.forgot = to
+	}
 	if co.set == nil {
 		return
-	}
-	if co.ticked.IsZero() {
-		co.ticked = to
 	}
 	const most = 10_000
 	step := max(time.Minute, to.Sub(co.ticked)/most)
@@ -138,6 +150,7 @@ func (co *course) decide(c *Call) does {
 	if co.tally.legs {
 		w.Leg = strconv.FormatUint(co.calls, 10)
 	}
+	co.tally.holder = p.HolderOf(&call.Caller)
 	d, n := co.set.Consider(p, call, m.judge.Lists, w)
 	co.d = d
 	what := co.carryOut(c, call, &d)
@@ -150,7 +163,8 @@ func (co *course) decide(c *Call) does {
 			co.memory.Challenges.KeyedNothing(asked)
 		}
 	}
-	co.follow(c, &n, what.rings() || passed || what == challenged && d.Otherwise == "allow", passed, p.Stops(&d))
+	co.rings = what <= labelled || passed || what == challenged && d.Otherwise == "allow"
+	co.follow(c, &n, passed, p.Stops(&d))
 	return what
 }
 
@@ -160,9 +174,9 @@ func (co *course) grace(c *policy.Call) bool {
 }
 
 // follow notes what is still to come of a call that was decided. One that is not let through is over.
-func (co *course) follow(c *Call, n *detect.Count, rings, passed, stopped bool) {
+func (co *course) follow(c *Call, n *detect.Count, passed, stopped bool) {
 	start := c.Facts.Time
-	if !rings {
+	if !co.rings {
 		if co.set != nil {
 			co.set.Ended(n, detect.End{At: start})
 		}
@@ -176,7 +190,7 @@ func (co *course) follow(c *Call, n *detect.Count, rings, passed, stopped bool) 
 	e.end = detect.End{At: at, Answered: c.Answered, Talk: e.talked, Rang: c.Answered || !c.ringKnown || c.Ring > 0, Passed: passed}
 	if co.set != nil {
 		count := *n
-		e.count = &count
+		e.count, e.holder = &count, co.tally.holder
 	}
 	if passed || !stopped {
 		e.teaches = c.Answered && e.talked >= policy.DialledTalk && co.mind.known != nil
@@ -236,9 +250,6 @@ const (
 var doesNames = [...]string{"lets", "labels", "challenges", "diverts", "rejects"}
 
 func (d does) String() string { return doesNames[d] }
-
-// rings reports whether the phone rings without the caller doing anything for it.
-func (d does) rings() bool { return d <= labelled }
 
 // carryOut is what becomes of a decision: where the trunk holds as many calls as it may, what overflow says.
 func (co *course) carryOut(c *Call, call *policy.Call, d *policy.Decision) does {
