@@ -18,8 +18,8 @@ import (
 // met are Acquaintances that keep what they are told.
 type met struct{ all []traffic.Meeting }
 
-func (m *met) Settle() error       { return nil }
-func (m *met) Part(string, string) {}
+func (m *met) Settle() error         { return nil }
+func (m *met) Part(string, string)   {}
 func (m *met) Lines(string) []string { return nil }
 func (m *met) Meet(_ context.Context, meetings []traffic.Meeting, _ bool) ([]traffic.Met, error) {
 	m.all = meetings
