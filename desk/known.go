@@ -104,7 +104,8 @@ func (d *Desk) ForgetKnown(ctx context.Context, q console.KnownForget) (*console
 
 // linesNamed are the lines of the policy that an import is for; none if it names none.
 func (d *Desk) linesNamed(names []string) ([]string, error) {
-	all := d.force.Rules().Policy.Lines()
+	p := d.force.Rules().Policy
+	all := slices.DeleteFunc(p.Lines(), p.IsDecoyLine)
 	if len(all) == 0 {
 		return nil, console.Conflict("nobody can be known to a line: the policy has no [lines.NAME]")
 	}
@@ -115,6 +116,8 @@ func (d *Desk) linesNamed(names []string) ([]string, error) {
 			return nil, console.Conflict(fmt.Sprintf("the policy has a line of the name %s, which also stands for all lines here: name each line", name))
 		case name == console.AllLines:
 			return all, nil
+		case p.IsDecoyLine(name):
+			return nil, console.Bad(fmt.Sprintf("nobody has the numbers of the line %s, which is a decoy: write %s, or %s", name, wordList(all), console.AllLines))
 		case !slices.Contains(all, name):
 			return nil, console.Bad(fmt.Sprintf("there is no line %.60q in the policy: write %s, or %s", name, wordList(all), console.AllLines))
 		case !slices.Contains(lines, name):

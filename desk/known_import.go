@@ -133,7 +133,7 @@ func (k *knownImport) looksLikeCalls(in *bufio.Reader) bool {
 func (k *knownImport) readBook(ctx context.Context, file io.Reader, columns []string) error {
 	if len(k.lines) == 0 {
 		return console.Bad(fmt.Sprintf("nothing was changed: whose address book is it? Write --line and one of %s, or --line %s for all lines that there are now",
-			wordList(k.policy.Lines()), console.AllLines))
+			wordList(slices.DeleteFunc(k.policy.Lines(), k.policy.IsDecoyLine)), console.AllLines))
 	}
 	named, err := listfile.ParseColumns(columns)
 	if err != nil {

@@ -51,6 +51,12 @@ func TestBehaviour(t *testing.T) {
 	if e := b.Of("+861", "b", false, noon.Add(24*time.Hour)); e.Calls != 2 || e.Callees != 2 || e.Short != 0 {
 		t.Errorf("after the clock was set back: %+v", e)
 	}
+	if e, last, ok := b.last("+861"); !ok || e.Calls != 2 || !last.Equal(noon.Add(24*time.Hour)) {
+		t.Errorf("what is held: %+v, last %v", e, last)
+	}
+	if _, _, ok := b.last("+862"); ok {
+		t.Error("something is held of one who never called")
+	}
 	if b.forgetNumber("+861") != 1 || b.forgetNumber("+861") != 0 || b.Len() != 0 {
 		t.Errorf("%d callers are left", b.Len())
 	}

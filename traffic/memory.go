@@ -21,6 +21,7 @@ type Memory struct {
 	Realms     *Realms
 	Refused    *Refused
 	Contexts   *Contexts
+	Trials     *Trials
 
 	name  func(e164 string) string                  // see Hide
 	marks func(caller string, at time.Time) float64 // see CountMarks
@@ -34,6 +35,7 @@ func New(sink Sink) *Memory {
 	return &Memory{
 		Known: NewKnown(maxPairs, sink), Callbacks: newCallbacks(sink), Challenges: newChallenges(sink),
 		LastCalls: &LastCalls{}, Stopped: &LastCalls{}, Again: NewAgain(maxAgain), Behaviour: NewBehaviour(maxBehaviour), Held: &Held{}, Hits: &Hits{}, Realms: &Realms{}, Refused: &Refused{}, Contexts: &Contexts{},
+		Trials: &Trials{},
 	}
 }
 
@@ -116,6 +118,11 @@ func (m *Memory) Recall(p *policy.Policy, c *policy.Call) {
 	if m.Challenges.Any() {
 		c.ChallengePassed, c.ChallengeTried = m.Challenges.Of(PassKey(p, &c.Callee), CalleeKey(&c.Callee), m.Name(c.Caller.E164), c.Time)
 	}
+}
+
+// BehaviourOf is how a number has behaved within the last day, and when it called last; false where nothing is remembered.
+func (m *Memory) BehaviourOf(e164 string) (e policy.Evidence, last time.Time, ok bool) {
+	return m.Behaviour.last(m.Name(e164))
 }
 
 // recallBehaviour is Called without the noting.
