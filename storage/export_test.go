@@ -100,7 +100,7 @@ func TestWayBack(t *testing.T) {
 	check(t, d.PutSetting("pause", []byte("off")))
 	check(t, d.PutSetting("numbers", []byte("3 CN x")))
 	check(t, d.PutSetting("private", []byte("done")))
-	_, _, err = d.AddReport(Report{Caller: Caller{E164: "+8695211613"}, Extension: "8009", Line: "staff"})
+	_, _, err = d.AddReport(Report{Caller: Caller{E164: "+8695211613"}, Extension: "8009", Line: "hotline"})
 	check(t, err)
 	lifted, _, err := d.AddReport(Report{Caller: Caller{E164: "+8695211614"}, Extension: "8009", Line: "staff"})
 	check(t, err)
