@@ -69,15 +69,7 @@ func (c *checkCmd) Run(a *app) error {
 		fmt.Fprintf(a.out, "trunk    %s\n", shown(r.Trunk))
 	}
 	for _, l := range r.Lists {
-		held := ""
-		if l.Holds != "" {
-			held = " (holds " + l.Holds + ", for rules that refuse)"
-		}
-		report := ""
-		if strings.HasPrefix(l.Source, "report ") {
-			report = " (" + shown(l.Source) + ")"
-		}
-		fmt.Fprintf(a.out, "on list  %s, as %s%s: %s%s\n", l.List, l.Pattern, held, shown(l.Reason), report)
+		fmt.Fprintln(a.out, onListText(&l))
 	}
 	a.printFindings(r)
 	for _, s := range r.Steps {
@@ -96,6 +88,19 @@ func (c *checkCmd) Run(a *app) error {
 	}
 	fmt.Fprintf(a.out, "action   %s\nrule     %s\nreason   %s\n", action, r.Rule, number.InertUpTo(r.Reason, 300))
 	return nil
+}
+
+// onListText is a list that a caller is on, and by what report if by one.
+func onListText(l *console.OnList) string {
+	text := fmt.Sprintf("on list  %s, as %s", l.List, l.Pattern)
+	if l.Holds != "" {
+		text += " (holds " + l.Holds + ", for rules that refuse)"
+	}
+	text += ": " + shown(l.Reason)
+	if strings.HasPrefix(l.Source, "report ") {
+		text += " (" + shown(l.Source) + ")"
+	}
+	return text
 }
 
 // deskFor is the desk, or, where nothing is installed, one that knows the given policy file and no lists.

@@ -29,7 +29,7 @@ const (
 )
 
 // notInJournal are the terms of which the journal does not say whether they were found.
-var notInJournal = []string{"tripped", "attest_failed", "attested_a", "passed"}
+var notInJournal = []string{"attest_failed", "attested_a", "passed"}
 
 // FitScore proposes weights of the score by the marks that were decided, and sets nothing.
 func (d *Desk) FitScore(ctx context.Context, q console.FitQuery) (*console.ScoreFit, error) {
@@ -214,7 +214,7 @@ func (x *fitCaller) call() *storage.Record {
 func (f *scoreFit) rebuilt(x *fitCaller, r *storage.Record) policy.Call {
 	p := f.policy
 	c := p.Call(policy.Facts{Caller: x.number, Name: r.Name, Callee: r.Callee, Trunk: r.Trunk, Withheld: r.Caller.Withheld, Time: r.Time})
-	c.FirstTime = !x.first.Before(r.Time)
+	c.FirstTime, c.Tripped = !x.first.Before(r.Time), trippedThen(p, r)
 	callees, lines := make(map[string]bool), make(map[string]bool)
 	e := &c.Evidence
 	for i := range x.calls {
@@ -253,6 +253,17 @@ func (f *scoreFit) rebuilt(x *fitCaller, r *storage.Record) policy.Call {
 		}
 	}
 	return c
+}
+
+// trippedThen are the detectors whose breakers held for a call, without those that only recorded it, which the journal has with the why in
+// brackets.
+func trippedThen(p *policy.Policy, r *storage.Record) (set policy.DetectorSet) {
+	for i, d := range p.Detectors() {
+		if slices.ContainsFunc(r.Tripped, func(text string) bool { return strings.HasPrefix(text, d.Name+": ") && !strings.HasSuffix(text, ")") }) {
+			set = set.With(i)
+		}
+	}
+	return set
 }
 
 // count adds what became of a call to what is known of its caller.

@@ -19,6 +19,18 @@ numbers = ["05925550000-05925550999"]
 [lines.unused]
 numbers = ["05925550800-05925550899"]
 decoy = true
+[[detector]]
+name = "dials"
+key = "caller"
+count = "callees"
+trip = 20
+window = "1h"
+[[detector]]
+name = "wakes"
+key = "prefix"
+depth = { 6 = 20 }
+count = "strangers"
+window = "1h"
 [[rule]]
 name = "ours"
 when = { list = ["allowlist"] }
@@ -75,7 +87,11 @@ func TestFitRebuilds(t *testing.T) {
 	d.call(at.Add(-4*time.Minute), pest, "05925550801", 20, 0)
 	d.call(at.Add(-3*time.Minute), pest, "05925550100", 3, 600) // goes on
 	d.mark(at.Add(-2*time.Minute), pest, "", storage.ReportOpen)
-	id := d.call(at, pest, "05925550802", 3, 3)
+	id := storage.NewID(at)
+	d.journal.Add(storage.Record{
+		ID: id, Time: at, Caller: storage.Caller{Raw: pest, E164: "+86" + pest, Kind: "mobile"}, Callee: "05925550802", Line: "staff", Action: "allow",
+		Tripped: []string{"dials: +86" + pest + " (on trial)", "wakes: 139000", "gone: 1"}, Outcome: &storage.Outcome{Answered: true, RingS: 3, TalkS: 3},
+	})
 	d.call(at.Add(time.Minute), pest, "05925550803", 3, 3) // later
 	if err := d.journal.Flush(t.Context()); err != nil {
 		t.Fatal(err)
@@ -93,6 +109,9 @@ func TestFitRebuilds(t *testing.T) {
 		t.Fatalf("the marked call is not found: %+v", f.of)
 	}
 	c := f.rebuilt(x, x.call())
+	if c.Tripped != policy.DetectorSet(0).With(1) {
+		t.Errorf("tripped were %b, want the one that did not only record it", c.Tripped)
+	}
 	marks := c.Evidence.Marks
 	c.Evidence.Marks = 0
 	if want := (policy.Evidence{Calls: 8, Callees: 7, Decoys: 2, Short: 5, Unanswered: 1}); c.Evidence != want {
@@ -151,7 +170,7 @@ func TestFitScore(t *testing.T) {
 	if s := terms["known"]; s.Stays != "" || s.Proposed > s.Now || s.Found != 15 {
 		t.Errorf("acquaintance tells friends, and yet %+v", s)
 	}
-	for name, why := range map[string]string{"prior": "how rare", "tripped": "the journal does not say", "decoy": "none of these callers had it"} {
+	for name, why := range map[string]string{"prior": "how rare", "passed": "the journal does not say", "decoy": "none of these callers had it"} {
 		if !strings.Contains(terms[name].Stays, why) {
 			t.Errorf("%s stays since %q, want %q", name, terms[name].Stays, why)
 		}

@@ -189,3 +189,34 @@ func BenchmarkBehaviour(b *testing.B) {
 		x.Note(who, "05925550100", false, at)
 	}
 }
+
+// Where there is a score, a call costs no memory but that of what is remembered of its caller.
+func TestRecallAllocatesNothing(t *testing.T) {
+	p, faults := policy.Load("p", []byte(`
+country = "CN"
+[lines.staff]
+numbers = ["05925550000-05925550999"]
+[lines.unused]
+numbers = ["05925550800-05925550899"]
+decoy = true
+[[rule]]
+name = "bad"
+when = { score_at_least = 3 }
+action = "tag"
+label = "?"
+`))
+	if p == nil {
+		t.Fatal(faults)
+	}
+	m := New(nil)
+	m.CountMarks(func(string, time.Time) float64 { return 1 })
+	m.Meet("staff", "+8613800138000", noon)
+	c := p.Call(policy.Facts{Caller: "13800138000", Callee: "05925550801", Time: noon})
+	m.Called(p, &c)
+	if n := testing.AllocsPerRun(100, func() { m.Recall(p, &c); m.Called(p, &c) }); n > 0 {
+		t.Errorf("%v allocations a call", n)
+	}
+	if want := (policy.Evidence{Calls: 1, Callees: 1, Decoys: 1, Marks: 1}); c.Evidence != want || c.KnownLines != 1 {
+		t.Errorf("%+v, known to %d lines", c.Evidence, c.KnownLines)
+	}
+}
