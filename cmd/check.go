@@ -69,28 +69,9 @@ func (c *checkCmd) Run(a *app) error {
 		fmt.Fprintf(a.out, "trunk    %s\n", shown(r.Trunk))
 	}
 	for _, l := range r.Lists {
-		held := ""
-		if l.Holds != "" {
-			held = " (holds " + l.Holds + ", for rules that refuse)"
-		}
-		fmt.Fprintf(a.out, "on list  %s, as %s%s: %s\n", l.List, l.Pattern, held, shown(l.Reason))
+		fmt.Fprintln(a.out, onListText(&l))
 	}
-	if r.Holder != "" {
-		fmt.Fprintf(a.out, "holder   %s\n", shown(r.Holder))
-	}
-	for i := range r.Detectors {
-		label := ""
-		if i == 0 {
-			label = "detects"
-		}
-		fmt.Fprint(a.out, beneathLabel(label, number.InertUpTo(r.Detectors[i].Text, 300)))
-	}
-	if len(r.Terms) > 0 {
-		fmt.Fprintf(a.out, "score    %.1f\n", r.Score)
-		for _, t := range r.Terms {
-			fmt.Fprint(a.out, beneathLabel("", shown(t)))
-		}
-	}
+	a.printFindings(r)
 	for _, s := range r.Steps {
 		mark := "-"
 		if s.Matched {
@@ -107,6 +88,19 @@ func (c *checkCmd) Run(a *app) error {
 	}
 	fmt.Fprintf(a.out, "action   %s\nrule     %s\nreason   %s\n", action, r.Rule, number.InertUpTo(r.Reason, 300))
 	return nil
+}
+
+// onListText is a list that a caller is on, and by what report if by one.
+func onListText(l *console.OnList) string {
+	text := fmt.Sprintf("on list  %s, as %s", l.List, l.Pattern)
+	if l.Holds != "" {
+		text += " (holds " + l.Holds + ", for rules that refuse)"
+	}
+	text += ": " + shown(l.Reason)
+	if strings.HasPrefix(l.Source, "report ") {
+		text += " (" + shown(l.Source) + ")"
+	}
+	return text
 }
 
 // deskFor is the desk, or, where nothing is installed, one that knows the given policy file and no lists.

@@ -49,6 +49,7 @@ type commands struct {
 	Resume    resumeCmd    `cmd:"" group:"What is done with calls" help:"Screen calls again."`
 
 	Journal journalCmd `cmd:"" group:"What was done" help:"Read the record of decisions."`
+	Score   scoreCmd   `cmd:"" group:"What was done" help:"Propose weights of the score by what people decided."`
 	Status  statusCmd  `cmd:"" group:"What was done" help:"Say how the running daemon is."`
 	Forget  forgetCmd  `cmd:"" group:"What was done" help:"Forget a number: all that is held of it."`
 

@@ -312,10 +312,13 @@ func (a *app) printDetectors(s *console.DetectorsStatus) {
 		if b.Trial != "" {
 			line += ", " + b.Trial
 		}
-		if !b.Until.IsZero() {
-			line += ", until " + when(b.Until)
+		if b.Why != "" {
+			line += ": " + number.InertUpTo(b.Why, 120)
 		}
-		fmt.Fprint(a.out, beneath(line+": "+number.InertUpTo(b.Why, 120)))
+		if !b.Until.IsZero() {
+			line += "; until " + when(b.Until)
+		}
+		fmt.Fprint(a.out, beneath(line))
 	}
 	if n := s.Tripped - len(s.First); n > 0 {
 		fmt.Fprint(a.out, beneath(fmt.Sprintf("and %d more: `ringfence detectors`", n)))
@@ -341,5 +344,25 @@ func (a *app) printDetectors(s *console.DetectorsStatus) {
 	}
 	if s.Unwritten > 0 {
 		fmt.Fprint(a.out, beneath(fmt.Sprintf("%d breakers will not be on disk", s.Unwritten)))
+	}
+}
+
+// printFindings is what check says of the behaviour of a call's caller: whose range it is, what each detector says, and the score.
+func (a *app) printFindings(r *console.CheckReport) {
+	if r.Holder != "" {
+		fmt.Fprintf(a.out, "holder   %s\n", shown(r.Holder))
+	}
+	for i := range r.Detectors {
+		label := ""
+		if i == 0 {
+			label = "detects"
+		}
+		fmt.Fprint(a.out, beneathLabel(label, number.InertUpTo(r.Detectors[i].Text, 300)))
+	}
+	if len(r.Terms) > 0 {
+		fmt.Fprintf(a.out, "score    %.1f\n", r.Score)
+		for _, t := range r.Terms {
+			fmt.Fprint(a.out, beneathLabel("", shown(t)))
+		}
 	}
 }

@@ -62,13 +62,20 @@ type Desk interface {
 	// Follow calls yield for each record from now on, until ctx ends.
 	Follow(ctx context.Context, yield func(Record) error) error
 
-	// Reports calls yield for each report of a state, or for all (""), the oldest first.
+	// Reports calls yield for each report of a state, or for all (""): those that weigh most first.
 	Reports(ctx context.Context, state string, yield func(Report) error) error
-	// Report adds a report, or counts it if the same extension reported the same caller before and nobody has decided.
+	// Report adds a report, or counts it if the same customer reported the same caller before and nobody has decided.
 	Report(ctx context.Context, r NewReport) (*ReportEdit, error)
-	// ConfirmReport puts the caller on the list blacklist, DismissReport closes the report.
-	ConfirmReport(ctx context.Context, id string) (*ReportEdit, error)
+	// ShowReport gives a report with what there is to decide it by.
+	ShowReport(ctx context.Context, id string) (*ReportEvidence, error)
+	// ConfirmReport puts the caller on the list blacklist, or with prefix the range that ShowReport proposes; DismissReport closes the report;
+	// LiftReport takes what was listed off again.
+	ConfirmReport(ctx context.Context, id string, prefix bool) (*ReportEdit, error)
 	DismissReport(ctx context.Context, id string) (*ReportEdit, error)
+	LiftReport(ctx context.Context, id string) (*ReportEdit, error)
+
+	// FitScore proposes weights of the score by the reports that were decided. It sets nothing.
+	FitScore(ctx context.Context, q FitQuery) (*ScoreFit, error)
 
 	// Detectors are those of the policy. Breakers calls yield for each breaker that is not closed or that a person holds, and with All for
 	// each that counts something.
@@ -216,32 +223,6 @@ type Edit struct {
 // Refused is the Change of a pattern that cannot be read.
 const Refused = "refused"
 
-// NewReport says that an extension found a caller a nuisance.
-type NewReport struct {
-	Caller    string `json:"caller"`    // in any spelling
-	Extension string `json:"extension"` // who reports
-	Callee    string `json:"callee,omitempty"`
-	Call      string `json:"call,omitempty"` // the journal's id of the call
-}
-
-// ReportEdit is a report and what became of it.
-type ReportEdit struct {
-	Report
-	Change string `json:"change"`
-	List   string `json:"list,omitempty"`   // of a confirmed one: the list that the caller is on
-	Number string `json:"number,omitempty"` // and the entry there
-	Note   string `json:"note,omitempty"`   // what else is to be known of it
-}
-
-// What became of a report (ReportEdit.Change).
-const (
-	Reported  = "reported"
-	Repeated  = "repeated" // the same extension had reported the same caller already
-	Confirmed = "confirmed"
-	Dismissed = "dismissed"
-	AlreadySo = "unchanged" // it was decided so before
-)
-
 // ReloadReport is what came of reading the policy again. With a fault that is not a warning the running
 // policy stayed.
 type ReloadReport struct {
@@ -333,7 +314,7 @@ func (r *PolicyRefused) Summary() string {
 
 // AlertStatus is something that is wrong now, of which a person is told.
 type AlertStatus struct {
-	Kind    string    `json:"kind"` // start, fail-open, policy, feed, attach or journal
+	Kind    string    `json:"kind"` // start, fail-open, policy, feed, attach, journal or trip
 	Subject string    `json:"subject,omitempty"`
 	Text    string    `json:"text"`
 	Since   time.Time `json:"since"`

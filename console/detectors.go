@@ -10,11 +10,11 @@ import (
 // Detector is one of the policy's detectors, and how it stands.
 type Detector struct {
 	Name     string  `json:"name"`
-	Key      string  `json:"key"`      // caller, prefix, holder, trunk, callee or all
-	Counts   string  `json:"counts"`   // strangers; or weights: first_time 1, decoys 3
-	Window   string  `json:"window"`   // 3h
-	Trips    string  `json:"trips"`    // at what: "5 of 6 digits, 4 of 8 digits", "20", "50% of 20 or more", "8 times the usual, 8 or more"
-	Hold     string  `json:"hold"`     // 24h, up to 7d
+	Key      string  `json:"key"`    // caller, prefix, holder, trunk, callee or all
+	Counts   string  `json:"counts"` // strangers; or weights: first_time 1, decoys 3
+	Window   string  `json:"window"` // 3h
+	Trips    string  `json:"trips"`  // at what: "5 of 6 digits, 4 of 8 digits", "20", "50% of 20 or more", "8 times the usual, 8 or more"
+	Hold     string  `json:"hold"`   // 24h, up to 7d
 	MaxShare float64 `json:"max_share"`
 	Mode     string  `json:"mode"`    // enforce or observe
 	Tripped  int     `json:"tripped"` // breakers that hold now

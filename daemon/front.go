@@ -56,7 +56,7 @@ func OpenDesk(c *conf.Daemon, readOnly bool, log *slog.Logger) (*Front, error) {
 	}
 	d := desk.New(c, db, force, desk.Options{
 		Private: private, Log: log, EndPasses: func(e164 string) error { return screening.EndPasses(db, memory, e164) },
-		Sections: sectionsOf(memory), Forget: memory.ForgetNumber,
+		Sections: sectionsOf(memory), Behaviour: memory.BehaviourOf, Forget: memory.ForgetNumber,
 		Recall: func(p *policy.Policy, call *policy.Call) {
 			if err := learn(p); err != nil {
 				log.Error("what was learnt of callers cannot be read", "error", err)

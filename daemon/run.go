@@ -115,6 +115,7 @@ func (d *Daemon) start(ctx context.Context, c *conf.Daemon) error {
 		return err
 	}
 	d.feeds = feed.New(c.Feeds, feed.Options{Folder: c.FeedFolder(), Lists: d.desk, Settings: d.db, Alerts: d.alerts, Log: d.log, Now: d.clock})
+	d.background("marks", d.desk.ConfirmByItself)
 	d.background("feeds", d.feeds.Run)
 	d.background("calls that did not come", d.screener.RecordMissed)
 	d.background("watch", d.watch)
@@ -151,10 +152,12 @@ func (d *Daemon) openDesk(c *conf.Daemon) (err error) {
 		d.memory.Hide(private.Name)
 	}
 	d.desk = desk.New(c, d.db, &d.force, desk.Options{
-		Journal: d.journal, Private: private, Recall: d.memory.Recall, EndPasses: d.keeper.EndPasses, Forget: d.forget, LastCalls: d.memory.LastCalls.Of,
+		Journal: d.journal, Private: private, Recall: d.memory.Recall, EndPasses: d.keeper.EndPasses, Forget: d.forget, LastCalls: d.lastCallsOf,
+		Behaviour: d.memory.BehaviourOf,
 		Known:     &screening.Acquaintances{DB: d.db, Memory: d.memory, Keeper: d.keeper},
 		ReadFacts: d.keeper.ReadAgain, Trials: d.memory.Trials, Sections: sectionsOf(d.memory), Alerts: d.alerts, Log: d.log, Now: d.clock,
 	})
+	d.memory.CountMarks(d.desk.MarksOf)
 	if err := d.desk.Load(); err != nil {
 		return err
 	}

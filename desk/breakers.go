@@ -76,7 +76,9 @@ func (k *breakers) hold(b *detect.Breaker) {
 }
 
 // isGone reports whether nothing of a breaker is worth keeping.
-func isGone(b *detect.Breaker) bool { return b.Pinned == "" && b.State != detect.Tripped && b.State != detect.Probing }
+func isGone(b *detect.Breaker) bool {
+	return b.Pinned == "" && b.State != detect.Tripped && b.State != detect.Probing
+}
 
 // Dropped is how many found no room among those that wait for the disk.
 func (k *breakers) Dropped() uint64 {

@@ -112,6 +112,9 @@ func asWrittenHome(plan *number.Plan, rest string) string {
 		if n.E164 == "" || n.Kinds.Has(number.Unassigned) {
 			continue
 		}
+		if strings.HasPrefix(n.National(), rest) {
+			return rest
+		}
 		behind := strings.TrimPrefix(n.E164, "+"+plan.Code())
 		if trunk, ok := strings.CutSuffix(n.National(), behind); ok {
 			return trunk + rest

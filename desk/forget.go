@@ -201,6 +201,7 @@ func (d *Desk) sweep(ctx context.Context, s *subject, report *console.ForgetRepo
 	}
 	done, err := d.db.SweepReports(func(r *storage.Report) storage.Fate {
 		if s.inReport(r) {
+			d.dropWaiting(callerKey(r))
 			return storage.Drop
 		}
 		return storage.Stay

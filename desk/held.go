@@ -52,7 +52,7 @@ func (d *Desk) countHeld(ctx context.Context, s *subject, q console.ForgetQuery,
 			report.Reports++
 		case h.Kind == console.HeldBreaker:
 			report.Breakers++
-		case h.Kind == console.HeldLastCall:
+		case h.Kind == console.HeldLastCall, h.Kind == console.HeldBehaviour:
 			report.Memory++
 		}
 		return nil
@@ -148,6 +148,13 @@ func (h *heldScan) each(patterns []string, text string, since time.Time, yield f
 	})
 	if err != nil {
 		return err
+	}
+	h.d.LoadDetectors() // reads with them how callers behaved
+	if e, last, ok := h.d.o.Behaviour(text); ok {
+		out := console.Behaviour{Calls: e.Calls, Callees: e.Callees, Decoys: e.Decoys, Short: e.Short, Unanswered: e.Unanswered, Talks: e.Talks}
+		if err := yield(console.Held{Kind: console.HeldBehaviour, Last: last, Behaviour: &out}, partNone); err != nil {
+			return err
+		}
 	}
 	if err := h.breakers(func(x console.Held) error { return yield(x, partNone) }); err != nil {
 		return err

@@ -21,6 +21,8 @@ type Acquaintances interface {
 	Settle() error
 	// Meet makes numbers known, on disk when it returns, and says what became of each; with dry it only says.
 	Meet(ctx context.Context, meetings []traffic.Meeting, dry bool) ([]traffic.Met, error)
+	// Lines are those that a number is known to.
+	Lines(number string) []string
 	// Part makes a number unknown to a line, or with "" to all, but for what is on disk already.
 	Part(number, line string)
 }
@@ -32,7 +34,8 @@ func (onDisk) Settle() error { return nil }
 func (onDisk) Meet(context.Context, []traffic.Meeting, bool) ([]traffic.Met, error) {
 	return nil, errors.New("nobody can become known here")
 }
-func (onDisk) Part(string, string) {}
+func (onDisk) Lines(string) []string { return nil }
+func (onDisk) Part(string, string)   {}
 
 // Known calls yield for each pair of a line and a number that it deals with, by lines and then numbers.
 func (d *Desk) Known(ctx context.Context, q console.KnownQuery, yield func(console.Acquaintance) error) error {
@@ -101,7 +104,8 @@ func (d *Desk) ForgetKnown(ctx context.Context, q console.KnownForget) (*console
 
 // linesNamed are the lines of the policy that an import is for; none if it names none.
 func (d *Desk) linesNamed(names []string) ([]string, error) {
-	all := d.force.Rules().Policy.Lines()
+	p := d.force.Rules().Policy
+	all := slices.DeleteFunc(p.Lines(), p.IsDecoyLine)
 	if len(all) == 0 {
 		return nil, console.Conflict("nobody can be known to a line: the policy has no [lines.NAME]")
 	}
@@ -112,6 +116,8 @@ func (d *Desk) linesNamed(names []string) ([]string, error) {
 			return nil, console.Conflict(fmt.Sprintf("the policy has a line of the name %s, which also stands for all lines here: name each line", name))
 		case name == console.AllLines:
 			return all, nil
+		case p.IsDecoyLine(name):
+			return nil, console.Bad(fmt.Sprintf("nobody has the numbers of the line %s, which is a decoy: write %s, or %s", name, wordList(all), console.AllLines))
 		case !slices.Contains(all, name):
 			return nil, console.Bad(fmt.Sprintf("there is no line %.60q in the policy: write %s, or %s", name, wordList(all), console.AllLines))
 		case !slices.Contains(lines, name):

@@ -35,7 +35,7 @@ func (d *Desk) ImportKnown(ctx context.Context, q console.KnownImport, file io.R
 		return nil, err
 	}
 	k := &knownImport{
-		d: d, q: q, policy: d.force.Rules().Policy, now: d.o.Now(), lines: lines, at: make(map[traffic.Meeting]int64),
+		d: d, q: q, policy: d.force.Rules().Policy, now: d.o.Now(), lines: lines, at: make(map[knownPair]int64),
 		report: &console.KnownReport{DryRun: q.DryRun, Format: q.Format, Lines: lines, Refusals: []console.Refusal{}, Warnings: []string{}},
 	}
 	k.oldest = k.now.Add(-traffic.KeepKnown(k.policy))
@@ -59,11 +59,14 @@ type knownImport struct {
 	now    time.Time
 	oldest time.Time // what is longer ago is not kept
 	lines  []string
-	at     map[traffic.Meeting]int64 // when each pair, which has no time of its own, was so last
-	listed map[string]bool           // numbers that were warned of
-	over   int                       // of these, how many warnings are too many
+	at     map[knownPair]int64 // when each was so last, in milliseconds since 1970
+	listed map[string]bool     // numbers that were warned of
+	over   int                 // of these, how many warnings are too many
 	report *console.KnownReport
 }
+
+// knownPair is a line and what a number is known by.
+type knownPair struct{ line, number string }
 
 // read gathers what the file says.
 func (k *knownImport) read(ctx context.Context, file io.Reader) error {
@@ -133,7 +136,7 @@ func (k *knownImport) looksLikeCalls(in *bufio.Reader) bool {
 func (k *knownImport) readBook(ctx context.Context, file io.Reader, columns []string) error {
 	if len(k.lines) == 0 {
 		return console.Bad(fmt.Sprintf("nothing was changed: whose address book is it? Write --line and one of %s, or --line %s for all lines that there are now",
-			wordList(k.policy.Lines()), console.AllLines))
+			wordList(slices.DeleteFunc(k.policy.Lines(), k.policy.IsDecoyLine)), console.AllLines))
 	}
 	named, err := listfile.ParseColumns(columns)
 	if err != nil {
@@ -256,14 +259,14 @@ func (k *knownImport) meet(lines []string, e164 string, at time.Time) {
 		name = k.d.o.Private.Name(e164)
 	}
 	for _, line := range lines {
-		pair := traffic.Meeting{Line: line, Number: name}
+		pair := knownPair{line, name}
 		was, there := k.at[pair]
 		if !there && len(k.at) >= maxMeetings {
 			k.noRoom(traffic.Meeting{Line: line, Number: name, At: at})
 			continue
 		}
 		if !there {
-			pair.Number = strings.Clone(name) // not a part of a larger text
+			pair.number = strings.Clone(name) // not a part of a larger text
 			k.warnIfListed(line, e164)
 		}
 		k.at[pair] = max(was, at.UnixMilli())
@@ -316,9 +319,9 @@ func (k *knownImport) write(ctx context.Context) error {
 	}
 	meetings := make([]traffic.Meeting, 0, len(k.at))
 	for pair, ms := range k.at {
-		pair.At = time.UnixMilli(ms)
-		meetings = append(meetings, pair)
+		meetings = append(meetings, traffic.Meeting{Line: pair.line, Number: pair.number, At: time.UnixMilli(ms)})
 	}
+	k.at = nil
 	slices.SortFunc(meetings, func(a, b traffic.Meeting) int {
 		return cmp.Or(strings.Compare(a.Line, b.Line), strings.Compare(a.Number, b.Number))
 	})

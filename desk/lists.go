@@ -49,6 +49,7 @@ func (d *Desk) swap(r *inforce.Rules) {
 	}
 	d.force.SetRules(r)
 	d.observe(r.Policy)
+	signal(d.breakers.wake) // what is on trial has changed, perhaps
 }
 
 // loadersOf begins the reading of every list that was not mapped.

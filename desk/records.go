@@ -26,8 +26,12 @@ func recordOf(r *storage.Record) console.Record {
 }
 
 func reportOf(r *storage.Report) console.Report {
-	return console.Report{
+	out := console.Report{
 		ID: r.ID, Time: r.Time, Caller: callerOf(r.Caller), Extension: r.Extension, Line: r.Line, Call: r.Call, State: r.State,
-		Repeats: r.Repeats, Last: r.Last, Who: r.Who, Decided: r.Decided,
+		Repeats: r.Repeats, Last: r.Last, Who: r.Who, Decided: r.Decided, Customer: r.Customer, Free: r.Free, Lifted: r.Lifted, LiftedBy: r.LiftedBy,
 	}
+	for _, m := range r.Marks {
+		out.Marks = append(out.Marks, console.ReportMark(m))
+	}
+	return out
 }

@@ -9,6 +9,7 @@ import (
 	"ringfence/alert"
 	"ringfence/detect"
 	"ringfence/inforce"
+	"ringfence/number"
 	"ringfence/policy"
 )
 
@@ -18,7 +19,8 @@ const maxTrips = 5
 // moreTrips is the subject of the incident of those beyond.
 const moreTrips = "more"
 
-// alertTripped tells a person of the breakers that hold, and that they do not any more. One that only records is not worth a call at night.
+// alertTripped tells a person of the breakers that hold, and that they do not any more. One that only records is not worth a call at night, nor
+// is one that somebody holds.
 func (d *Desk) alertTripped() {
 	if d.o.Alerts == nil {
 		return
@@ -27,7 +29,7 @@ func (d *Desk) alertTripped() {
 	var holding []detect.Breaker
 	d.breakers.mu.Lock()
 	for _, b := range d.breakers.holding {
-		if i, ok := r.Policy.DetectorNamed(b.Detector); ok && r.Policy.Mode() == policy.Enforce && r.Policy.Detectors()[i].Mode == policy.Enforce {
+		if i, ok := r.Policy.DetectorNamed(b.Detector); ok && b.Pinned == "" && r.Policy.Mode() == policy.Enforce && r.Policy.Detectors()[i].Mode == policy.Enforce {
 			holding = append(holding, b)
 		}
 	}
@@ -77,8 +79,6 @@ func (d *Desk) tripText(r *inforce.Rules, b *detect.Breaker) string {
 		text += " (" + holder + ")"
 	}
 	switch {
-	case b.Pinned == "open":
-		text += " is held tripped by " + cmp.Or(b.By, "a person")
 	case b.State == detect.Probing:
 		text += " lets some calls through to see whether it is over; it tripped by " + b.Why
 	default:
@@ -133,7 +133,8 @@ func (d *Desk) keyShown(p *policy.Policy, b *detect.Breaker) string {
 	switch p.Detectors()[i].Key {
 	case policy.ByCaller:
 	case policy.ByPrefix:
-		if n := p.Plan().Parse(b.Key); n.E164 == "" {
+		// A short one may be a service number as well as what many such begin with.
+		if n := p.Plan().Parse(b.Key); n.E164 == "" || n.Kinds.Has(number.Service) && len(b.Key) < 8 {
 			return b.Key
 		}
 	default:

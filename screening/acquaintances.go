@@ -83,6 +83,14 @@ func (a *Acquaintances) meet(meetings []traffic.Meeting, met []traffic.Met) erro
 	return nil
 }
 
+// Lines are those that a number is known to. What cannot be read is known to nobody.
+func (a *Acquaintances) Lines(number string) []string {
+	if a.Load != nil && a.Load() != nil {
+		return nil
+	}
+	return a.Memory.Known.Lines(a.Memory.Name(number))
+}
+
 // Part makes a number, or who is known under a name, unknown to a line or with "" to all, in the memory and among what waits for the disk:
 // nothing of before comes to the disk any more. What is there already stays there.
 func (a *Acquaintances) Part(number, line string) {

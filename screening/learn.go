@@ -110,7 +110,7 @@ func (sc *Screener) behaved(p *policy.Policy, caller *number.Number, e *attach.C
 func screenedBefore(p *policy.Policy, e *attach.CallEnd) screened {
 	trunk := trunkOfEnd(p, e)
 	withheld := e.Withheld || e.Channel != "" // Asterisk does not say: rather not shown than shown
-	s := screened{id: e.RingfenceID, time: e.Started, withheld: withheld, callee: e.Line}
+	s := screened{id: e.RingfenceID, time: e.Started, withheld: withheld, callee: e.Line, trunk: trunk.Name}
 	if s.callee == "" {
 		s.callee = e.ReqUser
 	}

@@ -57,6 +57,9 @@ func (sc *Screener) Record(f *bridge.Facts, v *bridge.Verdict, res bridge.Result
 			rec.Rule, rec.Reason = policy.RuleFailOpen, "the caller hung up before the switch had said who calls"
 		}
 	}
+	if end.refuses && res.FailOpen == "" && !f.Test {
+		sc.stopped(r.Policy, &rec, &c.call)
+	}
 	sc.remember(f, end, c, passed, rec.Outcome != nil)
 	sc.write(&rec, &c.call, &c.id, false)
 }

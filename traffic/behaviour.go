@@ -2,6 +2,7 @@ package traffic
 
 import (
 	"hash/maphash"
+	"slices"
 	"sync"
 	"time"
 
@@ -137,32 +138,28 @@ func (b *Behaviour) Of(caller, callee string, decoy bool, at time.Time) (e polic
 		return e
 	}
 	oldest := max(windowOf(ms), x.at) - subWindows + 1
-	for w := max(oldest, x.at-subWindows+1, 0); w <= x.at; w++ {
-		slot := w % subWindows
-		e.Calls += int(x.calls[slot])
-		e.Short += int(x.short[slot])
-		e.Unanswered += int(x.unanswered[slot])
-		e.Talks += int(x.talks[slot])
-	}
-	seen := false
-	for _, c := range x.callees {
-		if int64(c.at) < oldest {
-			continue
-		}
-		seen = seen || c.hash == to
-		if e.Callees++; c.decoy {
-			e.Decoys++
-		}
-	}
+	e = x.evidence(oldest)
 	if !x.same(to, ms) {
 		e.Calls++
 	}
+	seen := slices.ContainsFunc(x.callees, func(c seenCallee) bool { return c.hash == to && int64(c.at) >= oldest })
 	if !seen && e.Callees < maxCallees {
 		if e.Callees++; decoy {
 			e.Decoys++
 		}
 	}
 	return e
+}
+
+// last is what a caller's behaviour was with his last call, and when that was; false where nothing is remembered.
+func (b *Behaviour) last(caller string) (e policy.Evidence, at time.Time, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	x := b.of(caller)
+	if x == nil {
+		return e, at, false
+	}
+	return x.evidence(x.at - subWindows + 1), moment(x.last), true
 }
 
 func windowOf(ms int64) int64 { return max(ms, 0) / subWindow.Milliseconds() }
@@ -210,6 +207,26 @@ func (b *Behaviour) put(caller string, x *behaviour) {
 		b.old, b.newer = b.newer, make(map[string]*behaviour)
 	}
 	b.newer[string(append([]byte(nil), caller...))] = x // not a part of a larger text
+}
+
+// evidence is what was from a sub-window on.
+func (x *behaviour) evidence(oldest int64) (e policy.Evidence) {
+	for w := max(oldest, x.at-subWindows+1, 0); w <= x.at; w++ {
+		slot := w % subWindows
+		e.Calls += int(x.calls[slot])
+		e.Short += int(x.short[slot])
+		e.Unanswered += int(x.unanswered[slot])
+		e.Talks += int(x.talks[slot])
+	}
+	for _, c := range x.callees {
+		if int64(c.at) < oldest {
+			continue
+		}
+		if e.Callees++; c.decoy {
+			e.Decoys++
+		}
+	}
+	return e
 }
 
 // same: a call at that time to that callee is the one that was noted last.

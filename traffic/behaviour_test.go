@@ -51,6 +51,12 @@ func TestBehaviour(t *testing.T) {
 	if e := b.Of("+861", "b", false, noon.Add(24*time.Hour)); e.Calls != 2 || e.Callees != 2 || e.Short != 0 {
 		t.Errorf("after the clock was set back: %+v", e)
 	}
+	if e, last, ok := b.last("+861"); !ok || e.Calls != 2 || !last.Equal(noon.Add(24*time.Hour)) {
+		t.Errorf("what is held: %+v, last %v", e, last)
+	}
+	if _, _, ok := b.last("+862"); ok {
+		t.Error("something is held of one who never called")
+	}
 	if b.forgetNumber("+861") != 1 || b.forgetNumber("+861") != 0 || b.Len() != 0 {
 		t.Errorf("%d callers are left", b.Len())
 	}
@@ -181,5 +187,36 @@ func BenchmarkBehaviour(b *testing.B) {
 		who := callers[i%(maxBehaviour/2)]
 		x.Of(who, "05925550100", false, at)
 		x.Note(who, "05925550100", false, at)
+	}
+}
+
+// Where there is a score, a call costs no memory but that of what is remembered of its caller.
+func TestRecallAllocatesNothing(t *testing.T) {
+	p, faults := policy.Load("p", []byte(`
+country = "CN"
+[lines.staff]
+numbers = ["05925550000-05925550999"]
+[lines.unused]
+numbers = ["05925550800-05925550899"]
+decoy = true
+[[rule]]
+name = "bad"
+when = { score_at_least = 3 }
+action = "tag"
+label = "?"
+`))
+	if p == nil {
+		t.Fatal(faults)
+	}
+	m := New(nil)
+	m.CountMarks(func(string, time.Time) float64 { return 1 })
+	m.Meet("staff", "+8613800138000", noon)
+	c := p.Call(policy.Facts{Caller: "13800138000", Callee: "05925550801", Time: noon})
+	m.Called(p, &c)
+	if n := testing.AllocsPerRun(100, func() { m.Recall(p, &c); m.Called(p, &c) }); n > 0 {
+		t.Errorf("%v allocations a call", n)
+	}
+	if want := (policy.Evidence{Calls: 1, Callees: 1, Decoys: 1, Marks: 1}); c.Evidence != want || c.KnownLines != 1 {
+		t.Errorf("%+v, known to %d lines", c.Evidence, c.KnownLines)
 	}
 }

@@ -3,6 +3,7 @@ package traffic
 import (
 	"hash/maphash"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -180,6 +181,23 @@ func (k *Known) part(s *shard, who pair) {
 		return
 	}
 	delete(s.any, who.number)
+}
+
+// Lines are those that a number is known to. It goes through all that are known of the numbers that fall on the same part.
+func (k *Known) Lines(number string) (lines []string) {
+	s := k.shard(number)
+	s.Lock()
+	defer s.Unlock()
+	if _, ok := s.any[number]; !ok {
+		return nil
+	}
+	for who := range s.lines {
+		if who.number == number {
+			lines = append(lines, who.line)
+		}
+	}
+	slices.Sort(lines)
+	return lines
 }
 
 // Part makes a number unknown to a line, or with "" to all, and says to how many it was known.

@@ -13,6 +13,7 @@ type Memory struct {
 	Callbacks  *Callbacks
 	Challenges *Challenges
 	LastCalls  *LastCalls
+	Stopped    *LastCalls // the last that was stopped, by StoppedKey and StoppedLineKey
 	Again      *Again
 	Behaviour  *Behaviour
 	Held       *Held
@@ -33,7 +34,7 @@ func New(sink Sink) *Memory {
 	}
 	return &Memory{
 		Known: NewKnown(maxPairs, sink), Callbacks: newCallbacks(sink), Challenges: newChallenges(sink),
-		LastCalls: &LastCalls{}, Again: NewAgain(maxAgain), Behaviour: NewBehaviour(maxBehaviour), Held: &Held{}, Hits: &Hits{}, Realms: &Realms{}, Refused: &Refused{}, Contexts: &Contexts{},
+		LastCalls: &LastCalls{}, Stopped: &LastCalls{}, Again: NewAgain(maxAgain), Behaviour: NewBehaviour(maxBehaviour), Held: &Held{}, Hits: &Hits{}, Realms: &Realms{}, Refused: &Refused{}, Contexts: &Contexts{},
 		Trials: &Trials{},
 	}
 }
@@ -119,6 +120,11 @@ func (m *Memory) Recall(p *policy.Policy, c *policy.Call) {
 	}
 }
 
+// BehaviourOf is how a number has behaved within the last day, and when it called last; false where nothing is remembered.
+func (m *Memory) BehaviourOf(e164 string) (e policy.Evidence, last time.Time, ok bool) {
+	return m.Behaviour.last(m.Name(e164))
+}
+
 // recallBehaviour is Called without the noting.
 func (m *Memory) recallBehaviour(p *policy.Policy, c *policy.Call) {
 	caller := CountedCaller(&c.Caller)
@@ -158,7 +164,7 @@ func (m *Memory) ForgetNumber(e164 string) int {
 	}
 	name := m.Name(e164)
 	m.Refused.clear() // it is of seconds
-	return m.Again.forgetNumber(e164) + m.Behaviour.forgetNumber(name) + m.Known.Part(name, "") + m.Challenges.forgetNumber(name) + m.Callbacks.forgetNumber(e164) + m.LastCalls.forgetNumber(e164)
+	return m.Again.forgetNumber(e164) + m.Behaviour.forgetNumber(name) + m.Known.Part(name, "") + m.Challenges.forgetNumber(name) + m.Callbacks.forgetNumber(e164) + m.LastCalls.forgetNumber(e164) + m.Stopped.forgetNumber(e164)
 }
 
 // moment is a time as it is kept, zero for never.
