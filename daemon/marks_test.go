@@ -401,3 +401,34 @@ func stoppedAt(d *house, number string) (c traffic.LastCall, key string, ok bool
 	c, ok = d.d.memory.Stopped.Get(key, func(string) bool { return true }, time.Now())
 	return c, key, ok
 }
+
+// A detector that counts reports counts each customer's mark of a caller once.
+func TestMarksTripADetector(t *testing.T) {
+	d := in(start(t, installation(t, marking+`
+[[detector]]
+name = "marked"
+key = "caller"
+count = "reports"
+window = "24h"
+trip = 2
+hold = "1h"
+[[rule]]
+name = "marked by several"
+when = { tripped = ["marked"] }
+action = "challenge"
+`)))
+	rule := func() string { return ruleFor(t, d, "95211613", "05925550100") }
+	for i := range 5 {
+		put(t, d, "95211613", "05925550100", time.Second, "allow")
+		if _, err := d.Report(t.Context(), console.NewReport{Caller: "95211613", Callee: "05925550100", Extension: fmt.Sprint(8000 + i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := rule(); got != policy.RuleDefault {
+		t.Errorf("marked by one customer: %s", got)
+	}
+	mark(t, d, "95211613", "4008001234")
+	if got := rule(); got != "marked by several" {
+		t.Errorf("marked by two customers: %s", got)
+	}
+}

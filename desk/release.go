@@ -30,7 +30,7 @@ func (d *Desk) CanRelease(line string, c traffic.LastCall) error {
 		return console.Conflict(fmt.Sprintf("no rule of the policy asks for the list line:%s: write one with list = [\"line:%s\"] and action = \"allow\", above those that refuse", trustedList, trustedList))
 	}
 	if _, err := entryOf(p.Plan(), c.Caller.E164); err != nil {
-		return console.Conflict(err.Error())
+		return console.Conflict("the caller's number is none that a list could have")
 	}
 	return nil
 }

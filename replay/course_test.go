@@ -95,6 +95,9 @@ func TestDetectorsAgainst(t *testing.T) {
 	if is, was := r.Detectors[0], r.Against.Detectors[0]; is.Touched != 46 || was.Touched != 42 || r.Summary.Changed != 4 || r.Summary.Compared != 50 {
 		t.Errorf("%+v\n%+v\n%+v", is, was, r.Summary)
 	}
+	if is, was := r.Detectors[0].First[0].Time, r.Against.Detectors[0].First[0].Time; is.Format(time.TimeOnly) != "09:01:20" || was.Format(time.TimeOnly) != "09:02:40" {
+		t.Errorf("tripped at %v, and %v", is, was)
+	}
 	if is, was := r.Labels.Campaigns[0], r.Against.Labels.Campaigns[0]; is.Before != 4 || was.Before != 8 {
 		t.Errorf("%+v %+v", is, was)
 	}

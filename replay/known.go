@@ -15,6 +15,10 @@ const maxKnown = 200_000
 const knownNote = "known_caller is judged by these files alone: a caller is known who had talked for 60 s with the called line before " +
 	"(voicemail cannot be told from people). Whom a line called is known only if the files have calls that went out, as call detail records do; a journal has none"
 
+// detectNote is said of policies with detectors.
+const detectNote = "detectors begin with nothing: who is a stranger, who calls for the first time and what is usual is learnt from these files alone, so that the first " +
+	"days show more than there was, and a surge shows nothing"
+
 // againNote is said of policies that ask whether callers call again, and claimsNote of those that ask what only a journal has.
 const (
 	againNote  = "again is judged by these files alone, in the order of their rows"
@@ -33,6 +37,12 @@ func (o *Options) notes() (notes []string) {
 	}
 	if known {
 		notes = append(notes, knownNote)
+	}
+	for _, j := range []*Judge{o.Judge, o.Against} {
+		if j != nil && len(j.Policy.Detectors()) > 0 {
+			notes = append(notes, detectNote)
+			break
+		}
 	}
 	if again {
 		notes = append(notes, againNote)

@@ -68,9 +68,7 @@ func (t *tally) timely(file string, o *outcome) error {
 		return t.add(file, o)
 	}
 	for i, co := range t.courses {
-		if i == 0 && len(t.courses) == 1 {
-			co.tally.zone = c.Facts.Time.Location()
-		}
+		co.tally.zone = c.Facts.Time.Location()
 		what := co.decide(c)
 		co.tally.decided(c, &co.call, &co.d, what)
 		co.tally.labels.decided(c, co, what)

@@ -33,7 +33,7 @@ func (sc *Screener) StarCode(f *bridge.Facts) bridge.Inquiry {
 			continue
 		}
 		if err := sc.o.Reports.CanReport(last); err != nil {
-			sc.o.Log.Info("a caller cannot be reported by the star code", "extension", extension, "call", last.ID, "why", err)
+			sc.o.Log.Info("the last caller of an extension is none who can be reported", "extension", extension, "call", last.ID) // the log is to have no number of his
 			return bridge.Inquiry{Prompt: say("star-refused")}
 		}
 		return bridge.Inquiry{Prompt: say("report-listed-confirm"), Key: "1", Confirm: func(context.Context) bridge.Sound {
