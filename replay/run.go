@@ -231,7 +231,9 @@ func (w *worker) do(j *job) {
 	j.outcomes = j.outcomes[:0]
 	for i := range j.reading.calls {
 		if w.o.timely {
-			j.outcomes = append(j.outcomes, see(w.mind, &j.reading.calls[i]))
+			c := &j.reading.calls[i]
+			call := w.mind.call(c)
+			j.outcomes = append(j.outcomes, see(w.mind, c, &call))
 			continue
 		}
 		out := judge(w.mind, w.against, &j.reading.calls[i])
@@ -245,11 +247,11 @@ func (w *worker) do(j *job) {
 // judge is what one or two policies say to a call; against is nil if there is one. A call that did not come in, or
 // whose caller cannot be read, is not screened.
 func judge(m, against *mind, c *Call) outcome {
-	out := see(m, c)
+	call := m.call(c)
+	out := see(m, c, &call)
 	if out.way != directionIn || c.unreadable {
 		return out
 	}
-	call := m.call(c)
 	d := m.decision(&call)
 	out.decided(&d)
 	switch {
@@ -263,9 +265,8 @@ func judge(m, against *mind, c *Call) outcome {
 }
 
 // see is what a call is, before anything is decided on.
-func see(m *mind, c *Call) outcome {
-	call := m.call(c)
-	out := outcome{call: c, number: call.Caller, withheld: call.Withheld, way: m.way(c, &call)}
+func see(m *mind, c *Call, call *policy.Call) outcome {
+	out := outcome{call: c, number: call.Caller, withheld: call.Withheld, way: m.way(c, call)}
 	if out.callee = hash(hashStart, call.Callee.E164); call.Callee.E164 == "" {
 		out.callee = hash(hashStart, call.Callee.Raw)
 	}

@@ -102,7 +102,8 @@ func (t *tally) rule(v Verdict) *ruleTotal {
 // judge decides on a call that has become another one than the workers saw.
 func (t *tally) judge(c *Call) outcome {
 	if t.o.timely {
-		return see(t.mind, c)
+		call := t.mind.call(c)
+		return see(t.mind, c, &call)
 	}
 	return judge(t.mind, t.against, c)
 }
