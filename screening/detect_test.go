@@ -310,3 +310,51 @@ func TestTrialsAreCounted(t *testing.T) {
 		t.Errorf("%+v", last)
 	}
 }
+
+// Over max_share detectors only record: calls ring, and the journal says why; then `detectors` and the status know.
+func TestOverMaxShare(t *testing.T) {
+	s := newSwitchboard(t, strings.Replace(campaignPolicy, "max_share = 1", "max_share = 0.3", 1))
+	s.campaign()
+	rang, stopped := 0, 0
+	for i := range 40 {
+		if c := s.call(fmt.Sprintf("952116%02d", 50+i), "05925550109", nil); c.v.Refuse != 0 {
+			stopped++
+		} else {
+			rang++
+		}
+	}
+	if rang == 0 || stopped == 0 || stopped > 20 {
+		t.Errorf("%d rang, %d were stopped", rang, stopped)
+	}
+	over := s.force.Rules().Detectors.Over(s.now)
+	if len(over) != 1 || over[0].Total == 0 || over[0].Touched == 0 {
+		t.Errorf("%+v", over)
+	}
+	all := s.journal.all()
+	last := all[len(all)-1]
+	if fmt.Sprint(last.Tripped) != "[range wakes: 952116 (over max_share)]" || last.Action != "allow" || last.Would != "reject" {
+		t.Errorf("%+v", last)
+	}
+	if b := s.breaker("952116"); b.Would == 0 || b.Touched == 0 {
+		t.Errorf("%+v", b)
+	}
+}
+
+// A trip holds on the trunk that carried the calls, and on no other.
+func TestTripOfATrunk(t *testing.T) {
+	s := newSwitchboard(t, campaignPolicy+"[trunks.telecom]\nmatch = [\"gateway:telecom\"]\n[trunks.mobile]\nmatch = [\"gateway:mobile\"]\n")
+	from := func(gateway string) func(*bridge.Facts) {
+		return func(f *bridge.Facts) { f.Gateway = gateway }
+	}
+	for i := range 6 {
+		s.screen(fmt.Sprintf("952116%d1", i), fmt.Sprintf("0592555010%d", i), from("telecom"))
+	}
+	for gateway, want := range map[string]bool{"telecom": true, "mobile": false, "": false} {
+		if c := s.screen("95211699", "05925550109", from(gateway)); (c.v.Refuse != 0) != want {
+			t.Errorf("from %q: %s (%s)", gateway, c.v.Action, c.v.Reason)
+		}
+	}
+	if b := s.breaker("952116"); b.Trunk == "" && b.State == detect.Tripped {
+		t.Errorf("%+v", b)
+	}
+}
