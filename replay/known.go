@@ -53,7 +53,7 @@ type dealings struct {
 
 // newDealings gives nil for a policy that does not ask.
 func newDealings(p *policy.Policy) *dealings {
-	if p.KnownWindow() == 0 && p.AgainWindow() == 0 {
+	if !p.AsksKnown() && p.AgainWindow() == 0 {
 		return nil
 	}
 	k := &dealings{Known: traffic.NewKnown(maxKnown, nil)}
@@ -83,10 +83,14 @@ func (k *dealings) has(number string) bool { return k != nil && (k.again != nil 
 // learn takes what became of a call. shown is the number that a call that went out showed, if the file says so; talked is how
 // long people did.
 func (k *dealings) learn(p *policy.Policy, c *policy.Call, way direction, shown string, talked time.Duration) {
+	k.over(p, c, way, shown, talked, c.Time.Add(talked))
+}
+
+// over is learn for a call that was over at a moment.
+func (k *dealings) over(p *policy.Policy, c *policy.Call, way direction, shown string, talked time.Duration, at time.Time) {
 	if k == nil || talked < policy.DialledTalk {
 		return
 	}
-	at := c.Time.Add(talked)
 	k.room = p.AppendLines(k.room[:0], &c.Callee)
 	switch called := len(k.room) > 0; {
 	case called && way != directionOut && talked >= policy.CalledTalk:
@@ -139,7 +143,7 @@ func (t *tally) learn(c *Call, way direction) {
 	if !c.Answered {
 		return
 	}
-	talked := time.Duration(min(c.Talk, 1e9) * float64(time.Second))
+	talked := c.talked()
 	for _, m := range []*mind{t.mind, t.against} {
 		if m != nil && m.known != nil && talked >= policy.DialledTalk {
 			call := m.call(c)
