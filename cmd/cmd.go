@@ -43,6 +43,7 @@ type commands struct {
 	List    listCmd    `cmd:"" group:"What is done with calls" help:"Look at the lists and change them."`
 	Feeds   feedsCmd   `cmd:"" group:"What is done with calls" help:"Look at the lists that others keep."`
 	Reports reportsCmd `cmd:"" group:"What is done with calls" help:"Review what people reported as a nuisance."`
+	Known   knownCmd   `cmd:"" group:"What is done with calls" help:"Look at whom your lines deal with, and import address books."`
 	Pause   pauseCmd   `cmd:"" group:"What is done with calls" help:"Let every call pass, and record it, until resumed."`
 	Resume  resumeCmd  `cmd:"" group:"What is done with calls" help:"Screen calls again."`
 

@@ -95,9 +95,9 @@ type sideRow struct {
 
 var sideRows = []sideRow{
 	{"stopped", true, true, func(s *replay.Side) replay.Part { return s.Stopped }},
-	{"  challenged", true, false, func(s *replay.Side) replay.Part { return s.Challenged }},
-	{"  diverted", false, false, func(s *replay.Side) replay.Part { return s.Diverted }},
-	{"  rejected", true, false, func(s *replay.Side) replay.Part { return s.Rejected }},
+	{"challenged", true, false, func(s *replay.Side) replay.Part { return s.Challenged }},
+	{"diverted", false, false, func(s *replay.Side) replay.Part { return s.Diverted }},
+	{"rejected", true, false, func(s *replay.Side) replay.Part { return s.Rejected }},
 	{"labelled", false, false, func(s *replay.Side) replay.Part { return s.Labelled }},
 	{"touched", true, true, func(s *replay.Side) replay.Part { return s.Touched }},
 	{"rang", true, false, func(s *replay.Side) replay.Part { return s.Rang }},

@@ -53,6 +53,12 @@ type Desk interface {
 	Forget(ctx context.Context, q ForgetQuery) (*ForgetReport, error)
 	// Held calls yield for each thing that is held of a number.
 	Held(ctx context.Context, q HeldQuery, yield func(Held) error) error
+	// Known calls yield for each pair of a line and a number that it deals with, by lines and then numbers.
+	Known(ctx context.Context, q KnownQuery, yield func(Acquaintance) error) error
+	// ImportKnown makes the numbers of a file known to lines, or with DryRun says what would become known.
+	ImportKnown(ctx context.Context, q KnownImport, file io.Reader) (*KnownReport, error)
+	// ForgetKnown makes a number unknown to a line, or to all.
+	ForgetKnown(ctx context.Context, q KnownForget) (*KnownForgotten, error)
 	// Follow calls yield for each record from now on, until ctx ends.
 	Follow(ctx context.Context, yield func(Record) error) error
 

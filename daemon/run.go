@@ -149,6 +149,7 @@ func (d *Daemon) openDesk(c *conf.Daemon) (err error) {
 	}
 	d.desk = desk.New(c, d.db, &d.force, desk.Options{
 		Journal: d.journal, Private: private, Recall: d.memory.Recall, EndPasses: d.keeper.EndPasses, Forget: d.forget, LastCalls: d.memory.LastCalls.Of,
+		Known: &screening.Acquaintances{DB: d.db, Memory: d.memory, Keeper: d.keeper},
 		ReadFacts: d.keeper.ReadAgain, Alerts: d.alerts, Log: d.log, Now: d.clock,
 	})
 	if err := d.desk.Load(); err != nil {

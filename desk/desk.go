@@ -59,6 +59,8 @@ type Options struct {
 	EndPasses func(e164 string) error
 	// Forget drops what memory has of a number, and says how many things; nil for no memory.
 	Forget func(e164 string) int
+	// Known are whom the lines deal with; nil for what is on disk alone, where nobody can become known.
+	Known Acquaintances
 	// LastCalls calls yield for each extension whose last call was of a number; nil for none.
 	LastCalls func(e164 string, yield func(extension string, c traffic.LastCall))
 	// ReadFacts reads again what was learnt of numbers, and says how many facts count for another number now; nil for nothing.
@@ -84,6 +86,9 @@ func New(c *conf.Daemon, db *storage.DB, force *inforce.State, o Options) *Desk 
 	}
 	if o.Forget == nil {
 		o.Forget = func(string) int { return 0 }
+	}
+	if o.Known == nil {
+		o.Known = onDisk{}
 	}
 	if o.LastCalls == nil {
 		o.LastCalls = func(string, func(string, traffic.LastCall)) {}

@@ -30,6 +30,7 @@ type breaker struct {
 	round        int64 // since when calls that were let through count
 	lastGiven    int64
 	lastCall     int64
+	proof        int64  // when its count was at the trip last
 	good         uint64 // the customer who talked a minute
 
 	// What it tripped by.
@@ -39,6 +40,7 @@ type breaker struct {
 
 	touched, would uint64
 	by             string
+	told           string // what it tripped by, where another program or other settings counted that
 }
 
 // Pins.
@@ -80,14 +82,36 @@ func (d *detector) reached(at int32) (why breaker, ok bool) {
 	return why, ok
 }
 
+// measure is what a key counts and would trip at now, for people. at may be -1.
+func (d *detector) measure(key uint64, level int, at int32) (m breaker) {
+	if at >= 0 {
+		m.n = d.total(at)
+	}
+	switch {
+	case d.Share > 0:
+		if at >= 0 {
+			d.slots.calls[at].advance(d.now())
+			m.calls = d.slots.calls[at].total
+		}
+	case d.Surge > 0:
+		if usual, known := d.habits.usual(d.habitName(key), d.set.clock.time(d.set.clock.now), d.Window); known {
+			m.usual, m.limit = float32(usual), int32(min(surgeTrip(usual, d.Surge, d.AtLeast), math.MaxInt32))
+		}
+	default:
+		m.limit = d.trip(uint8(level))
+	}
+	return m
+}
+
 // mayTrip trips a key that has reached its trip, or the narrower range that is to blame.
 func (d *detector) mayTrip(at int32) {
 	s := &d.slots.all[at]
-	if s.holds() {
-		return
-	}
 	why, ok := d.reached(at)
 	if !ok || d.pinned(s.key) {
+		return
+	}
+	if s.holds() {
+		s.b.proof = d.set.clock.now
 		return
 	}
 	if to := d.toBlame(at); to != at {
@@ -110,6 +134,7 @@ func (d *detector) mayTrip(at int32) {
 	}
 	b.n, b.limit, b.calls, b.usual, b.part = why.n, why.limit, why.calls, why.usual, why.part
 	b.trip(d.set.clock.now, hold)
+	b.proof = b.since
 	d.explained(at)
 	d.spoil(at)
 	d.tell(at)
@@ -118,7 +143,7 @@ func (d *detector) mayTrip(at int32) {
 func (b *breaker) trip(now, hold int64) {
 	b.state, b.since, b.until, b.hold = tripped, now, now+hold, hold
 	b.trips++
-	b.given, b.ended, b.good = 0, 0, 0
+	b.given, b.ended, b.good, b.told = 0, 0, 0, ""
 }
 
 // close closes a slot's breaker, which then counts from nothing. What is remembered of it makes the next trip longer.
@@ -145,7 +170,6 @@ func (d *detector) settleAt(at int32) {
 		return
 	}
 	now, leap := d.set.clock.now, d.set.clock.leaps
-	_, most := d.hold()
 	if b.state == tripped && now >= b.until {
 		// Where the clock was put forward by hours it probes first, however late it is by now.
 		b.state, b.since = probing, b.until
@@ -159,18 +183,35 @@ func (d *detector) settleAt(at int32) {
 		if b.given > b.ended && now-b.lastGiven >= probeTold {
 			b.given, b.round = b.ended, now // nobody has told how they ended
 		}
-		quiet := max(b.since, b.lastCall, leap)
-		switch long := max(b.since, leap); {
-		case now-quiet >= b.hold:
-			d.close(at, quiet+b.hold, true)
-		case now-long >= max(most, b.hold):
-			d.close(at, long+max(most, b.hold), true)
+		if end := d.probesUntil(b); now >= end {
+			d.close(at, end, true)
 		}
 	}
-	if s.b != nil && b.state == closed && now-b.since >= most {
+	if _, most := d.hold(); s.b != nil && b.state == closed && now-b.since >= most {
 		s.b = nil
 		d.slots.open[s.trunk()]--
 	}
+}
+
+// probesUntil is when a breaker that probes closes by itself: when no call has come for another hold, or nothing has come out for as long
+// as the longest hold. Time that nobody watched does not count.
+func (d *detector) probesUntil(b *breaker) int64 {
+	_, most := d.hold()
+	from := max(b.since, d.set.clock.leaps)
+	return min(max(from, b.lastCall)+b.hold, from+max(most, b.hold))
+}
+
+// stateAt is a slot's state at a time, without changing it.
+func (d *detector) stateAt(s *slot, now int64) uint8 {
+	switch {
+	case s.b == nil:
+		return closed
+	case s.b.state == tripped && now >= s.b.until:
+		return probing
+	case s.b.state == probing && now >= d.probesUntil(s.b):
+		return closed
+	}
+	return s.b.state
 }
 
 // ended takes what became of a call by which a breaker probes.
@@ -197,7 +238,12 @@ func (d *detector) ended(at int32, n *Count, e *End) {
 		b.good = n.id.customer
 	case e.Answered && e.Talk <= d.Short, e.Rang && !e.Answered:
 		_, most := d.hold()
-		b.trip(d.set.clock.now, min(2*b.hold, max(most, b.hold)))
+		if most = max(most, b.hold); d.set.clock.now-b.proof > 2*most {
+			// A forged call a hold must not keep a range shut for ever: so long after its count was at the trip it takes new evidence.
+			d.close(at, d.set.clock.now, true)
+			return
+		}
+		b.trip(d.set.clock.now, min(2*b.hold, most))
 		d.spoil(at)
 		d.tell(at)
 		return

@@ -25,7 +25,11 @@ var sureParts = [sureClasses]float64{0.5, 0.7, 0.85, 1}
 // the breaker tripped.
 func sureness(count, trip int, pinned bool) int {
 	switch {
-	case pinned, count >= 8*trip && trip > 0:
+	case pinned:
+		return 3
+	case trip <= 0: // a surge whose habit is not known any more
+		return 0
+	case count >= 8*trip:
 		return 3
 	case count >= 4*trip:
 		return 2
@@ -77,7 +81,7 @@ func (s *budgets) at(trunk string, at time.Time) *budget {
 		s.of[trunk] = b
 		s.order = append(s.order, trunk)
 	}
-	sub := floorDiv(at.Unix(), int64(budgetSub/time.Second))
+	sub := secondOf(at) / int64(budgetSub/time.Second)
 	if b.sub-sub > int64(budgetSubs) { // the clock was wrong, and has been put right
 		b.sub = sub - int64(budgetSubs)
 	}

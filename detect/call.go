@@ -1,6 +1,8 @@
 package detect
 
 import (
+	"time"
+
 	"ringfence/policy"
 )
 
@@ -26,10 +28,34 @@ func (n *Count) grew(detector int, by int32) {
 	}
 }
 
+// advance has time go on.
+func (s *Set) advance(t time.Time) int64 {
+	was := s.clock.now
+	now := s.clock.at(t)
+	if now != was {
+		for _, d := range s.all {
+			d.keepTime()
+		}
+	}
+	return now
+}
+
+// calledBy counts a call of this set by the one that counts for it now.
+func (s *Set) calledBy(t *Set, x *Subject, look bool) *Count {
+	if s == t {
+		n := t.called(x, look)
+		return &n
+	}
+	y := *x
+	y.Protected = translate(x.Protected, s, t)
+	n := t.called(&y, look)
+	return n.read(s)
+}
+
 func (s *Set) called(x *Subject, look bool) Count {
 	now := s.clock.peek(x.Time)
 	if !look {
-		now = s.clock.at(x.Time)
+		now = s.advance(x.Time)
 	}
 	n := Count{of: s, id: s.identify(x, now, look), protected: x.Protected}
 	if n.id.caller != 0 {
@@ -69,7 +95,7 @@ func (d *detector) called(n *Count, look bool) {
 				}
 			}
 			s := &d.slots.all[at]
-			switch state := d.stateOf(s, n.id.at); {
+			switch state := d.stateAt(s, n.id.at); {
 			case pin != nil:
 			case state == tripped:
 				held = true
@@ -111,17 +137,6 @@ func (d *detector) countCall(at int32, n *Count, kinds uint16) {
 		d.habits.note(d.habitKey(at), d.set.clock.time(n.id.at), int(n.added[d.number]))
 	}
 	d.mayTrip(at)
-}
-
-// stateOf is a slot's state at a time, without changing it.
-func (d *detector) stateOf(s *slot, now int64) uint8 {
-	switch {
-	case s.b == nil:
-		return closed
-	case s.b.state == tripped && now >= s.b.until:
-		return probing
-	}
-	return s.b.state
 }
 
 // letThrough lets a call through that breakers probe by, if all of them have room for one more.
@@ -222,7 +237,7 @@ func (s *Set) touch(n *Count, by policy.DetectorSet) bool {
 }
 
 func (s *Set) endedCall(n *Count, e *End) {
-	s.clock.at(e.At)
+	s.advance(e.At)
 	kinds := uint16(0)
 	if !n.again {
 		if e.Rang && !e.Answered {
@@ -271,5 +286,37 @@ func (d *detector) callEnded(n *Count, e *End, kinds uint16) {
 			d.mayTrip(at)
 		}
 		covered = covered || d.slots.all[at].holds()
+	}
+}
+
+// reported counts a mark of a caller by a customer.
+func (s *Set) reported(x *Subject, customer string, protected policy.DetectorSet) {
+	n := Count{of: s, id: s.identify(x, s.advance(x.Time), false)}
+	if n.id.caller == 0 {
+		return
+	}
+	n.id.customer = hash(customer)
+	for i, d := range s.all {
+		if !protected.Has(i) && d.kinds&(1<<policy.CountReports) != 0 {
+			d.count1(&n, 1<<policy.CountReports)
+		}
+	}
+}
+
+// count1 counts something that is told outside of calls.
+func (d *detector) count1(n *Count, kinds uint16) {
+	var room [maxLevels]uint64
+	path := d.path(&n.id, room[:0])
+	for level := len(path) - 1; level >= 0; level-- {
+		at := d.place(path[level], level, &n.id, 1)
+		if at < 0 {
+			continue
+		}
+		d.settleAt(at)
+		d.count(at, n, kinds)
+		d.mayTrip(at)
+		if d.slots.all[at].holds() {
+			return
+		}
 	}
 }

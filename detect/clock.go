@@ -24,7 +24,7 @@ func (c *clock) at(t time.Time) int64 {
 	ms := given + c.ahead
 	switch {
 	case !c.started:
-		c.now, c.started = ms, true
+		c.now, c.leaps, c.started = ms, ms, true
 	case ms >= c.now:
 		if ms-c.now > leap {
 			c.leaps = ms

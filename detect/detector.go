@@ -27,6 +27,8 @@ type detector struct {
 	decoys bool   // it counts decoys alone
 	sub    int64  // the length of a sub-window, in milliseconds
 
+	cur, curLeg uint32 // sub-windows under way
+
 	slots    slots
 	members  table[int32]
 	lines    table[lineCount]
@@ -63,13 +65,19 @@ func (s *Set) newDetector(i int, spec *policy.Detector, of int) *detector {
 	return d
 }
 
-func (d *detector) now() uint32             { return uint32(d.set.clock.now / d.sub) }
+// now is the sub-window that is under way.
+func (d *detector) now() uint32 { return d.cur }
+
+// keepTime follows the set's clock.
+func (d *detector) keepTime() {
+	d.cur = uint32(d.set.clock.now / d.sub)
+	d.curLeg = uint32(d.set.clock.now / (legWindow.Milliseconds() / subs))
+}
+
 func (d *detector) counts(last uint32) bool { return live(last, d.now()) }
 
 // legSub is the sub-window of calls that are under way: they are forgotten when their end is not told in four hours.
-func (d *detector) legSub() uint32 {
-	return uint32(d.set.clock.now / (legWindow.Milliseconds() / subs))
-}
+func (d *detector) legSub() uint32 { return d.curLeg }
 
 // isLeg marks the sub-window of a member that is a call under way.
 const isLeg = 1 << 31
@@ -123,18 +131,8 @@ func (d *detector) tell(at int32) {
 func (d *detector) breaker(at int32) Breaker {
 	s := &d.slots.all[at]
 	x := Breaker{Detector: d.Name, Trunk: d.set.trunkName(s.key), Key: d.keyText(s.key, at), State: Closed}
-	why, _ := d.reached(at)
-	x.Count = int(why.n)
-	switch {
-	case d.Surge > 0:
-		if usual, known := d.habits.usual(d.habitKey(at), d.set.clock.time(d.set.clock.now), d.Window); known {
-			x.Trip = surgeTrip(usual, d.Surge, d.AtLeast)
-		}
-	case d.Share > 0:
-		x.Trip = max(d.AtLeast, 1)
-	default:
-		x.Trip = int(d.trip(s.level))
-	}
+	m := d.measure(s.key, int(s.level), at)
+	x.Count, x.Trip = int(m.n), int(m.limit)
 	if b := s.b; b != nil {
 		d.describe(&x, b)
 	}

@@ -45,6 +45,7 @@ type habits struct {
 	hand   int
 	trunks map[string]*watch
 
+	cell      int   // of the hour that is under way
 	hour      int64 // the one that is under way, in hours since 1970, shifted; 0 before the first
 	last      int64 // the latest time that was seen, in Unix seconds
 	watched   uint32
@@ -179,7 +180,10 @@ func (h *habits) room(k habitKey) *habit {
 }
 
 // hourOf is the hour of a time, in hours since 1970 that begin as those of the zone's clock do.
-func (h *habits) hourOf(at time.Time) int64 { return (at.Unix() + h.shift) / 3600 }
+func (h *habits) hourOf(at time.Time) int64 { return (secondOf(at) + h.shift) / 3600 }
+
+// secondOf is a time in Unix seconds. One before 1970 or beyond the year 9999 is a clock that was never set: it counts as the nearest.
+func secondOf(at time.Time) int64 { return min(max(at.Unix(), 30*24*3600), 253402300799) }
 
 // cellOf is where an hour stands in the week by the zone's clock, and the number of that week.
 func (h *habits) cellOf(hour int64) (cell int, week int64) {
@@ -206,12 +210,12 @@ func (h *habits) tick(at time.Time) {
 	switch {
 	case h.hour == 0, hour < h.hour-habitDelay:
 		h.start(hour)
-		h.last, h.restarted = at.Unix(), false
+		h.last, h.restarted = secondOf(at), false
 		return
-	case at.Unix() <= h.last:
+	case secondOf(at) <= h.last:
 		return
 	}
-	h.last = at.Unix()
+	h.last = secondOf(at)
 	missed := false
 	if h.restarted {
 		h.restarted = false
@@ -237,6 +241,7 @@ const awayAtMost = 5 * time.Minute
 // start begins to watch in the middle of an hour, which is not learnt, with nothing before it.
 func (h *habits) start(hour int64) {
 	h.hour, h.watched = hour, 0
+	h.cell, _ = h.cellOf(hour)
 	for _, b := range h.order {
 		clear(b.open[:])
 		b.spoilt = 0
@@ -250,6 +255,7 @@ func (h *habits) start(hour int64) {
 // step begins the next hour, and learns the one that is a day old now.
 func (h *habits) step(watched bool) {
 	h.hour++
+	h.cell, _ = h.cellOf(h.hour)
 	if old := h.hour - 1 - habitDelay; h.watched>>(old%habitRing)&1 == 1 {
 		h.learn(old)
 	}
@@ -320,9 +326,11 @@ func (b *habit) learn(c, row int, count uint32, young bool) {
 		n++
 	}
 	middle := (all[(n-1)/2] + all[n/2]) / 2
-	if b.usual[c] != unknown || !young {
-		was := b.at(c)
+	switch was := b.at(c); {
+	case b.usual[c] != unknown:
 		middle = min(middle, max(habitGrow*was, was+1))
+	case !young: // what other hours have is as much as is believed, or it would grow from day to day
+		middle = min(middle, max(was, 1))
 	}
 	b.usual[c] = cellFor(middle)
 	b.rich = b.rich || middle > 0
@@ -338,13 +346,13 @@ const (
 )
 
 func cellFor(count float64) cell {
-	v := uint64(min(max(count, 0), 1e9) * 4)
+	v := uint64(min(max(count, 0), mostCell.count()) * 4)
 	e := cell(0)
 	for v > 0xFFF {
 		v >>= 1
 		e++
 	}
-	return min(e<<12|cell(v), mostCell)
+	return e<<12 | cell(v)
 }
 
 func (c cell) count() float64 { return float64(uint64(c&0xFFF)<<(c>>12)) / 4 }

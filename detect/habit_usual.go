@@ -19,15 +19,10 @@ func (h *habits) usual(k habitKey, at time.Time, window time.Duration) (count fl
 	if b == nil {
 		return 0, true
 	}
-	hour := h.hourOf(at)
-	if hour < h.hour {
-		hour = h.hour
-	}
-	c, _ := h.cellOf(hour)
 	// Hour by hour back in the week. Where the clock was put forward or back within the window this is off by an hour.
-	part := min(float64(at.Unix()+h.shift-hour*3600)/3600, 1)
+	c, part := h.cell, float64(h.last+h.shift-h.hour*3600)/3600
 	for left := window.Hours(); left > 0; part = 1 {
-		part = min(max(part, 0), left)
+		part = min(part, left)
 		count += part * b.at(c)
 		left -= part
 		c = (c + habitHours - 1) % habitHours

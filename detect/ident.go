@@ -65,6 +65,23 @@ func digitsText(k uint64) string {
 	return string(append(buf, text...))
 }
 
+// codeSize is how many digits of a key of another country are its country code.
+func codeSize(k uint64) int {
+	two := k >> 5
+	for two >= 100 {
+		two /= 10
+	}
+	switch two {
+	case 20, 27, 30, 31, 32, 33, 34, 36, 39, 40, 41, 43, 44, 45, 46, 47, 48, 49, 51, 52, 53, 54, 55, 56, 57, 58, 60, 61, 62, 63, 64, 65, 66,
+		81, 82, 84, 86, 90, 91, 92, 93, 94, 95, 98:
+		return 2
+	}
+	if two/10 == 1 || two/10 == 7 {
+		return 1
+	}
+	return 3
+}
+
 // textKey is a key of a text: of its digits where it is a number.
 func textKey(s string) uint64 {
 	digits, plus := s, false

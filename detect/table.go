@@ -54,9 +54,9 @@ func (t *table[T]) find(slot uint32, id uint64) int32 {
 
 // insert makes an entry that find has not found; -1 where there is no room.
 func (t *table[T]) insert(slot uint32, id uint64, last uint32) int32 {
-	t.sweep(4)
+	t.sweep(2)
 	if t.free < 0 && len(t.all) >= t.most {
-		t.sweep(256)
+		t.sweep(16)
 	}
 	at := t.free
 	switch {

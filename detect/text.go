@@ -66,6 +66,9 @@ func span(t time.Duration) string {
 
 // why says what a count is and when it trips: "7 strangers in 3h, trips at 5".
 func (d *detector) why(b *breaker) string {
+	if b.told != "" {
+		return b.told
+	}
 	text := d.counted(b.n) + d.inWindow()
 	switch {
 	case d.Share > 0:

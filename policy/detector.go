@@ -62,6 +62,9 @@ var countedNames = [...]string{
 	"calls", "callees", "callers", "strangers", "first_time", "short_calls", "unanswered", "decoys", "reports", "concurrent", "sequential",
 }
 
+// CountedNames are the words for what a detector can count.
+func CountedNames() []string { return append([]string(nil), countedNames[:]...) }
+
 // String is the word of the policy file.
 func (c Counted) String() string {
 	if int(c) < len(countedNames) {

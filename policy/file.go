@@ -298,7 +298,7 @@ func (p *Policy) Rules() []Rule {
 	rules := make([]Rule, 0, len(p.rules))
 	for i := range p.rules {
 		r := &p.rules[i]
-		rule := Rule{Name: r.name, Action: r.do.action, Mode: p.mode, EndsCall: r.do.action == Reject || r.do.action == Warn && r.do.then == "hangup"}
+		rule := Rule{Name: r.name, Action: r.do.action, Mode: p.mode, EndsCall: r.ends()}
 		if r.trial {
 			rule.Mode = Observe
 		}

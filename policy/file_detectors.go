@@ -19,7 +19,7 @@ const (
 	// maxDecoyHold is the longest hold of a detector that counts decoys alone: whoever forges a number twice condemns the one who has it, so that
 	// past this a person decides.
 	maxDecoyHold = time.Hour
-	maxTrip      = 1_000_000
+	maxTrip      = 100_000
 	maxWeight    = 100
 	minDigits    = 2  // of a prefix; one digit is half of a country
 	maxDigits    = 12 // of a prefix; a longer one is a number
@@ -51,7 +51,7 @@ func (r *reader) readDetectors() {
 
 func (r *reader) readDetector(s *section) Detector {
 	s.only(detectorKeys, map[string]string{
-		"keys":      "is not known here: write key, one of " + orList(keyWords()),
+		"keys":      "is not known here: write key, one of " + orList(keyNames[:]),
 		"threshold": "is not known here: write trip, the count at which it trips",
 		"action":    "is for rules: write a [[rule]] with when = { tripped = [\"…\"] } that says what becomes of the calls",
 	})
@@ -73,15 +73,10 @@ func (r *reader) readDetector(s *section) Detector {
 	return d
 }
 
-func keyWords() []string {
-	words := append([]string(nil), keyNames[:]...)
-	return append(words, "prefix:4")
-}
-
 // readKey reads key and depth; ok is false if there is no key that can be used.
 func (r *reader) readKey(s *section, d *Detector) bool {
 	if !s.has("key") {
-		s.fault("key", "is missing: write what is counted apart, one of %s", orList(keyWords()))
+		s.fault("key", "is missing: write what is counted apart, one of %s", orList(keyNames[:]))
 		return false
 	}
 	text, ok := s.text("key", "prefix")
@@ -97,7 +92,7 @@ func (r *reader) readKey(s *section, d *Detector) bool {
 	}
 	switch {
 	case !known || fixed && d.Key != ByPrefix:
-		s.fault("key", "%q is nothing that is counted apart: %s", text, tomlfile.DidYouMean(text, keyWords()))
+		s.fault("key", "%q is nothing that is counted apart: %s", text, tomlfile.DidYouMean(text, keyNames[:]))
 		return false
 	case fixed:
 		n, err := strconv.Atoi(digits)
@@ -213,42 +208,38 @@ func (s *section) readWindow(d *Detector) {
 
 // readTrip reads when the detector trips: at a count, at a share of the calls, or at a multiple of the key's own habit.
 func (s *section) readTrip(d *Detector) {
-	ways := []string{"trip", "share", "surge"}
 	var given []string
-	for _, way := range ways {
+	for _, way := range []string{"trip", "share", "surge"} {
 		if s.has(way) {
 			given = append(given, way)
 		}
 	}
-	depth := s.has("depth")
-	switch {
+	switch depth := s.has("depth"); {
 	case depth && len(given) > 0:
 		s.fault(given[0], "is one too many, since depth has the count at which each prefix trips: take one of the two out, or write key = %q for one depth", "prefix:6")
-		return
 	case !depth && len(given) == 0 && s.values["key"] != "prefix":
 		s.fault("trip", "is missing: write the count at which it trips, as in trip = 20; or share = 0.5 of the calls; or surge = 8 times what is usual")
-		return
 	case len(given) > 1:
 		s.fault(given[1], "is one too many beside %s: a detector trips in one way, so take one of them out, or write two detectors", given[0])
-		return
+	case s.has("at_least") && len(given) == 1 && given[0] == "trip", s.has("at_least") && depth:
+		s.fault("at_least", "does nothing without share or surge: take it out")
 	}
-	switch {
-	case s.has("share"):
-		d.Share = s.fraction("share", 0.5, "every call would trip it")
-		d.AtLeast = s.number("at_least", 20, 2, maxTrip)
-		return
-	case s.has("surge"):
-		d.Surge = s.decimal("surge", 8, math.Nextafter(1, 2), 1000, "how many times as many as are usual, above 1 and at most 1000")
-		d.AtLeast = s.number("at_least", 8, 2, maxTrip)
-		return
-	case s.has("trip"):
+	if s.has("trip") {
 		d.Trip = s.number("trip", 20, 2, maxTrip)
 		for i := range d.Levels {
 			d.Levels[i].Trip = d.Trip // of prefix:N
 		}
 	}
+	if s.has("share") {
+		d.Share = s.fraction("share", 0.5, "every call would trip it")
+		d.AtLeast = 20
+	}
+	if s.has("surge") {
+		d.Surge = s.decimal("surge", 8, math.Nextafter(1, 2), 1000, "how many times as many as are usual, above 1 and at most 1000")
+		d.AtLeast = 8
+	}
 	if s.has("at_least") {
-		s.fault("at_least", "does nothing without share or surge: take it out")
+		d.AtLeast = s.number("at_least", max(d.AtLeast, 8), 2, maxTrip)
 	}
 }
 

@@ -33,6 +33,7 @@ func (r *reader) readRule(s *section) rule {
 	}
 	r.onlyKeysOf(s, action)
 	out.do = r.readTreatment(s, action, out.find(onTrunk))
+	r.checkGrounds(s, &out)
 	return out
 }
 

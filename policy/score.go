@@ -57,12 +57,12 @@ var scoreTerms = [numTerms]ScoreTerm{
 	termManyCallees:  {Name: "many_callees", Default: 0.4, AtMost: 8, High: 20, Meaning: "each number beyond the third that the caller called within a day, at most 8", each: "called numbers beyond the third within a day"},
 	termShortCalls:   {Name: "short_calls", Default: 0.4, AtMost: 5, High: 20, Meaning: "each call of the caller's within a day that was over within 6 s of the answer, at most 5", each: "short calls within a day"},
 	termUnanswered:   {Name: "unanswered", Default: 0.1, AtMost: 10, High: 20, Meaning: "each call of the caller's within a day that nobody answered, at most 10", each: "unanswered calls within a day"},
-	termFirstTime:    {Name: "first_time", Default: 0.5, AtMost: 1, High: 20, Meaning: "the caller never called any line before"},
-	termStranger:     {Name: "stranger", Default: 0.5, AtMost: 1, High: 20, Meaning: "the caller is known to no line"},
+	termFirstTime:    {Name: "first_time", Default: 0.3, AtMost: 1, High: 20, Meaning: "the caller never called any line before"},
+	termStranger:     {Name: "stranger", Default: 0.3, AtMost: 1, High: 20, Meaning: "the caller is known to no line"},
 	termUnassigned:   {Name: "unassigned", Default: 1.5, AtMost: 1, High: 20, Meaning: "the number has a prefix that the country's plan does not know"},
 	termInvalid:      {Name: "invalid", Default: 1, AtMost: 1, High: 20, Meaning: "the caller shows what can be no number"},
 	termWithheld:     {Name: "withheld", Default: 0.5, AtMost: 1, High: 20, Meaning: "the number is withheld"},
-	termAttestFailed: {Name: "attest_failed", Default: 1, AtMost: 1, High: 20, Meaning: "the carrier's signature does not verify"},
+	termAttestFailed: {Name: "attest_failed", Default: 1, AtMost: 1, High: 20, Meaning: "the call’s signature does not verify"},
 	termAttestedA:    {Name: "attested_a", Default: -0.2, AtMost: 1, Low: -20, Meaning: "the carrier vouches for the number (attestation A), which is no more than a hint"},
 	termTalked:       {Name: "talked", Default: -0.5, AtMost: 2, Low: -20, Meaning: "each call of a minute and more with the caller within a day, at most 2", each: "talks of a minute within a day"},
 	termPassed:       {Name: "passed", Default: -3, AtMost: 1, Low: -20, Meaning: "the caller passed a challenge on a call to this line within 30 days"},
@@ -123,7 +123,7 @@ func readScoreAtLeast(s *section) (condition, bool) {
 type Term struct {
 	Name  string  `json:"name"`
 	Value float64 `json:"value"` // log-odds that it adds
-	Text  string  `json:"text"`  // what was found: "2 decoys called within a day"
+	Text  string  `json:"text"`  // what was found: "decoys called within a day: 2"
 }
 
 // Score is the sum of the evidence that a call is unwanted, with the terms that add something, in the order of ScoreTerms. What detectors on
@@ -134,7 +134,7 @@ func (p *Policy) Score(c *Call) (sum float64, all []Term) {
 	s.addUp()
 	for i := range scoreTerms {
 		t := &scoreTerms[i]
-		times := s.score.times[i]
+		times := float64(s.score.times[i])
 		if term(i) == termTripped && s.strongTrips(&p.fallback)&^c.OnTrial != 0 {
 			times = 1
 		}
@@ -144,7 +144,7 @@ func (p *Policy) Score(c *Call) (sum float64, all []Term) {
 		}
 		text := t.Meaning
 		if t.each != "" {
-			text = decimalText(times) + " " + t.each
+			text = t.each + ": " + decimalText(times)
 		}
 		all = append(all, Term{t.Name, value, text})
 	}
@@ -154,9 +154,9 @@ func (p *Policy) Score(c *Call) (sum float64, all []Term) {
 // scored is the score of the call being tried, made when a rule first asks.
 type scored struct {
 	done    bool
-	tripped bool // the term tripped is in it for the rule being tried
-	times   [numTerms]float64
-	base    float64 // without the term tripped
+	tripped bool              // the term tripped is in it for the rule being tried
+	times   [numTerms]float32 // how often each was found
+	base    float64           // without the term tripped
 }
 
 // addUp makes the score.
@@ -172,7 +172,7 @@ func (s *scan) addUp() {
 			s.score.times[t] = 1
 		}
 	}
-	count := func(t term, n float64) { s.score.times[t] = min(max(n, 0), scoreTerms[t].AtMost) }
+	count := func(t term, n float64) { s.score.times[t] = float32(min(max(n, 0), scoreTerms[t].AtMost)) }
 	numbered := c.Caller.E164 != "" || len(s.held) > 0
 	known := s.p.IsAcquaintance(c)
 	is(termPrior, true)
@@ -194,7 +194,7 @@ func (s *scan) addUp() {
 		count(termMark, e.Marks)
 	}
 	for t, times := range s.score.times {
-		s.score.base += times * s.p.weights[t]
+		s.score.base += float64(times) * s.p.weights[t]
 	}
 }
 
@@ -238,7 +238,7 @@ const maxTopTerms = 3
 // weighedTerm is a term of a call's score in a reason. One without a value is none.
 type weighedTerm struct {
 	term  term
-	value float64
+	value float32
 }
 
 // topTerms are the terms that weigh most, besides the prior, with that last.
@@ -251,23 +251,25 @@ func (s *scored) largest(weights *scoreWeights) (top topTerms) {
 		if t == termTripped && s.tripped {
 			times = 1
 		}
-		candidate := weighedTerm{t, times * weights[t]}
+		candidate := weighedTerm{t, times * float32(weights[t])}
 		for at := range maxTopTerms {
-			if math.Abs(candidate.value) > math.Abs(top[at].value) {
+			if abs(candidate.value) > abs(top[at].value) {
 				top[at], candidate = candidate, top[at]
 			}
 		}
 	}
-	top[maxTopTerms] = weighedTerm{termPrior, weights[termPrior]}
+	top[maxTopTerms] = weighedTerm{termPrior, float32(weights[termPrior])}
 	return top
 }
+
+func abs(n float32) float32 { return max(n, -n) }
 
 // scoreText says how score_at_least held, or would: "score 4.2: decoy +6, first_time +0.5, prior -4".
 func scoreText(sum float64, top topTerms) string {
 	var parts []string
 	for _, t := range top {
 		if t.value != 0 {
-			parts = append(parts, scoreTerms[t.term].Name+" "+signedText(t.value))
+			parts = append(parts, scoreTerms[t.term].Name+" "+signedText(float64(t.value)))
 		}
 	}
 	if len(parts) == 0 {

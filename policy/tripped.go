@@ -99,12 +99,12 @@ func (s *scan) isHeldBy(r *rule, c *condition) bool {
 	return false
 }
 
-// behaviour is what a reason says of detectors and holders. It is compared with ==, and made without an allocation.
+// behaviour is what a reason says of detectors and holders. It is part of every decision: small, and made without an allocation.
 type behaviour struct {
 	trip    *Trip // the first of the breakers that the rule goes by, nil if nothing more is known of it
 	zone    *time.Location
-	at      time.Time // of the call
 	by      DetectorSet
+	today   bool   // the trip was on the day of the call
 	onTrial bool   // by are on trial, and the rule is not
 	holder  string // of the caller's range
 	sum     float64
@@ -113,7 +113,7 @@ type behaviour struct {
 
 // behaved notes by which breakers the rule being tried holds, and who holds the caller's range.
 func (s *scan) behaved(e *evidence) {
-	e.by, e.at, e.zone = s.by|s.trialBy, s.c.Time, s.p.calendar.zone
+	e.by, e.zone = s.by|s.trialBy, s.p.calendar.zone
 	if s.trialBy != 0 {
 		e.by, e.onTrial = s.trialBy, !e.rule.trial
 	}
@@ -121,6 +121,7 @@ func (s *scan) behaved(e *evidence) {
 	for i := range s.c.Trips {
 		if e.by.Has(s.c.Trips[i].Detector) {
 			e.trip = &s.c.Trips[i]
+			e.today = dateOf(e.trip.Since.In(e.zone)) == dateOf(s.c.Time.In(e.zone))
 			break
 		}
 	}
@@ -204,15 +205,19 @@ func (e *evidence) tripText(c *condition) string {
 		}
 	}
 	key := t.Key
-	switch {
-	case key == "", e.who.Kinds.Has(number.Anonymous) && hasDigits(key):
+	if key == "" || e.who.Kinds.Has(number.Anonymous) && strings.ContainsAny(key, "0123456789") {
 		key = "the caller’s range" // a withheld number is not told, nor what it begins with: that may be all of it
-	case e.holder != "" && e.holder != key:
+	}
+	if e.holder != "" && e.holder != key {
 		key += " (" + e.holder + ")"
 	}
 	text := key + " tripped " + name
 	if !t.Since.IsZero() {
-		text += " at " + e.clockText(t.Since)
+		layout := "2006-01-02 15:04"
+		if e.today {
+			layout = "15:04"
+		}
+		text += " at " + t.Since.In(e.zone).Format(layout)
 	}
 	if t.Why != "" {
 		text += " (" + t.Why + ")"
@@ -227,21 +232,16 @@ func (e *evidence) tripText(c *condition) string {
 	return text
 }
 
-// clockText is a time of day, with the day if that is not the call's.
-func (e *evidence) clockText(at time.Time) string {
-	at = at.In(e.zone)
-	if dateOf(at) == dateOf(e.at.In(e.zone)) {
-		return at.Format("15:04")
-	}
-	return at.Format("2006-01-02 15:04")
-}
-
-func hasDigits(s string) bool { return strings.ContainsAny(s, "0123456789") }
-
 // whyNotTripped says why tripped does not hold.
 func (s *scan) whyNotTripped(c *condition) string {
 	if trips := c.detectors & s.c.Tripped; trips != 0 {
-		return "tripped, but " + s.who() + " is known to " + s.knownTo() + ", and only a rule with known_caller touches those"
+		var names []string
+		for i, name := range c.words {
+			if trips.Has(int(c.order[i])) {
+				names = append(names, name)
+			}
+		}
+		return strings.Join(names, " and ") + " tripped, but " + s.who() + " is known to " + s.knownTo() + ", and only a rule with known_caller touches those"
 	}
 	if len(c.words) == 1 {
 		return c.words[0] + " is not tripped for this call"

@@ -114,8 +114,9 @@ func (s *sideCount) add(m *met, done, would bool) {
 }
 
 // decided counts a call with a label.
-func (t *labelTally) decided(p *policy.Policy, c *Call, call *policy.Call, d *policy.Decision, what does) {
-	m := met{n: c.weight(), does: what, stopped: !what.rings() && !(what == challenged && d.Otherwise == "allow")}
+func (t *labelTally) decided(c *Call, co *course, what does) {
+	p, d := co.mind.judge.Policy, &co.d
+	m := met{n: c.weight(), does: what, stopped: !co.rings}
 	if !c.label.given {
 		t.without += m.n
 		return
@@ -125,7 +126,7 @@ func (t *labelTally) decided(p *policy.Policy, c *Call, call *policy.Call, d *po
 	}
 	onTrial := d.Mode == policy.Observe && d.Would != policy.Allow
 	m.wouldTouch = what == lets && (onTrial || d.Trial != "" && d.TrialWould != policy.Allow)
-	m.wouldStop = !m.stopped && p.Stops(d)
+	m.wouldStop = !m.stopped && what != challenged && (onTrial || d.Trial != "") && p.Stops(d)
 	t.all[m.side].add(&m, true, true)
 	t.rule(d.Rule)[m.side].add(&m, !onTrial, onTrial)
 	if d.Trial != "" && d.Trial != d.Rule {
@@ -138,7 +139,7 @@ func (t *labelTally) decided(p *policy.Policy, c *Call, call *policy.Call, d *po
 		}
 	}
 	if c.label.campaign != "" {
-		t.campaign(c, &m, call.Tripped != 0)
+		t.campaign(c, &m, co.call.Tripped != 0)
 	}
 }
 

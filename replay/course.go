@@ -12,6 +12,9 @@ import (
 // maxUnderWay bounds the calls that are under way at one moment. What is more ends early.
 const maxUnderWay = 1 << 14
 
+// forgetsEvery is how often what is too old is forgotten.
+const forgetsEvery = 12 * time.Hour
+
 // How long a call is taken to hear us. A challenge lasts so long for each try.
 const (
 	hearsAnnouncement = 10 * time.Second
@@ -27,33 +30,40 @@ type course struct {
 	memory *traffic.Memory // challenges, and who is held
 	passes bool            // who is labelled as wanted passes a challenge
 
-	now, ticked time.Time
-	ahead       queue[event]
-	calls       uint64
+	now, ticked, forgot time.Time
+	ahead               queue[event]
+	calls               uint64
 
 	tally courseTally
 
 	// Of the call that is decided.
-	call policy.Call
-	d    policy.Decision
+	call  policy.Call
+	d     policy.Decision
+	rings bool // a phone rings, perhaps after a challenge that was passed
 }
 
 // event is what is still to come of a call.
 type event struct {
-	call   *policy.Call // whom a line deals with is learnt from it; nil: nothing is
-	way    direction
-	shown  string
-	talked time.Duration
+	call    *policy.Call // nil: nobody but detectors is told
+	teaches bool         // whom a line deals with is learnt from it
+	way     direction
+	shown   string
+	talked  time.Duration
 
-	count *detect.Count // nil: detectors are told nothing
-	end   detect.End
+	count  *detect.Count // nil: detectors are told nothing
+	end    detect.End
+	holder string // of the caller's range
 
 	hearing *hearing // of a call that hears us: it is over
 }
 
 func newCourse(m *mind, o *Options) *course {
 	co := &course{mind: m, memory: traffic.New(nil), passes: o.WantedPass}
-	m.known = newDealings(m.judge.Policy)
+	if k := m.known; k != nil {
+		if co.memory.Known = k.Known; k.again != nil {
+			co.memory.Again = k.again
+		}
+	}
 	if detectors := m.judge.Policy.Detectors(); len(detectors) > 0 {
 		co.set = detect.New(detectors, detect.Options{Zone: m.judge.Policy.Zone(), Sink: &co.tally})
 	}
@@ -87,23 +97,35 @@ func (co *course) happens() {
 	}
 	e := co.ahead.take()
 	if e.count != nil {
+		co.tally.holder = e.holder
 		co.set.Ended(e.count, e.end)
 	}
-	if e.call != nil {
-		co.mind.known.over(co.mind.judge.Policy, e.call, e.way, e.shown, e.talked, moment)
+	if p := co.mind.judge.Policy; e.call != nil {
+		if e.way == directionIn {
+			co.memory.Ended(p, &e.call.Caller, e.end.Rang, e.end.Answered, e.talked, moment)
+		}
+		if e.teaches {
+			co.mind.known.over(p, e.call, e.way, e.shown, e.talked, moment)
+		}
 	}
 	if e.hearing != nil {
 		e.hearing.leave()
 	}
 }
 
-// tick tells the detectors of the time, once a minute as the daemon does; where no calls came for long, less often.
+// tick tells the detectors of the time, once a minute as the daemon does; where no calls came for long, less often. What no rule asks
+// for any more is forgotten.
 func (co *course) tick(to time.Time) {
+	if co.ticked.IsZero() {
+		co.ticked, co.forgot = to, to
+	}
+	if to.Sub(co.forgot) >= forgetsEvery {
+		p := co.mind.judge.Policy
+		co.memory.Forget(to, traffic.KeepKnown(p), traffic.KeepPassed(p))
+		co.forgot = to
+	}
 	if co.set == nil {
 		return
-	}
-	if co.ticked.IsZero() {
-		co.ticked = to
 	}
 	const most = 10_000
 	step := max(time.Minute, to.Sub(co.ticked)/most)
@@ -119,29 +141,30 @@ func (co *course) decide(c *Call) does {
 	co.calls++
 	co.call = m.call(c)
 	call := &co.call
-	m.known.fill(p, call)
-	asked := traffic.Asked{Caller: call.Caller.E164, At: call.Time}
-	if co.memory.Challenges.Any() {
-		asked.Line, asked.Callee = traffic.PassKey(p, &call.Callee), traffic.CalleeKey(&call.Callee)
-		call.ChallengePassed, call.ChallengeTried = co.memory.Challenges.Of(asked.Line, asked.Callee, asked.Caller, call.Time)
+	co.memory.Recall(p, call)
+	if m.known != nil {
+		m.known.knows(p, call) // with the house
 	}
+	co.memory.Called(p, call)
 	w := detect.Way{Grace: co.grace}
 	if co.tally.legs {
 		w.Leg = strconv.FormatUint(co.calls, 10)
 	}
+	co.tally.holder = p.HolderOf(&call.Caller)
 	d, n := co.set.Consider(p, call, m.judge.Lists, w)
 	co.d = d
 	what := co.carryOut(c, call, &d)
 	passed := false
 	if what == challenged {
-		asked.Line, asked.Callee = traffic.PassKey(p, &call.Callee), traffic.CalleeKey(&call.Callee)
+		asked := traffic.Asked{Line: traffic.PassKey(p, &call.Callee), Callee: traffic.CalleeKey(&call.Callee), Caller: call.Caller.E164, At: call.Time}
 		if passed = co.passes && c.label.given && !c.label.unwanted; passed {
 			co.memory.Challenges.Passed(asked)
 		} else {
 			co.memory.Challenges.KeyedNothing(asked)
 		}
 	}
-	co.follow(c, &n, what.rings() || passed || what == challenged && d.Otherwise == "allow", passed, p.Stops(&d))
+	co.rings = what <= labelled || passed || what == challenged && d.Otherwise == "allow"
+	co.follow(c, &n, passed, p.Stops(&d))
 	return what
 }
 
@@ -151,9 +174,9 @@ func (co *course) grace(c *policy.Call) bool {
 }
 
 // follow notes what is still to come of a call that was decided. One that is not let through is over.
-func (co *course) follow(c *Call, n *detect.Count, rings, passed, stopped bool) {
+func (co *course) follow(c *Call, n *detect.Count, passed, stopped bool) {
 	start := c.Facts.Time
-	if !rings {
+	if !co.rings {
 		if co.set != nil {
 			co.set.Ended(n, detect.End{At: start})
 		}
@@ -164,12 +187,15 @@ func (co *course) follow(c *Call, n *detect.Count, rings, passed, stopped bool) 
 	}
 	e := event{way: directionIn, talked: c.talked()}
 	at := start.Add(c.rang() + e.talked)
+	e.end = detect.End{At: at, Answered: c.Answered, Talk: e.talked, Rang: c.Answered || !c.ringKnown || c.Ring > 0, Passed: passed}
 	if co.set != nil {
 		count := *n
-		e.count = &count
-		e.end = detect.End{At: at, Answered: c.Answered, Talk: e.talked, Rang: c.Answered || !c.ringKnown || c.Ring > 0, Passed: passed}
+		e.count, e.holder = &count, co.tally.holder
 	}
-	if (passed || !stopped) && c.Answered && e.talked >= policy.DialledTalk && co.mind.known != nil {
+	if passed || !stopped {
+		e.teaches = c.Answered && e.talked >= policy.DialledTalk && co.mind.known != nil
+	}
+	if e.teaches || co.mind.judge.Policy.AsksScore() {
 		call := co.call
 		e.call = &call
 	}
@@ -185,7 +211,7 @@ func (co *course) dialled(c *Call) {
 		return
 	}
 	call := co.mind.call(c)
-	co.later(call.Time.Add(c.rang()+talked), event{call: &call, way: directionOut, shown: c.shown, talked: talked})
+	co.later(call.Time.Add(c.rang()+talked), event{call: &call, teaches: true, way: directionOut, shown: c.shown, talked: talked})
 }
 
 func (co *course) later(at time.Time, e event) {
@@ -224,9 +250,6 @@ const (
 var doesNames = [...]string{"lets", "labels", "challenges", "diverts", "rejects"}
 
 func (d does) String() string { return doesNames[d] }
-
-// rings reports whether the phone rings without the caller doing anything for it.
-func (d does) rings() bool { return d <= labelled }
 
 // carryOut is what becomes of a decision: where the trunk holds as many calls as it may, what overflow says.
 func (co *course) carryOut(c *Call, call *policy.Call, d *policy.Decision) does {

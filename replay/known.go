@@ -48,15 +48,16 @@ func (o *Options) notes() (notes []string) {
 type dealings struct {
 	*traffic.Known
 	again *traffic.Again // who called whom; nil if the policy does not ask
+	tell  func(line, number string, at time.Time)
 	room  []string
 }
 
-// newDealings gives nil for a policy that does not ask.
-func newDealings(p *policy.Policy) *dealings {
-	if !p.AsksKnown() && p.AgainWindow() == 0 {
+// newDealings gives nil for a policy that does not ask, where nobody else does. tell may be nil.
+func newDealings(p *policy.Policy, tell func(line, number string, at time.Time)) *dealings {
+	if !p.AsksKnown() && p.AgainWindow() == 0 && tell == nil {
 		return nil
 	}
-	k := &dealings{Known: traffic.NewKnown(maxKnown, nil)}
+	k := &dealings{Known: traffic.NewKnown(maxKnown, nil), tell: tell}
 	if p.AgainWindow() > 0 {
 		k.again = traffic.NewAgain(maxKnown)
 	}
@@ -68,13 +69,18 @@ func (k *dealings) fill(p *policy.Policy, c *policy.Call) {
 	if k == nil {
 		return
 	}
-	if k.room = p.AppendLines(k.room[:0], &c.Callee); len(k.room) > 0 {
-		k.room = append(k.room, house)
-	}
-	c.KnownToLine, c.KnownToAll = k.To(c.Caller.E164, k.room, c.Time)
+	k.knows(p, c)
 	if k.again != nil {
 		k.again.Called(p, c)
 	}
+}
+
+// knows says of a call to whom its caller is known.
+func (k *dealings) knows(p *policy.Policy, c *policy.Call) {
+	if k.room = p.AppendLines(k.room[:0], &c.Callee); len(k.room) > 0 {
+		k.room = append(k.room, house)
+	}
+	c.KnownToLine, c.KnownToAll, c.KnownLines = k.Of(c.Caller.E164, k.room, c.Time)
 }
 
 // has reports whether the calls before can matter for one of a number; where they cannot it needs no second look.
@@ -93,6 +99,7 @@ func (k *dealings) over(p *policy.Policy, c *policy.Call, way direction, shown s
 	}
 	k.room = p.AppendLines(k.room[:0], &c.Callee)
 	switch called := len(k.room) > 0; {
+	case called && p.IsDecoy(&c.Callee): // whoever took it, nobody there deals with its caller
 	case called && way != directionOut && talked >= policy.CalledTalk:
 		k.meet(c.Caller.E164, at)
 	case !called && c.Callee.E164 != "" && !c.Callee.Kinds.Has(number.Emergency):
@@ -119,6 +126,9 @@ func (k *dealings) meet(number string, at time.Time) {
 	}
 	for _, line := range k.room {
 		k.Remember(line, number, at)
+		if k.tell != nil {
+			k.tell(line, number, at)
+		}
 	}
 }
 

@@ -20,9 +20,10 @@ var (
 
 // labelOf reads whether a call was wanted. What is no word for either is the name of a campaign, whose calls are unwanted.
 func labelOf(text string) label {
-	word := strings.ToLower(strings.TrimSpace(text))
+	text = strings.TrimSpace(text)
+	word := strings.ToLower(text)
 	switch {
-	case slices.Contains(wantedWords, word):
+	case isNothing(text), slices.Contains(wantedWords, word):
 		return label{given: true}
 	case slices.Contains(unwantedWords, word):
 		return label{given: true, unwanted: true}

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"time"
 
 	"ringfence/policy"
 )
@@ -18,7 +19,10 @@ type Options struct {
 	Keep     int                 // how many changed verdicts the report lists at most
 	Change   func(*Change) error // if set, gets every changed verdict, in the order of the calls, and the report lists none
 	Progress func(calls uint64)  // if set, is called now and then; Source.Read says how far the files are
-	Workers  int                 // how many decide at once; 0: as many as there are processors, 8 at most
+	// Meet, if set, is told of each line to which a call made a number known, and from when on; the line is "" for one of a phone that is on
+	// none. The text of the number is a part of a larger one. All that people talked counts then, whatever the policy says.
+	Meet    func(line, number string, at time.Time)
+	Workers int // how many decide at once; 0: as many as there are processors, 8 at most
 
 	// Where a policy has detectors, or a file says which calls were wanted (Columns.Label), the calls are decided in their own time.
 	WantedPass bool        // who is labelled as wanted passes a challenge, and is remembered for it; else nobody passes one
@@ -29,6 +33,9 @@ type Options struct {
 
 // inTime reports whether the calls are decided in their own time.
 func (o *Options) inTime(sources []*Source) bool {
+	if o.Meet != nil {
+		return false
+	}
 	for _, j := range []*Judge{o.Judge, o.Against} {
 		if j != nil && len(j.Policy.Detectors()) > 0 {
 			return true
@@ -55,7 +62,7 @@ func (o *Options) mind(j, other *Judge, memory int) *mind {
 // asksKnown reports whether a policy asks for known callers, or for those who call again. Then the calls before one count.
 func (o *Options) asksKnown() bool {
 	asks := func(p *policy.Policy) bool { return p.KnownWindow() > 0 || p.AgainWindow() > 0 }
-	return asks(o.Judge.Policy) || o.Against != nil && asks(o.Against.Policy)
+	return o.Meet != nil || asks(o.Judge.Policy) || o.Against != nil && asks(o.Against.Policy)
 }
 
 // turns reports whether the calls are to be read from the end of the file, where the oldest are, and can be.
@@ -77,7 +84,10 @@ func Run(ctx context.Context, sources []*Source, o Options) (*Report, error) {
 	if o.Workers <= 0 {
 		o.Workers = min(runtime.GOMAXPROCS(0), 8)
 	}
-	o.timely = o.inTime(sources)
+	if o.timely = o.inTime(sources); o.timely && !slices.ContainsFunc(sources, func(s *Source) bool { return s.first.IsZero() }) {
+		sources = slices.Clone(sources)
+		slices.SortStableFunc(sources, func(a, b *Source) int { return a.first.Compare(b.first) })
+	}
 	// All jobs there are: what bounds the memory.
 	free := make(chan *job, 3*o.Workers)
 	for range cap(free) {

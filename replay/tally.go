@@ -75,10 +75,10 @@ func newTally(o *Options) *tally {
 		o: o, mind: o.mind(o.Judge, o.Against, memory), rules: make(map[Verdict]*ruleTotal), groups: make(map[[2]Verdict]*Group),
 		ids: make(map[string]uint32),
 	}
-	t.mind.known = newDealings(o.Judge.Policy)
+	t.mind.known = newDealings(o.Judge.Policy, o.Meet)
 	if o.Against != nil {
 		t.against = o.mind(o.Against, o.Judge, memory)
-		t.against.known = newDealings(o.Against.Policy)
+		t.against.known = newDealings(o.Against.Policy, nil)
 	}
 	if o.timely {
 		t.begin()

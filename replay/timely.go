@@ -73,7 +73,7 @@ func (t *tally) timely(file string, o *outcome) error {
 		}
 		what := co.decide(c)
 		co.tally.decided(c, &co.call, &co.d, what)
-		co.tally.labels.decided(co.mind.judge.Policy, c, &co.call, &co.d, what)
+		co.tally.labels.decided(c, co, what)
 		if i == 0 && t.o.Each != nil {
 			t.o.Each(fateOf(file, c, co, what))
 		}
@@ -93,7 +93,7 @@ func (t *tally) timely(file string, o *outcome) error {
 func fateOf(file string, c *Call, co *course, what does) *Fate {
 	f := &Fate{
 		File: file, Line: c.Line, Time: c.Facts.Time, Caller: co.call.Caller.E164, Callee: c.Facts.Callee, Is: verdictOf(&co.d), Does: what.String(),
-		Rings: what.rings() || what == challenged && co.d.Otherwise == "allow", Tripped: co.call.Tripped, TrialBy: co.d.TrialBy, Fired: co.call.Trips,
+		Rings: co.rings, Tripped: co.call.Tripped, TrialBy: co.d.TrialBy, Fired: co.call.Trips,
 	}
 	if what != lets {
 		f.By = co.d.By

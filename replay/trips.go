@@ -35,7 +35,7 @@ type Trip struct {
 	Time     time.Time `json:"time"`
 	Trunk    string    `json:"trunk"`
 	Key      string    `json:"key"`    // as a person reads it: 952116, +8613800138000, firm A, all
-	Holder   string    `json:"holder"` // of the range, "" if nobody is named
+	Holder   string    `json:"holder"` // of the range of the caller who tripped it, "" if nobody is named
 	Why      string    `json:"why"`
 	HoldS    float64   `json:"hold_s"` // seconds until it lets calls through to see whether it is over
 }
@@ -45,6 +45,7 @@ type courseTally struct {
 	policy    *policy.Policy
 	zone      *time.Location // that reports are written by
 	detectors []Detector
+	holder    string      // of the range of the caller whose call is told of
 	legs      bool        // a detector tells calls apart by their legs
 	trip      func(*Trip) // if set, is told of each
 	labels    labelTally
@@ -80,8 +81,12 @@ func (t *courseTally) Changed(b detect.Breaker) {
 	if len(d.First) >= topTrips && t.trip == nil {
 		return
 	}
+	holder := b.Holder
+	if key := t.policy.Detectors()[i].Key; holder == "" && (key == policy.ByPrefix || key == policy.ByCaller) {
+		holder = t.holder
+	}
 	trip := Trip{
-		Detector: b.Detector, Time: b.Since.In(t.zone), Trunk: keep(b.Trunk), Key: keep(b.Key), Holder: b.Holder, Why: keep(b.Why), HoldS: b.Hold.Seconds(),
+		Detector: b.Detector, Time: b.Since.In(t.zone), Trunk: keep(b.Trunk), Key: keep(b.Key), Holder: holder, Why: keep(b.Why), HoldS: b.Hold.Seconds(),
 	}
 	if len(d.First) < topTrips {
 		d.First = append(d.First, trip)

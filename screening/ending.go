@@ -72,7 +72,7 @@ func (sc *Screener) consider(f *bridge.Facts, at time.Time) *considered {
 	}
 	c := &considered{}
 	c.call, c.id = sc.callOf(r.Policy, f, at)
-	sc.memory.Again.Called(r.Policy, &c.call)
+	sc.memory.Called(r.Policy, &c.call)
 	c.decision = r.Policy.Decide(&c.call, r.Lists)
 	return c
 }

@@ -72,6 +72,9 @@ func complete(e *attach.CallEnd, s screened) {
 
 // called learns from the caller's leg of a screened call. s is what was noted when it was screened, if it still is.
 func (sc *Screener) called(p *policy.Policy, e *attach.CallEnd, s screened) {
+	if !s.refused && s.end != nil { // the switch's first word of its end
+		sc.behaved(p, &s.caller, e)
+	}
 	if !e.Answered || !e.Bridged || e.Talk < policy.CalledTalk { // voicemail and menus are not bridged
 		return
 	}
@@ -82,9 +85,17 @@ func (sc *Screener) called(p *policy.Policy, e *attach.CallEnd, s screened) {
 		return
 	}
 	callee := p.Call(policy.Facts{Callee: s.callee}).Callee
+	if p.IsDecoy(&callee) { // whoever took it, nobody there deals with its caller
+		return
+	}
 	for _, line := range p.AppendLines(nil, &callee) {
 		sc.memory.Meet(line, s.caller.E164, sc.o.Now())
 	}
+}
+
+// behaved notes what became of a call that was not stopped.
+func (sc *Screener) behaved(p *policy.Policy, caller *number.Number, e *attach.CallEnd) {
+	sc.memory.Ended(p, caller, e.Bridged || e.Ring > 0, e.Answered && e.Bridged, e.Talk, sc.o.Now())
 }
 
 // screenedBefore makes up for what was not noted, from what the leg carries.

@@ -20,7 +20,7 @@ func (sc *Screener) Record(f *bridge.Facts, v *bridge.Verdict, res bridge.Result
 		c.call, c.id = sc.callOf(r.Policy, f, now)
 		if named(f) {
 			if !f.Test {
-				sc.memory.Again.Called(r.Policy, &c.call)
+				sc.memory.Called(r.Policy, &c.call)
 			}
 			c.decision = r.Policy.Decide(&c.call, r.Lists)
 		}

@@ -28,7 +28,7 @@ func (sc *Screener) Screen(f *bridge.Facts) bridge.Verdict {
 	c := &considered{paused: sc.force.Paused(now) != nil}
 	c.call, c.id = sc.callOf(r.Policy, f, now)
 	if !f.Test {
-		sc.memory.Again.Called(r.Policy, &c.call)
+		sc.memory.Called(r.Policy, &c.call)
 	}
 	c.decision = r.Policy.Decide(&c.call, r.Lists)
 	if c.decision.Rule == policy.RuleKnownGrace && !c.paused && !f.Test && !sc.memory.Challenges.TakeGrace(traffic.CalleeKey(&c.call.Callee), sc.memory.Name(c.call.Caller.E164), now) {
