@@ -54,6 +54,7 @@ func Handler(d Desk) http.Handler {
 	serveCalls(mux, d)
 	serveReports(mux, d)
 	serveForget(mux, d)
+	serveDetectors(mux, d)
 	serveKnown(mux, d)
 	mux.HandleFunc("POST /api/v1/policy/reload", ask(func(r *http.Request) (any, error) { return d.Reload(r.Context()) }))
 	mux.HandleFunc("POST /api/v1/pause", answer(func(r *http.Request, q pauseQuery) (any, error) {

@@ -56,6 +56,7 @@ func OpenDesk(c *conf.Daemon, readOnly bool, log *slog.Logger) (*Front, error) {
 	}
 	d := desk.New(c, db, force, desk.Options{
 		Private: private, Log: log, EndPasses: func(e164 string) error { return screening.EndPasses(db, memory, e164) },
+		Sections: sectionsOf(memory), Forget: memory.ForgetNumber,
 		Recall: func(p *policy.Policy, call *policy.Call) {
 			if err := learn(p); err != nil {
 				log.Error("what was learnt of callers cannot be read", "error", err)
@@ -68,6 +69,11 @@ func OpenDesk(c *conf.Daemon, readOnly bool, log *slog.Logger) (*Front, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	return &Front{Desk: d}, nil
+}
+
+// sectionsOf are the parts of a memory that are kept in the file of counts.
+func sectionsOf(m *traffic.Memory) []desk.Section {
+	return []desk.Section{{Name: "callers", Len: m.Behaviour.Len, Snapshot: m.Behaviour.Snapshot, Load: m.Behaviour.Load}}
 }
 
 // loadFacts reads what calls have taught. What is damaged is left out and logged.

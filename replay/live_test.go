@@ -3,6 +3,7 @@ package replay
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -11,9 +12,16 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"ringfence/attach"
+	"ringfence/bridge"
+	"ringfence/conf"
 	"ringfence/console"
 	"ringfence/detect"
+	"ringfence/inforce"
+	"ringfence/lists"
 	"ringfence/policy"
+	"ringfence/screening"
+	"ringfence/storage"
 	"ringfence/traffic"
 )
 
@@ -154,63 +162,71 @@ func tripText(detector, trunk, key string, at time.Time, why string) string {
 	return fmt.Sprintf("%s %s %s on %s: %s", at.UTC().Format(time.RFC3339), detector, key, trunk, why)
 }
 
-// live takes a trace through what screening does with calls, ends as they come, and gives the trips and the decisions.
-func live(p *policy.Policy, calls []placed) (trips, rules []string) {
-	memory := traffic.New(nil)
+// live takes a trace through the screening of calls, ends as they come, and gives the trips and the decisions.
+func live(t *testing.T, p *policy.Policy, calls []placed) (trips, rules []string) {
+	t.Helper()
 	set := detect.New(p.Detectors(), detect.Options{Zone: p.Zone(), Sink: sinkFunc(func(b detect.Breaker) {
 		if b.State == detect.Tripped {
 			trips = append(trips, tripText(b.Detector, b.Trunk, b.Key, b.Since, b.Why))
 		}
 	})})
-	type end struct {
-		at time.Time
-		do func()
+	sounds, err := conf.InstallSounds(t.TempDir(), "CN")
+	if err != nil {
+		t.Fatal(err)
 	}
-	var ends []end
+	force := &inforce.State{}
+	force.SetRules(&inforce.Rules{Policy: p, Lists: lists.New(), Sounds: sounds, Detectors: set})
+	var now time.Time
+	sc := screening.New(force, traffic.New(nil), screening.Options{Attached: true, Journal: noJournal{}, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler)})
+
+	var ends []attach.CallEnd
 	minute := calls[0].at.Truncate(time.Minute)
 	pass := func(to time.Time) {
-		slices.SortStableFunc(ends, func(a, b end) int { return a.at.Compare(b.at) })
-		for len(ends) > 0 && !ends[0].at.After(to) {
-			for ; !minute.After(ends[0].at); minute = minute.Add(time.Minute) {
+		tick := func(to time.Time) {
+			for ; !minute.After(to); minute = minute.Add(time.Minute) {
 				set.Tick(minute)
 			}
-			ends[0].do()
+			now = to
+		}
+		slices.SortStableFunc(ends, func(a, b attach.CallEnd) int { return a.Ended.Compare(b.Ended) })
+		for len(ends) > 0 && !ends[0].Ended.After(to) {
+			tick(ends[0].Ended)
+			sc.Ended(ends[0])
 			ends = ends[1:]
 		}
-		for ; !minute.After(to); minute = minute.Add(time.Minute) {
-			set.Tick(minute)
-		}
+		tick(to)
 	}
 	for i, x := range calls {
 		pass(x.at)
-		c := p.Call(policy.Facts{Caller: x.caller, Callee: x.callee, Trunk: x.trunk, Time: x.at})
-		memory.Recall(p, &c)
-		memory.Called(p, &c)
-		callee := traffic.CalleeKey(&c.Callee)
-		d, n := set.Consider(p, &c, nil, detect.Way{Leg: fmt.Sprint("leg", i), Grace: func(c *policy.Call) bool { return memory.Challenges.TakeGrace(callee, c.Caller.E164, c.Time) }})
-		rules = append(rules, fmt.Sprintf("%s %s %s", x.at.UTC().Format(time.RFC3339), c.Caller.E164, d.Rule))
-		if d.Action == policy.Challenge || d.Action == policy.Reject {
-			if d.Action == policy.Challenge {
-				memory.Challenges.KeyedNothing(traffic.Asked{Line: traffic.PassKey(p, &c.Callee), Callee: callee, Caller: c.Caller.E164, At: x.at})
-			}
-			set.Ended(&n, detect.End{At: x.at})
+		f := &bridge.Facts{UUID: fmt.Sprint("u", i), Number: x.caller, FromUser: x.caller, Callee: x.callee, Gateway: x.trunk, Context: "public"}
+		v := sc.Screen(f)
+		e := attach.CallEnd{UUID: f.UUID, Inbound: true, Caller: x.caller, FromUser: x.caller, Callee: x.callee, Gateway: x.trunk, Context: "public", RingfenceID: v.ID, Started: x.at}
+		n := p.Plan().Parse(x.caller)
+		rules = append(rules, fmt.Sprintf("%s %s %s", x.at.UTC().Format(time.RFC3339), n.E164, v.Rule))
+		res := bridge.Result{}
+		if v.Challenge != nil {
+			res.Keyed = bridge.KeyedNothing
+		}
+		sc.Record(f, &v, res)
+		if v.Refuse != 0 || v.Challenge != nil {
+			e.Ended, e.By, e.Cause = x.at, attach.ByRingfence, "CALL_REJECTED"
+			sc.Ended(e)
 			continue
 		}
-		stopped, talk := p.Stops(&d), time.Duration(x.talk)*time.Second
-		ends = append(ends, end{x.end(), func() {
-			set.Ended(&n, detect.End{At: x.end(), Answered: talk > 0, Talk: talk, Rang: true})
-			memory.Ended(p, &c.Caller, true, talk > 0, talk, x.end())
-			if talk < policy.CalledTalk || stopped || p.IsDecoy(&c.Callee) {
-				return
-			}
-			for _, line := range p.AppendLines(nil, &c.Callee) {
-				memory.Meet(line, c.Caller.E164, x.end())
-			}
-		}})
+		e.Ended, e.Ring, e.Talk = x.end(), time.Duration(x.ring)*time.Second, time.Duration(x.talk)*time.Second
+		e.Answered, e.Bridged = x.talk > 0, x.talk > 0
+		ends = append(ends, e)
 	}
 	pass(calls[len(calls)-1].end().Add(24 * time.Hour))
 	return trips, rules
 }
+
+// noJournal keeps no records.
+type noJournal struct{}
+
+func (noJournal) Add(storage.Record) bool              { return true }
+func (noJournal) Amend(storage.Record) bool            { return true }
+func (noJournal) Outcome(string, storage.Outcome) bool { return true }
 
 // asCDR writes a trace as a switch does, a row when a call is over.
 func asCDR(calls []placed) string {
@@ -258,7 +274,7 @@ func TestSameTripsAsLive(t *testing.T) {
 	met := map[string]int{}
 	for seed := range uint64(12) {
 		calls := trace(seed)
-		want, rules := live(p, calls)
+		want, rules := live(t, p, calls)
 		slices.Sort(rules)
 		for _, trip := range want {
 			for _, d := range p.Detectors() {

@@ -84,9 +84,8 @@ func Run(ctx context.Context, sources []*Source, o Options) (*Report, error) {
 	if o.Workers <= 0 {
 		o.Workers = min(runtime.GOMAXPROCS(0), 8)
 	}
-	if o.timely = o.inTime(sources); o.timely && !slices.ContainsFunc(sources, func(s *Source) bool { return s.first.IsZero() }) {
-		sources = slices.Clone(sources)
-		slices.SortStableFunc(sources, func(a, b *Source) int { return a.first.Compare(b.first) })
+	if o.timely = o.inTime(sources); o.timely {
+		sources = earliestFirst(sources)
 	}
 	// All jobs there are: what bounds the memory.
 	free := make(chan *job, 3*o.Workers)
@@ -143,10 +142,7 @@ func Run(ctx context.Context, sources []*Source, o Options) (*Report, error) {
 	}
 	running.Wait()
 	if ctx.Err() == nil {
-		if err := t.settle(true); err != nil {
-			return nil, err
-		}
-		if err := t.empty(); err != nil {
+		if err := t.rest(); err != nil {
 			return nil, err
 		}
 	}
@@ -154,13 +150,37 @@ func Run(ctx context.Context, sources []*Source, o Options) (*Report, error) {
 		return nil, context.Cause(ctx)
 	}
 	r := t.finish()
+	r.Notes = append(r.Notes, o.turnNotes(sources)...)
+	return r, nil
+}
+
+// turnNotes says of files with the newest calls first that cannot be read from their end.
+func (o *Options) turnNotes(sources []*Source) (notes []string) {
 	for _, s := range sources {
 		if o.ordered() && s.newest && !s.turns() {
-			r.Notes = append(r.Notes, fmt.Sprintf("%s has the newest calls first, and can be read only once: known_caller finds nobody there, for the calls before "+
+			notes = append(notes, fmt.Sprintf("%s has the newest calls first, and can be read only once: known_caller finds nobody there, for the calls before "+
 				"one count. Give a file of UTF-8, or the oldest calls first", s.Name))
 		}
 	}
-	return r, nil
+	return notes
+}
+
+// rest decides on all calls that wait still.
+func (t *tally) rest() error {
+	if err := t.settle(true); err != nil {
+		return err
+	}
+	return t.empty()
+}
+
+// earliestFirst are the files in the order of their first calls, if all of them show when that was.
+func earliestFirst(sources []*Source) []*Source {
+	if slices.ContainsFunc(sources, func(s *Source) bool { return s.first.IsZero() }) {
+		return sources
+	}
+	sources = slices.Clone(sources)
+	slices.SortStableFunc(sources, func(a, b *Source) int { return a.first.Compare(b.first) })
+	return sources
 }
 
 // chunk adds up the calls of a chunk.

@@ -32,6 +32,7 @@ func (sc *Screener) Ended(e attach.CallEnd) {
 	case e.RingfenceID != "":
 		sc.outcome(&e)
 		if e.Inbound {
+			sc.countedBefore(&e)
 			sc.called(p, &e, s)
 		} else {
 			sc.rang(p, &e, s)
@@ -52,7 +53,14 @@ func (sc *Screener) ended(e *attach.CallEnd, s screened) {
 	} else {
 		sc.outcome(e)
 	}
-	sc.calls.Change(traffic.CallKey(e.UUID, e.Channel), func(s *screened) { s.end = nil }) // what its record says stands
+	var once *counted // the switch may tell of its end a second time
+	sc.calls.Change(traffic.CallKey(e.UUID, e.Channel), func(kept *screened) {
+		if kept.end != nil {
+			once = s.counted
+		}
+		kept.end, kept.counted = nil, nil // what its record says stands
+	})
+	sc.over(once, e, s.passed)
 	sc.called(sc.force.Rules().Policy, e, s)
 }
 
@@ -81,7 +89,7 @@ func (sc *Screener) called(p *policy.Policy, e *attach.CallEnd, s screened) {
 	if s.id == "" { // this program was started meanwhile
 		s = screenedBefore(p, e)
 	}
-	if s.caller.E164 == "" {
+	if s.caller.E164 == "" || s.stopped { // a rule on trial would have kept it from ringing, or it rang by a failure
 		return
 	}
 	callee := p.Call(policy.Facts{Callee: s.callee}).Callee

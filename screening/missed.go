@@ -70,5 +70,6 @@ func (sc *Screener) recordUnseen(e *attach.CallEnd) {
 		rec.Reason += "; the caller hung up before the call was screened"
 	}
 	rec.Outcome = outcomeOf(e)
+	sc.over(&c.counted, e, false)
 	sc.write(&rec, &c.call, &c.id, false)
 }

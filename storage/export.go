@@ -223,7 +223,7 @@ func (s *stepBack) settings2() error {
 	if _, err := s.to.bucket(bucketSettings); err != nil {
 		return err
 	}
-	newer := map[string]bool{"private": true, "numbers": true, "forgotten": true, "alerts": true}
+	newer := map[string]bool{"private": true, "numbers": true, "forgotten": true, "alerts": true, "observed": true}
 	return s.from.Bucket(bucketSettings).ForEach(func(k, v []byte) error {
 		if newer[string(k)] {
 			return nil

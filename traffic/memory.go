@@ -20,6 +20,7 @@ type Memory struct {
 	Realms     *Realms
 	Refused    *Refused
 	Contexts   *Contexts
+	Trials     *Trials
 
 	name  func(e164 string) string                  // see Hide
 	marks func(caller string, at time.Time) float64 // see CountMarks
@@ -33,6 +34,7 @@ func New(sink Sink) *Memory {
 	return &Memory{
 		Known: NewKnown(maxPairs, sink), Callbacks: newCallbacks(sink), Challenges: newChallenges(sink),
 		LastCalls: &LastCalls{}, Again: NewAgain(maxAgain), Behaviour: NewBehaviour(maxBehaviour), Held: &Held{}, Hits: &Hits{}, Realms: &Realms{}, Refused: &Refused{}, Contexts: &Contexts{},
+		Trials: &Trials{},
 	}
 }
 
