@@ -14,9 +14,9 @@ type person struct {
 
 // firm is a business with numbers side by side.
 type firm struct {
-	lead   string // what all its numbers begin with, three digits before their end
-	from   int    // the first of them
-	lines  int    // and how many it has
+	lead  string // what all its numbers begin with, three digits before their end
+	from  int    // the first of them
+	lines int    // and how many it has
 }
 
 func (w *world) number(f *firm) string {

@@ -83,6 +83,8 @@ type Trace struct {
 	Seed      uint64
 	Calls     []Call
 	Campaigns []Campaign
+
+	csv []byte // what replays read
 }
 
 // Days is how long a trace is.
