@@ -76,7 +76,7 @@ func (d *detector) reached(at int32) (why breaker, ok bool) {
 			why.limit = int32(min(surgeTrip(usual, d.Surge, d.AtLeast), math.MaxInt32))
 		}
 	default:
-		why.limit = d.trip(d.slots.all[at].level)
+		why.limit = d.trips[d.slots.all[at].level]
 		ok = n >= why.limit && d.isSpread(at)
 	}
 	return why, ok
@@ -106,6 +106,9 @@ func (d *detector) measure(key uint64, level int, at int32) (m breaker) {
 // mayTrip trips a key that has reached its trip, or the narrower range that is to blame.
 func (d *detector) mayTrip(at int32) {
 	s := &d.slots.all[at]
+	if d.trips[s.level] > s.count.total && d.slots.legs == nil {
+		return // as nearly always
+	}
 	why, ok := d.reached(at)
 	if !ok || d.pinned(s.key) {
 		return
@@ -114,15 +117,15 @@ func (d *detector) mayTrip(at int32) {
 		s.b.proof = d.set.clock.now
 		return
 	}
+	if s.b == nil && d.slots.open[s.trunk()] >= d.slots.quota() {
+		d.capped++
+		return
+	}
 	if to := d.toBlame(at); to != at {
 		why.part, why.n, why.calls = s.key, d.total(to), why.n
 		at, s = to, &d.slots.all[to]
 	}
 	if s.b == nil {
-		if d.slots.open[s.trunk()] >= d.slots.quota() {
-			d.capped++
-			return
-		}
 		d.slots.open[s.trunk()]++
 		s.b = &breaker{}
 	}
@@ -164,11 +167,14 @@ func (d *detector) close(at int32, since int64, remember bool) {
 
 // settleAt lets time pass for a slot's breaker.
 func (d *detector) settleAt(at int32) {
+	if d.slots.all[at].b != nil {
+		d.settle(at)
+	}
+}
+
+func (d *detector) settle(at int32) {
 	s := &d.slots.all[at]
 	b := s.b
-	if b == nil {
-		return
-	}
 	now, leap := d.set.clock.now, d.set.clock.leaps
 	if b.state == tripped && now >= b.until {
 		// Where the clock was put forward by hours it probes first, however late it is by now.
@@ -238,7 +244,7 @@ func (d *detector) ended(at int32, n *Count, e *End) {
 		b.good = n.id.customer
 	case e.Answered && e.Talk <= d.Short, e.Rang && !e.Answered:
 		_, most := d.hold()
-		if most = max(most, b.hold); d.set.clock.now-b.proof > 2*most {
+		if most = max(most, b.hold); d.set.clock.now-max(b.proof, d.set.clock.leaps) > 2*most {
 			// A forged call a hold must not keep a range shut for ever: so long after its count was at the trip it takes new evidence.
 			d.close(at, d.set.clock.now, true)
 			return

@@ -40,16 +40,21 @@ func (s *Set) advance(t time.Time) int64 {
 	return now
 }
 
+// leftAlone reports whether all detectors leave a caller alone: what he does counts for nothing.
+func (s *Set) leftAlone(n *Count) bool {
+	all := policy.DetectorSet(1)<<len(s.all) - 1
+	return all != 0 && n.protected&all == all
+}
+
 // calledBy counts a call of this set by the one that counts for it now.
-func (s *Set) calledBy(t *Set, x *Subject, look bool) *Count {
+func (s *Set) calledBy(t *Set, x *Subject, look bool) Count {
 	if s == t {
-		n := t.called(x, look)
-		return &n
+		return t.called(x, look)
 	}
 	y := *x
 	y.Protected = translate(x.Protected, s, t)
 	n := t.called(&y, look)
-	return n.read(s)
+	return *n.read(s)
 }
 
 func (s *Set) called(x *Subject, look bool) Count {
@@ -60,7 +65,7 @@ func (s *Set) called(x *Subject, look bool) Count {
 	n := Count{of: s, id: s.identify(x, now, look), protected: x.Protected}
 	if n.id.caller != 0 {
 		n.FirstTime = !s.seen.has(n.id.caller)
-		n.again = s.recent.same(mix(n.id.caller^mix(n.id.callee^mix(uint64(n.id.trunk)))), now, !look)
+		n.again = s.recent.same(mix(n.id.caller^mix(n.id.callee^mix(uint64(n.id.trunk)))), now, !look && !s.leftAlone(&n))
 	}
 	for i, d := range s.all {
 		if !n.protected.Has(i) {
@@ -72,12 +77,15 @@ func (s *Set) called(x *Subject, look bool) Count {
 
 // called counts a call for a detector, and says whether one of its breakers holds for it.
 func (d *detector) called(n *Count, look bool) {
+	kinds := n.applies() & d.kinds
+	if kinds == 0 && d.Share == 0 && d.slots.open[n.id.trunk] == 0 && len(d.pins) == 0 {
+		return
+	}
 	var room [maxLevels]uint64
 	path := d.path(&n.id, room[:0])
-	kinds := n.applies() & d.kinds
-	held, covered := false, false
-	var probeAt [maxLevels]int32
-	waiting := probeAt[:0]
+	covered := false
+	var places [maxLevels]int32
+	counted := uint32(0)                              // the levels that have counted it, a bit each
 	for level := len(path) - 1; level >= 0; level-- { // the narrowest first: it explains the wider ones
 		key := path[level]
 		at := int32(-1)
@@ -86,26 +94,32 @@ func (d *detector) called(n *Count, look bool) {
 		} else {
 			at = d.place(key, level, &n.id, 1)
 		}
-		pin := d.pin(key)
-		if at >= 0 {
-			if !look {
-				d.settleAt(at)
-				if !covered {
-					d.countCall(at, n, kinds)
-				}
+		if places[level] = at; at >= 0 && !look {
+			d.settleAt(at)
+			if !covered {
+				d.countCall(at, n, kinds)
+				counted |= 1 << level
 			}
-			s := &d.slots.all[at]
-			switch state := d.stateAt(s, n.id.at); {
-			case pin != nil:
-			case state == tripped:
+		}
+		pin := d.pin(key)
+		covered = covered || pin != nil && pin.pinned == pinnedOpen || pin == nil && at >= 0 && d.slots.all[at].holds()
+	}
+	d.mayTripAny(path, places[:len(path)], counted)
+	held := false
+	var probeAt [maxLevels]int32
+	waiting := probeAt[:0]
+	for level := len(path) - 1; level >= 0; level-- {
+		if pin := d.pin(path[level]); pin != nil {
+			held = held || pin.pinned == pinnedOpen
+			continue
+		}
+		if at := places[level]; at >= 0 && d.slots.all[at].key == path[level] {
+			switch d.stateAt(&d.slots.all[at], n.id.at) {
+			case tripped:
 				held = true
-			case state == probing:
+			case probing:
 				waiting = append(waiting, at)
 			}
-			covered = covered || pin == nil && s.holds()
-		}
-		if pin != nil && pin.pinned == pinnedOpen {
-			held, covered = true, true
 		}
 	}
 	if !held && len(waiting) > 0 {
@@ -119,7 +133,24 @@ func (d *detector) called(n *Count, look bool) {
 	}
 }
 
-// countCall counts a call for one key, and trips it if it is time.
+// mayTripAny trips the narrowest of the keys that have counted something and reached their trip. All of them have counted it by then, so that
+// what the narrow one explains is taken out of the wider ones whole.
+func (d *detector) mayTripAny(path []uint64, places []int32, counted uint32) {
+	if counted == 0 {
+		return
+	}
+	for level := len(path) - 1; level >= 0; level-- {
+		at := places[level]
+		if counted&(1<<level) == 0 || d.slots.all[at].key != path[level] { // it has lost its place to a wider one
+			continue
+		}
+		if d.mayTrip(at); d.slots.all[at].holds() || d.slots.all[at].key != path[level] {
+			return
+		}
+	}
+}
+
+// countCall counts a call for one key.
 func (d *detector) countCall(at int32, n *Count, kinds uint16) {
 	if d.Share > 0 {
 		d.slots.calls[at].add(d.now(), 1)
@@ -136,7 +167,6 @@ func (d *detector) countCall(at int32, n *Count, kinds uint16) {
 	if d.habits != nil && n.added[d.number] > 0 {
 		d.habits.note(d.habitKey(at), d.set.clock.time(n.id.at), int(n.added[d.number]))
 	}
-	d.mayTrip(at)
 }
 
 // letThrough lets a call through that breakers probe by, if all of them have room for one more.
@@ -164,7 +194,7 @@ func (s *Set) decided(n *Count, stopped bool, would policy.DetectorSet) {
 	if !n.touched && !n.again && (!stopped || would != 0) {
 		s.budgets.pass(s.trunks.name(int(n.id.trunk)), at, would == 0)
 	}
-	if !stopped && n.id.caller != 0 {
+	if !stopped && n.id.caller != 0 && !s.leftAlone(n) {
 		s.seen.add(n.id.caller)
 	}
 	for i, d := range s.all {
@@ -257,9 +287,14 @@ func (s *Set) endedCall(n *Count, e *End) {
 }
 
 func (d *detector) callEnded(n *Count, e *End, kinds uint16) {
+	if kinds == 0 && d.slots.open[n.id.trunk] == 0 && (n.id.leg == 0 || !d.countsConcurrent()) {
+		return
+	}
 	var room [maxLevels]uint64
 	path := d.path(&n.id, room[:0])
 	covered := false
+	var places [maxLevels]int32
+	counted := uint32(0)
 	for level := len(path) - 1; level >= 0; level-- {
 		at := int32(-1)
 		if kinds != 0 && !covered {
@@ -283,10 +318,12 @@ func (d *detector) callEnded(n *Count, e *End, kinds uint16) {
 				d.habits.note(d.habitKey(at), d.set.clock.time(d.set.clock.now), int(n.added[d.number]))
 			}
 			n.added[d.number] = was
-			d.mayTrip(at)
+			places[level] = at
+			counted |= 1 << level
 		}
 		covered = covered || d.slots.all[at].holds()
 	}
+	d.mayTripAny(path, places[:len(path)], counted)
 }
 
 // reported counts a mark of a caller by a customer.
@@ -307,16 +344,16 @@ func (s *Set) reported(x *Subject, customer string, protected policy.DetectorSet
 func (d *detector) count1(n *Count, kinds uint16) {
 	var room [maxLevels]uint64
 	path := d.path(&n.id, room[:0])
-	for level := len(path) - 1; level >= 0; level-- {
-		at := d.place(path[level], level, &n.id, 1)
-		if at < 0 {
-			continue
-		}
-		d.settleAt(at)
-		d.count(at, n, kinds)
-		d.mayTrip(at)
-		if d.slots.all[at].holds() {
-			return
+	var places [maxLevels]int32
+	counted, covered := uint32(0), false
+	for level := len(path) - 1; level >= 0 && !covered; level-- {
+		if at := d.place(path[level], level, &n.id, 1); at >= 0 {
+			d.settleAt(at)
+			d.count(at, n, kinds)
+			places[level] = at
+			counted |= 1 << level
+			covered = d.slots.all[at].holds()
 		}
 	}
+	d.mayTripAny(path, places[:len(path)], counted)
 }

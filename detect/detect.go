@@ -125,14 +125,14 @@ func (s *Set) Adopt(earlier *Set) {
 func (s *Set) Called(x *Subject) Count {
 	t := s.lock()
 	defer t.mu.Unlock()
-	return *s.calledBy(t, x, false)
+	return s.calledBy(t, x, false)
 }
 
 // Look is Called without the counting: what would hold for a call now.
 func (s *Set) Look(x *Subject) Count {
 	t := s.lock()
 	defer t.mu.Unlock()
-	return *s.calledBy(t, x, true)
+	return s.calledBy(t, x, true)
 }
 
 // Fill tells a call what was found.

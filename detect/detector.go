@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"math"
 	"time"
 
 	"ringfence/policy"
@@ -27,7 +28,8 @@ type detector struct {
 	decoys bool   // it counts decoys alone
 	sub    int64  // the length of a sub-window, in milliseconds
 
-	cur, curLeg uint32 // sub-windows under way
+	trips       [maxLevels]int32 // at which count, by level; 0 where that is not fixed
+	cur, curLeg uint32           // sub-windows under way
 
 	slots    slots
 	members  table[int32]
@@ -50,6 +52,12 @@ func (s *Set) newDetector(i int, spec *policy.Detector, of int) *detector {
 	}
 	d.decoys = d.kinds == 1<<policy.CountDecoys
 	d.spread = spec.Key == policy.ByPrefix && spec.Trip == 0 && spec.Share == 0 && spec.Surge == 0
+	for level := range d.trips {
+		d.trips[level] = int32(min(spec.Trip, math.MaxInt32))
+		if level < len(spec.Levels) && spec.Levels[level].Trip > 0 {
+			d.trips[level] = int32(min(spec.Levels[level].Trip, math.MaxInt32))
+		}
+	}
 	bound := func(all, most int) int { return min(most, max(all/max(of, 1), 1024)) }
 	seed := mix(s.seed + uint64(i))
 	d.slots.init(bound(allSlots, maxSlots), seed, d)
@@ -83,12 +91,7 @@ func (d *detector) legSub() uint32 { return d.curLeg }
 const isLeg = 1 << 31
 
 // trip is at which count a key of a level trips; 0 where that is not fixed.
-func (d *detector) trip(level uint8) int32 {
-	if d.Key == policy.ByPrefix && d.Levels[level].Trip > 0 {
-		return int32(d.Levels[level].Trip)
-	}
-	return int32(d.Trip)
-}
+func (d *detector) trip(level uint8) int32 { return d.trips[level] }
 
 // most is where a key's count of members ends.
 func (d *detector) most(level uint8) int32 {

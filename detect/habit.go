@@ -149,11 +149,9 @@ func (h *habits) forget(k habitKey) bool {
 // room makes a habit for a newcomer. Where there is none it takes that of the one longest unused among a few, if that has no history or has
 // had no call for as long as a history lasts.
 func (h *habits) room(k habitKey) *habit {
-	b := &habit{key: k, from: h.hour}
-	for i := range b.usual {
-		b.usual[i] = unknown
-	}
 	if len(h.order) < h.limit {
+		b := &habit{}
+		b.begin(k, h.hour)
 		h.order = append(h.order, b)
 		h.of[k] = b
 		return b
@@ -173,10 +171,19 @@ func (h *habits) room(k habitKey) *habit {
 	if worst < 0 {
 		return nil
 	}
-	delete(h.of, h.order[worst].key)
-	h.order[worst] = b
+	b := h.order[worst]
+	delete(h.of, b.key)
+	b.begin(k, h.hour)
 	h.of[k] = b
 	return b
+}
+
+// begin makes a habit that of a key of which nothing is known.
+func (b *habit) begin(k habitKey, hour int64) {
+	*b = habit{key: k, from: hour}
+	for i := range b.usual {
+		b.usual[i] = unknown
+	}
 }
 
 // hourOf is the hour of a time, in hours since 1970 that begin as those of the zone's clock do.

@@ -13,12 +13,12 @@ func (s *Set) load(snapshot []byte) error {
 		return errSnapshot
 	}
 	r := &varints{b: snapshot[len(snapshotForm):]}
-	now, ahead := r.signed64(), r.signed64()
+	now, ahead, leaps := r.signed64(), r.signed64(), r.signed64()
 	const latest = 253402300800000 // the year 9999
-	if r.bad || now < 0 || now > latest || ahead < -latest || ahead > latest {
+	if r.bad || now < 0 || now > latest || ahead < -latest || ahead > latest || leaps < 0 || leaps > now {
 		return errSnapshot
 	}
-	s.clock = clock{now: now, ahead: ahead, leaps: now, started: true}
+	s.clock = clock{now: now, ahead: ahead, leaps: leaps, started: true}
 	for _, n := range []*names{&s.trunks, &s.holders} {
 		for count := r.unsigned(uint64(n.limit)); count > 0 && !r.bad; count-- {
 			n.id(r.text())

@@ -265,7 +265,7 @@ func (d *detector) restore(b *Breaker) {
 		// a snapshot knows more of it
 	default:
 		if at = d.placeKey(key, b.Key); at >= 0 {
-			x.round = x.since
+			x.round, x.proof = x.since, x.since
 			if x.hold <= 0 {
 				x.hold, _ = d.hold()
 			}

@@ -18,6 +18,9 @@ type ranges struct {
 	tripped map[string]bool
 	// What counted before a range within had tripped counts no more for those around it.
 	explained map[string]map[string]int64 // by range: numbers, up to that piece
+	calls     int
+	order     map[string]int            // the call by which a number counted last
+	taken     map[string]map[string]int // by range: the branches and tens within that a trip took away, and by which call
 }
 
 func (m *ranges) piece(at time.Time) int64 {
@@ -34,15 +37,20 @@ func (m *ranges) of(key string, at time.Time) (numbers []string) {
 	return numbers
 }
 
-// spread reports whether numbers come from all over a range.
-func spread(key string, numbers []string) bool {
-	next, tens := map[byte]bool{}, map[string]bool{}
+// spread reports whether numbers come from all over a range. The branch that led to a range which tripped says nothing until it is seen again.
+func (m *ranges) spread(key string, numbers []string) bool {
+	next, tens := map[string]bool{}, map[string]bool{}
 	for _, n := range numbers {
 		if len(n) == len(key) {
 			return true
 		}
-		next[n[len(key)]] = true
-		tens[n[:len(n)-1]] = true
+		branch, ten := n[:len(key)+1], n[:len(n)-1]
+		if m.order[n] > m.taken[key][branch] {
+			next[branch] = true
+		}
+		if m.order[n] > m.taken[key]["ten "+ten] {
+			tens[ten] = true
+		}
 	}
 	return len(next) >= 4 || len(numbers) >= 8 && len(tens) >= 4
 }
@@ -57,6 +65,8 @@ func (m *ranges) call(from string, stranger bool, at time.Time) bool {
 	}
 	if stranger {
 		m.last[from] = m.piece(at)
+		m.calls++
+		m.order[from] = m.calls
 		// It counts for what is within a tripped range, and not for what is around it.
 		for _, l := range m.d.Levels {
 			if key := from[:l.Digits]; l.Digits < len(covered) {
@@ -72,14 +82,14 @@ func (m *ranges) call(from string, stranger bool, at time.Time) bool {
 			if m.tripped[key] || l.Digits < len(covered) {
 				break
 			}
-			if len(numbers) < l.Trip || !spread(key, numbers) {
+			if len(numbers) < l.Trip || !m.spread(key, numbers) {
 				continue
 			}
 			blamed := key
 			for _, deeper := range m.d.Levels[i+1:] {
 				for _, n := range numbers {
 					in := m.of(n[:deeper.Digits], at)
-					if len(n[:deeper.Digits]) > len(blamed) && 10*len(in) >= 8*len(numbers) && len(in) > 1 && spread(n[:deeper.Digits], in) && !m.tripped[n[:deeper.Digits]] {
+					if len(n[:deeper.Digits]) > len(blamed) && 10*len(in) >= 8*len(numbers) && len(in) > 1 && m.spread(n[:deeper.Digits], in) && !m.tripped[n[:deeper.Digits]] {
 						blamed = n[:deeper.Digits]
 						break
 					}
@@ -89,7 +99,12 @@ func (m *ranges) call(from string, stranger bool, at time.Time) bool {
 			for _, n := range m.of(blamed, at) {
 				for _, wider := range m.d.Levels {
 					if wider.Digits < len(blamed) {
-						m.explain(n[:wider.Digits], n, m.last[n])
+						key := n[:wider.Digits]
+						m.explain(key, n, m.last[n])
+						if m.taken[key] == nil {
+							m.taken[key] = map[string]int{}
+						}
+						m.taken[key][blamed[:wider.Digits+1]], m.taken[key]["ten "+n[:len(n)-1]] = m.calls, m.calls
 					}
 				}
 			}
@@ -121,7 +136,7 @@ func TestPropertyLevels(t *testing.T) {
 		d.Window = time.Duration(10+random.IntN(180)) * time.Minute
 		d.Levels = []policy.Level{{Digits: 5, Trip: 4 + random.IntN(8)}, {Digits: 6, Trip: 3 + random.IntN(6)}, {Digits: 7, Trip: 3 + random.IntN(4)}}
 		w := newWorld(t, d)
-		m := &ranges{d: d, last: map[string]int64{}, tripped: map[string]bool{}, explained: map[string]map[string]int64{}}
+		m := &ranges{d: d, last: map[string]int64{}, tripped: map[string]bool{}, explained: map[string]map[string]int64{}, order: map[string]int{}, taken: map[string]map[string]int{}}
 		var log []string
 		for i := range 150 {
 			w.at = w.at.Add(time.Duration(random.Int64N(int64(d.Window) / 8)))

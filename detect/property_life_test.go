@@ -86,7 +86,7 @@ func TestLife(t *testing.T) {
 			if got := w.call(call{from: dialler, to: line(1)}); !got.stopped {
 				t.Fatal("it does not hold for an hour")
 			}
-			w.wait(7 * time.Minute)
+			w.wait(9 * time.Minute)
 			w.wantState("busy", "+86"+dialler, detect.Probing)
 			c.probe(w)
 			if b := w.wantState("busy", "+86"+dialler, c.state); c.hold > 0 && b.Hold != c.hold {
@@ -140,10 +140,10 @@ func TestLifeClock(t *testing.T) {
 			if jump < 0 && b.State != detect.Tripped {
 				t.Errorf("after %s: got %s, want it tripped still", jump, b.State)
 			}
-			if jump > 0 && b.State == detect.Closed {
+			if jump > 0 && b.State != detect.Probing {
 				t.Errorf("after %s: it is closed without having probed", jump)
 			}
-			if jump > 0 {
+			if jump > 0 && jump < 24*time.Hour { // later it takes more than a probe
 				c := w.call(call{from: dialler, to: line(50)})
 				w.talk(c, 0)
 				if b := w.breaker("busy", "+86"+dialler); b.State != detect.Tripped {

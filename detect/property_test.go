@@ -3,6 +3,8 @@ package detect_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -102,23 +104,22 @@ func seeds(short, long int) int {
 // by the same with and without his calls.
 func TestPropertyProtected(t *testing.T) {
 	for seed := range seeds(3, 15) {
-		ds := manyDetectors()
+		ds := manyDetectorsWithoutHabits()
 		for i := range ds {
-			ds[i].Surge, ds[i].MaxShare = 0, 1
-			if ds[i].Trip == 0 && ds[i].Levels == nil && ds[i].Share == 0 {
-				ds[i].Trip = 20
-			}
-			for k := range ds[i].Levels {
-				ds[i].Levels[k].Trip = max(ds[i].Levels[k].Trip, 3)
-			}
+			ds[i].MaxShare = 1 // his calls are calls that usually come
 		}
 		all := policy.DetectorSet(1)<<len(ds) - 1
 		with, without := newWorld(t, ds...), newWorld(t, ds...)
-		random := rand.New(rand.NewPCG(uint64(seed), 16))
-		trips := 0
-		for i, text := range trace(with, random, 3000, func(i int, c *call) {
-			// His calls come between the others, by his own number, by forged ones beside it and to all lines.
-			bank := call{from: []string{"95211695", "13000001771", "05922116123"}[i%3], to: line(i % 97), decoy: i%5 == 0, protected: all, trunk: c.trunk, leg: fmt.Sprint("bank ", i)}
+		banks := []string{"95211695", "13000001771", "05922116123"}
+		other := func(c *call) {
+			if slices.Contains(banks, c.from) {
+				c.from = "13100000000" // he is protected wherever he calls
+			}
+		}
+		got := trace(with, rand.New(rand.NewPCG(uint64(seed), 16)), 3000, func(i int, c *call) {
+			// His calls come between the others, by his own number and by forged ones, to lines and decoys.
+			other(c)
+			bank := call{from: banks[i%3], to: line(i % 97), decoy: i%5 == 0, protected: all, trunk: c.trunk, leg: fmt.Sprint("bank ", i)}
 			x := with.subject(bank)
 			if i%2 == 0 {
 				x.Holder = "firm A"
@@ -126,37 +127,21 @@ func TestPropertyProtected(t *testing.T) {
 			if found := with.set.Look(&x); found.Tripped != 0 {
 				t.Fatalf("seed %d, call %d: a protected caller looked at is tripped by %b", seed, i, found.Tripped)
 			}
-			got := with.decide(x, false)
-			if got.n.Tripped != 0 || got.stopped {
-				t.Fatalf("seed %d, call %d: a protected caller is tripped by %b, stopped %v", seed, i, got.n.Tripped, got.stopped)
+			came := with.decide(x, false)
+			if came.n.Tripped != 0 || came.stopped {
+				t.Fatalf("seed %d, call %d: a protected caller is tripped by %b, stopped %v", seed, i, came.n.Tripped, came.stopped)
 			}
 			for _, f := range with.set.Explain(&x) {
 				if !f.Protected {
 					t.Fatalf("seed %d, call %d: %s is not said to be protected", seed, i, f.Text)
 				}
 			}
-			with.talk(got, time.Duration(i%4)*time.Second)
-			if c.from == bank.from {
-				c.from = "13100000000" // he is protected wherever he calls from
-			}
-		}) {
-			_ = i
-			if text != "" {
-				trips++
-			}
-		}
-		// Without the bank; the same seed is the same trace.
-		random = rand.New(rand.NewPCG(uint64(seed), 16))
-		with = newWorld(t, ds...)
-		first := trace(with, random, 3000, func(i int, c *call) {
-			bank := call{from: "95211695", to: line(i % 97), decoy: i%5 == 0, protected: all, trunk: c.trunk}
-			with.talk(with.call(bank), time.Second)
+			with.talk(came, time.Duration(i%4)*time.Second)
 		})
-		random = rand.New(rand.NewPCG(uint64(seed), 16))
-		second := trace(without, random, 3000, nil)
-		for i := range first {
-			if first[i] != second[i] && first[i][len(first[i])-20:] != second[i][len(second[i])-20:] {
-				t.Fatalf("seed %d, call %d: %q with the protected caller's calls, %q without", seed, i, first[i], second[i])
+		want := trace(without, rand.New(rand.NewPCG(uint64(seed), 16)), 3000, func(_ int, c *call) { other(c) })
+		for i := range want {
+			if got[i] != want[i] {
+				t.Fatalf("seed %d, call %d: %q with the protected caller's calls, %q without", seed, i, got[i], want[i])
 			}
 		}
 	}
@@ -182,12 +167,12 @@ func TestPropertyRestart(t *testing.T) {
 			if got[i] != want[i] {
 				t.Fatalf("seed %d, call %d: got %q with restarts, want %q", seed, i, got[i], want[i])
 			}
-			if want[i] != got[0] {
+			if !strings.Contains(want[i], ": 0 0 ") {
 				tripped++
 			}
 		}
-		if tripped == 0 {
-			t.Errorf("seed %d: nothing trips", seed)
+		if tripped < 50 {
+			t.Errorf("seed %d: %d calls tripped: the test tests little", seed, tripped)
 		}
 	}
 }

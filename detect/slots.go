@@ -97,7 +97,7 @@ func (s *slots) idle(at int32) bool {
 
 // take makes a slot for a key that has none, weight being what it is about to count; -1 where there is no room for it.
 func (s *slots) take(key uint64, level, code uint8, weight int32) int32 {
-	s.sweep(2)
+	s.sweep(1)
 	if s.free < 0 && len(s.all) < s.limit {
 		s.grow()
 	}
@@ -165,7 +165,7 @@ func (s *slots) grow() {
 		s.free = int32(i)
 	}
 	heads := 64
-	for heads < to {
+	for heads < 2*to {
 		heads *= 2
 	}
 	s.heads = make([]int32, heads)

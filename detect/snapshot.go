@@ -21,6 +21,7 @@ func (s *Set) snapshot() []byte {
 	b := append([]byte(nil), snapshotForm...)
 	b = binary.AppendVarint(b, s.clock.now)
 	b = binary.AppendVarint(b, s.clock.ahead)
+	b = binary.AppendVarint(b, s.clock.leaps)
 	for _, n := range []*names{&s.trunks, &s.holders} {
 		b = binary.AppendUvarint(b, uint64(len(n.list)))
 		for _, text := range n.list {

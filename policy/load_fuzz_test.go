@@ -21,6 +21,8 @@ func FuzzLoad(f *testing.F) {
 		f.Add(text)
 	}
 	f.Add([]byte(office))
+	f.Add([]byte(watching))
+	f.Add([]byte(scoring))
 	calls := randomCalls(11, 20)
 	f.Fuzz(func(t *testing.T, text []byte) {
 		if len(text) > 1<<14 {
@@ -44,9 +46,15 @@ func FuzzLoad(f *testing.F) {
 		if p == nil {
 			return
 		}
-		for _, facts := range calls {
+		for i, facts := range calls {
 			c := p.Call(facts)
+			c.Tripped, c.OnTrial, c.KnownLines = DetectorSet(i), DetectorSet(i&(i>>1)), i%5
+			c.Evidence = Evidence{Decoys: i, Marks: float64(i)}
+			p.Protected(&c, nil)
 			d := p.Decide(&c, nil)
+			if d.By&^(c.Tripped&^c.OnTrial) != 0 || d.By != 0 && d.Action == Allow {
+				t.Fatalf("decided by %b of %b without %b: %+v", d.By, c.Tripped, c.OnTrial, d)
+			}
 			if e, _ := p.Explain(&c, nil); d != e || d.Reason() == "" {
 				t.Fatalf("decided %+v, explained %+v", d, e)
 			}
