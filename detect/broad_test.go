@@ -24,7 +24,7 @@ func TestExplained(t *testing.T) {
 		{policy.Enforce, policy.Observe, false},
 		{policy.Observe, policy.Enforce, true},
 	} {
-		short := []policy.Weighed{{Count: policy.CountShortCalls, Weight: 1}}
+		short := []policy.Weighed{{Count: policy.CountDecoys, Weight: 3}, {Count: policy.CountShortCalls, Weight: 1}}
 		strangers := []policy.Weighed{{Count: policy.CountStrangers, Weight: 1}}
 		s := New([]policy.Detector{
 			{Name: "alarm", Key: policy.ByAll, Count: short, Window: time.Hour, Short: 6 * time.Second, Trip: 8, Hold: time.Hour, HoldMax: time.Hour, Probe: 1, MaxShare: 1, Mode: c.alarmMode},

@@ -93,7 +93,7 @@ func (w *world) campaign(source string) {
 
 // annoy says what becomes of a call of a campaign.
 func (w *world) annoy(c *Call, manner string, answered, patience float64) {
-	c.Ring = w.between(2, 25)
+	c.Ring, c.Talk = w.between(2, 25), 0
 	switch c.Answered = w.chance(answered); {
 	case manner == silent:
 		c.Answered, c.Ring = false, w.between(1, 5)

@@ -9,7 +9,7 @@ import (
 // Enforced is the text of a policy that is carried out, with its detectors, but for those that are named: they stay on trial, or are put
 // there. Where it finds nothing to change it is an error, so that no table shows a policy on trial.
 func Enforced(text string, onTrial ...string) (string, error) {
-	blocks := regexp.MustCompile(`(?m)^\[`).Split(text, -1)
+	blocks := tables(text)
 	mode := regexp.MustCompile(`(?m)^mode\s*=\s*"observe".*\n`)
 	if !mode.MatchString(blocks[0]) {
 		return "", fmt.Errorf("the policy has no mode = %q to take out", "observe")
@@ -31,14 +31,12 @@ func Enforced(text string, onTrial ...string) (string, error) {
 	if put != len(onTrial) {
 		return "", fmt.Errorf("the policy has not all of the detectors %q", onTrial)
 	}
-	out := strings.Join(blocks, "[")
-	// A split at "\n[[" leaves the second bracket in the block, and an empty one where a line begins with it.
-	return out, nil
+	return strings.Join(blocks, "["), nil
 }
 
-// Scaled is the text of a policy with the trips of a detector set to n, at all its numbers of digits.
+// Scaled is the text of a policy with the trips of a detector set to n, at all its numbers of digits. per_line follows, for it must be less.
 func Scaled(text, detector string, n int) (string, error) {
-	blocks := regexp.MustCompile(`(?m)^\[`).Split(text, -1)
+	blocks := tables(text)
 	for i, block := range blocks {
 		if !strings.HasPrefix(block, "[detector]]") || !strings.Contains(block, fmt.Sprintf("= %q", detector)) {
 			continue
@@ -49,10 +47,13 @@ func Scaled(text, detector string, n int) (string, error) {
 			if n > 3 {
 				return line
 			}
-			return "per_line = 2\n"
+			return fmt.Sprintf("per_line = %d\n", n-1)
 		})
 		blocks[i] = block
 		return strings.Join(blocks, "["), nil
 	}
 	return "", fmt.Errorf("the policy has no detector %q", detector)
 }
+
+// tables cuts a policy's text before the tables of the file; what they begin with is cut to its second bracket.
+func tables(text string) []string { return regexp.MustCompile(`(?m)^\[`).Split(text, -1) }

@@ -33,7 +33,7 @@ func (s Share) Percent() float64 {
 // Figures are what a policy does to the calls of a trace. A call is stopped if no phone rings: it was rejected, or challenged, for
 // diallers key in nothing. An honest call is touched if a rule does anything to it by a breaker.
 type Figures struct {
-	Prefix   Share // calls of campaigns with a common prefix, or of one number, that are stopped
+	Prefix   Share // calls of campaigns with a common prefix that are stopped
 	Sublet   Share // of those from heads that an honest call centre calls from
 	Anywhere Share // of those without a common prefix
 	Touched  Share // honest calls
@@ -98,7 +98,7 @@ func (t *Trace) Measure(ctx context.Context, j *replay.Judge) (*Figures, error) 
 		},
 	})
 	for _, c := range t.Campaigns {
-		if c.Source != FromAnywhere && c.Source != FromSublet {
+		if c.Source != FromAnywhere && c.Source != FromSublet && c.Source != FromOne {
 			f.Leaks = append(f.Leaks, first[c.Name])
 		}
 	}
@@ -142,6 +142,7 @@ func (f *Figures) count(c *Call, is *replay.Fate, detectors []policy.Detector) {
 			f.Sublet.Add(!is.Rings)
 		case FromAnywhere:
 			f.Anywhere.Add(!is.Rings)
+		case FromOne: // Sources has them
 		default:
 			f.Prefix.Add(!is.Rings)
 		}

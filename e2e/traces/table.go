@@ -35,7 +35,6 @@ func All(ctx context.Context, seeds []uint64, text string) ([]*Figures, error) {
 
 // Row is one row of the table of figures.
 func Row(what string, of []*Figures) string {
-	of = append([]*Figures(nil), of...)
 	return fmt.Sprintf("| %s | %.1f %% | %.1f %% | %.1f %% | %.1f %% | %.3f %% | %.3f %% | %.4f %% | %d |", what,
 		Mean(of, func(f *Figures) Share { return f.Prefix }), Mean(of, func(f *Figures) Share { return *f.Sources[FromOne] }),
 		Mean(of, func(f *Figures) Share { return f.Sublet }), Mean(of, func(f *Figures) Share { return f.Anywhere }),
