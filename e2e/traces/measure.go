@@ -161,6 +161,15 @@ func (f *Figures) count(c *Call, is *replay.Fate, detectors []policy.Detector) {
 	}
 }
 
+// Wrong are the honest calls of all that detectors touch or stop.
+func (f *Figures) Wrong() Share {
+	all := f.Touched.N
+	for _, s := range f.Sources {
+		all += s.N
+	}
+	return Share{f.Touched.N, all}
+}
+
 // Mean is the mean of a share over the traces that have such calls, in percent.
 func Mean(of []*Figures, share func(*Figures) Share) float64 {
 	total, n := 0.0, 0

@@ -35,22 +35,22 @@ func All(ctx context.Context, seeds []uint64, text string) ([]*Figures, error) {
 
 // Row is one row of the table of figures.
 func Row(what string, of []*Figures) string {
-	return fmt.Sprintf("| %s | %.1f %% | %.1f %% | %.1f %% | %.1f %% | %.3f %% | %.3f %% | %.4f %% | %d |", what,
+	return fmt.Sprintf("| %s | %.1f %% | %.1f %% | %.1f %% | %.1f %% | %.3f %% | %.3f %% | %.4f %% | %.1f %% | %d |", what,
 		Mean(of, func(f *Figures) Share { return f.Prefix }), Mean(of, func(f *Figures) Share { return *f.Sources[FromOne] }),
 		Mean(of, func(f *Figures) Share { return f.Sublet }), Mean(of, func(f *Figures) Share { return f.Anywhere }),
 		Mean(of, func(f *Figures) Share { return f.Touched }), Mean(of, func(f *Figures) Share { return f.Late }),
-		Mean(of, func(f *Figures) Share { return f.Rejected }), MedianLeak(of))
+		Mean(of, func(f *Figures) Share { return f.Rejected }), Mean(of, (*Figures).Wrong), MedianLeak(of))
 }
 
 // Head is the head of the table of figures.
 func Head() []string {
 	return []string{
-		"| detectors | prefix stopped | one number | sublet heads | no prefix | touched | from the 2nd week | rejected | leak |",
-		"| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+		"| detectors | prefix stopped | one number | sublet heads | no prefix | touched | from the 2nd week | rejected | wrong | leak |",
+		"| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
 	}
 }
 
-// Tables are the tables of the shipped policy on the traces of seeds: the figures, with the curves of two detectors' trips, and what is behind
+// Tables are the tables of the shipped policy on the traces of seeds: the figures, with the curves of what the ranges' detectors and the alarm trip at, and what is behind
 // them.
 func Tables(ctx context.Context, name string, seeds []uint64) (figures, behind []string, err error) {
 	shipped := string(conf.SamplePolicy)
@@ -79,10 +79,13 @@ func Tables(ctx context.Context, name string, seeds []uint64) (figures, behind [
 	}
 	for _, n := range []int{3, 4, 5, 6, 8, 12} {
 		text, fault := Scaled(ranges, "range wakes", n)
+		if fault == nil {
+			text, fault = Scaled(text, "range annoys", n+1)
+		}
 		if fault != nil {
 			return nil, nil, fault
 		}
-		point(fmt.Sprintf("`range wakes` trips at %d", n), text)
+		point(fmt.Sprintf("`range wakes` trips at %d, `range annoys` at %d", n, n+1), text)
 	}
 	for _, n := range []int{3, 4, 5, 6, 8, 12, 20} {
 		text, fault := Scaled(both, Alarm, n)
