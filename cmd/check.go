@@ -75,6 +75,22 @@ func (c *checkCmd) Run(a *app) error {
 		}
 		fmt.Fprintf(a.out, "on list  %s, as %s%s: %s\n", l.List, l.Pattern, held, shown(l.Reason))
 	}
+	if r.Holder != "" {
+		fmt.Fprintf(a.out, "holder   %s\n", shown(r.Holder))
+	}
+	for i := range r.Detectors {
+		label := ""
+		if i == 0 {
+			label = "detects"
+		}
+		fmt.Fprint(a.out, beneathLabel(label, number.InertUpTo(r.Detectors[i].Text, 300)))
+	}
+	if len(r.Terms) > 0 {
+		fmt.Fprintf(a.out, "score    %.1f\n", r.Score)
+		for _, t := range r.Terms {
+			fmt.Fprint(a.out, beneathLabel("", shown(t)))
+		}
+	}
 	for _, s := range r.Steps {
 		mark := "-"
 		if s.Matched {
@@ -298,6 +314,7 @@ func (statusCmd) Run(a *app) error {
 	if s.Learnt.Over > 0 {
 		fmt.Fprintf(a.out, "         %d last calls of extensions had no room\n", s.Learnt.Over)
 	}
+	a.printDetectors(&s.Detectors)
 	fmt.Fprintf(a.out, "reports  %d to review, %d decided\n", s.Reports.Open, s.Reports.Decided)
 	for i := range s.Feeds {
 		if f := &s.Feeds[i]; f.Held != "" || f.Error != "" {

@@ -53,6 +53,12 @@ type Desk interface {
 	Forget(ctx context.Context, q ForgetQuery) (*ForgetReport, error)
 	// Held calls yield for each thing that is held of a number.
 	Held(ctx context.Context, q HeldQuery, yield func(Held) error) error
+	// Known calls yield for each pair of a line and a number that it deals with, by lines and then numbers.
+	Known(ctx context.Context, q KnownQuery, yield func(Acquaintance) error) error
+	// ImportKnown makes the numbers of a file known to lines, or with DryRun says what would become known.
+	ImportKnown(ctx context.Context, q KnownImport, file io.Reader) (*KnownReport, error)
+	// ForgetKnown makes a number unknown to a line, or to all.
+	ForgetKnown(ctx context.Context, q KnownForget) (*KnownForgotten, error)
 	// Follow calls yield for each record from now on, until ctx ends.
 	Follow(ctx context.Context, yield func(Record) error) error
 
@@ -63,6 +69,19 @@ type Desk interface {
 	// ConfirmReport puts the caller on the list blacklist, DismissReport closes the report.
 	ConfirmReport(ctx context.Context, id string) (*ReportEdit, error)
 	DismissReport(ctx context.Context, id string) (*ReportEdit, error)
+
+	// FitScore proposes weights of the score by the reports that were decided. It sets nothing.
+	FitScore(ctx context.Context, q FitQuery) (*ScoreFit, error)
+
+	// Detectors are those of the policy. Breakers calls yield for each breaker that is not closed or that a person holds, and with All for
+	// each that counts something.
+	Detectors(ctx context.Context) ([]Detector, error)
+	Breakers(ctx context.Context, q BreakerQuery, yield func(Breaker) error) error
+	// ResetBreaker closes a breaker and has it count from nothing. PinBreaker holds it PinOpen or PinShut, also one that has counted
+	// nothing yet, until UnpinBreaker. When they return without an error that is on disk.
+	ResetBreaker(ctx context.Context, b BreakerName) (*BreakerEdit, error)
+	PinBreaker(ctx context.Context, b BreakerName, how string) (*BreakerEdit, error)
+	UnpinBreaker(ctx context.Context, b BreakerName) (*BreakerEdit, error)
 
 	Reload(ctx context.Context) (*ReloadReport, error)
 	Pause(ctx context.Context, d time.Duration) (*PauseState, error) // 0: until Resume
@@ -100,8 +119,12 @@ type CheckReport struct {
 	Label     string       `json:"label,omitempty"`
 	Paused    bool         `json:"paused,omitempty"`
 	Steps     []Step       `json:"steps"`
-	Detectors []string     `json:"detectors"`
+	Detectors []Finding    `json:"detectors"`
 	Lists     []OnList     `json:"lists"`
+
+	Holder string   `json:"holder,omitempty"` // of the caller's range, by [ranges]
+	Score  float64  `json:"score,omitzero"`   // where a rule asks it: the sum of its terms
+	Terms  []string `json:"terms,omitempty"`  // "decoys +6: 2 lines that nobody has"
 }
 
 // CallerReport is a number as it was read.
@@ -277,6 +300,7 @@ type Status struct {
 	Feeds         []FeedStatus      `json:"feeds,omitempty"`
 	Learnt        LearntStatus      `json:"learnt"`
 	Reports       ReportStatus      `json:"reports"`
+	Detectors     DetectorsStatus   `json:"detectors,omitzero"`
 	// Counters are all others that there are, by name, as in screen.refused_peer: what was skipped, dropped or refused.
 	Counters map[string]uint64 `json:"counters,omitempty"`
 }

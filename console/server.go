@@ -54,6 +54,9 @@ func Handler(d Desk) http.Handler {
 	serveCalls(mux, d)
 	serveReports(mux, d)
 	serveForget(mux, d)
+	serveDetectors(mux, d)
+	serveKnown(mux, d)
+	serveScore(mux, d)
 	mux.HandleFunc("POST /api/v1/policy/reload", ask(func(r *http.Request) (any, error) { return d.Reload(r.Context()) }))
 	mux.HandleFunc("POST /api/v1/pause", answer(func(r *http.Request, q pauseQuery) (any, error) {
 		return d.Pause(r.Context(), time.Duration(q.Seconds*float64(time.Second)))

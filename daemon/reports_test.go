@@ -20,7 +20,7 @@ import (
 //
 // long: because calls follow each other at the same extensions
 func TestLastCall(t *testing.T) {
-	d := in(start(t, attached(t, dealing)))
+	d := in(start(t, attached(t, strings.Replace(dealing, "action = \"tag\"\nlabel = \"stranger\"", `action = "reject"`, 1))))
 	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 	d.d.stopClock(now)
 	call := func(uuid, caller string, withheld bool) string {

@@ -50,6 +50,8 @@ func (d *Desk) countHeld(ctx context.Context, s *subject, q console.ForgetQuery,
 			report.Emergency++
 		case h.Kind == console.HeldReport:
 			report.Reports++
+		case h.Kind == console.HeldBreaker:
+			report.Breakers++
 		case h.Kind == console.HeldLastCall:
 			report.Memory++
 		}
@@ -145,6 +147,9 @@ func (h *heldScan) each(patterns []string, text string, since time.Time, yield f
 		return yield(console.Held{Kind: console.HeldReport, Report: &out}, partNone)
 	})
 	if err != nil {
+		return err
+	}
+	if err := h.breakers(func(x console.Held) error { return yield(x, partNone) }); err != nil {
 		return err
 	}
 	h.d.o.LastCalls(text, func(extension string, c traffic.LastCall) {

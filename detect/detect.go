@@ -16,6 +16,7 @@
 package detect
 
 import (
+	"sync"
 	"time"
 
 	"ringfence/number"
@@ -34,11 +35,6 @@ type Subject struct {
 	Stranger  bool           // known neither to the called line nor to three lines of different customers
 	Protected policy.DetectorSet
 	Leg       string // the switch's name for the call, for `concurrent`; "" if there is none
-}
-
-// SubjectOf is a call as detectors see it, by what memory has filled in of who is known. lists may be nil.
-func SubjectOf(p *policy.Policy, c *policy.Call, lists policy.ListSource) Subject {
-	return Subject{Time: c.Time, Trunk: c.Trunk}
 }
 
 // Options of a Set.
@@ -85,39 +81,95 @@ type Breaker struct {
 // Set is the detectors of one policy with all that they count.
 type Set struct {
 	detectors []policy.Detector
+	zone      *time.Location
+	seed      uint64
+	sink      Sink
+
+	mu      sync.Mutex
+	all     []*detector
+	clock   clock
+	trunks  names
+	holders names
+	seen    seen
+	recent  recent
+	budgets *budgets
+	next    *Set // that has taken over
 }
 
 // New makes a set that has counted nothing.
-func New(detectors []policy.Detector, o Options) *Set { return &Set{detectors: detectors} }
+func New(detectors []policy.Detector, o Options) *Set {
+	s := &Set{
+		detectors: detectors, zone: o.Zone, seed: o.Seed, sink: o.Sink,
+		trunks: names{limit: mostTrunks}, holders: names{limit: mostHolders}, budgets: newBudgets(o.Zone),
+	}
+	for i := range s.detectors {
+		s.all = append(s.all, s.newDetector(i, &s.detectors[i], len(s.detectors)))
+	}
+	return s
+}
 
 // Adopt takes over what a set of an earlier policy has: of detectors that have the same name, key, levels, count and window all of it, of others of the
 // same name and key the breakers that are not closed. The earlier one may be used by calls that began with it, and counts for nothing any more.
-func (s *Set) Adopt(earlier *Set) {}
-
-// Count is what Called found: it is handed on to Touch, Decided and Ended.
-type Count struct {
-	Tripped, OnTrial policy.DetectorSet
-	FirstTime        bool
+func (s *Set) Adopt(earlier *Set) {
+	if earlier == nil || earlier == s {
+		return
+	}
+	from := earlier.lock()
+	defer from.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.adopt(from)
 }
 
 // Called counts a call that comes in. The same caller and callee within policy.SameCall is one call: that is looked at, not counted.
-func (s *Set) Called(x *Subject) Count { return Count{} }
+func (s *Set) Called(x *Subject) Count {
+	t := s.lock()
+	defer t.mu.Unlock()
+	return *s.calledBy(t, x, false)
+}
 
 // Look is Called without the counting: what would hold for a call now.
-func (s *Set) Look(x *Subject) Count { return Count{} }
+func (s *Set) Look(x *Subject) Count {
+	t := s.lock()
+	defer t.mu.Unlock()
+	return *s.calledBy(t, x, true)
+}
 
 // Fill tells a call what was found.
 func (s *Set) Fill(n *Count, c *policy.Call) {
-	c.Tripped, c.OnTrial, c.FirstTime = n.Tripped, n.OnTrial, n.FirstTime
+	c.Tripped, c.OnTrial, c.FirstTime, c.Trips = n.Tripped, n.OnTrial, n.FirstTime, nil
+	if n.Tripped == 0 {
+		return
+	}
+	t := s.lock()
+	defer t.mu.Unlock()
+	c.Trips = t.trips(n.read(t))
+	if t != s {
+		for i := range c.Trips {
+			c.Trips[i].Detector = s.number(t.detectors[c.Trips[i].Detector].Name)
+		}
+	}
 }
 
 // Touch takes room under max_share for what is to be done to a call by these detectors. Without room for any of them it is
 // false, and the call has to be decided again with those among OnTrial.
-func (s *Set) Touch(n *Count, by policy.DetectorSet) bool { return true }
+func (s *Set) Touch(n *Count, by policy.DetectorSet) bool {
+	t := s.lock()
+	defer t.mu.Unlock()
+	m := n.read(t)
+	defer n.keep(m)
+	return t.touch(m, translate(by, s, t))
+}
 
 // Decided says whether the call was stopped, or would have been: then it teaches neither a habit nor who called before. would are the
 // detectors by which a rule on trial would have done something.
-func (s *Set) Decided(n *Count, stopped bool, would policy.DetectorSet) {}
+func (s *Set) Decided(n *Count, stopped bool, would policy.DetectorSet) {
+	t := s.lock()
+	defer t.mu.Unlock()
+	m := n.read(t)
+	t.decided(m, stopped, translate(would, s, t))
+	n.keep(m)
+}
 
 // End is what became of a call.
 type End struct {
@@ -129,13 +181,25 @@ type End struct {
 }
 
 // Ended counts what became of a call, once.
-func (s *Set) Ended(n *Count, e End) {}
+func (s *Set) Ended(n *Count, e End) {
+	t := s.lock()
+	defer t.mu.Unlock()
+	t.endedCall(n.read(t), &e)
+}
 
 // Reported counts a mark of a caller by a customer.
-func (s *Set) Reported(x *Subject, customer string) {}
+func (s *Set) Reported(x *Subject, customer string) {
+	t := s.lock()
+	defer t.mu.Unlock()
+	t.reported(x, customer, translate(x.Protected, s, t))
+}
 
 // Tick lets time pass where no calls come: breakers move on, habits are learnt. It is called about once a minute.
-func (s *Set) Tick(now time.Time) {}
+func (s *Set) Tick(now time.Time) {
+	t := s.lock()
+	defer t.mu.Unlock()
+	t.tick(now)
+}
 
 // Finding is what one detector has to say of a call.
 type Finding struct {
@@ -146,37 +210,88 @@ type Finding struct {
 }
 
 // Explain says what each detector has to say of a call, were it to come now; it counts nothing.
-func (s *Set) Explain(x *Subject) []Finding { return nil }
+func (s *Set) Explain(x *Subject) []Finding {
+	t := s.lock()
+	defer t.mu.Unlock()
+	return t.explain(x)
+}
 
 // Breakers calls yield for each breaker that is not closed or is pinned, and with all for each that counts something, the detectors in the
 // order of the file; name "" is all detectors.
-func (s *Set) Breakers(name string, all bool, now time.Time, yield func(Breaker) bool) {}
+func (s *Set) Breakers(name string, all bool, now time.Time, yield func(Breaker) bool) {
+	for _, b := range s.breakers(name, all, now) {
+		if !yield(b) {
+			return
+		}
+	}
+}
 
 // Reset closes a breaker and has it count from nothing; Pin holds it open (tripped) or shut (closed), Unpin no longer. key is as Breaker.Key
 // has it; trunk "" is all trunks where it has one. They say how many breakers there were.
-func (s *Set) Reset(name, trunk, key, by string, now time.Time) int { return 0 }
+func (s *Set) Reset(name, trunk, key, by string, now time.Time) int {
+	return s.byPerson(name, trunk, key, now, func(d *detector, k uint64) int { return d.reset(k, by) })
+}
 
 // Pin holds a breaker "open" (tripped) or "shut" (closed) until Unpin, also one that has counted nothing yet.
-func (s *Set) Pin(name, trunk, key, how, by string, now time.Time) int { return 0 }
+func (s *Set) Pin(name, trunk, key, how, by string, now time.Time) int {
+	return s.byPerson(name, trunk, key, now, func(d *detector, k uint64) int { return d.pinKey(k, key, how, by) })
+}
 
 // Unpin lets go of a breaker: it is closed.
-func (s *Set) Unpin(name, trunk, key, by string, now time.Time) int { return 0 }
+func (s *Set) Unpin(name, trunk, key, by string, now time.Time) int {
+	return s.byPerson(name, trunk, key, now, func(d *detector, k uint64) int { return d.unpin(k, by) })
+}
 
 // Restore puts a breaker back that a Sink was told of, before the first call.
-func (s *Set) Restore(b Breaker) {}
+func (s *Set) Restore(b Breaker) {
+	t := s.lock()
+	defer t.mu.Unlock()
+	if i := t.number(b.Detector); i >= 0 {
+		t.all[i].restore(&b)
+	}
+}
 
 // Snapshot is all that was counted, for a Set of the same or a similar policy after a restart. Load puts it back, before the first call; what was
 // counted by other settings is left out. An error says that it cannot be read.
-func (s *Set) Snapshot() []byte { return nil }
+func (s *Set) Snapshot() []byte {
+	t := s.lock()
+	defer t.mu.Unlock()
+	return t.snapshot()
+}
 
 // Load puts a Snapshot back.
-func (s *Set) Load(snapshot []byte) error { return nil }
+func (s *Set) Load(snapshot []byte) error {
+	t := s.lock()
+	defer t.mu.Unlock()
+	fresh := New(t.detectors, Options{Zone: t.zone, Seed: t.seed})
+	if err := fresh.load(snapshot); err != nil {
+		return err
+	}
+	before := t.restored()
+	t.adopt(fresh)
+	for i := range before {
+		t.all[t.number(before[i].Detector)].restore(&before[i])
+	}
+	return nil
+}
 
 // ForgetNumber drops what is counted of a number, and says how many things there were.
-func (s *Set) ForgetNumber(e164 string) int { return 0 }
+func (s *Set) ForgetNumber(e164 string) int {
+	t := s.lock()
+	defer t.mu.Unlock()
+	return t.forget(e164)
+}
 
 // Counters are what found no room, by detector: evicted, capped.
-func (s *Set) Counters() (evicted, capped map[string]uint64) { return nil, nil }
+func (s *Set) Counters() (evicted, capped map[string]uint64) {
+	t := s.lock()
+	defer t.mu.Unlock()
+	evicted, capped = make(map[string]uint64), make(map[string]uint64)
+	for _, d := range t.all {
+		evicted[d.Name], capped[d.Name] = d.evicted, d.capped
+	}
+	return evicted, capped
+}
 
 // Wants reports whether a detector counts something of callers that memory has to fill in: who is known.
 func (s *Set) Wants() bool { return len(s.detectors) > 0 }

@@ -132,7 +132,11 @@ func TestEverythingHasAnExample(t *testing.T) {
 				case "lines", "trunks":
 					walk(path+".NAME", inner)
 					continue
-				case "numbers.assigned": // its keys are kinds
+				case "numbers.assigned", "ranges", "detector.depth", "detector.count": // their keys are kinds, patterns, digits and what is counted
+					if words[path] == nil {
+						words[path] = make(map[string]bool)
+					}
+					words[path][key] = true
 					walk(path, inner)
 					continue
 				default:
@@ -171,6 +175,8 @@ func TestEverythingHasAnExample(t *testing.T) {
 		"rule.when.caller_kind": number.KindNames(),
 		"rule.when.attestation": policy.Attestations(),
 		"rule.when.written":     number.FormNames(),
+		"detector.count":        policy.CountedNames(),
+		"detector.key":          {"caller", "prefix", "prefix:4", "holder", "trunk", "callee", "all"},
 	} {
 		for _, word := range want {
 			if !words[key][word] {
@@ -254,7 +260,7 @@ func TestKeyTables(t *testing.T) {
 		return b.String() + m[3]
 	})
 	for _, want := range []string{
-		"", "numbers", "lines.NAME", "trunks.NAME", "rule", "rule.when", "test",
+		"", "numbers", "lines.NAME", "trunks.NAME", "detector", "score", "rule", "rule.when", "test",
 		"action allow", "action tag", "action warn", "action challenge", "action divert", "action reject",
 	} {
 		if !seen[want] {

@@ -128,7 +128,7 @@ func refused(s *jsonschema.Schema, doc any) map[string]bool {
 func placeOf(path []string) string {
 	var b strings.Builder
 	for i, key := range path {
-		if _, err := strconv.Atoi(key); err == nil {
+		if _, err := strconv.Atoi(key); err == nil && (i == 0 || path[i-1] != "depth") { // whose keys are numbers
 			if i == 1 && len(path) > 2 {
 				fmt.Fprintf(&b, "[%s]", key)
 			}
@@ -214,6 +214,18 @@ var unseen = []struct{ key, text string }{
 	{`rule\[.*\]\.when\.hours`, `begins and ends at the same minute`},
 	{`trunks\..*\.match`, `address digits beyond|is also in trunk`},
 	{`test\[.*\]\.rule`, `there is no rule`},
+	{`(rule\[.*\]\.when|test\[.*\])\.tripped`, `there is no detector`},
+	{`rule\[.*\]\.when\.holder`, `nobody under \[ranges\]`},
+	{`rule\[.*\]\.when\.(tripped|score_at_least)|rule\[.*\]\.overflow`, `only ground|forged number|by detector .* alone`},
+	{`lines\..*\.numbers`, `one of the two is a decoy`},
+	{`ranges\..*`, `^"[^"]+": |is the same numbers as`},
+	{`detector\[.*\]\.name`, `is already the name of the detector`},
+	{`detector\[.*\]\.(window|short|hold|hold_max)`, `: write \S+ to \S+$|less than hold|write at most|short_calls are not counted`},
+	{`detector\[.*\]\.(depth|window|trip)`, `is missing`},
+	{`detector\[.*\]\.(depth|trip|share|surge|at_least|per_line)`, `does nothing with|is one too many|does nothing without`},
+	{`detector\[.*\]\.count(\.concurrent)?`, `count|always 1|no habit|at one moment`},
+	{`detector\[.*\]\.key`, `the file names nobody`},
+	{`detector\[.*\]\.protect`, `^"[^"]+": |is a list of a line .* that is not there|the name .* has characters`},
 }
 
 // TestSchemaRefuses holds each fault of the wrong policies against what the schema finds in them, in both directions.
@@ -269,7 +281,7 @@ func TestSchemaRefuses(t *testing.T) {
 // faultPlace is the key of a fault with the number of its rule or test.
 func faultPlace(f policy.Fault, text string) string {
 	key := strings.ReplaceAll(f.Key, `"`, "")
-	for _, table := range []string{"rule", "test"} {
+	for _, table := range []string{"rule", "test", "detector"} {
 		rest, ok := strings.CutPrefix(key, table+".")
 		if !ok {
 			continue

@@ -178,7 +178,7 @@ func document(path, value, action string) string {
 		country = ""
 	}
 	head := map[string]string{
-		"numbers": "[numbers]\n", "lines.NAME": "[lines.a]\n", "trunks.NAME": "[trunks.a]\n", "test": "[[test]]\n",
+		"numbers": "[numbers]\n", "lines.NAME": "[lines.a]\n", "trunks.NAME": "[trunks.a]\n", "test": "[[test]]\n", "detector": "[[detector]]\n", "score": "[score]\n",
 		"rule": "[[rule]]\nname = \"x\"\n", "rule.when": "[[rule]]\nname = \"x\"\naction = \"allow\"\n[rule.when]\n",
 	}[table]
 	if table == "rule" && key != "action" {
@@ -264,6 +264,9 @@ func (s schema) enum(path string) []any {
 		name, _ := strings.CutPrefix(ref, "#/definitions/")
 		at, _ = s["definitions"].(map[string]any)[name].(map[string]any)
 	}
+	if other, ok := at["else"].(map[string]any); ok { // a word, or a table
+		at = other
+	}
 	words, _ := at["enum"].([]any)
 	return words
 }
@@ -332,6 +335,16 @@ func TestSchemaDefaults(t *testing.T) {
 	c.KnownToAll = c.Time
 	if d := p.Decide(&c, nil); d.Would == policy.Allow {
 		got["rule.when.known_scope"] = literal("line")
+	}
+	for _, term := range policy.ScoreTerms() {
+		got["score."+term.Name] = literal(term.Default)
+	}
+	d := load("[lines.a]\nnumbers = \"05925550100\"\n[[detector]]\nname = \"x\"\nkey = \"all\"\ncount = \"short_calls\"\nwindow = \"1h\"\ntrip = 5\n").Detectors()[0]
+	got["detector.short"] = literal(fmt.Sprintf("%.0fs", d.Short.Seconds()))
+	got["detector.hold"] = literal(fmt.Sprintf("%.0fh", d.Hold.Hours()))
+	got["detector.probe"], got["detector.max_share"], got["detector.mode"] = literal(d.Probe), literal(d.MaxShare), literal(d.Mode.String())
+	if n := p.Plan().ParseCalled("05925550100"); !p.IsDecoy(&n) {
+		got["lines.NAME.decoy"] = "false"
 	}
 	actionDefaults(t, s, got)
 	want := make(map[string]string)
@@ -413,5 +426,13 @@ func TestSchemaBounds(t *testing.T) {
 	}
 	if most := s.at("rule")["maxItems"]; most != float64(policy.MaxRules) {
 		t.Errorf("%v rules at most", most)
+	}
+	if most := s.at("detector")["maxItems"]; most != float64(policy.MaxDetectors) {
+		t.Errorf("%v detectors at most", most)
+	}
+	for _, term := range policy.ScoreTerms() {
+		if k := s.at("score." + term.Name); k["minimum"] != term.Low || k["maximum"] != term.High {
+			t.Errorf("%s is from %v to %v, and in the schema from %v to %v", term.Name, term.Low, term.High, k["minimum"], k["maximum"])
+		}
 	}
 }

@@ -266,18 +266,25 @@ func TestLimits(t *testing.T) {
 		}
 		return strings.Contains(text.String(), want)
 	}
-	rule := "[[rule]]\nname = \"x\"\n"
+	rule, detector := "[[rule]]\nname = \"x\"\n", "[[detector]]\nname = \"x\"\n"
+	var ranges strings.Builder
+	ranges.WriteString("[ranges]\n")
+	for i := range policy.MaxRanges + 1 {
+		fmt.Fprintf(&ranges, "\"952%05d\" = \"x\"\n", i)
+	}
 	bytes65, runes64 := strings.Repeat("x", 65), strings.Repeat("号", 64)
 	tries := map[string]struct {
 		most string
 		ok   bool
 	}{
-		"the file": {fmt.Sprintf("%d MiB; put long runs of numbers into a list", tomlfile.MaxFile>>20), true},
-		"rules":    {fmt.Sprint(policy.MaxRules), true},
-		"lines":    {fmt.Sprint(policy.MaxLines), true},
-		"names of rules, labels": {
+		"the file":              {fmt.Sprintf("%d MiB; put long runs of numbers into a list", tomlfile.MaxFile>>20), true},
+		"rules":                 {fmt.Sprint(policy.MaxRules), true},
+		"lines":                 {fmt.Sprint(policy.MaxLines), true},
+		"detectors":             {fmt.Sprint(policy.MaxDetectors), says(strings.Repeat("[[detector]]\n", policy.MaxDetectors+1), "number 33, more than")},
+		"entries of `[ranges]`": {fmt.Sprint(policy.MaxRanges), says(ranges.String(), "number 10001, more than")},
+		"names of rules, detectors and holders, labels": {
 			fmt.Sprintf("%d characters", number.MaxInert),
-			says(rule+"action = \"tag\"\nlabel = \""+runes64+"\"", "") && says(rule+"action = \"tag\"\nlabel = \""+runes64+"号\"", "more than 64"),
+			says("[ranges]\n9521 = \""+runes64+"\"", "") && says("[ranges]\n9521 = \""+runes64+"号\"", "more than 64") && says(rule+"action = \"tag\"\nlabel = \""+runes64+"\"", "") && says(rule+"action = \"tag\"\nlabel = \""+runes64+"号\"", "more than 64"),
 		},
 		"names of lines, trunks, lists, announcements": {
 			"64 bytes",
@@ -292,7 +299,12 @@ func TestLimits(t *testing.T) {
 		"`max_held`":     {"10000 calls", says("[trunks.a]\nmax_held = 1000000", "from 0 to 10000")},
 		"`remember`":     {"3650d", says(rule+"action = \"challenge\"\nremember = \"9999d\"", "0s to 3650d")},
 		"`known_caller`": {"400d", says(rule+"action = \"allow\"\nwhen = { known_caller = \"9999d\" }", "1m to 400d")},
-		"`again`":        {"1d", says(rule+"action = \"tag\"\nlabel = \"x\"\nwhen = { again = \"9999d\" }", "10s to 1d")},
+		"`window`":       {"7d", says(detector+"window = \"8d\"", "1m to 7d")},
+		"`hold`, `hold_max`": {
+			"30d; 1h for decoys alone",
+			says(detector+"hold = \"31d\"", "1m to 30d") && says(detector+"hold_max = \"31d\"", "1m to 30d") && says(detector+"count = \"decoys\"\nhold = \"2h\"", "at most 1h"),
+		},
+		"`again`": {"1d", says(rule+"action = \"tag\"\nlabel = \"x\"\nwhen = { again = \"9999d\" }", "10s to 1d")},
 		"a text of `caller_text`": {
 			fmt.Sprintf("%d bytes", number.MaxRaw),
 			says(rule+"action = \"allow\"\nwhen = { caller_text = \""+strings.Repeat("x", 256)+"\" }", "") &&

@@ -94,9 +94,13 @@ func (c *Caution) Hits(q number.Pattern) string {
 // maxShort is how many digits a short number has at most, with a country code before it.
 const maxShort = 9
 
-// OnlyAllows reports whether all rules that ask a list let calls pass; not of a list that no rule asks.
+// OnlyAllows reports whether all rules that ask a list let calls pass, or whether it protects from detectors and no other rule asks it; not of a
+// list that nothing asks.
 func (p *Policy) OnlyAllows(list string) bool {
 	asked := false
+	for i := range p.protecting {
+		asked = asked || p.protecting[i].list.is(list)
+	}
 	for i := range p.rules {
 		for j := range p.rules[i].conditions {
 			c := &p.rules[i].conditions[j]

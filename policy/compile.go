@@ -6,8 +6,8 @@ import (
 	"ringfence/number"
 )
 
-// maxHits bounds the bits of one matcher: two conditions a rule, and the lines or never_screen.
-const maxHits = 2*MaxRules + MaxLines + 64
+// maxHits bounds the bits of one matcher: two conditions a rule, and the lines, or never_screen and whom detectors spare.
+const maxHits = 2*MaxRules + MaxLines + MaxDetectors + 32
 
 // hits says, a bit each, which conditions on a number hold for one call.
 type hits [(maxHits + 63) / 64]uint64
@@ -118,6 +118,9 @@ func (p *Policy) compile() {
 	var callers, callees matcherBuilder
 	callers.bit(p.neverScreen) // neverScreenBit
 	callers.bit(nil)           // anyCaller
+	for i := range p.detectors {
+		p.detectors[i].protect.bit = callers.bit(p.detectors[i].protect.text)
+	}
 	for i := range p.lines {
 		callees.bit(p.lines[i].numbers)
 	}
@@ -153,6 +156,7 @@ var costOf = [...]int{
 	onCaller: 1, onCallerNot: 2, onLine: 0, onCallee: 1, onCalleeNot: 2, onCallerKind: 1,
 	onTrunk: 3, onAttestation: 3, onKnown: 3, onHours: 4, onCallerName: 5, onList: 6, onListNot: 6,
 	onWritten: 1, onIdentityDiffers: 1, onDiverted: 0, onAgain: 1, onCallerText: 3,
+	onTripped: 0, onHolder: 3, onScore: 4,
 }
 
 // sortRanges puts the narrowest address ranges first.

@@ -39,7 +39,8 @@ type Decision struct {
 	Tries        int           // challenge
 	Remember     time.Duration // challenge: how long who passes is remembered
 	Grace        time.Duration // challenge: how soon a second call is let through
-	By           DetectorSet   // the detectors without which the rule would not have matched, if what it says is to be done
+	By           DetectorSet   // the detectors without which the rule would not have matched, if it does something to the call
+	TrialBy      DetectorSet   // those by which a rule would have, if it were not on trial, or they
 	Listed       bool          // warn, challenge: the caller is on a list that a rule which refuses asks; Overflow is "reject" then
 
 	evidence evidence
@@ -64,6 +65,7 @@ type evidence struct {
 	withheld      bool
 	unread, asks  string    // a list that was not read yet, and the rule that asks it
 	passed, tried time.Time // of an earlier challenge that lets the call through, by the policy's clock
+	behaviour
 }
 
 // Decide says what becomes of a call. It does not allocate, and the lists are asked only by rules that name one. lists may
@@ -109,6 +111,11 @@ type scan struct {
 
 	knownAt time.Time
 	named   string // what of caller_text, as written
+
+	by, trialBy DetectorSet // without which the rule being tried would not hold; those that count, and those on trial
+	decidedBy   DetectorSet // by of the rule that decided
+
+	score scored
 }
 
 // heldNumber is a number that a caller's text holds, and what it met.
@@ -197,13 +204,13 @@ func (s *scan) passes(d *Decision, steps *[]Step) *rule {
 	if (caller.Kinds.Has(number.Emergency) || s.caller.has(neverScreenBit)) && s.neverScreenTrunk() {
 		d.evidence.callerPattern = s.p.callers.narrowest(s.caller.all(), neverScreenBit)
 		s.matched(d, passNeverScreen)
-		note(steps, d, "")
+		note(steps, d, false)
 		return passNeverScreen
 	}
 	if within(s.c.EmergencyDialled, CallbackWindow, s.c.Time) && !s.onRefusing(true) {
 		s.matched(d, passNeverScreen)
 		d.evidence.callback = true
-		note(steps, d, "")
+		note(steps, d, false)
 		return passNeverScreen
 	}
 	if steps != nil {
@@ -211,7 +218,7 @@ func (s *scan) passes(d *Decision, steps *[]Step) *rule {
 	}
 	if s.c.FromInside && caller.Kinds.Has(number.Internal) {
 		s.matched(d, passInternal)
-		note(steps, d, "")
+		note(steps, d, false)
 		return passInternal
 	}
 	if steps != nil {
@@ -238,13 +245,13 @@ func (s *scan) rules(d *Decision, steps *[]Step) *rule {
 		if quick && !s.caller.has(r.needs) {
 			continue // as try would find
 		}
-		s.unread, s.heldBy = "", nil
+		s.unread, s.heldBy, s.by, s.trialBy = "", nil, 0, 0
 		failed := s.try(r)
 		if s.unread != "" {
 			if steps != nil {
 				*steps = append(*steps, Step{Rule: r.name, Why: "list: " + s.unread + " has not been read yet"})
 			}
-			if !r.trial {
+			if !r.trial && s.trialBy == 0 {
 				return s.notRead(d, r)
 			}
 			continue
@@ -255,22 +262,23 @@ func (s *scan) rules(d *Decision, steps *[]Step) *rule {
 			}
 			continue
 		}
-		if !r.trial {
-			decider = r
+		if !r.trial && s.trialBy == 0 {
+			decider, s.decidedBy = r, s.by
 			break
 		}
+		d.TrialBy |= s.onTrial(r)
 		if trial == nil {
 			trial = r
 			s.matched(&onTrial, r)
-			note(steps, &onTrial, onTrialText)
+			note(steps, &onTrial, true)
 		} else if steps != nil {
 			var d Decision
 			s.matched(&d, r)
-			note(steps, &d, onTrialText)
+			note(steps, &d, true)
 		}
 	}
 	s.matched(d, decider)
-	note(steps, d, "")
+	note(steps, d, false)
 	if trial == nil {
 		return decider
 	}
@@ -317,6 +325,11 @@ func (s *scan) matched(d *Decision, r *rule) {
 			e.named = s.named
 		case onIdentityDiffers:
 			e.other = s.c.OtherIdentity
+		case onTripped, onHolder:
+			s.behaved(e)
+		case onScore:
+			s.behaved(e)
+			e.sum, e.top = s.total(), s.score.largest(&s.p.weights)
 		}
 	}
 }
@@ -328,21 +341,28 @@ func (s *scan) carryOut(d *Decision, r *rule) {
 	if p.mode == Observe {
 		d.Mode = Observe
 		d.Action = Allow
+		if r.refuses() {
+			d.TrialBy |= s.decidedBy
+		}
 		return
 	}
 	t := &r.do
+	tripped := false
 	if t.action == Warn || t.action == Challenge {
-		d.Listed = s.onRefusing(false)
+		d.Listed, tripped = s.onRefusing(false), s.callerTripped()
 	}
-	if t.action == Challenge && p.spared(d, t, c) {
+	if t.action == Challenge && p.spared(d, t, c, tripped) {
 		d.Action = Allow
 		return
 	}
 	d.Action = t.action
+	if r.refuses() {
+		d.By = s.decidedBy
+	}
 	d.Label, d.Announcement, d.Whisper = t.label, t.announcement, t.whisper
 	d.Then, d.Overflow, d.Otherwise, d.To = t.then, t.overflow, t.otherwise, t.to
 	d.SIP, d.Digits, d.Tries, d.Remember, d.Grace = t.sip, t.digits, t.tries, t.remember, t.grace
-	if d.Listed {
+	if d.Listed || tripped {
 		d.Overflow = "reject"
 	}
 	if d.Announcement != "" || d.Action == Challenge {
@@ -357,12 +377,12 @@ func (s *scan) carryOut(d *Decision, r *rule) {
 const GraceGap = 30 * time.Second
 
 // spared says that a caller need not be asked: who has passed a challenge is remembered, and who could not press
-// keys and calls again soon is let through.
-func (p *Policy) spared(d *Decision, t *treatment, c *Call) bool {
+// keys and calls again soon is let through, but not while a breaker holds for him or his range.
+func (p *Policy) spared(d *Decision, t *treatment, c *Call, tripped bool) bool {
 	switch {
 	case within(c.ChallengePassed, t.remember, c.Time):
 		d.evidence.passed = c.ChallengePassed.In(p.calendar.zone)
-	case within(c.ChallengeTried, t.grace, c.Time) && c.Time.Sub(c.ChallengeTried) >= GraceGap && !d.Listed:
+	case within(c.ChallengeTried, t.grace, c.Time) && c.Time.Sub(c.ChallengeTried) >= GraceGap && !d.Listed && !tripped:
 		d.evidence.tried = c.ChallengeTried.In(p.calendar.zone)
 		d.Rule = RuleKnownGrace
 	default:
@@ -441,6 +461,12 @@ func (s *scan) holds(r *rule, c *condition) bool {
 		return s.identityDiffers() == c.yes
 	case onDiverted:
 		return s.c.Diverted == c.yes
+	case onTripped:
+		return s.isTripped(r, c)
+	case onHolder:
+		return s.isHeldBy(r, c)
+	case onScore:
+		return s.scores(r, c)
 	case onHours:
 		if !s.clockSet {
 			s.clock, s.clockSet = s.p.calendar.at(s.c.Time, s.zone()), true

@@ -29,6 +29,16 @@ const (
 	ByAll
 )
 
+var keyNames = [...]string{"caller", "prefix", "holder", "trunk", "callee", "all"}
+
+// String is the word of the policy file, without the digits of prefix:N.
+func (k DetectorKey) String() string {
+	if int(k) < len(keyNames) {
+		return keyNames[k]
+	}
+	return "all"
+}
+
 // Counted is something of which a detector counts how much there is of one key within its window.
 type Counted uint8
 
@@ -51,6 +61,9 @@ const (
 var countedNames = [...]string{
 	"calls", "callees", "callers", "strangers", "first_time", "short_calls", "unanswered", "decoys", "reports", "concurrent", "sequential",
 }
+
+// CountedNames are the words for what a detector can count.
+func CountedNames() []string { return append([]string(nil), countedNames[:]...) }
 
 // String is the word of the policy file.
 func (c Counted) String() string {
@@ -100,8 +113,34 @@ type Detector struct {
 // protected are callers that a detector never counts and never touches.
 type protected struct {
 	text  []numberPattern
-	bit   uint16 // among the callers' conditions, if there is text
+	bit   uint16 // among the callers' conditions
 	lists []listName
+}
+
+// Counts reports whether a kind of thing is among what the detector counts.
+func (d *Detector) Counts(what Counted) bool {
+	for _, w := range d.Count {
+		if w.Count == what {
+			return true
+		}
+	}
+	return false
+}
+
+// decoysAlone: it counts nothing but calls to decoys.
+func (d *Detector) decoysAlone() bool { return len(d.Count) == 1 && d.Count[0].Count == CountDecoys }
+
+// weakGround says why what the detector finds is no ground to refuse a call by itself, as the rest of a sentence that begins with it; "" if it may be one.
+func (d *Detector) weakGround() string {
+	switch {
+	case d.Key == ByCallee:
+		return "counts by called number, and such a storm can be people who call back after somebody has used that number as a false sender"
+	case d.Key == ByAll:
+		return "counts all calls together, and says nothing of the one who calls"
+	case d.decoysAlone():
+		return "counts decoys alone, and two calls with a forged number are enough to condemn whoever has it"
+	}
+	return ""
 }
 
 // Trip is a breaker that holds for a call: what rules and reasons say of it.
@@ -124,6 +163,3 @@ type Evidence struct {
 	Talks      int     // calls of a minute and more
 	Marks      float64 // marks that wait for a decision, each by its age: a new one is 1
 }
-
-// Detectors are the policy's, in the order of the file. The caller must not change them.
-func (p *Policy) Detectors() []Detector { return p.detectors }

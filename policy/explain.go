@@ -31,13 +31,16 @@ func (p *Policy) Explain(c *Call, lists ListSource) (Decision, []Step) {
 	return d, steps
 }
 
-const onTrialText = "; on trial, so the next rules are tried"
-
-// note adds the step of a rule that matched.
-func note(steps *[]Step, d *Decision, more string) {
-	if steps != nil {
-		*steps = append(*steps, Step{Rule: d.Rule, Matched: true, Why: d.because() + more})
+// note adds the step of a rule that matched, and maybe is on trial.
+func note(steps *[]Step, d *Decision, trial bool) {
+	if steps == nil {
+		return
 	}
+	why := d.because()
+	if trial {
+		why += "; " + d.whyTrial() + ", so the next rules are tried"
+	}
+	*steps = append(*steps, Step{Rule: d.Rule, Matched: true, Why: why})
 }
 
 // maxReason is how many characters a reason has at most.
@@ -51,7 +54,7 @@ func (d *Decision) Reason() string {
 	switch {
 	case d.Trial == "":
 	case d.Rule == d.Trial:
-		text += "; on trial, would " + d.TrialWould.String()
+		text += "; " + d.whyTrial() + ", would " + d.TrialWould.String()
 	default:
 		text += "; on trial, rule " + d.Trial + " would " + d.TrialWould.String()
 	}
@@ -140,6 +143,12 @@ func (d *Decision) held(c *condition, who string) string {
 		return d.identityText(c)
 	case onDiverted:
 		return divertedText(c.yes)
+	case onTripped:
+		return d.trippedText(c)
+	case onHolder:
+		return who + " is of " + e.holder
+	case onScore:
+		return scoreText(e.sum, e.top) + e.ofHolder(", of ")
 	}
 	return ""
 }
@@ -276,6 +285,12 @@ func (s *scan) whyFailed(c *condition) string {
 		return key + s.whyNotDiffers()
 	case onDiverted:
 		return key + divertedText(!c.yes)
+	case onTripped:
+		return key + s.whyNotTripped(c)
+	case onHolder:
+		return key + s.whyNotHeldBy(c)
+	case onScore:
+		return key + s.whyNotScored(c)
 	}
 	return key + "does not hold"
 }

@@ -153,7 +153,7 @@ func TestKeys(t *testing.T) {
 		}
 		text := map[string]string{
 			"": "", "numbers": "[numbers]\n", "lines.NAME": "[lines.a]\n", "trunks.NAME": "[trunks.a]\n",
-			"rule": "[[rule]]\n", "rule.when": "[[rule]]\n[rule.when]\n", "test": "[[test]]\n",
+			"detector": "[[detector]]\n", "score": "[score]\n", "rule": "[[rule]]\n", "rule.when": "[[rule]]\n[rule.when]\n", "test": "[[test]]\n",
 		}[table] + name + " = 1979-05-27T07:32:00Z\n"
 		_, faults := Load("p.toml", []byte(text))
 		for _, f := range faults {

@@ -29,6 +29,11 @@ type Policy struct {
 	asked       uint32        // a bit for each subject that a condition has
 	lineZones   bool          // a line has a clock of its own
 	detectors   []Detector
+	weak        DetectorSet  // what these find is no ground to refuse a call by itself
+	ofCaller    DetectorSet  // these find something of the caller or of the range that is one
+	protecting  []protecting // the lists that protect callers from detectors, each once
+	ranges      ranges       // who holds which numbers
+	weights     scoreWeights
 
 	trunks      map[string]Trunk
 	trunkNames  []string
@@ -68,6 +73,7 @@ func load(fs *faults, text []byte) *Policy {
 		top:        &section{fs: fs, at: places, values: values},
 		lineNumber: make(map[string]int),
 		ruleLine:   make(map[string]int),
+		detectorAt: make(map[string]int),
 		mentioned:  make(map[string]bool),
 	}
 	r.readFile()
@@ -85,6 +91,7 @@ type reader struct {
 	top        *section
 	lineNumber map[string]int  // line name → its number
 	ruleLine   map[string]int  // rule name → where it stands
+	detectorAt map[string]int  // detector name → where it stands
 	mentioned  map[string]bool // lists that a rule asks for
 	usesHours  int             // the first line with an hours condition, 0 for none
 	trunks     []*section      // as in Policy.trunkNames
@@ -93,8 +100,7 @@ type reader struct {
 func (r *reader) readFile() {
 	s, p := r.top, r.policy
 	s.only(tableKeys[""], map[string]string{
-		"detector":  "is a section that " + laterText,
-		"detectors": "is a section that " + laterText,
+		"detectors": "is not known here: write [[detector]] before each detector",
 		"rules":     "is not known here: write [[rule]] before each rule",
 		"tests":     "is not known here: write [[test]] before each test",
 	})
@@ -108,6 +114,9 @@ func (r *reader) readFile() {
 	r.readTrunks(s)
 	r.readNumbers(numbers)
 	r.readLines()
+	r.readRanges()
+	r.readDetectors()
+	r.readScore()
 
 	rules := s.tables("rule")
 	for i, rs := range rules {
@@ -220,7 +229,7 @@ func (r *reader) readDefault() {
 // readLines reads [lines.NAME].
 func (r *reader) readLines() {
 	names, tables := r.top.named("lines", "[lines.staff]")
-	owner := make(map[number.Pattern]string)
+	owner := make(map[number.Pattern]int) // the number of its line
 	for i, s := range tables {
 		name := names[i]
 		if i == MaxLines {
@@ -236,13 +245,16 @@ func (r *reader) readLines() {
 		if !s.has("numbers") {
 			s.fs.add(s.at.Line, s.key("numbers"), "is missing: write the called numbers that belong to the line, as in numbers = [%q]", "05925550000-05925550999")
 		}
-		l := line{name: name, at: s.at.Line, zone: s.timezone("Asia/Urumqi")}
+		l := line{name: name, at: s.at.Line, zone: s.timezone("Asia/Urumqi"), decoy: s.flag("decoy")}
 		r.policy.lineZones = r.policy.lineZones || l.zone != nil
 		for _, n := range r.patterns(s, "numbers", s.texts("numbers", "05925550000-05925550999")) {
-			if other, taken := owner[n.Pattern]; taken {
-				s.fs.warn(n.line, s.key("numbers"), "%q is also in line %s: calls there are for both, and the journal names that one; take one out", n.text, other)
-			} else {
-				owner[n.Pattern] = name
+			switch at, taken := owner[n.Pattern]; {
+			case !taken:
+				owner[n.Pattern] = len(r.policy.lines)
+			case r.policy.lines[at].decoy != l.decoy:
+				s.fs.add(n.line, s.key("numbers"), "%q is also in line %s, and one of the two is a decoy, whose numbers nobody has: take it out of one of them", n.text, r.policy.lines[at].name)
+			default:
+				s.fs.warn(n.line, s.key("numbers"), "%q is also in line %s: calls there are for both, and the journal names that one; take one out", n.text, r.policy.lines[at].name)
 			}
 			l.numbers = append(l.numbers, n)
 		}
@@ -286,7 +298,7 @@ func (p *Policy) Rules() []Rule {
 	rules := make([]Rule, 0, len(p.rules))
 	for i := range p.rules {
 		r := &p.rules[i]
-		rule := Rule{Name: r.name, Action: r.do.action, Mode: p.mode, EndsCall: r.do.action == Reject || r.do.action == Warn && r.do.then == "hangup"}
+		rule := Rule{Name: r.name, Action: r.do.action, Mode: p.mode, EndsCall: r.ends()}
 		if r.trial {
 			rule.Mode = Observe
 		}

@@ -4,13 +4,15 @@ import "sort"
 
 // tableKeys are the keys of each table of a policy file. NAME stands for a name of the operator's.
 var tableKeys = map[string][]string{
-	"":            {"country", "timezone", "default", "mode", "holidays", "workdays", "numbers", "lines", "trunks", "rule", "test"},
+	"":            {"country", "timezone", "default", "mode", "holidays", "workdays", "numbers", "lines", "ranges", "trunks", "detector", "score", "rule", "test"},
 	"numbers":     {"internal", "area", "assigned", "never_screen", "never_screen_trunks"},
-	"lines.NAME":  {"numbers", "timezone"},
+	"lines.NAME":  {"numbers", "timezone", "decoy"},
 	"trunks.NAME": {"match", "identity", "media", "internal", "max_held"},
+	"detector":    detectorKeys,
+	"score":       scoreNames(),
 	"rule":        everyRuleKey(),
 	"rule.when":   whenKeys(),
-	"test":        {"caller", "callee", "trunk", "name", "at", "list_has", "known", "again", "identity", "diverted", "expect", "rule"},
+	"test":        {"caller", "callee", "trunk", "name", "at", "list_has", "known", "tripped", "again", "identity", "diverted", "expect", "rule"},
 }
 
 // Keys are all keys that a policy file may have, with the tables they stand in: country, numbers.internal,
@@ -40,7 +42,7 @@ func otherHome(key string) string {
 		switch table {
 		case "":
 			homes = append(homes, "at the top of the file, before the first [table]")
-		case "rule", "test":
+		case "rule", "test", "detector":
 			homes = append(homes, "under a [["+table+"]]")
 		case "rule.when":
 			homes = append(homes, "inside when = { … } of a [[rule]]")
@@ -53,15 +55,6 @@ func otherHome(key string) string {
 	}
 	sort.Strings(homes)
 	return "write it " + orList(homes)
-}
-
-// laterText is said of keys that this version does not know yet.
-const laterText = "comes with a later version, this one does not know it yet: take it out until then"
-
-// laterConditions need detectors.
-var laterConditions = map[string]string{
-	"tripped":        laterText,
-	"score_at_least": laterText,
 }
 
 // ruleKeys are the keys that every rule may have.

@@ -56,7 +56,7 @@ func (s *section) text(key, example string) (string, bool) {
 	}
 	text, ok := v.(string)
 	if !ok {
-		s.fault(key, "is %s: write a text in quotes, as in %s = %q", tomlfile.TypeName(v), key, example)
+		s.fault(key, "is %s: write a text in quotes, as in %s = %q", tomlfile.TypeName(v), tomlfile.BareKey(key), example)
 	}
 	return text, ok
 }

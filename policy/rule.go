@@ -67,6 +67,9 @@ const (
 	onCallerText
 	onIdentityDiffers
 	onDiverted
+	onTripped
+	onHolder
+	onScore
 )
 
 // subjectKeys are the conditions' keys in the file, by subject.
@@ -74,6 +77,7 @@ var subjectKeys = [...]string{
 	"caller", "caller_not", "caller_kind", "caller_name", "line", "callee", "callee_not",
 	"list", "list_not", "trunk", "hours", "known_caller", "attestation",
 	"written", "again", "caller_text", "identity_differs", "diverted",
+	"tripped", "holder", "score_at_least",
 }
 
 // scopeKey is no condition of its own: it says which lines known_caller is about.
@@ -115,6 +119,10 @@ type terms struct {
 	anyLine bool          // for known_caller: known to whatever line will do
 	forms   uint8         // for written: a bit for each number.Form
 	yes     bool          // for identity_differs and diverted
+
+	detectors DetectorSet // for tripped
+	order     []uint8     // and the number of each of words
+	atLeast   float64     // for score_at_least
 }
 
 // numberPattern is a pattern as it stands in the file.
@@ -136,6 +144,7 @@ type line struct {
 	at      int // line in the file
 	numbers []numberPattern
 	zone    *time.Location // of `hours`; nil is the policy's
+	decoy   bool           // nobody has its numbers
 }
 
 // SIPCodes are the answers a refused call may get. The SIP answer of a rule that names none is 603.

@@ -23,6 +23,7 @@ func (r *reader) lint() {
 		l.escaped(rule)
 	}
 	l.lines()
+	l.detectors()
 	r.lintTrunks()
 }
 
@@ -74,6 +75,8 @@ func (l *linter) takesAll(early, late *rule) bool {
 			follows = c != nil && l.covers(c, e) || l.apart(late.find(positive(e.on)), e)
 		case onListNot:
 			follows = c != nil && subset(e.words, c.words)
+		case onTripped: // acquaintances are touched by those rules alone that ask who is known
+			follows = c != nil && l.within(c, e) && (early.find(onKnown) != nil || late.find(onKnown) == nil)
 		default:
 			follows = c != nil && l.within(c, e)
 		}
@@ -105,6 +108,8 @@ func (l *linter) within(c, e *condition) bool {
 		return c.window <= e.window && (e.anyLine || !c.anyLine)
 	case onAgain:
 		return c.window <= e.window
+	case onScore:
+		return c.atLeast >= e.atLeast
 	case onWritten:
 		return c.forms&^e.forms == 0
 	case onCallerText:
@@ -191,7 +196,7 @@ func (l *linter) apart(c, e *condition) bool {
 // lines warns of lines that no rule can be about.
 func (l *linter) lines() {
 	for i := range l.p.lines {
-		covered := false
+		covered := l.p.lines[i].decoy // who calls it is evidence, rule or not
 		for j := range l.p.rules {
 			c := l.p.rules[j].find(onLine)
 			if c == nil || contains(c.words, l.p.lines[i].name) {

@@ -9,6 +9,10 @@ func (l *linter) claimed(i int, r *rule) {
 	by, written := "", false
 	for j := range r.conditions {
 		switch on := r.conditions[j].on; on {
+		case onTripped, onScore:
+			l.fs.warn(r.line, "rule", "%q lets calls pass by %s, so that to behave badly is a way to get through: take it out, or write what is to become of such calls",
+				r.name, on)
+			return
 		case onWritten, onCallerText, onCallerName, onIdentityDiffers, onDiverted, onAgain:
 			if !written {
 				by, written = on.String(), true
@@ -17,7 +21,7 @@ func (l *linter) claimed(i int, r *rule) {
 			if by == "" {
 				by = on.String()
 			}
-		case onCaller, onList, onCallee:
+		case onCaller, onList, onCallee, onHolder:
 			return // the administrator named the numbers
 		}
 	}

@@ -33,6 +33,7 @@ func (r *reader) readRule(s *section) rule {
 	}
 	r.onlyKeysOf(s, action)
 	out.do = r.readTreatment(s, action, out.find(onTrunk))
+	r.checkGrounds(s, &out)
 	return out
 }
 
@@ -55,25 +56,34 @@ func (r *reader) readAction(s *section) (Action, bool) {
 
 // ruleName reads and checks the name of a rule.
 func (r *reader) ruleName(s *section) string {
+	name := s.newName("rule", "sales calls", r.ruleLine)
+	if contains(ReservedRules(), name) {
+		s.fault("name", "%q stands for decisions that no rule makes: write another name", name)
+		delete(r.ruleLine, name)
+	}
+	return name
+}
+
+// newName reads the name of a rule or a detector, which no other of those may have, and notes where it stands. It is "" when the file gives none
+// that can be used.
+func (s *section) newName(what, example string, taken map[string]int) string {
 	if !s.has("name") {
-		s.fault("name", "is missing: write what the rule is for, as in name = %q", "sales calls")
+		s.fault("name", "is missing: write what the %s is for, as in name = %q", what, example)
 		return ""
 	}
-	name, ok := s.text("name", "sales calls")
+	name, ok := s.text("name", example)
 	if !ok {
 		return ""
 	}
-	switch earlier, taken := r.ruleLine[name]; {
+	switch earlier, twice := taken[name]; {
 	case name == "":
-		s.fault("name", "is empty: write what the rule is for, as in name = %q", "sales calls")
+		s.fault("name", "is empty: write what the %s is for, as in name = %q", what, example)
 	case number.Inert(name) != name:
 		s.fault("name", "%s", inertAdvice(name))
-	case contains(ReservedRules(), name):
-		s.fault("name", "%q stands for decisions that no rule makes: write another name", name)
-	case taken:
-		s.fault("name", "%q is already the name of the rule on line %d: write another name", name, earlier)
+	case twice:
+		s.fault("name", "%q is already the name of the %s on line %d: write another name", name, what, earlier)
 	default:
-		r.ruleLine[name] = s.line("name")
+		taken[name] = s.line("name")
 	}
 	return name
 }
@@ -91,13 +101,15 @@ func conditionHints() map[string]string {
 	hints := make(map[string]string)
 	for _, key := range whenKeys() {
 		value := "[…]"
-		if key == onKnown.String() || key == scopeKey {
+		switch key {
+		case onKnown.String(), scopeKey, onAgain.String():
 			value = `"…"`
+		case onIdentityDiffers.String(), onDiverted.String():
+			value = "true"
+		case onScore.String():
+			value = conditionExamples[onScore]
 		}
 		hints[key] = fmt.Sprintf("is a condition: write it inside when, as in when = { %s = %s }", key, value)
-	}
-	for key, text := range laterConditions {
-		hints[key] = text
 	}
 	return hints
 }

@@ -14,6 +14,7 @@ var conditionExamples = [...]string{
 	"9521????", "95213333", "anonymous", "(?i)loan", "staff", "05925550100", "05925550199",
 	"blacklist", "allowlist", "telecom", "Mon-Fri 18:00-08:30", "30d", "failed",
 	"plus", "10m", "Firm*", "true", "true",
+	"range wakes", "firm A", "3.0",
 }
 
 // maxExpression bounds a caller_name expression, in bytes as written; compiled ones take a multiple of it.
@@ -26,9 +27,6 @@ func (r *reader) readWhen(rule *section) []condition {
 		return nil
 	}
 	hints := make(map[string]string)
-	for key, text := range laterConditions {
-		hints[key] = text
-	}
 	for _, key := range tableKeys["rule"] {
 		hints[key] = "is no condition: write it in the rule itself, outside the braces of when"
 	}
@@ -52,6 +50,8 @@ func (r *reader) readCondition(s *section, on subject) (condition, bool) {
 		return r.readAgain(s)
 	case onIdentityDiffers, onDiverted:
 		return readYesNo(s, on)
+	case onScore:
+		return readScoreAtLeast(s)
 	}
 	key := on.String()
 	words := s.texts(key, conditionExamples[on])
@@ -99,6 +99,10 @@ func (r *reader) readCondition(s *section, on subject) (condition, bool) {
 		}
 	case onTrunk:
 		r.trunkWords(s, key, words)
+	case onTripped:
+		c.detectors, c.order = r.detectorWords(s, key, words)
+	case onHolder:
+		r.holderWords(s, key, words)
 	case onWritten:
 		c.forms = readForms(s, key, words)
 	case onCallerText:

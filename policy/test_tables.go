@@ -16,6 +16,7 @@ type test struct {
 	listHas []string
 	known   bool
 	again   bool
+	tripped DetectorSet
 	expect  Action
 	rule    string // "" is any
 }
@@ -28,7 +29,7 @@ func (p *Policy) testTime() time.Time {
 // readTests reads the [[test]] tables, after the rules they name.
 func (r *reader) readTests() {
 	for _, s := range r.top.tables("test") {
-		s.only(tableKeys["test"], map[string]string{"tripped": laterText})
+		s.only(tableKeys["test"], nil)
 		r.policy.tests = append(r.policy.tests, r.readTest(s))
 	}
 }
@@ -53,6 +54,12 @@ func (r *reader) readTest(s *section) test {
 		t.listHas = append(t.listHas, w.text)
 	}
 	r.readTestKnown(s, &t)
+	if words := s.texts("tripped", conditionExamples[onTripped]); words != nil {
+		t.tripped, _ = r.detectorWords(s, "tripped", words)
+		if p := r.policy; !p.asks(onTripped) && !p.asks(onScore) {
+			s.warn("tripped", "changes nothing, since no rule asks for tripped: take it out, or write such a rule")
+		}
+	}
 	r.readTestClaims(s, &t)
 	if !s.has("expect") {
 		s.fault("expect", "is missing: write what the rules are to say, one of %s", strings.Join(actionNames[:], ", "))
@@ -73,7 +80,7 @@ func (r *reader) readTestKnown(s *section, t *test) {
 	t.known = s.flag("known")
 	switch p := r.policy; {
 	case !t.known:
-	case p.knownWindow == 0:
+	case p.knownWindow == 0 && !p.asks(onTripped) && !p.asks(onScore):
 		s.warn("known", "changes nothing, since no rule asks for known_caller: take it out, or write such a rule")
 	case p.knownToLine && !p.inLine(t.facts.Callee):
 		s.warn("known", "makes the caller known to no line, since callee %q belongs to none: write a called number of [lines.NAME], or known_scope = \"all\" in the rule", t.facts.Callee)
@@ -209,12 +216,13 @@ func (p *Policy) runTest(t *test) TestResult {
 	if t.known {
 		c.KnownToAll = c.Time
 		if p.LineOf(&c.Callee) != "" {
-			c.KnownToLine = c.Time
+			c.KnownToLine, c.KnownLines = c.Time, 1
 		}
 	}
 	if t.again && c.Caller.E164 != "" {
 		c.CalledBefore = c.Time.Add(-SameCall)
 	}
+	p.trip(&c, t.tripped)
 	d := p.Decide(&c, p.testLists(t, &c.Callee))
 	expects := func(rule string, says Action) bool {
 		return t.expect == says && (t.rule == "" || t.rule == rule)

@@ -171,6 +171,9 @@ func (s *Source) onlyCDR(o *SourceOptions) error {
 	return fmt.Errorf("%s: %s is for call detail records, and this is a journal: take it out", s.Name, flag)
 }
 
+// labelled reports whether the file says which calls were wanted.
+func (s *Source) labelled() bool { return s.layout != nil && len(s.layout.at[roleLabel]) > 0 }
+
 // Read is how many bytes of the file have been read. It may be asked while the file is being read.
 func (s *Source) Read() int64 { return s.bytes.Load() }
 

@@ -19,14 +19,17 @@ type screened struct {
 	withheld bool
 	callee   string
 	line     string
-	refused  bool    // by us
-	gone     bool    // the caller hung up while we had the call
-	end      *ending // what the end of the call may show to be otherwise; nil once it is over
+	refused  bool     // by us
+	gone     bool     // the caller hung up while we had the call
+	counted  *counted // by detectors; nil once it is over, and of a call that they do not count
+	stopped  bool     // it was kept from ringing, or would have been, and no challenge was passed: it teaches nothing
+	passed   bool     // it passed a challenge
+	end      *ending  // what the end of the call may show to be otherwise; nil once it is over
 }
 
 // remember keeps a screened call, whose legs have still to end. gone: its caller has hung up, and no leg was placed for
 // it. Without a switch to learn from nobody would ask for it.
-func (sc *Screener) remember(f *bridge.Facts, end ending, gone bool) {
+func (sc *Screener) remember(f *bridge.Facts, end ending, c *considered, passed, gone bool) {
 	if !sc.o.Attached {
 		return
 	}
@@ -34,7 +37,8 @@ func (sc *Screener) remember(f *bridge.Facts, end ending, gone bool) {
 	caller.Raw = strings.Clone(caller.Raw) // not a part of a larger text
 	sc.calls.Add(traffic.CallKey(f.UUID, f.Channel), screened{
 		id: end.rec.ID, time: end.call.Time, caller: caller, withheld: end.call.Withheld, callee: strings.Clone(end.rec.Callee), line: end.rec.Line,
-		refused: end.refuses && end.failOpen == "" && !gone, gone: gone, end: &end,
+		refused: end.refuses && end.failOpen == "" && !gone, gone: gone,
+		counted: c.counted.keep(), stopped: c.stopped && !passed, passed: passed, end: &end,
 	})
 }
 

@@ -1,0 +1,108 @@
+package detect_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"strconv"
+	"testing"
+	"time"
+
+	"ringfence/detect"
+	"ringfence/number"
+	"ringfence/policy"
+)
+
+// tenDetectors are what an installation might have, all at once.
+func tenDetectors() []policy.Detector {
+	range7 := detector("range in haste", policy.ByPrefix, 10*time.Minute, 200, policy.CountStrangers)
+	range7.Levels = []policy.Level{{Digits: 7, Trip: 200}}
+	alarm := detector("alarm", policy.ByAll, time.Hour, 1<<20)
+	alarm.Count = []policy.Weighed{{Count: policy.CountFirstTime, Weight: 1}, {Count: policy.CountDecoys, Weight: 3}, {Count: policy.CountShortCalls, Weight: 1}}
+	alarm.PerLine = 3
+	surges := surge(policy.ByPrefix, 10*time.Minute)
+	surges.Levels = []policy.Level{{Digits: 6}}
+	busy := detector("share", policy.ByCaller, time.Hour, 0, policy.CountShortCalls)
+	busy.Share, busy.AtLeast = 0.5, 20
+	return []policy.Detector{
+		rangeWakes(), range7, alarm, surges, busy,
+		detector("dialler", policy.ByCaller, time.Hour, 20, policy.CountCallees),
+		detector("often", policy.ByCaller, 10*time.Minute, 60, policy.CountCalls),
+		detector("decoys", policy.ByCaller, 24*time.Hour, 2, policy.CountDecoys),
+		detector("in order", policy.ByCaller, time.Hour, 10, policy.CountSequential),
+		detector("at once", policy.ByCaller, time.Hour, 5, policy.CountConcurrent),
+	}
+}
+
+// TestAttackFlood hides a campaign of 5.6 calls a second, from one number and from one range, behind 2,000 calls a second each of which has another
+// forged number: both trip, and all of it stays within 64 MiB. RINGFENCE_FLOOD says how many calls; make flood has a hundred million.
+func TestAttackFlood(t *testing.T) {
+	calls, rate := 3_000_000, 2000
+	if testing.Short() {
+		calls = 600_000
+	}
+	if text := os.Getenv("RINGFENCE_FLOOD"); text != "" {
+		var err error
+		if calls, err = strconv.Atoi(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := newWorld(t, tenDetectors()...)
+	random := rand.New(rand.NewPCG(13, 14))
+	numbers := make([]number.Number, 256) // read again and again: the text of a number is not the detectors' memory
+	before := heap()
+	began, most := time.Now(), uint64(0)
+	const one, head = "05922116123", "9521160"
+	campaign, found := 0, map[string]int{}
+	from := calls / 2 // the flood has filled everything by then
+	for i := range calls {
+		n := &numbers[i%len(numbers)]
+		*n = w.plan.Parse(fmt.Sprintf("1%010d", 3e9+random.Int64N(6e9)))
+		x := detect.Subject{
+			Time: w.at, Trunk: "telecom", Caller: n, Callee: line(i % 1000), Customer: line(i % 1000), Stranger: true, Decoy: i%10 == 0, Leg: fmt.Sprint(i),
+		}
+		c := w.decide(x, false)
+		if i%4 == 0 {
+			w.talk(c, 3*time.Second)
+		}
+		w.at = w.at.Add(time.Second / time.Duration(rate))
+		if i > from && i%714 == 0 { // 2.8 a second each
+			campaign++
+			if w.call(call{from: one, to: line(campaign % 700)}).n.Tripped.Has(5) {
+				found["one number"]++
+			}
+			if w.call(call{from: fmt.Sprintf("%s%d", head, random.IntN(10)), to: line(campaign % 700)}).n.Tripped.Has(6) {
+				found["ten numbers"]++
+			}
+			if w.call(call{from: fmt.Sprintf("0592211%04d", random.IntN(1e4)), to: line(campaign % 700)}).n.Tripped.Has(1) {
+				found["a range"]++
+			}
+		}
+		if i%500_000 == 499_999 {
+			most = max(most, heap())
+		}
+	}
+	most = max(most, heap())
+	if most < before {
+		most = before
+	}
+	t.Logf("flood: %d calls in %s, %.0f ns a call, %.1f MiB; found of a campaign's %d calls each: %v",
+		calls, time.Since(began).Round(time.Millisecond), float64(time.Since(began).Nanoseconds())/float64(calls), float64(most-before)/(1<<20), campaign, found)
+	if used := most - before; used > 64<<20 {
+		t.Errorf("%.1f MiB in use, want 64 at most", float64(used)/(1<<20))
+	}
+	for _, name := range []string{"one number", "ten numbers"} {
+		if found[name] < campaign*3/4 {
+			t.Errorf("%s: %d of %d calls tripped, want three quarters", name, found[name], campaign)
+		}
+	}
+	runtime.KeepAlive(w)
+}
+
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}

@@ -1,0 +1,81 @@
+package detect_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"ringfence/detect"
+	"ringfence/number"
+	"ringfence/policy"
+)
+
+// BenchmarkDetectors is what a call costs with ten detectors on, all by caller and all by prefix, each beside the decision of a policy with as many
+// rules. The callers are fifty thousand and call a thousand lines; each call is counted, decided and ended.
+func BenchmarkDetectors(b *testing.B) {
+	kinds := []policy.Counted{
+		policy.CountCalls, policy.CountCallees, policy.CountStrangers, policy.CountFirstTime, policy.CountShortCalls, policy.CountUnanswered, policy.CountDecoys,
+		policy.CountSequential, policy.CountCalls, policy.CountCallees,
+	}
+	var byCaller, byPrefix []policy.Detector
+	for i, kind := range kinds {
+		d := detector(fmt.Sprint("detector ", i), policy.ByCaller, time.Duration(10+20*i)*time.Minute, 50, kind)
+		byCaller = append(byCaller, d)
+		d.Key = policy.ByPrefix
+		d.Trip, d.Levels = 0, []policy.Level{{Digits: 6, Trip: 5000}, {Digits: 7, Trip: 5000}, {Digits: 8, Trip: 5000}}
+		byPrefix = append(byPrefix, d)
+	}
+	for _, c := range []struct {
+		name string
+		ds   []policy.Detector
+	}{{"caller", byCaller}, {"prefix", byPrefix}, {"mixed", tenDetectors()}} {
+		b.Run(c.name, func(b *testing.B) {
+			w := newWorld(b, c.ds...)
+			random := rand.New(rand.NewPCG(26, 27))
+			callers := make([]*number.Number, 50_000)
+			for i := range callers {
+				callers[i] = w.number(fmt.Sprintf("1%010d", 3e9+random.Int64N(6e9)))
+			}
+			lines := make([]string, 1000)
+			for i := range lines {
+				lines[i] = line(i)
+			}
+			place := func() {
+				i := random.IntN(len(lines))
+				x := detect.Subject{Time: w.at, Trunk: "telecom", Caller: callers[random.IntN(len(callers))], Callee: lines[i], Customer: lines[i], Stranger: true}
+				n := w.set.Called(&x)
+				w.set.Decided(&n, false, 0)
+				w.at = w.at.Add(50 * time.Millisecond)
+				w.set.Ended(&n, detect.End{At: w.at, Answered: true, Talk: 20 * time.Second, Rang: true})
+			}
+			for range 300_000 {
+				place()
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				place()
+			}
+		})
+	}
+	b.Run("policy", func(b *testing.B) {
+		p, faults := policy.Load("policy.toml", []byte(benchPolicy()))
+		if faults != nil {
+			b.Fatal(faults)
+		}
+		plan := p.Plan()
+		c := policy.Call{Caller: plan.Parse("13800138000"), Callee: plan.ParseCalled("05925550100"), Time: start, Trunk: "telecom"}
+		b.ReportAllocs()
+		for b.Loop() {
+			p.Decide(&c, nil)
+		}
+	})
+}
+
+func benchPolicy() string {
+	text := "country = \"CN\"\n"
+	for i := range 10 {
+		text += fmt.Sprintf("[[rule]]\nname = \"rule %d\"\nwhen = { caller = [\"95%02d*\"] }\naction = \"reject\"\n", i, i)
+	}
+	return text
+}

@@ -1,0 +1,322 @@
+package detect
+
+import (
+	"time"
+
+	"ringfence/policy"
+)
+
+// Count is what Called found: it is handed on to Touch, Decided and Ended.
+type Count struct {
+	Tripped, OnTrial policy.DetectorSet
+	FirstTime        bool
+
+	of        *Set // by whose detectors
+	id        ident
+	protected policy.DetectorSet
+	probe     policy.DetectorSet // detectors whose breakers this call is let through to see by
+	added     [policy.MaxDetectors]uint8
+	again     bool // the same call as a moment ago
+	touched   bool
+	stopped   bool
+}
+
+// grew notes by how much a count grew by the call.
+func (n *Count) grew(detector int, by int32) {
+	if by > 0 {
+		n.added[detector] = uint8(min(max(int32(n.added[detector]), by), 255))
+	}
+}
+
+// advance has time go on.
+func (s *Set) advance(t time.Time) int64 {
+	was := s.clock.now
+	now := s.clock.at(t)
+	if now != was {
+		for _, d := range s.all {
+			d.keepTime()
+		}
+	}
+	return now
+}
+
+// calledBy counts a call of this set by the one that counts for it now.
+func (s *Set) calledBy(t *Set, x *Subject, look bool) *Count {
+	if s == t {
+		n := t.called(x, look)
+		return &n
+	}
+	y := *x
+	y.Protected = translate(x.Protected, s, t)
+	n := t.called(&y, look)
+	return n.read(s)
+}
+
+func (s *Set) called(x *Subject, look bool) Count {
+	now := s.clock.peek(x.Time)
+	if !look {
+		now = s.advance(x.Time)
+	}
+	n := Count{of: s, id: s.identify(x, now, look), protected: x.Protected}
+	if n.id.caller != 0 {
+		n.FirstTime = !s.seen.has(n.id.caller)
+		n.again = s.recent.same(mix(n.id.caller^mix(n.id.callee^mix(uint64(n.id.trunk)))), now, !look)
+	}
+	for i, d := range s.all {
+		if !n.protected.Has(i) {
+			d.called(&n, look || n.again)
+		}
+	}
+	return n
+}
+
+// called counts a call for a detector, and says whether one of its breakers holds for it.
+func (d *detector) called(n *Count, look bool) {
+	var room [maxLevels]uint64
+	path := d.path(&n.id, room[:0])
+	kinds := n.applies() & d.kinds
+	held, covered := false, false
+	var probeAt [maxLevels]int32
+	waiting := probeAt[:0]
+	for level := len(path) - 1; level >= 0; level-- { // the narrowest first: it explains the wider ones
+		key := path[level]
+		at := int32(-1)
+		if look || covered || kinds == 0 && d.Share == 0 {
+			at = d.slots.find(key)
+		} else {
+			at = d.place(key, level, &n.id, 1)
+		}
+		pin := d.pin(key)
+		if at >= 0 {
+			if !look {
+				d.settleAt(at)
+				if !covered {
+					d.countCall(at, n, kinds)
+				}
+			}
+			s := &d.slots.all[at]
+			switch state := d.stateAt(s, n.id.at); {
+			case pin != nil:
+			case state == tripped:
+				held = true
+			case state == probing:
+				waiting = append(waiting, at)
+			}
+			covered = covered || pin == nil && s.holds()
+		}
+		if pin != nil && pin.pinned == pinnedOpen {
+			held, covered = true, true
+		}
+	}
+	if !held && len(waiting) > 0 {
+		held = !d.letThrough(waiting, n, look)
+	}
+	if held {
+		n.Tripped = n.Tripped.With(d.number)
+		if d.Mode == policy.Observe {
+			n.OnTrial = n.OnTrial.With(d.number)
+		}
+	}
+}
+
+// countCall counts a call for one key, and trips it if it is time.
+func (d *detector) countCall(at int32, n *Count, kinds uint16) {
+	if d.Share > 0 {
+		d.slots.calls[at].add(d.now(), 1)
+	}
+	if kinds != 0 {
+		d.count(at, n, kinds)
+	}
+	if b := d.slots.all[at].b; b != nil {
+		b.lastCall = n.id.at
+		if b.state == tripped {
+			d.spoil(at)
+		}
+	}
+	if d.habits != nil && n.added[d.number] > 0 {
+		d.habits.note(d.habitKey(at), d.set.clock.time(n.id.at), int(n.added[d.number]))
+	}
+	d.mayTrip(at)
+}
+
+// letThrough lets a call through that breakers probe by, if all of them have room for one more.
+func (d *detector) letThrough(waiting []int32, n *Count, look bool) bool {
+	for _, at := range waiting {
+		if int(d.slots.all[at].b.given) >= d.Probe {
+			return false
+		}
+	}
+	if look {
+		return true
+	}
+	for _, at := range waiting {
+		b := d.slots.all[at].b
+		b.given++
+		b.lastGiven = n.id.at
+	}
+	n.probe = n.probe.With(d.number)
+	return true
+}
+
+func (s *Set) decided(n *Count, stopped bool, would policy.DetectorSet) {
+	n.stopped = stopped
+	at := s.clock.time(s.clock.now)
+	if !n.touched && !n.again && (!stopped || would != 0) {
+		s.budgets.pass(s.trunks.name(int(n.id.trunk)), at, would == 0)
+	}
+	if !stopped && n.id.caller != 0 {
+		s.seen.add(n.id.caller)
+	}
+	for i, d := range s.all {
+		if would.Has(i) && n.Tripped.Has(i) {
+			if b := d.holding(&n.id); b != nil {
+				b.would++
+			}
+		}
+		if d.habits == nil || !stopped || n.added[i] == 0 {
+			continue
+		}
+		var room [maxLevels]uint64
+		for _, key := range d.path(&n.id, room[:0]) {
+			d.habits.unlearn(d.habitName(key), s.clock.time(n.id.at), int(n.added[i]))
+		}
+	}
+}
+
+// holding is the narrowest breaker that holds for a call, that of a pin among them; nil for none.
+func (d *detector) holding(id *ident) *breaker {
+	b, _, _ := d.holder(id)
+	return b
+}
+
+func (d *detector) holder(id *ident) (b *breaker, key uint64, at int32) {
+	var room [maxLevels]uint64
+	path := d.path(id, room[:0])
+	for level := len(path) - 1; level >= 0; level-- {
+		key = path[level]
+		if pin := d.pin(key); pin != nil {
+			if pin.pinned == pinnedOpen {
+				return pin, key, d.slots.find(key)
+			}
+			continue
+		}
+		if at = d.slots.find(key); at >= 0 && d.slots.all[at].holds() {
+			return d.slots.all[at].b, key, at
+		}
+	}
+	return nil, 0, -1
+}
+
+func (s *Set) touch(n *Count, by policy.DetectorSet) bool {
+	sure := 0
+	for i, d := range s.all {
+		if !by.Has(i) {
+			continue
+		}
+		if b, _, at := d.holder(&n.id); b != nil {
+			count := b.n
+			if at >= 0 {
+				count = max(count, d.total(at))
+			}
+			sure = max(sure, sureness(int(count), int(b.limit), b.pinned == pinnedOpen))
+		}
+	}
+	at := s.clock.time(s.clock.now)
+	if !s.budgets.take(s.trunks.name(int(n.id.trunk)), at, largestShare(s.detectors, by), sure) {
+		return false
+	}
+	n.touched = true
+	for i, d := range s.all {
+		if by.Has(i) {
+			if b := d.holding(&n.id); b != nil {
+				b.touched++
+			}
+		}
+	}
+	return true
+}
+
+func (s *Set) endedCall(n *Count, e *End) {
+	s.advance(e.At)
+	kinds := uint16(0)
+	if !n.again {
+		if e.Rang && !e.Answered {
+			kinds |= 1 << policy.CountUnanswered
+		}
+	}
+	for i, d := range s.all {
+		if n.protected.Has(i) {
+			continue
+		}
+		now := kinds
+		if e.Answered && e.Talk <= d.Short && !n.again {
+			now |= 1 << policy.CountShortCalls
+		}
+		d.callEnded(n, e, now&d.kinds)
+	}
+}
+
+func (d *detector) callEnded(n *Count, e *End, kinds uint16) {
+	var room [maxLevels]uint64
+	path := d.path(&n.id, room[:0])
+	covered := false
+	for level := len(path) - 1; level >= 0; level-- {
+		at := int32(-1)
+		if kinds != 0 && !covered {
+			at = d.place(path[level], level, &n.id, 1)
+		} else {
+			at = d.slots.find(path[level])
+		}
+		if at < 0 {
+			continue
+		}
+		if n.id.leg != 0 && d.countsConcurrent() {
+			d.endLeg(at, n.id.leg)
+		}
+		d.ended(at, n, e)
+		if kinds != 0 && !covered {
+			d.settleAt(at)
+			was := n.added[d.number]
+			n.added[d.number] = 0
+			d.count(at, n, kinds)
+			if d.habits != nil && n.added[d.number] > 0 && !n.stopped {
+				d.habits.note(d.habitKey(at), d.set.clock.time(d.set.clock.now), int(n.added[d.number]))
+			}
+			n.added[d.number] = was
+			d.mayTrip(at)
+		}
+		covered = covered || d.slots.all[at].holds()
+	}
+}
+
+// reported counts a mark of a caller by a customer.
+func (s *Set) reported(x *Subject, customer string, protected policy.DetectorSet) {
+	n := Count{of: s, id: s.identify(x, s.advance(x.Time), false)}
+	if n.id.caller == 0 {
+		return
+	}
+	n.id.customer = hash(customer)
+	for i, d := range s.all {
+		if !protected.Has(i) && d.kinds&(1<<policy.CountReports) != 0 {
+			d.count1(&n, 1<<policy.CountReports)
+		}
+	}
+}
+
+// count1 counts something that is told outside of calls.
+func (d *detector) count1(n *Count, kinds uint16) {
+	var room [maxLevels]uint64
+	path := d.path(&n.id, room[:0])
+	for level := len(path) - 1; level >= 0; level-- {
+		at := d.place(path[level], level, &n.id, 1)
+		if at < 0 {
+			continue
+		}
+		d.settleAt(at)
+		d.count(at, n, kinds)
+		d.mayTrip(at)
+		if d.slots.all[at].holds() {
+			return
+		}
+	}
+}

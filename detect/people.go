@@ -1,0 +1,332 @@
+package detect
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"ringfence/policy"
+)
+
+// tick lets time pass: breakers go on, and what counts nothing any more is freed.
+func (s *Set) tick(now time.Time) {
+	s.advance(now)
+	at := s.clock.time(s.clock.now)
+	s.budgets.habits.tick(at)
+	for _, d := range s.all {
+		d.settleAll()
+		if d.habits != nil {
+			d.habits.tick(at)
+		}
+	}
+}
+
+func (d *detector) settleAll() {
+	for i := range d.slots.all {
+		at := int32(i)
+		if !d.slots.all[i].used {
+			continue
+		}
+		d.settleAt(at)
+		if d.slots.idle(at) {
+			d.slots.drop(at)
+		}
+	}
+}
+
+// breakers are those that are not closed or are pinned, and with all those that count something.
+func (s *Set) breakers(name string, all bool, now time.Time) []Breaker {
+	s = s.lock()
+	defer s.mu.Unlock()
+	s.advance(now)
+	var found []Breaker
+	for _, d := range s.all {
+		if name != "" && d.Name != name {
+			continue
+		}
+		from := len(found)
+		for i := range d.slots.all {
+			at := int32(i)
+			if !d.slots.all[i].used {
+				continue
+			}
+			d.settleAt(at)
+			if e := &d.slots.all[i]; d.pins[e.key] == nil && (e.holds() || all && d.total(at) > 0) {
+				found = append(found, d.breaker(at))
+			}
+		}
+		for key := range d.pins {
+			found = append(found, d.pinBreaker(key))
+		}
+		slices.SortFunc(found[from:], func(a, b Breaker) int {
+			return cmp.Or(cmp.Compare(order(a), order(b)), a.Since.Compare(b.Since), cmp.Compare(b.Count, a.Count), cmp.Compare(a.Key, b.Key), cmp.Compare(a.Trunk, b.Trunk))
+		})
+	}
+	return found
+}
+
+// order puts what holds calls first.
+func order(b Breaker) int {
+	switch {
+	case b.State == Tripped:
+		return 0
+	case b.State == Probing:
+		return 1
+	case b.Pinned != "":
+		return 2
+	}
+	return 3
+}
+
+// pinBreaker is a pin as people see it.
+func (d *detector) pinBreaker(key uint64) Breaker {
+	at := d.slots.find(key)
+	x := Breaker{Detector: d.Name, Trunk: d.set.trunkName(key), Key: d.keyText(key, at), State: Closed}
+	if at >= 0 {
+		x = d.breaker(at)
+	}
+	d.describe(&x, d.pins[key])
+	return x
+}
+
+// mostPins bounds the pins of a detector.
+const mostPins = 1024
+
+// keyOf reads a key as people write it; ok is false of what can be none of the detector's. trunk "" is any.
+func (d *detector) keyOf(trunk, text string) (key uint64, ok bool) {
+	on := uint64(anyTrunk)
+	if d.Key == policy.ByTrunk {
+		trunk = text
+	}
+	if trunk != "" || d.Key == policy.ByTrunk {
+		on = uint64(d.set.trunkID(trunk))
+	}
+	switch d.Key {
+	case policy.ByTrunk, policy.ByAll:
+		return on<<keyBits | 1, d.Key == policy.ByTrunk || text == "all"
+	case policy.ByHolder:
+		i := d.set.holders.id(text)
+		return on<<keyBits | uint64(i+1), i >= 0
+	}
+	if text == "" {
+		return 0, false
+	}
+	k := textKey(text)
+	if k&hashedKey != 0 && d.Key != policy.ByCallee || d.Key == policy.ByCaller && k&1 == 0 {
+		return 0, false
+	}
+	return on<<keyBits | k, true
+}
+
+// matching calls f for each slot of a key, on one trunk or on all.
+func (d *detector) matching(key uint64, f func(at int32)) {
+	if key>>keyBits != anyTrunk {
+		if at := d.slots.find(key); at >= 0 {
+			f(at)
+		}
+		return
+	}
+	for i := range d.slots.all {
+		if s := &d.slots.all[i]; s.used && s.key&keyMask == key&keyMask {
+			f(int32(i))
+		}
+	}
+}
+
+// byPerson runs f for a detector's key, and says how many breakers f was about.
+func (s *Set) byPerson(name, trunk, text string, now time.Time, f func(d *detector, key uint64) int) int {
+	t := s.lock()
+	defer t.mu.Unlock()
+	i := t.number(name)
+	if i < 0 {
+		return 0
+	}
+	t.advance(now)
+	key, ok := t.all[i].keyOf(trunk, text)
+	if !ok {
+		return 0
+	}
+	return f(t.all[i], key)
+}
+
+// reset closes the breakers of a key, which count from nothing then.
+func (d *detector) reset(key uint64, by string) (n int) {
+	d.matching(key, func(at int32) {
+		d.settleAt(at)
+		switch s := &d.slots.all[at]; {
+		case s.b == nil:
+			if d.total(at) > 0 {
+				n++
+			}
+			d.slots.anew(at)
+		default:
+			n++
+			s.b.by = by
+			d.close(at, d.set.clock.now, false)
+		}
+	})
+	return n
+}
+
+// pinKey holds a key open or shut.
+func (d *detector) pinKey(key uint64, text, how, by string) int {
+	pinned, state := uint8(pinnedOpen), uint8(tripped)
+	if how == pinNames[pinnedShut] {
+		pinned, state = pinnedShut, closed
+	} else if how != pinNames[pinnedOpen] {
+		return 0
+	}
+	if d.pins[key] == nil && len(d.pins) >= mostPins {
+		d.capped++
+		return 0
+	}
+	n := 0
+	d.matching(key, func(at int32) {
+		n++
+		if d.slots.all[at].holds() {
+			d.close(at, d.set.clock.now, false)
+		}
+	})
+	d.setPin(key, text, &breaker{state: state, since: d.set.clock.now, pinned: pinned, by: by})
+	d.tellPin(key)
+	return max(n, 1)
+}
+
+func (d *detector) setPin(key uint64, text string, b *breaker) {
+	if d.pins == nil {
+		d.pins, d.pinTexts = make(map[uint64]*breaker), make(map[uint64]string)
+	}
+	d.pins[key] = b
+	if k := key & keyMask; k&hashedKey != 0 {
+		d.pinTexts[k] = strings.Clone(text)
+	}
+}
+
+func (d *detector) tellPin(key uint64) {
+	if d.set.sink != nil {
+		d.set.sink.Changed(d.pinBreaker(key))
+	}
+}
+
+// unpin lets go of a key: it is closed, and counts from nothing.
+func (d *detector) unpin(key uint64, by string) (n int) {
+	var keys []uint64
+	for k := range d.pins {
+		if k == key || key>>keyBits == anyTrunk && k&keyMask == key&keyMask {
+			keys = append(keys, k)
+		}
+	}
+	slices.Sort(keys)
+	for _, k := range keys {
+		n++
+		x := d.pinBreaker(k)
+		delete(d.pins, k)
+		d.matching(k, d.slots.anew)
+		x.State, x.Pinned, x.By, x.Why = Closed, "", by, ""
+		x.Since, x.Until = d.set.clock.time(d.set.clock.now), time.Time{}
+		x.Count = 0
+		if d.set.sink != nil {
+			d.set.sink.Changed(x)
+		}
+	}
+	return n
+}
+
+// restore puts a breaker back as it was told to the sink.
+func (d *detector) restore(b *Breaker) {
+	key, ok := d.keyOf(b.Trunk, b.Key)
+	if !ok {
+		return
+	}
+	state := slices.Index(stateNames[:], b.State)
+	clock := &d.set.clock
+	x := &breaker{
+		state: uint8(max(state, closed)), since: clock.ms(b.Since), until: clock.ms(b.Until), hold: b.Hold.Milliseconds(), trips: int32(b.Trips),
+		n: int32(b.Count), limit: int32(b.Trip), told: b.Why, by: b.By, touched: b.Touched, would: b.Would,
+	}
+	if pinned := slices.Index(pinNames[:], b.Pinned); pinned > notPinned {
+		x.pinned = uint8(pinned)
+		d.setPin(key, b.Key, x)
+		return
+	}
+	delete(d.pins, key)
+	if b.Trunk == "" && d.Key != policy.ByTrunk {
+		key = uint64(d.set.trunkID(""))<<keyBits | key&keyMask
+		delete(d.pins, key)
+	}
+	at := d.slots.find(key)
+	switch {
+	case x.state == closed && at >= 0 && d.slots.all[at].holds():
+		d.slots.all[at].b.state, d.slots.all[at].b.since = closed, x.since
+		d.slots.anew(at)
+	case x.state == closed:
+	case at >= 0 && d.slots.all[at].b != nil && d.slots.all[at].b.state == x.state && d.slots.all[at].b.since == x.since:
+		// a snapshot knows more of it
+	default:
+		if at = d.placeKey(key, b.Key); at >= 0 {
+			x.round = x.since
+			if x.hold <= 0 {
+				x.hold, _ = d.hold()
+			}
+			d.put(at, x)
+		}
+	}
+}
+
+// forget drops a number.
+func (s *Set) forget(e164 string) (n int) {
+	caller := textKey(e164)
+	if e164 == "" || caller&hashedKey != 0 {
+		return 0
+	}
+	n = s.seen.forget(caller)
+	for _, d := range s.all {
+		n += d.forget(caller, e164)
+	}
+	return n
+}
+
+func (d *detector) forget(caller uint64, e164 string) (n int) {
+	mark := callerMark(caller)
+	d.members.each(func(at int32, e *entry[int32]) {
+		id := e.id & keyMask
+		switch kind := policy.Counted(e.id >> keyBits); kind {
+		case policy.CountCallers, policy.CountStrangers, policy.CountFirstTime, policy.CountCallees:
+			if id != caller {
+				return
+			}
+		case policy.CountDecoys, policy.CountReports:
+			if id>>36 != mark {
+				return
+			}
+		default:
+			return
+		}
+		n++
+		d.members.remove(at) // what it counted goes on to count, without a name
+	})
+	for i := range d.slots.all {
+		s := &d.slots.all[i]
+		if k := s.key & keyMask; !s.used || !d.isNumber(k, caller) {
+			continue
+		}
+		n++
+		if s.holds() {
+			d.close(int32(i), d.set.clock.now, false)
+		}
+		d.slots.drop(int32(i))
+	}
+	for key := range d.pins {
+		if d.isNumber(key&keyMask, caller) {
+			n++
+			delete(d.pins, key)
+		}
+	}
+	return n
+}
+
+// isNumber reports whether a key is a whole number.
+func (d *detector) isNumber(key, number uint64) bool {
+	return key == number && (d.Key == policy.ByCaller || d.Key == policy.ByCallee || d.Key == policy.ByPrefix)
+}
