@@ -15,7 +15,7 @@ import (
 // What a detector may be told.
 const (
 	minWindow, maxWindow = time.Minute, 7 * day
-	minHold, maxHold     = time.Minute, 30 * day
+	minHold, maxHold     = 10 * time.Second, 30 * day
 	// maxDecoyHold is the longest hold of a detector that counts decoys alone: whoever forges a number twice condemns the one who has it, so that
 	// past this a person decides.
 	maxDecoyHold = time.Hour
