@@ -140,7 +140,9 @@ func checkCampaign(t *testing.T, d *daemon.Daemon, file string, p *phones) {
 	}
 
 	// The probes: two calls that are talked with, and the range is closed.
-	eventually(t, "probing", func() bool { return detectorsOf(t, d, "952116") == "probing" && detectorsOf(t, d, "9521169") == "probing" })
+	eventually(t, "probing", func() bool {
+		return detectorsOf(t, d, "952116") == "probing" && detectorsOf(t, d, "9521169") == "probing"
+	})
 	talked := make(chan bool, 2)
 	for _, from := range []string{"95211691", "95211692"} {
 		to := p.number()
