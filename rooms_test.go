@@ -25,6 +25,7 @@ var rooms = map[string]room{
 	"number":   {pure: true},
 	"policy":   {pure: true, imports: []string{"number", "tomlfile"}},
 	"detect":   {pure: true, imports: []string{"number", "policy"}},
+	"marks":    {pure: true, imports: []string{"number"}},
 	"traffic":  {pure: true, imports: []string{"number", "policy"}},
 
 	// What is kept.
@@ -47,7 +48,7 @@ var rooms = map[string]room{
 	"inforce":   {imports: []string{"conf", "detect", "lists", "number", "policy"}},
 	"pseudonym": {imports: []string{"number", "policy", "storage"}},
 	"screening": {imports: []string{"attach", "bridge", "conf", "detect", "inforce", "lists", "number", "policy", "pseudonym", "storage", "traffic"}},
-	"desk":      {imports: []string{"alert", "conf", "console", "detect", "inforce", "listfile", "lists", "number", "policy", "pseudonym", "storage", "traffic"}},
+	"desk":      {imports: []string{"alert", "conf", "console", "detect", "inforce", "listfile", "lists", "marks", "number", "policy", "pseudonym", "replay", "storage", "tomlfile", "traffic"}},
 	"feed":      {imports: []string{"alert", "conf", "console", "listfile", "lists", "number", "policy", "storage"}},
 	"console":   {imports: []string{"number", "policy", "rawtext", "tomlfile"}},
 	"replay":    {imports: []string{"console", "detect", "lists", "number", "policy", "textfile", "traffic"}},

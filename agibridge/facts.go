@@ -94,7 +94,7 @@ func (g *gathered) request() request {
 	if x.Callee == "s" || x.Callee == "" { // a line without a number of its own
 		x.Callee = x.ReqUser
 	}
-	if x.Intent == "report" || x.Intent == "dialled" { // the dialplan has these for its phones alone
+	if x.Intent == bridge.IntentReport || x.Intent == bridge.IntentRelease || x.Intent == "dialled" { // the dialplan has these for its phones alone
 		x.Authorized, x.AuthUser = true, x.Endpoint
 	}
 	return x

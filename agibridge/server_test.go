@@ -371,7 +371,13 @@ func TestIntents(t *testing.T) {
 	if n := s.Counters.Repeated.Load(); n != 2 {
 		t.Errorf("%d repeated", n)
 	}
-	if n := s.Counters.Unscreened.Load(); n != 2 || s.Counters.Screened.Load() != 0 {
+	if d := cmp.Diff(want, place("intent=release", "guard=set")); d != "" {
+		t.Error(d)
+	}
+	if reports, releases := s.Counters.Reports.Load(), s.Counters.Releases.Load(); reports != 1 || releases != 1 {
+		t.Errorf("%d reports, %d releases", reports, releases)
+	}
+	if n := s.Counters.Unscreened.Load(); n != 3 || s.Counters.Screened.Load() != 0 {
 		t.Errorf("%d unscreened", n)
 	}
 }

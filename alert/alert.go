@@ -28,6 +28,7 @@ const (
 	Feed     = "feed"      // what was fetched is held for review
 	Attach   = "attach"    // a switch is not attached
 	Journal  = "journal"   // records cannot be written
+	Trip     = "trip"      // a breaker holds
 )
 
 // Bounds. All incidents together fit into one setting of the database.
@@ -94,6 +95,9 @@ func New(o Options) *Book {
 	b.load()
 	return b
 }
+
+// Subject is a text as the subject of an incident has it.
+func Subject(text string) string { return inert(text, maxSubject) }
 
 // Begin says that something is wrong. While it is, saying so again changes the text alone.
 func (b *Book) Begin(kind, subject, text string) {

@@ -38,6 +38,7 @@ type Counters struct {
 	Repeated      atomic.Uint64 // calls that were screened before, or that the guard had taken
 	Unscreened    atomic.Uint64 // calls with another ringfence_intent than screen
 	Reports       atomic.Uint64 // of them, people who dialled the star code to report a caller
+	Releases      atomic.Uint64 // of them, people who dialled the one to let a caller through who was stopped
 	Untold        atomic.Uint64 // ringfence_* variables that the switch would not set
 
 	mu       sync.Mutex
@@ -63,6 +64,7 @@ func (c *Counters) Each(f func(name string, n uint64)) {
 	f("repeated", c.Repeated.Load())
 	f("unscreened", c.Unscreened.Load())
 	f("star_code", c.Reports.Load())
+	f("release_code", c.Releases.Load())
 	f("tests", c.Tests.Load())
 	f("untold", c.Untold.Load())
 }

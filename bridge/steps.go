@@ -122,8 +122,12 @@ func (w *handling) screen() (err error) {
 		w.done = true
 		w.port.Counters.Unscreened.Add(1)
 		switch f.Intent {
-		case "report":
-			return w.report()
+		case IntentReport:
+			w.port.Counters.Reports.Add(1)
+			return w.starCode()
+		case IntentRelease:
+			w.port.Counters.Releases.Add(1)
+			return w.starCode()
 		case "dialled":
 			w.port.screener.Dialled(f)
 		}
@@ -260,12 +264,17 @@ func (w *handling) challenge(ch *Challenge) (passed bool, err error) {
 	return false, w.play(ch.Failed)
 }
 
-// confirmWait is how long a report may take to get to the disk before its caller is left without an answer.
+// What a phone of the house asks for by a star code (Facts.Intent).
+const (
+	IntentReport  = "report"
+	IntentRelease = "release"
+)
+
+// confirmWait is how long a report, or a release, may take to get to the disk before its caller is left without an answer.
 const confirmWait = 2 * time.Second
 
-// report serves the star code. The dialplan ends the call when it has it back.
-func (w *handling) report() error {
-	w.port.Counters.Reports.Add(1)
+// starCode serves a star code. The dialplan ends the call when it has it back.
+func (w *handling) starCode() error {
 	q := w.port.screener.StarCode(w.facts)
 	if err := w.sw.Begin(true, ""); err != nil {
 		return err
@@ -290,7 +299,7 @@ func (w *handling) report() error {
 		go func() {
 			defer func() {
 				if p := recover(); p != nil {
-					w.port.o.Log.Error("a report could not be taken", "fault", p, "stack", string(debug.Stack()))
+					w.port.o.Log.Error("what a star code asked for could not be done", "fault", p, "stack", string(debug.Stack()))
 					done <- Sound{}
 				}
 			}()

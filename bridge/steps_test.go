@@ -276,6 +276,7 @@ func TestIntents(t *testing.T) {
 		"an outgoing call":     {call: &script{facts: Facts{UUID: "u", Intent: "dialled", Callee: "110"}}, want: "leave"},
 		"an unknown intent":    {call: &script{facts: Facts{UUID: "u", Intent: "probe"}}, want: "leave"},
 		"the star code":        {call: &script{facts: Facts{UUID: "u", Intent: "report"}, keys: []string{"1"}}, inquiry: inquiry, want: "begin true, keys report? 1, wait, play done, leave"},
+		"the other star code":  {call: &script{facts: Facts{UUID: "u", Intent: "release"}}, inquiry: Inquiry{Prompt: sound("none")}, want: "begin true, play none, leave"},
 		"another key":          {call: &script{facts: Facts{UUID: "u", Intent: "report"}, keys: []string{"2"}}, inquiry: inquiry, want: "begin true, keys report? 1, leave"},
 		"nothing to report of": {call: &script{facts: Facts{UUID: "u", Intent: "report"}}, inquiry: Inquiry{Prompt: sound("none")}, want: "begin true, play none, leave"},
 	} {

@@ -14,8 +14,8 @@ type Screener interface {
 	// Record is told once for every call that the switch has named, after it has it back. Of one whose facts could
 	// not all be read, f has those that came before; v is the zero Verdict when there was no decision.
 	Record(f *Facts, v *Verdict, r Result)
-	// StarCode serves the star code by which a person in the house reports the last caller (ringfence_intent = report):
-	// it says what the person is asked. Like Screen it must not block.
+	// StarCode serves the star codes by which a person in the house reports the last caller (ringfence_intent = report), or
+	// lets the one through who was last stopped (release): it says what the person is asked. Like Screen it must not block.
 	StarCode(f *Facts) Inquiry
 	// Dialled is told of a call that goes out: one that the dialplan hands over with ringfence_intent=dialled. It is
 	// given back as soon as Dialled returns, which must not block.

@@ -39,6 +39,7 @@ type asteriskInstallCmd struct {
 	DryRun       bool   `help:"Say what would be done, and do nothing."`
 	AGI          string `name:"agi" placeholder:"ADDR" help:"Where the daemon listens, as Asterisk reaches it (its [agi] listen)."`
 	Star         string `placeholder:"CODE" help:"What staff dial to report their last caller, or none (*57)."`
+	Release      string `placeholder:"CODE" help:"What staff dial to let the caller through who was last stopped, or none (*58)."`
 	LearnDialled *bool  `negatable:"" help:"The dialplan shall show the daemon what is dialled: only where no [[attach]] learns it."`
 	Emergency    string `placeholder:"N,N" help:"Calls to these numbers never pass through the daemon (those of the policy's country)."`
 	FreePBX      *bool  `name:"freepbx" negatable:"" help:"FreePBX writes extensions.conf (found out by itself)."`
@@ -55,7 +56,7 @@ func (c *asteriskInstallCmd) Run(a *app) error {
 	}
 	settings, loadErr := conf.LoadForCommand(a.config)
 	if !known {
-		s = kit.Asterisk{AGI: kit.DefaultAGI, Star: kit.DefaultStar, FreePBX: kit.IsFreePBX(folder)}
+		s = kit.Asterisk{AGI: kit.DefaultAGI, Star: kit.DefaultStar, Release: kit.DefaultRelease, FreePBX: kit.IsFreePBX(folder)}
 		if loadErr == nil && settings.AGI != nil {
 			s.AGI = settings.AGI.Listen
 		}
@@ -100,7 +101,7 @@ func (c *asteriskInstallCmd) choose(s *kit.Asterisk) {
 	if c.AGI != "" {
 		s.AGI = c.AGI
 	}
-	chooseStar(c.Star, &s.Star)
+	chooseCodes(c.Star, c.Release, &s.Star, &s.Release)
 	for from, to := range map[*bool]*bool{c.LearnDialled: &s.LearnDialled, c.FreePBX: &s.FreePBX} {
 		if from != nil {
 			*to = *from

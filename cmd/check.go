@@ -69,12 +69,9 @@ func (c *checkCmd) Run(a *app) error {
 		fmt.Fprintf(a.out, "trunk    %s\n", shown(r.Trunk))
 	}
 	for _, l := range r.Lists {
-		held := ""
-		if l.Holds != "" {
-			held = " (holds " + l.Holds + ", for rules that refuse)"
-		}
-		fmt.Fprintf(a.out, "on list  %s, as %s%s: %s\n", l.List, l.Pattern, held, shown(l.Reason))
+		fmt.Fprintln(a.out, onListText(&l))
 	}
+	a.printFindings(r)
 	for _, s := range r.Steps {
 		mark := "-"
 		if s.Matched {
@@ -91,6 +88,19 @@ func (c *checkCmd) Run(a *app) error {
 	}
 	fmt.Fprintf(a.out, "action   %s\nrule     %s\nreason   %s\n", action, r.Rule, number.InertUpTo(r.Reason, 300))
 	return nil
+}
+
+// onListText is a list that a caller is on, and by what report if by one.
+func onListText(l *console.OnList) string {
+	text := fmt.Sprintf("on list  %s, as %s", l.List, l.Pattern)
+	if l.Holds != "" {
+		text += " (holds " + l.Holds + ", for rules that refuse)"
+	}
+	text += ": " + shown(l.Reason)
+	if strings.HasPrefix(l.Source, "report ") {
+		text += " (" + shown(l.Source) + ")"
+	}
+	return text
 }
 
 // deskFor is the desk, or, where nothing is installed, one that knows the given policy file and no lists.
@@ -298,6 +308,7 @@ func (statusCmd) Run(a *app) error {
 	if s.Learnt.Over > 0 {
 		fmt.Fprintf(a.out, "         %d last calls of extensions had no room\n", s.Learnt.Over)
 	}
+	a.printDetectors(&s.Detectors)
 	fmt.Fprintf(a.out, "reports  %d to review, %d decided\n", s.Reports.Open, s.Reports.Decided)
 	for i := range s.Feeds {
 		if f := &s.Feeds[i]; f.Held != "" || f.Error != "" {

@@ -39,14 +39,17 @@ type commands struct {
 	Demo  demoCmd  `cmd:"" group:"See what it does" help:"Watch the calls of a simulated FreeSWITCH being screened."`
 	Check checkCmd `cmd:"" group:"See what it does" help:"Say what would happen to a call, and why, rule by rule."`
 
-	Policy  policyCmd  `cmd:"" group:"What is done with calls" help:"Check, test and replay a policy; put it in force."`
-	List    listCmd    `cmd:"" group:"What is done with calls" help:"Look at the lists and change them."`
-	Feeds   feedsCmd   `cmd:"" group:"What is done with calls" help:"Look at the lists that others keep."`
-	Reports reportsCmd `cmd:"" group:"What is done with calls" help:"Review what people reported as a nuisance."`
-	Pause   pauseCmd   `cmd:"" group:"What is done with calls" help:"Let every call pass, and record it, until resumed."`
-	Resume  resumeCmd  `cmd:"" group:"What is done with calls" help:"Screen calls again."`
+	Policy    policyCmd    `cmd:"" group:"What is done with calls" help:"Check, test and replay a policy; put it in force."`
+	List      listCmd      `cmd:"" group:"What is done with calls" help:"Look at the lists and change them."`
+	Feeds     feedsCmd     `cmd:"" group:"What is done with calls" help:"Look at the lists that others keep."`
+	Reports   reportsCmd   `cmd:"" group:"What is done with calls" help:"Review what people reported as a nuisance."`
+	Known     knownCmd     `cmd:"" group:"What is done with calls" help:"Look at whom your lines deal with, and import address books."`
+	Detectors detectorsCmd `cmd:"" group:"What is done with calls" help:"Look at what detectors count and what is tripped; hold a breaker."`
+	Pause     pauseCmd     `cmd:"" group:"What is done with calls" help:"Let every call pass, and record it, until resumed."`
+	Resume    resumeCmd    `cmd:"" group:"What is done with calls" help:"Screen calls again."`
 
 	Journal journalCmd `cmd:"" group:"What was done" help:"Read the record of decisions."`
+	Score   scoreCmd   `cmd:"" group:"What was done" help:"Propose weights of the score by what people decided."`
 	Status  statusCmd  `cmd:"" group:"What was done" help:"Say how the running daemon is."`
 	Forget  forgetCmd  `cmd:"" group:"What was done" help:"Forget a number: all that is held of it."`
 

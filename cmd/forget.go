@@ -55,6 +55,7 @@ func forgetLines(r *console.ForgetReport) []string {
 		{r.Passed, "challenge passed", "challenges passed"},
 		{r.Emergency, "call to an emergency number", "calls to an emergency number"},
 		{r.Reports, "report", "reports"},
+		{r.Breakers, "breaker of a detector", "breakers of detectors"},
 		{r.History, "trace of entries on lists", "traces of entries on lists"},
 	} {
 		switch {

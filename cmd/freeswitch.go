@@ -24,6 +24,7 @@ type kitInstallCmd struct {
 	Screen       string `placeholder:"ADDR" help:"Where the daemon listens, as the switch reaches it (its [screen] listen)."`
 	Sync         *bool  `negatable:"" help:"Without async: calls are set up a little faster, but a hung daemon is bounded by its watchdog alone."`
 	Star         string `placeholder:"CODE" help:"What staff dial to report their last caller, or none (*57)."`
+	Release      string `placeholder:"CODE" help:"What staff dial to let the caller through who was last stopped, or none (*58)."`
 	LearnDialled *bool  `negatable:"" help:"Show the daemon what is dialled: only where no [[attach]] learns it."`
 	Emergency    string `placeholder:"N,N" help:"Calls to these numbers never pass through the daemon (those of the policy's country)."`
 	FusionPBX    *bool  `name:"fusionpbx" negatable:"" help:"Write files to copy into FusionPBX's dialplan manager; see docs/fusionpbx.md."`
@@ -36,7 +37,7 @@ func (c *kitInstallCmd) Run(a *app) error {
 	}
 	settings, loadErr := conf.LoadForCommand(a.config)
 	if !known {
-		s = kit.Settings{Screen: "127.0.0.1:8084", Star: kit.DefaultStar}
+		s = kit.Settings{Screen: "127.0.0.1:8084", Star: kit.DefaultStar, Release: kit.DefaultRelease}
 		if loadErr == nil {
 			s.Screen = settings.Screen.Listen
 		}
@@ -73,7 +74,7 @@ func (c *kitInstallCmd) choose(s *kit.Settings) {
 	if c.Screen != "" {
 		s.Screen = c.Screen
 	}
-	chooseStar(c.Star, &s.Star)
+	chooseCodes(c.Star, c.Release, &s.Star, &s.Release)
 	for from, to := range map[*bool]*bool{c.Sync: &s.Sync, c.LearnDialled: &s.LearnDialled, c.FusionPBX: &s.FusionPBX} {
 		if from != nil {
 			*to = *from
@@ -90,6 +91,15 @@ func chooseNumbers(flag string, to *[]string) {
 	*to = nil
 	for n := range strings.SplitSeq(flag, ",") {
 		*to = append(*to, strings.TrimSpace(n))
+	}
+}
+
+// chooseCodes reads the star codes. Who chooses for reports what the other one has by itself gets no other one.
+func chooseCodes(star, release string, toStar, toRelease *string) {
+	chooseStar(star, toStar)
+	chooseStar(release, toRelease)
+	if release == "" && *toStar == *toRelease {
+		*toRelease = ""
 	}
 }
 

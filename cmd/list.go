@@ -95,7 +95,7 @@ func entryText(e *console.ListEntry) string {
 // sourceText is who names an entry.
 func sourceText(from, source, who string) string {
 	switch {
-	case from == "import", from == "feed":
+	case from == "import", from == "feed", from == "report" && source != "": // which file, feed or report
 		return shown(source)
 	case from == "person" && who != "":
 		return "person " + shown(who)

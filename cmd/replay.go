@@ -38,6 +38,8 @@ type policyReplayCmd struct {
 	Context  []string `placeholder:"NAME" help:"Only calls of this dialplan context, such as public or from-trunk."`
 	Zone     string   `placeholder:"ZONE" help:"The clock of times without an offset, such as UTC (default: the policy's)."`
 
+	Label      string `placeholder:"COLUMN" help:"The column that says which calls were unwanted: 1, yes, spam …, or the name of a campaign; empty, 0, no: wanted."`
+	WantedPass bool   `help:"Who is labelled as wanted passes challenges, and is remembered for it (default: nobody passes one)."`
 	TimeFormat string `placeholder:"FORMAT" help:"How times are written, such as '%d.%m.%Y %H:%M' (as in strftime; default: found out)."`
 }
 
@@ -48,9 +50,12 @@ func (c *policyReplayCmd) Run(a *app) error {
 	if err := replay.CheckTimeFormat(c.TimeFormat); err != nil {
 		return usageError{err.Error()}
 	}
-	columns := replay.Columns{Caller: c.Caller, Callee: c.Callee, Time: c.Time, Talk: c.Talk, Answered: c.Answered, Name: c.Name, Trunk: c.Trunk}
+	columns := replay.Columns{Caller: c.Caller, Callee: c.Callee, Time: c.Time, Talk: c.Talk, Answered: c.Answered, Name: c.Name, Trunk: c.Trunk, Label: c.Label}
 	if err := columns.Check(c.NoHeader); err != nil {
 		return usageError{err.Error()}
+	}
+	if c.WantedPass && c.Label == "" {
+		return usageError{"--wanted-pass: say with --label which calls were wanted"}
 	}
 	judges, err := c.judges(a)
 	if err != nil {
@@ -78,7 +83,7 @@ func (c *policyReplayCmd) Run(a *app) error {
 	if err := a.loadLists(judges); err != nil {
 		return err
 	}
-	o := replay.Options{Judge: judges[0], Keep: c.Changes}
+	o := replay.Options{Judge: judges[0], Keep: c.Changes, WantedPass: c.WantedPass}
 	if len(judges) > 1 {
 		o.Against = judges[1]
 	}
@@ -203,65 +208,6 @@ func (a *app) loadLists(judges []*replay.Judge) error {
 			fmt.Fprintf(a.err, "%d list entries are no numbers of the policy's country and match no call\n", strays)
 		}
 		j.Lists = lists
-	}
-	return nil
-}
-
-// A line of --json says by its type what it is.
-type (
-	changeLine struct {
-		Type string `json:"type"`
-		*replay.Change
-	}
-	totalLine struct {
-		Type string `json:"type"`
-		replay.Total
-	}
-	groupLine struct {
-		Type string `json:"type"`
-		replay.Group
-	}
-	callerLine struct {
-		Type string `json:"type"`
-		replay.Caller
-	}
-	mistakeLine struct {
-		Type string `json:"type"`
-		replay.Mistake
-	}
-	noteLine struct {
-		Type string `json:"type"`
-		Note string `json:"note"`
-	}
-	summaryLine struct {
-		Type string `json:"type"`
-		replay.Summary
-	}
-)
-
-// printReplayJSON writes all of a report but the changes, which have been written as they came.
-func (a *app) printReplayJSON(r *replay.Report) error {
-	var lines []any
-	for _, t := range append(slices.Clone(r.Actions), r.Rules...) {
-		lines = append(lines, totalLine{"total", t})
-	}
-	for _, g := range r.Groups {
-		lines = append(lines, groupLine{"group", g})
-	}
-	for _, m := range r.Mistakes {
-		lines = append(lines, mistakeLine{"mistake", m})
-	}
-	for _, c := range r.Callers {
-		lines = append(lines, callerLine{"caller", c})
-	}
-	for _, note := range r.Notes {
-		lines = append(lines, noteLine{"note", note})
-	}
-	lines = append(lines, summaryLine{"summary", r.Summary})
-	for _, l := range lines {
-		if err := a.print(l, ""); err != nil {
-			return err
-		}
 	}
 	return nil
 }

@@ -25,6 +25,7 @@ type Daemon struct {
 	Reject  Reject
 	Journal Journal
 	Notify  Notify
+	Reports Reports
 	Attach  []Attach
 	Feeds   []Feed
 }
@@ -46,12 +47,13 @@ const DefaultFile = "/etc/ringfence/ringfence.toml"
 
 // sectionKeys are the keys of the file, by the section they stand in; "" is the top.
 var sectionKeys = map[string][]string{
-	"":        {"policy", "data", "node", "socket", "screen", "agi", "journal", "reject", "notify", "attach", "feed"},
+	"":        {"policy", "data", "node", "socket", "screen", "agi", "journal", "reject", "notify", "reports", "attach", "feed"},
 	"screen":  {"listen", "allow", "deadline"},
 	"agi":     {"listen", "allow", "deadline"},
 	"journal": {"keep", "max_size", "private"},
 	"reject":  {"redress", "analytics"},
 	"notify":  {"command", "remind", "fail_open_calls", "fail_open_share"},
+	"reports": {"auto_confirm"},
 	"attach":  {"kind", "name", "address", "user", "password", "password_file"},
 	"feed":    {"list", "source", "format", "every", "max_change"},
 }
@@ -138,6 +140,7 @@ func readDaemon(file string, text []byte, secrets bool) (*Daemon, error) {
 	d.Journal = readJournal(top.table("journal"))
 	d.Reject = readReject(top.table("reject"))
 	d.Notify = readNotify(top.table("notify"))
+	d.Reports = readReports(top.table("reports"))
 	d.Attach = readAttach(top.tables("attach"), filepath.Dir(file), secrets)
 	d.Feeds = readFeeds(top.tables("feed"), filepath.Dir(file))
 	if top.told("socket") {

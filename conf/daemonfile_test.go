@@ -140,6 +140,10 @@ var wrongFiles = map[string]struct{ text, want string }{
 		"[notify]\nfail_open_calls = \"5\"\nfail_open_share = 1\nremind = 24\n",
 		"f.toml:2: notify.fail_open_calls: is a text in quotes: write a whole number without quotes, as in fail_open_calls = 5\nf.toml:3: notify.fail_open_share: is a number: write a text in quotes\nf.toml:4: notify.remind: is a number: write a text in quotes",
 	},
+	"reports":          {"[reports]\nauto_confirm = 1.0\n", "f.toml:2: reports.auto_confirm: is 1, and nothing is so sure or so unsure that it could be confirmed without a person: write a number from 0.5 to 0.99 without quotes"},
+	"reports, too low": {"[reports]\nauto_confirm = 0.2\n", "f.toml:2: reports.auto_confirm: is 0.2, and nothing is so sure"},
+	"reports, a text":  {"[reports]\nauto_confirm = \"0.9\"\n", "f.toml:2: reports.auto_confirm: is a text in quotes: write a number without quotes, as in auto_confirm = 0.9"},
+	"reports, unknown": {"[reports]\nauto = 0.9\n", "f.toml:2: reports.auto: is not known here: write auto_confirm"},
 	"a data folder that the switch would split": {"data = \"/srv/my data\"\n", "f.toml:1: data: \"/srv/my data\" has a character at \" data\""},
 	"feeds": {
 		"[[feed]]\nlist = \"a b\"\nsource = \"ftp://x\"\nformat = \"xml\"\nevery = \"1s\"\nmax_change = \"half\"\n[[feed]]\nlist = \"c\"\n[[feed]]\nlist = \"c\"\nsource = \"x.txt\"\n",

@@ -53,16 +53,39 @@ type Desk interface {
 	Forget(ctx context.Context, q ForgetQuery) (*ForgetReport, error)
 	// Held calls yield for each thing that is held of a number.
 	Held(ctx context.Context, q HeldQuery, yield func(Held) error) error
+	// Known calls yield for each pair of a line and a number that it deals with, by lines and then numbers.
+	Known(ctx context.Context, q KnownQuery, yield func(Acquaintance) error) error
+	// ImportKnown makes the numbers of a file known to lines, or with DryRun says what would become known.
+	ImportKnown(ctx context.Context, q KnownImport, file io.Reader) (*KnownReport, error)
+	// ForgetKnown makes a number unknown to a line, or to all.
+	ForgetKnown(ctx context.Context, q KnownForget) (*KnownForgotten, error)
 	// Follow calls yield for each record from now on, until ctx ends.
 	Follow(ctx context.Context, yield func(Record) error) error
 
-	// Reports calls yield for each report of a state, or for all (""), the oldest first.
+	// Reports calls yield for each report of a state, or for all (""): those that weigh most first.
 	Reports(ctx context.Context, state string, yield func(Report) error) error
-	// Report adds a report, or counts it if the same extension reported the same caller before and nobody has decided.
+	// Report adds a report, or counts it if the same customer reported the same caller before and nobody has decided.
 	Report(ctx context.Context, r NewReport) (*ReportEdit, error)
-	// ConfirmReport puts the caller on the list blacklist, DismissReport closes the report.
-	ConfirmReport(ctx context.Context, id string) (*ReportEdit, error)
+	// ShowReport gives a report with what there is to decide it by.
+	ShowReport(ctx context.Context, id string) (*ReportEvidence, error)
+	// ConfirmReport puts the caller on the list blacklist, or with prefix the range that ShowReport proposes; DismissReport closes the report;
+	// LiftReport takes what was listed off again.
+	ConfirmReport(ctx context.Context, id string, prefix bool) (*ReportEdit, error)
 	DismissReport(ctx context.Context, id string) (*ReportEdit, error)
+	LiftReport(ctx context.Context, id string) (*ReportEdit, error)
+
+	// FitScore proposes weights of the score by the reports that were decided. It sets nothing.
+	FitScore(ctx context.Context, q FitQuery) (*ScoreFit, error)
+
+	// Detectors are those of the policy. Breakers calls yield for each breaker that is not closed or that a person holds, and with All for
+	// each that counts something.
+	Detectors(ctx context.Context) ([]Detector, error)
+	Breakers(ctx context.Context, q BreakerQuery, yield func(Breaker) error) error
+	// ResetBreaker closes a breaker and has it count from nothing. PinBreaker holds it PinOpen or PinShut, also one that has counted
+	// nothing yet, until UnpinBreaker. When they return without an error that is on disk.
+	ResetBreaker(ctx context.Context, b BreakerName) (*BreakerEdit, error)
+	PinBreaker(ctx context.Context, b BreakerName, how string) (*BreakerEdit, error)
+	UnpinBreaker(ctx context.Context, b BreakerName) (*BreakerEdit, error)
 
 	Reload(ctx context.Context) (*ReloadReport, error)
 	Pause(ctx context.Context, d time.Duration) (*PauseState, error) // 0: until Resume
@@ -100,8 +123,12 @@ type CheckReport struct {
 	Label     string       `json:"label,omitempty"`
 	Paused    bool         `json:"paused,omitempty"`
 	Steps     []Step       `json:"steps"`
-	Detectors []string     `json:"detectors"`
+	Detectors []Finding    `json:"detectors"`
 	Lists     []OnList     `json:"lists"`
+
+	Holder string   `json:"holder,omitempty"` // of the caller's range, by [ranges]
+	Score  float64  `json:"score,omitzero"`   // where a rule asks it: the sum of its terms
+	Terms  []string `json:"terms,omitempty"`  // "decoys +6: 2 lines that nobody has"
 }
 
 // CallerReport is a number as it was read.
@@ -196,32 +223,6 @@ type Edit struct {
 // Refused is the Change of a pattern that cannot be read.
 const Refused = "refused"
 
-// NewReport says that an extension found a caller a nuisance.
-type NewReport struct {
-	Caller    string `json:"caller"`    // in any spelling
-	Extension string `json:"extension"` // who reports
-	Callee    string `json:"callee,omitempty"`
-	Call      string `json:"call,omitempty"` // the journal's id of the call
-}
-
-// ReportEdit is a report and what became of it.
-type ReportEdit struct {
-	Report
-	Change string `json:"change"`
-	List   string `json:"list,omitempty"`   // of a confirmed one: the list that the caller is on
-	Number string `json:"number,omitempty"` // and the entry there
-	Note   string `json:"note,omitempty"`   // what else is to be known of it
-}
-
-// What became of a report (ReportEdit.Change).
-const (
-	Reported  = "reported"
-	Repeated  = "repeated" // the same extension had reported the same caller already
-	Confirmed = "confirmed"
-	Dismissed = "dismissed"
-	AlreadySo = "unchanged" // it was decided so before
-)
-
 // ReloadReport is what came of reading the policy again. With a fault that is not a warning the running
 // policy stayed.
 type ReloadReport struct {
@@ -277,6 +278,7 @@ type Status struct {
 	Feeds         []FeedStatus      `json:"feeds,omitempty"`
 	Learnt        LearntStatus      `json:"learnt"`
 	Reports       ReportStatus      `json:"reports"`
+	Detectors     DetectorsStatus   `json:"detectors,omitzero"`
 	// Counters are all others that there are, by name, as in screen.refused_peer: what was skipped, dropped or refused.
 	Counters map[string]uint64 `json:"counters,omitempty"`
 }
@@ -312,7 +314,7 @@ func (r *PolicyRefused) Summary() string {
 
 // AlertStatus is something that is wrong now, of which a person is told.
 type AlertStatus struct {
-	Kind    string    `json:"kind"` // start, fail-open, policy, feed, attach or journal
+	Kind    string    `json:"kind"` // start, fail-open, policy, feed, attach, journal or trip
 	Subject string    `json:"subject,omitempty"`
 	Text    string    `json:"text"`
 	Since   time.Time `json:"since"`

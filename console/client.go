@@ -228,22 +228,6 @@ func (c *Client) Follow(ctx context.Context, yield func(Record) error) error {
 	return errors.New("the daemon went away")
 }
 
-func (c *Client) Reports(ctx context.Context, state string, yield func(Report) error) error {
-	return lines(ctx, c, "reports?"+url.Values{"state": {state}}.Encode(), yield)
-}
-
-func (c *Client) Report(ctx context.Context, r NewReport) (*ReportEdit, error) {
-	return call[*ReportEdit](ctx, c, "POST", "reports", r)
-}
-
-func (c *Client) ConfirmReport(ctx context.Context, id string) (*ReportEdit, error) {
-	return call[*ReportEdit](ctx, c, "POST", "reports/"+url.PathEscape(id)+"/confirm", decisionQuery{})
-}
-
-func (c *Client) DismissReport(ctx context.Context, id string) (*ReportEdit, error) {
-	return call[*ReportEdit](ctx, c, "POST", "reports/"+url.PathEscape(id)+"/dismiss", decisionQuery{})
-}
-
 func (c *Client) Reload(ctx context.Context) (*ReloadReport, error) {
 	return call[*ReloadReport](ctx, c, "POST", "policy/reload", nil)
 }

@@ -79,6 +79,21 @@ func (a *asked) AddEntries(ctx context.Context, list string, add []NewEntry, kee
 	return []Edit{{List: list, Number: add[0].Number, Change: "added"}}, err
 }
 
+func (a *asked) ConfirmReport(ctx context.Context, id string, prefix bool) (*ReportEdit, error) {
+	_, err := a.note(ctx, "confirm", id, prefix)
+	return &ReportEdit{Change: Confirmed}, err
+}
+
+func (a *asked) LiftReport(ctx context.Context, id string) (*ReportEdit, error) {
+	_, err := a.note(ctx, "lift", id)
+	return &ReportEdit{Change: Lifted}, err
+}
+
+func (a *asked) ShowReport(ctx context.Context, id string) (*ReportEvidence, error) {
+	_, err := a.note(ctx, "show", id)
+	return &ReportEvidence{Looked: 7, Proposal: &Proposal{Range: "9521161?"}}, err
+}
+
 func (a *asked) Journal(ctx context.Context, q Query, yield func(Record) error) error {
 	recs, err := a.note(ctx, "journal", q.Caller, q.Limit, q.Newest, q.Since.UnixMilli())
 	for _, r := range recs {
@@ -183,7 +198,19 @@ func TestThroughSocket(t *testing.T) {
 		},
 		"backup":        func() (any, any, error) { var b bytes.Buffer; err := c.Backup(ctx, &b); return b.String(), half, err },
 		"pause 1h30m0s": func() (any, any, error) { r, err := c.Pause(ctx, 90*time.Minute); return r.Paused, true, err },
-		"undo 12":       func() (any, any, error) { r, err := c.Undo(ctx, 12); return r, &ListChange{ID: 12}, err },
+		"confirm 01J true": func() (any, any, error) {
+			r, err := c.ConfirmReport(ctx, "01J", true)
+			return r, &ReportEdit{Change: Confirmed}, err
+		},
+		"lift 01J": func() (any, any, error) {
+			r, err := c.LiftReport(ctx, "01J")
+			return r, &ReportEdit{Change: Lifted}, err
+		},
+		"show 01J": func() (any, any, error) {
+			r, err := c.ShowReport(ctx, "01J")
+			return r, &ReportEvidence{Looked: 7, Proposal: &Proposal{Range: "9521161?"}}, err
+		},
+		"undo 12": func() (any, any, error) { r, err := c.Undo(ctx, 12); return r, &ListChange{ID: 12}, err },
 		"follow": func() (any, any, error) {
 			var all []Record
 			err := c.Follow(ctx, func(r Record) error {

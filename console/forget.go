@@ -29,6 +29,7 @@ type ForgetReport struct {
 	Emergency int          `json:"emergency"`       // that it may be called back by an emergency service
 	Reports   int          `json:"reports"`         // marks, decided ones too
 	History   int          `json:"history"`         // what is remembered of entries that it had on lists
+	Breakers  int          `json:"breakers"`        // breakers of detectors that are its own
 	Memory    int          `json:"memory"`          // what the running daemon knew of it
 	Lists     []ForgetList `json:"lists"`           // where it is, or was, an entry
 	Notes     []string     `json:"notes,omitempty"` // what is to be done besides
@@ -57,6 +58,8 @@ const (
 	HeldReport    = "report"    // somebody marked it as a nuisance
 	HeldEntry     = "entry"     // it is on a list
 	HeldChange    = "change"    // what a change did to its entry of a list
+	HeldBehaviour = "behaviour" // what it did within a day, for the score
+	HeldBreaker   = "breaker"   // a detector has a breaker for it, or counts something of it
 	HeldLastCall  = "last call" // the running daemon knows it as the last caller of an extension
 )
 
@@ -70,6 +73,18 @@ type Held struct {
 	Report    *Report      `json:"report,omitempty"`
 	Entry     *ListEntry   `json:"entry,omitempty"`
 	Change    *ListHistory `json:"change,omitempty"`
+	Behaviour *Behaviour   `json:"behaviour,omitempty"`
+	Breaker   *Breaker     `json:"breaker,omitempty"`
+}
+
+// Behaviour is what a caller did within the day before his last call.
+type Behaviour struct {
+	Calls      int `json:"calls"`
+	Callees    int `json:"callees"` // called numbers, up to 32
+	Decoys     int `json:"decoys"`  // of these, numbers that nobody has
+	Short      int `json:"short"`   // calls over within 6 s of the answer
+	Unanswered int `json:"unanswered"`
+	Talks      int `json:"talks"` // of a minute and more
 }
 
 // serveForget serves what data protection asks for.

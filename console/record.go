@@ -37,6 +37,14 @@ type Record struct {
 	Test    bool      `json:"test,omitempty"` // a doctor's call: decided as any other, counted nowhere
 	Outcome *Outcome  `json:"outcome,omitempty"`
 
+	// What detectors saw, as it was when the call came: the breakers that held for it ("range wakes: 952116", with why in brackets where
+	// one only recorded it), eight at most; who holds the caller's range, by [ranges]; where a rule asks the score, its sum and its terms
+	// ("decoys +6").
+	Tripped []string `json:"tripped,omitempty"`
+	Holder  string   `json:"holder,omitempty"`
+	Score   float64  `json:"score,omitzero"`
+	Terms   []string `json:"terms,omitempty"`
+
 	// Repeats is how many further calls this is the record of: the same caller called the same number again within a minute, with the
 	// same decision. Last is when the last of them was, Also has the ids of the first eight. Outcome is of the call that was talked longest.
 	Repeats int       `json:"repeats,omitempty"`
@@ -112,9 +120,22 @@ func eachText(r *Record, f func(string) string) {
 	} {
 		*s = f(*s)
 	}
+	r.Holder, r.Tripped, r.Terms = f(r.Holder), eachOf(r.Tripped, f), eachOf(r.Terms, f)
 	if r.Outcome != nil {
 		r.Outcome.Cause, r.Outcome.By = f(r.Outcome.Cause), f(r.Outcome.By)
 	}
+}
+
+// eachOf is f of each text; the texts themselves stay as they are.
+func eachOf(texts []string, f func(string) string) []string {
+	if len(texts) == 0 {
+		return nil
+	}
+	out := make([]string, len(texts))
+	for i, text := range texts {
+		out[i] = f(text)
+	}
+	return out
 }
 
 // Query says which records to give. The zero value is all of them, oldest first. All conditions must hold.

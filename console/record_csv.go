@@ -2,6 +2,7 @@ package console
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +17,7 @@ import (
 const (
 	maxRecordText = 256
 	maxSeconds    = 1e9
+	maxParts      = 32 // texts in one cell
 )
 
 // The journal as CSV: a header, then one record a line, whatever its texts hold. The columns are those of the
@@ -32,6 +34,7 @@ const (
 var csvColumns = []string{
 	"id", "time", "node", "trunk", "caller", "e164", "kind", "withheld", "name", "callee", "line",
 	"action", "would", "mode", "rule", "reason", "list", "answered", "ring_s", "talk_s", "cause", "by", "from", "diverted", "repeats", "last", "test",
+	"tripped", "holder", "score", "terms",
 }
 
 // AppendCSVHeader appends the first line of a journal as CSV.
@@ -50,6 +53,10 @@ func (r *Record) AppendCSV(dst []byte) []byte {
 	if r.Test {
 		test = "true"
 	}
+	score := ""
+	if len(r.Terms) > 0 {
+		score = strconv.FormatFloat(r.Score, 'f', -1, 64)
+	}
 	repeats, last := "", ""
 	if r.Repeats > 0 {
 		repeats, last = strconv.Itoa(r.Repeats), r.Last.UTC().Format(recordTime)
@@ -58,7 +65,7 @@ func (r *Record) AppendCSV(dst []byte) []byte {
 		r.ID, r.Time.UTC().Format(recordTime), r.Node, r.Trunk, r.Caller.Raw, r.Caller.E164, r.Caller.Kind,
 		strconv.FormatBool(r.Caller.Withheld), r.Name, r.Callee, r.Line,
 		r.Action, r.Would, r.Mode, r.Rule, r.Reason, r.List, answered, ring, talk, cause, by, r.Caller.From, r.Caller.Diverted,
-		repeats, last, test,
+		repeats, last, test, joined(r.Tripped), r.Holder, score, joined(r.Terms),
 	} {
 		if i > 0 {
 			dst = append(dst, ',')
@@ -66,6 +73,19 @@ func (r *Record) AppendCSV(dst []byte) []byte {
 		dst = appendCell(dst, text)
 	}
 	return append(dst, '\n')
+}
+
+// joined writes several texts into one cell. What parts them does not occur in one: names of detectors, keys and terms are inert.
+func joined(texts []string) string { return strings.Join(texts, " | ") }
+
+// parted reads what joined wrote, as far as a record may have it.
+func parted(cell string) []string {
+	texts := strings.SplitN(rawtext.Unescape(cell), " | ", maxParts+1)
+	texts = texts[:min(len(texts), maxParts)]
+	for i, text := range texts {
+		texts[i] = rawtext.Cut(text, maxRecordText)
+	}
+	return texts
 }
 
 func secondsText(s float64) string { return strconv.FormatFloat(s, 'f', -1, 64) }
@@ -195,6 +215,16 @@ func (l *CSVLayout) Record(cells []string) (Record, error) {
 			r.Caller.Diverted = text
 		case "test":
 			r.Test, err = csvBool(name, text)
+		case "tripped":
+			r.Tripped = parted(cells[at])
+		case "holder":
+			r.Holder = text
+		case "terms":
+			r.Terms = parted(cells[at])
+		case "score":
+			if r.Score, err = strconv.ParseFloat(text, 64); err != nil || math.IsNaN(r.Score) || math.IsInf(r.Score, 0) {
+				err = fmt.Errorf("score: %.40q is no number", text)
+			}
 		case "repeats":
 			if r.Repeats, err = strconv.Atoi(text); err != nil || r.Repeats < 0 {
 				err = fmt.Errorf("repeats: %.40q is no number of calls", text)

@@ -54,6 +54,9 @@ func Handler(d Desk) http.Handler {
 	serveCalls(mux, d)
 	serveReports(mux, d)
 	serveForget(mux, d)
+	serveDetectors(mux, d)
+	serveKnown(mux, d)
+	serveScore(mux, d)
 	mux.HandleFunc("POST /api/v1/policy/reload", ask(func(r *http.Request) (any, error) { return d.Reload(r.Context()) }))
 	mux.HandleFunc("POST /api/v1/pause", answer(func(r *http.Request, q pauseQuery) (any, error) {
 		return d.Pause(r.Context(), time.Duration(q.Seconds*float64(time.Second)))
@@ -94,31 +97,6 @@ func serveCalls(mux *http.ServeMux, d Desk) {
 	mux.HandleFunc("GET /api/v1/calls/stream", func(w http.ResponseWriter, r *http.Request) { follow(d, w, r) })
 }
 
-// serveReports serves what people reported as a nuisance.
-func serveReports(mux *http.ServeMux, d Desk) {
-	mux.HandleFunc("GET /api/v1/reports", func(w http.ResponseWriter, r *http.Request) {
-		state := r.URL.Query().Get("state")
-		switch state {
-		case "", ReportOpen, ReportConfirmed, ReportDismissed:
-		default:
-			writeError(w, Bad("state is not open, confirmed or dismissed"))
-			return
-		}
-		stream(w, func(yield func(any) error) error {
-			return d.Reports(r.Context(), state, func(r Report) error { return yield(r) })
-		})
-	})
-	mux.HandleFunc("POST /api/v1/reports", answer(func(r *http.Request, add NewReport) (any, error) {
-		return d.Report(r.Context(), add)
-	}))
-	mux.HandleFunc("POST /api/v1/reports/{id}/confirm", answer(func(r *http.Request, q decisionQuery) (any, error) {
-		return d.ConfirmReport(r.Context(), r.PathValue("id"))
-	}))
-	mux.HandleFunc("POST /api/v1/reports/{id}/dismiss", answer(func(r *http.Request, q decisionQuery) (any, error) {
-		return d.DismissReport(r.Context(), r.PathValue("id"))
-	}))
-}
-
 // refuse says in JSON what the mux would say in plain text: no such path, or not with this method.
 func refuse(h http.Handler, w http.ResponseWriter, r *http.Request) {
 	status := statusOnly{header: w.Header()}
@@ -139,10 +117,6 @@ type statusOnly struct {
 func (s *statusOnly) Header() http.Header         { return s.header }
 func (s *statusOnly) Write(b []byte) (int, error) { return len(b), nil }
 func (s *statusOnly) WriteHeader(code int)        { s.code = code }
-
-type decisionQuery struct {
-	Who string `json:"who,omitempty"` // of old clients; nobody believes it
-}
 
 type pauseQuery struct {
 	Seconds float64 `json:"seconds"` // 0: until resumed

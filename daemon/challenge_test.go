@@ -194,7 +194,7 @@ action = "challenge"
 	halt(t, d)
 	d = start(t, c)
 	look(d, "after a restart", "allow")
-	if _, err := in(d).Report(t.Context(), console.NewReport{Caller: "95211613", Extension: "8001"}); err != nil {
+	if _, err := in(d).Report(t.Context(), console.NewReport{Caller: "95211613", Callee: "05925550100"}); err != nil {
 		t.Fatal(err)
 	}
 	look(d, "after he was reported", "challenge")

@@ -48,22 +48,32 @@ func OpenDesk(c *conf.Daemon, readOnly bool, log *slog.Logger) (*Front, error) {
 	if private != nil {
 		memory.Hide(private.Name)
 	}
-	var learnt sync.Once // few commands ask what calls have taught
+	var once sync.Once // few commands ask what calls have taught
+	var learnt error
+	learn := func(p *policy.Policy) error {
+		once.Do(func() { learnt = loadFacts(db, memory, p, log) })
+		return learnt
+	}
 	d := desk.New(c, db, force, desk.Options{
 		Private: private, Log: log, EndPasses: func(e164 string) error { return screening.EndPasses(db, memory, e164) },
+		Sections: sectionsOf(memory), Behaviour: memory.BehaviourOf, Forget: memory.ForgetNumber,
 		Recall: func(p *policy.Policy, call *policy.Call) {
-			learnt.Do(func() {
-				if err := loadFacts(db, memory, p, log); err != nil {
-					log.Error("what was learnt of callers cannot be read", "error", err)
-				}
-			})
+			if err := learn(p); err != nil {
+				log.Error("what was learnt of callers cannot be read", "error", err)
+			}
 			memory.Recall(p, call)
 		},
+		Known: &screening.Acquaintances{DB: db, Memory: memory, Load: func() error { return learn(force.Rules().Policy) }},
 	})
 	if err := d.Load(); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return &Front{Desk: d}, nil
+}
+
+// sectionsOf are the parts of a memory that are kept in the file of counts.
+func sectionsOf(m *traffic.Memory) []desk.Section {
+	return []desk.Section{{Name: "callers", Len: m.Behaviour.Len, Snapshot: m.Behaviour.Snapshot, Load: m.Behaviour.Load}}
 }
 
 // loadFacts reads what calls have taught. What is damaged is left out and logged.
@@ -158,6 +168,7 @@ func (d *Daemon) count(s *console.Status) {
 	s.Count("notify.failed", d.alerts.Failed.Load())
 	s.Count("calls.forgotten", d.screener.Forgotten())
 	s.Count("calls.again_lost", d.memory.Again.Lost())
+	s.Count("calls.behaviour_lost", d.memory.Behaviour.Lost())
 }
 
 func (d *Daemon) learntStatus() console.LearntStatus {

@@ -51,7 +51,8 @@ action = "tag"
 label = "somewhere"
 [[rule]]
 name = "strangers"
-action = "reject"
+action = "tag"
+label = "stranger"
 `
 
 // ruleFor is the rule that decides on a call now; check must say the same.

@@ -276,6 +276,7 @@ func TestWhoCannotBeClaimed(t *testing.T) {
 	ask("POST", "lists/blacklist/import?file=x.txt&who=security-officer", "95211614\n")
 	ask("DELETE", "lists/blacklist/entries", `["95211614"]`)
 	var r struct{ ID string }
+	screen(in(d), "a", "95211615", "8001", false)
 	if err := json.Unmarshal([]byte(ask("POST", "reports", `{"caller":"95211615","extension":"8001"}`)), &r); err != nil || r.ID == "" {
 		t.Fatalf("%+v %v", r, err)
 	}

@@ -6,11 +6,18 @@ import (
 
 	"ringfence/screening"
 	"ringfence/storage"
+	"ringfence/traffic"
 )
 
 // forget drops what memory has of a number.
 func (d *Daemon) forget(e164 string) int {
 	return d.screener.ForgetNumber(e164) + d.keeper.Forget(e164)
+}
+
+// lastCallsOf calls yield for what is remembered of a number as the last caller of an extension, or as the last who was stopped.
+func (d *Daemon) lastCallsOf(e164 string, yield func(extension string, c traffic.LastCall)) {
+	d.memory.LastCalls.Of(e164, yield)
+	d.memory.Stopped.Of(e164, yield)
 }
 
 // protect brings a database that is from before to what is asked now, while calls are screened: who was forgotten is taken out of it, and a

@@ -5,11 +5,11 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"ringfence/attach"
 	"ringfence/bridge"
 	"ringfence/console"
+	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/storage"
 	"ringfence/traffic"
@@ -20,7 +20,7 @@ import (
 //
 // long: because calls follow each other at the same extensions
 func TestLastCall(t *testing.T) {
-	d := in(start(t, attached(t, dealing)))
+	d := in(start(t, attached(t, strings.Replace(dealing, "action = \"tag\"\nlabel = \"stranger\"", `action = "reject"`, 1))))
 	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 	d.d.stopClock(now)
 	call := func(uuid, caller string, withheld bool) string {
@@ -158,7 +158,7 @@ func TestReportsThroughSocket(t *testing.T) {
 		t.Errorf("before anybody has decided: %s", rule)
 	}
 
-	edit, err := client.ConfirmReport(ctx, strings.ToLower(rs[0].ID))
+	edit, err := client.ConfirmReport(ctx, strings.ToLower(rs[0].ID), false)
 	if err != nil || edit.Change != console.Confirmed || edit.List != "blacklist" || edit.Number != "+8695211613" || edit.State != console.ReportConfirmed || edit.Note != "" {
 		t.Errorf("%+v, %v", edit, err)
 	}
@@ -167,17 +167,23 @@ func TestReportsThroughSocket(t *testing.T) {
 	}
 	var entries []console.ListEntry
 	client.Entries(ctx, "blacklist", func(e console.ListEntry) error { entries = append(entries, e); return nil })
-	if len(entries) != 1 || entries[0].Reason != "reported by 8001" || entries[0].Source != "report" || entries[0].Who != me(t) {
+	if len(entries) != 1 || entries[0].Reason != "reported by 8001" || entries[0].Source != "report "+rs[0].ID || entries[0].Who != me(t) {
 		t.Errorf("%+v", entries)
 	}
-	if edit, err := client.ConfirmReport(ctx, rs[0].ID); err != nil || edit.Change != console.AlreadySo || edit.Who != me(t) {
+	if edit, err := client.ConfirmReport(ctx, rs[0].ID, false); err != nil || edit.Change != console.AlreadySo || edit.Who != me(t) {
 		t.Errorf("again: %+v, %v", edit, err)
 	}
-	if _, err := client.DismissReport(ctx, rs[0].ID); !errors.Is(err, console.ErrConflict) || !strings.Contains(err.Error(), "list remove blacklist +8695211613") {
+	if _, err := client.DismissReport(ctx, rs[0].ID); !errors.Is(err, console.ErrConflict) || !strings.Contains(err.Error(), "reports lift "+rs[0].ID) {
 		t.Errorf("dismissed when it was confirmed: %v", err)
 	}
 
-	// A report by other means, which comes to nothing, and then to something.
+	// A report by other means, which comes to nothing, and then to something. It needs a call that rang there.
+	if _, err := client.Report(ctx, console.NewReport{Caller: "0592 555 9999", Extension: "8002", Callee: "05925550102"}); !errors.Is(err, console.ErrConflict) ||
+		!strings.Contains(err.Error(), "no call of +865925559999 rang at 05925550102 or its line in the last 30 days") {
+		t.Errorf("marked without a call: %v", err)
+	}
+	screen(in(d), "c", "05925559999", "05925550102", false)
+	in(d).Ended(attach.CallEnd{UUID: "d", OtherUUID: "c", Callee: "8002", Ring: time.Second})
 	edit, err = client.Report(ctx, console.NewReport{Caller: "0592 555 9999", Extension: "8002", Callee: "05925550102"})
 	if err != nil || edit.Change != console.Reported || edit.Caller.E164 != "+865925559999" || edit.Line != "staff" {
 		t.Fatalf("%+v, %v", edit, err)
@@ -194,7 +200,7 @@ func TestReportsThroughSocket(t *testing.T) {
 	if _, err := client.AddEntries(ctx, "blacklist", []console.NewEntry{{Number: "05925559999", Reason: "sells wine"}}, false); err != nil {
 		t.Fatal(err)
 	}
-	if r, err := client.ConfirmReport(ctx, edit.ID); err != nil || r.Change != console.Confirmed || r.Note != "was there already" {
+	if r, err := client.ConfirmReport(ctx, edit.ID, false); err != nil || r.Change != console.Confirmed || r.Note != "was there already" {
 		t.Errorf("%+v, %v", r, err)
 	}
 	entries = nil
@@ -206,8 +212,9 @@ func TestReportsThroughSocket(t *testing.T) {
 	if _, err := client.AddEntries(ctx, "blacklist", []console.NewEntry{{Number: "9533*"}}, false); err != nil {
 		t.Fatal(err)
 	}
-	edit, _ = client.Report(ctx, console.NewReport{Caller: "95331234", Extension: "8002"})
-	if r, err := client.ConfirmReport(ctx, edit.ID); err != nil || r.Note != "" || !d.db.HasEntry("blacklist", "+8695331234") {
+	screen(in(d), "e", "95331234", "05925550102", false)
+	edit, _ = client.Report(ctx, console.NewReport{Caller: "95331234", Extension: "8002", Callee: "05925550102"})
+	if r, err := client.ConfirmReport(ctx, edit.ID, false); err != nil || r.Note != "" || !d.db.HasEntry("blacklist", "+8695331234") {
 		t.Errorf("%+v, %v", r, err)
 	}
 
@@ -224,7 +231,9 @@ func TestReportsThroughSocket(t *testing.T) {
 	}
 }
 
-// Nobody gets a number listed that must get through, or that is none.
+// Nobody gets a number listed that must get through, or that is none: it cannot be marked, and a mark of before cannot be confirmed.
+//
+// long: because the callers are held against both ways
 func TestReportsThatListNobody(t *testing.T) {
 	c := installation(t, reporting)
 	d := in(start(t, c))
@@ -232,28 +241,39 @@ func TestReportsThatListNobody(t *testing.T) {
 	if _, err := d.AddEntries(ctx, "allowlist", []console.NewEntry{{Number: "13800138???", Reason: "couriers"}}, false); err != nil {
 		t.Fatal(err)
 	}
-	for caller, want := range map[string]string{
-		"110":         "+86110 is an emergency number",
-		"4008111111":  "+864008111111 is under never_screen in the policy",
-		"8001":        "8001 is an internal number",
-		"13800138000": "+8613800138000 is on list allowlist, as 13800138???: take it off first",
-		"anonymous":   "the caller withheld the number",
-		"fraud":       `"fraud" is not a number`,
-		"${x}\n\xff":  `is not a number`,
+	p := d.d.force.Rules().Policy
+	for caller, want := range map[string][2]string{
+		"110":                     {"+86110 cannot be marked: +86110 is an emergency number", "+86110 is an emergency number"},
+		"4008111111":              {"is under never_screen in the policy", "+864008111111 is under never_screen in the policy"},
+		"8001":                    {"8001 is an internal number, which cannot be marked", "8001 is an internal number"},
+		"13800138000":             {"is on list allowlist, as 13800138???", "+8613800138000 is on list allowlist, as 13800138???: take it off first"},
+		"anonymous":               {"the caller withheld the number", "the caller withheld the number"},
+		"fraud":                   {`"fraud" is no whole number`, `"fraud" is not a number`},
+		"030":                     {`"030" is no whole number, and a prefix or a name cannot be marked`, "is not a number"},
+		"0043":                    {`"0043" is no whole number`, "is not a number"},
+		"9521*":                   {`"9521*" are several numbers, and a mark is of one caller`, "is not a number"},
+		"9521????":                {"are several numbers", "is not a number"},
+		"05925550100-05925550199": {"are several numbers", "is not a number"},
+		"${x}\n\xff":              {"is no whole number", "is not a number"},
 	} {
-		edit, err := d.Report(ctx, console.NewReport{Caller: caller, Extension: "80\n01"})
+		screen(d, "a", caller, "80", false)
+		if _, err := d.Report(ctx, console.NewReport{Caller: caller, Extension: "80\n01", Callee: "80"}); !errors.Is(err, console.ErrConflict) && !errors.Is(err, console.ErrBad) || !strings.Contains(err.Error(), want[0]) {
+			t.Errorf("%q: %v\nwant %s", caller, err, want[0])
+		}
+		n := p.Call(policy.Facts{Caller: caller}).Caller
+		if err := d.AddReport("8001", traffic.LastCall{Caller: n, Time: time.Now()}); !errors.Is(err, console.ErrConflict) {
+			t.Errorf("%q by the star code: %v", caller, err)
+		}
+		old, _, err := d.d.db.AddReport(storage.Report{Extension: "8001", Caller: storage.Caller{Raw: number.Inert(caller), E164: n.E164, Kind: n.Kind.String()}})
 		if err != nil {
 			t.Errorf("%q: %v", caller, err)
 			continue
 		}
-		if edit.Extension != "8001" || strings.ContainsAny(edit.Caller.Raw, "${\n") || !utf8.ValidString(edit.Caller.Raw) {
-			t.Errorf("kept as %+v", edit)
+		_, err = d.ConfirmReport(ctx, old.ID, false)
+		if !errors.Is(err, console.ErrConflict) || !strings.Contains(err.Error(), want[1]) || !strings.Contains(err.Error(), "reports dismiss "+old.ID) {
+			t.Errorf("%q: %v\nwant %s", caller, err, want[1])
 		}
-		_, err = d.ConfirmReport(ctx, edit.ID)
-		if !errors.Is(err, console.ErrConflict) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "reports dismiss "+edit.ID) {
-			t.Errorf("%q: %v\nwant %s", caller, err, want)
-		}
-		if r, err := d.d.db.Report(edit.ID); err != nil || r.State != console.ReportOpen {
+		if r, err := d.d.db.Report(old.ID); err != nil || r.State != storage.ReportOpen {
 			t.Errorf("%q: %+v, %v", caller, r, err)
 		}
 	}
@@ -261,18 +281,18 @@ func TestReportsThatListNobody(t *testing.T) {
 		t.Error(err)
 	}
 	// A withheld number that is known may be listed: lists look at it, and no handset shows it.
-	n := d.d.force.Rules().Policy.Plan().Parse("95211613")
-	if err := d.AddReport("8001", traffic.LastCall{Caller: n.Withheld(), Withheld: true, Time: time.Now()}); err != nil {
+	n := p.Plan().Parse("95211613")
+	if err := d.AddReport("80\n01", traffic.LastCall{Caller: n.Withheld(), Withheld: true, Time: time.Now()}); err != nil {
 		t.Fatal(err)
 	}
 	var id string
 	d.Reports(ctx, console.ReportOpen, func(r console.Report) error {
-		if r.Caller.E164 == "+8695211613" {
+		if r.Caller.E164 == "+8695211613" && r.Extension == "8001" {
 			id = r.ID
 		}
 		return nil
 	})
-	if edit, err := d.ConfirmReport(ctx, id); err != nil || edit.Change != console.Confirmed || !edit.Caller.Withheld {
+	if edit, err := d.ConfirmReport(ctx, id, false); err != nil || edit.Change != console.Confirmed || !edit.Caller.Withheld {
 		t.Errorf("%+v, %v", edit, err)
 	}
 
@@ -285,7 +305,7 @@ func TestReportsThatListNobody(t *testing.T) {
 		}
 	}
 	for _, id := range []string{"x", storage.NewID(time.Now())} {
-		for _, err := range []error{second(d.ConfirmReport(ctx, id)), second(d.DismissReport(ctx, id))} {
+		for _, err := range []error{second(d.ConfirmReport(ctx, id, false)), second(d.DismissReport(ctx, id)), second(d.LiftReport(ctx, id)), second(d.ShowReport(ctx, id))} {
 			if !errors.Is(err, console.ErrNotFound) {
 				t.Errorf("%s: %v", id, err)
 			}
@@ -298,11 +318,12 @@ func second[T any](_ T, err error) error { return err }
 // A policy whose rules do not ask for the list says so to who confirms.
 func TestConfirmWithoutARule(t *testing.T) {
 	d := in(start(t, installation(t, "country = \"CN\"\n")))
+	screen(d, "a", "95211613", "8001", false)
 	edit, err := d.Report(t.Context(), console.NewReport{Caller: "95211613", Extension: "8001"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if edit, err = d.ConfirmReport(t.Context(), edit.ID); err != nil || edit.Note != "no rule of the policy asks for this list" {
+	if edit, err = d.ConfirmReport(t.Context(), edit.ID, false); err != nil || edit.Note != "no rule of the policy asks for this list" {
 		t.Errorf("%+v, %v", edit, err)
 	}
 }

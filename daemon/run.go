@@ -94,6 +94,9 @@ func (d *Daemon) start(ctx context.Context, c *conf.Daemon) error {
 	d.background("reading lists", d.desk.ReadLists)
 	d.background("the file of lists", d.desk.KeepPieces)
 	d.background("hits", d.writeHits)
+	d.background("breakers", d.desk.KeepBreakers)
+	d.background("what was counted", d.desk.KeepCounts)
+	d.background("detectors", d.desk.TickDetectors)
 	d.background("data protection", d.protect)
 	select {
 	case <-d.desk.ListsRead():
@@ -112,6 +115,7 @@ func (d *Daemon) start(ctx context.Context, c *conf.Daemon) error {
 		return err
 	}
 	d.feeds = feed.New(c.Feeds, feed.Options{Folder: c.FeedFolder(), Lists: d.desk, Settings: d.db, Alerts: d.alerts, Log: d.log, Now: d.clock})
+	d.background("marks", d.desk.ConfirmByItself)
 	d.background("feeds", d.feeds.Run)
 	d.background("calls that did not come", d.screener.RecordMissed)
 	d.background("watch", d.watch)
@@ -148,9 +152,12 @@ func (d *Daemon) openDesk(c *conf.Daemon) (err error) {
 		d.memory.Hide(private.Name)
 	}
 	d.desk = desk.New(c, d.db, &d.force, desk.Options{
-		Journal: d.journal, Private: private, Recall: d.memory.Recall, EndPasses: d.keeper.EndPasses, Forget: d.forget, LastCalls: d.memory.LastCalls.Of,
-		ReadFacts: d.keeper.ReadAgain, Alerts: d.alerts, Log: d.log, Now: d.clock,
+		Journal: d.journal, Private: private, Recall: d.memory.Recall, EndPasses: d.keeper.EndPasses, Forget: d.forget, LastCalls: d.lastCallsOf,
+		Behaviour: d.memory.BehaviourOf,
+		Known:     &screening.Acquaintances{DB: d.db, Memory: d.memory, Keeper: d.keeper},
+		ReadFacts: d.keeper.ReadAgain, Trials: d.memory.Trials, Sections: sectionsOf(d.memory), Alerts: d.alerts, Log: d.log, Now: d.clock,
 	})
+	d.memory.CountMarks(d.desk.MarksOf)
 	if err := d.desk.Load(); err != nil {
 		return err
 	}
@@ -160,6 +167,7 @@ func (d *Daemon) openDesk(c *conf.Daemon) (err error) {
 	if err := loadFacts(d.db, d.memory, d.force.Rules().Policy, d.log); err != nil {
 		return err
 	}
+	d.desk.LoadDetectors()
 	d.screener = screening.New(&d.force, d.memory, screening.Options{
 		Node: c.Node, Attached: len(c.Attach) > 0, Reject: c.Reject, Journal: d.journal, Reports: d.desk, Private: private, Log: d.log, Now: d.clock,
 	})

@@ -69,7 +69,7 @@ action = "reject"
 	if v := d.Screen(&f); v.Action != "allow" {
 		t.Errorf("the caller gets %s before a person has confirmed the report", v.Action)
 	}
-	if _, err := d.ConfirmReport(t.Context(), all[0].ID); err != nil {
+	if _, err := d.ConfirmReport(t.Context(), all[0].ID, false); err != nil {
 		t.Fatal(err)
 	}
 	if v := d.Screen(&f); v.Action != "reject" {

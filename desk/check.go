@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ringfence/console"
+	"ringfence/detect"
 	"ringfence/policy"
 )
 
@@ -16,6 +17,8 @@ func (d *Desk) Check(_ context.Context, q console.CheckQuery) (*console.CheckRep
 	}
 	r := d.force.Rules()
 	p, lists := r.Policy, r.Lists
+	d.LoadDetectors()
+	set := r.Detectors
 	if q.Policy != "" {
 		other, faults := policy.Load(q.PolicyFile, []byte(q.Policy))
 		if other == nil {
@@ -27,7 +30,7 @@ func (d *Desk) Check(_ context.Context, q console.CheckQuery) (*console.CheckRep
 			}
 			return nil, console.Bad(text)
 		}
-		p = other
+		p, set = other, d.tried(other, set)
 	}
 	at, err := momentOf(q.At, d.o.Now(), p.Zone())
 	if err != nil {
@@ -35,19 +38,33 @@ func (d *Desk) Check(_ context.Context, q console.CheckQuery) (*console.CheckRep
 	}
 	call := p.Call(policy.Facts{Caller: q.Caller, Name: q.Name, Callee: q.Callee, Trunk: q.Trunk, Withheld: q.Withheld, Time: at})
 	d.o.Recall(p, &call)
+	x := detect.SubjectOf(p, &call, lists)
+	count := set.Look(&x)
+	set.Fill(&count, &call)
 	dec, steps := p.Explain(&call, lists)
 	n := call.Caller
 	report := &console.CheckReport{
 		Caller: console.CallerReport{Raw: n.Raw, E164: n.E164, Kind: n.Kind.String(), Kinds: nonNil(n.Kinds.Strings()), Reason: n.Reason},
 		Callee: q.Callee, Line: dec.Line, Trunk: dec.Trunk, Action: dec.Action.String(), Would: dec.Would.String(),
 		Rule: dec.Rule, Reason: dec.Reason(), Mode: dec.Mode.String(), SIP: dec.SIP, Label: dec.Label,
-		Steps: []console.Step{}, Detectors: []string{}, Lists: []console.OnList{},
+		Steps: []console.Step{}, Detectors: []console.Finding{}, Lists: []console.OnList{},
 	}
 	if d.o.Private != nil {
 		report.Caller.Journal = d.o.Private.Token(&n)
 	}
 	for _, s := range steps {
 		report.Steps = append(report.Steps, console.Step{Rule: s.Rule, Matched: s.Matched, Why: s.Why})
+	}
+	report.Holder = p.HolderOf(&call.Caller)
+	if p.AsksScore() {
+		sum, terms := p.Score(&call)
+		report.Score = sum
+		for i := range terms {
+			report.Terms = append(report.Terms, terms[i].String()+": "+terms[i].Text)
+		}
+	}
+	for _, f := range set.Explain(&x) {
+		report.Detectors = append(report.Detectors, d.findingShown(p, &f))
 	}
 	for _, name := range lists.Names() {
 		if e, ok := lists.Lookup(name, &call.Caller, at); ok {

@@ -44,6 +44,14 @@ type Desk struct {
 	pieces        *pieces                  // the file of the lists
 	warnedInvalid bool                     // of ReadAgain alone: rules on invalid were named
 
+	breakers  *breakers // what must outlive the program of them
+	counts    counts    // the file of what was counted of calls
+	detectors sync.Once // what was counted before has been read
+	trials    sync.Once // since when something is on trial has been read
+
+	waiting waiting
+	marked  chan string // ids of reports that may be confirmed without a person (ConfirmByItself)
+
 	missed atomic.Uint64 // records that who follows the journal was too slow for
 
 	refused atomic.Pointer[console.PolicyRefused] // the policy file as it is on disk; nil: it is in force
@@ -59,8 +67,16 @@ type Options struct {
 	EndPasses func(e164 string) error
 	// Forget drops what memory has of a number, and says how many things; nil for no memory.
 	Forget func(e164 string) int
+	// Behaviour is how a number has behaved within the last day, for the score, and when it called last; nil for no memory.
+	Behaviour func(e164 string) (e policy.Evidence, last time.Time, ok bool)
+	// Known are whom the lines deal with; nil for what is on disk alone, where nobody can become known.
+	Known Acquaintances
 	// LastCalls calls yield for each extension whose last call was of a number; nil for none.
 	LastCalls func(e164 string, yield func(extension string, c traffic.LastCall))
+	// Trials are told what is on trial, and are kept; nil for nothing.
+	Trials *traffic.Trials
+	// Sections are kept in the file of counts, besides what detectors count.
+	Sections []Section
 	// ReadFacts reads again what was learnt of numbers, and says how many facts count for another number now; nil for nothing.
 	ReadFacts func(ctx context.Context, plan *number.Plan) (int, error)
 	Alerts    *alert.Book // is told that a policy was refused; nil for nobody
@@ -85,10 +101,20 @@ func New(c *conf.Daemon, db *storage.DB, force *inforce.State, o Options) *Desk 
 	if o.Forget == nil {
 		o.Forget = func(string) int { return 0 }
 	}
+	if o.Behaviour == nil {
+		o.Behaviour = func(string) (policy.Evidence, time.Time, bool) { return policy.Evidence{}, time.Time{}, false }
+	}
+	if o.Known == nil {
+		o.Known = onDisk{}
+	}
 	if o.LastCalls == nil {
 		o.LastCalls = func(string, func(string, traffic.LastCall)) {}
 	}
-	return &Desk{conf: c, db: db, force: force, o: o, unread: map[string]*lists.Loader{}, listsRead: make(chan struct{}), rules: make(chan struct{}, 1), pieces: newPieces()}
+	return &Desk{
+		conf: c, db: db, force: force, o: o, unread: map[string]*lists.Loader{}, listsRead: make(chan struct{}), rules: make(chan struct{}, 1), pieces: newPieces(),
+		marked:   make(chan string, maxMarked),
+		breakers: newBreakers(db, o.Private),
+	}
 }
 
 // OpenDatabase opens the database of an installation. Where there is none yet, a command that only reads gets an empty one.
@@ -116,6 +142,11 @@ func emptyDatabase() (*storage.DB, error) {
 func (d *Desk) Load() error {
 	if err := d.loadPause(); err != nil {
 		return err
+	}
+	if d.o.Journal != nil {
+		if err := d.readWaiting(); err != nil {
+			d.o.Log.Error("some marks cannot be read; they do not count for the score of calls", "error", err)
+		}
 	}
 	d.edit.Lock()
 	defer d.edit.Unlock()

@@ -192,6 +192,14 @@ func (d *Desk) recordsOf(list string, keys []string) ([][]storage.Entry, error) 
 // that cannot be read may still be the key of an entry from before the policy's country was changed; if it is not,
 // nothing at all is removed.
 func (d *Desk) RemoveEntries(ctx context.Context, list string, remove []string, all bool) ([]console.Edit, error) {
+	if all {
+		return d.removeEntries(ctx, list, remove, d.db.RemoveAll)
+	}
+	return d.removeEntries(ctx, list, remove, d.db.RemoveEntries)
+}
+
+// removeEntries is RemoveEntries for what take takes away.
+func (d *Desk) removeEntries(ctx context.Context, list string, remove []string, take func(string, []string, storage.By) ([]storage.Change, error)) ([]console.Edit, error) {
 	d.edit.Lock()
 	defer d.edit.Unlock()
 	r := d.force.Rules()
@@ -210,10 +218,6 @@ func (d *Desk) RemoveEntries(ctx context.Context, list string, remove []string, 
 	}
 	if len(wrong) > 0 {
 		return nil, console.Bad("nothing was changed:\n" + strings.Join(wrong, "\n"))
-	}
-	take := d.db.RemoveEntries
-	if all {
-		take = d.db.RemoveAll
 	}
 	changes, err := take(list, keys, byOf(ctx))
 	d.pieces.edited(err)

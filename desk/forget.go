@@ -48,6 +48,7 @@ func (d *Desk) Forget(ctx context.Context, q console.ForgetQuery) (*console.Forg
 	if q.DryRun {
 		return report, errors.Join(d.settle(ctx), d.countHeld(ctx, s, q, text, report))
 	}
+	d.LoadDetectors()
 	forgotten, err := pseudonym.OpenForgotten(d.conf.Data, key)
 	if err != nil {
 		return nil, err
@@ -73,6 +74,9 @@ func (d *Desk) Forget(ctx context.Context, q console.ForgetQuery) (*console.Forg
 	}
 	for caller := range s.callers {
 		d.o.Forget(caller)
+	}
+	if err := d.forgetCounted(s, text, report); err != nil {
+		return nil, err
 	}
 	if err := d.noteForgotten(ctx, report); err != nil {
 		return nil, err
@@ -197,12 +201,13 @@ func (d *Desk) sweep(ctx context.Context, s *subject, report *console.ForgetRepo
 	}
 	done, err := d.db.SweepReports(func(r *storage.Report) storage.Fate {
 		if s.inReport(r) {
+			d.dropWaiting(callerKey(r))
 			return storage.Drop
 		}
 		return storage.Stay
 	})
 	report.Reports += done.Dropped
-	return errors.Join(err, ctx.Err())
+	return errors.Join(err, d.sweepBreakers(s, report), ctx.Err())
 }
 
 // sweepFacts takes the subject out of what was learnt of callers.
@@ -310,7 +315,7 @@ func (d *Desk) ApplyForgotten(ctx context.Context) (done int, err error) {
 	if err := d.sweep(ctx, s, report); err != nil {
 		return 0, err
 	}
-	done = report.Calls + report.Called + report.Mentions + report.Known + report.Passed + report.Emergency + report.Reports + report.History
+	done = report.Calls + report.Called + report.Mentions + report.Known + report.Passed + report.Emergency + report.Reports + report.History + report.Breakers
 	for _, l := range report.Lists {
 		if l.Removed {
 			done++
@@ -346,7 +351,7 @@ func (d *Desk) ApplyForgottenFacts() error {
 	if forgotten == nil {
 		return err
 	}
-	return d.sweepFacts(s, &console.ForgetReport{})
+	return errors.Join(d.sweepFacts(s, &console.ForgetReport{}), d.sweepBreakers(s, &console.ForgetReport{}))
 }
 
 // stampCount is where a report counts the facts of a table.

@@ -50,7 +50,9 @@ func (d *Desk) countHeld(ctx context.Context, s *subject, q console.ForgetQuery,
 			report.Emergency++
 		case h.Kind == console.HeldReport:
 			report.Reports++
-		case h.Kind == console.HeldLastCall:
+		case h.Kind == console.HeldBreaker:
+			report.Breakers++
+		case h.Kind == console.HeldLastCall, h.Kind == console.HeldBehaviour:
 			report.Memory++
 		}
 		return nil
@@ -145,6 +147,16 @@ func (h *heldScan) each(patterns []string, text string, since time.Time, yield f
 		return yield(console.Held{Kind: console.HeldReport, Report: &out}, partNone)
 	})
 	if err != nil {
+		return err
+	}
+	h.d.LoadDetectors() // reads with them how callers behaved
+	if e, last, ok := h.d.o.Behaviour(text); ok {
+		out := console.Behaviour{Calls: e.Calls, Callees: e.Callees, Decoys: e.Decoys, Short: e.Short, Unanswered: e.Unanswered, Talks: e.Talks}
+		if err := yield(console.Held{Kind: console.HeldBehaviour, Last: last, Behaviour: &out}, partNone); err != nil {
+			return err
+		}
+	}
+	if err := h.breakers(func(x console.Held) error { return yield(x, partNone) }); err != nil {
 		return err
 	}
 	h.d.o.LastCalls(text, func(extension string, c traffic.LastCall) {

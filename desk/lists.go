@@ -16,7 +16,7 @@ import (
 // install makes p the policy in force, with the lists as its country reads them. d.edit is held. At the start of
 // the daemon ReadLists reads the lists afterwards.
 func (d *Desk) install(p *policy.Policy, sounds *conf.Sounds) error {
-	r := &inforce.Rules{Policy: p, Lists: lists.New(), Sounds: sounds, Loaded: d.o.Now(), Strays: make(map[string]int)}
+	r := &inforce.Rules{Policy: p, Lists: lists.New(), Sounds: sounds, Loaded: d.o.Now(), Strays: make(map[string]int), Detectors: d.detectorsOf(p)}
 	r.Lists.OnFault = func(string) { signal(d.pieces.broken) }
 	infos, err := d.db.Lists()
 	if err != nil {
@@ -29,7 +29,7 @@ func (d *Desk) install(p *policy.Policy, sounds *conf.Sounds) error {
 	loaders := loadersOf(r, infos, mapped)
 	if d.force.Rules() == nil || d.o.Journal == nil && d.unread != nil {
 		d.unread = loaders
-		d.force.SetRules(r)
+		d.swap(r)
 		return nil
 	}
 	doubt := d.pieces.doubt.Swap(false)
@@ -38,8 +38,18 @@ func (d *Desk) install(p *policy.Policy, sounds *conf.Sounds) error {
 		return err
 	}
 	d.unread = nil
-	d.force.SetRules(r)
+	d.swap(r)
 	return nil
+}
+
+// swap puts rules in force. What was counted goes on to be counted.
+func (d *Desk) swap(r *inforce.Rules) {
+	if was := d.force.Rules(); was != nil {
+		r.Detectors.Adopt(was.Detectors)
+	}
+	d.force.SetRules(r)
+	d.observe(r.Policy)
+	signal(d.breakers.wake) // what is on trial has changed, perhaps
 }
 
 // loadersOf begins the reading of every list that was not mapped.

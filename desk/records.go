@@ -16,6 +16,7 @@ func recordOf(r *storage.Record) console.Record {
 		ID:   r.ID, Time: r.Time, Node: r.Node, Trunk: r.Trunk, Caller: callerOf(r.Caller), Name: r.Name, Callee: r.Callee, Line: r.Line,
 		Action: r.Action, Would: r.Would, Mode: r.Mode, Rule: r.Rule, Reason: r.Reason, List: r.List,
 		Repeats: r.Repeats, Last: r.Last, Also: r.Also,
+		Tripped: r.Tripped, Holder: r.Holder, Score: r.Score, Terms: r.Terms,
 	}
 	if r.Outcome != nil {
 		o := console.Outcome(*r.Outcome)
@@ -25,8 +26,12 @@ func recordOf(r *storage.Record) console.Record {
 }
 
 func reportOf(r *storage.Report) console.Report {
-	return console.Report{
+	out := console.Report{
 		ID: r.ID, Time: r.Time, Caller: callerOf(r.Caller), Extension: r.Extension, Line: r.Line, Call: r.Call, State: r.State,
-		Repeats: r.Repeats, Last: r.Last, Who: r.Who, Decided: r.Decided,
+		Repeats: r.Repeats, Last: r.Last, Who: r.Who, Decided: r.Decided, Customer: r.Customer, Free: r.Free, Lifted: r.Lifted, LiftedBy: r.LiftedBy,
 	}
+	for _, m := range r.Marks {
+		out.Marks = append(out.Marks, console.ReportMark(m))
+	}
+	return out
 }

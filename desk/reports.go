@@ -1,10 +1,12 @@
 package desk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"ringfence/console"
@@ -13,7 +15,6 @@ import (
 	"ringfence/policy"
 	"ringfence/pseudonym"
 	"ringfence/storage"
-	"ringfence/traffic"
 )
 
 // reportList is the list that a confirmed report's caller goes to, reportSource the Source of such an entry.
@@ -23,66 +24,43 @@ const (
 	trustedList  = "allowlist" // whose callers no report may list
 )
 
-// Reports calls yield for each report of a state, or for all (""), the oldest first.
+// Reports calls yield for each report of a state, or for all (""): those that weigh most first.
 func (d *Desk) Reports(ctx context.Context, state string, yield func(console.Report) error) error {
-	return d.db.Reports(state, func(r storage.Report) error {
-		if err := ctx.Err(); err != nil {
+	var found []storage.Report
+	book := newBook()
+	err := d.db.Reports("", func(r storage.Report) error {
+		if book.add(&r); state == "" || r.State == state {
+			found = append(found, r)
+		}
+		return ctx.Err()
+	})
+	if err != nil {
+		return err
+	}
+	now := d.o.Now()
+	weights := make(map[string]float64, len(found))
+	for i := range found {
+		weights[found[i].ID] = book.weight(&found[i], now)
+	}
+	slices.SortStableFunc(found, func(a, b storage.Report) int {
+		return cmp.Or(cmp.Compare(weights[b.ID], weights[a.ID]), strings.Compare(a.ID, b.ID))
+	})
+	for i := range found {
+		out := reportOf(&found[i])
+		out.Weight = rounded(weights[out.ID])
+		if err := yield(out); err != nil {
 			return err
 		}
-		return yield(reportOf(&r))
-	})
+	}
+	return nil
 }
 
-// Report adds a report of a caller in any spelling. When it returns the report is on disk.
-func (d *Desk) Report(_ context.Context, q console.NewReport) (*console.ReportEdit, error) {
-	if q.Caller == "" {
-		return nil, console.Bad("caller is missing: write the number that called")
-	}
-	p := d.force.Rules().Policy
-	c := p.Call(policy.Facts{Caller: q.Caller, Callee: q.Callee})
-	return d.report(q.Extension, traffic.LastCall{Caller: c.Caller, ID: q.Call, Time: d.o.Now(), Line: p.LineOf(&c.Callee)})
-}
-
-// AddReport adds a report of a call that LastCallAt gave. When it returns without an error the report is on disk; an
-// error is worth telling an operator, not the person who reports.
-func (d *Desk) AddReport(extension string, c traffic.LastCall) error {
-	_, err := d.report(extension, c)
-	return err
-}
-
-func (d *Desk) report(extension string, c traffic.LastCall) (*console.ReportEdit, error) {
-	report := storage.Report{
-		Time: d.o.Now(), Extension: number.Inert(extension), Line: c.Line, Call: number.Inert(c.ID),
-		Caller: storage.Caller{
-			Raw: number.Inert(c.Caller.Raw), E164: c.Caller.E164, Kind: c.Caller.Kind.String(), Withheld: c.Withheld,
-		},
-	}
-	if d.o.Private != nil {
-		d.o.Private.HideReport(&report, d.force.Rules().Policy.Plan())
-	}
-	r, added, err := d.db.AddReport(report)
-	if err != nil {
-		return nil, reportError(err)
-	}
-	if err := d.o.EndPasses(c.Caller.E164); err != nil {
-		return nil, fmt.Errorf("the report is taken, but the caller may still be let through for a challenge that he passed: %w", err)
-	}
-	edit := &console.ReportEdit{Report: reportOf(&r), Change: console.Repeated}
-	if added {
-		edit.Change = console.Reported
-	}
-	return edit, nil
-}
-
-// ConfirmReport puts a report's caller on the blacklist, as AddEntries does, and closes the report. What other sources say of a
-// caller who is on the list already stays, and a person's reason is what is shown.
-func (d *Desk) ConfirmReport(ctx context.Context, id string) (*console.ReportEdit, error) {
+// ConfirmReport puts a report's caller on the blacklist, as AddEntries does, or with prefix the range around him that is proposed, and closes the
+// report. What other sources say of a caller who is on the list already stays, and a person's reason is what is shown.
+func (d *Desk) ConfirmReport(ctx context.Context, id string, prefix bool) (*console.ReportEdit, error) {
 	r, err := d.db.Report(id)
 	if err != nil {
 		return nil, reportError(err)
-	}
-	if r.State == storage.ReportConfirmed {
-		return &console.ReportEdit{Report: reportOf(&r), Change: console.AlreadySo}, nil
 	}
 	rules := d.force.Rules()
 	if err := d.needLists(); err != nil {
@@ -93,30 +71,132 @@ func (d *Desk) ConfirmReport(ctx context.Context, id string) (*console.ReportEdi
 		return nil, console.Conflict(fmt.Sprintf("report %s was not confirmed: its caller's number is hidden ([journal] private), and the key journal-key is another than it was; `ringfence reports dismiss %s` closes it", r.ID, r.ID))
 	}
 	n := rules.Policy.Plan().Parse(named.Caller.E164)
+	if r.State == storage.ReportConfirmed {
+		if listed, err := d.isListed(&r, &n); err != nil || listed {
+			return &console.ReportEdit{Report: reportOf(&r), Change: console.AlreadySo}, err
+		}
+	}
 	if why := unlistable(rules, &named, &n, d.o.Now()); why != "" {
 		return nil, console.Conflict(fmt.Sprintf("report %s was not confirmed: %s; `ringfence reports dismiss %s` closes it", r.ID, why, r.ID))
 	}
-	edit := &console.ReportEdit{Change: console.Confirmed, List: reportList, Number: n.E164}
-	if e, ok := rules.Lists.Lookup(reportList, &n, d.o.Now()); ok && e.Pattern.IsExact() {
+	free := 0
+	if prefix {
+		if free, err = d.proposed(ctx, &r, &n); err != nil {
+			return nil, err
+		}
+	}
+	pattern := rangeAround(rules.Policy.Plan(), &n, free)
+	edit := &console.ReportEdit{Change: console.Confirmed, List: reportList, Number: pattern}
+	if e, ok := rules.Lists.Lookup(reportList, &n, d.o.Now()); ok && e.Pattern.String() == pattern {
 		edit.Note = "was there already"
 	}
 	if _, err := d.addEntries(ctx, reportList, storage.FromReport, []console.NewEntry{
-		{Number: n.E164, Reason: "reported by " + r.Extension, Source: reportSource},
+		{Number: pattern, Reason: "reported by " + r.Extension, Source: reportSource + " " + r.ID},
 	}, false); err != nil {
 		return nil, err
 	}
 	if !asksFor(rules.Policy, reportList) {
 		edit.Note = "no rule of the policy asks for this list"
 	}
+	was := r.State
 	var changed bool
-	if r, changed, err = d.db.DecideReport(r.ID, storage.ReportConfirmed, byOf(ctx).Who); err != nil {
+	if r, changed, err = d.db.ConfirmReport(r.ID, byOf(ctx).Who, free); err != nil {
 		return nil, reportError(err)
 	}
+	d.noteWaiting(&r)
 	edit.Report = reportOf(&r)
-	if !changed { // by somebody else, meanwhile
+	switch {
+	case !changed && was == storage.ReportConfirmed:
+		edit.Note = "it had been taken off meanwhile"
+	case !changed: // by somebody else, meanwhile
 		edit.Change = console.AlreadySo
 	}
 	return edit, nil
+}
+
+// LiftReport takes off the blacklist again what was listed for a report, and keeps the report with who did so. Other reports for which the same was
+// listed are lifted as well.
+func (d *Desk) LiftReport(ctx context.Context, id string) (*console.ReportEdit, error) {
+	r, err := d.db.Report(id)
+	if err != nil {
+		return nil, reportError(err)
+	}
+	switch r.State {
+	case storage.ReportConfirmed:
+	case storage.ReportLifted:
+		return &console.ReportEdit{Report: reportOf(&r), Change: console.AlreadySo}, nil
+	default:
+		return nil, console.Conflict(fmt.Sprintf("report %s is %s: nobody was listed for it", r.ID, r.State))
+	}
+	named, ok := d.reveal(r)
+	if !ok {
+		return nil, console.Conflict(fmt.Sprintf("report %s was not lifted: its caller's number is hidden ([journal] private), and the key journal-key is another than it was; find it by `ringfence list show %s`", r.ID, reportList))
+	}
+	plan := d.force.Rules().Policy.Plan()
+	n := plan.Parse(named.Caller.E164)
+	edit := &console.ReportEdit{Change: console.Lifted, List: reportList, Number: rangeAround(plan, &n, r.Free)}
+	removed, err := d.removeEntries(ctx, reportList, []string{edit.Number}, d.db.RemoveReported)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case len(removed[0].Still) > 0:
+		edit.Note = fmt.Sprintf("it is still on the list, named by %s", strings.Join(removed[0].Still, ", "))
+	case removed[0].Change == storage.Absent.String():
+		edit.Note = "it had been taken off before"
+	}
+	who := byOf(ctx).Who
+	same, err := d.sameConfirmed(ctx, &r)
+	if err != nil {
+		return nil, err
+	}
+	for _, other := range same {
+		if _, _, err := d.db.DecideReport(other, storage.ReportLifted, who); err != nil {
+			return nil, reportError(err)
+		}
+	}
+	if r, _, err = d.db.DecideReport(r.ID, storage.ReportLifted, who); err != nil {
+		return nil, reportError(err)
+	}
+	edit.Report = reportOf(&r)
+	return edit, nil
+}
+
+// sameConfirmed names the other confirmed reports of a report's caller with the same range.
+func (d *Desk) sameConfirmed(ctx context.Context, r *storage.Report) (ids []string, err error) {
+	err = d.db.Reports(storage.ReportConfirmed, func(o storage.Report) error {
+		if o.ID != r.ID && o.Caller.E164 == r.Caller.E164 && o.Free == r.Free {
+			ids = append(ids, o.ID)
+		}
+		return ctx.Err()
+	})
+	return ids, err
+}
+
+// isListed reports whether what was listed for a report is still on the list for it.
+func (d *Desk) isListed(r *storage.Report, n *number.Number) (bool, error) {
+	records, err := d.db.Lookup(reportList, rangeAround(d.force.Rules().Policy.Plan(), n, r.Free))
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(records[0], func(e storage.Entry) bool { return e.Origin == storage.FromReport }), nil
+}
+
+// rangeAround is the pattern of a number with so many of its last digits free.
+func rangeAround(plan *number.Plan, n *number.Number, free int) string {
+	if free == 0 {
+		return n.E164
+	}
+	for _, text := range []string{n.National(), n.E164} {
+		if len(text) <= free {
+			continue
+		}
+		p, err := plan.Pattern(text[:len(text)-free] + strings.Repeat("?", free))
+		if err == nil && p.Matches(n) {
+			return p.String()
+		}
+	}
+	return n.E164
 }
 
 // unlistable says why a report's caller cannot be listed, "" if he can. n is his number.
@@ -131,6 +211,13 @@ func unlistable(r *inforce.Rules, report *storage.Report, n *number.Number, now 
 		return fmt.Sprintf("%q is not a number, and only numbers can be listed", report.Caller.Raw)
 	case n.E164 != report.Caller.E164:
 		return fmt.Sprintf("%s is no number of the policy's country any more", report.Caller.E164)
+	}
+	return untouchable(r, n, now)
+}
+
+// untouchable says why a number must get through, "" if it need not.
+func untouchable(r *inforce.Rules, n *number.Number, now time.Time) string {
+	switch {
 	case n.Kinds.Has(number.Emergency):
 		return n.E164 + " is an emergency number"
 	case r.Policy.NeverScreened(n):
@@ -152,11 +239,12 @@ func (d *Desk) DismissReport(ctx context.Context, id string) (*console.ReportEdi
 	case err != nil:
 		return nil, reportError(err)
 	case changed:
+		d.noteWaiting(&r)
 		return &console.ReportEdit{Report: reportOf(&r), Change: console.Dismissed}, nil
 	case r.State == storage.ReportConfirmed:
-		named, _ := d.reveal(r)
-		return nil, console.Conflict(fmt.Sprintf("report %s was confirmed before, and its caller listed: `ringfence list remove %s %s --all` takes the number off again",
-			r.ID, reportList, named.Caller.E164))
+		return nil, console.Conflict(fmt.Sprintf("report %s was confirmed before, and its caller listed: `ringfence reports lift %s` takes the number off again", r.ID, r.ID))
+	case r.State == storage.ReportLifted:
+		return nil, console.Conflict(fmt.Sprintf("report %s was lifted before: its caller is not listed for it any more", r.ID))
 	}
 	return &console.ReportEdit{Report: reportOf(&r), Change: console.AlreadySo}, nil
 }

@@ -2,6 +2,7 @@ package desk
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -111,7 +112,11 @@ func (s *subject) in(r *storage.Record) part {
 		r.Name = ""
 	}
 	r.Name, r.Reason = s.blot(r.Name, r.Time), s.blot(r.Reason, r.Time)
-	if r.Caller != before.Caller || r.Name != before.Name || r.Reason != before.Reason {
+	r.Tripped = slices.Clone(r.Tripped)
+	for i := range r.Tripped {
+		r.Tripped[i] = s.blot(r.Tripped[i], r.Time)
+	}
+	if !slices.Equal(r.Tripped, before.Tripped) || r.Caller != before.Caller || r.Name != before.Name || r.Reason != before.Reason {
 		return partMentioned
 	}
 	return partNone

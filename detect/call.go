@@ -68,8 +68,13 @@ func (s *Set) called(x *Subject, look bool) Count {
 		n.again = s.recent.same(mix(n.id.caller^mix(n.id.callee^mix(uint64(n.id.trunk)))), now, !look && !s.leftAlone(&n))
 	}
 	for i, d := range s.all {
-		if !n.protected.Has(i) {
+		if !n.protected.Has(i) && !s.broad.Has(i) {
 			d.called(&n, look || n.again)
+		}
+	}
+	for i, d := range s.all {
+		if !n.protected.Has(i) && s.broad.Has(i) {
+			d.called(&n, look || n.again || s.explained(&n, d))
 		}
 	}
 	return n
@@ -279,6 +284,10 @@ func (s *Set) endedCall(n *Count, e *End) {
 			continue
 		}
 		now := kinds
+		if s.explained(n, d) {
+			d.callEnded(n, e, 0)
+			continue
+		}
 		if e.Answered && e.Talk <= d.Short && !n.again {
 			now |= 1 << policy.CountShortCalls
 		}

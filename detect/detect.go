@@ -87,6 +87,7 @@ type Set struct {
 
 	mu      sync.Mutex
 	all     []*detector
+	broad   policy.DetectorSet
 	clock   clock
 	trunks  names
 	holders names
@@ -104,6 +105,9 @@ func New(detectors []policy.Detector, o Options) *Set {
 	}
 	for i := range s.detectors {
 		s.all = append(s.all, s.newDetector(i, &s.detectors[i], len(s.detectors)))
+		if isBroad(&s.detectors[i]) {
+			s.broad = s.broad.With(i)
+		}
 	}
 	return s
 }

@@ -302,7 +302,7 @@ func TestLimits(t *testing.T) {
 		"`window`":       {"7d", says(detector+"window = \"8d\"", "1m to 7d")},
 		"`hold`, `hold_max`": {
 			"30d; 1h for decoys alone",
-			says(detector+"hold = \"31d\"", "1m to 30d") && says(detector+"hold_max = \"31d\"", "1m to 30d") && says(detector+"count = \"decoys\"\nhold = \"2h\"", "at most 1h"),
+			says(detector+"hold = \"31d\"", "10s to 30d") && says(detector+"hold_max = \"31d\"", "10s to 30d") && says(detector+"count = \"decoys\"\nhold = \"2h\"", "at most 1h"),
 		},
 		"`again`": {"1d", says(rule+"action = \"tag\"\nlabel = \"x\"\nwhen = { again = \"9999d\" }", "10s to 1d")},
 		"a text of `caller_text`": {

@@ -282,7 +282,7 @@ func (x *examination) kit() {
 	}
 	if !installed {
 		x.warn("the dialplan kit was not installed into "+x.o.Conf, "`ringfence freeswitch install --conf "+x.o.Conf+"`")
-		s.Star = kit.DefaultStar
+		s.Star, s.Release = kit.DefaultStar, kit.DefaultRelease
 	}
 	x.installedFiles(x.o.Conf, "freeswitch")
 	if e, err := kit.ReadEventSocket(x.o.Conf); err == nil {

@@ -1,6 +1,7 @@
 package kit
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,6 +19,7 @@ import (
 type Asterisk struct {
 	AGI          string   `json:"agi"`                 // host:port of the daemon, as Asterisk reaches it
 	Star         string   `json:"star"`                // the code that reports the last caller, "" for none
+	Release      string   `json:"release"`             // the one that lets the last through who was stopped, "" for none
 	LearnDialled bool     `json:"learn_dialled"`       // the dialplan is to tell the daemon what is dialled
 	FreePBX      bool     `json:"freepbx,omitempty"`   // FreePBX writes extensions.conf
 	Emergency    []string `json:"emergency,omitempty"` // the administrator's own numbers; none: the country's
@@ -29,7 +31,8 @@ const DefaultAGI = "127.0.0.1:4573"
 // What the shipped file is written for. A test holds that it contains it.
 const (
 	shippedAGI          = "agi://" + DefaultAGI + "/"
-	shippedStarExten    = "exten => *57,"
+	shippedStarExten    = "exten => *57,1,Gosub(ringfence,report,1)\n same => n,Hangup()\n"
+	shippedReleaseExten = "exten => *58,1,Gosub(ringfence,release,1)\n same => n,Hangup()\n"
 	shippedAsteriskNums = "(110|119|120|122|12110|95110)"
 )
 
@@ -48,10 +51,20 @@ const (
 
 var ownContexts = []string{Subroutine, TestContext, "ringfence-phones", "ringfence-after", "from-trunk-ringfence"}
 
+// UnmarshalJSON reads the settings of a manifest.
+func (s *Asterisk) UnmarshalJSON(text []byte) error {
+	type plain Asterisk
+	p := plain{Release: unsaid}
+	err := json.Unmarshal(text, &p)
+	*s = Asterisk(p)
+	s.Release = releaseOr(s.Release, s.Star)
+	return err
+}
+
 // Check says what is wrong with settings and emergency numbers.
 func (s *Asterisk) Check(e Emergency) error {
 	_, err := s.address()
-	return errors.Join(err, checkNumbers(s.Star, s.Emergency, e))
+	return errors.Join(err, checkNumbers(s.Star, s.Release, s.Emergency, e))
 }
 
 // address is a host and a port as the URL of AGI() has it.
@@ -85,14 +98,23 @@ func (s *Asterisk) file(e Emergency) (file, error) {
 		posix(shippedExpression), posix(expression),
 		shippedAsteriskNums, numbers,
 		shippedAGI, "agi://"+address+"/",
-		shippedStarExten, "exten => "+s.Star+",",
+		shippedStarExten, codeExten(shippedStarExten, DefaultStar, s.Star),
+		shippedReleaseExten, codeExten(shippedReleaseExten, DefaultRelease, s.Release),
 	).Replace(string(shipped))
-	if s.Star == "" {
-		text = without(text, "; The star code by which", "; `to = \"voicemail\"`")
+	if s.Star == "" && s.Release == "" {
+		text = without(text, "; The star codes by which", "; `to = \"voicemail\"`")
 	} else if s.FreePBX {
-		text += "\n; FreePBX: the star code for all phones.\n[from-internal-custom]\ninclude => ringfence-phones\n"
+		text += "\n; FreePBX: the star codes for all phones.\n[from-internal-custom]\ninclude => ringfence-phones\n"
 	}
 	return file{name: asteriskFile, content: []byte(text)}, nil
+}
+
+// codeExten is the extension of a star code in the place of the shipped one; none for "".
+func codeExten(shipped, was, code string) string {
+	if code == "" {
+		return ""
+	}
+	return strings.Replace(shipped, was, code, 1)
 }
 
 // without takes out a part of a text, from one line to another that stays.

@@ -160,8 +160,15 @@ func (g Gap) note(who string) string {
 func PhoneNotes(d *Dialplan, s Asterisk) []Note {
 	var n notes
 	included := slices.ContainsFunc(d.Contexts, func(c *DialContext) bool { return slices.Contains(c.Includes, "ringfence-phones") })
-	if s.Star != "" && !included && !s.FreePBX {
-		n.add(Know, "your phones can report their last caller with %s when their context has the line include => ringfence-phones; callers from outside must not get there", s.Star)
+	var codes []string
+	if s.Star != "" {
+		codes = append(codes, "report their last caller with "+s.Star)
+	}
+	if s.Release != "" {
+		codes = append(codes, "let the one through who was last stopped with "+s.Release)
+	}
+	if len(codes) > 0 && !included && !s.FreePBX {
+		n.add(Know, "your phones can %s when their context has the line include => ringfence-phones; callers from outside must not get there", strings.Join(codes, ", and "))
 	}
 	steps, _ := d.Calls()
 	if s.LearnDialled && !slices.ContainsFunc(steps, func(s DialStep) bool { return target(s) == "dialled" }) {

@@ -46,7 +46,7 @@ func freePBX(t *testing.T) string {
 	return folder
 }
 
-var usualAsterisk = Asterisk{AGI: DefaultAGI, Star: "*57"}
+var usualAsterisk = Asterisk{AGI: DefaultAGI, Star: "*57", Release: "*58"}
 
 func installAsterisk(t *testing.T, folder string, s Asterisk, dry bool) string {
 	t.Helper()
@@ -107,6 +107,11 @@ func TestAsteriskRendered(t *testing.T) {
 	f, _ = s.file(china)
 	if text := string(f.content); strings.Contains(text, "ringfence-phones") || strings.Contains(text, "*57") || !strings.Contains(text, "[ringfence-after]") {
 		t.Errorf("without a star code:\n%s", text)
+	}
+	s.Release = "*58"
+	f, _ = s.file(china)
+	if text := string(f.content); !strings.Contains(text, "[ringfence-phones]\nexten => *58,1,Gosub(ringfence,release,1)") || strings.Contains(text, "*57") {
+		t.Errorf("with the other star code alone:\n%s", text)
 	}
 	s = Asterisk{AGI: ":4573", Star: "*57", FreePBX: true}
 	f, _ = s.file(china)

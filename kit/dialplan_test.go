@@ -127,7 +127,7 @@ func dialplanOf(t *testing.T, s Settings, e Emergency) map[string]*xmlContext {
 	for _, f := range files {
 		context := "public"
 		switch {
-		case strings.HasPrefix(f.name, "dialplan/default/"), strings.HasSuffix(f.name, "fusionpbx/ringfence-report.xml"):
+		case strings.HasPrefix(f.name, "dialplan/default/"), strings.HasSuffix(f.name, "fusionpbx/ringfence-report.xml"), strings.HasSuffix(f.name, "fusionpbx/ringfence-release.xml"):
 			context = "default"
 		case strings.HasSuffix(f.name, "fusionpbx/ringfence-open.xml"):
 			context = "ringfence-open"
@@ -157,7 +157,7 @@ const (
 var china = Emergency{Numbers: strings.Fields("110 119 120 122 12110 95110"), Expression: shippedExpression}
 
 func all(screen string) []Settings {
-	base := Settings{Screen: screen, Star: "*57", LearnDialled: true}
+	base := Settings{Screen: screen, Star: "*57", Release: "*58", LearnDialled: true}
 	syncMode, fusion := base, base
 	syncMode.Sync, fusion.FusionPBX = true, true
 	return []Settings{base, syncMode, fusion}
@@ -324,6 +324,9 @@ func TestDialplanIntents(t *testing.T) {
 			vars       map[string]string
 		}{
 			{"*57", "report", map[string]string{"sip_authorized": "true"}},
+			{"*58", "release", map[string]string{"sip_authorized": "true"}},
+			{"*58", "", nil},
+			{"*58", "", map[string]string{"sip_authorized": "true", "ringfence_action": "allow"}},
 			{"*57", "", nil},
 			{"*57", "", map[string]string{"sip_authorized": "true", "ringfence_action": "allow"}},
 			{"157", "", nil},
@@ -344,8 +347,8 @@ func TestDialplanIntents(t *testing.T) {
 			}
 			want := ""
 			switch {
-			case c.intent == "report":
-				want = "set ringfence_intent=report|set ringfence_guard_to=report-failed XML ringfence-open|" + resumeSet + "|" + guardSet +
+			case c.intent == "report", c.intent == "release":
+				want = "set ringfence_intent=" + c.intent + "|set ringfence_guard_to=report-failed XML ringfence-open|" + resumeSet + "|" + guardSet +
 					"report-failed XML ringfence-open|" + guardKept + "|socket 127.0.0.1:8084 async full|" + guardGone + "|" + resumeGone + "|hangup NORMAL_CLEARING"
 			case c.intent == "dialled" && !s.FusionPBX:
 				to := c.to + " XML ringfence-open-dialled"
@@ -362,7 +365,7 @@ func TestDialplanIntents(t *testing.T) {
 // What is rendered for another place is what was asked for, and nothing of the shipped place is left.
 func TestRender(t *testing.T) {
 	for _, s := range all("[2001:db8::7]:18084") {
-		s.Star = "#8*"
+		s.Star, s.Release = "#8*", "#9*"
 		e := Emergency{Numbers: []string{"112", "911"}, Expression: `^(?:(?:\+|00)1)?(?:112|911)$`}
 		files, err := s.files(e)
 		if err != nil {
@@ -371,16 +374,16 @@ func TestRender(t *testing.T) {
 		sockets, expressions, codes := 0, 0, 0
 		for _, f := range files {
 			text := string(f.content)
-			for _, left := range []string{"8084 async", "110", "57$", "put-a-password"} {
+			for _, left := range []string{"8084 async", "110", "57$", "58$", "put-a-password"} {
 				if strings.Contains(strings.ReplaceAll(text, "18084 async", ""), left) {
 					t.Errorf("%s still has %q", f.name, left)
 				}
 			}
 			sockets += strings.Count(text, `data="2001:db8::7:18084 `)
 			expressions += strings.Count(text, `expression="`+e.Expression+`"`)
-			codes += strings.Count(text, `expression="^#8\*$"`)
+			codes += strings.Count(text, `expression="^#8\*$"`) + strings.Count(text, `expression="^#9\*$"`)
 		}
-		if want := map[bool]int{true: 2, false: 3}[s.FusionPBX]; sockets != want || expressions != want-1 || codes != 1 {
+		if want := map[bool]int{true: 3, false: 4}[s.FusionPBX]; sockets != want || expressions != want-2 || codes != 2 {
 			t.Errorf("%+v: %d sockets, %d emergency expressions, %d star codes", s, sockets, expressions, codes)
 		}
 	}
@@ -406,6 +409,8 @@ func TestSettingsFaults(t *testing.T) {
 		{func(s *Settings, e *Emergency) { s.Screen = "a b:8084" }, "no address of a daemon"},
 		{func(s *Settings, e *Emergency) { s.Star = "*57|.*" }, "none that can be dialled"},
 		{func(s *Settings, e *Emergency) { s.Star = "x" }, "none that can be dialled"},
+		{func(s *Settings, e *Emergency) { s.Release = "58.*" }, "none that can be dialled"},
+		{func(s *Settings, e *Emergency) { s.Release = "*57" }, "cannot both report a caller and let one through"},
 		{func(s *Settings, e *Emergency) { s.Emergency = []string{"11.*"} }, "write the digits"},
 		{func(s *Settings, e *Emergency) { e.Numbers = []string{""} }, "write the digits"},
 		{func(s *Settings, e *Emergency) { e.Numbers = nil }, "no emergency numbers"},

@@ -3,6 +3,7 @@ package kit
 import (
 	"bytes"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -20,6 +21,7 @@ type Settings struct {
 	Screen       string   `json:"screen"`              // host:port of the daemon, as the switch reaches it
 	Sync         bool     `json:"sync,omitempty"`      // without async: faster, but without the switch's guard
 	Star         string   `json:"star"`                // the code that reports the last caller, "" for none
+	Release      string   `json:"release"`             // the one that lets the last through who was stopped, "" for none
 	LearnDialled bool     `json:"learn_dialled"`       // tell the daemon what is dialled, where no attach learns it
 	FusionPBX    bool     `json:"fusionpbx,omitempty"` // files to copy into FusionPBX's dialplan manager
 	Emergency    []string `json:"emergency,omitempty"` // the administrator's own numbers; none: the country's
@@ -31,12 +33,23 @@ const (
 	shippedExpression = `^(?:(?:\+|00)?86|(?:(?:\+|00)?86)?0[1-9][0-9]{1,2})?(?:110|119|120|122|12110|95110)$`
 	shippedNumbers    = `(?:110|119|120|122|12110|95110)$`
 	shippedStar       = `^\*57$`
+	shippedRelease    = `^\*58$`
 )
+
+// UnmarshalJSON reads the settings of a manifest.
+func (s *Settings) UnmarshalJSON(text []byte) error {
+	type plain Settings
+	p := plain{Release: unsaid}
+	err := json.Unmarshal(text, &p)
+	*s = Settings(p)
+	s.Release = releaseOr(s.Release, s.Star)
+	return err
+}
 
 // Check says what is wrong with settings and emergency numbers.
 func (s *Settings) Check(e Emergency) error {
 	_, err := socketAddress(s.Screen)
-	return errors.Join(err, checkNumbers(s.Star, s.Emergency, e))
+	return errors.Join(err, checkNumbers(s.Star, s.Release, s.Emergency, e))
 }
 
 // socketAddress is a host and a port as FreeSWITCH's socket application reads them: it takes what follows
@@ -111,6 +124,9 @@ func (s *Settings) chosen() []kitFile {
 		if s.Star != "" {
 			out = append(out, kitFile{"fusionpbx/ringfence-report.xml", fusionFolder + "/ringfence-report.xml"})
 		}
+		if s.Release != "" {
+			out = append(out, kitFile{"fusionpbx/ringfence-release.xml", fusionFolder + "/ringfence-release.xml"})
+		}
 		return out
 	}
 	// The contexts come before what sends calls into them.
@@ -123,6 +139,9 @@ func (s *Settings) chosen() []kitFile {
 	if s.Star != "" {
 		out = append(out, kitFile{"dialplan/default/000_ringfence_report.xml", reportFile})
 	}
+	if s.Release != "" {
+		out = append(out, kitFile{"dialplan/default/000_ringfence_release.xml", releaseFile})
+	}
 	if s.LearnDialled {
 		out = append(out, kitFile{"dialplan/default/000_ringfence_dialled.xml", dialledFile})
 	}
@@ -133,6 +152,7 @@ func (s *Settings) chosen() []kitFile {
 const (
 	screeningFile = "dialplan/public/000_ringfence.xml"
 	reportFile    = "dialplan/default/000_ringfence_report.xml"
+	releaseFile   = "dialplan/default/000_ringfence_release.xml"
 	dialledFile   = "dialplan/default/000_ringfence_dialled.xml"
 	fusionFolder  = "ringfence-fusionpbx"
 )
@@ -151,6 +171,7 @@ func (s *Settings) fit(text string, e Emergency) []byte {
 		shippedNumbers, numbers,
 		`data="`+shippedScreen+" ", `data="`+address+" ",
 		shippedStar, "^"+regexp.QuoteMeta(s.Star)+"$",
+		shippedRelease, "^"+regexp.QuoteMeta(s.Release)+"$",
 	).Replace(text))
 }
 
@@ -176,14 +197,14 @@ func checkFolder(folder string, s *Settings) error {
 		return fmt.Errorf("this switch takes its dialplan from FusionPBX's database, so files in %s would change nothing: install with --fusionpbx, and follow docs/fusionpbx.md", filepath.Join(folder, "dialplan"))
 	}
 	need := []string{"dialplan/public"}
-	if s.Star != "" || s.LearnDialled {
+	if s.Star != "" || s.Release != "" || s.LearnDialled {
 		need = append(need, "dialplan/default")
 	}
 	for _, name := range need {
 		if info, err := os.Stat(filepath.Join(folder, filepath.FromSlash(name))); err != nil || !info.IsDir() {
 			context := filepath.Base(name)
 			return fmt.Errorf("there is no folder %s in %s: make it and include it in the context %s (<X-PRE-PROCESS cmd=\"include\" data=\"%s/*.xml\"/>)%s",
-				name, folder, context, context, map[string]string{"default": ", or install with --star none"}[context])
+				name, folder, context, context, map[string]string{"default": ", or install with --star none --release none"}[context])
 		}
 	}
 	return nil

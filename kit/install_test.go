@@ -1,6 +1,8 @@
 package kit
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -91,10 +93,10 @@ func said(changes []Change) string {
 	return strings.Join(lines, "\n")
 }
 
-var usual = Settings{Screen: "127.0.0.1:8084", Star: "*57"}
+var usual = Settings{Screen: "127.0.0.1:8084", Star: "*57", Release: "*58"}
 
 const (
-	usualFiles = "dialplan/ringfence-open.xml dialplan/ringfence-after.xml dialplan/public/000_ringfence.xml dialplan/default/000_ringfence_report.xml"
+	usualFiles = "dialplan/ringfence-open.xml dialplan/ringfence-after.xml dialplan/public/000_ringfence.xml dialplan/default/000_ringfence_report.xml dialplan/default/000_ringfence_release.xml"
 )
 
 // each is "DID FILE" for each of some files.
@@ -152,7 +154,7 @@ func TestInstallAndUninstall(t *testing.T) {
 		t.Errorf("a dry run removed something (%v)", err)
 	}
 	// What sends calls into a context goes before the context.
-	want := "removed dialplan/public/000_ringfence.xml\nremoved dialplan/default/000_ringfence_report.xml\nremoved dialplan/ringfence-open.xml\nremoved dialplan/ringfence-after.xml"
+	want := "removed dialplan/public/000_ringfence.xml\nremoved dialplan/default/000_ringfence_report.xml\nremoved dialplan/default/000_ringfence_release.xml\nremoved dialplan/ringfence-open.xml\nremoved dialplan/ringfence-after.xml"
 	if said(changes) != want {
 		t.Errorf("uninstall would say %s", said(changes))
 	}
@@ -245,7 +247,7 @@ func TestInstallOtherSettings(t *testing.T) {
 	}
 	less := Settings{Screen: usual.Screen}
 	got := install(t, folder, less, false)
-	want := "written dialplan/ringfence-open.xml\nunchanged dialplan/ringfence-after.xml\nunchanged dialplan/public/000_ringfence.xml\nremoved dialplan/default/000_ringfence_dialled.xml\nremoved dialplan/default/000_ringfence_report.xml"
+	want := "written dialplan/ringfence-open.xml\nunchanged dialplan/ringfence-after.xml\nunchanged dialplan/public/000_ringfence.xml\nremoved dialplan/default/000_ringfence_dialled.xml\nremoved dialplan/default/000_ringfence_release.xml\nremoved dialplan/default/000_ringfence_report.xml"
 	if got != want {
 		t.Errorf("got %s", got)
 	}
@@ -378,7 +380,7 @@ func TestLook(t *testing.T) {
 		"harmless before":             {map[string]string{"dialplan/public.xml": contextXML("public", harmless)}, nil},
 		"taken before":                {map[string]string{"dialplan/public.xml": contextXML("public", taker+all)}, []string{`should "public_extensions" of dialplan/public.xml takes calls to ^(10[01][0-9])$`, `should "everything" of dialplan/public.xml takes calls to all numbers`}},
 		"taken in our folder":         {map[string]string{"dialplan/public/0000_first.xml": taker}, []string{`should "public_extensions" of dialplan/public/0000_first.xml`}},
-		"star code taken":             {map[string]string{"dialplan/default.xml": contextXML("default", `<extension name="stars"><condition field="destination_number" expression="^\*(\d+)$"/></extension>`)}, []string{`should "stars" of dialplan/default.xml takes the star code *57`}},
+		"star code taken":             {map[string]string{"dialplan/default.xml": contextXML("default", `<extension name="stars"><condition field="destination_number" expression="^\*(\d+)$"/></extension>`)}, []string{`should "stars" of dialplan/default.xml takes the star code *57`, `should "stars" of dialplan/default.xml takes the star code *58`}},
 		"by hand":                     {map[string]string{"dialplan/public/00_ringfence.xml": "<include/>"}, []string{"should 00_ringfence.xml is of an earlier installation"}},
 		"dialplan not included":       {map[string]string{"freeswitch.xml": "<document/>"}, []string{"must freeswitch.xml does not include dialplan/ringfence-open.xml"}},
 		"included one by one":         {map[string]string{"freeswitch.xml": `<X-PRE-PROCESS cmd="include" data="dialplan/public.xml"/><X-PRE-PROCESS data="x" />`}, []string{"must freeswitch.xml does not include"}},
@@ -405,5 +407,18 @@ func TestLook(t *testing.T) {
 				t.Errorf("got %q\nwant %q", notes, c.want)
 			}
 		})
+	}
+}
+
+// A manifest of before there was the second star code brings it to who has the first.
+func TestManifestOfBeforeRelease(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"star":"*57"}`: "*58", `{"star":""}`: "", `{"star":"*58"}`: "", `{"star":"*57","release":""}`: "", `{"star":"*57","release":"*59"}`: "*59",
+	} {
+		var s Settings
+		var a Asterisk
+		if err := errors.Join(json.Unmarshal([]byte(text), &s), json.Unmarshal([]byte(text), &a)); err != nil || s.Release != want || a.Release != want {
+			t.Errorf("%s: %q and %q, %v", text, s.Release, a.Release, err)
+		}
 	}
 }

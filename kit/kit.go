@@ -19,6 +19,23 @@ import (
 // DefaultStar reports the last caller. It is the code for malicious call identification in North America.
 const DefaultStar = "*57"
 
+// DefaultRelease lets the caller through who was last stopped. It stands beside DefaultStar.
+const DefaultRelease = "*58"
+
+// unsaid stands for a code of which a manifest says nothing, because it is from before there was one.
+const unsaid = "\x00"
+
+// releaseOr is the code of a manifest: who has the one star code gets the other, where it is from before that.
+func releaseOr(release, star string) string {
+	switch {
+	case release != unsaid:
+		return release
+	case star == "" || star == DefaultRelease:
+		return ""
+	}
+	return DefaultRelease
+}
+
 // Emergency says which calls are never shown to the daemon.
 type Emergency struct {
 	Numbers    []string // as they are dialled
@@ -38,11 +55,16 @@ var (
 	hostName  = regexp.MustCompile(`^[0-9A-Za-z.-]+$`)
 )
 
-// checkNumbers says what is wrong with a star code, an administrator's emergency numbers and those that count.
-func checkNumbers(star string, own []string, e Emergency) error {
+// checkNumbers says what is wrong with the star codes, an administrator's emergency numbers and those that count.
+func checkNumbers(star, release string, own []string, e Emergency) error {
 	var faults []error
-	if star != "" && !starCode.MatchString(star) {
-		faults = append(faults, fmt.Errorf("the star code %q is none that can be dialled: write 2 to 8 of the keys 0-9 * #, as in *57, or none", star))
+	for _, code := range []string{star, release} {
+		if code != "" && !starCode.MatchString(code) {
+			faults = append(faults, fmt.Errorf("the star code %q is none that can be dialled: write 2 to 8 of the keys 0-9 * #, as in *57, or none", code))
+		}
+	}
+	if star == release && star != "" {
+		faults = append(faults, fmt.Errorf("%s cannot both report a caller and let one through: write another one for --star or --release, or none", star))
 	}
 	for _, n := range slices.Concat(own, e.Numbers) {
 		if !emergency.MatchString(n) {

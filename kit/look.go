@@ -52,7 +52,7 @@ func (n *notes) includes(folder string, s Settings) {
 		{"freeswitch.xml", "dialplan/ringfence-open.xml", "dialplan/*.xml", `into <section name="dialplan">`},
 		{"dialplan/public.xml", screeningFile, "public/*.xml", `into <context name="public">, before the extensions of your own`},
 	}
-	if s.Star != "" || s.LearnDialled {
+	if s.Star != "" || s.Release != "" || s.LearnDialled {
 		want = append(want, struct{ in, file, pattern, where string }{"dialplan/default.xml", reportFile, "default/*.xml", `into <context name="default">, before the extensions of your own`})
 	}
 	for _, w := range want {
@@ -100,12 +100,14 @@ func (n *notes) order(folder string, s Settings) {
 	if old := filepath.Join(folder, "dialplan/public/00_ringfence.xml"); exists(old) {
 		n.add(Should, "%s is of an earlier installation by hand: remove it", old)
 	}
-	if s.Star == "" {
-		return
-	}
-	for _, t := range takers(folder, "dialplan/default.xml", reportFile) {
-		if t.takes(s.Star) {
-			n.add(Should, "the extension %q of %s takes the star code %s before the kit does: install with another one (--star)", t.name, t.file, s.Star)
+	for _, own := range []struct{ code, file, flag string }{{s.Star, reportFile, "--star"}, {s.Release, releaseFile, "--release"}} {
+		if own.code == "" {
+			continue
+		}
+		for _, t := range takers(folder, "dialplan/default.xml", own.file) {
+			if t.takes(own.code) {
+				n.add(Should, "the extension %q of %s takes the star code %s before the kit does: install with another one (%s)", t.name, t.file, own.code, own.flag)
+			}
 		}
 	}
 }

@@ -87,6 +87,31 @@ func BenchmarkDecide(b *testing.B) {
 	}
 }
 
+// BenchmarkDecideTripped is one call that ten detectors spare or have tripped for, and a rule that asks for the score before it.
+func BenchmarkDecideTripped(b *testing.B) {
+	var text strings.Builder
+	text.WriteString("country = \"CN\"\n[ranges]\n\"952112*\" = \"firm A\"\n")
+	for i := range 10 {
+		fmt.Fprintf(&text, "[[detector]]\nname = \"d%d\"\nkey = \"prefix:6\"\ncount = \"strangers\"\nwindow = \"3h\"\ntrip = 5\nprotect = [\"95588\", \"list:allowlist\"]\n", i)
+	}
+	text.WriteString("[[rule]]\nname = \"score\"\nwhen = { score_at_least = 30 }\naction = \"challenge\"\n")
+	text.WriteString("[[rule]]\nname = \"tripped\"\nwhen = { tripped = [\"d3\", \"d9\"], holder = [\"firm A\"] }\naction = \"challenge\"\n")
+	p, faults := policy.Load("p.toml", []byte(text.String()))
+	if p == nil {
+		b.Fatal(faults)
+	}
+	lists := lists.New()
+	c := p.Call(policy.Facts{Caller: "95211213", Callee: "05925550100", Time: time.Date(2026, 1, 7, 20, 0, 0, 0, time.UTC)})
+	c.Tripped = 1 << 9
+	c.Trips = []policy.Trip{{Detector: 9, Key: "952112", Since: c.Time}}
+	b.ReportAllocs()
+	for b.Loop() {
+		if d := p.Decide(&c, lists); p.Protected(&c, lists) != 0 || d.By == 0 {
+			b.Fatal(d.Reason())
+		}
+	}
+}
+
 // BenchmarkLoad reads a policy of 200 rules.
 func BenchmarkLoad(b *testing.B) {
 	for _, patterns := range []int{1000, 100_000} {

@@ -130,6 +130,23 @@ func (d *Detector) Counts(what Counted) bool {
 // decoysAlone: it counts nothing but calls to decoys.
 func (d *Detector) decoysAlone() bool { return len(d.Count) == 1 && d.Count[0].Count == CountDecoys }
 
+// byDecoys: two calls to decoys are enough to trip it for a caller, with what is so of every caller who calls for the first time.
+func (d *Detector) byDecoys() bool {
+	if d.Key != ByCaller || d.Trip == 0 || !d.Counts(CountDecoys) {
+		return d.decoysAlone()
+	}
+	sum := 0
+	for _, w := range d.Count {
+		switch w.Count {
+		case CountDecoys, CountCalls, CountCallees:
+			sum += 2 * w.Weight
+		case CountStrangers, CountFirstTime, CountCallers, CountSequential:
+			sum += w.Weight
+		}
+	}
+	return d.decoysAlone() || sum >= d.Trip
+}
+
 // weakGround says why what the detector finds is no ground to refuse a call by itself, as the rest of a sentence that begins with it; "" if it may be one.
 func (d *Detector) weakGround() string {
 	switch {
@@ -139,6 +156,8 @@ func (d *Detector) weakGround() string {
 		return "counts all calls together, and says nothing of the one who calls"
 	case d.decoysAlone():
 		return "counts decoys alone, and two calls with a forged number are enough to condemn whoever has it"
+	case d.byDecoys():
+		return "trips by two calls to decoys, and two calls with a forged number are enough to condemn whoever has it"
 	}
 	return ""
 }

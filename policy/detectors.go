@@ -125,6 +125,16 @@ func (p *Policy) IsDecoy(callee *number.Number) bool {
 	return l != nil && l.decoy
 }
 
+// IsDecoyLine reports whether nobody has the numbers of a line.
+func (p *Policy) IsDecoyLine(name string) bool {
+	for i := range p.lines {
+		if p.lines[i].name == name {
+			return p.lines[i].decoy
+		}
+	}
+	return false
+}
+
 func (p *Policy) hasDecoys() bool {
 	for i := range p.lines {
 		if p.lines[i].decoy {

@@ -187,6 +187,29 @@ func TestHoldersAndDecoys(t *testing.T) {
 	}
 }
 
+// Detectors that trip for a caller by two calls to decoys are no ground to refuse, whatever else they count.
+func TestByDecoys(t *testing.T) {
+	for _, test := range []struct {
+		detector string
+		want     bool
+	}{
+		{`key = "caller", count = "decoys", trip = 9`, true},
+		{`key = "prefix:6", count = { decoys = 3 }, trip = 9`, true},
+		{`key = "caller", count = { decoys = 3, first_time = 1 }, trip = 7`, true},
+		{`key = "caller", count = { decoys = 3, first_time = 1 }, trip = 8`, false},
+		{`key = "caller", count = { decoys = 2, callees = 1, strangers = 1 }, trip = 7`, true},
+		{`key = "caller", count = { decoys = 2, short_calls = 4 }, trip = 5`, false},
+		{`key = "prefix:6", count = { decoys = 3, first_time = 1 }, trip = 7`, false},
+		{`key = "callee", count = "calls", trip = 7`, true},
+		{`key = "caller", count = "callees", trip = 7`, false},
+	} {
+		p := mustLoad(t, "country = \"CN\"\ndetector = [{ name = \"x\", window = \"1h\", "+test.detector+" }]\n")
+		if got := p.weak.Has(0); got != test.want {
+			t.Errorf("%s: no ground to refuse is %v", test.detector, got)
+		}
+	}
+}
+
 func TestDetectorsDoNotAllocate(t *testing.T) {
 	p := mustLoad(t, watching)
 	c := p.Call(Facts{Caller: "95211213", Callee: "05925550900", Time: workHour})

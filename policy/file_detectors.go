@@ -15,7 +15,7 @@ import (
 // What a detector may be told.
 const (
 	minWindow, maxWindow = time.Minute, 7 * day
-	minHold, maxHold     = time.Minute, 30 * day
+	minHold, maxHold     = 10 * time.Second, 30 * day
 	// maxDecoyHold is the longest hold of a detector that counts decoys alone: whoever forges a number twice condemns the one who has it, so that
 	// past this a person decides.
 	maxDecoyHold = time.Hour
@@ -246,7 +246,7 @@ func (s *section) readTrip(d *Detector) {
 // readHold reads how long it stays tripped.
 func (s *section) readHold(d *Detector) {
 	longest := maxHold
-	if d.decoysAlone() {
+	if d.byDecoys() {
 		longest = maxDecoyHold
 		for _, key := range []string{"hold", "hold_max"} {
 			text, _ := s.values[key].(string)
@@ -307,6 +307,11 @@ func (r *reader) checkDetector(s *section, d *Detector) {
 		s.fault("per_line", "does nothing with count = %q: take it out", d.Count[0].Count)
 	case len(d.Count) == 1 && least > 0 && d.PerLine >= least:
 		s.warn("per_line", "is %d, so that calls to one line alone can trip it, which trips at %d: write a smaller one, or take it out", d.PerLine, least)
+	}
+	for _, w := range d.Count {
+		if least := d.leastTrip(); len(d.Count) > 1 && least > 0 && w.Weight >= least {
+			s.warn("count", "%s adds %d, so that one alone trips it, at %d: write a smaller weight, or a higher trip", w.Count, w.Weight, least)
+		}
 	}
 	if d.Surge > 0 && d.Key == ByCaller {
 		s.warn("surge", "goes by the habit of each caller, and hardly one has any: write trip, or another key")

@@ -99,7 +99,7 @@ func (l *linter) detectors() {
 			asked |= c.detectors
 		}
 	}
-	decoys := l.p.asks(onScore)
+	decoys := l.scored
 	for i := range l.p.detectors {
 		d := &l.p.detectors[i]
 		decoys = decoys || d.Counts(CountDecoys)

@@ -11,7 +11,7 @@ import (
 
 // lint notes what is allowed but hardly meant. It looks at a policy without faults.
 func (r *reader) lint() {
-	l := linter{fs: r.top.fs, p: r.policy, cover: make(map[*condition]*number.Coverage)}
+	l := linter{fs: r.top.fs, p: r.policy, scored: r.policy.asks(onScore) || r.top.has("score"), cover: make(map[*condition]*number.Coverage)}
 	for i := range l.p.rules {
 		rule := &l.p.rules[i]
 		l.unreachable(i, rule)
@@ -28,9 +28,10 @@ func (r *reader) lint() {
 }
 
 type linter struct {
-	fs    *faults
-	p     *Policy
-	cover map[*condition]*number.Coverage // by condition on numbers, made when first wanted
+	fs     *faults
+	p      *Policy
+	scored bool                            // the file says what the score weighs, or asks for it
+	cover  map[*condition]*number.Coverage // by condition on numbers, made when first wanted
 }
 
 // find is a rule's condition on a subject, nil if it has none.

@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"ringfence/number"
@@ -161,6 +162,15 @@ func (p *Key) hide(rec *storage.Record, caller *number.Number, name, raw string,
 	for _, text := range texts {
 		if len(text) > 2 { // else it would be found within words
 			rec.Reason = strings.ReplaceAll(rec.Reason, text, token)
+		}
+	}
+	rec.Tripped = slices.Clone(rec.Tripped)
+	for i, tripped := range rec.Tripped {
+		at := strings.LastIndex(tripped, ": ") + 2
+		for _, text := range texts {
+			if key := tripped[at:]; at > 2 && len(text) > 2 && (key == text || strings.HasPrefix(key, text+" (")) { // not a prefix, which many have
+				rec.Tripped[i] = tripped[:at] + token + key[len(text):]
+			}
 		}
 	}
 	rec.Caller.Raw, rec.Name = token, ""

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -138,10 +139,10 @@ func TestSealedReport(t *testing.T) {
 		t.Errorf("%+v", r.Caller)
 	}
 	twice := r
-	if key.HideReport(&twice, p) || twice != r {
+	if key.HideReport(&twice, p) || !reflect.DeepEqual(twice, r) {
 		t.Errorf("hidden twice: %+v", twice)
 	}
-	if got, ok := key.Reveal(r); !ok || got != was {
+	if got, ok := key.Reveal(r); !ok || !reflect.DeepEqual(got, was) {
 		t.Errorf("%+v, %v", got, ok)
 	}
 	other := openKey(t, t.TempDir())
@@ -151,7 +152,7 @@ func TestSealedReport(t *testing.T) {
 	if _, ok := (*Key)(nil).Reveal(r); ok {
 		t.Error("no key reads it")
 	}
-	if got, ok := (*Key)(nil).Reveal(was); !ok || got != was {
+	if got, ok := (*Key)(nil).Reveal(was); !ok || !reflect.DeepEqual(got, was) {
 		t.Errorf("one that is not hidden: %+v, %v", got, ok)
 	}
 	withheld := storage.Report{Caller: storage.Caller{Raw: "anonymous", Kind: "anonymous"}}
@@ -170,8 +171,12 @@ func TestHideKept(t *testing.T) {
 		{Raw: "another spelling", E164: "+8613800138000"},
 		{Raw: "", E164: "+8613800138000"},
 	} {
-		r := storage.Record{Caller: c, Name: "Zhang San", Reason: "number +8613800138000 (Zhang San) is on list x", Callee: "05925550100"}
-		if !key.HideKept(&r, p) || r.Caller.E164 != key.Token(&n) || r.Name != "" || strings.Contains(fmt.Sprint(r), "138001") || strings.Contains(r.Reason, "Zhang") || r.Callee == "" {
+		r := storage.Record{
+			Caller: c, Name: "Zhang San", Reason: "number +8613800138000 (Zhang San) is on list x", Callee: "05925550100",
+			Tripped: []string{"many lines: +8613800138000", "whole: 13800138000 (on trial)", "range wakes: 13800"},
+		}
+		if !key.HideKept(&r, p) || r.Caller.E164 != key.Token(&n) || r.Name != "" || strings.Contains(fmt.Sprint(r), "138001") || strings.Contains(r.Reason, "Zhang") || r.Callee == "" ||
+			r.Tripped[0] != "many lines: "+key.Token(&n) || r.Tripped[1] != "whole: "+key.Token(&n)+" (on trial)" || r.Tripped[2] != "range wakes: 13800" {
 			t.Errorf("%+v becomes %+v", c, r)
 		}
 		again := r

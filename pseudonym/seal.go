@@ -51,10 +51,25 @@ func (p *Key) Reveal(r storage.Report) (storage.Report, bool) {
 	return r, ok
 }
 
+// Seal makes of what is kept besides, as counts of calls, what nobody reads without the key. what tells one use of it from others: sealed for
+// one it cannot be opened for another.
+func (p *Key) Seal(what string, text []byte) []byte {
+	return p.sealer("seal "+what).Seal(nil, nil, text, nil)
+}
+
+// Unseal opens what Seal made; false if it was made with another key or for another use, or is damaged. A nil key opens nothing.
+func (p *Key) Unseal(what string, sealed []byte) ([]byte, bool) {
+	if p == nil {
+		return nil, false
+	}
+	text, err := p.sealer("seal "+what).Open(nil, nil, sealed, nil)
+	return text, err == nil
+}
+
 // sealer encrypts with a key of its own, made of ours.
-func (p *Key) sealer() cipher.AEAD {
+func (p *Key) sealer(label string) cipher.AEAD {
 	mac := hmac.New(sha256.New, p.key)
-	mac.Write([]byte("seal"))
+	mac.Write([]byte(label))
 	block, err := aes.NewCipher(mac.Sum(nil)) // 32 bytes: it takes them
 	if err != nil {
 		panic(err)
@@ -71,7 +86,7 @@ func (p *Key) seal(c storage.Caller) string {
 	if err != nil {
 		panic(err) // texts and a truth value
 	}
-	return base64.RawStdEncoding.EncodeToString(p.sealer().Seal(nil, nil, text, nil))
+	return base64.RawStdEncoding.EncodeToString(p.sealer("seal").Seal(nil, nil, text, nil))
 }
 
 func (p *Key) open(sealed string) (c storage.Caller, ok bool) {
@@ -79,6 +94,6 @@ func (p *Key) open(sealed string) (c storage.Caller, ok bool) {
 	if err != nil {
 		return c, false
 	}
-	text, err := p.sealer().Open(nil, nil, b, nil)
+	text, err := p.sealer("seal").Open(nil, nil, b, nil)
 	return c, err == nil && json.Unmarshal(text, &c) == nil
 }

@@ -25,9 +25,13 @@ type Call struct {
 	unreadable bool      // who called: a spreadsheet has rounded the number away
 	part       part      // of which call this is a record, where a call has several
 
-	Ended    bool    // what became of the call is known
-	Answered bool    // somebody picked up
-	Talk     float64 // seconds of conversation
+	Ended     bool    // what became of the call is known
+	Answered  bool    // somebody picked up
+	Talk      float64 // seconds of conversation
+	Ring      float64 // seconds until somebody picked up, or until it was over
+	ringKnown bool    // the file says so
+
+	label label // whether the call was wanted, where the file says so
 
 	was       Verdict // what was decided then
 	recorded  bool    // was holds something

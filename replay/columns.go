@@ -30,7 +30,9 @@ const (
 	roleLeg
 	roleSide
 	roleCause
-	roleShown // what a call that went out showed
+	roleShown    // what a call that went out showed
+	roleDuration // from the beginning to the end, ringing included
+	roleLabel    // whether the call was wanted; only where it is named
 	roles
 )
 
@@ -68,6 +70,7 @@ var known = [roles][]string{
 	roleSide:      {"cc_side"},
 	roleCause:     {"hangup_cause"},
 	roleShown:     {"outbound_cnum", "outbound_caller_id_number", "effective_caller_id_number"},
+	roleDuration:  {"duration"},
 }
 
 // units are columns that do not hold seconds.
@@ -145,6 +148,9 @@ var anyClock = &clock{zone: time.UTC, latest: 9999}
 // found by the names that switches use.
 type Columns struct {
 	Caller, Callee, Time, Talk, Answered, Name, Trunk string
+
+	// Label says which calls were unwanted: see labelOf. There is no column that is taken for it by its name.
+	Label string
 }
 
 // named are the columns with their roles and flags.
@@ -157,6 +163,7 @@ func (c *Columns) named() []namedColumn {
 		{roleAnswered, "--answered", c.Answered},
 		{roleName, "--name", c.Name},
 		{roleTrunk, "--trunk", c.Trunk},
+		{roleLabel, "--label", c.Label},
 	}
 }
 

@@ -9,6 +9,10 @@
 //	join      several records of one call → one call (join.go)
 //	tally     totals, changes, mistakes, callers (tally.go) → Report
 //
+// Where a policy has detectors, or a file says which calls were wanted, calls wait for their turn in time (inorder.go, queue.go), and each policy goes
+// through them with what the calls before have left (course.go, timely.go); what detectors did and how decisions meet the labels is
+// added up apart (trips.go, confusion.go).
+//
 // One goroutine reads, as many as there are processors decide, one adds up, chunk by chunk in the order of the
 // files, so that the same input gives the same report whatever the scheduling. Memory is bounded: by chunks
 // in flight, by tables with a bound each (the report says when one was reached), not by the number of calls.

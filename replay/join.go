@@ -180,6 +180,11 @@ func (h *held) add(file string, o *outcome) {
 	}
 	h.call.Answered = h.call.Answered || c.Answered || was.Answered
 	h.call.Ended = h.call.Ended || c.Ended || was.Ended
+	for _, l := range []label{c.label, was.label} {
+		if l.unwanted && !h.call.label.unwanted {
+			h.call.label = l
+		}
+	}
 	h.out.change = nil // it says of a record what became of it
 }
 
@@ -192,5 +197,5 @@ func (h *held) dial(c *Call) {
 
 // overAt is when the talk of a record was over at the earliest.
 func (c *Call) overAt() time.Time {
-	return c.Facts.Time.Add(time.Duration(min(c.Talk, 1e9) * float64(time.Second)))
+	return c.Facts.Time.Add(c.talked())
 }

@@ -49,6 +49,7 @@ func fromRecord(r *console.Record) (c Call, fault string) {
 	// What became of a call that was refused says nothing of its caller.
 	if o := r.Outcome; o != nil && !(c.was.Action == policy.Reject && !c.was.Observe) {
 		c.Ended, c.Answered, c.Talk = true, o.Answered, max(o.TalkS, 0)
+		c.Ring, c.ringKnown = max(o.RingS, 0), true
 	}
 	return c, ""
 }

@@ -15,6 +15,10 @@ const maxKnown = 200_000
 const knownNote = "known_caller is judged by these files alone: a caller is known who had talked for 60 s with the called line before " +
 	"(voicemail cannot be told from people). Whom a line called is known only if the files have calls that went out, as call detail records do; a journal has none"
 
+// detectNote is said of policies with detectors.
+const detectNote = "detectors begin with nothing: who is a stranger, who calls for the first time and what is usual is learnt from these files alone, so that the first " +
+	"days show more than there was, and a surge shows nothing"
+
 // againNote is said of policies that ask whether callers call again, and claimsNote of those that ask what only a journal has.
 const (
 	againNote  = "again is judged by these files alone, in the order of their rows"
@@ -34,6 +38,12 @@ func (o *Options) notes() (notes []string) {
 	if known {
 		notes = append(notes, knownNote)
 	}
+	for _, j := range []*Judge{o.Judge, o.Against} {
+		if j != nil && len(j.Policy.Detectors()) > 0 {
+			notes = append(notes, detectNote)
+			break
+		}
+	}
 	if again {
 		notes = append(notes, againNote)
 	}
@@ -48,15 +58,16 @@ func (o *Options) notes() (notes []string) {
 type dealings struct {
 	*traffic.Known
 	again *traffic.Again // who called whom; nil if the policy does not ask
+	tell  func(line, number string, at time.Time)
 	room  []string
 }
 
-// newDealings gives nil for a policy that does not ask.
-func newDealings(p *policy.Policy) *dealings {
-	if p.KnownWindow() == 0 && p.AgainWindow() == 0 {
+// newDealings gives nil for a policy that does not ask, where nobody else does. tell may be nil.
+func newDealings(p *policy.Policy, tell func(line, number string, at time.Time)) *dealings {
+	if !p.AsksKnown() && p.AgainWindow() == 0 && tell == nil {
 		return nil
 	}
-	k := &dealings{Known: traffic.NewKnown(maxKnown, nil)}
+	k := &dealings{Known: traffic.NewKnown(maxKnown, nil), tell: tell}
 	if p.AgainWindow() > 0 {
 		k.again = traffic.NewAgain(maxKnown)
 	}
@@ -68,13 +79,18 @@ func (k *dealings) fill(p *policy.Policy, c *policy.Call) {
 	if k == nil {
 		return
 	}
-	if k.room = p.AppendLines(k.room[:0], &c.Callee); len(k.room) > 0 {
-		k.room = append(k.room, house)
-	}
-	c.KnownToLine, c.KnownToAll = k.To(c.Caller.E164, k.room, c.Time)
+	k.knows(p, c)
 	if k.again != nil {
 		k.again.Called(p, c)
 	}
+}
+
+// knows says of a call to whom its caller is known.
+func (k *dealings) knows(p *policy.Policy, c *policy.Call) {
+	if k.room = p.AppendLines(k.room[:0], &c.Callee); len(k.room) > 0 {
+		k.room = append(k.room, house)
+	}
+	c.KnownToLine, c.KnownToAll, c.KnownLines = k.Of(c.Caller.E164, k.room, c.Time)
 }
 
 // has reports whether the calls before can matter for one of a number; where they cannot it needs no second look.
@@ -83,12 +99,17 @@ func (k *dealings) has(number string) bool { return k != nil && (k.again != nil 
 // learn takes what became of a call. shown is the number that a call that went out showed, if the file says so; talked is how
 // long people did.
 func (k *dealings) learn(p *policy.Policy, c *policy.Call, way direction, shown string, talked time.Duration) {
+	k.over(p, c, way, shown, talked, c.Time.Add(talked))
+}
+
+// over is learn for a call that was over at a moment.
+func (k *dealings) over(p *policy.Policy, c *policy.Call, way direction, shown string, talked time.Duration, at time.Time) {
 	if k == nil || talked < policy.DialledTalk {
 		return
 	}
-	at := c.Time.Add(talked)
 	k.room = p.AppendLines(k.room[:0], &c.Callee)
 	switch called := len(k.room) > 0; {
+	case called && p.IsDecoy(&c.Callee): // whoever took it, nobody there deals with its caller
 	case called && way != directionOut && talked >= policy.CalledTalk:
 		k.meet(c.Caller.E164, at)
 	case !called && c.Callee.E164 != "" && !c.Callee.Kinds.Has(number.Emergency):
@@ -115,6 +136,9 @@ func (k *dealings) meet(number string, at time.Time) {
 	}
 	for _, line := range k.room {
 		k.Remember(line, number, at)
+		if k.tell != nil {
+			k.tell(line, number, at)
+		}
 	}
 }
 
@@ -139,7 +163,7 @@ func (t *tally) learn(c *Call, way direction) {
 	if !c.Answered {
 		return
 	}
-	talked := time.Duration(min(c.Talk, 1e9) * float64(time.Second))
+	talked := c.talked()
 	for _, m := range []*mind{t.mind, t.against} {
 		if m != nil && m.known != nil && talked >= policy.DialledTalk {
 			call := m.call(c)

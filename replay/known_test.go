@@ -285,7 +285,7 @@ func TestNewestFirst(t *testing.T) {
 
 func TestDealingsAreBounded(t *testing.T) {
 	p := mustLoad(t, dealingsPolicy)
-	k, at := newDealings(p), time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
+	k, at := newDealings(p, nil), time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
 	c := p.Call(policy.Facts{Callee: "05925550101", Time: at}) // of two lines
 	for i := range maxKnown/2 + 7 {
 		c.Caller.E164 = fmt.Sprint("+86", i)
@@ -305,7 +305,7 @@ func TestDealingsAreBounded(t *testing.T) {
 	var nobody *dealings
 	nobody.learn(p, &c, directionIn, "", time.Hour)
 	nobody.fill(p, &c)
-	if nobody.has("+860") || newDealings(mustLoad(t, sample)) != nil {
+	if nobody.has("+860") || newDealings(mustLoad(t, sample), nil) != nil {
 		t.Error("a policy that does not ask follows somebody")
 	}
 }

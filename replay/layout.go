@@ -290,6 +290,9 @@ func (l *layout) read(row []string, contexts []string) (c Call, what kind, fault
 		c.claim = claimNone
 	}
 	c.shown, _ = spreadsheetNumber(l.text(row, roleShown))
+	if places := l.at[roleLabel]; len(places) > 0 {
+		c.label = labelOf(l.cell(row, places[0].column))
+	}
 	l.from(row, &c)
 	if key := l.text(row, roleCall); len(key) >= 5 { // a call's, not the place of a row
 		c.part = part{key: hash(hashStart, key), rank: partOther, dialled: at.dialled}
@@ -327,6 +330,9 @@ func (l *layout) outcome(row []string, c *Call) (fault string) {
 			return fmt.Sprintf("%.40q %v", text, err)
 		}
 		c.Ended, c.Talk = true, talk*at.unit
+		if all, err := parseTalk(l.text(row, roleDuration), l.clock.comma); err == nil && len(l.at[roleDuration]) > 0 {
+			c.Ring, c.ringKnown = max(all-c.Talk, 0), true
+		}
 	}
 	c.Answered = c.Talk > 0
 	if places := l.at[roleAnswered]; len(places) > 0 {

@@ -87,6 +87,9 @@ func (c *chunk) row(fields []string, line int, into *reading) (fault string, end
 			return err.Error(), false
 		}
 		call, fault = fromRecord(&r)
+		if at := s.label - 1; at >= 0 && at < len(fields) {
+			call.label = labelOf(fields[at])
+		}
 	default:
 		call, fault = fromJSON(fields[0])
 	}

@@ -19,6 +19,17 @@ type Report struct {
 	Callers  []Caller
 	Faults   []Fault  // the first rows that could not be read
 	Notes    []string // what this replay cannot tell
+
+	// What the detectors did, in the order of the policy, and how its decisions meet the labels, if the files have some; nil if none has.
+	// Against is the same of the policy to compare with.
+	Course
+	Against Course `json:",omitzero"`
+}
+
+// Course is what a policy did with calls in their own time.
+type Course struct {
+	Detectors []Detector `json:",omitempty"`
+	Labels    *Labels    `json:",omitempty"`
 }
 
 // Summary is a replay in numbers.
@@ -52,6 +63,7 @@ type Summary struct {
 	// The tables of callers are bounded. What came when they were full is counted in the totals alone.
 	CallersOver uint64 `json:"callers_over"` // calls of callers that had no room
 	CalleesOver uint64 `json:"callees_over"` // callers whose callees are counted no further than 64
+	OutOfOrder  uint64 `json:"out_of_order"` // calls that stand so far behind later ones that they were decided after them, where the order counts
 	KnownOver   uint64 `json:"known_over"`   // pairs of a line and a number that had no room: such a caller counts as unknown
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -54,6 +55,9 @@ type Source struct {
 	// One of these reads the rows; none: each is a line of a JSON journal.
 	layout  *layout
 	journal *console.CSVLayout
+	label   int // of a journal: the column that says which calls were wanted, from 1; 0: there is none
+
+	first time.Time // of the first call, if it can be told by the beginning
 }
 
 // peek is how much of a file is looked at to recognise it. It holds the longest row there may be.
@@ -87,6 +91,10 @@ func Open(name string, in io.Reader, size int64, o SourceOptions) (*Source, erro
 	text := strings.TrimLeft(string(start), " \t\r\n")
 	if o.Format == FormatJSONL || o.Format != FormatCSV && strings.HasPrefix(text, "{") {
 		s.Format = "journal, JSON lines"
+		line, _, _ := strings.Cut(text, "\n")
+		if c, fault := fromJSON(line); fault == "" {
+			s.first = c.Facts.Time
+		}
 		return s, s.onlyCDR(&o)
 	}
 	if text == "" {
@@ -112,7 +120,12 @@ func (s *Source) recogniseCSV(start string, o *SourceOptions) error {
 	}
 	if journal, ok := console.ReadCSVHeader(first); ok && !o.NoHeader {
 		s.Format, s.journal, s.header, s.width = "journal, CSV", journal, true, len(first)
-		return s.onlyCDR(o)
+		if few := s.firstRows(start[at:], len(start) < peek); len(few) > 1 {
+			if r, err := journal.Record(few[1]); err == nil {
+				s.first = r.Time
+			}
+		}
+		return errors.Join(s.labelOfJournal(first, o), s.onlyCDR(o))
 	}
 	if err := CheckTimeFormat(o.TimeFormat); err != nil {
 		return err
@@ -137,7 +150,30 @@ func (s *Source) recogniseCSV(start string, o *SourceOptions) error {
 		err = s.survey(few)
 	}
 	s.newest = s.layout.newestFirst(few)
+	for i := 0; i < len(few) && s.first.IsZero(); i++ {
+		if len(few[i]) >= s.layout.need && !(s.header && i == 0) {
+			s.first, _ = s.layout.clock.read(s.layout.when(few[i]))
+		}
+	}
 	return err
+}
+
+// labelOfJournal finds the column that somebody has put to a journal to say which calls were wanted.
+func (s *Source) labelOfJournal(header []string, o *SourceOptions) error {
+	name := o.Columns.Label
+	if name == "" {
+		return nil
+	}
+	o.Columns.Label = ""
+	at := slices.IndexFunc(header, func(cell string) bool { return columnName(cell) == columnName(name) })
+	if n, err := strconv.Atoi(name); err == nil && at < 0 {
+		at = n - 1
+	}
+	if at < 0 || at >= len(header) {
+		return fmt.Errorf("%s: --label %q: there is no such column among %s", s.Name, name, someOf(header))
+	}
+	s.label = at + 1
+	return nil
 }
 
 // firstRows are a few rows from the beginning of a file. whole says that it has no more than that.
@@ -157,6 +193,9 @@ func (s *Source) firstRows(text string, whole bool) (first [][]string) {
 // onlyCDR refuses what is said about columns when the file is a journal, whose columns are known.
 func (s *Source) onlyCDR(o *SourceOptions) error {
 	flag := o.Columns.any()
+	if flag == "--label" {
+		return fmt.Errorf("%s: --label: JSON lines have no columns: export the journal with --format csv, and put a column to it", s.Name)
+	}
 	switch {
 	case flag != "":
 	case len(o.Contexts) > 0:
@@ -169,6 +208,11 @@ func (s *Source) onlyCDR(o *SourceOptions) error {
 		return nil
 	}
 	return fmt.Errorf("%s: %s is for call detail records, and this is a journal: take it out", s.Name, flag)
+}
+
+// labelled reports whether the file says which calls were wanted.
+func (s *Source) labelled() bool {
+	return s.label > 0 || s.layout != nil && len(s.layout.at[roleLabel]) > 0
 }
 
 // Read is how many bytes of the file have been read. It may be asked while the file is being read.

@@ -21,6 +21,7 @@ type outcome struct {
 	way      direction // only calls that came in are screened
 	is, was  Verdict
 	compared bool    // was holds something
+	seen     *course // where calls are decided in their own time: who found out
 	trial    Verdict // of a rule on trial that matched, when another one decided
 	change   *Change // of a changed verdict, when all of them are wanted
 }
@@ -38,9 +39,11 @@ func (o *outcome) changed() bool { return o.compared && o.is != o.was }
 // tally adds up. It sees the calls in the order of the files.
 type tally struct {
 	o       *Options
-	mind    *mind   // decides again where a reason is wanted, or where the calls before count
-	against *mind   // the same for the policy to compare with; nil if there is none
-	joins   *joiner // nil until a call has several records
+	mind    *mind     // decides again where a reason is wanted, or where the calls before count
+	against *mind     // the same for the policy to compare with; nil if there is none
+	joins   *joiner   // nil until a call has several records
+	line    *line     // of calls that are decided in their own time; nil: they are decided in the order of the files
+	courses []*course // then: of the policy, and of the one to compare with
 	report  Report
 
 	rules   map[Verdict]*ruleTotal
@@ -64,14 +67,21 @@ type ruleTotal struct {
 }
 
 func newTally(o *Options) *tally {
+	memory := tallyMemory
+	if o.timely {
+		memory = workerMemory
+	}
 	t := &tally{
-		o: o, mind: o.mind(o.Judge, o.Against, tallyMemory), rules: make(map[Verdict]*ruleTotal), groups: make(map[[2]Verdict]*Group),
+		o: o, mind: o.mind(o.Judge, o.Against, memory), rules: make(map[Verdict]*ruleTotal), groups: make(map[[2]Verdict]*Group),
 		ids: make(map[string]uint32),
 	}
-	t.mind.known = newDealings(o.Judge.Policy)
+	t.mind.known = newDealings(o.Judge.Policy, o.Meet)
 	if o.Against != nil {
-		t.against = o.mind(o.Against, o.Judge, tallyMemory)
-		t.against.known = newDealings(o.Against.Policy)
+		t.against = o.mind(o.Against, o.Judge, memory)
+		t.against.known = newDealings(o.Against.Policy, nil)
+	}
+	if o.timely {
+		t.begin()
 	}
 	for _, v := range o.Judge.says {
 		t.rule(v)
@@ -90,10 +100,19 @@ func (t *tally) rule(v Verdict) *ruleTotal {
 }
 
 // judge decides on a call that has become another one than the workers saw.
-func (t *tally) judge(c *Call) outcome { return judge(t.mind, t.against, c) }
+func (t *tally) judge(c *Call) outcome {
+	if t.o.timely {
+		call := t.mind.call(c)
+		return see(t.mind, c, &call)
+	}
+	return judge(t.mind, t.against, c)
+}
 
 // count counts one call, and learns from it.
 func (t *tally) count(file string, o *outcome) error {
+	if t.line != nil {
+		return t.await(file, o)
+	}
 	s := &t.report.Summary
 	switch o.way {
 	case directionLocal:
@@ -247,14 +266,21 @@ func (t *tally) mistake(file string, o *outcome) {
 	for at > 0 && list[at-1].TalkS < o.call.Talk {
 		at--
 	}
-	spot, reason := t.mind.spot(file, o.call)
+	spot, reason := t.mind.spot(file, o)
 	list = slices.Insert(list, at, Mistake{Spot: spot, Is: o.is, Reason: reason})
 	t.report.Mistakes = list[:min(len(list), topMistakes)]
 }
 
 // spot is what a report says of a call, and why the policy decides as it does.
-func (m *mind) spot(file string, c *Call) (Spot, string) {
-	call, d := m.decide(c)
+func (m *mind) spot(file string, o *outcome) (Spot, string) {
+	c := o.call
+	var call policy.Call
+	var d policy.Decision
+	if o.seen != nil {
+		call, d = o.seen.call, o.seen.d
+	} else {
+		call, d = m.decide(c)
+	}
 	return Spot{
 		File: file, FileLine: c.Line, ID: keep(c.ID), Time: c.Facts.Time, Trunk: keep(call.Trunk),
 		Caller: console.Caller{
@@ -266,7 +292,7 @@ func (m *mind) spot(file string, c *Call) (Spot, string) {
 
 // changeOf is a changed verdict for a report.
 func (m *mind) changeOf(file string, o *outcome) *Change {
-	spot, reason := m.spot(file, o.call)
+	spot, reason := m.spot(file, o)
 	was := o.was
 	was.Rule = keep(was.Rule)
 	return &Change{Spot: spot, Was: was, Is: o.is, Reason: reason}
@@ -307,9 +333,10 @@ func (t *tally) change(file string, o *outcome) error {
 func (t *tally) finish() *Report {
 	r := &t.report
 	s := &r.Summary
+	t.endCourses()
 	s.Callers = uint64(len(t.callers))
 	r.Notes = append(r.Notes, t.o.notes()...)
-	if t.o.asksKnown() {
+	if t.o.asksKnown() || t.o.timely {
 		for _, m := range []*mind{t.mind, t.against} {
 			if m != nil && m.known != nil {
 				s.KnownOver += m.known.Full()

@@ -5,6 +5,7 @@ import (
 
 	"ringfence/attach"
 	"ringfence/bridge"
+	"ringfence/detect"
 	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/storage"
@@ -36,6 +37,7 @@ func (sc *Screener) settle(s *screened, e *attach.CallEnd) (changed bool) {
 		f := factsOf(e)
 		c := sc.consider(f, e.Started)
 		rec, call, id = sc.recordOf(f, rec.ID, c), &c.call, c.id
+		s.counted, s.stopped = &c.counted, c.stopped
 		rec.Reason += "; the caller hung up first"
 	case end.refuses && (end.failOpen != "" || s.gone) && !rang && e.By == attach.ByRingfence:
 		s.refused = true // what we said was heard after all
@@ -72,8 +74,8 @@ func (sc *Screener) consider(f *bridge.Facts, at time.Time) *considered {
 	}
 	c := &considered{}
 	c.call, c.id = sc.callOf(r.Policy, f, at)
-	sc.memory.Again.Called(r.Policy, &c.call)
-	c.decision = r.Policy.Decide(&c.call, r.Lists)
+	sc.memory.Called(r.Policy, &c.call)
+	sc.decide(r, c, f, detect.Way{Look: f.Test, Paused: true}) // nothing is done to it any more
 	return c
 }
 

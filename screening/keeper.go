@@ -23,7 +23,6 @@ const (
 	writeRetry   = 10 * time.Second // how long after a write that failed
 	pruneEvery   = 24 * time.Hour   // an edit of the policy gone wrong does not forget everybody at once
 	pruneHurry   = time.Minute      // how soon again when there is no room left
-	keepKnown    = 30 * 24 * time.Hour
 )
 
 // stampTables are where the facts of each of traffic's tables are kept.
@@ -98,14 +97,6 @@ func (k *Keeper) Waiting() int {
 // Dropped is how many facts will not be on disk.
 func (k *Keeper) Dropped() uint64 { return k.dropped.Load() }
 
-// KeepKnown is how long callers are known: as long as a rule may ask, and long enough for a rule that is yet to be written.
-func KeepKnown(p *policy.Policy) time.Duration {
-	return min(max(p.KnownWindow(), keepKnown), policy.MaxKnown)
-}
-
-// KeepPassed is how long it is kept who passed a challenge, by the same measure.
-func KeepPassed(p *policy.Policy) time.Duration { return max(p.RememberWindow(), keepKnown) }
-
 // hidden is a caller as a key in the database has him, under the name that the memory knows him by; false where he cannot be known: he
 // was kept under a name while numbers were hidden, and now they are not.
 func hidden(m *traffic.Memory, caller string) (string, bool) {
@@ -139,7 +130,7 @@ func HideFacts(db *storage.DB, m *traffic.Memory) (n int, err error) {
 // LoadFacts reads what was learnt before into a memory. What is too old for the policy is left out, and later removed. What
 // is damaged is left out as well, and the error wraps storage.ErrCorrupt.
 func LoadFacts(db *storage.DB, m *traffic.Memory, p *policy.Policy, now time.Time) error {
-	oldest, keepPassed := now.Add(-KeepKnown(p)), KeepPassed(p)
+	oldest, keepPassed := now.Add(-traffic.KeepKnown(p)), traffic.KeepPassed(p)
 	names := make(map[string]string) // one text for each line, not one for each number
 	var strays int
 	err := db.EachStamp(storage.Known, func(s storage.Stamp) error {
@@ -262,7 +253,7 @@ func (k *Keeper) write() error {
 // prune removes from disk and from memory what no rule asks for any more.
 func (k *Keeper) prune(now time.Time) error {
 	p := k.rules()
-	keepKnown, keepPassed := KeepKnown(p), KeepPassed(p)
+	keepKnown, keepPassed := traffic.KeepKnown(p), traffic.KeepPassed(p)
 	k.memory.Forget(now, keepKnown, keepPassed)
 	return errors.Join(
 		dropBefore(k.db, storage.Known, now.Add(-keepKnown)),

@@ -8,6 +8,7 @@ import (
 	"ringfence/bridge"
 	"ringfence/number"
 	"ringfence/policy"
+	"ringfence/storage"
 	"ringfence/traffic"
 )
 
@@ -19,22 +20,27 @@ type screened struct {
 	withheld bool
 	callee   string
 	line     string
-	refused  bool    // by us
-	gone     bool    // the caller hung up while we had the call
-	end      *ending // what the end of the call may show to be otherwise; nil once it is over
+	trunk    string
+	refused  bool     // by us
+	gone     bool     // the caller hung up while we had the call
+	counted  *counted // by detectors; nil once it is over, and of a call that they do not count
+	stopped  bool     // it was kept from ringing, or would have been, and no challenge was passed: it teaches nothing
+	passed   bool     // it passed a challenge
+	end      *ending  // what the end of the call may show to be otherwise; nil once it is over
 }
 
 // remember keeps a screened call, whose legs have still to end. gone: its caller has hung up, and no leg was placed for
 // it. Without a switch to learn from nobody would ask for it.
-func (sc *Screener) remember(f *bridge.Facts, end ending, gone bool) {
+func (sc *Screener) remember(f *bridge.Facts, end ending, c *considered, passed, gone bool) {
 	if !sc.o.Attached {
 		return
 	}
 	caller := end.call.Caller
 	caller.Raw = strings.Clone(caller.Raw) // not a part of a larger text
 	sc.calls.Add(traffic.CallKey(f.UUID, f.Channel), screened{
-		id: end.rec.ID, time: end.call.Time, caller: caller, withheld: end.call.Withheld, callee: strings.Clone(end.rec.Callee), line: end.rec.Line,
-		refused: end.refuses && end.failOpen == "" && !gone, gone: gone, end: &end,
+		id: end.rec.ID, time: end.call.Time, caller: caller, withheld: end.call.Withheld, callee: strings.Clone(end.rec.Callee), line: end.rec.Line, trunk: strings.Clone(end.rec.Trunk),
+		refused: end.refuses && end.failOpen == "" && !gone, gone: gone,
+		counted: c.counted.keep(), stopped: c.stopped && !passed, passed: passed, end: &end,
 	})
 }
 
@@ -56,7 +62,23 @@ func (sc *Screener) rang(p *policy.Policy, e *attach.CallEnd, s screened) {
 
 func (sc *Screener) rangAt(p *policy.Policy, extension, realm string, s screened) {
 	if key := extensionKey(p, extension); key != "" {
-		sc.memory.LastCalls.Put(key, traffic.LastCall{Caller: s.caller, Realm: traffic.RealmName(realm), Withheld: s.withheld, ID: s.id, Time: s.time, Line: s.line}, sc.o.Now())
+		sc.memory.LastCalls.Put(key, traffic.LastCall{
+			Caller: s.caller, Callee: s.callee, Trunk: s.trunk, Realm: traffic.RealmName(realm), Withheld: s.withheld, ID: s.id, Time: s.time, Line: s.line,
+		}, sc.o.Now())
+	}
+}
+
+// stopped notes a call that did not get through, for who finds that it should have: under the number that was called, and its line.
+func (sc *Screener) stopped(p *policy.Policy, rec *storage.Record, c *policy.Call) {
+	caller := c.Caller
+	caller.Raw = strings.Clone(caller.Raw)
+	last := traffic.LastCall{
+		Caller: caller, Callee: strings.Clone(rec.Callee), Trunk: strings.Clone(rec.Trunk), Withheld: c.Withheld, ID: rec.ID, Time: c.Time, Line: rec.Line,
+	}
+	sc.memory.Stopped.Put(strings.Clone(traffic.CalleeKey(&c.Callee)), last, sc.o.Now())
+	for _, line := range p.AppendLines(nil, &c.Callee) {
+		last.Line = line
+		sc.memory.Stopped.Put(traffic.StoppedLineKey(line), last, sc.o.Now())
 	}
 }
 

@@ -32,6 +32,7 @@ func (sc *Screener) Ended(e attach.CallEnd) {
 	case e.RingfenceID != "":
 		sc.outcome(&e)
 		if e.Inbound {
+			sc.countedBefore(&e)
 			sc.called(p, &e, s)
 		} else {
 			sc.rang(p, &e, s)
@@ -52,7 +53,14 @@ func (sc *Screener) ended(e *attach.CallEnd, s screened) {
 	} else {
 		sc.outcome(e)
 	}
-	sc.calls.Change(traffic.CallKey(e.UUID, e.Channel), func(s *screened) { s.end = nil }) // what its record says stands
+	var once *counted // the switch may tell of its end a second time
+	sc.calls.Change(traffic.CallKey(e.UUID, e.Channel), func(kept *screened) {
+		if kept.end != nil {
+			once = s.counted
+		}
+		kept.end, kept.counted = nil, nil // what its record says stands
+	})
+	sc.over(once, e, s.passed)
 	sc.called(sc.force.Rules().Policy, e, s)
 }
 
@@ -72,26 +80,37 @@ func complete(e *attach.CallEnd, s screened) {
 
 // called learns from the caller's leg of a screened call. s is what was noted when it was screened, if it still is.
 func (sc *Screener) called(p *policy.Policy, e *attach.CallEnd, s screened) {
+	if !s.refused && s.end != nil { // the switch's first word of its end
+		sc.behaved(p, &s.caller, e)
+	}
 	if !e.Answered || !e.Bridged || e.Talk < policy.CalledTalk { // voicemail and menus are not bridged
 		return
 	}
 	if s.id == "" { // this program was started meanwhile
 		s = screenedBefore(p, e)
 	}
-	if s.caller.E164 == "" {
+	if s.caller.E164 == "" || s.stopped { // a rule on trial would have kept it from ringing, or it rang by a failure
 		return
 	}
 	callee := p.Call(policy.Facts{Callee: s.callee}).Callee
+	if p.IsDecoy(&callee) { // whoever took it, nobody there deals with its caller
+		return
+	}
 	for _, line := range p.AppendLines(nil, &callee) {
 		sc.memory.Meet(line, s.caller.E164, sc.o.Now())
 	}
+}
+
+// behaved notes what became of a call that was not stopped.
+func (sc *Screener) behaved(p *policy.Policy, caller *number.Number, e *attach.CallEnd) {
+	sc.memory.Ended(p, caller, e.Bridged || e.Ring > 0, e.Answered && e.Bridged, e.Talk, sc.o.Now())
 }
 
 // screenedBefore makes up for what was not noted, from what the leg carries.
 func screenedBefore(p *policy.Policy, e *attach.CallEnd) screened {
 	trunk := trunkOfEnd(p, e)
 	withheld := e.Withheld || e.Channel != "" // Asterisk does not say: rather not shown than shown
-	s := screened{id: e.RingfenceID, time: e.Started, withheld: withheld, callee: e.Line}
+	s := screened{id: e.RingfenceID, time: e.Started, withheld: withheld, callee: e.Line, trunk: trunk.Name}
 	if s.callee == "" {
 		s.callee = e.ReqUser
 	}

@@ -63,11 +63,13 @@ func (sc *Screener) recordUnseen(e *attach.CallEnd) {
 	rec := sc.recordOf(f, storage.NewID(c.call.Time), c)
 	if e.Answered || e.Bridged || e.Ring > 0 {
 		sc.unasked.Add(1)
+		sc.behaved(sc.force.Rules().Policy, &c.call.Caller, e)
 		rec.Action, rec.Rule, rec.List = policy.Allow.String(), policy.RuleFailOpen, ""
 		rec.Reason = "let through: the call did not come to this program, or the switch's guard took it first"
 	} else {
 		rec.Reason += "; the caller hung up before the call was screened"
 	}
 	rec.Outcome = outcomeOf(e)
+	sc.over(&c.counted, e, false)
 	sc.write(&rec, &c.call, &c.id, false)
 }

@@ -2,6 +2,7 @@ package screening
 
 import (
 	"ringfence/bridge"
+	"ringfence/detect"
 	"ringfence/policy"
 	"ringfence/storage"
 	"ringfence/traffic"
@@ -20,9 +21,9 @@ func (sc *Screener) Record(f *bridge.Facts, v *bridge.Verdict, res bridge.Result
 		c.call, c.id = sc.callOf(r.Policy, f, now)
 		if named(f) {
 			if !f.Test {
-				sc.memory.Again.Called(r.Policy, &c.call)
+				sc.memory.Called(r.Policy, &c.call)
 			}
-			c.decision = r.Policy.Decide(&c.call, r.Lists)
+			sc.decide(r, c, f, detect.Way{Look: f.Test, Paused: true})
 		}
 		v.ID, v.Action, v.Would, v.Rule = storage.NewID(now), c.decision.Action.String(), c.decision.Would.String(), c.decision.Rule
 	}
@@ -40,6 +41,7 @@ func (sc *Screener) Record(f *bridge.Facts, v *bridge.Verdict, res bridge.Result
 	if res.Dismissed {
 		rec.Reason += "; gave way to another call"
 	}
+	passed := v.Challenge != nil && res.Keyed == bridge.KeyedRight
 	end := ending{call: &c.call, id: c.id, rec: rec, refuses: turnsAway(v, res)}
 	switch {
 	case res.FailOpen != "":
@@ -55,7 +57,10 @@ func (sc *Screener) Record(f *bridge.Facts, v *bridge.Verdict, res bridge.Result
 			rec.Rule, rec.Reason = policy.RuleFailOpen, "the caller hung up before the switch had said who calls"
 		}
 	}
-	sc.remember(f, end, rec.Outcome != nil)
+	if end.refuses && res.FailOpen == "" && !f.Test {
+		sc.stopped(r.Policy, &rec, &c.call)
+	}
+	sc.remember(f, end, c, passed, rec.Outcome != nil)
 	sc.write(&rec, &c.call, &c.id, false)
 }
 
@@ -69,13 +74,15 @@ func named(f *bridge.Facts) bool {
 
 // recordOf is the record of a call that was decided on, as if it was carried out.
 func (sc *Screener) recordOf(f *bridge.Facts, id string, c *considered) storage.Record {
-	return storage.Record{
+	rec := storage.Record{
 		ID: id, Time: c.call.Time, Node: sc.o.Node, Trunk: c.call.Trunk,
 		Caller: storage.Caller{Raw: c.id.number, E164: c.call.Caller.E164, Kind: c.call.Caller.Kind.String(), Withheld: c.call.Withheld, From: c.id.from, Diverted: c.id.diverted},
 		Name:   c.call.Name, Callee: calleeOf(f), Line: c.decision.Line,
 		Action: c.decision.Action.String(), Would: c.decision.Would.String(), Mode: c.decision.Mode.String(),
 		Rule: c.decision.Rule, Reason: c.decision.Reason(), List: c.decision.List, Test: f.Test,
 	}
+	sawOf(&rec, sc.force.Rules().Policy, &c.call)
+	return rec
 }
 
 // write hands a record to the journal; amend puts it in the place of the one with its ID.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ringfence/bridge"
+	"ringfence/detect"
 	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/storage"
@@ -17,6 +18,8 @@ type considered struct {
 	call     policy.Call
 	id       identity
 	decision policy.Decision
+	counted  counted
+	stopped  bool // it was kept from ringing, or would have been
 	paused   bool
 	place    *traffic.Place // the place that its announcement has
 }
@@ -28,13 +31,11 @@ func (sc *Screener) Screen(f *bridge.Facts) bridge.Verdict {
 	c := &considered{paused: sc.force.Paused(now) != nil}
 	c.call, c.id = sc.callOf(r.Policy, f, now)
 	if !f.Test {
-		sc.memory.Again.Called(r.Policy, &c.call)
+		sc.memory.Called(r.Policy, &c.call)
 	}
-	c.decision = r.Policy.Decide(&c.call, r.Lists)
-	if c.decision.Rule == policy.RuleKnownGrace && !c.paused && !f.Test && !sc.memory.Challenges.TakeGrace(traffic.CalleeKey(&c.call.Callee), sc.memory.Name(c.call.Caller.E164), now) {
-		c.call.ChallengeTried = time.Time{} // another call of the caller's was quicker
-		c.decision = r.Policy.Decide(&c.call, r.Lists)
-	}
+	sc.decide(r, c, f, detect.Way{Look: f.Test, Paused: c.paused, Grace: func(call *policy.Call) bool {
+		return sc.memory.Challenges.TakeGrace(traffic.CalleeKey(&call.Callee), sc.memory.Name(call.Caller.E164), now)
+	}})
 	v := bridge.Verdict{ID: storage.NewID(now), Would: c.decision.Would.String(), Note: c}
 	if c.paused {
 		v.Action, v.Rule, v.Reason = policy.Allow.String(), policy.RulePaused, "screening is paused"

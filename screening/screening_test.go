@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"ringfence/detect"
 	"ringfence/inforce"
 	"ringfence/lists"
 	"ringfence/policy"
@@ -53,7 +54,7 @@ func screenerOf(t testing.TB, text string) (*Screener, *records) {
 		t.Fatal(faults)
 	}
 	force := &inforce.State{}
-	force.SetRules(&inforce.Rules{Policy: p, Lists: lists.New(), Loaded: time.Now()})
+	force.SetRules(&inforce.Rules{Policy: p, Lists: lists.New(), Loaded: time.Now(), Detectors: detect.New(p.Detectors(), detect.Options{Zone: p.Zone()})})
 	j := &records{}
 	return New(force, traffic.New(nil), Options{Node: "n1", Attached: true, Journal: j, Log: slog.New(slog.DiscardHandler)}), j
 }

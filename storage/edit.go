@@ -69,15 +69,20 @@ func saidBy(e *Entry, now time.Time, last *sourceRecord) *sourceRecord {
 // remove, which is no error; a list whose last entry goes stays, empty. The call is one
 // transaction, as that of AddEntries.
 func (d *DB) RemoveEntries(list string, patterns []string, by By) ([]Change, error) {
-	return d.remove(list, patterns, by, false)
+	return d.remove(list, patterns, by, edit{key: keyOf(FromPerson, "")})
+}
+
+// RemoveReported is RemoveEntries for the records of reports that were confirmed.
+func (d *DB) RemoveReported(list string, patterns []string, by By) ([]Change, error) {
+	return d.remove(list, patterns, by, edit{key: keyOf(FromReport, "")})
 }
 
 // RemoveAll is RemoveEntries for the records of all sources.
 func (d *DB) RemoveAll(list string, patterns []string, by By) ([]Change, error) {
-	return d.remove(list, patterns, by, true)
+	return d.remove(list, patterns, by, edit{all: true})
 }
 
-func (d *DB) remove(list string, patterns []string, by By, all bool) ([]Change, error) {
+func (d *DB) remove(list string, patterns []string, by By, take edit) ([]Change, error) {
 	if err := checkListName(list); err != nil {
 		return nil, err
 	}
@@ -89,7 +94,8 @@ func (d *DB) remove(list string, patterns []string, by By, all bool) ([]Change, 
 	}
 	edits := make([]edit, len(patterns))
 	for i, p := range patterns {
-		edits[i] = edit{pattern: p, all: all}
+		take.pattern = p
+		edits[i] = take
 	}
 	changes, _, err := d.change(ChangeRecord{List: list, Kind: KindRemove, By: by}, edits)
 	if err != nil {

@@ -187,10 +187,13 @@ func back3to2(s *stepBack) error {
 	if err := s.settings2(); err != nil {
 		return err
 	}
-	for _, name := range [][]byte{bucketJournal, bucketHits, bucketKnown, bucketEmergency, bucketReports} {
+	for _, name := range [][]byte{bucketJournal, bucketHits, bucketKnown, bucketEmergency} {
 		if err := s.to.copyBucket(s.from.Bucket(name), name); err != nil {
 			return err
 		}
+	}
+	if err := s.reports2(); err != nil {
+		return err
 	}
 	meta := s.from.Bucket(bucketMeta)
 	for _, key := range [][]byte{keyJournal, keyReports} {
@@ -220,12 +223,47 @@ func (s *stepBack) settings2() error {
 	if _, err := s.to.bucket(bucketSettings); err != nil {
 		return err
 	}
-	newer := map[string]bool{"private": true, "numbers": true, "forgotten": true, "alerts": true}
+	newer := map[string]bool{"private": true, "numbers": true, "forgotten": true, "alerts": true, "observed": true}
 	return s.from.Bucket(bucketSettings).ForEach(func(k, v []byte) error {
 		if newer[string(k)] {
 			return nil
 		}
 		return s.to.put(v, k, bucketSettings)
+	})
+}
+
+// reports2 writes the reports: there they are of extensions, and one whose caller was taken off the list again came to nothing.
+func (s *stepBack) reports2() error {
+	from := s.from.Bucket(bucketReports)
+	if from == nil {
+		return nil
+	}
+	for _, part := range [][]byte{partAll, partOpen} {
+		if _, err := s.to.bucket(bucketReports, part); err != nil {
+			return err
+		}
+	}
+	if err := s.to.copyBucket(from.Bucket(partDecided), bucketReports, partDecided); err != nil {
+		return err
+	}
+	return from.Bucket(partAll).ForEach(func(k, v []byte) error {
+		r, err := decodeReport(k, v)
+		if err != nil {
+			return err
+		}
+		if r.Customer = ""; r.State == ReportLifted {
+			r.State = ReportDismissed
+		}
+		if r.State == ReportOpen {
+			if err := s.to.put(k, r.openKey(), bucketReports, partOpen); err != nil {
+				return err
+			}
+		}
+		text, err := json.Marshal(r)
+		if err != nil {
+			return err
+		}
+		return s.to.put(text, k, bucketReports, partAll)
 	})
 }
 

@@ -100,8 +100,14 @@ func TestWayBack(t *testing.T) {
 	check(t, d.PutSetting("pause", []byte("off")))
 	check(t, d.PutSetting("numbers", []byte("3 CN x")))
 	check(t, d.PutSetting("private", []byte("done")))
-	_, _, err = d.AddReport(Report{Caller: Caller{E164: "+8695211613"}, Extension: "8009"})
+	_, _, err = d.AddReport(Report{Caller: Caller{E164: "+8695211613"}, Extension: "8009", Line: "hotline"})
 	check(t, err)
+	lifted, _, err := d.AddReport(Report{Caller: Caller{E164: "+8695211614"}, Extension: "8009", Line: "staff"})
+	check(t, err)
+	for _, state := range []string{ReportConfirmed, ReportLifted} {
+		_, _, err = d.DecideReport(lifted.ID, state, "root")
+		check(t, err)
+	}
 	check(t, d.AddHits([]Hit{{List: "new", Pattern: entry(1).Pattern, Count: 3, Last: now.Add(time.Hour)}}))
 	addAll(t, startJournal(t, d, JournalOptions{Keep: 365 * day, MaxBytes: 1 << 30}), record(1))
 	check(t, d.Close())
@@ -145,6 +151,10 @@ func TestWayBack(t *testing.T) {
 		f.rest[`settings "numbers"`] != "" || f.rest[`settings "private"`] != "" || // the older program may undo what they say
 		f.rest[`known "staff\x00+865925550100"`] == "" || len(f.rest["hits \"new\\x00"+entry(1).Pattern+"\""]) == 0 {
 		t.Errorf("%v", slicesOf(f.rest, "passed", "settings", "known", "hits"))
+	}
+
+	if f.rest[`reports open "+8695211613\x008009"`] == "" || !strings.Contains(f.rest[fmt.Sprintf("reports all %q", lifted.ID)], `"state":"dismissed"`) {
+		t.Errorf("%v", slicesOf(f.rest, "reports"))
 	}
 
 	// It is a file as that program writes it, so that it can be brought up to date again; and what was done before undoes.

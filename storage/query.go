@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"ringfence/rawtext"
@@ -71,10 +72,12 @@ func (d *DB) Journal(q Query, yield func(Record) error) error {
 // scan is a query under way.
 type scan struct {
 	q      Query
-	from   []byte // first key that may be returned; nil: no bound
-	to     []byte // first key that may not be; nil: no bound
-	last   []byte // the key looked at last
-	texts  [][]byte
+	from   []byte   // first key that may be returned; nil: no bound
+	to     []byte   // first key that may not be; nil: no bound
+	last   []byte   // the key looked at last
+	texts  [][]byte // each of which a record must have
+	any    [][]byte // and one of these, if there are some
+	looked int      // how many records were looked at
 	found  int
 	done   bool
 	damage damage
@@ -136,6 +139,7 @@ func (s *scan) page(c *bolt.Cursor) []Record {
 			s.done = true
 			return page
 		}
+		s.looked++
 		switch {
 		case len(k) != ulid.EncodedSize || len(v) > maxValue:
 			s.damage.note(fmt.Errorf("journal record %q: key of %d bytes, value of %d", short(k), len(k), len(v)))
@@ -223,7 +227,7 @@ func (s *scan) mayMatch(v []byte) bool {
 			return false
 		}
 	}
-	return true
+	return len(s.any) == 0 || slices.ContainsFunc(s.any, func(text []byte) bool { return bytes.Contains(v, text) })
 }
 
 func (s *scan) matches(r Record) bool {

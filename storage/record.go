@@ -18,6 +18,12 @@ const maxRecordText = 256
 // longer than the 256 bytes that any number has.
 const maxRawText = maxRecordText + utf8.UTFMax
 
+// MaxTripped is how many breakers a record names, maxTerms how many terms of its score.
+const (
+	MaxTripped = 8
+	maxTerms   = 32
+)
+
 // Record is one line of the journal: a call and what was decided about it.
 //
 // Its texts may hold any bytes: Caller.Raw and Name are kept as the switch
@@ -42,6 +48,14 @@ type Record struct {
 	List    string    `json:"list"`           // the list that decided, if one did
 	Test    bool      `json:"test,omitempty"` // a doctor's call: decided as any other, counted nowhere
 	Outcome *Outcome  `json:"outcome,omitempty"`
+
+	// What detectors saw, as it was when the call came: the breakers that held for it ("range wakes: 952116", with why in brackets where
+	// one only recorded it), MaxTripped at most; who holds the caller's range, by [ranges]; where a rule asks the score, its sum and its terms
+	// ("decoys +6").
+	Tripped []string `json:"tripped,omitempty"`
+	Holder  string   `json:"holder,omitempty"`
+	Score   float64  `json:"score,omitzero"`
+	Terms   []string `json:"terms,omitempty"`
 
 	// Repeats is how many further calls this record is of: the same caller called the same number again, with the same decision (see
 	// JournalOptions.Merge). Last is when the last of them was, Also names the first of them, MaxAlso at most. Outcome is that of the call
@@ -129,9 +143,22 @@ func eachText(r *Record, f func(string) string) {
 	} {
 		*s = f(*s)
 	}
+	r.Holder, r.Tripped, r.Terms = f(r.Holder), eachOf(r.Tripped, f), eachOf(r.Terms, f)
 	if r.Outcome != nil {
 		r.Outcome.Cause, r.Outcome.By = f(r.Outcome.Cause), f(r.Outcome.By)
 	}
+}
+
+// eachOf is f of each text; the texts themselves stay as they are.
+func eachOf(texts []string, f func(string) string) []string {
+	if len(texts) == 0 {
+		return nil
+	}
+	out := make([]string, len(texts))
+	for i, text := range texts {
+		out[i] = f(text)
+	}
+	return out
 }
 
 // bound makes the record one that can be kept: texts cut, numbers that JSON knows.
@@ -140,6 +167,10 @@ func (r *Record) bound() {
 		o := *r.Outcome // the caller's own stays as it is
 		o.RingS, o.TalkS = seconds(o.RingS), seconds(o.TalkS)
 		r.Outcome = &o
+	}
+	r.Tripped, r.Terms = r.Tripped[:min(len(r.Tripped), MaxTripped)], r.Terms[:min(len(r.Terms), maxTerms)]
+	if math.IsNaN(r.Score) || math.IsInf(r.Score, 0) {
+		r.Score = 0
 	}
 	raw, callee := rawtext.Cut(r.Caller.Raw, maxRawText), rawtext.Cut(r.Callee, maxRawText)
 	eachText(r, func(s string) string { return rawtext.Cut(s, maxRecordText) })

@@ -62,22 +62,29 @@ func TestReports(t *testing.T) {
 	}
 	first, added := add(report(1))
 	want := report(1)
-	want.ID, want.State, want.Call = first.ID, ReportOpen, first.Call
+	want.ID, want.State, want.Call, want.Customer = first.ID, ReportOpen, first.Call, "staff"
+	want.Marks = []Mark{{Extension: "8001", Time: want.Time, Call: want.Call}}
 	if diff := cmp.Diff(want, first); diff != "" || !added {
 		t.Errorf("added %v\n%s", added, diff)
 	}
-	// The same extension reporting the same caller does not stack, in whatever spelling.
+	// The same customer reporting the same caller does not stack, in whatever spelling.
 	again := report(1)
 	again.Time, again.Caller.Raw, again.Call = epoch.Add(time.Minute), "0086"+again.Caller.Raw, "the newer call"
 	kept, added := add(again)
 	if added || kept.ID != first.ID || kept.Repeats != 1 || !kept.Last.Equal(again.Time) || kept.Call != "the newer call" || !kept.Time.Equal(first.Time) {
 		t.Errorf("added %v: %+v", added, kept)
 	}
-	// Another extension's, and another caller, do.
+	// Nor does another extension of the same customer.
+	colleague := report(1)
+	colleague.Extension, colleague.Time = "8002", epoch.Add(2*time.Minute)
+	if kept, added := add(colleague); added || kept.ID != first.ID || kept.Repeats != 2 || kept.Extension != "8001" || len(kept.Marks) != 2 || kept.Marks[1].Extension != "8002" {
+		t.Errorf("added %v: %+v", added, kept)
+	}
+	// Another customer's, and another caller, do.
 	other := report(1)
-	other.Extension = "8002"
+	other.Extension, other.Line = "8002", "hotline"
 	if _, added := add(other); !added {
-		t.Error("another extension's report was not added")
+		t.Error("another customer's report was not added")
 	}
 	if _, added := add(report(2)); !added {
 		t.Error("a report of another caller was not added")
@@ -128,6 +135,10 @@ func decideReports(t *testing.T, d *DB, now time.Time, first, third Report) {
 	decide(first.ID, ReportDismissed, false, ReportConfirmed, "eve") // it was listed: taking that back is another edit
 	decide(third.ID, ReportDismissed, true, ReportDismissed, "root")
 	decide(third.ID, ReportDismissed, false, ReportDismissed, "root")
+	decide(third.ID, ReportLifted, false, ReportDismissed, "amy") // it lists nobody
+	decide(third.ID, ReportConfirmed, true, ReportConfirmed, "amy")
+	decide(third.ID, ReportLifted, true, ReportLifted, "bob")
+	decide(third.ID, ReportDismissed, false, ReportLifted, "bob")
 	decide(third.ID, ReportConfirmed, true, ReportConfirmed, "amy")
 	if open, decided := counts(t, d); open != 3 || decided != 2 {
 		t.Errorf("%d open, %d decided", open, decided)
@@ -135,7 +146,7 @@ func decideReports(t *testing.T, d *DB, now time.Time, first, third Report) {
 	if r, err := d.Report(first.ID); err != nil || r.Who != "root" || !r.Decided.Equal(now) {
 		t.Errorf("%+v, %v", r, err)
 	}
-	if r, err := d.Report(third.ID); err != nil || r.Who != "amy" {
+	if r, err := d.Report(third.ID); err != nil || r.Who != "amy" || r.LiftedBy != "bob" || !r.Lifted.Equal(now) {
 		t.Errorf("%+v, %v", r, err)
 	}
 }
@@ -210,4 +221,74 @@ func TestReportsFull(t *testing.T) {
 	if open, decided := counts(t, d); open != 4 || decided != 0 {
 		t.Errorf("%d open, %d decided", open, decided)
 	}
+}
+
+// Whoever of a customer reports a caller, it is one report; who did is kept, up to a bound.
+func TestReportsOfACustomer(t *testing.T) {
+	d := open(t, Options{})
+	for i := range 40 {
+		r := report(1)
+		r.Customer, r.Extension, r.Line, r.Time = "firm A", fmt.Sprint(8000+i), fmt.Sprint("line ", i%4), epoch.Add(time.Duration(i)*time.Second)
+		kept, added, err := d.AddReport(r)
+		check(t, err)
+		if added != (i == 0) || kept.Repeats != i || len(kept.Marks) != min(i+1, MaxMarkers) || kept.Marks[len(kept.Marks)-1].Extension != r.Extension || kept.Extension != "8000" {
+			t.Fatalf("%d: added %v: %+v", i, added, kept)
+		}
+	}
+	counts(t, d)
+}
+
+// Reports of before, when each extension had one of its own, become the customer's with the next mark, and can be decided without one.
+func TestReportsOfBeforeCustomers(t *testing.T) {
+	d := open(t, Options{})
+	old := func(i int, extension, line string) (r Report) {
+		t.Helper()
+		r = report(i)
+		r.ID, r.State, r.Extension, r.Line, r.Repeats = NewID(r.Time), ReportOpen, extension, line, 1
+		check(t, d.update(func(tx *bolt.Tx) error {
+			b := tx.Bucket(bucketReports)
+			count, err := d.reportCount(tx)
+			count.Open++
+			return errors.Join(err, putJSON(b.Bucket(partAll), r.ID, r), b.Bucket(partOpen).Put([]byte(r.Caller.E164+"\x00"+r.Extension), []byte(r.ID)),
+				putJSON(tx.Bucket(bucketMeta), string(keyReports), count))
+		}))
+		return r
+	}
+	first, second, third := old(1, "8001", "staff"), old(1, "8002", "staff"), old(1, "8003", "hotline")
+	fourth := old(2, "8001", "staff")
+	kept, added, err := d.AddReport(Report{Time: epoch.Add(time.Hour), Caller: first.Caller, Extension: "8009", Line: "staff", Customer: "staff"})
+	check(t, err)
+	if added || kept.ID != first.ID || kept.Customer != "staff" || kept.Repeats != 4 || len(kept.Marks) != 3 || kept.Marks[2].Extension != "8009" {
+		t.Errorf("added %v: %+v", added, kept)
+	}
+	if _, err := d.Report(second.ID); !errors.Is(err, ErrNoReport) {
+		t.Errorf("the same customer's other report is still there: %v", err)
+	}
+	if open, _ := counts(t, d); open != 3 {
+		t.Errorf("%d open", open)
+	}
+	for _, r := range []Report{third, fourth, kept} {
+		if _, changed, err := d.DecideReport(r.ID, ReportDismissed, "root"); err != nil || !changed {
+			t.Errorf("%+v: %v", r, err)
+		}
+	}
+	if open, decided := counts(t, d); open != 0 || decided != 3 {
+		t.Errorf("%d open, %d decided", open, decided)
+	}
+}
+
+// A key that an older program left of a report that it decided counts for nothing.
+func TestReportKeyLeft(t *testing.T) {
+	d := open(t, Options{})
+	r, _, err := d.AddReport(report(1))
+	check(t, err)
+	_, _, err = d.DecideReport(r.ID, ReportDismissed, "root")
+	check(t, err)
+	check(t, d.update(func(tx *bolt.Tx) error {
+		return tx.Bucket(bucketReports).Bucket(partOpen).Put(r.openKey(), []byte(r.ID))
+	}))
+	if again, added, err := d.AddReport(report(1)); err != nil || !added || again.ID == r.ID {
+		t.Errorf("added %v: %+v, %v", added, again, err)
+	}
+	counts(t, d)
 }

@@ -60,7 +60,7 @@ func originOf(source string) Origin {
 		return FromFeed
 	case source == "import", strings.HasPrefix(source, "import "):
 		return FromImport
-	case source == "report":
+	case source == "report", strings.HasPrefix(source, "report "): // and which
 		return FromReport
 	}
 	return FromPerson

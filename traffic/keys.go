@@ -30,6 +30,9 @@ func NumberKey(n *number.Number) string {
 // CalleeKey is a called number as a key. Lines have no space in their names.
 func CalleeKey(callee *number.Number) string { return "number " + Cut(NumberKey(callee)) }
 
+// StoppedLineKey is under what the last call is kept that was stopped on its way to a line.
+func StoppedLineKey(line string) string { return "line " + line }
+
 // PassKey is under what it is kept that somebody passed on a call: the line, or the number where it belongs to none.
 func PassKey(p *policy.Policy, callee *number.Number) string {
 	if line := p.LineOf(callee); line != "" {

@@ -3,6 +3,7 @@ package traffic
 import (
 	"hash/maphash"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -25,8 +26,15 @@ type Known struct {
 // shard has the callers whose numbers fall on it.
 type shard struct {
 	sync.Mutex
-	lines map[pair]twice   // when a number was known to a line
-	any   map[string]twice // and to any line
+	lines map[pair]twice          // when a number was known to a line
+	any   map[string]acquaintance // and to any line
+}
+
+// acquaintance is a number that some line knows.
+type acquaintance struct {
+	twice
+	lines int32 // that know it
+	since twice // when the two became so that came to know it last
 }
 
 // twice is when a number was known last, and before that: a call may come in while one goes on from which its
@@ -62,7 +70,7 @@ func NewKnown(most int, sink Sink) *Known {
 	}
 	k := &Known{sink: sink, most: int64(most), seed: maphash.MakeSeed()}
 	for i := range k.shards {
-		k.shards[i].lines, k.shards[i].any = make(map[pair]twice), make(map[string]twice)
+		k.shards[i].lines, k.shards[i].any = make(map[pair]twice), make(map[string]acquaintance)
 	}
 	return k
 }
@@ -74,8 +82,15 @@ func (k *Known) shard(number string) *shard {
 // To says when a number was last known to one of the lines, and when to any at all; zero for never. now leaves out what
 // came later; a zero now leaves out nothing.
 func (k *Known) To(number string, lines []string, now time.Time) (line, all time.Time) {
+	line, all, _ = k.Of(number, lines, now)
+	return line, all
+}
+
+// Of is To, and says to how many lines the number is known. Those that came to know it later than now are left out, as far as they are
+// two; a line that was forgotten because it was too long ago does not count.
+func (k *Known) Of(number string, lines []string, now time.Time) (line, all time.Time, known int) {
 	if number == "" {
-		return line, all
+		return line, all, 0
 	}
 	s, ms := k.shard(number), int64(math.MaxInt64)
 	if !now.IsZero() {
@@ -83,15 +98,21 @@ func (k *Known) To(number string, lines []string, now time.Time) (line, all time
 	}
 	s.Lock()
 	defer s.Unlock()
-	last, ok := s.any[number]
+	any, ok := s.any[number]
 	if !ok {
-		return line, all
+		return line, all, 0
 	}
 	here := int64(0)
 	for _, name := range lines {
 		here = max(here, s.lines[pair{name, number}].by(ms))
 	}
-	return moment(here), moment(last.by(ms))
+	known = int(any.lines)
+	for _, since := range [...]int64{any.since.last, any.since.before} {
+		if since > ms {
+			known--
+		}
+	}
+	return moment(here), moment(any.by(ms)), known
 }
 
 // Has reports whether a number was ever known.
@@ -127,7 +148,11 @@ func (k *Known) Remember(line, number string, at time.Time) bool {
 		k.pairs.Add(1)
 	}
 	s.lines[who] = was.add(ms)
-	s.any[who.number] = s.any[number].add(ms)
+	any := s.any[number]
+	if any.twice = any.add(ms); !there {
+		any.lines, any.since = any.lines+1, any.since.add(ms)
+	}
+	s.any[who.number] = any
 	return ms > was.last
 }
 
@@ -139,36 +164,79 @@ func (k *Known) Forget(before time.Time) {
 		s.Lock()
 		for who, at := range s.lines {
 			if at.last < oldest {
-				delete(s.lines, who)
-				k.pairs.Add(-1)
-			}
-		}
-		for number, at := range s.any {
-			if at.last < oldest {
-				delete(s.any, number)
+				k.part(s, who)
 			}
 		}
 		s.Unlock()
 	}
 }
 
-// forgetNumber drops a number, and says of how many lines.
-func (k *Known) forgetNumber(number string) (n int) {
+// part drops a pair that is there, and the number with the last of its lines. s is locked.
+func (k *Known) part(s *shard, who pair) {
+	delete(s.lines, who)
+	k.pairs.Add(-1)
+	any := s.any[who.number]
+	if any.lines--; any.lines > 0 {
+		s.any[who.number] = any
+		return
+	}
+	delete(s.any, who.number)
+}
+
+// Lines are those that a number is known to. It goes through all that are known of the numbers that fall on the same part.
+func (k *Known) Lines(number string) (lines []string) {
+	s := k.shard(number)
+	s.Lock()
+	defer s.Unlock()
+	if _, ok := s.any[number]; !ok {
+		return nil
+	}
+	for who := range s.lines {
+		if who.number == number {
+			lines = append(lines, who.line)
+		}
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+// Part makes a number unknown to a line, or with "" to all, and says to how many it was known.
+func (k *Known) Part(number, line string) (n int) {
 	s := k.shard(number)
 	s.Lock()
 	defer s.Unlock()
 	if _, ok := s.any[number]; !ok {
 		return 0
 	}
+	if line != "" {
+		who := pair{line, number}
+		if _, ok := s.lines[who]; !ok {
+			return 0
+		}
+		k.part(s, who)
+		if any, more := s.any[number]; more { // it may have been this line that dealt with it last
+			any.twice = s.latest(number)
+			s.any[number] = any
+		}
+		return 1
+	}
 	for who := range s.lines {
 		if who.number == number {
-			delete(s.lines, who)
-			k.pairs.Add(-1)
+			k.part(s, who)
 			n++
 		}
 	}
-	delete(s.any, number)
 	return n
+}
+
+// latest is when a number was known to any line, by those that know it now. s is locked.
+func (s *shard) latest(number string) (t twice) {
+	for who, at := range s.lines {
+		if who.number == number {
+			t = t.add(at.last).add(at.before)
+		}
+	}
+	return t
 }
 
 // Len is how many pairs there are.

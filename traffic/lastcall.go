@@ -13,9 +13,11 @@ const (
 	lastCallAge  = 24 * time.Hour
 )
 
-// LastCall is the last call that rang at an extension, or was answered there.
+// LastCall is the last call that rang at an extension, or was answered there; or the last that was stopped on its way to a number.
 type LastCall struct {
 	Caller   number.Number
+	Callee   string // the number that was called, as the dialplan said it
+	Trunk    string // where the call came in; "" if that is not known
 	Realm    string // of the extension, as the switch says it; "" if it does not
 	Withheld bool   // the number, if there is one, must not be shown or read out
 	ID       string // the journal's

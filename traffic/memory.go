@@ -13,14 +13,18 @@ type Memory struct {
 	Callbacks  *Callbacks
 	Challenges *Challenges
 	LastCalls  *LastCalls
+	Stopped    *LastCalls // the last that was stopped, by StoppedKey and StoppedLineKey
 	Again      *Again
+	Behaviour  *Behaviour
 	Held       *Held
 	Hits       *Hits
 	Realms     *Realms
 	Refused    *Refused
 	Contexts   *Contexts
+	Trials     *Trials
 
-	name func(e164 string) string // see Hide
+	name  func(e164 string) string                  // see Hide
+	marks func(caller string, at time.Time) float64 // see CountMarks
 }
 
 // New makes an empty memory, which tells a sink what is worth keeping; nil for nobody.
@@ -30,7 +34,8 @@ func New(sink Sink) *Memory {
 	}
 	return &Memory{
 		Known: NewKnown(maxPairs, sink), Callbacks: newCallbacks(sink), Challenges: newChallenges(sink),
-		LastCalls: &LastCalls{}, Again: NewAgain(maxAgain), Held: &Held{}, Hits: &Hits{}, Realms: &Realms{}, Refused: &Refused{}, Contexts: &Contexts{},
+		LastCalls: &LastCalls{}, Stopped: &LastCalls{}, Again: NewAgain(maxAgain), Behaviour: NewBehaviour(maxBehaviour), Held: &Held{}, Hits: &Hits{}, Realms: &Realms{}, Refused: &Refused{}, Contexts: &Contexts{},
+		Trials: &Trials{},
 	}
 }
 
@@ -78,18 +83,54 @@ type nowhere struct{}
 func (nowhere) Keep(Table, string, int64) {}
 func (nowhere) NoRoom(Table)              {}
 
+// CountMarks has the score count the marks of callers that wait for a decision: marks gives their weight at a time, by the number, and
+// must not wait. Call it before anything else.
+func (m *Memory) CountMarks(marks func(e164 string, at time.Time) float64) { m.marks = marks }
+
+// Called notes a call that comes in, where a rule of the policy asks for such, and tells the call when its caller called the line last.
+func (m *Memory) Called(p *policy.Policy, c *policy.Call) {
+	m.Again.Called(p, c)
+	if p.AsksScore() {
+		m.Behaviour.Note(m.Name(CountedCaller(&c.Caller)), calleeText(&c.Callee), p.IsDecoy(&c.Callee), c.Time)
+	}
+}
+
+// Ended notes what became of a call that was not stopped, see Behaviour.Ended.
+func (m *Memory) Ended(p *policy.Policy, caller *number.Number, rang, answered bool, talk time.Duration, at time.Time) {
+	if p.AsksScore() {
+		m.Behaviour.Ended(m.Name(CountedCaller(caller)), rang, answered, talk, at)
+	}
+}
+
 // Recall fills in what calls before have taught about this one.
 func (m *Memory) Recall(p *policy.Policy, c *policy.Call) {
-	if p.KnownWindow() > 0 {
+	if p.AsksKnown() {
 		var room [4]string
-		c.KnownToLine, c.KnownToAll = m.Known.To(m.Name(c.Caller.E164), p.AppendLines(room[:0], &c.Callee), time.Time{})
+		c.KnownToLine, c.KnownToAll, c.KnownLines = m.Known.Of(m.Name(c.Caller.E164), p.AppendLines(room[:0], &c.Callee), time.Time{})
 	}
 	m.Again.recall(p, c)
+	if p.AsksScore() {
+		m.recallBehaviour(p, c)
+	}
 	if m.Callbacks.Any() {
 		c.EmergencyDialled = m.awaits(&c.Callee)
 	}
 	if m.Challenges.Any() {
 		c.ChallengePassed, c.ChallengeTried = m.Challenges.Of(PassKey(p, &c.Callee), CalleeKey(&c.Callee), m.Name(c.Caller.E164), c.Time)
+	}
+}
+
+// BehaviourOf is how a number has behaved within the last day, and when it called last; false where nothing is remembered.
+func (m *Memory) BehaviourOf(e164 string) (e policy.Evidence, last time.Time, ok bool) {
+	return m.Behaviour.last(m.Name(e164))
+}
+
+// recallBehaviour is Called without the noting.
+func (m *Memory) recallBehaviour(p *policy.Policy, c *policy.Call) {
+	caller := CountedCaller(&c.Caller)
+	c.Evidence = m.Behaviour.Of(m.Name(caller), calleeText(&c.Callee), p.IsDecoy(&c.Callee), c.Time)
+	if m.marks != nil && caller != "" {
+		c.Evidence.Marks = m.marks(caller, c.Time)
 	}
 }
 
@@ -112,6 +153,7 @@ func (m *Memory) Forget(now time.Time, keepKnown, keepPassed time.Duration) {
 	m.Challenges.Forget(now.Add(-keepPassed), now.Add(-policy.MaxGrace))
 	m.Callbacks.Forget(now)
 	m.Again.Forget(now.Add(-policy.MaxAgain))
+	m.Behaviour.Forget(now.Add(-subWindows * subWindow))
 }
 
 // ForgetNumber drops all that is known of a number: of whom lines deal with, of challenges, of last calls, of who may be called
@@ -122,7 +164,7 @@ func (m *Memory) ForgetNumber(e164 string) int {
 	}
 	name := m.Name(e164)
 	m.Refused.clear() // it is of seconds
-	return m.Again.forgetNumber(e164) + m.Known.forgetNumber(name) + m.Challenges.forgetNumber(name) + m.Callbacks.forgetNumber(e164) + m.LastCalls.forgetNumber(e164)
+	return m.Again.forgetNumber(e164) + m.Behaviour.forgetNumber(name) + m.Known.Part(name, "") + m.Challenges.forgetNumber(name) + m.Callbacks.forgetNumber(e164) + m.LastCalls.forgetNumber(e164) + m.Stopped.forgetNumber(e164)
 }
 
 // moment is a time as it is kept, zero for never.

@@ -170,7 +170,7 @@ func TestEmergencyAsteriskCountries(t *testing.T) {
 			}
 			numbers := p.EmergencyNumbers()
 			e := kit.Emergency{Numbers: numbers, Expression: p.EmergencyExpression(numbers)}
-			if _, err := kit.InstallAsterisk(a.Folder, kit.Asterisk{AGI: address, Star: kit.DefaultStar}, e, false); err != nil {
+			if _, err := kit.InstallAsterisk(a.Folder, kit.Asterisk{AGI: address, Star: kit.DefaultStar, Release: kit.DefaultRelease}, e, false); err != nil {
 				t.Fatal(err)
 			}
 			a.MustCLI("dialplan reload")

@@ -175,6 +175,8 @@ func TestIntentsReal(t *testing.T) {
 		rings               bool
 	}{
 		{"report", "*57", "sip_authorized=true", "report", "report-failed XML ringfence-open", false},
+		{"release", "*58", "sip_authorized=true", "release", "report-failed XML ringfence-open", false},
+		{"release from outside", "*58", "sip_authorized=true,ringfence_action=allow", "", "", false},
 		{"report from outside", "*57", "sip_authorized=true,ringfence_action=allow", "", "", false},
 		{"report without a password", "*57", "x=1", "", "", false},
 		{"dialled", "13912345678", "sip_authorized=true", "dialled", "13912345678 XML ringfence-open-dialled", true},

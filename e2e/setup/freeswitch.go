@@ -123,7 +123,7 @@ func StartFreeSWITCHWith(t testing.TB, program, screen, handset string, events i
 		write("conf/freeswitch.xml", fmt.Sprintf(switchFile, events, EventPassword, sip))
 	}
 	configure(0)
-	if err := installKit(filepath.Join(folder, "conf"), kit.Settings{Screen: screen, Sync: !async, Star: kit.DefaultStar, LearnDialled: true}); err != nil {
+	if err := installKit(filepath.Join(folder, "conf"), kit.Settings{Screen: screen, Sync: !async, Star: kit.DefaultStar, Release: kit.DefaultRelease, LearnDialled: true}); err != nil {
 		t.Fatal(err)
 	}
 	write("conf/dialplan/public/0000_before.xml", strings.ReplaceAll(before, "HANDSET", handset))

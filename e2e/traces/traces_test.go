@@ -1,0 +1,95 @@
+package traces
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"testing"
+
+	"ringfence/conf"
+)
+
+// The same seed makes the same calls, and all sorts of them.
+func TestMake(t *testing.T) {
+	var a, b bytes.Buffer
+	one := Make(201)
+	if one.CSV(&a) != nil || Make(201).CSV(&b) != nil || !bytes.Equal(a.Bytes(), b.Bytes()) {
+		t.Error("the same seed makes other calls")
+	}
+	classes, in := map[string]bool{}, 0
+	for _, seed := range []uint64{201, 202, 203} {
+		trace := Make(seed)
+		for i, c := range trace.Calls {
+			classes[c.Class] = true
+			if !c.Out {
+				in++
+			}
+			if i > 0 && c.At.Before(trace.Calls[i-1].At) {
+				t.Fatalf("seed %d: call %d comes before the one before", seed, i)
+			}
+			if !c.Answered && c.Talk > 0 || strings.ContainsAny(c.Caller+c.Callee+c.Campaign+c.Class, ",\n\"") {
+				t.Fatalf("seed %d: %+v", seed, c)
+			}
+		}
+	}
+	for _, class := range slices.Concat(Classes(), Sources()) {
+		if !classes[class] {
+			t.Errorf("no call of %s", class)
+		}
+	}
+	if in < 60_000 {
+		t.Errorf("%d calls came in", in)
+	}
+}
+
+// The shipped policy keeps campaigns from ringing, and leaves honest callers alone. `make catch` has the whole table; what is asked
+// here is a little less than it shows, of three traces that it does not.
+func TestCatch(t *testing.T) {
+	if testing.Short() {
+		t.Skip("NOT TESTED: what detectors catch, in a short run")
+	}
+	shipped := string(conf.SamplePolicy)
+	ranges, err := Enforced(shipped, Alarm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	both, err := Enforced(shipped)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seeds := Seeds(201, 3)
+	for _, c := range []struct {
+		what, policy                 string
+		prefix, anywhere             float64 // at least
+		touched, rejected, otherwise float64 // at most
+	}{
+		{"without the alarm", ranges, 85, 0, 0.2, 0.01, 0},
+		{"as shipped", both, 85, 25, 1.5, 0.01, 0},
+	} {
+		of, err := All(t.Context(), seeds, c.policy)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Log(Row(c.what, of))
+		if got := Mean(of, func(f *Figures) Share { return f.Prefix }); got < c.prefix {
+			t.Errorf("%s: %.1f %% of the calls of campaigns with a prefix stopped, want %.0f", c.what, got, c.prefix)
+		}
+		if got := Mean(of, func(f *Figures) Share { return f.Anywhere }); got < c.anywhere {
+			t.Errorf("%s: %.1f %% of those without one, want %.0f", c.what, got, c.anywhere)
+		}
+		if got := Mean(of, func(f *Figures) Share { return f.Touched }); got > c.touched {
+			t.Errorf("%s: %.3f %% of honest calls touched, want %.1f at most", c.what, got, c.touched)
+		}
+		if got := Mean(of, func(f *Figures) Share { return f.Rejected }); got > c.rejected {
+			t.Errorf("%s: %.4f %% of honest calls rejected, want %.2f at most", c.what, got, c.rejected)
+		}
+		if got := MedianLeak(of); got > 10 {
+			t.Errorf("%s: a campaign with a prefix gets %d calls through at the median, want 10 at most", c.what, got)
+		}
+		for i, f := range of {
+			if f.StormRej > 0 {
+				t.Errorf("%s, seed %d: %d honest callers of a storm rejected", c.what, seeds[i], f.StormRej)
+			}
+		}
+	}
+}

@@ -1,0 +1,111 @@
+package screening
+
+import (
+	"fmt"
+
+	"ringfence/attach"
+	"ringfence/bridge"
+	"ringfence/detect"
+	"ringfence/inforce"
+	"ringfence/number"
+	"ringfence/policy"
+	"ringfence/storage"
+	"ringfence/traffic"
+)
+
+// counted is what detectors found of a call, until it ends.
+type counted struct {
+	set   *detect.Set // that counted it; nil: none did
+	count detect.Count
+}
+
+// keep gives it to be kept, nil if nothing was counted.
+func (c *counted) keep() *counted {
+	if c.set == nil {
+		return nil
+	}
+	return c
+}
+
+// decide has detectors count a call and the policy decide on it, once a call.
+func (sc *Screener) decide(r *inforce.Rules, c *considered, f *bridge.Facts, w detect.Way) {
+	w.Leg = traffic.CallKey(f.UUID, f.Channel)
+	c.decision, c.counted.count = r.Detectors.Consider(r.Policy, &c.call, r.Lists, w)
+	c.stopped = r.Policy.Stops(&c.decision)
+	if w.Look {
+		return
+	}
+	c.counted.set = r.Detectors
+	for i := range r.Policy.Detectors() {
+		if c.decision.TrialBy.Has(i) {
+			sc.memory.Trials.Note(r.Policy.Detectors()[i].Name, sc.o.Now())
+		}
+	}
+	if r.Policy.Mode() == policy.Observe && c.decision.Would != policy.Allow {
+		sc.memory.Trials.Note("", sc.o.Now())
+	}
+}
+
+// over tells the detectors what became of a call that they counted.
+func (sc *Screener) over(c *counted, e *attach.CallEnd, passed bool) {
+	if c == nil || c.set == nil {
+		return
+	}
+	c.set.Ended(&c.count, endOf(e, sc, passed))
+}
+
+// endOf is a call's end as detectors take it. Voicemail and menus are no answer: nobody spoke with the caller.
+func endOf(e *attach.CallEnd, sc *Screener, passed bool) detect.End {
+	end := detect.End{At: sc.o.Now(), Answered: e.Answered && e.Bridged, Rang: e.Bridged || e.Answered || e.Ring > 0, Passed: passed}
+	if end.Answered {
+		end.Talk = e.Talk
+	}
+	return end
+}
+
+// countedBefore tells the detectors of the end of a call that was screened before this program was started, or that was
+// forgotten since: what they find of it now is what they counted then.
+func (sc *Screener) countedBefore(e *attach.CallEnd) {
+	r := sc.force.Rules()
+	if r.Detectors == nil || !r.Detectors.Wants() {
+		return
+	}
+	f := factsOf(e)
+	at := e.Started
+	if at.IsZero() {
+		at = sc.o.Now()
+	}
+	call, _ := sc.callOf(r.Policy, f, at)
+	x := detect.SubjectOf(r.Policy, &call, r.Lists)
+	x.Leg = traffic.CallKey(e.UUID, e.Channel)
+	n := r.Detectors.Look(&x)
+	sc.over(&counted{r.Detectors, n}, e, false)
+	sc.calls.Add(x.Leg, screenedBefore(r.Policy, e)) // the switch may tell of it a second time
+}
+
+// sawOf writes down what detectors saw of a call, as it was when the call came.
+func sawOf(rec *storage.Record, p *policy.Policy, c *policy.Call) {
+	all := p.Detectors()
+	for i := range c.Trips {
+		t := &c.Trips[i]
+		if len(rec.Tripped) == storage.MaxTripped || t.Detector >= len(all) { // a policy of fewer detectors was read since
+			break
+		}
+		text := fmt.Sprintf("%s: %s", all[t.Detector].Name, number.InertUpTo(t.Key, maxShownKey))
+		if t.Trial != "" {
+			text += " (" + t.Trial + ")"
+		}
+		rec.Tripped = append(rec.Tripped, text)
+	}
+	rec.Holder = p.HolderOf(&c.Caller)
+	if p.AsksScore() {
+		sum, terms := p.Score(c)
+		rec.Score = sum
+		for i := range terms {
+			rec.Terms = append(rec.Terms, terms[i].String())
+		}
+	}
+}
+
+// maxShownKey is how many characters of a breaker's key are written down; a called number may have more.
+const maxShownKey = 64
