@@ -171,8 +171,10 @@ func TestHideKept(t *testing.T) {
 		{Raw: "another spelling", E164: "+8613800138000"},
 		{Raw: "", E164: "+8613800138000"},
 	} {
-		r := storage.Record{Caller: c, Name: "Zhang San", Reason: "number +8613800138000 (Zhang San) is on list x", Callee: "05925550100",
-			Tripped: []string{"many lines: +8613800138000", "whole: 13800138000 (on trial)", "range wakes: 13800"}}
+		r := storage.Record{
+			Caller: c, Name: "Zhang San", Reason: "number +8613800138000 (Zhang San) is on list x", Callee: "05925550100",
+			Tripped: []string{"many lines: +8613800138000", "whole: 13800138000 (on trial)", "range wakes: 13800"},
+		}
 		if !key.HideKept(&r, p) || r.Caller.E164 != key.Token(&n) || r.Name != "" || strings.Contains(fmt.Sprint(r), "138001") || strings.Contains(r.Reason, "Zhang") || r.Callee == "" ||
 			r.Tripped[0] != "many lines: "+key.Token(&n) || r.Tripped[1] != "whole: "+key.Token(&n)+" (on trial)" || r.Tripped[2] != "range wakes: 13800" {
 			t.Errorf("%+v becomes %+v", c, r)

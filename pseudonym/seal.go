@@ -54,7 +54,7 @@ func (p *Key) Reveal(r storage.Report) (storage.Report, bool) {
 // Seal makes of what is kept besides, as counts of calls, what nobody reads without the key. what tells one use of it from others: sealed for
 // one it cannot be opened for another.
 func (p *Key) Seal(what string, text []byte) []byte {
-	return p.sealer("seal " + what).Seal(nil, nil, text, nil)
+	return p.sealer("seal "+what).Seal(nil, nil, text, nil)
 }
 
 // Unseal opens what Seal made; false if it was made with another key or for another use, or is damaged. A nil key opens nothing.
