@@ -68,7 +68,7 @@ func (s *Set) newDetector(i int, spec *policy.Detector, of int) *detector {
 	d.lines = newTable[lineCount](bound(allLines, maxLines), seed, counts)
 	d.door.seed, d.door.rand = seed, seed
 	if spec.Surge > 0 {
-		d.habits = newHabits(s.zone, maxHabits, surgeHours)
+		d.habits = newHabits(s.zone, min(maxHabits, max(allHabits/max(of, 1), 256)), surgeHours)
 	}
 	return d
 }

@@ -21,7 +21,7 @@ const (
 	surgeHours  = 72 // so many hours of a key are learnt before a surge goes by them: any three days have a working day
 	budgetHours = 24 // and of a trunk before a budget does
 
-	maxHabits = 1024 // of a detector
+	allHabits, maxHabits = 4096, 1024 // of all detectors together, and of one: 3 KiB each when eight weeks are full
 )
 
 // habitKey names what has a habit: a key of a detector on its trunk. key must mean the same after a restart.

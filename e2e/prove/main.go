@@ -31,6 +31,7 @@ type proof struct {
 var proofs = []proof{
 	{"fuzz", "no text, frame or file breaks a reader", fuzzFigures, nothing},
 	{"crash", "an acknowledged edit survives `kill -9` and a write cut short", crashFigures, nothing},
+	{"flood", "a hundred million forged callers hide no campaign from ten detectors", floodFigures, nothing},
 	{"bench-lists", "ten million numbers: import, restart, memory, look-ups", scaleFigures, nothing},
 	{"tables", "what callers and handsets see of FreeSWITCH", always("the tables of FreeSWITCH on this page"), program("freeswitch")},
 	{"tables-asterisk", "what callers and handsets see of Asterisk", always("the tables of Asterisk on this page"), nothing},
@@ -156,6 +157,14 @@ func program(name string) func() string {
 func always(figures string) func(string) string { return func(string) string { return figures } }
 
 // soakFigures are the last but one row of the soak's own table.
+func floodFigures(output string) string {
+	m := regexp.MustCompile(`flood: (.+)`).FindStringSubmatch(output)
+	if m == nil {
+		return ""
+	}
+	return m[1]
+}
+
 func soakFigures(output string) string {
 	m := regexp.MustCompile(`all \| (in .*? promised:) \| (\d+) \|`).FindStringSubmatch(output)
 	if m == nil {
