@@ -39,7 +39,7 @@ func tenDetectors() []policy.Detector {
 // has another forged number: all trip, and all of it stays within 64 MiB. RINGFENCE_FLOOD says how many calls; make flood has a hundred million.
 func TestAttackFlood(t *testing.T) {
 	calls, rate := 3_000_000, 2000
-	if testing.Short() {
+	if testing.Short() || underRace {
 		calls = 600_000
 	}
 	if text := os.Getenv("RINGFENCE_FLOOD"); text != "" {
