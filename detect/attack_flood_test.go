@@ -35,8 +35,9 @@ func tenDetectors() []policy.Detector {
 	}
 }
 
-// TestAttackFlood hides campaigns of 2.8 calls a second each, from one number, from three and from a range, behind 2,000 calls a second each of which
-// has another forged number: all trip, and all of it stays within 64 MiB. RINGFENCE_FLOOD says how many calls; make flood has a hundred million.
+// TestAttackFlood hides campaigns of 2.8 calls a second each, from one number, from three and from a range, behind
+// 2,000 calls a second each of which has another forged number: all trip, and all of it stays within 64 MiB.
+// RINGFENCE_FLOOD says how many calls; make flood has a hundred million.
 func TestAttackFlood(t *testing.T) {
 	calls, rate := 3_000_000, 2000
 	if testing.Short() || underRace {

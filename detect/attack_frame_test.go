@@ -9,7 +9,8 @@ import (
 	"ringfence/policy"
 )
 
-// TestAttackBankFramed holds that twenty calls with forged numbers of a bank's range, and its own, close nothing for a bank that is protected.
+// TestAttackBankFramed holds that twenty calls with forged numbers of a bank's range, and its own, close nothing for a
+// bank that is protected.
 func TestAttackBankFramed(t *testing.T) {
 	w := newWorld(t, rangeWakes(), detector("many", policy.ByCaller, time.Hour, 5, policy.CountCallees))
 	bank := call{from: "95588", to: line(0), protected: 3}
@@ -31,8 +32,8 @@ func TestAttackBankFramed(t *testing.T) {
 	}
 }
 
-// TestAttackRangeFramed holds what a range that nobody protects has to fear of twenty forged calls: its acquaintances ring, the trip ends by itself, and
-// the first honest talks end it.
+// TestAttackRangeFramed holds what a range that nobody protects has to fear of twenty forged calls: its acquaintances
+// ring, the trip ends by itself, and the first honest talks end it.
 func TestAttackRangeFramed(t *testing.T) {
 	w := newWorld(t, rangeWakes())
 	friend := call{from: "05922116123", to: line(900), known: true}
@@ -72,8 +73,9 @@ func TestAttackRangeFramed(t *testing.T) {
 	}
 }
 
-// TestAttackProbe holds that many bad probes double a hold once, that it ends at hold_max, and that one forged call each time does not keep a range
-// shut for longer than two of these after the last real evidence, and the hold that has begun by then.
+// TestAttackProbe holds that many bad probes double a hold once, that it ends at hold_max, and that one forged call
+// each time does not keep a range shut for longer than two of these after the last real evidence, and the hold that has
+// begun by then.
 func TestAttackProbe(t *testing.T) {
 	d := rangeWakes()
 	w := newWorld(t, d)
@@ -82,7 +84,6 @@ func TestAttackProbe(t *testing.T) {
 	if len(keys) != 1 {
 		t.Fatalf("tripped %v, want one range", keys)
 	}
-	evidence := w.at
 	first := w.wantState(d.Name, keys[0], detect.Tripped)
 	w.wait(first.Until.Sub(w.at) + time.Minute)
 	var probes []came
@@ -104,7 +105,7 @@ func TestAttackProbe(t *testing.T) {
 	if again.Hold != 2*d.Hold {
 		t.Errorf("after %d bad probes: hold %s, want %s", rang, again.Hold, 2*d.Hold)
 	}
-	evidence = w.at // ten more calls
+	evidence := w.at // ten more calls
 	open := time.Duration(0)
 	for w.at.Sub(evidence) < 60*24*time.Hour {
 		b := w.breaker(d.Name, keys[0])
@@ -150,7 +151,8 @@ func TestAttackMarks(t *testing.T) {
 	}
 }
 
-// TestAttackDecoys holds that calls to decoys with a victim's number close him out for an hour at most, and that the same decoy called twice counts once.
+// TestAttackDecoys holds that calls to decoys with a victim's number close him out for an hour at most, and that the
+// same decoy called twice counts once.
 func TestAttackDecoys(t *testing.T) {
 	d := detector("decoys", policy.ByCaller, 24*time.Hour, 2, policy.CountDecoys)
 	d.Hold, d.HoldMax = 24*time.Hour, 7*24*time.Hour

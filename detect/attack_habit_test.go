@@ -35,8 +35,8 @@ func surge(key policy.DetectorKey, window time.Duration) policy.Detector {
 	return d
 }
 
-// TestAttackHabitTaught holds that who calls seven times as often as is usual, for weeks, so as not to trip, raises what is usual by half a week at
-// most, and only when it has been so for as many weeks as it was not.
+// TestAttackHabitTaught holds that who calls seven times as often as is usual, for weeks, so as not to trip, raises
+// what is usual by half a week at most, and only when it has been so for as many weeks as it was not.
 func TestAttackHabitTaught(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	d := surge(policy.ByTrunk, time.Hour)
@@ -83,8 +83,8 @@ func TestAttackHabitTaught(t *testing.T) {
 	}
 }
 
-// TestAttackHabitUnknown holds that a surge trips nothing in the first days, by what nobody knows yet; and that what is new on a trunk
-// that has been watched for a week has usually nothing.
+// TestAttackHabitUnknown holds that a surge trips nothing in the first days, by what nobody knows yet; and that what is
+// new on a trunk that has been watched for a week has usually nothing.
 func TestAttackHabitUnknown(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 5))
 	d := surge(policy.ByPrefix, 10*time.Minute)
@@ -141,8 +141,9 @@ func TestAttackOneTrunkHidesAnother(t *testing.T) {
 	t.Log("evicted", evicted, "capped", capped)
 }
 
-// TestAttackNewNumberEachCall holds that a dialler who never lets a number call twice is found by the range of his numbers, and one without a range by
-// what his calls have in common: that nobody knows them and that they call what nobody has.
+// TestAttackNewNumberEachCall holds that a dialler who never lets a number call twice is found by the range of his
+// numbers, and one without a range by what his calls have in common: that nobody knows them and that they call what
+// nobody has.
 func TestAttackNewNumberEachCall(t *testing.T) {
 	alarm := detector("strangers", policy.ByAll, time.Hour, 30)
 	alarm.Count = []policy.Weighed{{Count: policy.CountFirstTime, Weight: 1}, {Count: policy.CountDecoys, Weight: 3}, {Count: policy.CountShortCalls, Weight: 1}}
@@ -177,7 +178,8 @@ func TestAttackNewNumberEachCall(t *testing.T) {
 	}
 }
 
-// TestAttackStormIsNoCampaign holds that hundreds who call one line back, whose number somebody has forged, do not trip what counts by line.
+// TestAttackStormIsNoCampaign holds that hundreds who call one line back, whose number somebody has forged, do not trip
+// what counts by line.
 func TestAttackStormIsNoCampaign(t *testing.T) {
 	alarm := detector("strangers", policy.ByAll, time.Hour, 30, policy.CountFirstTime)
 	alarm.PerLine = 3

@@ -19,8 +19,8 @@ func usually(t *testing.T, anHour int, ds ...policy.Detector) (*world, *rand.Ran
 	return w, random
 }
 
-// TestAttackCampaignOnAQuietTrunk holds that 5.6 calls a second on a trunk of one in ten seconds are stopped, as good as all, under max_share = 0.3:
-// they are beyond what usually comes.
+// TestAttackCampaignOnAQuietTrunk holds that 5.6 calls a second on a trunk of one in ten seconds are stopped, as good
+// as all, under max_share = 0.3: they are beyond what usually comes.
 func TestAttackCampaignOnAQuietTrunk(t *testing.T) {
 	d := rangeWakes()
 	d.MaxShare = 0.3
@@ -47,8 +47,8 @@ func TestAttackCampaignOnAQuietTrunk(t *testing.T) {
 	}
 }
 
-// TestAttackWrongBreaker holds the promise to those who always call: a breaker that holds for all of them takes max_share of what usually comes and
-// what happens to come beyond it.
+// TestAttackWrongBreaker holds the promise to those who always call: a breaker that holds for all of them takes
+// max_share of what usually comes and what happens to come beyond it.
 func TestAttackWrongBreaker(t *testing.T) {
 	d := detector("everybody", policy.ByAll, time.Hour, 200, policy.CountCallers)
 	d.MaxShare, d.Hold, d.HoldMax = 0.2, 24*time.Hour, 24*time.Hour
@@ -64,12 +64,14 @@ func TestAttackWrongBreaker(t *testing.T) {
 	}
 }
 
-// TestAttackSacrifice holds that a campaign which is there to be stopped uses no room up for the real one, which is surer.
+// TestAttackSacrifice holds that a campaign which is there to be stopped uses no room up for the real one, which is
+// surer.
 func TestAttackSacrifice(t *testing.T) {
 	d := detector("range", policy.ByPrefix, time.Hour, 10, policy.CountStrangers)
 	d.Levels, d.MaxShare = []policy.Level{{Digits: 6, Trip: 10}}, 0.1
 	w, random := usually(t, 200, d)
-	// The night is quiet, so that nothing is beyond the usual ones: a tenth of 200 is all the room there is. Forty ranges trip and go on a little.
+	// The night is quiet, so that nothing is beyond the usual ones: a tenth of 200 is all the room there is. Forty
+	// ranges trip and go on a little.
 	sacrificed := 0
 	for i := range 40 {
 		for k := range 3 {

@@ -10,8 +10,8 @@ import (
 	"ringfence/policy"
 )
 
-// world is a set of detectors whose trips are all acted upon, as by a rule that rejects what is tripped: acquaintances, whom a rule before
-// lets pass, excepted.
+// world is a set of detectors whose trips are all acted upon, as by a rule that rejects what is tripped: acquaintances,
+// whom a rule before lets pass, excepted.
 type world struct {
 	t    testing.TB
 	ds   []policy.Detector

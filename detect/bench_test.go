@@ -12,8 +12,9 @@ import (
 	"ringfence/policy"
 )
 
-// BenchmarkDetectors is what a call costs with ten detectors on, all by caller and all by prefix, each beside the decision of a policy with as many
-// rules. Two thousand callers call a thousand lines, and in a flood more than there is room for; each call is counted, decided and ended.
+// BenchmarkDetectors is what a call costs with ten detectors on, all by caller and all by prefix, each beside the
+// decision of a policy with as many rules. Two thousand callers call a thousand lines, and in a flood more than there
+// is room for; each call is counted, decided and ended.
 func BenchmarkDetectors(b *testing.B) {
 	kinds := []policy.Counted{
 		policy.CountCalls, policy.CountCallees, policy.CountStrangers, policy.CountFirstTime, policy.CountShortCalls, policy.CountUnanswered, policy.CountDecoys,

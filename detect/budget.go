@@ -12,17 +12,19 @@ const (
 	budgetSpan = time.Hour
 	budgetSub  = 5 * time.Minute
 	budgetSubs = int(budgetSpan / budgetSub)
-	// sureParts are the parts of the room under max_share that evidence of a sureness may fill up to: what is weak leaves room for what is surer.
+	// sureParts are the parts of the room under max_share that evidence of a sureness may fill up to: what is weak
+	// leaves room for what is surer.
 	sureClasses = 4
-	// Where more than this part of a trunk's calls were touched, and more than a few, what is left of the hour is not what usually comes.
+	// Where more than this part of a trunk's calls were touched, and more than a few, what is left of the hour is not
+	// what usually comes.
 	touchedPart = 0.1
 	touchedFew  = 5
 )
 
 var sureParts = [sureClasses]float64{0.5, 0.7, 0.85, 1}
 
-// sureness is how far a count is beyond its trip: 0 below twice the trip, 1 from there, 2 from four times, 3 from eight times or where a person holds
-// the breaker tripped.
+// sureness is how far a count is beyond its trip: 0 below twice the trip, 1 from there, 2 from four times, 3 from eight
+// times or where a person holds the breaker tripped.
 func sureness(count, trip int, pinned bool) int {
 	switch {
 	case pinned:
@@ -43,13 +45,14 @@ func sureness(count, trip int, pinned bool) int {
 //
 //	the calls beyond those that usually come at this hour + max_share × those that usually come
 //
-// rounded up to a whole call. A campaign of 5.6 calls a second on a trunk of one in ten seconds is beyond the usual ones and can be stopped
-// altogether; a breaker that tripped wrongly takes no more than its share of those who always call. Calls that were stopped by something else
-// are neither in the one nor in the other. Where less than a day of a trunk was learnt nothing is usual yet: then it is max_share × the calls of
-// the hour that no breaker was tripped for. With max_share = 1 there is no bound.
+// rounded up to a whole call. A campaign of 5.6 calls a second on a trunk of one in ten seconds is beyond the usual
+// ones and can be stopped altogether; a breaker that tripped wrongly takes no more than its share of those who always
+// call. Calls that were stopped by something else are neither in the one nor in the other. Where less than a day of a
+// trunk was learnt nothing is usual yet: then it is max_share × the calls of the hour that no breaker was tripped for.
+// With max_share = 1 there is no bound.
 //
-// The touched calls of all detectors are added up. Weak evidence may fill only a part of the room, so that what is surer finds some.
-// A set's lock guards it.
+// The touched calls of all detectors are added up. Weak evidence may fill only a part of the room, so that what is
+// surer finds some. A set's lock guards it.
 type budgets struct {
 	habits *habits // of the trunks, with the key 0
 	of     map[string]*budget
@@ -70,7 +73,8 @@ func newBudgets(zone *time.Location) *budgets {
 	return &budgets{habits: newHabits(zone, maxTrunks, budgetHours), of: map[string]*budget{}}
 }
 
-// at is the budget of a trunk with the pieces of an hour ago emptied, nil if there are too many trunks. An earlier time counts as the latest.
+// at is the budget of a trunk with the pieces of an hour ago emptied, nil if there are too many trunks. An earlier time
+// counts as the latest.
 func (s *budgets) at(trunk string, at time.Time) *budget {
 	b := s.of[trunk]
 	if b == nil {
@@ -103,8 +107,8 @@ func (b *budget) sum() (passed, touched int) {
 	return passed, touched
 }
 
-// pass counts a call that was neither touched by a detector nor stopped by anything else; teaches says whether it counts as usual as well, which those
-// do not that a detector would have touched.
+// pass counts a call that was neither touched by a detector nor stopped by anything else; teaches says whether it
+// counts as usual as well, which those do not that a detector would have touched.
 func (s *budgets) pass(trunk string, at time.Time, teaches bool) {
 	if b := s.at(trunk, at); b != nil {
 		b.passed[b.piece()]++
@@ -116,8 +120,8 @@ func (s *budgets) pass(trunk string, at time.Time, teaches bool) {
 	}
 }
 
-// take takes room for one call on which detectors of that max_share (the largest of them) would act, with evidence of that sureness. Without
-// room it is false, and the call is to be told to pass() once it was decided anew.
+// take takes room for one call on which detectors of that max_share (the largest of them) would act, with evidence of
+// that sureness. Without room it is false, and the call is to be told to pass() once it was decided anew.
 func (s *budgets) take(trunk string, at time.Time, share float64, sure int) bool {
 	b := s.at(trunk, at)
 	if b == nil {

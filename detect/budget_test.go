@@ -25,7 +25,8 @@ func trunkOf(t *testing.T, anHour, lately int) (*budgets, time.Time) {
 	return s, at.Add(59 * time.Minute)
 }
 
-// TestBudgetShare holds that a breaker that tripped wrongly takes its share of those who always call, rounded up to whole calls, and no more.
+// TestBudgetShare holds that a breaker that tripped wrongly takes its share of those who always call, rounded up to
+// whole calls, and no more.
 func TestBudgetShare(t *testing.T) {
 	for _, c := range []struct {
 		usual, lately int
@@ -78,8 +79,8 @@ func TestBudgetOfACampaign(t *testing.T) {
 	}
 }
 
-// TestBudgetOfMistakes holds the promise for weeks: where everybody who calls is touched by mistake, no hour has more of them than the share
-// and what happens to come beyond the usual, and the habit does not follow down what is touched.
+// TestBudgetOfMistakes holds the promise for weeks: where everybody who calls is touched by mistake, no hour has more
+// of them than the share and what happens to come beyond the usual, and the habit does not follow down what is touched.
 func TestBudgetOfMistakes(t *testing.T) {
 	s, at := trunkOf(t, 100, 100)
 	for week := range 12 {

@@ -30,10 +30,10 @@ type habitKey struct {
 	key   uint64
 }
 
-// habits are what is usual of each key of a detector by the hour of the week: the median of up to eight weeks. It is learnt
-// from hours that are a day old and were not tripped, and grows at most 1.5 times a week, so that who floods a key for a week or
-// a month has not taught it that this is usual. Of an hour that the clock shows twice the first is learnt, of one that it leaves out
-// nothing. A set's lock guards it.
+// habits are what is usual of each key of a detector by the hour of the week: the median of up to eight weeks. It is
+// learnt from hours that are a day old and were not tripped, and grows at most 1.5 times a week, so that who floods a
+// key for a week or a month has not taught it that this is usual. Of an hour that the clock shows twice the first is
+// learnt, of one that it leaves out nothing. A set's lock guards it.
 type habits struct {
 	zone  *time.Location
 	shift int64 // seconds that the clock's hours begin before those of UTC: 1800 in India
@@ -87,7 +87,8 @@ func newHabits(zone *time.Location, limit, least int) *habits {
 	return h
 }
 
-// note counts n calls of a key. An hour that is learnt already, or has not come by the latest time, counts as the one under way.
+// note counts n calls of a key. An hour that is learnt already, or has not come by the latest time, counts as the one
+// under way.
 func (h *habits) note(k habitKey, at time.Time, n int) {
 	h.tick(at)
 	if h.trunks[k.trunk] == nil && len(h.trunks) < maxTrunks {
@@ -146,8 +147,8 @@ func (h *habits) forget(k habitKey) bool {
 	return true
 }
 
-// room makes a habit for a newcomer. Where there is none it takes that of the one longest unused among a few, if that has no history or has
-// had no call for as long as a history lasts.
+// room makes a habit for a newcomer. Where there is none it takes that of the one longest unused among a few, if that
+// has no history or has had no call for as long as a history lasts.
 func (h *habits) room(k habitKey) *habit {
 	if len(h.order) < h.limit {
 		b := &habit{}
@@ -189,7 +190,8 @@ func (b *habit) begin(k habitKey, hour int64) {
 // hourOf is the hour of a time, in hours since 1970 that begin as those of the zone's clock do.
 func (h *habits) hourOf(at time.Time) int64 { return (secondOf(at) + h.shift) / 3600 }
 
-// secondOf is a time in Unix seconds. One before 1970 or beyond the year 9999 is a clock that was never set: it counts as the nearest.
+// secondOf is a time in Unix seconds. One before 1970 or beyond the year 9999 is a clock that was never set: it counts
+// as the nearest.
 func secondOf(at time.Time) int64 { return min(max(at.Unix(), 30*24*3600), 253402300799) }
 
 // cellOf is where an hour stands in the week by the zone's clock, and the number of that week.
@@ -210,8 +212,8 @@ func floorDiv(a, b int64) int64 {
 	return q
 }
 
-// tick lets time pass: hours that are a day old are learnt. An earlier time changes nothing, unless it is earlier by more than a day: then the
-// clock was wrong and has been put right, and what is not learnt yet never is.
+// tick lets time pass: hours that are a day old are learnt. An earlier time changes nothing, unless it is earlier by
+// more than a day: then the clock was wrong and has been put right, and what is not learnt yet never is.
 func (h *habits) tick(at time.Time) {
 	hour, was := h.hourOf(at), h.last
 	switch {
@@ -300,7 +302,8 @@ func (h *habits) learn(hour int64) {
 	}
 }
 
-// young reports whether the trunk of a key has not been watched for a week: what the key does then is taken for usual as it is.
+// young reports whether the trunk of a key has not been watched for a week: what the key does then is taken for usual
+// as it is.
 func (h *habits) young(b *habit) bool {
 	w := h.trunks[b.key.trunk]
 	return w == nil || w.hours < habitYoung
@@ -343,8 +346,8 @@ func (b *habit) learn(c, row int, count uint32, young bool) {
 	b.rich = b.rich || middle > 0
 }
 
-// cell is how many calls an hour had, in quarters: twelve bits of a number and four of its power of two, rounded down. So it is exact below a
-// thousand calls and off by less than a thousandth above.
+// cell is how many calls an hour had, in quarters: twelve bits of a number and four of its power of two, rounded down.
+// So it is exact below a thousand calls and off by less than a thousandth above.
 type cell uint16
 
 const (

@@ -81,8 +81,8 @@ func appendText(b []byte, text string) []byte {
 	return append(b, text...)
 }
 
-// parse reads what append wrote into a table that has nothing yet, and gives what stands behind it. What passed since then was not
-// watched. More than there is room for is left out.
+// parse reads what append wrote into a table that has nothing yet, and gives what stands behind it. What passed since
+// then was not watched. More than there is room for is left out.
 func (h *habits) parse(b []byte) (rest []byte, err error) {
 	r := &varints{b: b}
 	h.hour, h.last = r.signed(), r.signed()

@@ -39,7 +39,8 @@ func wantUsual(t *testing.T, h *habits, k habitKey, at time.Time, want float64, 
 	}
 }
 
-// TestHabitKnown holds when a habit is believed: after three full days of the key, each a day old, or a week of its trunk.
+// TestHabitKnown holds when a habit is believed: after three full days of the key, each a day old, or a week of its
+// trunk.
 func TestHabitKnown(t *testing.T) {
 	h := newHabits(time.UTC, 10, surgeHours)
 	// The first hour is not whole and not learnt.
@@ -77,7 +78,8 @@ func TestHabitHours(t *testing.T) {
 	}
 }
 
-// TestHabitMedian holds that what is usual is the median of eight weeks: one week of uproar and one of silence change nothing.
+// TestHabitMedian holds that what is usual is the median of eight weeks: one week of uproar and one of silence change
+// nothing.
 func TestHabitMedian(t *testing.T) {
 	h := newHabits(time.UTC, 10, surgeHours)
 	at := teach(h, ours, monday, 8*habitHours, func(i int) int {
@@ -92,7 +94,8 @@ func TestHabitMedian(t *testing.T) {
 	wantUsual(t, h, ours, at, 40, true)
 }
 
-// TestHabitTaughtUpwards holds that who teaches a habit raises it by half a week at most, whatever he does, and a silent key by one call.
+// TestHabitTaughtUpwards holds that who teaches a habit raises it by half a week at most, whatever he does, and a
+// silent key by one call.
 func TestHabitTaughtUpwards(t *testing.T) {
 	for _, start := range []int{0, 1, 40} {
 		h := newHabits(time.UTC, 10, surgeHours)
@@ -146,8 +149,8 @@ func TestHabitNotLearnt(t *testing.T) {
 	wantUsual(t, h, ours, at, 10, true)
 }
 
-// TestHabitDaylightSaving holds that the hours are those of the wall clock before and after it is put forward and back, and that an hour that comes
-// twice counts once.
+// TestHabitDaylightSaving holds that the hours are those of the wall clock before and after it is put forward and back,
+// and that an hour that comes twice counts once.
 func TestHabitDaylightSaving(t *testing.T) {
 	for _, c := range []struct {
 		zone string
@@ -222,8 +225,8 @@ func TestHabitClockJumps(t *testing.T) {
 	}
 }
 
-// TestHabitBounds holds that a table takes no more than it has room for, that spoofed keys take no room from those with a history, and that chance
-// has no part in it.
+// TestHabitBounds holds that a table takes no more than it has room for, that spoofed keys take no room from those with
+// a history, and that chance has no part in it.
 func TestHabitBounds(t *testing.T) {
 	fill := func() *habits {
 		h := newHabits(time.UTC, 64, surgeHours)
@@ -294,7 +297,7 @@ func TestHabitSnapshot(t *testing.T) {
 	learnt := later.of[ours].learnt
 	usual, _ := h.usual(ours, at, time.Hour)
 	wantUsual(t, later, ours, at, usual, true)
-	at = teach(later, ours, at.Add(10*time.Hour), 24, always(30))
+	teach(later, ours, at.Add(10*time.Hour), 24, always(30))
 	// Those of the day before, without the one that was under way when it ended.
 	if got := later.of[ours].learnt - learnt; got != 24-1 && got != 24 {
 		t.Errorf("learnt %d hours in the day after ten hours' absence, want 23 of the day before", got)
@@ -305,7 +308,8 @@ func TestHabitSnapshot(t *testing.T) {
 	}
 }
 
-// FuzzHabits holds that whatever stands in a snapshot is read or refused, and that the table then works within its bounds.
+// FuzzHabits holds that whatever stands in a snapshot is read or refused, and that the table then works within its
+// bounds.
 func FuzzHabits(f *testing.F) {
 	h := newHabits(time.UTC, 64, surgeHours)
 	teach(h, ours, monday, 3*habitHours, always(30))

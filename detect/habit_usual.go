@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// usual is how many calls of a key there usually are in the window that ends at a time, and whether that is known: three full days of the key are
-// learnt, or its trunk has been watched for a week and what is new on it usually has nothing.
+// usual is how many calls of a key there usually are in the window that ends at a time, and whether that is known:
+// three full days of the key are learnt, or its trunk has been watched for a week and what is new on it usually has
+// nothing.
 func (h *habits) usual(k habitKey, at time.Time, window time.Duration) (count float64, known bool) {
 	h.tick(at)
 	b := h.of[k]
@@ -30,7 +31,8 @@ func (h *habits) usual(k habitKey, at time.Time, window time.Duration) (count fl
 	return count, true
 }
 
-// at is what is usual in an hour of the week. One that was not seen yet has the most of what is known: the same hour on other days, and the mean of all hours.
+// at is what is usual in an hour of the week. One that was not seen yet has the most of what is known: the same hour on
+// other days, and the mean of all hours.
 func (b *habit) at(c int) float64 {
 	if b.usual[c] != unknown {
 		return b.usual[c].count()
@@ -54,15 +56,17 @@ func (b *habit) at(c int) float64 {
 	return most
 }
 
-// surgeChance is how improbable so many calls must be by what is usual for a surge to trip: less than one in a million windows.
+// surgeChance is how improbable so many calls must be by what is usual for a surge to trip: less than one in a million
+// windows.
 const surgeChance = 1e-6
 
-// surgeLeast is what is usual at least, in calls of a window, when it is asked what is improbable: that nobody called in eight weeks does
-// not mean that nobody ever does.
+// surgeLeast is what is usual at least, in calls of a window, when it is asked what is improbable: that nobody called
+// in eight weeks does not mean that nobody ever does.
 const surgeLeast = 0.1
 
-// surges reports whether so many calls, where there are usually `usual`, trip a breaker: at least `surge` times the usual ones and atLeast, and
-// improbable if calls come independently of each other (the tail of a Poisson distribution).
+// surges reports whether so many calls, where there are usually `usual`, trip a breaker: at least `surge` times the
+// usual ones and atLeast, and improbable if calls come independently of each other (the tail of a Poisson
+// distribution).
 func surges(count int, usual, surge float64, atLeast int) bool {
 	return count >= atLeast && float64(count) >= surge*usual && improbable(count, usual)
 }
@@ -87,7 +91,8 @@ func surgeTrip(usual, surge float64, atLeast int) int {
 	return high
 }
 
-// improbable reports whether at least count calls come by chance less often than surgeChance says, where there are usually so many.
+// improbable reports whether at least count calls come by chance less often than surgeChance says, where there are
+// usually so many.
 func improbable(count int, usual float64) bool {
 	usual = max(usual, surgeLeast)
 	if float64(count) <= usual {

@@ -11,7 +11,8 @@ import (
 	"ringfence/policy"
 )
 
-// ranges is the model of a detector that counts strangers by several levels of prefixes: it remembers when each number last called.
+// ranges is the model of a detector that counts strangers by several levels of prefixes: it remembers when each number
+// last called.
 type ranges struct {
 	d       policy.Detector
 	last    map[string]int64 // the piece in which a number called last
@@ -37,7 +38,8 @@ func (m *ranges) of(key string, at time.Time) (numbers []string) {
 	return numbers
 }
 
-// spread reports whether numbers come from all over a range. The branch that led to a range which tripped says nothing until it is seen again.
+// spread reports whether numbers come from all over a range. The branch that led to a range which tripped says nothing
+// until it is seen again.
 func (m *ranges) spread(key string, numbers []string) bool {
 	next, tens := map[string]bool{}, map[string]bool{}
 	for _, n := range numbers {

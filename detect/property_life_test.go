@@ -29,8 +29,9 @@ func (w *world) campaign(from string, calls int) (stopped int) {
 	return stopped
 }
 
-// TestLife holds the life of a breaker: it trips by the call that reaches the trip, holds beyond its counts, probes, and closes or trips again for
-// twice as long, up to hold_max; when it stayed closed for as long as that, it begins anew.
+// TestLife holds the life of a breaker: it trips by the call that reaches the trip, holds beyond its counts, probes,
+// and closes or trips again for twice as long, up to hold_max; when it stayed closed for as long as that, it begins
+// anew.
 func TestLife(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -165,8 +166,8 @@ func TestLifeClock(t *testing.T) {
 	}
 }
 
-// TestLifeZone holds that windows and holds know nothing of daylight saving, and that a surge by the clock on the wall does not
-// trip when it changes.
+// TestLifeZone holds that windows and holds know nothing of daylight saving, and that a surge by the clock on the wall
+// does not trip when it changes.
 func TestLifeZone(t *testing.T) {
 	berlin, err := time.LoadLocation("Europe/Berlin")
 	if err != nil {

@@ -10,8 +10,9 @@ import (
 	"ringfence/policy"
 )
 
-// naive counts one detector as anyone would who had all the memory of the world and no care for time: everything is remembered, and each
-// count is made anew by looking at all of it. It knows the first trip of each key alone, which is where what has tripped begins to matter.
+// naive counts one detector as anyone would who had all the memory of the world and no care for time: everything is
+// remembered, and each count is made anew by looking at all of it. It knows the first trip of each key alone, which is
+// where what has tripped begins to matter.
 type naive struct {
 	d       policy.Detector
 	members map[string]map[string]*happened // by key, and by what is counted once
@@ -27,7 +28,8 @@ type happened struct {
 	weight int
 }
 
-// pieces is how many pieces a window has: what is a piece and more short of a window old counts, what is older than the window does not.
+// pieces is how many pieces a window has: what is a piece and more short of a window old counts, what is older than the
+// window does not.
 const pieces = 12
 
 func newNaive(d policy.Detector) *naive {

@@ -35,7 +35,8 @@ func manyDetectors() []policy.Detector {
 	return ds
 }
 
-// trace has random calls come, a burst now and then, and tells act of each before it comes. It returns what each found, a text a call.
+// trace has random calls come, a burst now and then, and tells act of each before it comes. It returns what each found,
+// a text a call.
 func trace(w *world, random *rand.Rand, calls int, act func(i int, c *call)) []string {
 	var found []string
 	var open []came
@@ -100,8 +101,8 @@ func seeds(short, long int) int {
 	return long
 }
 
-// TestPropertyProtected holds that no sequence of calls touches a protected caller, and that what he does counts for nothing: all others are met
-// by the same with and without his calls.
+// TestPropertyProtected holds that no sequence of calls touches a protected caller, and that what he does counts for
+// nothing: all others are met by the same with and without his calls.
 func TestPropertyProtected(t *testing.T) {
 	for seed := range seeds(3, 15) {
 		ds := manyDetectorsWithoutHabits()
@@ -147,7 +148,8 @@ func TestPropertyProtected(t *testing.T) {
 	}
 }
 
-// TestPropertyRestart holds that the same calls trip the same, call by call, whether or not the program was started anew in between.
+// TestPropertyRestart holds that the same calls trip the same, call by call, whether or not the program was started
+// anew in between.
 func TestPropertyRestart(t *testing.T) {
 	for seed := range seeds(3, 12) {
 		ds := manyDetectors()
