@@ -73,6 +73,7 @@ func (s *Set) adopt(from *Set) {
 	if from.zone.String() == s.zone.String() {
 		s.budgets = from.budgets
 	}
+	s.lastTrunk.known = false
 	for _, d := range s.all {
 		d.keepTime()
 		i := from.number(d.Name)
@@ -120,13 +121,13 @@ func (d *detector) takeAll(e *detector) {
 	limit := d.slots.limit
 	d.slots = e.slots
 	d.slots.d, d.slots.limit = d, max(limit, len(d.slots.all))
-	members, lines := d.members.alive, d.lines.alive
+	alive, fresh := d.members.alive, d.members.fresh
 	most := max(d.members.most, len(e.members.all))
-	d.members, d.members.alive = e.members, members
-	d.members.alive, d.members.most = members, most
+	d.members = e.members
+	d.members.alive, d.members.fresh, d.members.most = alive, fresh, most
 	most = max(d.lines.most, len(e.lines.all))
 	d.lines = e.lines
-	d.lines.alive, d.lines.most = lines, most
+	d.lines.alive, d.lines.fresh, d.lines.most = alive, fresh, most
 	d.door = e.door
 	if d.habits != nil && e.habits != nil && d.set.zone.String() == e.set.zone.String() {
 		d.habits = e.habits

@@ -82,7 +82,6 @@ func TestAttackProbe(t *testing.T) {
 	if len(keys) != 1 {
 		t.Fatalf("tripped %v, want one range", keys)
 	}
-	evidence := w.at
 	first := w.wantState(d.Name, keys[0], detect.Tripped)
 	w.wait(first.Until.Sub(w.at) + time.Minute)
 	var probes []came
@@ -104,7 +103,7 @@ func TestAttackProbe(t *testing.T) {
 	if again.Hold != 2*d.Hold {
 		t.Errorf("after %d bad probes: hold %s, want %s", rang, again.Hold, 2*d.Hold)
 	}
-	evidence = w.at // ten more calls
+	evidence := w.at // ten more calls
 	open := time.Duration(0)
 	for w.at.Sub(evidence) < 60*24*time.Hour {
 		b := w.breaker(d.Name, keys[0])

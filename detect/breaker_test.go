@@ -19,7 +19,7 @@ hold   = "1h"
 hold_max = "4h"
 probe  = 2
 [[rule]]
-name = "campaign"
+name = "dials"
 when = { tripped = ["dialler"] }
 action = "challenge"
 `

@@ -67,22 +67,22 @@ func (s *Set) called(x *Subject, look bool) Count {
 		n.FirstTime = !s.seen.has(n.id.caller)
 		n.again = s.recent.same(mix(n.id.caller^mix(n.id.callee^mix(uint64(n.id.trunk)))), now, !look && !s.leftAlone(&n))
 	}
+	kinds := n.applies()
 	for i, d := range s.all {
 		if !n.protected.Has(i) && !s.broad.Has(i) {
-			d.called(&n, look || n.again)
+			d.called(&n, kinds&d.kinds, look || n.again)
 		}
 	}
 	for i, d := range s.all {
 		if !n.protected.Has(i) && s.broad.Has(i) {
-			d.called(&n, look || n.again || s.explained(&n, d))
+			d.called(&n, kinds&d.kinds, look || n.again || s.explained(&n, d))
 		}
 	}
 	return n
 }
 
-// called counts a call for a detector, and says whether one of its breakers holds for it.
-func (d *detector) called(n *Count, look bool) {
-	kinds := n.applies() & d.kinds
+// called counts what a call is by those kinds for a detector, and says whether one of its breakers holds for it.
+func (d *detector) called(n *Count, kinds uint16, look bool) {
 	if kinds == 0 && d.Share == 0 && d.slots.open[n.id.trunk] == 0 && len(d.pins) == 0 {
 		return
 	}

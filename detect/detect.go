@@ -85,12 +85,17 @@ type Set struct {
 	seed      uint64
 	sink      Sink
 
-	mu      sync.Mutex
-	all     []*detector
-	broad   policy.DetectorSet
-	clock   clock
-	trunks  names
-	holders names
+	mu        sync.Mutex
+	all       []*detector
+	broad     policy.DetectorSet
+	clock     clock
+	trunks    names
+	holders   names
+	lastTrunk struct {
+		name  string
+		id    uint8
+		known bool
+	}
 	seen    seen
 	recent  recent
 	budgets *budgets

@@ -61,11 +61,15 @@ func (s *Set) newDetector(i int, spec *policy.Detector, of int) *detector {
 	bound := func(all, most int) int { return min(most, max(all/max(of, 1), 1024)) }
 	seed := mix(s.seed + uint64(i))
 	d.slots.init(bound(allSlots, maxSlots), seed, d)
-	counts := func(slot, last uint32) bool { return d.slots.is(slot) && d.counts(last) }
-	d.members = newTable[int32](bound(allMembers, maxMembers), seed, func(slot, last uint32) bool {
-		return counts(slot, last&^isLeg) && last&isLeg == 0 || last&isLeg != 0 && d.slots.is(slot) && live(last&^isLeg, d.legSub())
-	})
-	d.lines = newTable[lineCount](bound(allLines, maxLines), seed, counts)
+	fresh := func(last uint32) bool {
+		if last&isLeg != 0 {
+			return live(last&^isLeg, d.legSub())
+		}
+		return d.counts(last)
+	}
+	alive := func(slot, last uint32) bool { return d.slots.is(slot) && fresh(last) }
+	d.members = newTable[int32](bound(allMembers, maxMembers), seed, alive, fresh)
+	d.lines = newTable[lineCount](bound(allLines, maxLines), seed, alive, fresh)
 	d.door.seed, d.door.rand = seed, seed
 	if spec.Surge > 0 {
 		d.habits = newHabits(s.zone, maxHabits, surgeHours)

@@ -294,7 +294,7 @@ func TestHabitSnapshot(t *testing.T) {
 	learnt := later.of[ours].learnt
 	usual, _ := h.usual(ours, at, time.Hour)
 	wantUsual(t, later, ours, at, usual, true)
-	at = teach(later, ours, at.Add(10*time.Hour), 24, always(30))
+	teach(later, ours, at.Add(10*time.Hour), 24, always(30))
 	// Those of the day before, without the one that was under way when it ended.
 	if got := later.of[ours].learnt - learnt; got != 24-1 && got != 24 {
 		t.Errorf("learnt %d hours in the day after ten hours' absence, want 23 of the day before", got)

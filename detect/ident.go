@@ -174,7 +174,11 @@ const (
 )
 
 func (s *Set) trunkID(name string) uint8 {
+	if name == s.lastTrunk.name && s.lastTrunk.known {
+		return s.lastTrunk.id // nearly all calls come by the same one
+	}
 	if i := s.trunks.id(name); i >= 0 {
+		s.lastTrunk.name, s.lastTrunk.id, s.lastTrunk.known = s.trunks.name(i), uint8(i), true
 		return uint8(i)
 	}
 	return otherTrunks

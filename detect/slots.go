@@ -5,13 +5,13 @@ import "strings"
 // slot is what one key counts.
 type slot struct {
 	key   uint64 // with the trunk
+	b     *breaker
 	next  int32  // of the same head, or of the free ones
 	gen   uint16 // tells it from those who had the slot before, and from what it counted before it began anew
 	level uint8
 	code  uint8 // how many digits of the key are a country code
 	used  bool
 	count ring
-	b     *breaker
 }
 
 func (s *slot) trunk() uint8 { return uint8(s.key >> keyBits) }

@@ -20,10 +20,11 @@ type table[T any] struct {
 	most  int
 	seed  uint64
 	alive func(slot, last uint32) bool
+	fresh func(last uint32) bool // alive as far as time goes, which is quick to tell: others are soon too old as well
 }
 
-func newTable[T any](most int, seed uint64, alive func(slot, last uint32) bool) table[T] {
-	return table[T]{free: -1, most: most, seed: seed, alive: alive}
+func newTable[T any](most int, seed uint64, alive func(slot, last uint32) bool, fresh func(last uint32) bool) table[T] {
+	return table[T]{free: -1, most: most, seed: seed, alive: alive, fresh: fresh}
 }
 
 // mix scatters the bits of a key.
@@ -54,9 +55,9 @@ func (t *table[T]) find(slot uint32, id uint64) int32 {
 
 // insert makes an entry that find has not found; -1 where there is no room.
 func (t *table[T]) insert(slot uint32, id uint64, last uint32) int32 {
-	t.sweep(2)
+	t.sweep(1, false)
 	if t.free < 0 && len(t.all) >= t.most {
-		t.sweep(16)
+		t.sweep(4, true)
 	}
 	at := t.free
 	switch {
@@ -65,7 +66,7 @@ func (t *table[T]) insert(slot uint32, id uint64, last uint32) int32 {
 	case len(t.all) < t.most:
 		at = int32(len(t.all))
 		t.all = append(grown(t.all, t.most), entry[T]{})
-		if len(t.all) > len(t.heads) {
+		if 2*len(t.all) > len(t.heads) {
 			t.rehash()
 		}
 	default:
@@ -105,8 +106,8 @@ func (t *table[T]) rehash() {
 	}
 }
 
-// sweep frees those of the next few that count no more.
-func (t *table[T]) sweep(looks int) {
+// sweep frees those of the next few that are too old; thorough: also those whose slot has gone.
+func (t *table[T]) sweep(looks int, thorough bool) {
 	if t.used == 0 {
 		return
 	}
@@ -115,7 +116,7 @@ func (t *table[T]) sweep(looks int) {
 		if t.hand >= len(t.all) {
 			t.hand = 0
 		}
-		if e := &t.all[t.hand]; e.slot != freed && !t.alive(e.slot, e.last) {
+		if e := &t.all[t.hand]; e.slot != freed && (!t.fresh(e.last) || thorough && !t.alive(e.slot, e.last)) {
 			t.remove(int32(t.hand))
 		}
 	}
