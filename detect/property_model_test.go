@@ -156,7 +156,7 @@ func modelled(random *rand.Rand) policy.Detector {
 // TestPropertyModel holds that each key trips for the first time by exactly the call by which it does in the model.
 func TestPropertyModel(t *testing.T) {
 	rounds := 400
-	if testing.Short() {
+	if testing.Short() || underRace {
 		rounds = 60
 	}
 	trips := 0

@@ -94,7 +94,7 @@ func trace(w *world, random *rand.Rand, calls int, act func(i int, c *call)) []s
 }
 
 func seeds(short, long int) int {
-	if testing.Short() {
+	if testing.Short() || underRace {
 		return short
 	}
 	return long
