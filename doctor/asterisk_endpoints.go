@@ -115,6 +115,7 @@ func (x *asteriskExamination) endpoints(ctx context.Context) {
 	}
 	if x.live != nil {
 		x.screened(outside)
+		x.decoys(ctx, outside)
 	}
 	x.trunks(outside, names)
 	x.renaming(outside)

@@ -134,6 +134,8 @@ func (f *fakeAsterisk) examine() []string {
 }
 
 // What depends on Asterisk's version, its codecs, endpoints and user.
+//
+// long: because it is a table.
 func TestAsteriskAnswers(t *testing.T) {
 	for title, c := range map[string]struct {
 		harm func(f *fakeAsterisk)
@@ -161,6 +163,14 @@ func TestAsteriskAnswers(t *testing.T) {
 		"a trunk that is not": {func(f *fakeAsterisk) {
 			f.change("pjsip show endpoint telecom", " context ", " trust_connected_line               : no\n context ")
 		}, []string{`!can change the number`}},
+		"decoys": {func(f *fakeAsterisk) {
+			f.write("policy.toml", testPolicy+"[lines.unused]\nnumbers = [\"05925550900-05925550999\"]\ndecoy = true\n")
+			f.answer("dialplan show 05925550900@from-telecom", "[ Context 'from-telecom' created by 'pbx_config' ]\n  '_[+0-9]!' =>     1. Gosub(ringfence,s,1)\n")
+		}, []string{`^ok calls to the policy's decoys come`}},
+		"decoys that are no extensions": {func(f *fakeAsterisk) {
+			f.write("policy.toml", testPolicy+"[lines.unused]\nnumbers = [\"05925550900-05925550999\"]\ndecoy = true\n")
+			f.answer("dialplan show 05925550900@from-telecom", "There is no existence of 05925550900@from-telecom extension\n")
+		}, []string{`^warn the context from-telecom has no extension for 05925550900, which the policy has as decoys`}},
 		"no codec":       {func(f *fakeAsterisk) { f.change("pjsip show endpoint telecom", "(ulaw|alaw)", "(alaw|g722)") }, []string{`^FAIL announcements cannot be heard: Asterisk cannot make alaw, g722 of them`}},
 		"all codecs":     {func(f *fakeAsterisk) { f.change("pjsip show endpoint telecom", "(ulaw|alaw)", "(ulaw)") }, []string{`^ok announcements can be heard on all codecs of the trunks \(ulaw\)`}},
 		"no header":      {func(f *fakeAsterisk) { f.change("module show", "res_pjsip_header_funcs", "res_other") }, []string{`^FAIL res_pjsip_header_funcs is not loaded`}},

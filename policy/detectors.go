@@ -146,3 +146,18 @@ func (p *Policy) hasDecoys() bool {
 
 // CustomerOf is whose a line is: each line of a policy is its own customer.
 func (p *Policy) CustomerOf(line string) string { return line }
+
+// DecoyNumbers are the first number of each pattern of the decoy lines, as it is written in the file: what to try whether calls to them come here.
+func (p *Policy) DecoyNumbers() (numbers []string) {
+	for i := range p.lines {
+		if !p.lines[i].decoy {
+			continue
+		}
+		for j := range p.lines[i].numbers {
+			if q := &p.lines[i].numbers[j]; !q.Open {
+				numbers = append(numbers, q.Ends()[0].String())
+			}
+		}
+	}
+	return numbers
+}
