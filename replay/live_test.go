@@ -84,7 +84,7 @@ name   = "wakes up"
 key    = "all"
 count  = { first_time = 1, decoys = 3, short_calls = 1 }
 per_line = 3
-trip   = 40
+trip   = 12
 window = "1h"
 hold   = "30m"
 [[rule]]
@@ -150,6 +150,11 @@ func trace(seed uint64) (calls []placed) {
 		}
 	}
 	slices.SortStableFunc(calls, func(a, b placed) int { return a.at.Compare(b.at) })
+	for i := range calls[1:] { // of two calls of one second a file does not say which was the first
+		if !calls[i+1].at.After(calls[i].at) {
+			calls[i+1].at = calls[i].at.Add(time.Second)
+		}
+	}
 	return calls
 }
 
@@ -272,7 +277,11 @@ func turned(text string) string {
 func TestSameTripsAsLive(t *testing.T) {
 	p := mustLoad(t, livePolicy)
 	met := map[string]int{}
-	for seed := range uint64(12) {
+	seeds := uint64(12)
+	if underRace {
+		seeds = 3
+	}
+	for seed := range seeds {
 		calls := trace(seed)
 		want, rules := live(t, p, calls)
 		slices.Sort(rules)
