@@ -184,3 +184,19 @@ func TestAttackDecoys(t *testing.T) {
 		t.Errorf("the victim does not ring hours after: %s until %s, hold %s", b.State, b.Until.Sub(w.at), b.Hold)
 	}
 }
+
+// TestAttackFillsACorner holds that a range which has counted all it counts from one corner of it trips when the calls come from all over it: whoever
+// begins in three blocks of ten does not hide the rest.
+func TestAttackFillsACorner(t *testing.T) {
+	d := rangeWakes()
+	d.Levels = []policy.Level{{Digits: 6, Trip: 5}}
+	w := newWorld(t, d)
+	for i := range 30 {
+		if w.call(call{from: fmt.Sprintf("138001001%02d", i), to: line(i)}).n.Tripped != 0 {
+			t.Fatalf("three blocks of ten trip 138001, at number %d", i)
+		}
+	}
+	if w.call(call{from: "13800134321", to: line(40)}).n.Tripped == 0 {
+		t.Error("a fourth block does not trip it")
+	}
+}

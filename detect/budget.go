@@ -21,7 +21,7 @@ const (
 	touchedFew  = 5
 )
 
-var sureParts = [sureClasses]float64{0.5, 0.7, 0.85, 1}
+var sureParts = [sureClasses]float64{0.7, 0.8, 0.9, 1}
 
 // sureness is how far a count is beyond its trip: 0 below twice the trip, 1 from there, 2 from four times, 3 from eight
 // times or where a person holds the breaker tripped.
@@ -47,9 +47,10 @@ func sureness(count, trip int, pinned bool) int {
 //
 // rounded up to a whole call. A campaign of 5.6 calls a second on a trunk of one in ten seconds is beyond the usual
 // ones and can be stopped altogether; a breaker that tripped wrongly takes no more than its share of those who always
-// call. Calls that were stopped by something else are neither in the one nor in the other. Where less than a day of a
-// trunk was learnt nothing is usual yet: then it is max_share × the calls of the hour that no breaker was tripped for.
-// With max_share = 1 there is no bound.
+// call. Calls that were stopped by something else are neither in the one nor in the other. As long as little of a trunk
+// was learnt nothing is usual yet: then its busiest hour so far stands for that, by the calls that were let through, the
+// hour that goes on among them. So a campaign can be stopped that comes in the first hours. With max_share = 1 there is
+// no bound.
 //
 // The touched calls of all detectors are added up. Weak evidence may fill only a part of the room, so that what is
 // surer finds some. A set's lock guards it.
@@ -64,6 +65,7 @@ type budget struct {
 	sub     int64              // the latest piece, in pieces since 1970
 	passed  [budgetSubs]uint32 // calls that no breaker was tripped for, or that found no room
 	touched [budgetSubs]uint32
+	busiest uint32    // the most that passed in an hour
 	over    uint64    // calls that found no room
 	since   time.Time // since when calls find none; zero where the latest one found some
 	latest  time.Time // when a call found none the last time
@@ -88,6 +90,10 @@ func (s *budgets) at(trunk string, at time.Time) *budget {
 	sub := secondOf(at) / int64(budgetSub/time.Second)
 	if b.sub-sub > int64(budgetSubs) { // the clock was wrong, and has been put right
 		b.sub = sub - int64(budgetSubs)
+	}
+	if sub > b.sub {
+		passed, _ := b.sum()
+		b.busiest = max(b.busiest, uint32(passed))
 	}
 	for n := min(sub-b.sub, int64(budgetSubs)); n > 0; n-- {
 		i := (sub - n + 1) % int64(budgetSubs)
@@ -153,7 +159,7 @@ func (s *budgets) room(trunk string, at time.Time, passed, touched int, share fl
 	part := sureParts[min(max(sure, 0), sureClasses-1)]
 	usual, known := s.habits.usual(habitKey{trunk: trunk}, at, budgetSpan)
 	if !known {
-		return float64(touched+1) <= math.Ceil(part*share*float64(passed))
+		usual = float64(max(passed, int(s.of[trunk].busiest)))
 	}
 	beyond := max(float64(passed+touched+1)-usual, 0)
 	return float64(touched+1) <= math.Floor(beyond)+math.Ceil(part*share*usual)

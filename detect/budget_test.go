@@ -36,9 +36,9 @@ func TestBudgetShare(t *testing.T) {
 	}{
 		{360, 260, 0.3, 3, 100}, // a share of 108
 		{360, 260, 0.1, 3, 36},  // those that usually come are not all here yet
-		{360, 260, 0.1, 0, 18},  // weak evidence leaves half of the room
-		{360, 260, 0.1, 1, 26},
-		{360, 260, 0.1, 2, 31},
+		{360, 260, 0.1, 0, 26},  // weak evidence leaves some of the room
+		{360, 260, 0.1, 1, 29},
+		{360, 260, 0.1, 2, 33},
 		{360, 260, 0, 3, 0},
 		{360, 360, 0, 3, 100}, // all of them are beyond the usual ones
 		{360, 260, 1, 0, 100}, // no bound
@@ -103,26 +103,44 @@ func TestBudgetOfMistakes(t *testing.T) {
 	}
 }
 
-// TestBudgetOfAYoungTrunk holds what there is room for while nothing is usual: a share of the calls that met no breaker.
+// TestBudgetOfAYoungTrunk holds what there is room for while nothing is usual: all that is beyond the busiest hour so far, and a share of that.
 func TestBudgetOfAYoungTrunk(t *testing.T) {
 	s := newBudgets(nil)
-	if s.take("telecom", monday, 0.3, 3) {
-		t.Error("room for the first call of all, want none")
-	}
 	for range 50 {
 		s.pass("telecom", monday, true)
 	}
+	take := func(at time.Time) (got int) {
+		for range 100 {
+			if s.take("telecom", at, 0.3, 3) {
+				got++
+			}
+		}
+		return got
+	}
+	if got := take(monday); got != 100 {
+		t.Errorf("a campaign in the first hour: touched %d of its 100 calls", got)
+	}
+	later := monday.Add(5 * time.Hour)
+	for range 20 {
+		s.pass("telecom", later, true)
+	}
+	if got := s.take("telecom", later, 0.3, 3); !got {
+		t.Error("no room for the first call in a quiet hour")
+	}
+	held := newBudgets(nil)
+	for range 50 {
+		held.pass("telecom", monday, true)
+	}
 	got := 0
-	for range 100 {
-		if s.take("telecom", monday, 0.3, 3) {
+	for i := range 50 { // the usual calls of a later hour, all of which a breaker is tripped for
+		if held.take("telecom", later.Add(time.Duration(i)*time.Minute/2), 0.3, 3) {
 			got++
+		} else {
+			held.pass("telecom", later, false)
 		}
 	}
 	if got != 15 {
-		t.Errorf("touched %d, want 0.3 of the 50 that met no breaker", got)
-	}
-	if got := s.take("telecom", monday.Add(65*time.Minute), 0.3, 3); got {
-		t.Error("room by calls of an hour ago, want none")
+		t.Errorf("a breaker that tripped wrongly touched %d of the 50 calls that come in an hour, want 0.3 of them", got)
 	}
 }
 

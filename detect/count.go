@@ -116,6 +116,9 @@ func (d *detector) countOnce(at int32, kind policy.Counted, n *Count, k int32) {
 		return
 	}
 	if s.count.total >= d.most(s.level) {
+		if d.spread { // a range that began in one corner, and is all over by now
+			d.spreads(at, &n.id)
+		}
 		return
 	}
 	line, ok := d.lineRoom(at, n.id.callee)

@@ -279,7 +279,7 @@ func TestSameTripsAsLive(t *testing.T) {
 	met := map[string]int{}
 	seeds := uint64(12)
 	if underRace {
-		seeds = 3
+		seeds = 5
 	}
 	for seed := range seeds {
 		calls := trace(seed)
