@@ -314,6 +314,10 @@ func TestTrialsAreCounted(t *testing.T) {
 // Over max_share detectors only record: calls ring, and the journal says why; then `detectors` and the status know.
 func TestOverMaxShare(t *testing.T) {
 	s := newSwitchboard(t, strings.Replace(campaignPolicy, "max_share = 1", "max_share = 0.3", 1))
+	for i := range 50 { // so many come in an hour
+		s.call(fmt.Sprintf("13%d%d0012345", i%10, i/10), "05925550109", nil)
+	}
+	s.now = s.now.Add(2 * time.Hour)
 	s.campaign()
 	rang, stopped := 0, 0
 	for i := range 40 {
