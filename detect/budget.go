@@ -21,7 +21,7 @@ const (
 	touchedFew  = 5
 )
 
-var sureParts = [sureClasses]float64{0.5, 0.7, 0.85, 1}
+var sureParts = [sureClasses]float64{0.7, 0.8, 0.9, 1}
 
 // sureness is how far a count is beyond its trip: 0 below twice the trip, 1 from there, 2 from four times, 3 from eight
 // times or where a person holds the breaker tripped.
@@ -48,8 +48,8 @@ func sureness(count, trip int, pinned bool) int {
 // rounded up to a whole call. A campaign of 5.6 calls a second on a trunk of one in ten seconds is beyond the usual
 // ones and can be stopped altogether; a breaker that tripped wrongly takes no more than its share of those who always
 // call. Calls that were stopped by something else are neither in the one nor in the other. Where less than a day of a
-// trunk was learnt nothing is usual yet: then it is max_share × the calls of the hour that no breaker was tripped for.
-// With max_share = 1 there is no bound.
+// trunk was learnt, in its first two days that is, nothing is usual yet, all is beyond it, and so there is no bound: a
+// campaign that is all there is must be one that can be stopped. With max_share = 1 there is no bound either.
 //
 // The touched calls of all detectors are added up. Weak evidence may fill only a part of the room, so that what is
 // surer finds some. A set's lock guards it.
@@ -153,7 +153,7 @@ func (s *budgets) room(trunk string, at time.Time, passed, touched int, share fl
 	part := sureParts[min(max(sure, 0), sureClasses-1)]
 	usual, known := s.habits.usual(habitKey{trunk: trunk}, at, budgetSpan)
 	if !known {
-		return float64(touched+1) <= math.Ceil(part*share*float64(passed))
+		return true
 	}
 	beyond := max(float64(passed+touched+1)-usual, 0)
 	return float64(touched+1) <= math.Floor(beyond)+math.Ceil(part*share*usual)

@@ -36,9 +36,9 @@ func TestBudgetShare(t *testing.T) {
 	}{
 		{360, 260, 0.3, 3, 100}, // a share of 108
 		{360, 260, 0.1, 3, 36},  // those that usually come are not all here yet
-		{360, 260, 0.1, 0, 18},  // weak evidence leaves half of the room
-		{360, 260, 0.1, 1, 26},
-		{360, 260, 0.1, 2, 31},
+		{360, 260, 0.1, 0, 26},  // weak evidence leaves some of the room
+		{360, 260, 0.1, 1, 29},
+		{360, 260, 0.1, 2, 33},
 		{360, 260, 0, 3, 0},
 		{360, 360, 0, 3, 100}, // all of them are beyond the usual ones
 		{360, 260, 1, 0, 100}, // no bound
@@ -103,26 +103,32 @@ func TestBudgetOfMistakes(t *testing.T) {
 	}
 }
 
-// TestBudgetOfAYoungTrunk holds what there is room for while nothing is usual: a share of the calls that met no breaker.
+// TestBudgetOfAYoungTrunk holds that there is no bound while nothing is usual, and one from when a day is learnt: two days after the first call.
 func TestBudgetOfAYoungTrunk(t *testing.T) {
-	s := newBudgets(nil)
-	if s.take("telecom", monday, 0.3, 3) {
-		t.Error("room for the first call of all, want none")
-	}
-	for range 50 {
-		s.pass("telecom", monday, true)
+	s, at := newBudgets(time.UTC), monday
+	for hour := range 49 {
+		for i := range 60 {
+			s.pass("telecom", at.Add(time.Duration(i)*time.Minute), true)
+		}
+		at = at.Add(time.Hour)
+		if hour != 0 && hour != 12 {
+			continue
+		}
+		for range 300 {
+			if !s.take("telecom", at, 0.1, 0) {
+				t.Fatalf("no room after %d hours of a trunk", hour+1)
+			}
+		}
+		at = at.Add(2 * time.Hour) // it is over
 	}
 	got := 0
-	for range 100 {
-		if s.take("telecom", monday, 0.3, 3) {
+	for range 50 {
+		if s.take("telecom", at.Add(2*time.Hour), 0.2, 3) {
 			got++
 		}
 	}
-	if got != 15 {
-		t.Errorf("touched %d, want 0.3 of the 50 that met no breaker", got)
-	}
-	if got := s.take("telecom", monday.Add(65*time.Minute), 0.3, 3); got {
-		t.Error("room by calls of an hour ago, want none")
+	if got != 12 {
+		t.Errorf("after two days: touched %d of 50 where 60 usually come, want 0.2 of these", got)
 	}
 }
 
