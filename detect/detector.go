@@ -40,6 +40,8 @@ type detector struct {
 	pinTexts map[uint64]string // of their keys that cannot be read from them
 	evicted  uint64
 	capped   uint64
+
+	noneClosed [256]int64 // by trunk: when no breaker was found that is only remembered
 }
 
 // lineCount is how much of one called number counts for a key, by sub-window.

@@ -323,10 +323,35 @@ func (d *detector) forget(caller uint64, e164 string) (n int) {
 			delete(d.pins, key)
 		}
 	}
+	if d.habits != nil {
+		for _, h := range slices.Clone(d.habits.order) {
+			if d.isNumber(h.key.key, caller) && d.habits.forget(h.key) {
+				n++
+			}
+		}
+	}
 	return n
 }
 
-// isNumber reports whether a key is a whole number.
+// isNumber reports whether a key is a whole number: as E.164, or of a prefix that is all of it, as written nationally.
 func (d *detector) isNumber(key, number uint64) bool {
-	return key == number && (d.Key == policy.ByCaller || d.Key == policy.ByCallee || d.Key == policy.ByPrefix)
+	switch d.Key {
+	case policy.ByCaller, policy.ByCallee:
+		return key == number
+	case policy.ByPrefix:
+		if key == number {
+			return true
+		}
+		if key&1 == 1 || number&hashedKey != 0 {
+			return false
+		}
+		// Without the trunk 0 the national digits are the last ones, behind a country code of one to three.
+		value, size := key>>5, keySize(key)
+		for size > 1 && value < pow10[size-1] {
+			size--
+		}
+		code := keySize(number) - size
+		return code >= 1 && code <= 3 && number>>5%pow10[size] == value
+	}
+	return false
 }
