@@ -358,3 +358,50 @@ func TestTripOfATrunk(t *testing.T) {
 		t.Errorf("%+v", b)
 	}
 }
+
+// A fault in detectors lets the call pass, is in the journal, and keeps no lock.
+func TestFaultInDetectors(t *testing.T) {
+	s := newSwitchboard(t, campaignPolicy)
+	depths := make([]policy.Level, 17) // more than any policy can have: each call is a fault
+	for i := range depths {
+		depths[i].Digits = 2
+	}
+	s.force.Rules().Detectors = detect.New([]policy.Detector{{
+		Name: "range wakes", Key: policy.ByPrefix, Window: time.Hour, Levels: depths, Count: []policy.Weighed{{Count: policy.CountCalls, Weight: 1}},
+	}}, detect.Options{})
+	for i := range 3 {
+		f := bridge.Facts{UUID: fmt.Sprint("u", i), Number: "95211621", FromUser: "95211621", Callee: "05925550100", Context: "public"}
+		fault := func() (fault any) {
+			defer func() { fault = recover() }()
+			s.Screen(&f)
+			return nil
+		}()
+		if fault == nil {
+			t.Fatal("there was no fault")
+		}
+		var v bridge.Verdict
+		s.Record(&f, &v, bridge.Result{FailOpen: bridge.FailPanic})
+		all := s.journal.all()
+		if len(all) != i+1 || all[i].Action != "allow" || all[i].Rule != policy.RuleFailOpen || all[i].Line != "a" {
+			t.Fatalf("call %d: %+v", i, all)
+		}
+		s.Ended(attach.CallEnd{UUID: f.UUID, Inbound: true, Answered: true, Bridged: true, Talk: time.Minute, Started: s.now})
+	}
+}
+
+// A switch whose clock is fast does not move the detectors' time on by the callers who hang up at once: a hold lasts as long as it says.
+func TestFastClockOfASwitch(t *testing.T) {
+	s := newSwitchboard(t, campaignPolicy)
+	s.campaign()
+	until := s.breaker("952116").Until
+	for i := range 10 {
+		f := bridge.Facts{UUID: fmt.Sprint("gone", i)} // gone before the switch had said who calls
+		var v bridge.Verdict
+		s.Record(&f, &v, bridge.Result{HungUp: true})
+		s.Ended(attach.CallEnd{UUID: f.UUID, Inbound: true, Caller: "13800138000", Callee: "05925550100", Context: "public", Started: s.now.Add(2 * time.Hour)})
+		s.now = s.now.Add(61 * time.Second)
+	}
+	if b := s.breaker("952116"); b.State != detect.Tripped || !b.Until.Equal(until) {
+		t.Errorf("ten minutes later it is %s until %s, want tripped until %s", b.State, b.Until, until)
+	}
+}
