@@ -125,6 +125,9 @@ func (s *Set) Adopt(earlier *Set) {
 	}
 	from := earlier.lock()
 	defer from.mu.Unlock()
+	if from == s {
+		return // it has taken over already
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.adopt(from)

@@ -199,7 +199,7 @@ func (d *detector) setPin(key uint64, text string, b *breaker) {
 	}
 	d.pins[key] = b
 	if k := key & keyMask; k&hashedKey != 0 {
-		d.pinTexts[k] = strings.Clone(text)
+		d.pinTexts[k] = strings.Clone(cutText(text))
 	}
 }
 
