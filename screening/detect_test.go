@@ -412,3 +412,24 @@ func TestFastClockOfASwitch(t *testing.T) {
 		t.Errorf("ten minutes later it is %s until %s, want tripped until %s", b.State, b.Until, until)
 	}
 }
+
+// Unanswered is a call for which a phone rang: not one whose caller hung up in a menu, or during an announcement of ours.
+func TestUnansweredRang(t *testing.T) {
+	for name, test := range map[string]struct {
+		end  func(e *attach.CallEnd)
+		want int
+	}{
+		"a phone rang":            {func(e *attach.CallEnd) { e.Ring = 20 * time.Second }, 2},
+		"and then voicemail":      {func(e *attach.CallEnd) { e.Ring, e.Answered, e.Talk = 20*time.Second, true, time.Minute }, 2},
+		"a menu, an announcement": {func(e *attach.CallEnd) { e.Answered, e.Talk = true, 20*time.Second }, 0},
+		"nothing":                 {func(*attach.CallEnd) {}, 0},
+	} {
+		s := newSwitchboard(t, "country = \"CN\"\n[[detector]]\nname = \"nobody answers\"\nkey = \"caller\"\ncount = \"unanswered\"\nwindow = \"1h\"\ntrip = 5\n")
+		for range 2 {
+			s.call("13800138000", "05925550100", test.end)
+		}
+		if got := s.breaker("+8613800138000").Count; got != test.want {
+			t.Errorf("%s: %d unanswered calls, want %d", name, got, test.want)
+		}
+	}
+}
