@@ -34,6 +34,25 @@ func (h *habits) append(b []byte) []byte {
 	return b
 }
 
+// copied is what append needs of habits, as it is now.
+func (h *habits) copied() *habits {
+	c := *h
+	c.order, c.trunks = make([]*habit, len(h.order)), make(map[string]*watch, len(h.trunks))
+	for i, x := range h.order {
+		y := *x
+		for row, w := range y.weeks {
+			if w != nil {
+				y.weeks[row] = new(*w)
+			}
+		}
+		c.order[i] = &y
+	}
+	for name, w := range h.trunks {
+		c.trunks[name] = new(*w)
+	}
+	return &c
+}
+
 func (x *habit) append(b []byte) []byte {
 	b = appendText(b, x.key.trunk)
 	b = binary.AppendUvarint(b, x.key.key)
