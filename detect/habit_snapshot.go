@@ -223,7 +223,6 @@ func (s *budgets) append(b []byte) []byte {
 			b = binary.AppendUvarint(b, uint64(x.passed[i]))
 			b = binary.AppendUvarint(b, uint64(x.touched[i]))
 		}
-		b = binary.AppendUvarint(b, uint64(x.busiest))
 		b = binary.AppendUvarint(b, x.over)
 	}
 	return b
@@ -241,7 +240,6 @@ func (s *budgets) parse(b []byte) (rest []byte, err error) {
 		for i := range x.passed {
 			x.passed[i], x.touched[i] = uint32(r.unsigned(1<<32-1)), uint32(r.unsigned(1<<32-1))
 		}
-		x.busiest = uint32(r.unsigned(1<<32 - 1))
 		x.over = r.unsigned(1<<64 - 1)
 		if r.bad || x.sub < 0 || s.of[trunk] != nil {
 			r.bad = true

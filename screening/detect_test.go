@@ -293,6 +293,61 @@ func TestEndOfBefore(t *testing.T) {
 	}
 }
 
+// A call that was under way when this program was started teaches nothing either, if it would be stopped.
+func TestStoppedBeforeTeachesNothing(t *testing.T) {
+	s := newSwitchboard(t, "mode = \"observe\"\n"+campaignPolicy)
+	s.campaign()
+	for caller, want := range map[string]bool{"95211699": false, "13800138000": true} {
+		e := attach.CallEnd{UUID: caller, Inbound: true, RingfenceID: storage.NewID(s.now), Action: "allow", Caller: caller, FromUser: caller, Callee: "05925550100", Context: "public", Started: s.now}
+		talked(5 * time.Minute)(&e)
+		s.now = s.now.Add(5 * time.Minute)
+		s.Ended(e)
+		s.Ended(e)
+		n := s.force.Rules().Policy.Plan().Parse(caller)
+		if met, _ := s.memory.Known.To(n.E164, []string{"a"}, time.Time{}); met.IsZero() == want {
+			t.Errorf("%s: met %v", caller, met)
+		}
+	}
+}
+
+// A call in a context whose calls are not screened, whose caller hung up at once, is none of ours: it counts for nothing.
+func TestNotOursIsNotCounted(t *testing.T) {
+	s := newSwitchboard(t, strings.Replace(campaignPolicy, `"strangers"`, `"calls"`, 1))
+	s.call("95211601", "05925550100", nil) // "public" is screened
+	for i, context := range []string{"elsewhere", "public"} {
+		s.Ended(attach.CallEnd{UUID: context, Inbound: true, Caller: "95211631", FromUser: "95211631", Callee: "05925550103", Context: context, By: attach.ByCaller, Started: s.now})
+		s.now = s.now.Add(unseenWait)
+		for _, e := range s.unseen.Due(s.now, unseenWait) {
+			s.recordUnseen(&e)
+		}
+		if b := s.breaker("952116"); b.Count != 1+i || len(s.journal.all()) != 1+i {
+			t.Errorf("%s: %d counted, %d records", context, b.Count, len(s.journal.all()))
+		}
+	}
+}
+
+// What the journal says of a call is by the policy that decided it, though another one is in force by its end.
+func TestJournalOfAnEarlierPolicy(t *testing.T) {
+	const other = "[[detector]]\nname = \"first now\"\nkey = \"caller\"\ncount = \"calls\"\nwindow = \"1h\"\ntrip = 99\n"
+	s := newSwitchboard(t, campaignPolicy)
+	s.campaign()
+	c := s.screen("95211699", "05925550109", nil)
+	p, faults := policy.Load("policy.toml", []byte(strings.Replace(campaignPolicy, "[[detector]]", other+"[[detector]]", 1)))
+	if p == nil {
+		t.Fatal(faults)
+	}
+	was := s.force.Rules()
+	r := *was
+	r.Policy, r.Detectors = p, detect.New(p.Detectors(), detect.Options{Zone: p.Zone()})
+	r.Detectors.Adopt(was.Detectors)
+	s.force.SetRules(&r)
+	s.end(c, bridge.Result{}, nil)
+	all := s.journal.all()
+	if got := all[len(all)-1].Tripped; len(got) != 1 || got[0] != "range wakes: 952116" {
+		t.Errorf("tripped is %q", got)
+	}
+}
+
 // What is on trial is counted for the status.
 func TestTrialsAreCounted(t *testing.T) {
 	s := newSwitchboard(t, strings.Replace(campaignPolicy, "max_share = 1", "max_share = 1\nmode = \"observe\"", 1))

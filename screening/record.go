@@ -85,7 +85,9 @@ func (sc *Screener) recordOf(f *bridge.Facts, id string, c *considered) storage.
 		Action: c.decision.Action.String(), Would: c.decision.Would.String(), Mode: c.decision.Mode.String(),
 		Rule: c.decision.Rule, Reason: c.decision.Reason(), List: c.decision.List, Test: f.Test,
 	}
-	sawOf(&rec, sc.force.Rules().Policy, &c.call)
+	if c.policy != nil {
+		sawOf(&rec, c.policy, &c.call)
+	}
 	return rec
 }
 
