@@ -121,7 +121,11 @@ func (b *Book) begin(kind, subject, text string, since time.Time) {
 		return
 	}
 	b.all = append(b.all, &Incident{Kind: kind, Subject: subject, Text: text, Since: since.Round(0)})
-	b.o.Log.Error("alert", "kind", kind, "subject", subject, "text", text)
+	level := slog.LevelError
+	if kind == Trip { // nothing is broken: a detector does what it is there for
+		level = slog.LevelWarn
+	}
+	b.o.Log.Log(context.Background(), level, "alert", "kind", kind, "subject", subject, "text", text)
 	b.changed()
 }
 

@@ -239,6 +239,44 @@ func TestPins(t *testing.T) {
 	}
 }
 
+// A detector that the policy does not have for a while, or that counts by another key meanwhile, comes back with its breakers: what a person
+// pinned is on disk and counts.
+func TestDetectorComesBack(t *testing.T) {
+	c, n := attached(t, watchful), 0
+	d := in(start(t, c))
+	<-d.ListsRead()
+	wake(d, &n)
+	if _, err := d.PinBreaker(t.Context(), console.BreakerName{Detector: "range wakes", Key: "952119"}, console.PinOpen); err != nil {
+		t.Fatal(err)
+	}
+	const want = "range wakes: 952116 tripped\nrange wakes: 952119 tripped pinned open\n"
+	if got := breakers(t, d, false); got != want {
+		t.Fatalf("got\n%s", got)
+	}
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(c.Policy, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if r, err := d.Reload(t.Context()); err != nil || !r.Loaded {
+			t.Fatal(r, err)
+		}
+	}
+	for name, meanwhile := range map[string]string{
+		"gone":        strings.ReplaceAll(watchful, `"range wakes"`, `"another"`),
+		"another key": strings.NewReplacer("\"prefix\"\ndepth     = { 6 = 5, 7 = 5 }", "\"caller\"\ntrip = 5", `"strangers"`, `"calls"`).Replace(watchful),
+	} {
+		write(meanwhile)
+		if got := breakers(t, d, false); got != "" {
+			t.Errorf("%s: got\n%s", name, got)
+		}
+		write(watchful)
+		if got := breakers(t, d, false); got != want {
+			t.Errorf("%s: back it has\n%s", name, got)
+		}
+	}
+}
+
 // In a private installation no number of a caller is on disk, nor shown; the same is counted after a restart, and a token names a breaker.
 func TestPrivateDetectors(t *testing.T) {
 	c, n := attached(t, watchful), 0

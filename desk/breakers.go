@@ -31,7 +31,6 @@ type breakers struct {
 
 	mu      sync.Mutex
 	waiting map[breakerOf]detect.Breaker // for the disk
-	holding map[breakerOf]detect.Breaker // tripped or probing now
 	// closed are those of which the disk says that they are closed. It says so until the file of counts knows it too: that is older, and
 	// would have them tripped after a kill.
 	closed  map[breakerOf]bool
@@ -48,7 +47,7 @@ func nameOf(b *detect.Breaker) breakerOf { return breakerOf{b.Detector, b.Trunk,
 func newBreakers(db *storage.DB, private *pseudonym.Key) *breakers {
 	return &breakers{
 		db: db, private: private, wake: make(chan struct{}, 1),
-		waiting: make(map[breakerOf]detect.Breaker), holding: make(map[breakerOf]detect.Breaker), closed: make(map[breakerOf]bool),
+		waiting: make(map[breakerOf]detect.Breaker), closed: make(map[breakerOf]bool),
 	}
 }
 
@@ -56,23 +55,13 @@ func newBreakers(db *storage.DB, private *pseudonym.Key) *breakers {
 func (k *breakers) Changed(b detect.Breaker) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.hold(&b)
 	of := nameOf(&b)
-	if _, there := k.waiting[of]; !there && len(k.waiting) >= maxUnwritten {
+	if _, there := k.waiting[of]; !there && len(k.waiting) >= maxUnwritten && b.By == "" && b.Pinned == "" { // who typed it waits for the disk
 		k.dropped++
 		return
 	}
 	k.waiting[of] = b
 	signal(k.wake)
-}
-
-// hold notes whether a breaker holds. k.mu is held.
-func (k *breakers) hold(b *detect.Breaker) {
-	if b.State == detect.Closed || b.State == "" {
-		delete(k.holding, nameOf(b))
-		return
-	}
-	k.holding[nameOf(b)] = *b
 }
 
 // isGone reports whether nothing of a breaker is worth keeping.
@@ -222,9 +211,7 @@ func (k *breakers) sweep(key *pseudonym.Key, judge func(b *detect.Breaker) bool)
 	k.writing.Lock()
 	defer k.writing.Unlock()
 	k.mu.Lock()
-	for _, table := range []map[breakerOf]detect.Breaker{k.waiting, k.holding} {
-		maps.DeleteFunc(table, func(_ breakerOf, b detect.Breaker) bool { return judge(&b) })
-	}
+	maps.DeleteFunc(k.waiting, func(_ breakerOf, b detect.Breaker) bool { return judge(&b) })
 	k.mu.Unlock()
 	var drop []string
 	_, err = k.each(key, func(row storage.Breaker, b detect.Breaker) error {

@@ -44,10 +44,11 @@ type Desk struct {
 	pieces        *pieces                  // the file of the lists
 	warnedInvalid bool                     // of ReadAgain alone: rules on invalid were named
 
-	breakers  *breakers // what must outlive the program of them
-	counts    counts    // the file of what was counted of calls
-	detectors sync.Once // what was counted before has been read
-	trials    sync.Once // since when something is on trial has been read
+	breakers  *breakers   // what must outlive the program of them
+	tripsTold []time.Time // when a person was told of one (alertTripped), within tripsEvery
+	counts    counts      // the file of what was counted of calls
+	detectors sync.Once   // what was counted before has been read
+	trials    sync.Once   // since when something is on trial has been read
 
 	waiting waiting
 	marked  chan string // ids of reports that may be confirmed without a person (ConfirmByItself)

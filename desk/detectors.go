@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
 
 	"ringfence/console"
 	"ringfence/detect"
+	"ringfence/inforce"
 	"ringfence/policy"
 	"ringfence/pseudonym"
 	"ringfence/storage"
@@ -67,7 +69,6 @@ func (d *Desk) loadBreakers() error {
 		r.Detectors.Restore(b)
 		d.breakers.mu.Lock()
 		defer d.breakers.mu.Unlock()
-		d.breakers.hold(&b)
 		if isGone(&b) {
 			d.breakers.closed[of] = true
 		}
@@ -87,6 +88,33 @@ func (d *Desk) loadBreakers() error {
 		err = errors.Join(err, d.breakers.db.PutBreakers(nil, drop[:min(len(drop), storage.MaxEdit)]))
 	}
 	return err
+}
+
+// bringBack puts back the breakers that are kept of detectors which the policy of before did not have: one that was taken out for a while, or that
+// counted by another key meanwhile, comes back with what a person pinned.
+func (d *Desk) bringBack(r *inforce.Rules, was *policy.Policy) error {
+	back := make(map[string]bool)
+	for i := range r.Policy.Detectors() {
+		det := &r.Policy.Detectors()[i]
+		if j, there := was.DetectorNamed(det.Name); !there || was.Detectors()[j].Key != det.Key {
+			back[det.Name] = true
+		}
+	}
+	if len(back) == 0 {
+		return nil
+	}
+	failed := d.breakers.flush()
+	key := d.o.Private
+	if key == nil {
+		key, _ = pseudonym.Open(d.conf.Data, true)
+	}
+	_, err := d.breakers.each(key, func(_ storage.Breaker, b detect.Breaker) error {
+		if back[b.Detector] {
+			r.Detectors.Restore(b)
+		}
+		return nil
+	})
+	return errors.Join(failed, err)
 }
 
 // later is the later of two moments.
@@ -109,9 +137,20 @@ func (d *Desk) TickDetectors(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			d.force.Rules().Detectors.Tick(d.o.Now())
+			d.survive("time could not pass for detectors", func() { d.force.Rules().Detectors.Tick(d.o.Now()) })
+			signal(d.breakers.wake) // an alert may be over by time alone
 		}
 	}
+}
+
+// survive does something beside the calls that must not take the daemon down with it: a fault is logged.
+func (d *Desk) survive(what string, do func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			d.o.Log.Error(what, "fault", p, "stack", string(debug.Stack()))
+		}
+	}()
+	do()
 }
 
 // Detectors are those of the policy in force, in the order of its file.

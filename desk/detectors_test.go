@@ -2,6 +2,7 @@ package desk
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"ringfence/alert"
@@ -77,10 +79,20 @@ func watching(t *testing.T, change func(o *Options)) *Desk {
 // A person is told of the first breakers that hold, each by its own incident, and of all others by one; the end of each is told, and what is on
 // trial never.
 func TestTripsAreTold(t *testing.T) {
-	book := alert.New(alert.Options{Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return noon }})
-	d := watching(t, func(o *Options) { o.Alerts = book })
+	now := noon
+	var log bytes.Buffer
+	clock := func() time.Time { return now }
+	book := alert.New(alert.Options{Log: slog.New(slog.NewTextHandler(&log, nil)), Now: clock})
+	d := watching(t, func(o *Options) { o.Alerts, o.Now = book, clock })
+	set := d.force.Rules().Detectors
 	is := func(detector, key, state string, minute int) {
-		d.breakers.Changed(detect.Breaker{Detector: detector, Key: key, State: state, Since: noon.Add(time.Duration(minute) * time.Minute), Until: noon.Add(time.Hour), Why: "7 strangers in 3h, trips at 5"})
+		if state == detect.Closed {
+			set.Reset(detector, "", key, "", now)
+			return
+		}
+		set.Restore(detect.Breaker{
+			Detector: detector, Key: key, State: state, Since: noon.Add(time.Duration(minute) * time.Minute), Until: noon.Add(9 * time.Hour), Hold: 9 * time.Hour, Why: "7 strangers in 3h, trips at 5",
+		})
 	}
 	open := func() (all []string) {
 		d.alertTripped()
@@ -101,8 +113,11 @@ func TestTripsAreTold(t *testing.T) {
 	want()
 	is("range wakes", "952116", detect.Tripped, 1)
 	want("range wakes: 952116")
-	if text := book.Open()[0].Text; text != "range wakes: 952116 (firm A) tripped: 7 strangers in 3h, trips at 5; it holds until 2026-03-02 13:00. See ringfence detectors." {
+	if text := book.Open()[0].Text; text != "range wakes: 952116 (firm A) tripped: 7 strangers in 3h, trips at 5; it holds until 2026-03-02 21:00. See ringfence detectors." {
 		t.Errorf("told %s", text)
+	}
+	if text := log.String(); !strings.Contains(text, "level=WARN msg=alert") || strings.Contains(text, "ERROR") {
+		t.Errorf("a trip is no error: %s", text)
 	}
 	for i := range 300 {
 		is("many lines", fmt.Sprintf("+8613800138%03d", i), detect.Tripped, 300-i)
@@ -127,7 +142,64 @@ func TestTripsAreTold(t *testing.T) {
 	for i := range 298 {
 		is("many lines", fmt.Sprintf("+8613800138%03d", i), detect.Closed, 500)
 	}
+	want("many lines: +8613800138298", "many lines: +8613800138299", "more") // these two were told of; the incident of the others lasts an hour
+	now = now.Add(tripsEvery)
 	want("many lines: +8613800138298", "many lines: +8613800138299")
+}
+
+// However many breakers trip and close again, a person is told of a few an hour.
+func TestTripsDoNotFlood(t *testing.T) {
+	now, begun := noon, make(map[string]bool)
+	clock := func() time.Time { return now }
+	book := alert.New(alert.Options{Log: slog.New(slog.DiscardHandler), Now: clock})
+	d := watching(t, func(o *Options) { o.Alerts, o.Now = book, clock })
+	set := d.force.Rules().Detectors
+	key := func(i int) string { return fmt.Sprintf("+861380013%04d", i) }
+	for i := range 1010 { // each holds ten seconds
+		if i < 1000 {
+			set.Restore(detect.Breaker{Detector: "many lines", Key: key(i), State: detect.Tripped, Since: now, Until: now.Add(time.Hour), Hold: time.Hour})
+		}
+		if i >= 10 {
+			set.Reset("many lines", "", key(i-10), "", now)
+		}
+		d.alertTripped()
+		for _, x := range book.Open() {
+			begun[x.ID()] = true
+		}
+		now = now.Add(time.Second)
+	}
+	if len(begun) > maxTrips+1 {
+		t.Errorf("%d incidents in a quarter of an hour", len(begun))
+	}
+	now = now.Add(tripsEvery)
+	set.Restore(detect.Breaker{Detector: "range wakes", Key: "952116", State: detect.Tripped, Since: now, Until: now.Add(time.Hour), Hold: time.Hour})
+	d.alertTripped()
+	if all := book.Open(); len(all) != 1 || all[0].Subject != "range wakes: 952116" {
+		t.Errorf("an hour later: %+v", all)
+	}
+}
+
+// A breaker that the detectors do not have any more, because the policy counts in another way, is no alert.
+func TestTripsThatWent(t *testing.T) {
+	book := alert.New(alert.Options{Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return noon }})
+	d := watching(t, func(o *Options) { o.Alerts = book })
+	d.breakers.Changed(detect.Breaker{Detector: "range wakes", Key: "952116", State: detect.Tripped, Since: noon, Until: noon.Add(time.Hour), Hold: time.Hour})
+	d.force.Rules().Detectors.Restore(detect.Breaker{Detector: "range wakes", Key: "952116", State: detect.Tripped, Since: noon, Until: noon.Add(time.Hour), Hold: time.Hour})
+	d.alertTripped()
+	if n := len(book.Open()); n != 1 {
+		t.Fatalf("%d incidents", n)
+	}
+	byCaller := strings.Replace(detectorPolicy, "key    = \"prefix\"\ndepth  = { 6 = 5 }\ncount  = \"strangers\"", "key    = \"caller\"\ntrip   = 5\ncount  = \"calls\"", 1)
+	if err := os.WriteFile(d.conf.Policy, []byte(byCaller), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := d.Reload(t.Context()); err != nil || !r.Loaded {
+		t.Fatal(r, err)
+	}
+	d.alertTripped()
+	if all := book.Open(); len(all) != 0 {
+		t.Errorf("%+v", all)
+	}
 }
 
 // Parts of the file of counts come back, those that this program does not know as well; what is damaged is left out, and what was sealed is
@@ -270,6 +342,13 @@ func TestBreakersWait(t *testing.T) {
 	if len(k.waiting) > maxUnwritten {
 		t.Errorf("%d wait", len(k.waiting))
 	}
+	k.Changed(detect.Breaker{Detector: "range wakes", Key: "952119", State: detect.Tripped, Pinned: "open", By: "anna"}) // what a person typed finds room
+	if err := k.flush(); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(kept(), func(b detect.Breaker) bool { return b.Pinned == "open" }) {
+		t.Error("a pin was taken, and is not on disk")
+	}
 }
 
 // Keys are read in any spelling.
@@ -337,4 +416,21 @@ func TestTrialsAreKept(t *testing.T) {
 	if later.detectorsStatus(&s); len(s.Detectors.Trials) != 1 || !s.Detectors.Trials[0].Propose || s.Detectors.Detectors != 3 {
 		t.Errorf("%+v", s.Detectors)
 	}
+}
+
+// A fault in detectors beside the calls is logged, and the daemon goes on.
+func TestFaultBesideCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		d := &Desk{force: &inforce.State{}, o: Options{Log: slog.New(slog.NewTextHandler(&log, nil)), Now: time.Now}}
+		d.force.SetRules(&inforce.Rules{Detectors: new(detect.Set)}) // which nobody has made: Tick is a fault
+		ctx, cancel := context.WithCancel(t.Context())
+		go d.TickDetectors(ctx)
+		time.Sleep(3*tickEvery + time.Second)
+		cancel()
+		synctest.Wait()
+		if n := strings.Count(log.String(), "fault="); n != 3 {
+			t.Errorf("%d faults logged in three minutes: %s", n, log.String())
+		}
+	})
 }

@@ -46,6 +46,9 @@ func (d *Desk) install(p *policy.Policy, sounds *conf.Sounds) error {
 func (d *Desk) swap(r *inforce.Rules) {
 	if was := d.force.Rules(); was != nil {
 		r.Detectors.Adopt(was.Detectors)
+		if err := d.bringBack(r, was.Policy); err != nil {
+			d.o.Log.Error("some breakers of detectors that are back cannot be read: they count after a restart", "error", err)
+		}
 	}
 	d.force.SetRules(r)
 	d.observe(r.Policy)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"ringfence/alert"
 	"ringfence/detect"
@@ -13,49 +14,66 @@ import (
 	"ringfence/policy"
 )
 
-// maxTrips is how many breakers a person is told of one by one. A campaign may trip hundreds: those beyond are one incident together.
-const maxTrips = 5
+// maxTrips is how many breakers a person is told of one by one, at a time and within tripsEvery. A campaign may trip hundreds, and close them again:
+// those beyond are one incident together, which lasts that long at least.
+const (
+	maxTrips   = 5
+	tripsEvery = time.Hour
+)
 
 // moreTrips is the subject of the incident of those beyond.
 const moreTrips = "more"
 
 // alertTripped tells a person of the breakers that hold, and that they do not any more. One that only records is not worth a call at night, nor
-// is one that somebody holds.
+// is one that somebody holds. Of KeepBreakers alone.
 func (d *Desk) alertTripped() {
 	if d.o.Alerts == nil {
 		return
 	}
-	r := d.force.Rules()
+	r, now := d.force.Rules(), d.o.Now()
 	var holding []detect.Breaker
-	d.breakers.mu.Lock()
-	for _, b := range d.breakers.holding {
-		if i, ok := r.Policy.DetectorNamed(b.Detector); ok && b.Pinned == "" && r.Policy.Mode() == policy.Enforce && r.Policy.Detectors()[i].Mode == policy.Enforce {
+	r.Detectors.Breakers("", false, now, func(b detect.Breaker) bool {
+		if i, ok := r.Policy.DetectorNamed(b.Detector); ok && b.State != detect.Closed && b.Pinned == "" &&
+			r.Policy.Mode() == policy.Enforce && r.Policy.Detectors()[i].Mode == policy.Enforce {
 			holding = append(holding, b)
 		}
-	}
-	d.breakers.mu.Unlock()
+		return true
+	})
 	slices.SortFunc(holding, func(a, b detect.Breaker) int {
 		return cmp.Or(a.Since.Compare(b.Since), strings.Compare(a.Detector, b.Detector), strings.Compare(a.Key, b.Key), strings.Compare(a.Trunk, b.Trunk))
 	})
-	open := make(map[string]bool)
+	open := make(map[string]time.Time) // since when
 	for _, i := range d.o.Alerts.Open() {
-		open[i.Subject] = open[i.Subject] || i.Kind == alert.Trip
+		if i.Kind == alert.Trip {
+			open[i.Subject] = i.Since
+		}
 	}
+	d.tripsTold = slices.DeleteFunc(d.tripsTold, func(at time.Time) bool { return now.Sub(at) >= tripsEvery || at.After(now) })
 	wanted := make(map[string]string)
 	for _, told := range []bool{true, false} { // those that a person knows of stay, others take the places that are left
 		for i := range holding {
 			subject := alert.Subject(d.tripSubject(r, &holding[i]))
-			if _, there := wanted[subject]; !there && open[subject] == told && len(wanted) < maxTrips {
-				wanted[subject] = d.tripText(r, &holding[i])
+			_, there := wanted[subject]
+			if _, known := open[subject]; there || known != told || len(wanted) >= maxTrips || !known && len(d.tripsTold) >= maxTrips {
+				continue
+			}
+			if wanted[subject] = d.tripText(r, &holding[i]); !told {
+				d.tripsTold = append(d.tripsTold, now)
 			}
 		}
 	}
-	if n := len(holding) - len(wanted); n > 0 {
+	since, lasts := open[moreTrips]
+	switch n := len(holding) - len(wanted); {
+	case n > 0 && len(wanted) == 0:
+		wanted[moreTrips] = fmt.Sprintf("%d breakers are tripped. See ringfence detectors.", n)
+	case n > 0:
 		wanted[moreTrips] = fmt.Sprintf("%d more breakers are tripped. See ringfence detectors.", n)
+	case lasts && now.Sub(since) < tripsEvery && !since.After(now):
+		wanted[moreTrips] = "breakers trip and close again. See ringfence detectors."
 	}
-	for _, i := range d.o.Alerts.Open() {
-		if _, there := wanted[i.Subject]; i.Kind == alert.Trip && !there {
-			d.o.Alerts.End(alert.Trip, i.Subject, "it holds no more.")
+	for subject := range open {
+		if _, there := wanted[subject]; !there {
+			d.o.Alerts.End(alert.Trip, subject, "it holds no more.")
 		}
 	}
 	for subject, text := range wanted {

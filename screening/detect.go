@@ -30,6 +30,7 @@ func (c *counted) keep() *counted {
 // decide has detectors count a call and the policy decide on it, once a call.
 func (sc *Screener) decide(r *inforce.Rules, c *considered, f *bridge.Facts, w detect.Way) {
 	w.Leg = traffic.CallKey(f.UUID, f.Channel)
+	c.policy = r.Policy
 	c.decision, c.counted.count = r.Detectors.Consider(r.Policy, &c.call, r.Lists, w)
 	c.stopped = r.Policy.Stops(&c.decision)
 	if w.Look {
@@ -54,9 +55,10 @@ func (sc *Screener) over(c *counted, e *attach.CallEnd, passed bool) {
 	c.set.Ended(&c.count, endOf(e, sc, passed))
 }
 
-// endOf is a call's end as detectors take it. Voicemail and menus are no answer: nobody spoke with the caller.
+// endOf is a call's end as detectors take it. Voicemail and menus are no answer, for nobody spoke with the caller; nor did a phone ring because they,
+// or an announcement of ours that the caller did not wait for, took the call.
 func endOf(e *attach.CallEnd, sc *Screener, passed bool) detect.End {
-	end := detect.End{At: sc.o.Now(), Answered: e.Answered && e.Bridged, Rang: e.Bridged || e.Answered || e.Ring > 0, Passed: passed}
+	end := detect.End{At: sc.o.Now(), Answered: e.Answered && e.Bridged, Rang: e.Bridged || e.Ring > 0, Passed: passed}
 	if end.Answered {
 		end.Talk = e.Talk
 	}
@@ -64,31 +66,38 @@ func endOf(e *attach.CallEnd, sc *Screener, passed bool) detect.End {
 }
 
 // countedBefore tells the detectors of the end of a call that was screened before this program was started, or that was
-// forgotten since: what they find of it now is what they counted then.
-func (sc *Screener) countedBefore(e *attach.CallEnd) {
+// forgotten since: what they find of it now is what they counted then. It says whether the call would be stopped now: then it teaches nothing.
+func (sc *Screener) countedBefore(e *attach.CallEnd) (stopped bool) {
 	r := sc.force.Rules()
-	if r.Detectors == nil || !r.Detectors.Wants() {
-		return
-	}
 	f := factsOf(e)
 	at := e.Started
 	if at.IsZero() {
 		at = sc.o.Now()
 	}
 	call, _ := sc.callOf(r.Policy, f, at)
-	x := detect.SubjectOf(r.Policy, &call, r.Lists)
-	x.Leg = traffic.CallKey(e.UUID, e.Channel)
-	n := r.Detectors.Look(&x)
+	leg := traffic.CallKey(e.UUID, e.Channel)
+	d, n := r.Detectors.Consider(r.Policy, &call, r.Lists, detect.Way{Look: true, Leg: leg})
+	stopped = r.Policy.Stops(&d)
+	if r.Detectors == nil || !r.Detectors.Wants() {
+		return stopped
+	}
+	if stopped {
+		r.Detectors.Decided(&n, true, 0)
+	}
 	sc.over(&counted{r.Detectors, n}, e, false)
-	sc.calls.Add(x.Leg, screenedBefore(r.Policy, e)) // the switch may tell of it a second time
+	before := screenedBefore(r.Policy, e)
+	before.stopped = stopped
+	sc.calls.Add(leg, before) // the switch may tell of it a second time
+	return stopped
 }
 
-// sawOf writes down what detectors saw of a call, as it was when the call came.
+// sawOf writes down what detectors saw of a call, as it was when the call came. p is the policy that decided it: one that was read since may
+// have other detectors.
 func sawOf(rec *storage.Record, p *policy.Policy, c *policy.Call) {
 	all := p.Detectors()
 	for i := range c.Trips {
 		t := &c.Trips[i]
-		if len(rec.Tripped) == storage.MaxTripped || t.Detector >= len(all) { // a policy of fewer detectors was read since
+		if len(rec.Tripped) == storage.MaxTripped {
 			break
 		}
 		text := fmt.Sprintf("%s: %s", all[t.Detector].Name, number.InertUpTo(t.Key, maxShownKey))

@@ -32,7 +32,8 @@ func (sc *Screener) Ended(e attach.CallEnd) {
 	case e.RingfenceID != "":
 		sc.outcome(&e)
 		if e.Inbound {
-			sc.countedBefore(&e)
+			s = screenedBefore(p, &e)
+			s.stopped = sc.countedBefore(&e)
 			sc.called(p, &e, s)
 		} else {
 			sc.rang(p, &e, s)
@@ -85,9 +86,6 @@ func (sc *Screener) called(p *policy.Policy, e *attach.CallEnd, s screened) {
 	}
 	if !e.Answered || !e.Bridged || e.Talk < policy.CalledTalk { // voicemail and menus are not bridged
 		return
-	}
-	if s.id == "" { // this program was started meanwhile
-		s = screenedBefore(p, e)
 	}
 	if s.caller.E164 == "" || s.stopped { // a rule on trial would have kept it from ringing, or it rang by a failure
 		return

@@ -56,10 +56,11 @@ func (sc *Screener) recordUnseen(e *attach.CallEnd) {
 		return
 	}
 	f := factsOf(e)
-	c := sc.consider(f, e.Started)
-	if c.call.Callee.Kinds.Has(number.Emergency) || e.Action == "" && !e.Guard && !sc.memory.Contexts.Has(e.Context) {
-		return // those never pass through here
+	callee := sc.force.Rules().Policy.Call(policy.Facts{Callee: calleeOf(f)}).Callee
+	if callee.Kinds.Has(number.Emergency) || e.Action == "" && !e.Guard && !sc.memory.Contexts.Has(e.Context) {
+		return // those never pass through here, and count for nothing
 	}
+	c := sc.consider(f, e.Started)
 	rec := sc.recordOf(f, storage.NewID(c.call.Time), c)
 	if e.Answered || e.Bridged || e.Ring > 0 {
 		sc.unasked.Add(1)

@@ -23,7 +23,11 @@ func (sc *Screener) Record(f *bridge.Facts, v *bridge.Verdict, res bridge.Result
 			if !f.Test {
 				sc.memory.Called(r.Policy, &c.call)
 			}
-			sc.decide(r, c, f, detect.Way{Look: f.Test, Paused: true})
+			rules := *r
+			if res.FailOpen == bridge.FailPanic {
+				rules.Detectors = nil // the fault may be theirs, and the call has to be recorded
+			}
+			sc.decide(&rules, c, f, detect.Way{Look: f.Test, Paused: true})
 		}
 		v.ID, v.Action, v.Would, v.Rule = storage.NewID(now), c.decision.Action.String(), c.decision.Would.String(), c.decision.Rule
 	}
@@ -81,7 +85,9 @@ func (sc *Screener) recordOf(f *bridge.Facts, id string, c *considered) storage.
 		Action: c.decision.Action.String(), Would: c.decision.Would.String(), Mode: c.decision.Mode.String(),
 		Rule: c.decision.Rule, Reason: c.decision.Reason(), List: c.decision.List, Test: f.Test,
 	}
-	sawOf(&rec, sc.force.Rules().Policy, &c.call)
+	if c.policy != nil {
+		sawOf(&rec, c.policy, &c.call)
+	}
 	return rec
 }
 

@@ -16,6 +16,7 @@ import (
 // considered is what Record needs of Screen.
 type considered struct {
 	call     policy.Call
+	policy   *policy.Policy // by which it was decided; nil: it was not
 	id       identity
 	decision policy.Decision
 	counted  counted
