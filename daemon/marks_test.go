@@ -153,6 +153,31 @@ func TestOneMarkACustomer(t *testing.T) {
 	}
 }
 
+// Numbers of no line are together one customer: whoever has ten of them marks once, and lists nobody by himself.
+func TestMarksWithoutALine(t *testing.T) {
+	c := installation(t, marking)
+	c.Reports.AutoConfirm = 0.01
+	d := in(start(t, c))
+	old := storage.Report{Caller: storage.Caller{E164: "+8695211613"}, Extension: "8009"} // of when each extension had a report
+	if _, _, err := d.d.db.AddReport(old); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 5 {
+		mark(t, d, "95211613", fmt.Sprint("0592666010", i))
+		if _, err := d.Report(t.Context(), console.NewReport{Caller: "95211613", Callee: "05926660100", Extension: fmt.Sprint(8000 + i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var ids []string
+	if err := d.Reports(t.Context(), "", func(r console.Report) error { ids = append(ids, r.ID); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	e, err := d.ShowReport(t.Context(), ids[0])
+	if err != nil || len(ids) != 1 || e.Customers != 1 || e.Reached != 1 || e.Repeats != 10 || e.State != console.ReportOpen {
+		t.Errorf("%d reports, %+v, %v", len(ids), e, err)
+	}
+}
+
 // A mark is taken for a call that rang where it is made, and for no other.
 func TestMarkNeedsACall(t *testing.T) {
 	for _, private := range []bool{false, true} {
@@ -194,7 +219,7 @@ func TestMarkNeedsACall(t *testing.T) {
 	}
 }
 
-// The evidence says what the caller and the numbers around him did; four of ten propose the ten, and nothing else can be listed by --prefix. Lifting takes it off.
+// The evidence says what the caller and the numbers around him did; four of ten, listed or marked by different customers, propose the ten, and nothing else can be listed by --prefix. Lifting takes it off.
 //
 // long: because one block of numbers goes from marks to the list and off again
 func TestEvidenceAndRange(t *testing.T) {
@@ -226,15 +251,25 @@ func TestEvidenceAndRange(t *testing.T) {
 		if e.Around == nil || e.Around.Range != "9521161?" || e.Around.Callers != 4 || e.Around.Marked != 3 || e.Around.Calls != 6 || e.Hundred.Range != "952116??" || e.Hundred.Callers != 5 {
 			t.Errorf("private %v: %+v, %+v", private, e.Around, e.Hundred)
 		}
-		if e.Customers != 1 || e.Reached != 2 || e.Weight != 1 || e.Unwanted != 0.095 || e.Confidence != 0.301 {
+		if e.Customers != 1 || e.Reached != 2 || e.Weight != 1 || e.Unwanted != 0.095 || e.Confidence != 0.095 { // one customer's marks of four callers count for one
 			t.Errorf("private %v: %d of %d customers, %v weighs %v, %v sure", private, e.Customers, e.Reached, e.Unwanted, e.Weight, e.Confidence)
 		}
 		if _, err := d.ConfirmReport(ctx, ids[1], true); e.Proposal != nil || !errors.Is(err, console.ErrConflict) || !strings.Contains(err.Error(), "no range is proposed") {
 			t.Errorf("three of ten: %+v, %v", e.Proposal, err)
 		}
+		mark(t, d, "95211619", "05925550100")
+		if e := show(ids[1]); e.Proposal != nil || e.Around.Marked != 4 {
+			t.Errorf("four by one customer: %+v, %+v", e.Proposal, e.Around)
+		}
 		mark(t, d, "95211619", "4008001234")
+		if _, err := d.ConfirmReport(ctx, ids[0], false); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.AddEntries(ctx, "blacklist", []console.NewEntry{{Number: "95211614"}}, false); err != nil {
+			t.Fatal(err)
+		}
 		e = show(ids[1])
-		if e.Proposal == nil || e.Proposal.Range != "9521161?" || e.Proposal.Members != 4 || e.Proposal.Effect != (console.Effect{Stops: 6, Long: 1}) {
+		if e.Proposal == nil || e.Proposal.Range != "9521161?" || e.Proposal.Members != 4 || e.Proposal.Effect != (console.Effect{Stops: 7, Long: 1}) {
 			t.Fatalf("private %v: %+v, %q", private, e.Proposal, e.Why)
 		}
 		// One that is trusted, or known, is in the way.
@@ -352,20 +387,32 @@ func TestAutoConfirm(t *testing.T) {
 		mark(t, d, fmt.Sprint("9521161", i), "05925550100")
 	}
 	mark(t, d, "95211614", "05925550199")
-	mark(t, d, "95211613", "4008001234")
-	await("95211613", "confirmed auto")
+	mark(t, d, "95211613", "4008001234") // nor another's mark where one customer has marked all numbers around
+	// Where a person has listed those around, two customers are enough.
+	for i := range 9 {
+		if _, err := d.AddEntries(ctx, "blacklist", []console.NewEntry{{Number: fmt.Sprint("9521162", i)}}, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, callee := range []string{"05925550100", "4008001234"} {
+		mark(t, d, "95211629", callee)
+	}
+	await("95211629", "confirmed auto")
 	if got := state("95211612"); !slices.Equal(got, []string{"open "}) {
 		t.Errorf("of one customer: %v", got)
+	}
+	if got := state("95211613"); !slices.Equal(got, []string{"open ", "open "}) {
+		t.Errorf("of two, by what one of them marked around: %v", got)
 	}
 	if got := state("95211614"); !slices.Equal(got, []string{"open "}) {
 		t.Errorf("known to two customers: %v", got)
 	}
-	if rule := ruleFor(t, d, "95211613", "05925550100"); rule != "listed" {
+	if rule := ruleFor(t, d, "95211629", "05925550100"); rule != "listed" {
 		t.Errorf("the call after it: %s", rule)
 	}
 	var entries []console.ListEntry
 	d.Entries(ctx, "blacklist", func(e console.ListEntry) error { entries = append(entries, e); return nil })
-	if len(entries) != 1 || entries[0].Who != "auto" {
+	if len(entries) != 10 || !slices.ContainsFunc(entries, func(e console.ListEntry) bool { return e.Number == "+8695211629" && e.Who == "auto" }) {
 		t.Errorf("%+v", entries)
 	}
 }

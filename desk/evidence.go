@@ -96,7 +96,7 @@ func (d *Desk) proposed(ctx context.Context, r *storage.Report, n *number.Number
 		p, _ := block.Propose()
 		return p.Free, nil
 	}
-	why := "too few of the numbers around " + n.E164 + " are marked or listed: 4 of 10, or 8 of 100 in 4 tens, propose a range"
+	why := "too few of the numbers around " + n.E164 + " are listed, or marked by different customers: 4 of 10, or 8 of 100 in 4 tens, propose a range"
 	if e.Why != "" {
 		why = e.Why
 	}
@@ -116,7 +116,9 @@ func (d *Desk) evidence(ctx context.Context, r *storage.Report) (*console.Report
 	var names map[string]int
 	if block != nil {
 		names = d.namesIn(block)
-		d.noteTraits(block, e)
+		if err := d.noteTraits(block, e); err != nil {
+			return nil, nil, err
+		}
 	}
 	customers, dismissed, err := d.otherReports(ctx, r, block, names, e)
 	if err != nil || block == nil {
@@ -152,7 +154,7 @@ func (d *Desk) namesIn(b *marks.Block) map[string]int {
 }
 
 // noteTraits notes which numbers of a block are on lists, known to lines, or protected by the policy.
-func (d *Desk) noteTraits(b *marks.Block, e *console.ReportEvidence) {
+func (d *Desk) noteTraits(b *marks.Block, e *console.ReportEvidence) error {
 	r, now := d.force.Rules(), d.o.Now()
 	trusted := []string{trustedList}
 	for _, name := range r.Lists.Names() {
@@ -160,11 +162,14 @@ func (d *Desk) noteTraits(b *marks.Block, e *console.ReportEvidence) {
 			trusted = append(trusted, name)
 		}
 	}
+	var listed []int
+	var patterns []string
 	for _, i := range b.Places() {
 		call := r.Policy.Call(policy.Facts{Caller: b.Number(i), Time: now})
 		n := &call.Caller
 		if entry, ok := r.Lists.Lookup(reportList, n, now); ok && entry.Pattern.IsExact() {
-			b.Note(i, marks.Listed)
+			listed = append(listed, i)
+			patterns = append(patterns, entry.Pattern.String())
 		}
 		if slices.ContainsFunc(trusted, func(list string) bool { _, ok := r.Lists.Lookup(list, n, now); return ok }) {
 			b.Note(i, marks.Allowed)
@@ -180,6 +185,13 @@ func (d *Desk) noteTraits(b *marks.Block, e *console.ReportEvidence) {
 			e.Known = lines
 		}
 	}
+	records, err := d.db.Lookup(reportList, patterns...)
+	for k, i := range listed {
+		if err == nil && slices.ContainsFunc(records[k], func(o storage.Entry) bool { return o.Origin != storage.FromReport || o.Who != autoWho }) {
+			b.Note(i, marks.Listed) // what was confirmed by itself counts by its marks
+		}
+	}
+	return err
 }
 
 // otherReports goes through all reports: for those of the same caller, which it names, and of the numbers around. customers has what the mark of
@@ -193,7 +205,7 @@ func (d *Desk) otherReports(ctx context.Context, r *storage.Report, b *marks.Blo
 		mine := other == key || b != nil && near && place == b.Own()
 		against := o.State == storage.ReportOpen || o.State == storage.ReportConfirmed
 		if near && against {
-			b.Note(place, marks.Marked)
+			b.Mark(place, o.Owner())
 		}
 		if !mine {
 			return ctx.Err()
@@ -254,7 +266,7 @@ func callOf(p *policy.Policy, r *storage.Record) marks.Call {
 	callee := p.Call(policy.Facts{Callee: r.Callee}).Callee
 	line := p.LineOf(&callee)
 	c := marks.Call{
-		Callee: number.InertUpTo(r.Callee, 64), Customer: cmp.Or(p.CustomerOf(line), r.Callee), Time: r.Time, Count: r.Repeats + 1, Rang: rang(r),
+		Callee: number.InertUpTo(r.Callee, 64), Customer: cmp.Or(p.CustomerOf(line), storage.NoLine), Time: r.Time, Count: r.Repeats + 1, Rang: rang(r),
 		Warned: r.Action == policy.Warn.String() || r.Action == policy.Challenge.String(),
 	}
 	if o := r.Outcome; o != nil {
@@ -274,9 +286,9 @@ func (d *Desk) sumUp(b *marks.Block, e *console.ReportEvidence, customers map[st
 	n := plan.Parse(b.Number(b.Own()))
 	if !b.Alone() {
 		for free, to := range []**console.BlockEvidence{&e.Around, &e.Hundred} {
-			calls, callers, marked := b.Around(free + 1)
+			calls, callers, marked, count := b.Around(free + 1)
 			*to = &console.BlockEvidence{
-				Range: rangeAround(plan, &n, free+1), Callers: callers, Marked: marked, Share: rounded(marks.Lower(float64(marked), float64(callers))),
+				Range: rangeAround(plan, &n, free+1), Callers: callers, Marked: marked, Share: rounded(marks.Lower(float64(count), float64(callers))),
 				CallsEvidence: callsOf(&calls),
 			}
 			e.Confidence = max(e.Confidence, (*to).Share)

@@ -219,7 +219,7 @@ const (
 func (d *Desk) mark(ctx context.Context, extension string, c traffic.LastCall) (*console.ReportEdit, error) {
 	rules := d.force.Rules()
 	now, p := d.o.Now(), rules.Policy
-	customer := cmp.Or(p.CustomerOf(c.Line), number.Inert(extension))
+	customer := cmp.Or(p.CustomerOf(c.Line), storage.NoLine)
 	report := storage.Report{
 		Time: now, Extension: number.Inert(extension), Customer: customer, Line: c.Line, Call: number.Inert(c.ID),
 		Caller: storage.Caller{

@@ -2,6 +2,8 @@ package marks
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"ringfence/number"
@@ -18,8 +20,10 @@ type Block struct {
 
 // member is what is known of one of the numbers.
 type member struct {
-	calls                                     Tally
-	marked, listed, allowed, known, protected bool
+	calls                             Tally
+	by                                map[string]bool // customers who marked him
+	talked                            map[string]bool // who talked with him for longer than Long, without a warning; maxCallees of them
+	listed, allowed, known, protected bool
 }
 
 // leastDigits is how many digits a number has within its country at least, if those around it are to be of one holder: 95588 and 95589 are two
@@ -68,8 +72,7 @@ func (b *Block) place(e164 string) (int, bool) {
 type Trait int
 
 const (
-	Marked    Trait = iota // a mark of it waits, or was confirmed
-	Listed                 // it is on the list of callers who are refused
+	Listed    Trait = iota // a person put it on the list of callers who are refused
 	Allowed                // it is on the list of callers who are trusted
 	Known                  // a line deals with it
 	Protected              // the policy says that it must get through
@@ -78,8 +81,6 @@ const (
 // Note notes something of the number at a place.
 func (b *Block) Note(i int, t Trait) {
 	switch m := &b.members[i]; t {
-	case Marked:
-		m.marked = true
 	case Listed:
 		m.listed = true
 	case Allowed:
@@ -91,15 +92,33 @@ func (b *Block) Note(i int, t Trait) {
 	}
 }
 
+// Mark notes a mark of the number at a place, by a customer, that waits or was confirmed.
+func (b *Block) Mark(i int, customer string) {
+	m := &b.members[i]
+	if m.by == nil {
+		m.by = make(map[string]bool)
+	}
+	m.by[customer] = true
+}
+
 // Add counts a call of the number at a place.
-func (b *Block) Add(i int, c *Call) { b.members[i].calls.Add(c) }
+func (b *Block) Add(i int, c *Call) {
+	m := &b.members[i]
+	m.calls.Add(c)
+	if c.Rang && c.Answered && c.Talk > Long && !c.Warned && len(m.talked) < maxCallees {
+		if m.talked == nil {
+			m.talked = make(map[string]bool)
+		}
+		m.talked[c.Customer] = true
+	}
+}
 
 // Calls are what the caller himself did.
 func (b *Block) Calls() *Tally { return &b.members[b.own].calls }
 
-// Around sums up the block with so many of the last digits free, 1 or 2: all calls, how many of its numbers called and how many are marked or
-// listed.
-func (b *Block) Around(free int) (calls Tally, callers, bad int) {
+// Around sums up the block with so many of the last digits free, 1 or 2: all calls, how many of its numbers called, how many are marked or
+// listed, and how many of these count.
+func (b *Block) Around(free int) (calls Tally, callers, bad, count int) {
 	for i := range b.members {
 		if !b.within(i, free) {
 			continue
@@ -113,10 +132,55 @@ func (b *Block) Around(free int) (calls Tally, callers, bad int) {
 			callers++
 		}
 	}
-	return calls, callers, bad
+	members, _ := b.earned(free)
+	return calls, callers, bad, members
 }
 
-func (m *member) bad() bool { return m.marked || m.listed }
+func (m *member) bad() bool { return len(m.by) > 0 || m.listed }
+
+// earned is how many numbers count against a range, and in how many of its tens: those that are listed, and of those that are marked one for each
+// customer who did, so that nobody brings a range together alone.
+func (b *Block) earned(free int) (members, tens int) {
+	var counts [100]bool
+	for _, i := range b.pairs(free) {
+		counts[i] = true
+	}
+	in := map[int]bool{}
+	for i := range b.members {
+		if b.within(i, free) && (counts[i] || b.members[i].listed) {
+			members++
+			in[i/10] = true
+		}
+	}
+	return members, len(in)
+}
+
+// pairs gives as many customers as can have a number each that they marked and that is not listed, with its place.
+func (b *Block) pairs(free int) map[string]int {
+	has := make(map[string]int)
+	var tried map[string]bool
+	var find func(i int) bool
+	find = func(i int) bool { // a customer for a number, if need be one who can have another
+		for _, customer := range slices.Sorted(maps.Keys(b.members[i].by)) {
+			if tried[customer] {
+				continue
+			}
+			tried[customer] = true
+			if before, taken := has[customer]; !taken || find(before) {
+				has[customer] = i
+				return true
+			}
+		}
+		return false
+	}
+	for i := range b.members {
+		if m := &b.members[i]; b.within(i, free) && !m.listed && len(m.by) > 0 {
+			tried = make(map[string]bool)
+			find(i)
+		}
+	}
+	return has
+}
 
 // within reports whether a place is in the part of the block around the caller that has so many digits free.
 func (b *Block) within(i, free int) bool {
@@ -126,7 +190,7 @@ func (b *Block) within(i, free int) bool {
 // Proposal is a range that has earned to be listed as a whole.
 type Proposal struct {
 	Free    int // how many of the last digits are free
-	Members int // of its numbers that are marked or listed
+	Members int // of its numbers that count: listed, or marked, one for each customer
 }
 
 // What a block must have earned.
@@ -136,18 +200,12 @@ const (
 	hundredTens    = 4 // in so many of its tens
 )
 
-// Propose gives the widest range around the caller that has earned it: four of ten numbers, or eight of a hundred in four tens, are marked or listed,
-// and no other of them is one that somebody wants. Else why says what is in the way of one that had enough, "" if none had.
+// Propose gives the widest range around the caller that has earned it: four of ten numbers, or eight of a hundred in four tens, are listed or marked
+// by different customers, and no other of them is one that somebody wants. Else why says what is in the way of one that had enough, "" if none had.
 func (b *Block) Propose() (p Proposal, why string) {
 	for free := 2; free > 0; free-- {
-		members, tens := 0, map[int]bool{}
-		for i := range b.members {
-			if b.within(i, free) && b.members[i].bad() {
-				members++
-				tens[i/10] = true
-			}
-		}
-		if members < tenMembers || free == 2 && (members < hundredMembers || len(tens) < hundredTens) {
+		members, tens := b.earned(free)
+		if members < tenMembers || free == 2 && (members < hundredMembers || tens < hundredTens) {
 			continue
 		}
 		if against := b.against(free); against != "" {
@@ -174,11 +232,21 @@ func (b *Block) against(free int) string {
 			return b.Number(i) + " is on the allowlist"
 		case m.known:
 			return b.Number(i) + " is known to a line"
-		case m.calls.Free && !m.bad():
+		case i != b.own && !m.listed && m.wanted(): // of the caller himself a person decides
 			return b.Number(i) + " talked longer than a minute, without a warning"
 		}
 	}
 	return ""
+}
+
+// wanted reports whether somebody talked with the number for long who has not marked it.
+func (m *member) wanted() bool {
+	for customer := range m.talked {
+		if !m.by[customer] {
+			return true
+		}
+	}
+	return false
 }
 
 // Effect is what it would have done to the calls that rang, had a range been refused, in as much as they are known.

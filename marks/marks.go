@@ -58,7 +58,6 @@ type Tally struct {
 	Long                         int           // talked longer than Long, of those that rang
 	Talk                         time.Duration // of all
 	First, Last                  time.Time
-	Free                         bool // one talked longer than Long without having been warned
 
 	callees map[string]int
 	reached map[string]bool // customers who talked with him
@@ -93,7 +92,6 @@ func (t *Tally) Add(c *Call) {
 	}
 	if c.Talk > Long {
 		t.Long++
-		t.Free = t.Free || !c.Warned
 	}
 	if len(t.reached) < maxCallees {
 		t.reached[c.Customer] = true
@@ -139,7 +137,6 @@ func (t *Tally) Merge(o *Tally) {
 	if o.Last.After(t.Last) {
 		t.Last = o.Last
 	}
-	t.Free = t.Free || o.Free
 	if t.callees == nil {
 		t.callees, t.reached = make(map[string]int), make(map[string]bool)
 	}

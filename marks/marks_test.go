@@ -1,6 +1,7 @@
 package marks
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -54,7 +55,7 @@ func TestTally(t *testing.T) {
 	} {
 		tally.Add(&c)
 	}
-	if tally.Calls != 6 || tally.Rang != 5 || tally.Answered != 4 || tally.Short != 3 || tally.Long != 1 || tally.Free || tally.Talk != 92*time.Second || tally.Callees() != 3 {
+	if tally.Calls != 6 || tally.Rang != 5 || tally.Answered != 4 || tally.Short != 3 || tally.Long != 1 || tally.Talk != 92*time.Second || tally.Callees() != 3 {
 		t.Errorf("%+v", tally)
 	}
 	if !tally.First.Equal(at.Add(-time.Hour)) || !tally.Last.Equal(at.Add(time.Hour)) {
@@ -124,34 +125,51 @@ func TestPropose(t *testing.T) {
 			}
 		}
 	}
+	mark := func(customer string, places ...int) func(*Block) { // "": each by another
+		return func(b *Block) {
+			for _, i := range places {
+				b.Mark(i, cmp.Or(customer, fmt.Sprint(i)))
+			}
+		}
+	}
 	talked := func(i int, talk time.Duration, warned bool) func(*Block) {
 		return func(b *Block) {
 			b.Add(i, &Call{Callee: "1", Customer: "a", Rang: true, Answered: true, Talk: talk, Warned: warned})
 		}
 	}
-	ten, hundred := note(Marked, 10, 13, 14, 19), note(Marked, 13, 1, 2, 21, 22, 31, 32, 10)
+	ten, hundred := mark("", 10, 13, 14, 19), mark("", 13, 1, 2, 21, 22, 31, 32, 10)
 	for name, c := range map[string]struct {
 		with []func(*Block)
 		want Proposal
 		why  string
 	}{
-		"three of ten":                   {[]func(*Block){note(Marked, 10, 13, 14)}, Proposal{}, ""},
+		"three of ten":                   {[]func(*Block){mark("", 10, 13, 14)}, Proposal{}, ""},
 		"four of ten":                    {[]func(*Block){ten}, Proposal{1, 4}, ""},
-		"four, listed and marked":        {[]func(*Block){note(Marked, 10, 13), note(Listed, 13, 14, 19)}, Proposal{1, 4}, ""},
-		"four of another ten":            {[]func(*Block){note(Marked, 13, 20, 21, 22, 23)}, Proposal{}, ""},
+		"four, listed and marked":        {[]func(*Block){mark("", 10, 13), note(Listed, 13, 14, 19)}, Proposal{1, 4}, ""},
+		"four of another ten":            {[]func(*Block){mark("", 13, 20, 21, 22, 23)}, Proposal{}, ""},
 		"eight in four tens":             {[]func(*Block){hundred}, Proposal{2, 8}, ""},
-		"seven in four tens":             {[]func(*Block){note(Marked, 13, 1, 2, 21, 22, 31, 32)}, Proposal{}, ""},
-		"eight in three tens":            {[]func(*Block){note(Marked, 13, 1, 2, 3, 4, 21, 22, 23)}, Proposal{}, ""},
+		"seven in four tens":             {[]func(*Block){mark("", 13, 1, 2, 21, 22, 31, 32)}, Proposal{}, ""},
+		"eight in three tens":            {[]func(*Block){mark("", 13, 1, 2, 3, 4, 21, 22, 23)}, Proposal{}, ""},
 		"with a trusted one":             {[]func(*Block){ten, note(Allowed, 11)}, Proposal{}, "+8695211611 is on the allowlist"},
 		"with an acquaintance":           {[]func(*Block){ten, note(Known, 14)}, Proposal{}, "+8695211614 is known to a line"},
 		"with a protected one":           {[]func(*Block){ten, note(Protected, 12)}, Proposal{}, "+8695211612 is protected by the policy"},
 		"with one that talked":           {[]func(*Block){ten, talked(12, 61*time.Second, false)}, Proposal{}, "+8695211612 talked longer than a minute, without a warning"},
 		"with one that talked a minute":  {[]func(*Block){ten, talked(12, 60*time.Second, false)}, Proposal{1, 4}, ""},
 		"with one that talked, warned":   {[]func(*Block){ten, talked(12, time.Hour, true)}, Proposal{1, 4}, ""},
-		"a marked one talked":            {[]func(*Block){ten, talked(14, time.Hour, false)}, Proposal{1, 4}, ""},
+		"a marked one talked":            {[]func(*Block){ten, mark("a", 14), talked(14, time.Hour, false)}, Proposal{1, 4}, ""},
+		"a listed one talked":            {[]func(*Block){ten, note(Listed, 14), talked(14, time.Hour, false)}, Proposal{1, 4}, ""},
 		"a trusted one in another ten":   {[]func(*Block){ten, note(Allowed, 21)}, Proposal{1, 4}, ""},
 		"a hundred with a trusted one":   {[]func(*Block){hundred, note(Allowed, 99)}, Proposal{}, "+8695211699 is on the allowlist"},
 		"then the ten that is without":   {[]func(*Block){hundred, ten, note(Allowed, 99)}, Proposal{1, 4}, ""},
+		"four, by one customer":          {[]func(*Block){mark("a", 10, 13, 14, 19)}, Proposal{}, ""},
+		"four, by three":                 {[]func(*Block){mark("a", 10, 13), mark("b", 14), mark("c", 19)}, Proposal{}, ""},
+		"four, by three and one of them": {[]func(*Block){mark("a", 10, 13, 14), mark("b", 13, 14), mark("c", 14), mark("d", 19)}, Proposal{1, 4}, ""},
+		"three listed, one marks many":   {[]func(*Block){note(Listed, 10, 13, 14), mark("a", 10, 11, 12, 15)}, Proposal{1, 4}, ""},
+		"two listed, one marks many":     {[]func(*Block){note(Listed, 10, 13), mark("a", 10, 11, 12, 15)}, Proposal{}, ""},
+		"eight in four tens, by one":     {[]func(*Block){mark("a", 13, 1, 2, 21, 22, 31, 32, 10)}, Proposal{}, ""},
+		"one whom another marked":        {[]func(*Block){ten, mark("b", 12), talked(12, time.Hour, false)}, Proposal{}, "+8695211612 talked longer than a minute, without a warning"},
+		"the caller himself talked":      {[]func(*Block){ten, talked(13, time.Hour, false)}, Proposal{1, 4}, ""},
+		"one whom he marked himself":     {[]func(*Block){ten, mark("a", 12), talked(12, time.Hour, false)}, Proposal{1, 5}, ""},
 		"nobody calls from there at all": {nil, Proposal{}, ""},
 	} {
 		b := blockOf(t, "95211613")
@@ -163,7 +181,9 @@ func TestPropose(t *testing.T) {
 		}
 	}
 	alone := blockOf(t, "95588")
-	note(Marked, 81, 82, 83, 84, 88)(alone)
+	for _, i := range []int{81, 82, 83, 84, 88} {
+		alone.Mark(i, fmt.Sprint(i))
+	}
 	if got, _ := alone.Propose(); got != (Proposal{}) {
 		t.Errorf("of a bank and its neighbours %+v", got)
 	}
@@ -180,7 +200,7 @@ func TestEffect(t *testing.T) {
 			t.Errorf("with %d digits free %+v, want %+v", free, got, want)
 		}
 	}
-	if calls, callers, bad := b.Around(1); calls.Calls != 6 || callers != 2 || bad != 0 {
+	if calls, callers, bad, count := b.Around(1); calls.Calls != 6 || callers != 2 || bad != 0 || count != 0 {
 		t.Errorf("around: %+v, %d callers, %d marked", calls, callers, bad)
 	}
 }
@@ -191,7 +211,7 @@ func TestProposeNever(t *testing.T) {
 	for range 20_000 {
 		b := blockOf(t, fmt.Sprintf("952116%02d", rnd.IntN(100)))
 		wanted := map[int]bool{}
-		marked := map[int]bool{}
+		marked, listed, customers := map[int]bool{}, map[int]bool{}, map[int]bool{}
 		for range rnd.IntN(60) {
 			i := rnd.IntN(100)
 			if rnd.IntN(3) == 0 {
@@ -199,12 +219,13 @@ func TestProposeNever(t *testing.T) {
 			}
 			switch trait := Trait(rnd.IntN(12)); {
 			case trait > Protected:
-				b.Note(i, Marked)
-				marked[i] = true
+				by := rnd.IntN(9)
+				b.Mark(i, fmt.Sprint(by))
+				marked[i], customers[by] = true, true
 			case rnd.IntN(10) > 0:
 			default:
 				b.Note(i, trait)
-				marked[i] = marked[i] || trait <= Listed
+				listed[i] = listed[i] || trait == Listed
 				wanted[i] = wanted[i] || trait > Listed
 			}
 		}
@@ -212,7 +233,7 @@ func TestProposeNever(t *testing.T) {
 		if p.Free == 0 {
 			continue
 		}
-		n := 0
+		n, most := 0, len(customers)
 		for _, i := range b.Places() {
 			if !b.within(i, p.Free) {
 				continue
@@ -220,11 +241,14 @@ func TestProposeNever(t *testing.T) {
 			if wanted[i] {
 				t.Fatalf("%s is within what is proposed", b.Number(i))
 			}
-			if marked[i] {
+			if listed[i] {
+				most++
+			}
+			if marked[i] || listed[i] {
 				n++
 			}
 		}
-		if n != p.Members || n < 4 || p.Free == 2 && n < 8 || why != "" || !strings.HasPrefix(b.Number(b.Own()), "+86952116") {
+		if n = min(n, most); n < p.Members || p.Members < 4 || p.Free == 2 && p.Members < 8 || why != "" || !strings.HasPrefix(b.Number(b.Own()), "+86952116") {
 			t.Fatalf("%+v of %d marked, %q", p, n, why)
 		}
 	}

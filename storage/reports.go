@@ -44,8 +44,8 @@ type Report struct {
 	Time      time.Time `json:"time"` // when it was made
 	Caller    Caller    `json:"caller"`
 	Extension string    `json:"extension"` // who made it first
-	// Customer is whose it is: however many of its people report the caller, it is one report. "" in one that was made when each extension had
-	// a report of its own.
+	// Customer is whose it is: however many of its people report the caller, it is one report. NoLine for calls to numbers of no line; "" in one
+	// that was made when each extension had a report of its own.
 	Customer string `json:"customer,omitempty"`
 	// Marks is who made it and when last, MaxMarkers at most, the latest last.
 	Marks   []Mark    `json:"marks,omitempty"`
@@ -71,8 +71,12 @@ type Mark struct {
 	Call      string    `json:"call,omitempty"`
 }
 
-// Owner is the customer whose report it is, and of one from before what was known of that: the line, else the extension.
-func (r *Report) Owner() string { return cmp.Or(r.Customer, r.Line, r.Extension) }
+// NoLine is the customer of all numbers that belong to no line: nothing is known that would tell them apart, and who has ten extensions must
+// not count for ten.
+const NoLine = "(no line)"
+
+// Owner is the customer whose report it is; of one from before what was known of that, the line.
+func (r *Report) Owner() string { return cmp.Or(r.Customer, r.Line, NoLine) }
 
 // LastTime is when it was made the last time.
 func (r *Report) LastTime() time.Time {
@@ -104,7 +108,7 @@ type reportCount struct {
 	Decided int `json:"decided"`
 }
 
-// AddReport adds a report, whose ID, State and what follows it are set here; without a Customer it is the line's, or the extension's. The same
+// AddReport adds a report, whose ID, State and what follows it are set here; without a Customer it is the line's, or that of all numbers of no line. The same
 // customer reporting the same caller (number or raw text) again while the first
 // report is open makes no second one: that one's Repeats, Last, Call and Marks are brought
 // up to date, and added is false. It returns the report as it is kept, on disk.
