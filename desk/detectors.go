@@ -137,8 +137,10 @@ func (d *Desk) TickDetectors(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			d.survive("time could not pass for detectors", func() { d.force.Rules().Detectors.Tick(d.o.Now()) })
-			signal(d.breakers.wake) // an alert may be over by time alone
+			d.survive("time could not pass for detectors", func() {
+				d.force.Rules().Detectors.Tick(d.o.Now())
+				signal(d.breakers.wake) // an alert may be over by time alone
+			})
 		}
 	}
 }
