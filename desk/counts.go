@@ -131,7 +131,11 @@ func (d *Desk) readCounts() (map[string][]byte, error) {
 		return readSections(plain)
 	}
 	plain, ok := bytes.CutPrefix(text, []byte(countsHead))
-	if !ok {
+	switch {
+	case ok:
+	case bytes.HasPrefix(text, []byte("ringfence counts ")):
+		return nil, errors.New("another version of this program wrote it")
+	default:
 		return nil, errCounts
 	}
 	return readSections(plain)
