@@ -214,6 +214,8 @@ func (d *Desk) counting() bool {
 	return d.force.Rules().Detectors.Wants() || len(d.counts.others) > 0 || slices.ContainsFunc(d.o.Sections, func(s Section) bool { return s.Len() > 0 })
 }
 
+const unsaved = "what was counted of calls could not be written"
+
 // KeepCounts writes what was counted to its file while it changes, until ctx ends and once more then.
 func (d *Desk) KeepCounts(ctx context.Context) {
 	timer := time.NewTimer(countsEvery)
@@ -221,13 +223,18 @@ func (d *Desk) KeepCounts(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
-			d.saveCounts()
-			d.saveTrials()
+			d.survive(unsaved, func() {
+				d.saveCounts()
+				d.saveTrials()
+			})
 			return
 		case <-timer.C:
 		}
-		written, _ := d.saveCounts()
-		d.saveTrials()
+		written := 0
+		d.survive(unsaved, func() {
+			written, _ = d.saveCounts()
+			d.saveTrials()
+		})
 		timer.Reset(max(countsEvery, time.Duration(written/countsRate)*time.Second))
 	}
 }

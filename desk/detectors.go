@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -136,10 +137,22 @@ func (d *Desk) TickDetectors(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			d.force.Rules().Detectors.Tick(d.o.Now())
-			signal(d.breakers.wake) // an alert may be over by time alone
+			d.survive("time could not pass for detectors", func() {
+				d.force.Rules().Detectors.Tick(d.o.Now())
+				signal(d.breakers.wake) // an alert may be over by time alone
+			})
 		}
 	}
+}
+
+// survive does something beside the calls that must not take the daemon down with it: a fault is logged.
+func (d *Desk) survive(what string, do func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			d.o.Log.Error(what, "fault", p, "stack", string(debug.Stack()))
+		}
+	}()
+	do()
 }
 
 // Detectors are those of the policy in force, in the order of its file.

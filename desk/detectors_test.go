@@ -2,6 +2,7 @@ package desk
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"ringfence/alert"
@@ -432,4 +434,21 @@ func TestTrialsAreKept(t *testing.T) {
 	if later.detectorsStatus(&s); len(s.Detectors.Trials) != 1 || !s.Detectors.Trials[0].Propose || s.Detectors.Detectors != 3 {
 		t.Errorf("%+v", s.Detectors)
 	}
+}
+
+// A fault in detectors beside the calls is logged, and the daemon goes on.
+func TestFaultBesideCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		d := &Desk{force: &inforce.State{}, o: Options{Log: slog.New(slog.NewTextHandler(&log, nil)), Now: time.Now}}
+		d.force.SetRules(&inforce.Rules{Detectors: new(detect.Set)}) // which nobody has made: Tick is a fault
+		ctx, cancel := context.WithCancel(t.Context())
+		go d.TickDetectors(ctx)
+		time.Sleep(3*tickEvery + time.Second)
+		cancel()
+		synctest.Wait()
+		if n := strings.Count(log.String(), "fault="); n != 3 {
+			t.Errorf("%d faults logged in three minutes: %s", n, log.String())
+		}
+	})
 }

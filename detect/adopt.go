@@ -65,6 +65,9 @@ func (n *Count) read(to *Set) *Count {
 // keep takes over what was noted in a count that was read for another set.
 func (n *Count) keep(m *Count) {
 	n.touched, n.stopped = m.touched, m.stopped
+	if m.probe == 0 {
+		n.probe = 0
+	}
 }
 
 // adopt takes over what an earlier set has.

@@ -111,3 +111,39 @@ func heap() uint64 {
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc
 }
+
+// TestAttackRememberedBreakers holds that whoever had as many callers trip as a trunk may have does not keep others from tripping once these have
+// closed, although it is remembered for a week that they tripped.
+func TestAttackRememberedBreakers(t *testing.T) {
+	d := detector("many lines", policy.ByCaller, time.Hour, 3, policy.CountCallees)
+	d.HoldMax = 7 * 24 * time.Hour
+	w := newWorld(t, d)
+	trips := func(caller int) bool {
+		hit := false
+		for i := range 3 {
+			hit = w.call(call{from: fmt.Sprintf("139%08d", caller), to: line(i)}).n.Tripped != 0
+		}
+		return hit
+	}
+	caller := 0
+	for trips(caller) {
+		if caller++; caller > 100_000 {
+			t.Fatal("there is no bound")
+		}
+		if caller%50 == 0 {
+			w.wait(time.Second)
+		}
+	}
+	if caller < 1000 {
+		t.Fatalf("a trunk has room for %d breakers", caller)
+	}
+	w.wait(6 * time.Hour) // all of them have probed and closed
+	if n := len(w.tripped(d.Name)); n > 0 {
+		t.Fatalf("%d are tripped yet", n)
+	}
+	for i := range 500 {
+		if !trips(200_000 + i) {
+			t.Fatalf("caller %d after them does not trip: %d breakers are remembered", i, caller)
+		}
+	}
+}

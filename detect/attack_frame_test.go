@@ -185,18 +185,49 @@ func TestAttackDecoys(t *testing.T) {
 	}
 }
 
-// TestAttackFillsACorner holds that a range which has counted all it counts from one corner of it trips when the calls come from all over it: whoever
-// begins in three blocks of ten does not hide the rest.
+// TestAttackFillsACorner holds that who fills a range up from one corner of it, so that it counts no further, does not hide a campaign from all over
+// it; and that the callers of one line do not make one, once a line has brought what per_line lets it.
 func TestAttackFillsACorner(t *testing.T) {
-	d := rangeWakes()
-	d.Levels = []policy.Level{{Digits: 6, Trip: 5}}
-	w := newWorld(t, d)
-	for i := range 30 {
-		if w.call(call{from: fmt.Sprintf("138001001%02d", i), to: line(i)}).n.Tripped != 0 {
-			t.Fatalf("three blocks of ten trip 138001, at number %d", i)
+	for _, perLine := range []int{0, 3} {
+		for _, oneLine := range []bool{false, true} {
+			d := rangeWakes()
+			d.Levels, d.PerLine = []policy.Level{{Digits: 6, Trip: 5}}, perLine
+			w := newWorld(t, d)
+			for i := range 20 { // two blocks of ten with the same next digit: all that it counts
+				if w.call(call{from: fmt.Sprintf("138001001%02d", i), to: line(i)}).n.Tripped != 0 {
+					t.Fatalf("per_line %d: it trips by number %d of two blocks of ten", perLine, i)
+				}
+			}
+			to := func(i int) string {
+				if oneLine {
+					return line(500)
+				}
+				return line(100 + i)
+			}
+			trippedAt := -1
+			for i := range 9 {
+				if w.call(call{from: fmt.Sprintf("138001%d4321", 1+i), to: to(i)}).n.Tripped != 0 {
+					trippedAt = i
+					break
+				}
+			}
+			if want := 1; trippedAt != want { // the fourth block of ten
+				t.Errorf("per_line %d, to one line %v: it trips by call %d from elsewhere, want %d", perLine, oneLine, trippedAt, want)
+			}
 		}
 	}
-	if w.call(call{from: "13800134321", to: line(40)}).n.Tripped == 0 {
-		t.Error("a fourth block does not trip it")
+	d := rangeWakes()
+	d.Levels, d.PerLine = []policy.Level{{Digits: 6, Trip: 5}}, 3
+	w := newWorld(t, d)
+	for i := range 3 { // all that counts of this line
+		w.call(call{from: fmt.Sprintf("138001001%02d", i), to: line(500)})
+	}
+	for i := range 17 {
+		w.call(call{from: fmt.Sprintf("138001001%02d", 10+i), to: line(i)})
+	}
+	for i := range 9 {
+		if w.call(call{from: fmt.Sprintf("138001%d4321", 1+i), to: line(500)}).n.Tripped != 0 {
+			t.Fatal("a storm on one line trips a range")
+		}
 	}
 }

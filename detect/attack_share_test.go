@@ -47,6 +47,32 @@ func TestAttackCampaignOnAQuietTrunk(t *testing.T) {
 	}
 }
 
+// TestAttackCampaignOnANewTrunk holds that the same campaign is stopped on a trunk of which nothing is learnt yet: from
+// its first minute, and in its first, quiet night.
+func TestAttackCampaignOnANewTrunk(t *testing.T) {
+	for _, hours := range []int{0, 16} {
+		d := rangeWakes()
+		d.MaxShare = 0.3
+		w, random := newWorld(t, d), rand.New(rand.NewPCG(11, 12))
+		for range hours {
+			w.hourly("", 360, anybody(random))
+		}
+		if hours > 0 {
+			w.wait(6 * time.Hour)
+		}
+		campaign, stopped := 0, 0
+		for end := w.at.Add(10 * time.Minute); w.at.Before(end); w.at = w.at.Add(time.Second / 56 * 10) {
+			campaign++
+			if w.call(call{from: fmt.Sprintf("952116%02d", random.IntN(100)), to: line(random.IntN(700))}).stopped {
+				stopped++
+			}
+		}
+		if stopped < campaign-15 {
+			t.Errorf("after %d hours: stopped %d of a campaign's %d calls, want all but 15 at most", hours, stopped, campaign)
+		}
+	}
+}
+
 // TestAttackWrongBreaker holds the promise to those who always call: a breaker that holds for all of them takes
 // max_share of what usually comes and what happens to come beyond it.
 func TestAttackWrongBreaker(t *testing.T) {

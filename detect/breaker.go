@@ -118,7 +118,7 @@ func (d *detector) mayTrip(at int32) {
 		s.b.proof = d.set.clock.now
 		return
 	}
-	if s.b == nil && d.slots.open[s.trunk()] >= d.slots.quota() {
+	if s.b == nil && d.slots.open[s.trunk()] >= d.slots.quota() && !d.forgetClosed(s.trunk()) {
 		d.capped++
 		return
 	}
@@ -164,6 +164,38 @@ func (d *detector) close(at int32, since int64, remember bool) {
 		s.b = nil
 		d.slots.open[s.trunk()]--
 	}
+}
+
+// forgetClosed makes room for a breaker of a trunk that has as many as it may: what is only remembered, so that it would trip for longer,
+// must not keep another from tripping. The one that closed longest ago among a few goes. It is false if there is none; then it is not looked for
+// again within a second.
+func (d *detector) forgetClosed(trunk uint8) bool {
+	const candidates, again = 16, 1000
+	now := d.set.clock.now
+	if looked := &d.noneClosed[trunk]; now-*looked < again {
+		return false
+	}
+	oldest, found := int32(-1), 0
+	for range len(d.slots.all) {
+		at := d.slots.step()
+		e := &d.slots.all[at]
+		if e.b == nil || e.b.state != closed || e.trunk() != trunk {
+			continue
+		}
+		if oldest < 0 || e.b.since < d.slots.all[oldest].b.since {
+			oldest = at
+		}
+		if found++; found == candidates {
+			break
+		}
+	}
+	if oldest < 0 {
+		d.noneClosed[trunk] = now
+		return false
+	}
+	d.slots.all[oldest].b = nil
+	d.slots.open[trunk]--
+	return true
 }
 
 // settleAt lets time pass for a slot's breaker.

@@ -47,10 +47,9 @@ func sureness(count, trip int, pinned bool) int {
 //
 // rounded up to a whole call. A campaign of 5.6 calls a second on a trunk of one in ten seconds is beyond the usual
 // ones and can be stopped altogether; a breaker that tripped wrongly takes no more than its share of those who always
-// call. Calls that were stopped by something else are neither in the one nor in the other. As long as little of a trunk
-// was learnt nothing is usual yet: then its busiest hour so far stands for that, by the calls that were let through, the
-// hour that goes on among them. So a campaign can be stopped that comes in the first hours. With max_share = 1 there is
-// no bound.
+// call. Calls that were stopped by something else are neither in the one nor in the other. Where less than a day of a
+// trunk was learnt, in its first two days that is, nothing is usual yet, all is beyond it, and so there is no bound: a
+// campaign that is all there is must be one that can be stopped. With max_share = 1 there is no bound either.
 //
 // The touched calls of all detectors are added up. Weak evidence may fill only a part of the room, so that what is
 // surer finds some. A set's lock guards it.
@@ -65,7 +64,6 @@ type budget struct {
 	sub     int64              // the latest piece, in pieces since 1970
 	passed  [budgetSubs]uint32 // calls that no breaker was tripped for, or that found no room
 	touched [budgetSubs]uint32
-	busiest uint32    // the most that passed in an hour
 	over    uint64    // calls that found no room
 	since   time.Time // since when calls find none; zero where the latest one found some
 	latest  time.Time // when a call found none the last time
@@ -90,10 +88,6 @@ func (s *budgets) at(trunk string, at time.Time) *budget {
 	sub := secondOf(at) / int64(budgetSub/time.Second)
 	if b.sub-sub > int64(budgetSubs) { // the clock was wrong, and has been put right
 		b.sub = sub - int64(budgetSubs)
-	}
-	if sub > b.sub {
-		passed, _ := b.sum()
-		b.busiest = max(b.busiest, uint32(passed))
 	}
 	for n := min(sub-b.sub, int64(budgetSubs)); n > 0; n-- {
 		i := (sub - n + 1) % int64(budgetSubs)
@@ -159,7 +153,7 @@ func (s *budgets) room(trunk string, at time.Time, passed, touched int, share fl
 	part := sureParts[min(max(sure, 0), sureClasses-1)]
 	usual, known := s.habits.usual(habitKey{trunk: trunk}, at, budgetSpan)
 	if !known {
-		usual = float64(max(passed, int(s.of[trunk].busiest)))
+		return true
 	}
 	beyond := max(float64(passed+touched+1)-usual, 0)
 	return float64(touched+1) <= math.Floor(beyond)+math.Ceil(part*share*usual)

@@ -103,44 +103,32 @@ func TestBudgetOfMistakes(t *testing.T) {
 	}
 }
 
-// TestBudgetOfAYoungTrunk holds what there is room for while nothing is usual: all that is beyond the busiest hour so far, and a share of that.
+// TestBudgetOfAYoungTrunk holds that there is no bound while nothing is usual, and one from when a day is learnt: two days after the first call.
 func TestBudgetOfAYoungTrunk(t *testing.T) {
-	s := newBudgets(nil)
-	for range 50 {
-		s.pass("telecom", monday, true)
-	}
-	take := func(at time.Time) (got int) {
-		for range 100 {
-			if s.take("telecom", at, 0.3, 3) {
-				got++
+	s, at := newBudgets(time.UTC), monday
+	for hour := range 49 {
+		for i := range 60 {
+			s.pass("telecom", at.Add(time.Duration(i)*time.Minute), true)
+		}
+		at = at.Add(time.Hour)
+		if hour != 0 && hour != 12 {
+			continue
+		}
+		for range 300 {
+			if !s.take("telecom", at, 0.1, 0) {
+				t.Fatalf("no room after %d hours of a trunk", hour+1)
 			}
 		}
-		return got
-	}
-	if got := take(monday); got != 100 {
-		t.Errorf("a campaign in the first hour: touched %d of its 100 calls", got)
-	}
-	later := monday.Add(5 * time.Hour)
-	for range 20 {
-		s.pass("telecom", later, true)
-	}
-	if got := s.take("telecom", later, 0.3, 3); !got {
-		t.Error("no room for the first call in a quiet hour")
-	}
-	held := newBudgets(nil)
-	for range 50 {
-		held.pass("telecom", monday, true)
+		at = at.Add(2 * time.Hour) // it is over
 	}
 	got := 0
-	for i := range 50 { // the usual calls of a later hour, all of which a breaker is tripped for
-		if held.take("telecom", later.Add(time.Duration(i)*time.Minute/2), 0.3, 3) {
+	for range 50 {
+		if s.take("telecom", at.Add(2*time.Hour), 0.2, 3) {
 			got++
-		} else {
-			held.pass("telecom", later, false)
 		}
 	}
-	if got != 15 {
-		t.Errorf("a breaker that tripped wrongly touched %d of the 50 calls that come in an hour, want 0.3 of them", got)
+	if got != 12 {
+		t.Errorf("after two days: touched %d of 50 where 60 usually come, want 0.2 of these", got)
 	}
 }
 

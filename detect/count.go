@@ -116,7 +116,7 @@ func (d *detector) countOnce(at int32, kind policy.Counted, n *Count, k int32) {
 		return
 	}
 	if s.count.total >= d.most(s.level) {
-		if d.spread { // a range that began in one corner, and is all over by now
+		if d.spread && d.hasLineRoom(at, n.id.callee) { // it is full of one corner, and the calls come from all over by now
 			d.spreads(at, &n.id)
 		}
 		return
@@ -165,6 +165,24 @@ func (d *detector) lineRoom(at int32, callee uint64) (line int32, ok bool) {
 	}
 	l.v[now%subs]++
 	return line, true
+}
+
+// hasLineRoom reports whether lineRoom would find some, and takes none.
+func (d *detector) hasLineRoom(at int32, callee uint64) bool {
+	if d.PerLine == 0 {
+		return true
+	}
+	line := d.lines.find(d.slots.ref(at), callee)
+	if line < 0 {
+		return true
+	}
+	l, total := &d.lines.all[line], 0
+	for back := range uint32(subs) {
+		if sub := l.last - back; live(sub, d.now()) {
+			total += int(l.v[sub%subs])
+		}
+	}
+	return total < d.PerLine
 }
 
 // lineBack gives room of a line back that was taken in a sub-window.

@@ -125,6 +125,9 @@ func (s *Set) Adopt(earlier *Set) {
 	}
 	from := earlier.lock()
 	defer from.mu.Unlock()
+	if from == s {
+		return // it has taken over already
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.adopt(from)
@@ -261,14 +264,11 @@ func (s *Set) Restore(b Breaker) {
 }
 
 // Snapshot is all that was counted, for a Set of the same or a similar policy after a restart. Load puts it back, before the first call; what was
-// counted by other settings is left out. An error says that it cannot be read.
-func (s *Set) Snapshot() []byte {
-	t := s.lock()
-	defer t.mu.Unlock()
-	return t.snapshot()
-}
+// counted by other settings is left out. Calls that come meanwhile wait for a copy of one detector at most, about a millisecond; some of them are in
+// it and some are not.
+func (s *Set) Snapshot() []byte { return s.snapshot() }
 
-// Load puts a Snapshot back.
+// Load puts a Snapshot back. An error says that it cannot be read.
 func (s *Set) Load(snapshot []byte) error {
 	t := s.lock()
 	defer t.mu.Unlock()

@@ -40,6 +40,8 @@ type detector struct {
 	pinTexts map[uint64]string // of their keys that cannot be read from them
 	evicted  uint64
 	capped   uint64
+
+	noneClosed [256]int64 // by trunk: when no breaker was found that is only remembered
 }
 
 // lineCount is how much of one called number counts for a key, by sub-window.
@@ -61,21 +63,24 @@ func (s *Set) newDetector(i int, spec *policy.Detector, of int) *detector {
 	bound := func(all, most int) int { return min(most, max(all/max(of, 1), 1024)) }
 	seed := mix(s.seed + uint64(i))
 	d.slots.init(bound(allSlots, maxSlots), seed, d)
-	fresh := func(last uint32) bool {
-		if last&isLeg != 0 {
-			return live(last&^isLeg, d.legSub())
-		}
-		return d.counts(last)
-	}
-	alive := func(slot, last uint32) bool { return d.slots.is(slot) && fresh(last) }
-	d.members = newTable[int32](bound(allMembers, maxMembers), seed, alive, fresh)
-	d.lines = newTable[lineCount](bound(allLines, maxLines), seed, alive, fresh)
+	d.members = newTable[int32](bound(allMembers, maxMembers), seed, d.alive, d.fresh)
+	d.lines = newTable[lineCount](bound(allLines, maxLines), seed, d.alive, d.fresh)
 	d.door.seed, d.door.rand = seed, seed
 	if spec.Surge > 0 {
 		d.habits = newHabits(s.zone, min(maxHabits, max(allHabits/max(of, 1), 256)), surgeHours)
 	}
 	return d
 }
+
+// fresh reports whether what was in a sub-window counts by now, alive whether its slot does as well.
+func (d *detector) fresh(last uint32) bool {
+	if last&isLeg != 0 {
+		return live(last&^isLeg, d.legSub())
+	}
+	return d.counts(last)
+}
+
+func (d *detector) alive(slot, last uint32) bool { return d.slots.is(slot) && d.fresh(last) }
 
 // now is the sub-window that is under way.
 func (d *detector) now() uint32 { return d.cur }

@@ -34,6 +34,25 @@ func (h *habits) append(b []byte) []byte {
 	return b
 }
 
+// copied is what append needs of habits, as it is now.
+func (h *habits) copied() *habits {
+	c := *h
+	c.order, c.trunks = make([]*habit, len(h.order)), make(map[string]*watch, len(h.trunks))
+	for i, x := range h.order {
+		y := *x
+		for row, w := range y.weeks {
+			if w != nil {
+				y.weeks[row] = new(*w)
+			}
+		}
+		c.order[i] = &y
+	}
+	for name, w := range h.trunks {
+		c.trunks[name] = new(*w)
+	}
+	return &c
+}
+
 func (x *habit) append(b []byte) []byte {
 	b = appendText(b, x.key.trunk)
 	b = binary.AppendUvarint(b, x.key.key)
@@ -204,7 +223,6 @@ func (s *budgets) append(b []byte) []byte {
 			b = binary.AppendUvarint(b, uint64(x.passed[i]))
 			b = binary.AppendUvarint(b, uint64(x.touched[i]))
 		}
-		b = binary.AppendUvarint(b, uint64(x.busiest))
 		b = binary.AppendUvarint(b, x.over)
 	}
 	return b
@@ -222,7 +240,6 @@ func (s *budgets) parse(b []byte) (rest []byte, err error) {
 		for i := range x.passed {
 			x.passed[i], x.touched[i] = uint32(r.unsigned(1<<32-1)), uint32(r.unsigned(1<<32-1))
 		}
-		x.busiest = uint32(r.unsigned(1<<32 - 1))
 		x.over = r.unsigned(1<<64 - 1)
 		if r.bad || x.sub < 0 || s.of[trunk] != nil {
 			r.bad = true

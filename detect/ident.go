@@ -125,7 +125,7 @@ func pairKey(caller, other uint64) uint64 {
 
 func callerMark(caller uint64) uint64 { return mix(caller) >> 44 }
 
-// names gives texts small numbers that stay.
+// names gives texts small numbers that stay. They are cut to what a snapshot has of a text.
 type names struct {
 	list  []string
 	of    map[string]int
@@ -135,6 +135,7 @@ type names struct {
 
 // id is the number of a text, -1 if there is no room for it.
 func (n *names) id(s string) int {
+	s = cutText(s)
 	if i, ok := n.of[s]; ok {
 		return i
 	}
@@ -152,7 +153,7 @@ func (n *names) id(s string) int {
 }
 
 func (n *names) find(s string) int {
-	if i, ok := n.of[s]; ok {
+	if i, ok := n.of[cutText(s)]; ok {
 		return i
 	}
 	return -1
@@ -174,7 +175,7 @@ const (
 )
 
 func (s *Set) trunkID(name string) uint8 {
-	if name == s.lastTrunk.name && s.lastTrunk.known {
+	if name = cutText(name); name == s.lastTrunk.name && s.lastTrunk.known {
 		return s.lastTrunk.id // nearly all calls come by the same one
 	}
 	if i := s.trunks.id(name); i >= 0 {

@@ -214,6 +214,37 @@ func TestForgetNumber(t *testing.T) {
 	}
 }
 
+// TestForgetEverywhere holds that nothing of a number is left, however it is counted: its key and what is usual of it, and of nobody else.
+func TestForgetEverywhere(t *testing.T) {
+	for _, test := range []struct {
+		key, from, to, forget, other string
+	}{
+		{"caller", dialler, "05925550100", "+8613800138000", "13800138001"},
+		{"callee", "13800138001", "05925550100", "+865925550100", "13800138001"},
+		{"prefix:11", dialler, "05925550100", "+8613800138000", "13800138001"},
+		{"prefix:6", "95588", "05925550100", "+8695588", "95599"}, // shorter than the prefix
+		{"prefix:12", "05925550100", dialler, "+865925550100", "05925550101"},
+		{"prefix:12", "+493012345678", "05925550100", "+493012345678", "+493012345679"},
+	} {
+		b := newBench(t, ruled("usual", "key = \""+test.key+"\"\ncount = \"calls\"\nsurge = 3\nwindow = \"1d\""))
+		d := b.all[0]
+		for range 3 {
+			b.call(test.from, test.to)
+			b.wait(time.Hour)
+		}
+		if n := b.ForgetNumber(test.forget); n < 2 || d.slots.used != 0 || len(d.habits.order) != 0 {
+			t.Errorf("key = %s: %d things of %s forgotten, %d keys and %d habits left", test.key, n, test.forget, d.slots.used, len(d.habits.order))
+		}
+		if test.key == "callee" {
+			continue
+		}
+		b.call(test.other, test.to)
+		if b.ForgetNumber(test.forget); d.slots.used != 1 || len(d.habits.order) != 1 {
+			t.Errorf("key = %s: with %s goes %s", test.key, test.forget, test.other)
+		}
+	}
+}
+
 func TestExplain(t *testing.T) {
 	b := newBench(t, wakes+short)
 	for i := range 3 {

@@ -35,7 +35,7 @@ func (s *slots) name(at int32, text string) {
 	if s.texts == nil {
 		s.texts = make(map[int32]string)
 	}
-	s.texts[at] = strings.Clone(text)
+	s.texts[at] = strings.Clone(cutText(text))
 }
 
 // slots are the keys of a detector that have exact counts.

@@ -3,6 +3,9 @@ package detect
 import (
 	"encoding/binary"
 	"errors"
+	"maps"
+	"runtime"
+	"slices"
 
 	"ringfence/policy"
 )
@@ -17,18 +20,64 @@ var errSnapshot = errors.New("what detectors had counted cannot be read: they be
 
 // snapshot writes all that was counted: the clock, names, who called before, what is usual, and each detector with its keys. What stands
 // at the door is left out: it is of the calls of minutes.
+//
+// Calls go on meanwhile: a detector after the other is copied at once, and the copy written while calls are counted. The clock and the names come
+// last, so that they have all that the copies speak of.
 func (s *Set) snapshot() []byte {
+	for {
+		if b, ok := s.trySnapshot(); ok {
+			return b
+		}
+	}
+}
+
+// trySnapshot is snapshot; false if another set has taken over meanwhile.
+func (s *Set) trySnapshot() ([]byte, bool) {
+	t := s.lock()
+	held := true
+	defer func() {
+		if held {
+			t.mu.Unlock()
+		}
+	}()
+	release := func() { held = false; t.mu.Unlock() }
+	again := func() bool { held = s.lockAgain(t); return held }
+
+	tail := binary.AppendUvarint(nil, uint64(len(t.all)))
+	for _, d := range t.all {
+		c := d.copied()
+		release()
+		tail = c.appendAll(tail)
+		if !again() {
+			return nil, false
+		}
+	}
+	// The newer half first: when it becomes the older one meanwhile, nobody is lost but those who are forgotten then.
+	newer := numberSet{slices.Clone(t.seen.newer.at), t.seen.newer.n}
+	release()
+	if !again() {
+		return nil, false
+	}
+	older := numberSet{slices.Clone(t.seen.older.at), t.seen.older.n}
+	release()
+	if !again() {
+		return nil, false
+	}
 	b := append([]byte(nil), snapshotForm...)
-	b = binary.AppendVarint(b, s.clock.now)
-	b = binary.AppendVarint(b, s.clock.ahead)
-	b = binary.AppendVarint(b, s.clock.leaps)
-	for _, n := range []*names{&s.trunks, &s.holders} {
+	b = binary.AppendVarint(b, t.clock.now)
+	b = binary.AppendVarint(b, t.clock.ahead)
+	b = binary.AppendVarint(b, t.clock.leaps)
+	for _, n := range []*names{&t.trunks, &t.holders} {
 		b = binary.AppendUvarint(b, uint64(len(n.list)))
 		for _, text := range n.list {
 			b = appendText(b, text)
 		}
 	}
-	for _, set := range []*numberSet{&s.seen.older, &s.seen.newer} {
+	recent := t.recent.append(nil, t.clock.now)
+	budgets := t.budgets.append(nil)
+	release()
+
+	for _, set := range []*numberSet{&older, &newer} {
 		b = binary.AppendUvarint(b, uint64(set.n))
 		for _, v := range set.at {
 			if v != 0 {
@@ -36,23 +85,58 @@ func (s *Set) snapshot() []byte {
 			}
 		}
 	}
-	b = s.recent.append(b, s.clock.now)
-	b = appendText(b, s.zone.String())
-	b = appendPiece(b, s.budgets.append(nil))
-	b = binary.AppendUvarint(b, uint64(len(s.all)))
-	for _, d := range s.all {
-		b = appendText(b, d.Name)
-		b = append(b, byte(d.Key))
-		b = binary.AppendUvarint(b, d.shape())
-		b = appendPiece(b, d.appendPins(nil))
-		b = appendPiece(b, d.append(nil))
-		habits := []byte(nil)
-		if d.habits != nil {
-			habits = d.habits.append(nil)
-		}
-		b = appendPiece(b, habits)
+	b = append(b, recent...)
+	b = appendText(b, t.zone.String())
+	b = appendPiece(b, budgets)
+	return append(b, tail...), true
+}
+
+// lockAgain locks a set that was let go of for a moment, so that calls which waited come first; false, and nothing locked, if another has taken over.
+func (s *Set) lockAgain(t *Set) bool {
+	runtime.Gosched()
+	next := s.lock()
+	if next == t {
+		return true
 	}
-	return b
+	next.mu.Unlock()
+	return false
+}
+
+// copied is what append needs of a detector, as it is now.
+func (d *detector) copied() *detector {
+	c := *d
+	x := &c.slots
+	x.all, x.calls, x.legs = slices.Clone(x.all), slices.Clone(x.calls), slices.Clone(x.legs)
+	x.spread, x.last, x.texts = slices.Clone(x.spread), slices.Clone(x.last), maps.Clone(x.texts)
+	for i := range x.all {
+		if b := x.all[i].b; b != nil {
+			x.all[i].b = new(*b)
+		}
+	}
+	c.members.all, c.lines.all = slices.Clone(d.members.all), slices.Clone(d.lines.all)
+	c.members.alive, c.lines.alive = c.alive, c.alive
+	c.pins, c.pinTexts = maps.Clone(d.pins), maps.Clone(d.pinTexts)
+	for key, pin := range c.pins {
+		c.pins[key] = new(*pin)
+	}
+	if d.habits != nil {
+		c.habits = d.habits.copied()
+	}
+	return &c
+}
+
+// appendAll writes a detector with all that it has.
+func (d *detector) appendAll(b []byte) []byte {
+	b = appendText(b, d.Name)
+	b = append(b, byte(d.Key))
+	b = binary.AppendUvarint(b, d.shape())
+	b = appendPiece(b, d.appendPins(nil))
+	b = appendPiece(b, d.append(nil))
+	habits := []byte(nil)
+	if d.habits != nil {
+		habits = d.habits.append(nil)
+	}
+	return appendPiece(b, habits)
 }
 
 // appendPiece writes bytes with their number before them, so that who cannot read them leaves them out.
@@ -207,7 +291,8 @@ func (d *detector) appendMembers(b []byte, number []uint32) []byte {
 
 func (d *detector) appendPins(b []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(len(d.pins)))
-	for key, pin := range d.pins {
+	for _, key := range slices.Sorted(maps.Keys(d.pins)) {
+		pin := d.pins[key]
 		b = binary.AppendUvarint(b, key)
 		b = appendText(b, d.pinTexts[key&keyMask])
 		b = pin.append(b)

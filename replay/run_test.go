@@ -45,7 +45,11 @@ func TestSameAsPolicy(t *testing.T) {
 		small, large := newMind(j, nil, 7), newMind(j, nil, workerMemory)
 		traffic := newWeek(5)
 		rules := map[string]int{}
-		for range 4000 {
+		calls := 4000
+		if underRace {
+			calls = 1000
+		}
+		for range calls {
 			f := randomFacts(traffic)
 			c := Call{Facts: f, origin: origin{switching: policy.TrunkFacts{Named: f.Trunk}}}
 			if f.Inside {
@@ -92,7 +96,7 @@ func TestSameAsPolicyThroughCSV(t *testing.T) {
 
 // The same input gives the same report, whatever the number of workers and the scheduling.
 func TestDeterminism(t *testing.T) {
-	text := cdrText(2, 6000)
+	text := cdrText(2, 4000)
 	edited := strings.Replace(sample, `"9521????", "9520????"`, `"9521????"`, 1)
 	run := func(workers int, stream *strings.Builder) string {
 		o := Options{Judge: mustJudge(t, sample), Against: mustJudge(t, edited), Keep: 50, Workers: workers}
@@ -110,7 +114,7 @@ func TestDeterminism(t *testing.T) {
 	}
 	var first strings.Builder
 	report, streamed := run(1, nil), run(1, &first)
-	for workers := 2; workers < 6; workers++ {
+	for _, workers := range []int{2, 5} {
 		if diff := cmp.Diff(report, run(workers, nil)); diff != "" {
 			t.Fatalf("with %d workers:\n%s", workers, diff)
 		}
@@ -123,7 +127,7 @@ func TestDeterminism(t *testing.T) {
 
 // Every number of a report is what adding up call by call gives.
 func TestReport(t *testing.T) {
-	const n = 20_000
+	const n = 10_000
 	j := mustJudge(t, sample)
 	text := cdrText(3, n)
 	r, err := Run(t.Context(), []*Source{mustOpen(t, "a", text, SourceOptions{Zone: j.Policy.Zone()})}, Options{Judge: j, Keep: 20})
@@ -287,17 +291,21 @@ func TestFirstChanges(t *testing.T) {
 func TestBounds(t *testing.T) {
 	o := Options{Judge: mustJudge(t, "country = \"CN\"\n")}
 	tally := newTally(&o)
+	var some [maxBitmaps + 100]number.Number
 	for i := range maxCallers + 1000 {
 		c := Call{Facts: policy.Facts{Time: time.Unix(1_800_000_000, 0)}}
 		n := number.Number{E164: fmt.Sprintf("+86138%08d", i)}
+		if i < len(some) {
+			some[i] = n
+		}
 		if err := tally.add("f", &outcome{call: &c, number: n, is: Verdict{Rule: policy.RuleDefault}}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for callee := range uint64(fewThings + 2) { // some callers with very many callees
-		for i := range maxBitmaps + 100 {
-			c := Call{Facts: policy.Facts{Time: time.Unix(1_800_000_000, 0)}}
-			out := outcome{call: &c, number: number.Number{E164: fmt.Sprintf("+86138%08d", i)}, callee: callee * 0x9E3779B97F4A7C15, is: Verdict{Rule: policy.RuleDefault}}
+		c := Call{Facts: policy.Facts{Time: time.Unix(1_800_000_000, 0)}}
+		for i := range some {
+			out := outcome{call: &c, number: some[i], callee: callee * 0x9E3779B97F4A7C15, is: Verdict{Rule: policy.RuleDefault}}
 			if err := tally.add("f", &out); err != nil {
 				t.Fatal(err)
 			}

@@ -55,9 +55,10 @@ func (sc *Screener) over(c *counted, e *attach.CallEnd, passed bool) {
 	c.set.Ended(&c.count, endOf(e, sc, passed))
 }
 
-// endOf is a call's end as detectors take it. Voicemail and menus are no answer: nobody spoke with the caller.
+// endOf is a call's end as detectors take it. Voicemail and menus are no answer, for nobody spoke with the caller; nor did a phone ring because they,
+// or an announcement of ours that the caller did not wait for, took the call.
 func endOf(e *attach.CallEnd, sc *Screener, passed bool) detect.End {
-	end := detect.End{At: sc.o.Now(), Answered: e.Answered && e.Bridged, Rang: e.Bridged || e.Answered || e.Ring > 0, Passed: passed}
+	end := detect.End{At: sc.o.Now(), Answered: e.Answered && e.Bridged, Rang: e.Bridged || e.Ring > 0, Passed: passed}
 	if end.Answered {
 		end.Talk = e.Talk
 	}

@@ -369,20 +369,23 @@ func TestTrialsAreCounted(t *testing.T) {
 // Over max_share detectors only record: calls ring, and the journal says why; then `detectors` and the status know.
 func TestOverMaxShare(t *testing.T) {
 	s := newSwitchboard(t, strings.Replace(campaignPolicy, "max_share = 1", "max_share = 0.3", 1))
-	for i := range 50 { // so many come in an hour
-		s.call(fmt.Sprintf("13%d%d0012345", i%10, i/10), "05925550109", nil)
+	for range 51 { // two days, after which it is known what is usual: thirty calls an hour
+		for i := range 30 {
+			s.call(fmt.Sprintf("13%02d0138000", 30+i), "05925550100", talked(time.Minute))
+		}
+		s.now = s.now.Add(30 * time.Minute)
 	}
-	s.now = s.now.Add(2 * time.Hour)
+	s.now = s.now.Add(time.Hour)
 	s.campaign()
 	rang, stopped := 0, 0
-	for i := range 40 {
+	for i := range 20 { // no more calls than usual
 		if c := s.call(fmt.Sprintf("952116%02d", 50+i), "05925550109", nil); c.v.Refuse != 0 {
 			stopped++
 		} else {
 			rang++
 		}
 	}
-	if rang == 0 || stopped == 0 || stopped > 20 {
+	if rang == 0 || stopped < 6 || stopped > 9 { // of thirty 0.3 at most
 		t.Errorf("%d rang, %d were stopped", rang, stopped)
 	}
 	over := s.force.Rules().Detectors.Over(s.now)
@@ -415,5 +418,73 @@ func TestTripOfATrunk(t *testing.T) {
 	}
 	if b := s.breaker("952116"); b.Trunk == "" && b.State == detect.Tripped {
 		t.Errorf("%+v", b)
+	}
+}
+
+// A fault in detectors lets the call pass, is in the journal, and keeps no lock.
+func TestFaultInDetectors(t *testing.T) {
+	s := newSwitchboard(t, campaignPolicy)
+	depths := make([]policy.Level, 17) // more than any policy can have: each call is a fault
+	for i := range depths {
+		depths[i].Digits = 2
+	}
+	s.force.Rules().Detectors = detect.New([]policy.Detector{{
+		Name: "range wakes", Key: policy.ByPrefix, Window: time.Hour, Levels: depths, Count: []policy.Weighed{{Count: policy.CountCalls, Weight: 1}},
+	}}, detect.Options{})
+	for i := range 3 {
+		f := bridge.Facts{UUID: fmt.Sprint("u", i), Number: "95211621", FromUser: "95211621", Callee: "05925550100", Context: "public"}
+		fault := func() (fault any) {
+			defer func() { fault = recover() }()
+			s.Screen(&f)
+			return nil
+		}()
+		if fault == nil {
+			t.Fatal("there was no fault")
+		}
+		var v bridge.Verdict
+		s.Record(&f, &v, bridge.Result{FailOpen: bridge.FailPanic})
+		all := s.journal.all()
+		if len(all) != i+1 || all[i].Action != "allow" || all[i].Rule != policy.RuleFailOpen || all[i].Line != "a" {
+			t.Fatalf("call %d: %+v", i, all)
+		}
+		s.Ended(attach.CallEnd{UUID: f.UUID, Inbound: true, Answered: true, Bridged: true, Talk: time.Minute, Started: s.now})
+	}
+}
+
+// A switch whose clock is fast does not move the detectors' time on by the callers who hang up at once: a hold lasts as long as it says.
+func TestFastClockOfASwitch(t *testing.T) {
+	s := newSwitchboard(t, campaignPolicy)
+	s.campaign()
+	until := s.breaker("952116").Until
+	for i := range 10 {
+		f := bridge.Facts{UUID: fmt.Sprint("gone", i)} // gone before the switch had said who calls
+		var v bridge.Verdict
+		s.Record(&f, &v, bridge.Result{HungUp: true})
+		s.Ended(attach.CallEnd{UUID: f.UUID, Inbound: true, Caller: "13800138000", Callee: "05925550100", Context: "public", Started: s.now.Add(2 * time.Hour)})
+		s.now = s.now.Add(61 * time.Second)
+	}
+	if b := s.breaker("952116"); b.State != detect.Tripped || !b.Until.Equal(until) {
+		t.Errorf("ten minutes later it is %s until %s, want tripped until %s", b.State, b.Until, until)
+	}
+}
+
+// Unanswered is a call for which a phone rang: not one whose caller hung up in a menu, or during an announcement of ours.
+func TestUnansweredRang(t *testing.T) {
+	for name, test := range map[string]struct {
+		end  func(e *attach.CallEnd)
+		want int
+	}{
+		"a phone rang":            {func(e *attach.CallEnd) { e.Ring = 20 * time.Second }, 2},
+		"and then voicemail":      {func(e *attach.CallEnd) { e.Ring, e.Answered, e.Talk = 20*time.Second, true, time.Minute }, 2},
+		"a menu, an announcement": {func(e *attach.CallEnd) { e.Answered, e.Talk = true, 20*time.Second }, 0},
+		"nothing":                 {func(*attach.CallEnd) {}, 0},
+	} {
+		s := newSwitchboard(t, "country = \"CN\"\n[[detector]]\nname = \"nobody answers\"\nkey = \"caller\"\ncount = \"unanswered\"\nwindow = \"1h\"\ntrip = 5\n")
+		for range 2 {
+			s.call("13800138000", "05925550100", test.end)
+		}
+		if got := s.breaker("+8613800138000").Count; got != test.want {
+			t.Errorf("%s: %d unanswered calls, want %d", name, got, test.want)
+		}
 	}
 }

@@ -69,8 +69,8 @@ func factsOf(e *attach.CallEnd) *bridge.Facts {
 // consider decides on a call that is over. at is when it began, zero if that is not known.
 func (sc *Screener) consider(f *bridge.Facts, at time.Time) *considered {
 	r := sc.force.Rules()
-	if at.IsZero() {
-		at = sc.o.Now()
+	if now := sc.o.Now(); at.IsZero() || at.After(now) { // a switch whose clock is fast must not take ours along
+		at = now
 	}
 	c := &considered{}
 	c.call, c.id = sc.callOf(r.Policy, f, at)

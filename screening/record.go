@@ -23,7 +23,11 @@ func (sc *Screener) Record(f *bridge.Facts, v *bridge.Verdict, res bridge.Result
 			if !f.Test {
 				sc.memory.Called(r.Policy, &c.call)
 			}
-			sc.decide(r, c, f, detect.Way{Look: f.Test, Paused: true})
+			rules := *r
+			if res.FailOpen == bridge.FailPanic {
+				rules.Detectors = nil // the fault may be theirs, and the call has to be recorded
+			}
+			sc.decide(&rules, c, f, detect.Way{Look: f.Test, Paused: true})
 		}
 		v.ID, v.Action, v.Would, v.Rule = storage.NewID(now), c.decision.Action.String(), c.decision.Would.String(), c.decision.Rule
 	}
