@@ -113,6 +113,8 @@ func (d *detector) pinBreaker(key uint64) Breaker {
 	x := Breaker{Detector: d.Name, Trunk: d.set.trunkName(key), Key: d.keyText(key, at), State: Closed}
 	if at >= 0 {
 		x = d.breaker(at)
+	} else {
+		x.Trip = int(d.measure(key, max(d.levelOfKey(key), 0), at).limit)
 	}
 	d.describe(&x, d.pins[key])
 	return x
@@ -287,6 +289,9 @@ func (d *detector) restore(b *Breaker) {
 	x := &breaker{
 		state: uint8(max(state, closed)), since: clock.ms(b.Since), until: clock.ms(b.Until), hold: b.Hold.Milliseconds(), trips: int32(b.Trips),
 		n: int32(b.Count), limit: int32(b.Trip), told: b.Why, by: b.By, touched: b.Touched, would: b.Would,
+	}
+	if d.Share > 0 { // it was of as many calls as there were by then
+		x.limit = 0
 	}
 	if pinned := slices.Index(pinNames[:], b.Pinned); pinned > notPinned {
 		x.pinned = uint8(pinned)

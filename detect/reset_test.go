@@ -52,3 +52,28 @@ func TestResetOfARange(t *testing.T) {
 		})
 	}
 }
+
+// What a key trips at is told also of a share, and of a pin on a key that has counted nothing.
+func TestTripIsTold(t *testing.T) {
+	share := detector("short ones", policy.ByTrunk, time.Hour, 0, policy.CountShortCalls)
+	share.Share, share.AtLeast = 0.5, 20
+	w := newWorld(t, rangeWakes(), share)
+	for i := range 30 {
+		w.at = w.at.Add(10 * time.Second)
+		x := detect.Subject{Time: w.at, Trunk: "telecom", Caller: w.number("13800138000"), Callee: line(i), Customer: line(i)}
+		n := w.set.Called(&x)
+		w.set.Decided(&n, false, 0)
+		if i < 10 {
+			w.set.Ended(&n, detect.End{At: w.at, Answered: true, Rang: true, Talk: 2 * time.Second})
+		}
+	}
+	w.set.Pin("range wakes", "", "952116", "shut", "anna", w.at)
+	got := ""
+	w.set.Breakers("", true, w.at, func(b detect.Breaker) bool {
+		got += fmt.Sprintf("%s %d/%d\n", b.Key, b.Count, b.Trip)
+		return true
+	})
+	if want := "952116 0/5\ntelecom 10/15\n"; got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
