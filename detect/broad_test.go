@@ -17,18 +17,25 @@ func TestExplained(t *testing.T) {
 	}
 	for _, c := range []struct {
 		rangeMode, alarmMode policy.Mode
+		key                  policy.DetectorKey
 		alarm                bool
 	}{
-		{policy.Enforce, policy.Enforce, false},
-		{policy.Observe, policy.Observe, false},
-		{policy.Enforce, policy.Observe, false},
-		{policy.Observe, policy.Enforce, true},
+		{policy.Enforce, policy.Enforce, policy.ByPrefix, false},
+		{policy.Observe, policy.Observe, policy.ByPrefix, false},
+		{policy.Enforce, policy.Observe, policy.ByPrefix, false},
+		{policy.Observe, policy.Enforce, policy.ByPrefix, true},
+		{policy.Enforce, policy.Enforce, policy.ByTrunk, true}, // this says nothing of who calls
+		{policy.Enforce, policy.Enforce, policy.ByAll, true},
 	} {
 		short := []policy.Weighed{{Count: policy.CountDecoys, Weight: 3}, {Count: policy.CountShortCalls, Weight: 1}}
 		strangers := []policy.Weighed{{Count: policy.CountStrangers, Weight: 1}}
+		other := policy.Detector{Name: "range", Key: c.key, Count: strangers, Window: time.Hour, Hold: 24 * time.Hour, HoldMax: 24 * time.Hour, Probe: 1, MaxShare: 1, Mode: c.rangeMode, Trip: 5}
+		if c.key == policy.ByPrefix {
+			other.Trip, other.Levels = 0, []policy.Level{{Digits: 6, Trip: 5}}
+		}
 		s := New([]policy.Detector{
 			{Name: "alarm", Key: policy.ByAll, Count: short, Window: time.Hour, Short: 6 * time.Second, Trip: 8, Hold: time.Hour, HoldMax: time.Hour, Probe: 1, MaxShare: 1, Mode: c.alarmMode},
-			{Name: "range", Key: policy.ByPrefix, Levels: []policy.Level{{Digits: 6, Trip: 5}}, Count: strangers, Window: time.Hour, Hold: 24 * time.Hour, HoldMax: 24 * time.Hour, Probe: 1, MaxShare: 1, Mode: c.rangeMode},
+			other,
 		}, Options{})
 		at, alarm := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC), false
 		for i := range 40 {
@@ -42,7 +49,7 @@ func TestExplained(t *testing.T) {
 			}
 		}
 		if alarm != c.alarm {
-			t.Errorf("range %s, alarm %s: alarm %v, want %v", c.rangeMode, c.alarmMode, alarm, c.alarm)
+			t.Errorf("%s %s, alarm %s: alarm %v, want %v", c.key, c.rangeMode, c.alarmMode, alarm, c.alarm)
 		}
 	}
 }

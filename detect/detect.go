@@ -88,6 +88,7 @@ type Set struct {
 	mu        sync.Mutex
 	all       []*detector
 	broad     policy.DetectorSet
+	narrow    policy.DetectorSet // by caller, prefix and holder
 	clock     clock
 	trunks    names
 	holders   names
@@ -112,6 +113,9 @@ func New(detectors []policy.Detector, o Options) *Set {
 		s.all = append(s.all, s.newDetector(i, &s.detectors[i], len(s.detectors)))
 		if isBroad(&s.detectors[i]) {
 			s.broad = s.broad.With(i)
+		}
+		if k := s.detectors[i].Key; k == policy.ByCaller || k == policy.ByPrefix || k == policy.ByHolder {
+			s.narrow = s.narrow.With(i)
 		}
 	}
 	return s

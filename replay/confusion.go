@@ -125,12 +125,17 @@ func (t *labelTally) decided(c *Call, co *course, what does) {
 		m.side = 1
 	}
 	onTrial := d.Mode == policy.Observe && d.Would != policy.Allow
-	m.wouldTouch = what == lets && (onTrial || d.Trial != "" && d.TrialWould != policy.Allow)
+	trial := d.Trial != "" && d.TrialWould != policy.Allow
+	m.wouldTouch = what == lets && (onTrial || trial)
 	m.wouldStop = !m.stopped && what != challenged && (onTrial || d.Trial != "") && p.Stops(d)
 	t.all[m.side].add(&m, true, true)
-	t.rule(d.Rule)[m.side].add(&m, !onTrial, onTrial)
+	by, byTrial := p.StopsBy(d) // each rule has what it would do itself
+	own := m
+	own.wouldStop = m.wouldStop && (by || byTrial && d.Trial == d.Rule)
+	t.rule(d.Rule)[m.side].add(&own, !onTrial, onTrial)
 	if d.Trial != "" && d.Trial != d.Rule {
-		t.rule(d.Trial)[m.side].add(&m, false, true)
+		own.wouldStop, own.wouldTouch = m.wouldStop && byTrial, m.wouldTouch && trial
+		t.rule(d.Trial)[m.side].add(&own, false, true)
 	}
 	for i := range t.detectors {
 		by := d.By.Has(i) && what != lets

@@ -112,6 +112,48 @@ func TestLabels(t *testing.T) {
 	}
 }
 
+// Of two rules on trial each has what it would do itself: one that lets calls ring behind an announcement stops none.
+func TestLabelsOfRulesOnTrial(t *testing.T) {
+	const policy = `
+country  = "CN"
+timezone = "Asia/Shanghai"
+mode     = "observe"
+[[rule]]
+name   = "asked"
+when   = { caller = ["95211???"] }
+action = "challenge"
+mode   = "observe"
+[[rule]]
+name   = "told"
+when   = { caller = ["9521????"] }
+action = "warn"
+announcement = "suspected-nuisance"
+[[rule]]
+name   = "marked"
+when   = { caller = ["9530????"] }
+action = "tag"
+label  = "?"
+mode   = "observe"
+[[rule]]
+name   = "refused"
+when   = { caller = ["9530????"] }
+action = "reject"
+[[rule]]
+name   = "alone"
+when   = { caller = ["9540????"] }
+action = "reject"
+mode   = "observe"
+`
+	r := runLabelled(t, table("0 95211234 10 1", "60 95212345 10 1", "120 95300001 10 1", "180 95400001 10 1"), policy, Options{})
+	got := fmt.Sprintf("all %d", r.Labels.All.Unwanted.WouldStop.Calls)
+	for _, c := range r.Labels.Rules {
+		got += fmt.Sprintf(", %s %d/%d", c.Name, c.Unwanted.WouldStop.Calls, c.Unwanted.WouldTouch.Calls)
+	}
+	if want := "all 3, asked 1/1, told 0/2, marked 0/1, refused 1/1, alone 1/1"; got != want {
+		t.Errorf("stops/touches: %s, want %s", got, want)
+	}
+}
+
 func TestLabelOf(t *testing.T) {
 	for text, want := range map[string]label{
 		"": {given: true}, "0": {given: true}, " No ": {given: true}, "wanted": {given: true}, "1": {given: true, unwanted: true}, "TRUE": {given: true, unwanted: true},

@@ -143,7 +143,7 @@ func trace(seed uint64) (calls []placed) {
 	}
 	for i := range 16 {
 		at := start.Add(8*time.Hour + time.Duration(i)*time.Minute)
-		calls = append(calls, placed{at, fmt.Sprintf("135%04d0000", i), fmt.Sprintf("05925550%03d", 100+10*i), "telecom", 20, 30})
+		calls = append(calls, placed{at, fmt.Sprintf("1%d00000000", 50+3*i/2+6*(i/8)), fmt.Sprintf("05925550%03d", 100+10*i), "telecom", 20, 30})
 	}
 	for range 400 {
 		at := start.Add(time.Duration(r.IntN(4*86400)) * time.Second)
