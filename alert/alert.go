@@ -82,6 +82,8 @@ type Book struct {
 	Failed atomic.Uint64                                              // runs of the command that failed
 	Full   atomic.Uint64                                              // incidents that there was no room for: nobody is told of them
 
+	writing sync.Mutex // held while the book goes to disk
+
 	mu     sync.Mutex
 	all    []*Incident // in the order in which they began; those that ended until a person was told
 	seen   map[[2]string]*steady
@@ -171,6 +173,24 @@ func (b *Book) Only(kind string, subjects ...string) {
 			b.close(i, "the daemon’s file names it no longer", b.o.Now())
 		}
 	}
+}
+
+// Forget drops the incidents whose texts name somebody; nobody is told of their end. It says how many there were, and when it returns without an
+// error they are not on disk any more.
+func (b *Book) Forget(names func(text string) bool) (n int, err error) {
+	if b == nil {
+		return 0, nil
+	}
+	b.mu.Lock()
+	n = len(b.all)
+	b.all = slices.DeleteFunc(b.all, func(i *Incident) bool { return names(i.Subject) || names(i.Text) || names(i.End) })
+	n -= len(b.all)
+	b.unkept = b.unkept || n > 0
+	b.mu.Unlock()
+	if n > 0 {
+		err = b.write(false)
+	}
+	return n, err
 }
 
 // Count adds calls that passed unscreened to an incident that is open.

@@ -209,10 +209,18 @@ func (b *Book) load() {
 
 // keep writes the book, if there is something worth a write: that alone calls were counted is kept at the end.
 func (b *Book) keep(last bool) {
+	if err := b.write(last); err != nil && !last {
+		b.o.Log.Warn("what is wrong cannot be kept over a restart; it is tried again", "error", err)
+	}
+}
+
+func (b *Book) write(last bool) error {
+	b.writing.Lock() // what is older must not be written over what is newer
+	defer b.writing.Unlock()
 	b.mu.Lock()
 	if !b.unkept && !(last && len(b.all) > 0) || b.o.Settings == nil {
 		b.mu.Unlock()
-		return
+		return nil
 	}
 	b.unkept = false
 	var text bytes.Buffer
@@ -223,10 +231,10 @@ func (b *Book) keep(last bool) {
 	if err == nil {
 		err = b.o.Settings.PutSetting(setting, text.Bytes())
 	}
-	if err != nil && !last {
-		b.o.Log.Warn("what is wrong cannot be kept over a restart; it is tried again", "error", err)
+	if err != nil {
 		b.mu.Lock()
 		b.unkept = true
 		b.mu.Unlock()
 	}
+	return err
 }

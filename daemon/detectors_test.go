@@ -343,6 +343,16 @@ func inDatabase(t *testing.T, c *conf.Daemon, text string) bool {
 	return bytes.Contains(b.Bytes(), []byte(text))
 }
 
+// alerts are those that are open.
+func alerts(t *testing.T, d *house) string {
+	t.Helper()
+	s, err := d.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprint(s.Alerts)
+}
+
 // Forgetting a number takes it out of what detectors count, their breakers and the files, with the daemon and without it.
 func TestForgetDetectors(t *testing.T) {
 	for _, running := range []bool{true, false} {
@@ -353,6 +363,11 @@ func TestForgetDetectors(t *testing.T) {
 		for i := range 4 {
 			ring(d, &n, "13800138000", fmt.Sprintf("0592555028%d", i))
 		}
+		tick := time.NewTicker(time.Millisecond)
+		for !strings.Contains(alerts(t, d), "+8613800138000") {
+			<-tick.C
+		}
+		tick.Stop()
 		var desk console.Desk = d
 		if !running {
 			halt(t, daemon)
@@ -369,10 +384,18 @@ func TestForgetDetectors(t *testing.T) {
 		if got := breakers(t, desk, true); strings.Contains(got, "13800138000") || !strings.Contains(got, "952116 tripped") {
 			t.Errorf("running %v: left is\n%s", running, got)
 		}
+		if running {
+			if got := alerts(t, d); strings.Contains(got, "13800138000") || !strings.Contains(got, "952116") {
+				t.Errorf("the alerts left are %s", got)
+			}
+		}
 		if files, ok := desk.(*Front); ok {
 			files.Close()
 		} else {
 			halt(t, daemon)
+		}
+		if text, err := os.ReadFile(c.Database()); err != nil || bytes.Contains(text, []byte("13800138000")) {
+			t.Errorf("running %v: it is in the file of the database, %v", running, err)
 		}
 		d = in(start(t, c))
 		if got := breakers(t, d, true); strings.Contains(got, "13800138000") || !strings.Contains(got, "952116 tripped") {

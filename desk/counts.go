@@ -131,14 +131,32 @@ func (d *Desk) readCounts() (map[string][]byte, error) {
 		return readSections(plain)
 	}
 	plain, ok := bytes.CutPrefix(text, []byte(countsHead))
-	if !ok {
+	switch {
+	case ok:
+	case bytes.HasPrefix(text, []byte("ringfence counts ")):
+		return nil, errors.New("another version of this program wrote it")
+	default:
 		return nil, errCounts
 	}
 	return readSections(plain)
 }
 
+// dropCountsLeft removes what a kill left of files that were being written.
+func (d *Desk) dropCountsLeft() error {
+	left, err := filepath.Glob(d.countsPath() + ".new-*")
+	for _, file := range left {
+		err = errors.Join(err, os.Remove(file))
+	}
+	return err
+}
+
 // loadCounts puts back what was counted before. What cannot be read is left out and logged.
 func (d *Desk) loadCounts() {
+	if d.o.Journal != nil {
+		if err := d.dropCountsLeft(); err != nil {
+			d.o.Log.Warn("what a kill left of the file of counts cannot be removed", "error", err)
+		}
+	}
 	sections, err := d.readCounts()
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
@@ -225,7 +243,11 @@ func (d *Desk) KeepCounts(ctx context.Context) {
 func (d *Desk) renewCounts() error {
 	d.counts.writing.Lock()
 	d.counts.others = nil // whatever is in there
+	left := d.dropCountsLeft()
 	d.counts.writing.Unlock()
+	if left != nil {
+		return fmt.Errorf("a part of the file of counts may have what was forgotten: delete it (%w)", left)
+	}
 	if _, err := d.saveCounts(); err == nil && d.counting() {
 		return nil
 	}

@@ -45,7 +45,8 @@ type Desk struct {
 	warnedInvalid bool                     // of ReadAgain alone: rules on invalid were named
 
 	breakers  *breakers   // what must outlive the program of them
-	tripsTold []time.Time // when a person was told of one (alertTripped), within tripsEvery
+	telling   sync.Mutex  // held while a person is told of them (alertTripped)
+	tripsTold []time.Time // when that was of one, within tripsEvery; guarded by telling
 	counts    counts      // the file of what was counted of calls
 	detectors sync.Once   // what was counted before has been read
 	trials    sync.Once   // since when something is on trial has been read

@@ -137,8 +137,10 @@ func (d *Desk) TickDetectors(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			d.survive("time could not pass for detectors", func() { d.force.Rules().Detectors.Tick(d.o.Now()) })
-			signal(d.breakers.wake) // an alert may be over by time alone
+			d.survive("time could not pass for detectors", func() {
+				d.force.Rules().Detectors.Tick(d.o.Now())
+				signal(d.breakers.wake) // an alert may be over by time alone
+			})
 		}
 	}
 }
@@ -353,7 +355,9 @@ func (d *Desk) editBreaker(ctx context.Context, b console.BreakerName, change st
 		return nil, fmt.Errorf("the breaker is %s, but what it had counted stays on disk: %w", change, err)
 	}
 	shown := d.keyShown(r.Policy, &detect.Breaker{Detector: det.Name, Key: key})
-	d.o.Log.Warn("a person took a breaker in hand", "detector", det.Name, "key", shown, "trunk", b.Trunk, "is", change, "who", by.Who, "from", by.From)
+	if d.o.Journal != nil { // a command tells who typed it
+		d.o.Log.Warn("a person took a breaker in hand", "detector", det.Name, "key", shown, "trunk", b.Trunk, "is", change, "who", by.Who, "from", by.From)
+	}
 	edit := &console.BreakerEdit{Change: change, Detector: det.Name, Key: shown, Breakers: []console.Breaker{}}
 	r.Detectors.Breakers(det.Name, true, d.o.Now(), func(x detect.Breaker) bool {
 		if x.Key == key && (b.Trunk == "" || x.Trunk == b.Trunk) {

@@ -1,6 +1,9 @@
 package desk
 
 import (
+	"errors"
+
+	"ringfence/alert"
 	"ringfence/console"
 	"ringfence/detect"
 	"ringfence/pseudonym"
@@ -11,7 +14,7 @@ import (
 // inBreaker reports whether the key of a breaker is the subject.
 func (s *subject) inBreaker(b *detect.Breaker) bool { return s.names(b.Key, b.Since) }
 
-// sweepBreakers takes the subject's breakers out of the database.
+// sweepBreakers takes the subject's breakers, and the alerts of them, out of the database.
 func (d *Desk) sweepBreakers(s *subject, report *console.ForgetReport) error {
 	key := d.o.Private
 	if key == nil {
@@ -19,11 +22,23 @@ func (d *Desk) sweepBreakers(s *subject, report *console.ForgetReport) error {
 	}
 	n, err := d.breakers.sweep(key, s.inBreaker)
 	report.Breakers += n
-	return err
+	_, failed := d.forgetAlerts(s)
+	return errors.Join(err, failed)
+}
+
+// forgetAlerts takes the alerts out that name the subject: those of its breakers.
+func (d *Desk) forgetAlerts(s *subject) (int, error) {
+	book := d.o.Alerts
+	if book == nil { // the daemon does not run; with a command it would tell the ends of others later
+		book = alert.New(alert.Options{Command: "of the daemon", Settings: d.db, Log: d.o.Log, Now: d.o.Now})
+	}
+	return book.Forget(func(text string) bool { return s.blot(text, d.o.Now()) != text })
 }
 
 // forgetCounted takes a number out of what detectors count, and out of the file of that.
 func (d *Desk) forgetCounted(s *subject, text string, report *console.ForgetReport) error {
+	d.telling.Lock() // else who tells of breakers may have just looked at them
+	defer d.telling.Unlock()
 	d.LoadDetectors()
 	set := d.force.Rules().Detectors
 	report.Memory += set.ForgetNumber(text)
@@ -47,7 +62,9 @@ func (d *Desk) forgetCounted(s *subject, text string, report *console.ForgetRepo
 	if _, err := d.breakers.sweep(d.o.Private, s.inBreaker); err != nil { // of which the set has just told
 		return err
 	}
-	return d.renewCounts()
+	n, err := d.forgetAlerts(s)
+	report.Memory += n
+	return errors.Join(err, d.renewCounts())
 }
 
 // breakers yields what detectors count of the subject.

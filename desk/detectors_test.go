@@ -266,6 +266,24 @@ func TestCountsFile(t *testing.T) {
 	}
 }
 
+// What a kill left of a file of counts goes at the next start of the daemon, and where somebody is forgotten.
+func TestCountsLeft(t *testing.T) {
+	for name, do := range map[string]func(d *Desk){
+		"start":  func(d *Desk) { d.LoadDetectors() },
+		"forget": func(d *Desk) { d.renewCounts() },
+	} {
+		d := watching(t, func(o *Options) { o.Journal = &storage.Journal{} })
+		left := d.countsPath() + ".new-123"
+		if err := os.WriteFile(left, []byte("+8613800138000"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		do(d)
+		if _, err := os.Stat(left); err == nil {
+			t.Errorf("%s: %s is there", name, left)
+		}
+	}
+}
+
 func FuzzReadSections(f *testing.F) {
 	f.Add(appendSections(nil, []Section{{Name: "a", Snapshot: func() []byte { return []byte("b") }}}))
 	f.Add([]byte{})

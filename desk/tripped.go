@@ -25,11 +25,13 @@ const (
 const moreTrips = "more"
 
 // alertTripped tells a person of the breakers that hold, and that they do not any more. One that only records is not worth a call at night, nor
-// is one that somebody holds. Of KeepBreakers alone.
+// is one that somebody holds.
 func (d *Desk) alertTripped() {
 	if d.o.Alerts == nil {
 		return
 	}
+	d.telling.Lock()
+	defer d.telling.Unlock()
 	r, now := d.force.Rules(), d.o.Now()
 	var holding []detect.Breaker
 	r.Detectors.Breakers("", false, now, func(b detect.Breaker) bool {

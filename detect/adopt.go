@@ -65,6 +65,9 @@ func (n *Count) read(to *Set) *Count {
 // keep takes over what was noted in a count that was read for another set.
 func (n *Count) keep(m *Count) {
 	n.touched, n.stopped = m.touched, m.stopped
+	if m.probe == 0 {
+		n.probe = 0
+	}
 }
 
 // adopt takes over what an earlier set has.
@@ -153,14 +156,12 @@ func (d *detector) takeBreakers(e *detector) {
 
 // placeKey is the slot of a key that a breaker is of, -1 if it cannot be one of the detector's.
 func (d *detector) placeKey(key uint64, text string) int32 {
-	level, code := 0, 0
-	if k := key & keyMask; d.Key == policy.ByPrefix {
-		if k&1 == 1 {
-			code = codeSize(k)
-		}
-		if level = slices.IndexFunc(d.Levels, func(l policy.Level) bool { return l.Digits+code >= keySize(k) }); level < 0 {
-			return -1
-		}
+	level, code := d.levelOfKey(key), 0
+	if level < 0 {
+		return -1
+	}
+	if k := key & keyMask; d.Key == policy.ByPrefix && k&1 == 1 {
+		code = codeSize(k)
 	}
 	if at := d.slots.find(key); at >= 0 {
 		return at
@@ -170,6 +171,18 @@ func (d *detector) placeKey(key uint64, text string) int32 {
 		d.slots.name(at, text)
 	}
 	return at
+}
+
+// levelOfKey is the level that a prefix is of, 0 where keys have none; -1 for a prefix that is longer than the detector counts.
+func (d *detector) levelOfKey(key uint64) int {
+	if d.Key != policy.ByPrefix {
+		return 0
+	}
+	k, code := key&keyMask, 0
+	if k&1 == 1 {
+		code = codeSize(k)
+	}
+	return slices.IndexFunc(d.Levels, func(l policy.Level) bool { return l.Digits+code >= keySize(k) })
 }
 
 // put gives a slot a breaker in place of the one that it has.

@@ -93,6 +93,7 @@ func (d *detector) measure(key uint64, level int, at int32) (m breaker) {
 			d.slots.calls[at].advance(d.now())
 			m.calls = d.slots.calls[at].total
 		}
+		m.limit = int32(math.Ceil(d.Share * float64(max(int(m.calls), d.AtLeast))))
 	case d.Surge > 0:
 		if usual, known := d.habits.usual(d.habitName(key), d.set.clock.time(d.set.clock.now), d.Window); known {
 			m.usual, m.limit = float32(usual), int32(min(surgeTrip(usual, d.Surge, d.AtLeast), math.MaxInt32))

@@ -110,6 +110,22 @@ func TestProbes(t *testing.T) {
 	}
 }
 
+// TestProbesThatAreStopped holds that calls which a list or another detector stops are no probes: they use none up, and close nothing.
+func TestProbesThatAreStopped(t *testing.T) {
+	b := newBench(t, short+twoLines)
+	b.dials(4)
+	b.pass(time.Hour)
+	for i := range 6 {
+		m := b.wantTripped(b.call(dialler, fmt.Sprint("0592555010", i)), false)
+		b.Decided(&m.Count, true, 0)
+		b.pass(time.Minute)
+		m.end(End{})
+	}
+	b.want("+8613800138000 probing")
+	b.wantTripped(b.call(dialler, "05925550200"), false).end(End{Rang: true})
+	b.want("+8613800138000 tripped")
+}
+
 func TestDoubling(t *testing.T) {
 	b := newBench(t, short+twoLines)
 	b.dials(3)

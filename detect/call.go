@@ -203,6 +203,9 @@ func (s *Set) decided(n *Count, stopped bool, would policy.DetectorSet) {
 		s.seen.add(n.id.caller)
 	}
 	for i, d := range s.all {
+		if stopped && n.probe.Has(i) {
+			d.giveBack(&n.id)
+		}
 		if would.Has(i) && n.Tripped.Has(i) {
 			if b := d.holding(&n.id); b != nil {
 				b.would++
@@ -214,6 +217,24 @@ func (s *Set) decided(n *Count, stopped bool, would policy.DetectorSet) {
 		var room [maxLevels]uint64
 		for _, key := range d.path(&n.id, room[:0]) {
 			d.habits.unlearn(d.habitName(key), s.clock.time(n.id.at), int(n.added[i]))
+		}
+	}
+	if stopped {
+		n.probe = 0
+	}
+}
+
+// giveBack takes back that breakers probe by a call: something else has stopped it, so that it says nothing of them. Else whoever is on a list
+// uses the probes up, and the breaker closes by calls that never rang.
+func (d *detector) giveBack(id *ident) {
+	var room [maxLevels]uint64
+	for _, key := range d.path(id, room[:0]) {
+		at := d.slots.find(key)
+		if at < 0 || d.pinned(key) {
+			continue
+		}
+		if b := d.slots.all[at].b; b != nil && b.state == probing && b.given > b.ended && id.at >= max(b.since, b.round) {
+			b.given--
 		}
 	}
 }

@@ -242,7 +242,7 @@ func (s *Set) Breakers(name string, all bool, now time.Time, yield func(Breaker)
 	}
 }
 
-// Reset closes a breaker and has it count from nothing; Pin holds it open (tripped) or shut (closed), Unpin no longer. key is as Breaker.Key
+// Reset closes a breaker, and those of the ranges in it, and has them count from nothing; Pin holds it open (tripped) or shut (closed), Unpin no longer. key is as Breaker.Key
 // has it; trunk "" is all trunks where it has one. They say how many breakers there were.
 func (s *Set) Reset(name, trunk, key, by string, now time.Time) int {
 	return s.byPerson(name, trunk, key, now, func(d *detector, k uint64) int { return d.reset(k, by) })

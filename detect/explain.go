@@ -41,6 +41,8 @@ func (d *detector) finding(n *Count, protected bool) Finding {
 		}
 	}
 	f.Trunk = trunk
+	now := d.measure(key, d.levelOf(path, key), at)
+	f.Count, f.Trip = int(now.n), int(now.limit)
 	if pin := d.pin(key); pin != nil {
 		d.describe(&f.Breaker, pin)
 		f.Text = d.Name + ": " + f.Key + " is held " + f.Pinned
@@ -49,8 +51,6 @@ func (d *detector) finding(n *Count, protected bool) Finding {
 		}
 		return f
 	}
-	now := d.measure(key, d.levelOf(path, key), at)
-	f.Count, f.Trip = int(now.n), int(now.limit)
 	f.Text = d.Name + ": " + f.Key + " " + f.State + ", "
 	if f.State != Closed {
 		f.Text += f.Why

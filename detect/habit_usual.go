@@ -22,9 +22,10 @@ func (h *habits) usual(k habitKey, at time.Time, window time.Duration) (count fl
 	}
 	// Hour by hour back in the week. Where the clock was put forward or back within the window this is off by an hour.
 	c, part := h.cell, float64(h.last+h.shift-h.hour*3600)/3600
+	mean := unknownMean
 	for left := window.Hours(); left > 0; part = 1 {
 		part = min(part, left)
-		count += part * b.at(c)
+		count += part * b.atWith(c, &mean)
 		left -= part
 		c = (c + habitHours - 1) % habitHours
 	}
@@ -34,15 +35,32 @@ func (h *habits) usual(k habitKey, at time.Time, window time.Duration) (count fl
 // at is what is usual in an hour of the week. One that was not seen yet has the most of what is known: the same hour on
 // other days, and the mean of all hours.
 func (b *habit) at(c int) float64 {
+	mean := unknownMean
+	return b.atWith(c, &mean)
+}
+
+// unknownMean is a mean that atWith has not made yet.
+const unknownMean = -1.0
+
+// atWith is at for many hours: the mean of all is made once, where it is asked.
+func (b *habit) atWith(c int, mean *float64) float64 {
 	if b.usual[c] != unknown {
 		return b.usual[c].count()
 	}
-	most := 0.0
+	if *mean == unknownMean {
+		*mean = b.mean()
+	}
+	most := *mean
 	for day := c % 24; day < habitHours; day += 24 {
 		if b.usual[day] != unknown {
 			most = max(most, b.usual[day].count())
 		}
 	}
+	return most
+}
+
+// mean is that of all hours that are known, 0 where none is.
+func (b *habit) mean() float64 {
 	sum, n := 0.0, 0
 	for _, u := range b.usual {
 		if u != unknown {
@@ -50,10 +68,10 @@ func (b *habit) at(c int) float64 {
 			n++
 		}
 	}
-	if n > 0 {
-		most = max(most, sum/float64(n))
+	if n == 0 {
+		return 0
 	}
-	return most
+	return sum / float64(n)
 }
 
 // surgeChance is how improbable so many calls must be by what is usual for a surge to trip: less than one in a million

@@ -113,6 +113,8 @@ func (d *detector) pinBreaker(key uint64) Breaker {
 	x := Breaker{Detector: d.Name, Trunk: d.set.trunkName(key), Key: d.keyText(key, at), State: Closed}
 	if at >= 0 {
 		x = d.breaker(at)
+	} else {
+		x.Trip = int(d.measure(key, max(d.levelOfKey(key), 0), at).limit)
 	}
 	d.describe(&x, d.pins[key])
 	return x
@@ -162,6 +164,21 @@ func (d *detector) matching(key uint64, f func(at int32)) {
 	}
 }
 
+// matchingWithin is matching for a key and all ranges in it: what these counted is evidence against the range as well, and would hold the next
+// call from there.
+func (d *detector) matchingWithin(key uint64, f func(at int32)) {
+	d.matching(key, f)
+	if d.Key != policy.ByPrefix || key&hashedKey != 0 {
+		return
+	}
+	for i := range d.slots.all {
+		s := &d.slots.all[i]
+		if s.used && (key>>keyBits == anyTrunk || s.key>>keyBits == key>>keyBits) && isWithin(s.key&keyMask, key&keyMask) {
+			f(int32(i))
+		}
+	}
+}
+
 // byPerson runs f for a detector's key, and says how many breakers f was about.
 func (s *Set) byPerson(name, trunk, text string, now time.Time, f func(d *detector, key uint64) int) int {
 	t := s.lock()
@@ -178,9 +195,9 @@ func (s *Set) byPerson(name, trunk, text string, now time.Time, f func(d *detect
 	return f(t.all[i], key)
 }
 
-// reset closes the breakers of a key, which count from nothing then.
+// reset closes the breakers of a key, and of the ranges in it, which count from nothing then.
 func (d *detector) reset(key uint64, by string) (n int) {
-	d.matching(key, func(at int32) {
+	d.matchingWithin(key, func(at int32) {
 		d.settleAt(at)
 		switch s := &d.slots.all[at]; {
 		case s.b == nil:
@@ -250,7 +267,7 @@ func (d *detector) unpin(key uint64, by string) (n int) {
 		n++
 		x := d.pinBreaker(k)
 		delete(d.pins, k)
-		d.matching(k, d.slots.anew)
+		d.matchingWithin(k, d.slots.anew)
 		x.State, x.Pinned, x.By, x.Why = Closed, "", by, ""
 		x.Since, x.Until = d.set.clock.time(d.set.clock.now), time.Time{}
 		x.Count = 0
@@ -272,6 +289,9 @@ func (d *detector) restore(b *Breaker) {
 	x := &breaker{
 		state: uint8(max(state, closed)), since: clock.ms(b.Since), until: clock.ms(b.Until), hold: b.Hold.Milliseconds(), trips: int32(b.Trips),
 		n: int32(b.Count), limit: int32(b.Trip), told: b.Why, by: b.By, touched: b.Touched, would: b.Would,
+	}
+	if d.Share > 0 { // it was of as many calls as there were by then
+		x.limit = 0
 	}
 	if pinned := slices.Index(pinNames[:], b.Pinned); pinned > notPinned {
 		x.pinned = uint8(pinned)

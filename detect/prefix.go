@@ -103,12 +103,13 @@ func (d *detector) toBlame(at int32) int32 {
 
 // within reports whether a slot's prefix is part of another's.
 func (d *detector) within(narrow, wide *slot) bool {
-	if narrow.trunk() != wide.trunk() || narrow.key&1 != wide.key&1 {
-		return false
-	}
-	n, w := narrow.key&keyMask, wide.key&keyMask
-	by := keySize(n) - keySize(w)
-	return by > 0 && n>>5/pow10[by] == w>>5
+	return narrow.trunk() == wide.trunk() && isWithin(narrow.key&keyMask, wide.key&keyMask)
+}
+
+// isWithin reports whether a prefix, without its trunk, is part of another.
+func isWithin(narrow, wide uint64) bool {
+	by := keySize(narrow) - keySize(wide)
+	return narrow&1 == wide&1 && by > 0 && narrow>>5/pow10[by] == wide>>5
 }
 
 // explained takes what a range that trips has counted out of the ranges that it is part of: they trip by what it does not explain.
