@@ -42,6 +42,11 @@ func (d *Desk) ImportKnown(ctx context.Context, q console.KnownImport, file io.R
 	if err := d.needLists(); err != nil {
 		return nil, err
 	}
+	if d.o.Journal == nil { // a running daemon has them
+		if err := d.readWaiting(); err != nil {
+			return nil, refused(err)
+		}
+	}
 	if err := k.read(ctx, file); err != nil {
 		return nil, err
 	}
@@ -62,6 +67,7 @@ type knownImport struct {
 	at     map[knownPair]int64 // when each was so last, in milliseconds since 1970
 	listed map[string]bool     // numbers that were warned of
 	over   int                 // of these, how many warnings are too many
+	marked int                 // calls of numbers that the line has reported since
 	report *console.KnownReport
 }
 
@@ -230,6 +236,9 @@ func (k *knownImport) readCalls(ctx context.Context, file io.Reader, columns rep
 	if k.report.Refused = int(r.Summary.Bad); k.report.Refused > 0 && r.Summary.Rows == r.Summary.Bad {
 		return console.Bad("nothing was changed: no call could be read: " + r.Faults[0].Text)
 	}
+	if k.marked > 0 {
+		k.warn(fmt.Sprintf("calls with numbers that the line has reported since teach nothing: %d of them. `ringfence reports ls` shows the reports; once one is dismissed they count", k.marked))
+	}
 	if k.report.NoLine > 0 {
 		k.warn(fmt.Sprintf("%d calls went out from phones that are on no line: with --line those whom they called become known to that line", k.report.NoLine))
 	}
@@ -245,6 +254,13 @@ func (k *knownImport) meetCall(lines []string, e164 string, at time.Time) {
 	if at.After(k.now) {
 		at = k.now
 	}
+	lines = slices.DeleteFunc(slices.Clone(lines), func(line string) bool {
+		marked := k.d.markedAfter(e164, k.policy.CustomerOf(line), at)
+		if marked {
+			k.marked++
+		}
+		return marked
+	})
 	k.meet(lines, e164, at)
 }
 

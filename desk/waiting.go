@@ -69,3 +69,13 @@ func (d *Desk) MarksOf(e164 string, at time.Time) (sum float64) {
 	}
 	return sum
 }
+
+// markedAfter reports whether a customer's mark of a number waits that was made after a moment.
+func (d *Desk) markedAfter(e164, customer string, at time.Time) bool {
+	d.waiting.mu.RLock()
+	defer d.waiting.mu.RUnlock()
+	if len(d.waiting.marks) == 0 {
+		return false
+	}
+	return d.waiting.marks[d.markName(e164)][customer].After(at)
+}

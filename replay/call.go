@@ -36,6 +36,7 @@ type Call struct {
 	was       Verdict // what was decided then
 	recorded  bool    // was holds something
 	undecided bool    // the call passed without a decision: paused, or a technical failure
+	stopped   bool    // it was kept from ringing then, or would have been but for a trial
 
 	repeats uint64 // further calls like it within a minute, which nobody answered: the journal has one record of them all
 	trial   bool   // a doctor's

@@ -46,6 +46,14 @@ func fromRecord(r *console.Record) (c Call, fault string) {
 	if fault = c.verdictThen(r); fault != "" {
 		return c, fault
 	}
+	switch c.was.Action {
+	case policy.Reject, policy.Divert:
+		c.stopped = true
+	case policy.Challenge:
+		c.stopped = !strings.Contains(r.Reason, "; passed the challenge")
+	case policy.Warn:
+		c.stopped = r.Outcome != nil && r.Outcome.By == "ringfence"
+	}
 	// What became of a call that was refused says nothing of its caller.
 	if o := r.Outcome; o != nil && !(c.was.Action == policy.Reject && !c.was.Observe) {
 		c.Ended, c.Answered, c.Talk = true, o.Answered, max(o.TalkS, 0)

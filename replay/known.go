@@ -160,7 +160,7 @@ func (t *tally) again(o *outcome) {
 
 // learn has both policies learn from a call.
 func (t *tally) learn(c *Call, way direction) {
-	if !c.Answered {
+	if !c.Answered || t.o.Meet != nil && c.stopped {
 		return
 	}
 	talked := c.talked()

@@ -20,7 +20,8 @@ type Options struct {
 	Change   func(*Change) error // if set, gets every changed verdict, in the order of the calls, and the report lists none
 	Progress func(calls uint64)  // if set, is called now and then; Source.Read says how far the files are
 	// Meet, if set, is told of each line to which a call made a number known, and from when on; the line is "" for one of a phone that is on
-	// none. The text of the number is a part of a larger one. All that people talked counts then, whatever the policy says.
+	// none. The text of the number is a part of a larger one. All that people talked counts then, whatever the policy says, but for
+	// calls that a journal has as stopped, or that would have been but for a trial.
 	Meet    func(line, number string, at time.Time)
 	Workers int // how many decide at once; 0: as many as there are processors, 8 at most
 
