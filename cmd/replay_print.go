@@ -128,7 +128,7 @@ func (p *replayPrinter) totals() {
 	for _, t := range p.report.Rules {
 		p.printf("%-32s %-17s %9d %6.1f%% %9d", t.Rule, actionText(t.Action, t.Mode), t.Calls, 100*t.Share, t.Callers)
 		if t.Trial > 0 {
-			p.printf("  and %d that another rule decided", t.Trial)
+			p.printf("\n  and %d that another rule decided", t.Trial)
 		}
 		p.printf("\n")
 	}
