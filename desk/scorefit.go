@@ -58,6 +58,8 @@ type scoreFit struct {
 	policy *policy.Policy
 	of     map[string]*fitCaller // by number, or by text or token
 	listed int
+	kept   int             // calls
+	over   int             // that found no room
 	passed map[string]bool // numbers that were looked for on the allowlist
 	model  logistic
 	out    *console.ScoreFit
@@ -72,8 +74,11 @@ type fitCaller struct {
 	calls   []storage.Record
 }
 
-// maxFitCalls is how many of a caller's calls are kept, the newest.
-const maxFitCalls = 500
+// maxFitCalls is how many of a caller's calls are kept, the newest, and maxFitRecords of all callers: some 200 MB.
+const (
+	maxFitCalls   = 500
+	maxFitRecords = 300_000
+)
 
 func fitKey(c *storage.Caller) string { return cmp.Or(c.E164, c.Raw) }
 
@@ -134,7 +139,13 @@ func (f *scoreFit) readCalls(ctx context.Context) error {
 		if x.decided != nil && r.Time.After(x.decided.LastTime()) && x.decided.Call != r.ID { // what came later tells nothing of it
 			return ctx.Err()
 		}
+		if f.kept >= maxFitRecords {
+			f.over++
+			return ctx.Err()
+		}
+		f.kept++
 		if x.calls = append(x.calls, r); len(x.calls) > 2*maxFitCalls {
+			f.kept -= len(x.calls) - maxFitCalls
 			x.calls = append(x.calls[:0], x.calls[len(x.calls)-maxFitCalls:]...)
 		}
 		return ctx.Err()
@@ -353,6 +364,9 @@ func (f *scoreFit) warn() {
 		warn("all %d callers are unwanted ones: nothing tells them from others until a report is dismissed, or with --allowlist", out.Callers)
 	case min(out.Unwanted, out.Wanted) < fewOfOne:
 		warn("only %d of %d callers are of one side: a few decide", min(out.Unwanted, out.Wanted), out.Callers)
+	}
+	if f.over > 0 {
+		warn("%d later calls of these callers found no room beside %d: take fewer reports, with --since", f.over, maxFitRecords)
 	}
 	if out.Callers < fewMarks {
 		warn("%d callers are few: with less than %d chance decides", out.Callers, fewMarks)

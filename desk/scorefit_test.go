@@ -108,6 +108,16 @@ func TestFitRebuilds(t *testing.T) {
 	if x == nil || x.call() == nil || x.call().ID != id {
 		t.Fatalf("the marked call is not found: %+v", f.of)
 	}
+	full := &scoreFit{d: d.Desk, policy: f.policy, of: make(map[string]*fitCaller), out: &console.ScoreFit{Callers: fewMarks}, kept: maxFitRecords - 2}
+	if err := full.readMarks(); err != nil {
+		t.Fatal(err)
+	}
+	if err := full.readCalls(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if full.warn(); full.kept != maxFitRecords || full.over != 8 || !strings.Contains(strings.Join(full.out.Warnings, "\n"), "8 later calls of these callers found no room") {
+		t.Errorf("%d calls kept, %d found no room, %q", full.kept, full.over, full.out.Warnings)
+	}
 	c := f.rebuilt(x, x.call())
 	if c.Tripped != policy.DetectorSet(0).With(1) {
 		t.Errorf("tripped were %b, want the one that did not only record it", c.Tripped)
