@@ -474,7 +474,13 @@ action = "challenge"
 	if got := rule(); got != policy.RuleDefault {
 		t.Errorf("marked by one customer: %s", got)
 	}
+	// Two days later only what is marked then counts, also where a report waits still.
+	d.d.stopClock(time.Now().Add(48 * time.Hour))
 	mark(t, d, "95211613", "4008001234")
+	if got := rule(); got != policy.RuleDefault {
+		t.Errorf("marked by another customer two days later: %s", got)
+	}
+	mark(t, d, "95211613", "05925550100")
 	if got := rule(); got != "marked by several" {
 		t.Errorf("marked by two customers: %s", got)
 	}

@@ -240,8 +240,8 @@ func (d *Desk) mark(ctx context.Context, extension string, c traffic.LastCall) (
 	edit := &console.ReportEdit{Report: reportOf(&r), Change: console.Repeated}
 	if added {
 		edit.Change = console.Reported
-		countMark(rules, &c, customer, now)
 	}
+	countMark(rules, &c, customer, now) // a report may wait for weeks, and who repeats it has been called again
 	d.considerMark(r.ID)
 	return edit, nil
 }
