@@ -132,7 +132,11 @@ func fill(t *testing.T, d *house) {
 	now := time.Now()
 	plan := d.d.force.Rules().Policy.Plan()
 	for extension, who := range map[string]string{"101": goneE164, "102": "137 9741 8523", "103": staysE164} {
-		if err := d.AddReport(extension, traffic.LastCall{Caller: plan.Parse(who), Time: now}); err != nil {
+		line := ""
+		if extension == "102" {
+			line = "hotline" // another customer
+		}
+		if err := d.AddReport(extension, traffic.LastCall{Caller: plan.Parse(who), Line: line, Time: now}); err != nil {
 			t.Fatal(err)
 		}
 	}
