@@ -16,7 +16,12 @@ import (
 // install makes p the policy in force, with the lists as its country reads them. d.edit is held. At the start of
 // the daemon ReadLists reads the lists afterwards.
 func (d *Desk) install(p *policy.Policy, sounds *conf.Sounds) error {
-	r := &inforce.Rules{Policy: p, Lists: lists.New(), Sounds: sounds, Loaded: d.o.Now(), Strays: make(map[string]int), Detectors: d.detectorsOf(p)}
+	kept, err := d.readLines(p.Plan())
+	if err != nil {
+		return err
+	}
+	p = p.WithLines(kept)
+	r := &inforce.Rules{Policy: p, Lists: lists.New(), Lines: kept, Sounds: sounds, Loaded: d.o.Now(), Strays: make(map[string]int), Detectors: d.detectorsOf(p)}
 	r.Lists.OnFault = func(string) { signal(d.pieces.broken) }
 	infos, err := d.db.Lists()
 	if err != nil {

@@ -251,7 +251,7 @@ func (d *Desk) endTrust(p *policy.Policy, c *traffic.LastCall, customer string) 
 	var lines []string
 	if c.Line != "" {
 		callee := p.Call(policy.Facts{Callee: c.Callee}).Callee
-		lines = p.AppendLines([]string{c.Line}, &callee)
+		lines = p.AppendLineKeys([]string{c.Line}, &callee)
 		for _, line := range p.Lines() {
 			if p.CustomerOf(line) == customer && !slices.Contains(lines, line) {
 				lines = append(lines, line)

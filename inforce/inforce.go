@@ -9,6 +9,7 @@ import (
 
 	"ringfence/conf"
 	"ringfence/detect"
+	"ringfence/lines"
 	"ringfence/lists"
 	"ringfence/policy"
 )
@@ -17,6 +18,7 @@ import (
 type Rules struct {
 	Policy *policy.Policy
 	Lists  *lists.Lists
+	Lines  *lines.Lines // those of the database; Policy knows them as well
 	Sounds *conf.Sounds // nil when no daemon runs
 	Loaded time.Time
 	// Detectors count what calls do, for as long as the program runs: a policy that follows takes over what it counts as well.

@@ -26,6 +26,8 @@ type Lists struct {
 	// be called from look-ups, so it must not wait.
 	OnFault func(list string)
 
+	own ownLists // those of lines of the database
+
 	mu    sync.Mutex // held by who changes anything
 	cost  int        // of the texts of all lists, see text.cost
 	bound int        // on that; 0 is maxTexts

@@ -82,6 +82,8 @@ func (d *Decision) because() string {
 		return "no rule matched " + who
 	case RuleInternal:
 		return who + " is internal"
+	case RulePaused:
+		return offText(d.Line)
 	case RuleFailOpen:
 		return "let through: rule " + e.asks + " asks the list " + e.unread + ", which has not been read yet"
 	case RuleNeverScreen:
@@ -120,7 +122,7 @@ func (d *Decision) held(c *condition, who string) string {
 	case onCallerName:
 		return "the caller’s name " + number.Inert(e.name) + " matches"
 	case onLine:
-		return "line " + d.Line
+		return d.lineText(c)
 	case onCallee:
 		return "called number matches " + e.calleePattern.String()
 	case onList:
@@ -250,10 +252,7 @@ func (s *scan) whyFailed(c *condition) string {
 		}
 		return key + "name " + quote(s.c.Name) + " does not match " + some(c.words)
 	case onLine:
-		if line := s.line(); line != "" {
-			return key + "called number " + s.c.Callee.Shown() + " is line " + line + ", not " + some(c.words)
-		}
-		return key + "called number " + s.c.Callee.Shown() + " belongs to no line"
+		return key + s.whyOtherLine(c)
 	case onList:
 		return key + s.who() + " is not on " + some(c.words)
 	case onListNot:

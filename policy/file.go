@@ -21,13 +21,14 @@ type Policy struct {
 	lines       []line
 	rules       []rule
 	tests       []test
+	kept        LineSource    // the lines that live in the database; nil: there are none
 	lists       []mention     // every list a rule may ask for
+	ownLists    []string      // those that each line has of its own, without "line:"
 	sounds      []mention     // every recorded message a rule may play
 	knownWindow time.Duration // the longest known_caller, 0 for none
 	knownToLine bool          // one asks for the called line
 	againWindow time.Duration // the longest again, 0 for none
 	asked       uint32        // a bit for each subject that a condition has
-	lineZones   bool          // a line has a clock of its own
 	detectors   []Detector
 	weak        DetectorSet  // what these find is no ground to refuse a call by itself
 	ofCaller    DetectorSet  // these find something of the caller or of the range that is one
@@ -246,7 +247,6 @@ func (r *reader) readLines() {
 			s.fs.add(s.at.Line, s.key("numbers"), "is missing: write the called numbers that belong to the line, as in numbers = [%q]", "05925550000-05925550999")
 		}
 		l := line{name: name, at: s.at.Line, zone: s.timezone("Asia/Urumqi"), decoy: s.flag("decoy")}
-		r.policy.lineZones = r.policy.lineZones || l.zone != nil
 		for _, n := range r.patterns(s, "numbers", s.texts("numbers", "05925550000-05925550999")) {
 			switch at, taken := owner[n.Pattern]; {
 			case !taken:
@@ -340,11 +340,4 @@ func (p *Policy) RememberWindow() time.Duration {
 		longest = max(longest, p.rules[i].do.remember)
 	}
 	return longest
-}
-
-// LineOf is the line that a number belongs to, the narrowest if several fit; "" if it belongs to none.
-func (p *Policy) LineOf(n *number.Number) string {
-	s := scan{p: p}
-	p.callees.find(&s.callee, n)
-	return s.line()
 }

@@ -76,7 +76,7 @@ func (sc *Screener) stopped(p *policy.Policy, rec *storage.Record, c *policy.Cal
 		Caller: caller, Callee: strings.Clone(rec.Callee), Trunk: strings.Clone(rec.Trunk), Withheld: c.Withheld, ID: rec.ID, Time: c.Time, Line: rec.Line,
 	}
 	sc.memory.Stopped.Put(strings.Clone(traffic.CalleeKey(&c.Callee)), last, sc.o.Now())
-	for _, line := range p.AppendLines(nil, &c.Callee) {
+	for _, line := range p.AppendLineKeys(nil, &c.Callee) {
 		last.Line = line
 		sc.memory.Stopped.Put(traffic.StoppedLineKey(line), last, sc.o.Now())
 	}

@@ -94,7 +94,7 @@ func (sc *Screener) called(p *policy.Policy, e *attach.CallEnd, s screened) {
 	if p.IsDecoy(&callee) { // whoever took it, nobody there deals with its caller
 		return
 	}
-	for _, line := range p.AppendLines(nil, &callee) {
+	for _, line := range p.AppendLineKeys(nil, &callee) {
 		sc.memory.Meet(line, s.caller.E164, sc.o.Now())
 	}
 }
@@ -212,7 +212,7 @@ func (sc *Screener) learnDialled(p *policy.Policy, callee string, talked bool, b
 		if several && n.E164 == "" {
 			continue // an extension is no line's number, where each tenant may have it
 		}
-		for _, line := range p.AppendLines(nil, &n) {
+		for _, line := range p.AppendLineKeys(nil, &n) {
 			if !slices.Contains(lines, line) {
 				lines = append(lines, line)
 			}

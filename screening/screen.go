@@ -47,7 +47,7 @@ func (sc *Screener) Screen(f *bridge.Facts) bridge.Verdict {
 	}
 	v.Action, v.Rule, v.Reason = c.decision.Action.String(), number.Inert(c.decision.Rule), number.InertUpTo(c.decision.Reason(), maxReason)
 	sc.carryOut(&v, f, c, r)
-	if r.Policy.Mode() == policy.Enforce {
+	if !c.decision.HandsOff {
 		showIdentity(&v, f, c)
 	}
 	sc.hold(&v, f, c, r.Policy)

@@ -106,7 +106,7 @@ func (m *Memory) Ended(p *policy.Policy, caller *number.Number, rang, answered b
 func (m *Memory) Recall(p *policy.Policy, c *policy.Call) {
 	if p.AsksKnown() {
 		var room [4]string
-		c.KnownToLine, c.KnownToAll, c.KnownLines = m.Known.Of(m.Name(c.Caller.E164), p.AppendLines(room[:0], &c.Callee), time.Time{})
+		c.KnownToLine, c.KnownToAll, c.KnownLines = m.Known.Of(m.Name(c.Caller.E164), p.AppendLineKeys(room[:0], &c.Callee), time.Time{})
 	}
 	m.Again.recall(p, c)
 	if p.AsksScore() {
