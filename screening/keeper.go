@@ -131,7 +131,6 @@ func HideFacts(db *storage.DB, m *traffic.Memory) (n int, err error) {
 // is damaged is left out as well, and the error wraps storage.ErrCorrupt.
 func LoadFacts(db *storage.DB, m *traffic.Memory, p *policy.Policy, now time.Time) error {
 	oldest, keepPassed := now.Add(-traffic.KeepKnown(p)), traffic.KeepPassed(p)
-	names := make(map[string]string) // one text for each line, not one for each number
 	var strays int
 	err := db.EachStamp(storage.Known, func(s storage.Stamp) error {
 		line, caller, ok := strings.Cut(s.Key, "\x00")
@@ -142,12 +141,7 @@ func LoadFacts(db *storage.DB, m *traffic.Memory, p *policy.Policy, now time.Tim
 			if caller, ok = hidden(m, caller); !ok {
 				return nil
 			}
-			name, seen := names[line]
-			if !seen {
-				name = strings.Clone(line)
-				names[name] = name
-			}
-			m.Known.Remember(name, caller, s.At)
+			m.Known.Remember(line, caller, s.At)
 		}
 		return nil
 	})
@@ -254,7 +248,7 @@ func (k *Keeper) write() error {
 func (k *Keeper) prune(now time.Time) error {
 	p := k.rules()
 	keepKnown, keepPassed := traffic.KeepKnown(p), traffic.KeepPassed(p)
-	k.memory.Forget(now, keepKnown, keepPassed)
+	k.memory.Forget(p, now)
 	return errors.Join(
 		dropBefore(k.db, storage.Known, now.Add(-keepKnown)),
 		dropBefore(k.db, storage.Emergency, now.Add(-policy.CallbackWindow)),
