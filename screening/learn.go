@@ -94,7 +94,11 @@ func (sc *Screener) called(p *policy.Policy, e *attach.CallEnd, s screened) {
 	if p.IsDecoy(&callee) { // whoever took it, nobody there deals with its caller
 		return
 	}
-	for _, line := range p.AppendLineKeys(nil, &callee) {
+	lines := p.AppendLineKeys(nil, &callee)
+	if !slices.Contains(lines, s.line) {
+		return // the number came to another line while they talked
+	}
+	for _, line := range lines {
 		sc.memory.Meet(line, s.caller.E164, sc.o.Now())
 	}
 }
@@ -116,7 +120,8 @@ func screenedBefore(p *policy.Policy, e *attach.CallEnd) screened {
 		s.callee = e.Callee
 	}
 	c := p.Call(policy.Facts{Caller: e.Caller, Callee: s.callee, Trunk: trunk.Name, Withheld: withheld, Inside: e.AuthUser != "" || isPhone(p, e.Endpoint)})
-	s.caller, s.line = c.Caller, p.LineOf(&c.Callee)
+	line, _ := p.LineCalled(&c.Callee)
+	s.caller, s.line, s.customer = c.Caller, line.Key, line.Customer
 	return s
 }
 

@@ -25,13 +25,13 @@ type Challenges struct {
 	some atomic.Bool // somebody was asked since the start, or passed before: else calls need no lock
 
 	mu     sync.Mutex
-	passes moments // by line and caller
-	tries  moments // by called number and caller
+	passes moments // by PassKey and caller
+	tries  moments // by OwnKey and caller
 }
 
 // Asked is a call that was challenged.
 type Asked struct {
-	Line, Callee string // PassKey and CalleeKey
+	Line, Callee string // PassKey and OwnKey
 	Caller       string // Memory.Name of the E.164 number, "" for none
 	At           time.Time
 }
