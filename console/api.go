@@ -63,7 +63,7 @@ type Desk interface {
 	Follow(ctx context.Context, yield func(Record) error) error
 
 	// Reports calls yield for each report of a state, or for all (""): those that weigh most first.
-	Reports(ctx context.Context, state string, yield func(Report) error) error
+	Reports(ctx context.Context, q ReportsQuery, yield func(Report) error) error
 	// Report adds a report, or counts it if the same customer reported the same caller before and nobody has decided.
 	Report(ctx context.Context, r NewReport) (*ReportEdit, error)
 	// ShowReport gives a report with what there is to decide it by.

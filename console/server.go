@@ -217,7 +217,7 @@ func follow(d Desk, w http.ResponseWriter, r *http.Request) {
 func journalQuery(r *http.Request) (Query, error) {
 	v := r.URL.Query()
 	q := Query{
-		Caller: v.Get("caller"), Callee: v.Get("callee"), Action: v.Get("action"), ID: v.Get("id"),
+		Caller: v.Get("caller"), Callee: v.Get("callee"), Action: v.Get("action"), ID: v.Get("id"), Customer: v.Get("customer"),
 		Cursor: v.Get("cursor"), Newest: v.Get("order") != "oldest", Limit: 100,
 	}
 	for name, at := range map[string]*time.Time{"since": &q.Since, "until": &q.Until} {

@@ -25,11 +25,11 @@ const (
 )
 
 // Reports calls yield for each report of a state, or for all (""): those that weigh most first.
-func (d *Desk) Reports(ctx context.Context, state string, yield func(console.Report) error) error {
+func (d *Desk) Reports(ctx context.Context, q console.ReportsQuery, yield func(console.Report) error) error {
 	var found []storage.Report
 	book := newBook()
 	err := d.db.Reports("", func(r storage.Report) error {
-		if book.add(&r); state == "" || r.State == state {
+		if book.add(&r); (q.State == "" || r.State == q.State) && (q.Customer == "" || r.Owner() == q.Customer) {
 			found = append(found, r)
 		}
 		return ctx.Err()

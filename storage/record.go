@@ -2,6 +2,7 @@ package storage
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -32,22 +33,24 @@ const (
 //
 // In the file it is JSON, in which rawtext escapes what is no text.
 type Record struct {
-	ID      string    `json:"id"`
-	Time    time.Time `json:"time"`
-	Node    string    `json:"node"`
-	Trunk   string    `json:"trunk"`
-	Caller  Caller    `json:"caller"`
-	Name    string    `json:"name"` // the caller's name
-	Callee  string    `json:"callee"`
-	Line    string    `json:"line"`
-	Action  string    `json:"action"` // what was done
-	Would   string    `json:"would"`  // what the rule says
-	Mode    string    `json:"mode"`
-	Rule    string    `json:"rule"`
-	Reason  string    `json:"reason"`
-	List    string    `json:"list"`           // the list that decided, if one did
-	Test    bool      `json:"test,omitempty"` // a doctor's call: decided as any other, counted nowhere
-	Outcome *Outcome  `json:"outcome,omitempty"`
+	ID     string    `json:"id"`
+	Time   time.Time `json:"time"`
+	Node   string    `json:"node"`
+	Trunk  string    `json:"trunk"`
+	Caller Caller    `json:"caller"`
+	Name   string    `json:"name"` // the caller's name
+	Callee string    `json:"callee"`
+	Line   string    `json:"line"`
+	// Customer is whose the line was, where that is not the line's own name.
+	Customer string   `json:"customer,omitempty"`
+	Action   string   `json:"action"` // what was done
+	Would    string   `json:"would"`  // what the rule says
+	Mode     string   `json:"mode"`
+	Rule     string   `json:"rule"`
+	Reason   string   `json:"reason"`
+	List     string   `json:"list"`           // the list that decided, if one did
+	Test     bool     `json:"test,omitempty"` // a doctor's call: decided as any other, counted nowhere
+	Outcome  *Outcome `json:"outcome,omitempty"`
 
 	// What detectors saw, as it was when the call came: the breakers that held for it ("range wakes: 952116", with why in brackets where
 	// one only recorded it), MaxTripped at most; who holds the caller's range, by [ranges]; where a rule asks the score, its sum and its terms
@@ -70,6 +73,9 @@ type Record struct {
 	placed bool   // whether it is one of its own was decided: into
 	into   string // the record that it is counted on, "" for none
 }
+
+// Owner is the customer whose line was called, "" for a number of no line.
+func (r *Record) Owner() string { return cmp.Or(r.Customer, r.Line) }
 
 // PrivateMark begins the Raw of a caller in a journal that is kept private: a token follows, of which no number can
 // be made.
@@ -138,7 +144,7 @@ func (p plain) record() Record {
 // eachText replaces each text of the record by f of it.
 func eachText(r *Record, f func(string) string) {
 	for _, s := range []*string{
-		&r.ID, &r.Node, &r.Trunk, &r.Caller.Raw, &r.Caller.E164, &r.Caller.Kind, &r.Caller.From, &r.Caller.Diverted, &r.Name, &r.Callee, &r.Line,
+		&r.ID, &r.Node, &r.Trunk, &r.Caller.Raw, &r.Caller.E164, &r.Caller.Kind, &r.Caller.From, &r.Caller.Diverted, &r.Name, &r.Callee, &r.Line, &r.Customer,
 		&r.Action, &r.Would, &r.Mode, &r.Rule, &r.Reason, &r.List,
 	} {
 		*s = f(*s)
