@@ -151,6 +151,41 @@ func TestAttackMarks(t *testing.T) {
 	}
 }
 
+// TestAttackMarksOfARange holds that one customer cannot close out a range, a holder or a trunk by marking one caller of it after the other.
+func TestAttackMarksOfARange(t *testing.T) {
+	byPrefix := detector("range", policy.ByPrefix, 7*24*time.Hour, 3, policy.CountReports)
+	byPrefix.Levels = []policy.Level{{Digits: 6}}
+	byHolder := detector("holder", policy.ByHolder, 7*24*time.Hour, 3, policy.CountReports)
+	byTrunk := detector("trunk", policy.ByTrunk, 7*24*time.Hour, 3, policy.CountReports)
+	for _, d := range []policy.Detector{byPrefix, byHolder, byTrunk} {
+		t.Run(d.Name, func(t *testing.T) {
+			w := newWorld(t, d)
+			mark := func(caller int, customer string) came {
+				c := call{from: fmt.Sprintf("952116%02d", caller), to: line(caller)}
+				x := w.subject(c)
+				x.Holder = "firm A"
+				w.set.Reported(&x, customer)
+				w.wait(time.Minute)
+				x.Time = w.at
+				return w.decide(x, false)
+			}
+			for i := range 20 {
+				if mark(i, "one").tripped {
+					t.Fatalf("%d callers marked by one customer trip it", i+1)
+				}
+			}
+			w.wait(6 * 24 * time.Hour)
+			mark(20, "one") // counts from now on
+			if mark(21, "two").tripped {
+				t.Error("marks of two customers trip it at 3")
+			}
+			if !mark(22, "three").tripped {
+				t.Error("marks of three customers do not trip it at 3")
+			}
+		})
+	}
+}
+
 // TestAttackDecoys holds that calls to decoys with a victim's number close him out for an hour at most, and that the
 // same decoy called twice counts once.
 func TestAttackDecoys(t *testing.T) {

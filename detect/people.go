@@ -344,7 +344,7 @@ func (d *detector) forget(caller uint64, e164 string) (n int) {
 			if id != caller {
 				return
 			}
-		case policy.CountDecoys, policy.CountReports:
+		case policy.CountDecoys:
 			if id>>36 != mark {
 				return
 			}
