@@ -65,7 +65,7 @@ type Breaker struct {
 	State    string        `json:"state"`
 	Since    time.Time     `json:"since,omitzero"` // of the state
 	Until    time.Time     `json:"until,omitzero"` // when a tripped one begins to probe
-	Hold     time.Duration `json:"hold,omitempty"` // of this trip
+	Hold     time.Duration `json:"hold,omitempty"` // of this trip; Until is earlier where it has been shut for as long as it may
 	Trips    int           `json:"trips,omitempty"`
 	Why      string        `json:"why,omitempty"`    // what it tripped by: "7 strangers in 3h, trips at 5"
 	Pinned   string        `json:"pinned,omitempty"` // "open": a person holds it tripped; "shut": closed
