@@ -267,7 +267,7 @@ func (d *detector) stateAt(s *slot, now int64) uint8 {
 func (d *detector) ended(at int32, n *Count, e *End) {
 	d.settleAt(at)
 	b := d.slots.all[at].b
-	if b == nil || b.state != probing || n.id.at < b.since {
+	if b == nil || b.state != probing || n.id.at < b.since || d.pinned(d.slots.all[at].key) {
 		return
 	}
 	if e.Passed {

@@ -253,7 +253,8 @@ func (s *Set) Pin(name, trunk, key, how, by string, now time.Time) int {
 	return s.byPerson(name, trunk, key, now, func(d *detector, k uint64) int { return d.pinKey(k, key, how, by) })
 }
 
-// Unpin lets go of a breaker: it is closed.
+// Unpin lets go of a breaker: it goes on where it would be by now, tripped for the rest of its hold if it was so before it was held open. Its counts stay,
+// but for those that would trip it by what came while it was held.
 func (s *Set) Unpin(name, trunk, key, by string, now time.Time) int {
 	return s.byPerson(name, trunk, key, now, func(d *detector, k uint64) int { return d.unpin(k, by) })
 }
