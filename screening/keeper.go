@@ -165,17 +165,18 @@ func LoadFacts(db *storage.DB, m *traffic.Memory, p *policy.Policy, now time.Tim
 	}))
 }
 
-// EndPasses lets a caller be asked again everywhere: somebody has reported them. When it returns nil, that is on disk.
-func (k *Keeper) EndPasses(e164 string) error {
+// EndPasses lets a caller be asked again on lines that a function names (by traffic.PassKey), a nil one all: they have reported him. When it
+// returns nil, that is on disk.
+func (k *Keeper) EndPasses(e164 string, ends func(line string) bool) error {
 	if e164 == "" {
 		return nil
 	}
 	name := k.memory.Name(e164)
-	k.memory.Challenges.End(name)
+	k.memory.Challenges.End(name, ends)
 	k.writing.Lock() // a pass that is on its way to the disk would come back from there at the next start
 	defer k.writing.Unlock()
-	k.drop(traffic.PassedFacts, func(key string) bool { return isOf(key, e164, name) })
-	return EndPasses(k.db, k.memory, e164)
+	k.drop(traffic.PassedFacts, func(key string) bool { return isPass(key, e164, name, ends) })
+	return EndPasses(k.db, k.memory, e164, ends)
 }
 
 // drop takes facts away that wait for the disk.
@@ -191,14 +192,20 @@ func isOf(key, e164, name string) bool {
 	return ok && (caller == e164 || caller == name)
 }
 
+// isPass reports whether the key of a fact is of a number, or of its name, on a line that a function names; a nil one any.
+func isPass(key, e164, name string, ends func(line string) bool) bool {
+	line, _, _ := strings.Cut(key, "\x00")
+	return isOf(key, e164, name) && (ends == nil || ends(line))
+}
+
 // EndPasses is Keeper.EndPasses where no daemon runs.
-func EndPasses(db *storage.DB, m *traffic.Memory, e164 string) error {
+func EndPasses(db *storage.DB, m *traffic.Memory, e164 string, ends func(line string) bool) error {
 	if e164 == "" {
 		return nil
 	}
 	name := m.Name(e164)
 	_, err := db.SweepStamps(storage.Passed, func(s *storage.Stamp) storage.Fate {
-		if isOf(s.Key, e164, name) {
+		if isPass(s.Key, e164, name, ends) {
 			return storage.Drop
 		}
 		return storage.Stay

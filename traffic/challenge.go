@@ -178,11 +178,13 @@ func (c *Challenges) Forget(passedBefore, triedBefore time.Time) {
 	c.tries.dropIf(func(x *met) bool { return x.at.Before(triedBefore) && x.graced.Before(triedBefore) })
 }
 
-// End drops all passes of a caller.
-func (c *Challenges) End(e164 string) {
+// End drops the passes of a caller on lines that a function names (by PassKey); a nil one all.
+func (c *Challenges) End(e164 string, ends func(line string) bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.passes.dropIf(func(x *met) bool { return x.key.number == e164 })
+	c.passes.dropIf(func(x *met) bool {
+		return x.key.number == e164 && (ends == nil || ends(x.key.line))
+	})
 }
 
 // forgetNumber drops passes and tries of a caller, and says how many.
