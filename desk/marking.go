@@ -55,8 +55,9 @@ func (d *Desk) Report(ctx context.Context, q console.NewReport) (*console.Report
 		return nil, err
 	}
 	callee := r.Policy.Call(policy.Facts{Callee: rec.Callee}).Callee
+	line, _ := r.Policy.LineCalled(&callee)
 	return d.mark(ctx, q.Extension, traffic.LastCall{
-		Caller: n, Callee: rec.Callee, Trunk: rec.Trunk, Withheld: rec.Caller.Withheld, ID: rec.ID, Time: rec.Time, Line: r.Policy.LineOf(&callee),
+		Caller: n, Callee: rec.Callee, Trunk: rec.Trunk, Withheld: rec.Caller.Withheld, ID: rec.ID, Time: rec.Time, Line: line.Key, Customer: line.Customer,
 	})
 }
 
@@ -117,7 +118,7 @@ func (d *Desk) callThatRang(ctx context.Context, p *policy.Policy, n *number.Num
 		}
 	}
 	where := p.Call(policy.Facts{Callee: at}).Callee
-	line := p.LineOf(&where)
+	line, onLine := p.LineCalled(&where)
 	id := strings.ToUpper(q.Call)
 	names := d.tokensOf(n)
 	query := storage.CallersQuery{Since: d.o.Now().Add(-rangWithin), Begins: names, Most: lookRecords, Is: func(e164 string) bool { return slices.Contains(names, e164) }}
@@ -125,12 +126,12 @@ func (d *Desk) callThatRang(ctx context.Context, p *policy.Policy, n *number.Num
 	stopped := false
 	_, cut, err := d.db.JournalOf(ctx, query, func(r storage.Record) error {
 		callee := p.Call(policy.Facts{Callee: r.Callee}).Callee
-		here := traffic.NumberKey(&callee) == traffic.NumberKey(&where) || line != "" && p.LineOf(&callee) == line
+		here := traffic.NumberKey(&callee) == traffic.NumberKey(&where) || onLine && p.LineOf(&callee) == line.Name
 		if id != "" {
 			here = (r.ID == id || slices.Contains(r.Also, id)) && (here || q.Callee == "")
 		}
 		switch {
-		case !here || r.Test:
+		case !here || r.Test || !isOf(&r, p, &callee):
 			return nil
 		case !rang(&r):
 			stopped = true
@@ -162,6 +163,19 @@ func atText(callee string) string {
 		return ""
 	}
 	return " at " + number.InertUpTo(callee, 64)
+}
+
+// isOf reports whether a call of the journal was to the customer whose number the called one is now: one that the number had before is for nobody to
+// mark, nor to see. Of lines of the policy the journal does not say whose they were, and they may have been called something else.
+func isOf(r *storage.Record, p *policy.Policy, callee *number.Number) bool {
+	line, _ := p.LineCalled(callee)
+	switch {
+	case line.Kept:
+		return r.Owner() == line.Customer
+	case r.Customer != "":
+		return r.Customer == line.Customer
+	}
+	return true
 }
 
 // errEnough ends the reading of a journal.
@@ -216,9 +230,9 @@ const byRingfence = "ringfence"
 func (d *Desk) mark(ctx context.Context, extension string, c traffic.LastCall) (*console.ReportEdit, error) {
 	rules := d.force.Rules()
 	now, p := d.o.Now(), rules.Policy
-	customer := cmp.Or(p.CustomerOf(c.Line), storage.NoLine)
+	customer := cmp.Or(c.Customer, p.CustomerOf(c.Line), storage.NoLine)
 	report := storage.Report{
-		Time: now, Extension: number.Inert(extension), Customer: customer, Line: c.Line, Call: number.Inert(c.ID),
+		Time: now, Extension: number.Inert(extension), Customer: customer, Line: policy.LineName(c.Line), Call: number.Inert(c.ID),
 		Caller: storage.Caller{
 			Raw: number.Inert(c.Caller.Raw), E164: c.Caller.E164, Kind: c.Caller.Kind.String(), Withheld: c.Withheld,
 		},
