@@ -59,6 +59,8 @@ type Desk interface {
 	ImportKnown(ctx context.Context, q KnownImport, file io.Reader) (*KnownReport, error)
 	// ForgetKnown makes a number unknown to a line, or to all.
 	ForgetKnown(ctx context.Context, q KnownForget) (*KnownForgotten, error)
+	// Usage calls yield for each day and line that had calls, by days and then customers.
+	Usage(ctx context.Context, q UsageQuery, yield func(Usage) error) error
 	// Follow calls yield for each record from now on, until ctx ends.
 	Follow(ctx context.Context, yield func(Record) error) error
 
@@ -278,6 +280,7 @@ type Status struct {
 	Feeds         []FeedStatus      `json:"feeds,omitempty"`
 	Learnt        LearntStatus      `json:"learnt"`
 	Reports       ReportStatus      `json:"reports"`
+	Customers     *CustomersStatus  `json:"customers,omitempty"` // nil where no line is in the database
 	Detectors     DetectorsStatus   `json:"detectors,omitzero"`
 	// Counters are all others that there are, by name, as in screen.refused_peer: what was skipped, dropped or refused.
 	Counters map[string]uint64 `json:"counters,omitempty"`

@@ -56,6 +56,7 @@ func Handler(d Desk) http.Handler {
 	serveForget(mux, d)
 	serveDetectors(mux, d)
 	serveKnown(mux, d)
+	serveUsage(mux, d)
 	serveScore(mux, d)
 	mux.HandleFunc("POST /api/v1/policy/reload", ask(func(r *http.Request) (any, error) { return d.Reload(r.Context()) }))
 	mux.HandleFunc("POST /api/v1/pause", answer(func(r *http.Request, q pauseQuery) (any, error) {

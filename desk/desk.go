@@ -54,6 +54,8 @@ type Desk struct {
 	waiting waiting
 	marked  chan string // ids of reports that may be confirmed without a person (ConfirmByItself)
 
+	today today // calls to customers, for the status
+
 	missed atomic.Uint64 // records that who follows the journal was too slow for
 
 	refused atomic.Pointer[console.PolicyRefused] // the policy file as it is on disk; nil: it is in force
