@@ -40,6 +40,18 @@ type Desk interface {
 	// Undo makes a change undone. The ID of what comes back is 0 if there was nothing left to undo.
 	Undo(ctx context.Context, id uint64) (*ListChange, error)
 
+	// Lines calls yield for each line of the database that is asked for, by their names.
+	Lines(ctx context.Context, q LineQuery, yield func(Line) error) error
+	// AddLines makes lines, all or, when one cannot be, none. SetLine changes one. RemoveLines takes lines away, with all that is theirs alone until
+	// an undo brings them back. Each is one change, and counts from the next call on.
+	AddLines(ctx context.Context, add []LineSet) ([]LineEdit, error)
+	SetLine(ctx context.Context, set LineSet) (*LineEdit, error)
+	RemoveLines(ctx context.Context, names []string) ([]LineEdit, error)
+	// ImportLines makes the lines of a file what it says of them, as one change, or with DryRun says what it would do.
+	ImportLines(ctx context.Context, q LineImport, file io.Reader) (*LineReport, error)
+	// LineHistory calls yield for each change that is kept of a line, the oldest first. Changes to all lines are Changes of LineTable.
+	LineHistory(ctx context.Context, name string, yield func(LineHistory) error) error
+
 	// Backup writes a consistent copy of the database.
 	Backup(ctx context.Context, w io.Writer) error
 	// Verify reads all of the database and holds it against itself.

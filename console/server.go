@@ -65,6 +65,7 @@ func Handler(d Desk) http.Handler {
 	mux.HandleFunc("DELETE /api/v1/pause", ask(func(r *http.Request) (any, error) { return d.Resume(r.Context()) }))
 	mux.HandleFunc("GET /api/v1/status", ask(func(r *http.Request) (any, error) { return d.Status(r.Context()) }))
 	serveLists(mux, d)
+	serveLines(mux, d)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r = claim(r)
 		if h, pattern := mux.Handler(r); pattern == "" {

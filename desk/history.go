@@ -17,7 +17,7 @@ func (d *Desk) History(ctx context.Context, text string, yield func(console.List
 		key = p.String()
 	}
 	return d.db.History(key, func(c storage.PatternChange) error {
-		if err := ctx.Err(); err != nil {
+		if err := ctx.Err(); err != nil || c.IsLines() { // a line may have the name of a number
 			return err
 		}
 		h := console.ListHistory{Change: changeOf(&c.ChangeRecord), Number: key}

@@ -34,6 +34,7 @@ type Line struct {
 	Language string   `json:"language,omitempty"`
 	Notify   string   `json:"notify,omitempty"`
 	Note     string   `json:"note,omitempty"`
+	Import   string   `json:"import,omitempty"` // the source of imports that keeps the line, and takes it away when it no longer names it
 
 	// For reading.
 	Who, Source    string    `json:"-"`
