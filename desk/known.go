@@ -69,8 +69,8 @@ func isThere(p *policy.Policy, key string) bool {
 	return ok
 }
 
-// namesOf are the names of lines by their keys, without those that are gone.
-func namesOf(p *policy.Policy, keys []string) (names []string) {
+// namesOfKeys are the names of lines by their keys, without those that are gone.
+func namesOfKeys(p *policy.Policy, keys []string) (names []string) {
 	for _, key := range keys {
 		if isThere(p, key) {
 			names = append(names, policy.LineName(key))
