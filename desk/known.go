@@ -101,6 +101,9 @@ func (d *Desk) ForgetKnown(ctx context.Context, q console.KnownForget) (*console
 	if err != nil {
 		return nil, err
 	}
+	if err := d.o.Known.Settle(); err != nil { // else what is on its way there would not be said to be forgotten
+		return nil, err
+	}
 	p := d.force.Rules().Policy
 	d.part(p, as, q.Line)
 	lines := make(map[string]bool)
@@ -178,11 +181,11 @@ func (d *Desk) linesNamed(names []string) ([]string, error) {
 func lineAdvice(ofPolicy []string, kept int) string {
 	switch {
 	case kept == 0:
-		return wordList(ofPolicy) + ", or " + console.AllLines
+		return "one of " + wordList(ofPolicy) + ", or " + console.AllLines
 	case len(ofPolicy) == 0:
-		return "the name of one (ringfence line ls)"
+		return "one that `ringfence line ls` names"
 	}
-	return fmt.Sprintf("%s, the name of a line of the database (ringfence line ls), or %s for those of the policy", wordList(ofPolicy), console.AllLines)
+	return fmt.Sprintf("one of %s, one that `ringfence line ls` names, or %s for those of the policy", wordList(ofPolicy), console.AllLines)
 }
 
 // wordList names the first few of several, for advice.

@@ -93,9 +93,19 @@ func (sc *Screener) stopped(p *policy.Policy, rec *storage.Record, by *considere
 // known once the call is over there, as long as this program runs and the switch is attached. Where there are several
 // tenants it is that of the realm's extension alone.
 func (sc *Screener) LastCallAt(extension, realm string) (traffic.LastCall, bool) {
-	key := extensionKey(sc.force.Rules().Policy, extension)
+	p := sc.force.Rules().Policy
+	key := extensionKey(p, extension)
 	if key == "" {
 		return traffic.LastCall{}, false
 	}
-	return sc.memory.LastCalls.Get(key, func(other string) bool { return sc.memory.Realms.Same(realm, other) }, sc.o.Now())
+	last, ok := sc.memory.LastCalls.Get(key, func(other string) bool { return sc.memory.Realms.Same(realm, other) }, sc.o.Now())
+	return last, ok && isStillOf(p, &last)
+}
+
+// isStillOf reports whether the number that was called is on the line that it was on then, as far as the database has or had it: else it is another
+// customer's to say something of that call.
+func isStillOf(p *policy.Policy, last *traffic.LastCall) bool {
+	callee := p.Call(policy.Facts{Callee: last.Callee}).Callee
+	line, _ := p.LineCalled(&callee)
+	return line.Key == last.Line || !line.Kept && policy.LineName(last.Line) == last.Line
 }
