@@ -34,6 +34,7 @@ func (d *Desk) Check(_ context.Context, q console.CheckQuery) (*console.CheckRep
 			}
 			return nil, console.Bad(text)
 		}
+		other = other.WithLines(r.Lines)
 		p, set = other, d.tried(other, set)
 	}
 	at, err := momentOf(q.At, d.o.Now(), p.Zone())
