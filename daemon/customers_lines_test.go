@@ -11,6 +11,7 @@ import (
 	"ringfence/attach"
 	"ringfence/bridge"
 	"ringfence/console"
+	"ringfence/policy"
 )
 
 // provided is an installation of a provider: two customers, one with two lines, and a line that is its own customer.
@@ -217,6 +218,34 @@ func TestKnownToLinesOfTheDatabase(t *testing.T) {
 	}
 	if got := known("acme2"); got != nil {
 		t.Errorf("known to acme2: %v", got)
+	}
+	vouched := func(want int) {
+		t.Helper()
+		p := daemon.force.Rules().Policy
+		call := p.Call(policy.Facts{Caller: "13800138001", Callee: "05925550300", Time: time.Now()})
+		if d.d.memory.Recall(p, &call); call.KnownLines != want {
+			t.Errorf("%d customers vouch, want %d", call.KnownLines, want)
+		}
+	}
+	vouched(1)
+	for i, line := range []string{"acme2", "bread", "corner"} {
+		if _, err := d.ImportKnown(t.Context(), console.KnownImport{File: "book", Lines: []string{line}}, strings.NewReader("13800138001\n")); err != nil {
+			t.Fatal(err)
+		}
+		vouched(1 + i)
+	}
+	if _, err := d.RemoveLines(t.Context(), []string{"bread"}); err != nil {
+		t.Fatal(err)
+	}
+	vouched(2)
+	var held []string
+	if err := d.Held(t.Context(), console.HeldQuery{Number: "13800138001"}, func(h console.Held) error {
+		if h.Kind == console.HeldKnown {
+			held = append(held, h.Line)
+		}
+		return nil
+	}); err != nil || !slices.Equal(held, []string{"acme1", "acme2", "bread", "corner"}) { // all that is held, by names
+		t.Errorf("held of lines %v: %v", held, err)
 	}
 	for _, line := range []string{"all", "acme1~", "nosuch"} {
 		_, err := d.ImportKnown(t.Context(), console.KnownImport{File: "book", Lines: []string{line}}, strings.NewReader("13800138001\n"))
