@@ -95,11 +95,18 @@ func (r *reader) readTestProfile(s *section, t *test) {
 	switch {
 	case !ok:
 	case !contains(r.policy.Profiles(), profile):
-		s.fault("profile", "no rule names profile %q: %s", profile, tomlfile.DidYouMean(profile, r.policy.Profiles()))
+		s.fault("profile", "no rule names the profile %q: %s", profile, r.otherProfile(profile))
 	case r.policy.inLine(t.facts.Callee) && t.facts.Callee != "":
 		s.fault("profile", "callee %q is on a line of this file, which has no profile: take one of the two out", t.facts.Callee)
 	}
 	t.profile = profile
+}
+
+func (r *reader) otherProfile(got string) string {
+	if near := tomlfile.Nearest(got, r.policy.Profiles()); near != "" {
+		return tomlfile.DidYouMean(got, []string{near})
+	}
+	return "write one that a rule names, as in line = \"profile:strict\""
 }
 
 // testLine is the one line of the database that a test knows of. Every called number is its.
