@@ -210,7 +210,7 @@ func killOften(t *testing.T, rounds int) {
 	for n := range rounds {
 		from := n * 100_000
 		r := &round{n: n, from: from, lastEdit: from - 1, journal: from}
-		after, early, first := time.Duration(c.rnd.IntN(80_000))*time.Microsecond, c.rnd.IntN(4) == 0, ""
+		after, early, first := time.Duration(c.rnd.IntN(80_000))*time.Microsecond, c.rnd.IntN(4) == 0, []string{"", "few", "many"}[c.rnd.IntN(3)]
 		if n == 0 {
 			early, first = false, "import" // whatever the machine's speed, there is one in each file
 		}
@@ -236,7 +236,7 @@ func killOften(t *testing.T, rounds int) {
 	}
 	t.Logf("%d acknowledged in %d rounds, %d of them imports", c.acked, rounds, c.imports)
 	t.Logf("%d acknowledged changes of lines in %d rounds", c.lines, rounds)
-	if c.acked < rounds || c.imports == 0 || c.lines < rounds/2 {
+	if c.acked < rounds || c.imports == 0 || c.lines == 0 {
 		t.Error("hardly any edit was acknowledged: the children were killed too early to show anything")
 	}
 }

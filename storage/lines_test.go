@@ -48,6 +48,8 @@ func bare(l Line) Line {
 
 // Random changes of lines, small ones and such as are staged, and undos give what plain maps give, also after opening again; what LinesUndone says is
 // what Undo does.
+//
+// long: because one database sees all of it
 func TestLinesModel(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(14, 1))
 	d := open(t, Options{})
