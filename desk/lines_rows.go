@@ -150,7 +150,7 @@ func fusionName(domain, number string) string {
 	if policy.BadLineName(name) != "" {
 		sum := sha256.Sum256([]byte(domain))
 		most := 64 - len(number) - len("-01234567-")
-		name = safe[:min(len(safe), most)] + "-" + hex.EncodeToString(sum[:4]) + "-" + number
+		name = strings.TrimRight(safe[:min(len(safe), most)], "-.") + "-" + hex.EncodeToString(sum[:4]) + "-" + number
 	}
 	return name
 }
