@@ -37,7 +37,7 @@ func (d *Desk) History(ctx context.Context, text string, yield func(console.List
 // Changes calls yield for each change to a list that is kept, the oldest first; of all lists if none is named.
 func (d *Desk) Changes(ctx context.Context, list string, yield func(console.ListChange) error) error {
 	return d.db.Changes(func(r storage.ChangeRecord) error {
-		if err := ctx.Err(); err != nil || list != "" && list != r.List {
+		if err := ctx.Err(); err != nil || list != "" && list != r.List || r.IsLines() {
 			return err
 		}
 		return yield(changeOf(&r))
@@ -51,9 +51,16 @@ func changeOf(r *storage.ChangeRecord) console.ListChange {
 	}
 }
 
-// Undo makes a change undone, as a whole.
+// Undo makes a change undone, as a whole, be it of a list or of lines.
 func (d *Desk) Undo(ctx context.Context, id uint64) (*console.ListChange, error) {
-	r, err := d.db.Undo(id, byOf(ctx), d.commit)
+	r, err := d.db.ChangeOf(id)
+	switch {
+	case err != nil:
+	case r.IsLines():
+		r, err = d.undoLines(ctx, id)
+	default:
+		r, err = d.db.Undo(id, byOf(ctx), d.commit)
+	}
 	switch {
 	case errors.Is(err, storage.ErrNoChange):
 		return nil, console.NotFound(err.Error())

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -405,6 +406,26 @@ func (s *state) merged(each func(*table, func(uint32) bool), yield func(policy.L
 // Meet calls yield for lines that have a number which a pattern matches, until it returns false. One may come more than once.
 func (l *Lines) Meet(p number.Pattern, yield func(policy.Line) bool) {
 	l.state.Load().meet(l.plan, p, func(t *table, line uint32) bool { return yield(t.line(line)) })
+}
+
+// Profiles are the profiles that lines have, "" among them, and how many lines have each.
+func (l *Lines) Profiles() iter.Seq2[string, int] {
+	s := l.state.Load()
+	of := make(map[string]int)
+	for _, t := range [...]*table{s.recent, s.old} {
+		count := make([]int, len(t.kinds))
+		for i := range t.lines {
+			if s.has(t, uint32(i)) {
+				count[t.lines[i].kind]++
+			}
+		}
+		for i, n := range count {
+			if n > 0 {
+				of[t.kinds[i].profile] += n
+			}
+		}
+	}
+	return maps.All(of)
 }
 
 // Len is how many lines there are, and how many numbers and ranges they have.

@@ -43,6 +43,7 @@ type ExportReport struct {
 	Merged  int   `json:"merged"`  // entries that several sources named, of which one is left
 	Changes int   `json:"changes"` // that can be looked up and undone
 	Left    int   `json:"left"`    // changes that the older version cannot have: what they did is there
+	Lines   int   `json:"lines"`   // that the older version cannot have
 }
 
 // Export writes what a database holds as a new file of an older schema, whole and on disk, or none. Nobody else may
@@ -101,7 +102,7 @@ func (d *DB) export(f *os.File, schema int, report *ExportReport) error {
 
 // takeStep writes, into an empty file, a database of the schema before that of from.
 func takeStep(from, to *bolt.DB, schema int, now int64, report *ExportReport) error {
-	*report = ExportReport{Schema: report.Schema, Merged: report.Merged, Left: report.Left}
+	*report = ExportReport{Schema: report.Schema, Merged: report.Merged, Left: report.Left, Lines: report.Lines}
 	return guard(func() error {
 		return from.View(func(tx *bolt.Tx) (err error) {
 			c, err := newCopier(to)
@@ -272,6 +273,10 @@ func (s *stepBack) list2(name string, kept []byte) error {
 	var meta listMeta
 	if err := decodeMeta([]byte(name), kept, &meta); err != nil {
 		return err
+	}
+	if name == lineTable { // it would be a list there
+		s.report.Lines = meta.Entries
+		return nil
 	}
 	old := struct {
 		Entries int       `json:"entries"`
