@@ -76,8 +76,9 @@ type linesFile struct {
 	byName   map[string]*fileLine
 	inOrder  []*fileLine // of the file
 	gone     []storage.Line
-	nameless int // rows that name no line
-	before   int // lines that the source kept
+	nameless int            // rows that name no line
+	before   int            // lines that the source kept
+	changes  []lines.Change // what goes in, and what goes
 }
 
 // fileLine is what a file says of a line, in one row or in several.
@@ -321,6 +322,7 @@ func (f *linesFile) refuseTaken(rules *inforce.Rules) error {
 		}
 		taken := rules.Lines.Check(changes, len(changes)+1)
 		if len(taken) == 0 {
+			f.changes = changes
 			return nil
 		}
 		for _, t := range taken {
@@ -387,7 +389,7 @@ func (f *linesFile) inMemory() ([]lines.Change, error) {
 // count says what became of the lines of the file, and what is probably not meant.
 func (f *linesFile) count() {
 	r := f.report
-	unknown, doubts, profiles := map[string]int{}, 0, []string(nil)
+	doubts := 0
 	for _, l := range f.inOrder {
 		if l.why != "" {
 			f.refusal(l.whyRow, l.set.Name, l.why)
@@ -408,11 +410,6 @@ func (f *linesFile) count() {
 			r.Given++
 		}
 		f.would(l.then.Name, l.change, l.now, &l.then)
-		if f.maker.unknownProfile(l.then.Profile) != "" {
-			if unknown[l.then.Profile]++; unknown[l.then.Profile] == 1 {
-				profiles = append(profiles, l.then.Profile)
-			}
-		}
 		for _, n := range l.then.Numbers {
 			if l.now != nil && slices.Contains(l.now.Numbers, n) {
 				continue
@@ -428,8 +425,8 @@ func (f *linesFile) count() {
 	if doubts > maxLines {
 		f.warn(fmt.Sprintf("and %d more numbers of that kind", doubts-maxLines))
 	}
-	for _, profile := range profiles {
-		f.warn(fmt.Sprintf("%d lines: %s", unknown[profile], f.maker.unknownProfile(profile)))
+	for _, text := range f.maker.beside(f.changes) {
+		f.warn(text)
 	}
 	if r.Given > 0 {
 		f.warn(fmt.Sprintf("%d lines belong to another customer now: their own lists, and whom they know, do not go along", r.Given))
