@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -56,7 +57,12 @@ func (d *Desk) ImportLines(ctx context.Context, q console.LineImport, file io.Re
 		}
 		f.report.Change = r.ID
 	}
-	return f.report, nil
+	report := f.report
+	if len(f.inOrder) > manyLines {
+		*f = linesFile{}
+		debug.FreeOSMemory()
+	}
+	return report, nil
 }
 
 // fileName is the name of a file as it is kept: of a long one what tells it from others, which is at its end.

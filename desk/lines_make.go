@@ -151,9 +151,18 @@ func (m *lineMaker) entries(text string) (all []number.Pattern, err error) {
 		if part = strings.TrimSpace(part); part == "" {
 			continue
 		}
+		fields := strings.Fields(part)
+		if len(fields) > 1 && areLong(fields) {
+			several, err := m.each(fields)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, several...)
+			continue
+		}
 		p, err := entryOf(m.plan, part)
-		if fields := strings.Fields(part); len(fields) > 1 && (err != nil || p.IsExact() && !isNumber(m.plan, part)) {
-			if several, ok := m.each(fields); ok {
+		if len(fields) > 1 && (err != nil || p.IsExact() && !isNumber(m.plan, part)) {
+			if several, err := m.each(fields); err == nil {
 				all = append(all, several...)
 				continue
 			}
@@ -169,16 +178,27 @@ func (m *lineMaker) entries(text string) (all []number.Pattern, err error) {
 	return all, nil
 }
 
+// areLong reports whether texts are digits alone, perhaps with a +, of which two have more than any number has.
+func areLong(texts []string) bool {
+	for _, text := range texts {
+		digits := strings.TrimPrefix(text, "+")
+		if len(digits) < 8 || strings.Trim(digits, "0123456789") != "" {
+			return false
+		}
+	}
+	return true
+}
+
 // each reads texts that should be a number each.
-func (m *lineMaker) each(texts []string) (all []number.Pattern, ok bool) {
+func (m *lineMaker) each(texts []string) (all []number.Pattern, err error) {
 	for _, text := range texts {
 		p, err := entryOf(m.plan, text)
 		if err != nil {
-			return nil, false
+			return nil, err
 		}
 		all = append(all, p)
 	}
-	return all, true
+	return all, nil
 }
 
 // plain reads a text that people write and read.
