@@ -82,7 +82,8 @@ type linesFile struct {
 	byName   map[string]*fileLine
 	inOrder  []*fileLine // of the file
 	gone     []storage.Line
-	nameless int            // rows that name no line
+	nameless int // rows of which nobody can tell what line they name
+	warned   int
 	before   int            // lines that the source kept
 	changes  []lines.Change // what goes in, and what goes
 }
@@ -141,7 +142,8 @@ func (f *linesFile) read(ctx context.Context, file io.Reader, m *lineMaker) erro
 			return err
 		}
 		if r.Fault != nil {
-			f.refuseRow(r.No, "", r.Fault.Error())
+			f.nameless++
+			f.refusal(r.No, "", r.Fault.Error())
 			return nil
 		}
 		line, skip, err := rows.line(&r, m)
@@ -149,7 +151,10 @@ func (f *linesFile) read(ctx context.Context, file io.Reader, m *lineMaker) erro
 		case skip:
 			f.report.Skipped++
 		case err != nil:
-			f.refuseRow(r.No, line.name, err.Error())
+			if line.name == "" {
+				f.nameless++
+			}
+			f.refusal(r.No, line.name, err.Error())
 		default:
 			f.add(r.No, &line, m)
 		}
@@ -181,16 +186,11 @@ func (f *linesFile) strange() bool {
 	})
 }
 
+// warn notes a warning. Those that are too many are counted.
 func (f *linesFile) warn(text string) {
-	if len(f.report.Warnings) < maxWarnings {
+	if f.warned++; f.warned <= maxWarnings {
 		f.report.Warnings = append(f.report.Warnings, text)
 	}
-}
-
-// refuseRow refuses a row that names no line.
-func (f *linesFile) refuseRow(row int, name, why string) {
-	f.nameless++
-	f.refusal(row, name, why)
 }
 
 func (f *linesFile) refusal(row int, name, why string) {
@@ -436,6 +436,9 @@ func (f *linesFile) count() {
 	}
 	if r.Given > 0 {
 		f.warn(fmt.Sprintf("%d lines belong to another customer now: their own lists, and whom they know, do not go along", r.Given))
+	}
+	if more := f.warned - maxWarnings; more > 0 {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("and %d more warnings", more))
 	}
 	r.Removed = len(f.gone)
 	for i := range f.gone {

@@ -1,13 +1,17 @@
 package desk
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 
 	"ringfence/console"
 	"ringfence/storage"
@@ -211,7 +215,7 @@ func TestHostileLines(t *testing.T) {
 		"a zone above the folder": {Name: "a", Timezone: new("../etc/passwd")}, "the machine's zone": {Name: "a", Timezone: new("Local")}, "mode": {Name: "a", Mode: new("Enforced")},
 	} {
 		set.Numbers = &numbers
-		if e, err := d.AddLines(t.Context(), []console.LineSet{set}); !errors.Is(err, console.ErrBad) || strings.ContainsAny(err.Error(), "\x1b\u202e\xff") {
+		if e, err := d.AddLines(t.Context(), []console.LineSet{set}); !errors.Is(err, console.ErrBad) || strings.ContainsAny(err.Error(), "\x1b\u202e") || !utf8.ValidString(err.Error()) {
 			t.Errorf("%s: %+v, %q", what, e, err)
 		}
 	}
@@ -284,4 +288,49 @@ func TestImportLinesModel(t *testing.T) {
 		}
 	}
 	d.stop(t)
+}
+
+// Whatever a file holds, what is said of it can be shown on a terminal.
+func FuzzImportLines(f *testing.F) {
+	for _, text := range []string{
+		"name,numbers,customer\na,05927770100,x\na,05927770101,y\n", "name;number;note\na;05927770100;\x1b[2J\n\"b\x1b\";1;\n", "name,numbers,profile\na\u202eb,05927770100,\u202e\n,1,\n",
+		"name,numbers,mode,timezone,language\na,05927770100\x1b,\x1b,\x1b,\x1b\n", "destination_number,domain_name\n05927770100,\x1b[2J\n\x1b,x\n", "name\x1b,numbers\u202e\n", "name,numbers,\x1b[2J\na,1\n",
+		"name,numbers\na,05927770100\nb,05927770100\n", "sep=\x1b\nname\x1bnumbers\n", "name,numbers,note\na,9521*,\xff\xfe\n",
+	} {
+		f.Add([]byte(text), true)
+		f.Add([]byte(text), false)
+	}
+	c := installation(f, linesPolicy)
+	d, err := run(c, slog.New(slog.DiscardHandler))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { d.stop(f) })
+	f.Fuzz(func(t *testing.T, file []byte, fusion bool) {
+		q := console.LineImport{DryRun: true, Source: "s", Whole: true}
+		if fusion {
+			q.Format = console.FormatFusionPBX
+		}
+		r, err := d.ImportLines(t.Context(), q, bytes.NewReader(file))
+		var texts []string
+		if err != nil {
+			texts = append(texts, err.Error())
+		} else {
+			texts = append(texts, r.Warnings...)
+			for _, l := range r.Refusals {
+				texts = append(texts, l.Name, l.Why)
+			}
+			for _, l := range r.Would {
+				texts = append(texts, l.Name)
+			}
+			if r.Added+r.Updated+r.Unchanged != r.Lines || r.Change != 0 || r.Refused < len(r.Refusals) {
+				t.Fatalf("%+v", r)
+			}
+		}
+		for _, text := range texts {
+			if !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) && r != '\n' || unicode.Is(unicode.Bidi_Control, r) }) {
+				t.Fatalf("%q is not for a terminal", text)
+			}
+		}
+	})
 }

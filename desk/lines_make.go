@@ -42,7 +42,7 @@ func (m *lineMaker) name(name string) error {
 		return errors.New(advice)
 	}
 	if strings.Trim(name, ".") == "" {
-		return fmt.Errorf("the name %q is that of a folder: write letters, digits, - _ and .", name)
+		return fmt.Errorf("the name %q is that of a folder: write letters and digits, with - _ and . between", name)
 	}
 	if m.own[name] {
 		return fmt.Errorf("the policy has a line of the name %s ([lines.%s]): give this one another name", name, name)

@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -81,7 +82,7 @@ func fusionRows() *lineRows {
 			if t := strings.ToLower(from[fusionType]); t != "" && t != "inbound" || r.Has[fusionEnabled] && !isOn(from[fusionEnabled]) {
 				return l, true, nil
 			}
-			l.name = from[fusionNumber]
+			l.name = cmp.Or(from[fusionNumber], from[fusionDomain], "a destination") // until it has the name of a line
 			p, err := entryOf(m.plan, l.numbers)
 			if err != nil {
 				return l, false, fmt.Errorf("%.64q: %w", l.numbers, err)
