@@ -34,10 +34,10 @@ func (d *Desk) History(ctx context.Context, text string, yield func(console.List
 	})
 }
 
-// Changes calls yield for each change to a list that is kept, the oldest first; of all lists if none is named.
+// Changes calls yield for each change to a list that is kept, the oldest first; of all lists if none is named, or of lines (console.LineTable).
 func (d *Desk) Changes(ctx context.Context, list string, yield func(console.ListChange) error) error {
 	return d.db.Changes(func(r storage.ChangeRecord) error {
-		if err := ctx.Err(); err != nil || list != "" && list != r.List || r.IsLines() {
+		if err := ctx.Err(); err != nil || list != "" && list != r.List || r.IsLines() != (list == console.LineTable) {
 			return err
 		}
 		return yield(changeOf(&r))

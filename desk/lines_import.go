@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -56,7 +57,12 @@ func (d *Desk) ImportLines(ctx context.Context, q console.LineImport, file io.Re
 		}
 		f.report.Change = r.ID
 	}
-	return f.report, nil
+	report := f.report
+	if len(f.inOrder) > manyLines {
+		*f = linesFile{}
+		debug.FreeOSMemory()
+	}
+	return report, nil
 }
 
 // fileName is the name of a file as it is kept: of a long one what tells it from others, which is at its end.
@@ -76,8 +82,10 @@ type linesFile struct {
 	byName   map[string]*fileLine
 	inOrder  []*fileLine // of the file
 	gone     []storage.Line
-	nameless int // rows that name no line
-	before   int // lines that the source kept
+	nameless int // rows of which nobody can tell what line they name
+	warned   int
+	before   int            // lines that the source kept
+	changes  []lines.Change // what goes in, and what goes
 }
 
 // fileLine is what a file says of a line, in one row or in several.
@@ -134,7 +142,8 @@ func (f *linesFile) read(ctx context.Context, file io.Reader, m *lineMaker) erro
 			return err
 		}
 		if r.Fault != nil {
-			f.refuseRow(r.No, "", r.Fault.Error())
+			f.nameless++
+			f.refusal(r.No, "", r.Fault.Error())
 			return nil
 		}
 		line, skip, err := rows.line(&r, m)
@@ -142,7 +151,10 @@ func (f *linesFile) read(ctx context.Context, file io.Reader, m *lineMaker) erro
 		case skip:
 			f.report.Skipped++
 		case err != nil:
-			f.refuseRow(r.No, line.name, err.Error())
+			if line.name == "" {
+				f.nameless++
+			}
+			f.refusal(r.No, line.name, err.Error())
 		default:
 			f.add(r.No, &line, m)
 		}
@@ -174,16 +186,11 @@ func (f *linesFile) strange() bool {
 	})
 }
 
+// warn notes a warning. Those that are too many are counted.
 func (f *linesFile) warn(text string) {
-	if len(f.report.Warnings) < maxWarnings {
+	if f.warned++; f.warned <= maxWarnings {
 		f.report.Warnings = append(f.report.Warnings, text)
 	}
-}
-
-// refuseRow refuses a row that names no line.
-func (f *linesFile) refuseRow(row int, name, why string) {
-	f.nameless++
-	f.refusal(row, name, why)
 }
 
 func (f *linesFile) refusal(row int, name, why string) {
@@ -321,6 +328,7 @@ func (f *linesFile) refuseTaken(rules *inforce.Rules) error {
 		}
 		taken := rules.Lines.Check(changes, len(changes)+1)
 		if len(taken) == 0 {
+			f.changes = changes
 			return nil
 		}
 		for _, t := range taken {
@@ -387,7 +395,7 @@ func (f *linesFile) inMemory() ([]lines.Change, error) {
 // count says what became of the lines of the file, and what is probably not meant.
 func (f *linesFile) count() {
 	r := f.report
-	unknown, doubts, profiles := map[string]int{}, 0, []string(nil)
+	doubts := 0
 	for _, l := range f.inOrder {
 		if l.why != "" {
 			f.refusal(l.whyRow, l.set.Name, l.why)
@@ -408,11 +416,6 @@ func (f *linesFile) count() {
 			r.Given++
 		}
 		f.would(l.then.Name, l.change, l.now, &l.then)
-		if f.maker.unknownProfile(l.then.Profile) != "" {
-			if unknown[l.then.Profile]++; unknown[l.then.Profile] == 1 {
-				profiles = append(profiles, l.then.Profile)
-			}
-		}
 		for _, n := range l.then.Numbers {
 			if l.now != nil && slices.Contains(l.now.Numbers, n) {
 				continue
@@ -428,11 +431,14 @@ func (f *linesFile) count() {
 	if doubts > maxLines {
 		f.warn(fmt.Sprintf("and %d more numbers of that kind", doubts-maxLines))
 	}
-	for _, profile := range profiles {
-		f.warn(fmt.Sprintf("%d lines: %s", unknown[profile], f.maker.unknownProfile(profile)))
+	for _, text := range f.maker.beside(f.changes) {
+		f.warn(text)
 	}
 	if r.Given > 0 {
 		f.warn(fmt.Sprintf("%d lines belong to another customer now: their own lists, and whom they know, do not go along", r.Given))
+	}
+	if more := f.warned - maxWarnings; more > 0 {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("and %d more warnings", more))
 	}
 	r.Removed = len(f.gone)
 	for i := range f.gone {
