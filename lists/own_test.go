@@ -279,4 +279,3 @@ func BenchmarkLookupOwn(b *testing.B) {
 		}
 	})
 }
-
