@@ -36,6 +36,9 @@ func (c *storageExportCmd) Run(a *app) (err error) {
 	if r.Left > 0 {
 		fmt.Fprintf(a.out, "%d changes cannot be undone there; what they did is in the lists. %d can.\n", r.Left, r.Changes)
 	}
+	if r.Own > 0 {
+		fmt.Fprintf(a.out, "%d entries of own lists of lines of the database are left out: there are no such lines there.\n", r.Own)
+	}
 	fmt.Fprintf(a.out, "Now install the older version, and with it:\n  ringfence storage restore %s\n", c.File)
 	return nil
 }
