@@ -3,10 +3,13 @@ package desk
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"ringfence/console"
 	"ringfence/detect"
+	"ringfence/lists"
+	"ringfence/number"
 	"ringfence/policy"
 )
 
@@ -16,7 +19,7 @@ func (d *Desk) Check(_ context.Context, q console.CheckQuery) (*console.CheckRep
 		return nil, err
 	}
 	r := d.force.Rules()
-	p, lists := r.Policy, r.Lists
+	p, all := r.Policy, r.Lists
 	d.LoadDetectors()
 	set := r.Detectors
 	if q.Policy != "" {
@@ -31,6 +34,9 @@ func (d *Desk) Check(_ context.Context, q console.CheckQuery) (*console.CheckRep
 			return nil, console.Bad(text)
 		}
 		p, set = other, d.tried(other, set)
+		if r.Lines != nil {
+			p = p.WithLines(r.Lines)
+		}
 	}
 	at, err := momentOf(q.At, d.o.Now(), p.Zone())
 	if err != nil {
@@ -38,10 +44,10 @@ func (d *Desk) Check(_ context.Context, q console.CheckQuery) (*console.CheckRep
 	}
 	call := p.Call(policy.Facts{Caller: q.Caller, Name: q.Name, Callee: q.Callee, Trunk: q.Trunk, Withheld: q.Withheld, Time: at})
 	d.o.Recall(p, &call)
-	x := detect.SubjectOf(p, &call, lists)
+	x := detect.SubjectOf(p, &call, all)
 	count := set.Look(&x)
 	set.Fill(&count, &call)
-	dec, steps := p.Explain(&call, lists)
+	dec, steps := p.Explain(&call, all)
 	n := call.Caller
 	report := &console.CheckReport{
 		Caller: console.CallerReport{Raw: n.Raw, E164: n.E164, Kind: n.Kind.String(), Kinds: nonNil(n.Kinds.Strings()), Reason: n.Reason},
@@ -66,24 +72,39 @@ func (d *Desk) Check(_ context.Context, q console.CheckQuery) (*console.CheckRep
 	for _, f := range set.Explain(&x) {
 		report.Detectors = append(report.Detectors, d.findingShown(p, &f))
 	}
-	for _, name := range lists.Names() {
-		if e, ok := lists.Lookup(name, &call.Caller, at); ok {
-			report.Lists = append(report.Lists, console.OnList{List: name, Pattern: e.Pattern.String(), Reason: e.Reason, Source: e.Source})
-			continue
-		}
-		for _, held := range call.Caller.Held() {
-			if e, ok := lists.Lookup(name, &held, at); ok {
-				report.Lists = append(report.Lists, console.OnList{List: name, Pattern: e.Pattern.String(), Reason: e.Reason, Source: e.Source, Holds: held.E164})
-				break
-			}
-		}
-	}
+	report.Lists = onLists(p, all, &call)
 	if d.force.Paused(at) != nil {
 		report.Paused, report.Action, report.Rule = true, policy.Allow.String(), policy.RulePaused
 		report.SIP, report.Label = 0, ""
 		report.Reason = "screening is paused; otherwise: " + report.Reason
 	}
 	return report, nil
+}
+
+// onLists are the lists that the caller is on, those of the line called included.
+func onLists(p *policy.Policy, all *lists.Lists, c *policy.Call) []console.OnList {
+	found := []console.OnList{}
+	look := func(find func(n *number.Number) (policy.ListEntry, bool)) {
+		if e, ok := find(&c.Caller); ok {
+			found = append(found, console.OnList{List: e.List, Pattern: e.Pattern.String(), Reason: e.Reason, Source: e.Source})
+			return
+		}
+		for _, held := range c.Caller.Held() {
+			if e, ok := find(&held); ok {
+				found = append(found, console.OnList{List: e.List, Pattern: e.Pattern.String(), Reason: e.Reason, Source: e.Source, Holds: held.E164})
+				return
+			}
+		}
+	}
+	for _, name := range all.Names() {
+		look(func(n *number.Number) (policy.ListEntry, bool) { return all.Lookup(name, n, c.Time) })
+	}
+	if line, ok := p.LineCalled(&c.Callee); ok && line.Kept {
+		for _, own := range slices.Sorted(slices.Values(all.OwnNames())) {
+			look(func(n *number.Number) (policy.ListEntry, bool) { return all.LookupOwn(line.Key, own, n, c.Time) })
+		}
+	}
+	return found
 }
 
 // momentOf reads when a call to try comes in.

@@ -81,6 +81,5 @@ func (d *Desk) changeLines(ctx context.Context, r storage.ChangeRecord, edits []
 	if err != nil {
 		return nil, r, refused(err)
 	}
-	rules.Lines.Apply(memory)
-	return changes, r, nil
+	return changes, r, d.applyLines(rules, memory)
 }

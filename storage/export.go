@@ -40,10 +40,10 @@ type ExportReport struct {
 	Bytes   int64 `json:"bytes"` // of the file
 	Lists   int   `json:"lists"`
 	Entries int   `json:"entries"`
-	Merged  int   `json:"merged"`  // entries that several sources named, of which one is left
-	Changes int   `json:"changes"` // that can be looked up and undone
-	Left    int   `json:"left"`    // changes that the older version cannot have: what they did is there
-	Own     int   `json:"own"`     // entries of own lists of lines of the database, which the older version has not: they are left out
+	Merged  int   `json:"merged"`        // entries that several sources named, of which one is left
+	Changes int   `json:"changes"`       // that can be looked up and undone
+	Left    int   `json:"left"`          // changes that the older version cannot have: what they did is there
+	Own     int   `json:"own,omitempty"` // entries of own lists of lines of the database, which the older version has not: they are left out
 }
 
 // Export writes what a database holds as a new file of an older schema, whole and on disk, or none. Nobody else may
