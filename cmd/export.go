@@ -33,11 +33,14 @@ func (c *storageExportCmd) Run(a *app) (err error) {
 	if r.Merged > 0 {
 		fmt.Fprintf(a.out, "%d entries were named by several sources: each has one record there.\n", r.Merged)
 	}
-	if r.Left > 0 {
-		fmt.Fprintf(a.out, "%d changes cannot be undone there; what they did is in the lists. %d can.\n", r.Left, r.Changes)
+	if r.Lines > 0 {
+		fmt.Fprintf(a.out, "The older version has no lines of the database: %d are left out. This database has them, and so has its backup.\n", r.Lines)
 	}
 	if r.Own > 0 {
-		fmt.Fprintf(a.out, "%d entries of own lists of lines of the database are left out: there are no such lines there.\n", r.Own)
+		fmt.Fprintf(a.out, "With them go %d entries of their own lists.\n", r.Own)
+	}
+	if r.Left > 0 {
+		fmt.Fprintf(a.out, "%d changes cannot be undone there; what they did is in the lists. %d can.\n", r.Left, r.Changes)
 	}
 	fmt.Fprintf(a.out, "Now install the older version, and with it:\n  ringfence storage restore %s\n", c.File)
 	return nil

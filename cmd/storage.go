@@ -61,8 +61,8 @@ func (c *storageVerifyCmd) Run(a *app) error {
 	for _, f := range report.Faults {
 		fmt.Fprintln(a.err, shown(f))
 	}
-	if err := a.print(report, "%d bytes, %d lists with %d entries, %d changes, %d journal records: %d faults",
-		report.Bytes, report.Lists, report.Entries, report.Changes, report.Records, len(report.Faults)); err != nil {
+	if err := a.print(report, "%d bytes, %d lists with %d entries, %d lines, %d changes, %d journal records: %d faults",
+		report.Bytes, report.Lists, report.Entries, report.Lines, report.Changes, report.Records, len(report.Faults)); err != nil {
 		return err
 	}
 	if len(report.Faults) > 0 {

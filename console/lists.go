@@ -327,6 +327,7 @@ type VerifyReport struct {
 	Bytes   int64    `json:"bytes"` // of the file
 	Lists   int      `json:"lists"`
 	Entries int      `json:"entries"`
+	Lines   int      `json:"lines"`   // of the database
 	Changes int      `json:"changes"` // that are kept
 	Records int      `json:"records"` // of the journal
 	Faults  []string `json:"faults"`  // at most 100; none: all is well

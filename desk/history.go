@@ -17,7 +17,7 @@ func (d *Desk) History(ctx context.Context, text string, yield func(console.List
 		key = p.String()
 	}
 	return d.db.History(key, func(c storage.PatternChange) error {
-		if err := ctx.Err(); err != nil {
+		if err := ctx.Err(); err != nil || c.IsLines() { // a line may have the name of a number
 			return err
 		}
 		h := console.ListHistory{Change: changeOf(&c.ChangeRecord), Number: key}
@@ -45,7 +45,7 @@ func (d *Desk) Changes(ctx context.Context, list string, yield func(console.List
 		of = func(r *storage.ChangeRecord) bool { return r.List == at.table && r.Line == at.line }
 	}
 	return d.db.Changes(func(r storage.ChangeRecord) error {
-		if err := ctx.Err(); err != nil || !of(&r) {
+		if err := ctx.Err(); err != nil || r.IsLines() || !of(&r) {
 			return err
 		}
 		return yield(changeOf(&r))
@@ -59,11 +59,18 @@ func changeOf(r *storage.ChangeRecord) console.ListChange {
 	}
 }
 
-// Undo makes a change undone, as a whole.
+// Undo makes a change undone, as a whole, be it of a list or of lines.
 func (d *Desk) Undo(ctx context.Context, id uint64) (*console.ListChange, error) {
-	r, err := d.db.Undo(id, byOf(ctx), func(do func() (storage.ChangeRecord, error)) error {
-		return d.commitIf(func() error { return d.ownRoomToUndo(id) }, do)
-	})
+	r, err := d.db.ChangeOf(id)
+	switch {
+	case err != nil:
+	case r.IsLines():
+		r, err = d.undoLines(ctx, id)
+	default:
+		r, err = d.db.Undo(id, byOf(ctx), func(do func() (storage.ChangeRecord, error)) error {
+			return d.commitIf(func() error { return d.ownRoomToUndo(id) }, do)
+		})
+	}
 	switch {
 	case errors.Is(err, storage.ErrNoChange):
 		return nil, console.NotFound(err.Error())

@@ -76,6 +76,9 @@ func (d *Desk) readAgain(ctx context.Context) error {
 					"list", l.Name, "entries", r.Removed, "change", r.ID, "undo", fmt.Sprintf("ringfence list undo %d", r.ID))
 			}
 		}
+		if err := d.readLinesAgain(ctx, p); err != nil {
+			return err
+		}
 		facts := 0
 		if facts, err = d.readFacts(ctx, p); err != nil {
 			return err

@@ -65,6 +65,7 @@ import (
 //	settings  key       → bytes
 //	lists     name      → listMeta as JSON
 //	entries   name, or after an import name NUL its id → bucket: first pattern → block (see blocks.go)
+//	          The list "line:" has the lines, see lines.go
 //	changes   id, 8 bytes → keptRecord as JSON
 //	changed   id, 8 bytes, and first pattern → block of what the change did
 //	hits      list NUL pattern → how often and when last
@@ -161,7 +162,7 @@ type DB struct {
 	importing atomic.Pointer[importing]
 
 	// MaxReports and so on; tests make them smaller.
-	maxReports, maxChanges, maxChangeRows, maxEdit, maxDeleted, stageBytes int
+	maxReports, maxChanges, maxChangeRows, maxEdit, maxDeleted, stageBytes, maxLines int
 
 	committed func() // after each write; for tests
 }
@@ -191,7 +192,7 @@ func Open(file string, o Options) (*DB, error) {
 	}
 	d := &DB{
 		file: file, now: o.Now, node: o.Node, keepDeleted: o.KeepDeleted, edits: make(chan struct{}, 1), imports: make(chan struct{}, 1),
-		maxReports: MaxReports, maxChanges: MaxChanges, maxChangeRows: MaxChangeRows, maxEdit: MaxEdit, maxDeleted: maxDeleted, stageBytes: stageBytes,
+		maxReports: MaxReports, maxChanges: MaxChanges, maxChangeRows: MaxChangeRows, maxEdit: MaxEdit, maxDeleted: maxDeleted, stageBytes: stageBytes, maxLines: MaxLines,
 		wipeWait: wipeWait,
 	}
 	err := guard(func() (err error) {

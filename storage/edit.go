@@ -172,7 +172,11 @@ func (d *DB) changeTx(tx *bolt.Tx, r *ChangeRecord, edits []edit, tell func(int,
 		return errNothing
 	}
 	now := millis(d.now())
+	had := meta.Entries
 	meta.take(m)
+	if err := d.checkSize(r.List, had, meta.Entries); err != nil {
+		return err
+	}
 	meta.Changed = now
 	if err := putList(tx, r.List, meta); err != nil {
 		return err

@@ -43,7 +43,8 @@ type ExportReport struct {
 	Merged  int   `json:"merged"`        // entries that several sources named, of which one is left
 	Changes int   `json:"changes"`       // that can be looked up and undone
 	Left    int   `json:"left"`          // changes that the older version cannot have: what they did is there
-	Own     int   `json:"own,omitempty"` // entries of own lists of lines of the database, which the older version has not: they are left out
+	Lines   int   `json:"lines"`         // that the older version cannot have
+	Own     int   `json:"own,omitempty"` // entries of own lists of these, which are left out as well
 }
 
 // Export writes what a database holds as a new file of an older schema, whole and on disk, or none. Nobody else may
@@ -102,7 +103,7 @@ func (d *DB) export(f *os.File, schema int, report *ExportReport) error {
 
 // takeStep writes, into an empty file, a database of the schema before that of from.
 func takeStep(from, to *bolt.DB, schema int, now int64, report *ExportReport) error {
-	*report = ExportReport{Schema: report.Schema, Merged: report.Merged, Left: report.Left, Own: report.Own}
+	*report = ExportReport{Schema: report.Schema, Merged: report.Merged, Left: report.Left, Lines: report.Lines, Own: report.Own}
 	return guard(func() error {
 		return from.View(func(tx *bolt.Tx) (err error) {
 			c, err := newCopier(to)
@@ -294,7 +295,11 @@ func (s *stepBack) list2(name string, kept []byte) error {
 	if err := decodeMeta([]byte(name), kept, &meta); err != nil {
 		return err
 	}
-	if IsOwn(name) {
+	switch {
+	case name == lineTable: // it would be a list there
+		s.report.Lines = meta.Entries
+		return nil
+	case IsOwn(name):
 		s.report.Own += meta.Entries
 		return nil
 	}

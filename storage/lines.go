@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	bolt "go.etcd.io/bbolt"
 )
 
 // Lines are kept in a table of the same make as a list: a line is an entry whose pattern is its name. So history, undo, imports, tombstones,
@@ -17,9 +19,9 @@ const lineTable = "line:"
 // Bounds on lines, in bytes unless said otherwise.
 const (
 	MaxLines       = 200_000
-	MaxLineNumbers = 1000 // patterns of one line
-	MaxLineText    = 512  // note and notify
-	maxLineValue   = 24 << 10
+	MaxLineNumbers = 1000     // patterns of one line
+	MaxLineText    = 512      // note and notify
+	maxLineValue   = 24 << 10 // of one line as it is kept
 )
 
 // Line is a line that lives in the database.
@@ -51,7 +53,10 @@ type LineEdit struct {
 func LineOwn() string { return strings.ToLower(rand.Text()[:6]) }
 
 // ChangeLines makes edits of lines, each of another name, as one change that can be undone, and says what became of each. Each is checked by who
-// calls; here it is only bounded. When it returns without error all is on disk, else nothing was changed.
+// calls; here it is only bounded. When it returns without error all is on disk, else nothing was changed (after ErrWrite: all or nothing).
+//
+// MaxEdit edits or more are written beside the lines first, as an import of a list is: then an import or undo under way gives ErrBusy, and nobody
+// else may change lines meanwhile.
 func (d *DB) ChangeLines(r ChangeRecord, edits []LineEdit) ([]Change, ChangeRecord, error) {
 	if err := r.By.check(); err != nil {
 		return nil, ChangeRecord{}, err
@@ -60,40 +65,152 @@ func (d *DB) ChangeLines(r ChangeRecord, edits []LineEdit) ([]Change, ChangeReco
 	if r.Kind == "" {
 		r.Kind = KindAdd
 	}
-	now := millis(d.now())
-	made := make([]edit, len(edits))
-	for i := range edits {
-		l := &edits[i].Line
-		made[i] = edit{pattern: l.Name, key: keyOf(FromPerson, "")}
-		if edits[i].Remove {
-			continue
-		}
-		text, err := json.Marshal(l)
-		if err != nil {
-			return nil, ChangeRecord{}, err
-		}
-		if len(text) > maxLineValue {
-			return nil, ChangeRecord{}, invalid("the line %.64q takes %d bytes; make it %d at most: write ranges for its numbers", l.Name, len(text), maxLineValue)
-		}
-		made[i].to = &sourceRecord{
-			origin: FromPerson, added: toMillis(now), updated: toMillis(now), reason: string(text), source: r.From, who: r.Who,
-		}
+	made, err := lineEdits(&r, edits, toMillis(millis(d.now())))
+	if err != nil {
+		return nil, ChangeRecord{}, err
 	}
-	changes, r, err := d.change(r, made)
+	var changes []Change
+	if len(edits) < d.maxEdit {
+		changes, r, err = d.change(r, made)
+	} else {
+		changes, r, err = d.stageLines(r, made)
+	}
 	if err != nil {
 		return nil, ChangeRecord{}, explain("changing lines", err)
 	}
 	return changes, r, nil
 }
 
+// lineEdits are edits of lines as those of entries.
+func lineEdits(r *ChangeRecord, edits []LineEdit, now int64) ([]edit, error) {
+	made := make([]edit, len(edits))
+	named := make(map[string]bool, len(edits))
+	for i := range edits {
+		l := &edits[i].Line
+		if err := checkEntry(&Entry{Pattern: l.Name}); err != nil {
+			return nil, err
+		}
+		if named[l.Name] {
+			return nil, invalid("the line %.64q is in the change twice: name it once", l.Name)
+		}
+		named[l.Name] = true
+		made[i] = edit{pattern: l.Name, key: keyOf(FromPerson, "")}
+		if edits[i].Remove {
+			continue
+		}
+		text, err := json.Marshal(l)
+		if err != nil {
+			return nil, err
+		}
+		if len(text) > maxLineValue {
+			return nil, invalid("the line %.64q takes %d bytes; make it %d at most: write ranges for its numbers", l.Name, len(text), maxLineValue)
+		}
+		made[i].to = &sourceRecord{
+			origin: FromPerson, added: now, updated: now, reason: string(text), source: r.From, who: r.Who,
+		}
+	}
+	return made, nil
+}
+
+// stageLines is change for edits that are too many for one transaction.
+func (d *DB) stageLines(r ChangeRecord, edits []edit) ([]Change, ChangeRecord, error) {
+	at := make(map[string]int, len(edits))
+	for i := range edits {
+		at[edits[i].pattern] = i
+	}
+	sorted := slices.Clone(edits)
+	slices.SortFunc(sorted, func(a, b edit) int { return strings.Compare(a.pattern, b.pattern) })
+	changes := make([]Change, len(edits))
+	var ended error
+	r, err := d.apply(r, slices.Values(sorted), &ended, ImportOptions{Tell: func(name string, c Change) { changes[at[name]] = c }})
+	if r.Rows == 0 { // nothing has changed
+		r.ID = 0
+	}
+	return changes, r, err
+}
+
+// LinesUndone is what undoing a change of lines would do to them as they are now: lines that were changed since are not among it. It changes nothing.
+func (d *DB) LinesUndone(id uint64) ([]LineEdit, error) {
+	var edits []LineEdit
+	err := d.changedRows(id, func(rows []listRow) error {
+		return d.view(func(tx *bolt.Tx) error {
+			f, err := d.finder(tx, lineTable)
+			if err != nil {
+				return err
+			}
+			for i := range rows {
+				now, err := f.find(rows[i].pattern)
+				if err != nil {
+					return corrupt(d.file, err)
+				}
+				var said *sourceRecord
+				if at := recordAt(now, rows[i].key()); at >= 0 {
+					said = now[at].now.alive()
+				}
+				if !said.same(rows[i].now) {
+					continue
+				}
+				e := LineEdit{Line: Line{Name: rows[i].pattern}, Remove: rows[i].before == nil}
+				if !e.Remove {
+					was := rows[i].before.entry(rows[i].pattern)
+					if e.Line, err = lineOf(&was); err != nil {
+						return corrupt(d.file, err)
+					}
+				}
+				edits = append(edits, e)
+			}
+			return nil
+		})
+	})
+	return edits, err
+}
+
+// LineHistory calls yield for each change that is kept of a line, the oldest first. Before and After are what LineOfEntry takes.
+func (d *DB) LineHistory(name string, yield func(PatternChange) error) error {
+	return d.Changes(func(r ChangeRecord) error {
+		if !r.IsLines() {
+			return nil
+		}
+		var rows []listRow
+		err := d.view(func(tx *bolt.Tx) (err error) {
+			f := finder{bucket: tx.Bucket(bucketChanged), prefix: changeKey(r.ID), columns: 2}
+			if rows, err = f.find(name); err != nil {
+				return corrupt(d.file, fmt.Errorf("change %d: %w", r.ID, err))
+			}
+			return nil
+		})
+		for i := range rows {
+			if err == nil {
+				err = yield(lineChange(r, &rows[i]))
+			}
+		}
+		return err
+	})
+}
+
+func lineChange(r ChangeRecord, row *listRow) PatternChange {
+	c := PatternChange{ChangeRecord: r}
+	if row.before != nil {
+		e := row.before.entry(row.pattern)
+		c.Before = &e
+	}
+	if row.now != nil {
+		e := row.now.entry(row.pattern)
+		c.After = &e
+	}
+	return c
+}
+
 // Lines calls yield for each line, in the order of their names' bytes, until it returns an error. What cannot be read is passed over and reported
 // at the end, as that of Entries is.
 func (d *DB) Lines(yield func(Line) error) error {
+	var damage damage
 	err := d.EntryPages(lineTable, false, func(es []Entry) error {
 		for i := range es {
 			l, err := lineOf(&es[i])
 			if err != nil {
-				return corrupt(d.file, err)
+				damage.note(err)
+				continue
 			}
 			if err := yield(l); err != nil {
 				return err
@@ -101,27 +218,34 @@ func (d *DB) Lines(yield func(Line) error) error {
 		}
 		return nil
 	})
-	if errors.Is(err, ErrNoList) {
+	switch {
+	case errors.Is(err, ErrNoList):
 		return nil
+	case err != nil:
+		return err
 	}
-	return err
+	return damage.err(d.file, "lines")
 }
 
-// LinesNamed gives lines by name, as many as there are.
+// LinesNamed gives lines by name, as many as there are. What cannot be read is passed over, and the error is ErrCorrupt then.
 func (d *DB) LinesNamed(names ...string) ([]Line, error) {
 	found, err := d.Lookup(lineTable, names...)
-	if err != nil && !errors.Is(err, ErrNoList) {
+	if err != nil {
 		return nil, err
 	}
 	var lines []Line
-	for _, es := range slices.Concat(found...) {
-		l, err := lineOf(&es)
-		if err != nil {
-			return nil, corrupt(d.file, err)
+	var damage damage
+	for _, es := range found {
+		for i := range es {
+			l, err := lineOf(&es[i])
+			if err != nil {
+				damage.note(err)
+				continue
+			}
+			lines = append(lines, l)
 		}
-		lines = append(lines, l)
 	}
-	return lines, nil
+	return lines, damage.err(d.file, "lines")
 }
 
 func lineOf(e *Entry) (Line, error) {
@@ -134,3 +258,14 @@ func lineOf(e *Entry) (Line, error) {
 
 // IsLines reports whether a change was one of lines.
 func (r *ChangeRecord) IsLines() bool { return r.List == lineTable }
+
+// LineOfEntry is the line that an entry of a change of lines is (see LineHistory).
+func LineOfEntry(e *Entry) (Line, error) { return lineOf(e) }
+
+// checkSize refuses what a change has made of a table if that is too many lines.
+func (d *DB) checkSize(list string, before, after int) error {
+	if list == lineTable && after > d.maxLines && after > before {
+		return invalid("there would be %d lines, and there may be %d: remove some, or give one line more numbers", after, d.maxLines)
+	}
+	return nil
+}
