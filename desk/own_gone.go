@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"ringfence/policy"
 	"ringfence/storage"
 )
 
@@ -119,6 +120,10 @@ func (d *Desk) dropGone(tables []string, line string) error {
 		if l, ok := r.Lines.LineNamed(line); ok && l.Key == line {
 			return nil
 		}
+	}
+	// A line that is on disk may be missing in memory, where it cannot be read.
+	if kept, err := d.db.LinesNamed(policy.LineName(line)); err != nil || len(kept) > 0 && kept[0].Key == line {
+		return err
 	}
 	for _, table := range tables {
 		var texts []string
