@@ -63,7 +63,7 @@ func (d *Desk) countHeld(ctx context.Context, s *subject, q console.ForgetQuery,
 	}
 	for _, pattern := range patternsOf(p, text) {
 		err := d.eachListed(pattern, func(list string, records []storage.Entry) error {
-			on := listedAs(list, records)
+			on := listedAs(list, pattern, records)
 			on.Removed = q.Lists
 			report.Lists = append(report.Lists, on)
 			return nil
@@ -75,7 +75,7 @@ func (d *Desk) countHeld(ctx context.Context, s *subject, q console.ForgetQuery,
 			err = d.db.History(pattern, func(storage.PatternChange) error { report.History++; return nil })
 		} else {
 			var traces storage.Traces
-			traces, err = d.db.ForgetTraces(pattern, true)
+			traces, err = d.db.ForgetTraces([]string{pattern}, true)
 			report.History += traces.Changes + traces.Deleted
 		}
 		if err != nil {
@@ -90,14 +90,16 @@ func (d *Desk) countHeld(ctx context.Context, s *subject, q console.ForgetQuery,
 	return nil
 }
 
-// eachListed calls yield for each list that has a pattern.
+// eachListed calls yield for each list that has a pattern, own lists of every line included. The records are of the pattern without the line.
 func (d *Desk) eachListed(pattern string, yield func(list string, records []storage.Entry) error) error {
-	lists, err := d.db.Lists()
-	for i := 0; i < len(lists) && err == nil; i++ {
+	places, err := d.db.PlacesOf(pattern)
+	for i := 0; i < len(places[pattern]) && err == nil; i++ {
+		at := placeAt(places[pattern][i])
 		var found [][]storage.Entry
-		found, err = d.db.Lookup(lists[i].Name, pattern)
+		found, err = d.db.Lookup(at.table, at.text(pattern))
 		if err == nil && len(found[0]) > 0 {
-			err = yield(lists[i].Name, found[0])
+			at.strip(found[0])
+			err = yield(at.name, found[0])
 		}
 	}
 	return err

@@ -78,7 +78,7 @@ func (sc *Screener) release(r *inforce.Rules, f *bridge.Facts, say func(string) 
 	}}
 }
 
-// lastStopped is the call that was last stopped on its way to the number of a phone of the house, else to its line, and the line. A phone whose
+// lastStopped is the call that was last stopped on its way to the number of a phone of the house, else to its line, and the line's key. A phone whose
 // number belongs to no line has none; where there are several tenants an extension is no line's number.
 func (sc *Screener) lastStopped(p *policy.Policy, f *bridge.Facts) (last traffic.LastCall, line, extension string, ok bool) {
 	now := sc.o.Now()
@@ -88,12 +88,12 @@ func (sc *Screener) lastStopped(p *policy.Policy, f *bridge.Facts) (last traffic
 	} {
 		for _, extension := range sc.extensionsOf(f) {
 			n := p.Call(policy.Facts{Callee: strings.TrimSpace(extension)}).Callee
-			line, called := p.LineCalled(&n)
-			if !called || n.E164 == "" && sc.memory.Realms.Several() {
+			line, ok := p.LineCalled(&n)
+			if !ok || n.E164 == "" && sc.memory.Realms.Several() {
 				continue
 			}
 			if last, ok := sc.memory.Stopped.Get(key(line.Key, &n), func(string) bool { return true }, now); ok {
-				return last, line.Name, extension, true
+				return last, line.Key, extension, true
 			}
 		}
 	}

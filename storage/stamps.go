@@ -21,6 +21,8 @@ const (
 	Emergency
 	// Passed has who passed a challenge: the key is the line's or, of a number of no line, traffic.CalleeKey, then NUL, and the caller.
 	Passed
+	// Gone has the lines that have own lists and are not there any more, by their keys, since when that was noticed.
+	Gone
 )
 
 func (t StampTable) bucket() []byte {
@@ -29,6 +31,8 @@ func (t StampTable) bucket() []byte {
 		return bucketEmergency
 	case Passed:
 		return bucketPassed
+	case Gone:
+		return bucketGone
 	}
 	return bucketKnown
 }
