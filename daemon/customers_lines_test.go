@@ -194,6 +194,8 @@ func statusOf(t *testing.T, d *house) *console.Status {
 }
 
 // Whom a line of the database knows is shown and forgotten by its name, and stays behind when it goes to another customer.
+//
+// long: because each look is at what the steps before have left
 func TestKnownToLinesOfTheDatabase(t *testing.T) {
 	c := installation(t, providing)
 	daemon := start(t, c)
