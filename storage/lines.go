@@ -268,7 +268,7 @@ func (d *DB) LinesNamed(names ...string) ([]Line, error) {
 
 func lineOf(e *Entry) (Line, error) {
 	l := Line{Name: e.Pattern, Who: e.Who, Source: e.Source, Added: e.Added, Updated: e.Updated, Change: e.Change}
-	if err := json.Unmarshal([]byte(e.Reason), &l); err != nil {
+	if err := l.read(e.Reason); err != nil {
 		return l, fmt.Errorf("the line %.64q: %w", e.Pattern, err)
 	}
 	return l, nil
