@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -473,4 +474,54 @@ func BenchmarkLineOf(b *testing.B) {
 			New(plan).Load(slices.Clone(all))
 		}
 	})
+}
+
+// Calls that come while a number moves to and fro find it on one of the two lines, always; for the race detector too.
+func TestLookUpsBesideChanges(t *testing.T) {
+	plan := planOf(t)
+	l := New(plan)
+	l.Load(some(2000))
+	p := pattern(t, plan, "+865925550100")
+	n := plan.Parse("05925550100")
+	put := func(on, off string) {
+		l.Apply([]Change{{Line: Line{Name: off, Key: off}}, {Line: Line{Name: on, Key: on, Numbers: []number.Pattern{p}}}})
+	}
+	put("a", "b")
+	done := make(chan struct{})
+	var looks sync.WaitGroup
+	for range 2 {
+		looks.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				if got, ok := l.LineOf(&n); !ok || got.Name != "a" && got.Name != "b" {
+					t.Errorf("%+v, %v", got, ok)
+					return
+				}
+			}
+		})
+	}
+	for i := range 300 {
+		put([]string{"a", "b"}[i%2], []string{"b", "a"}[i%2])
+		l.Apply([]Change{{Line: Line{Name: fmt.Sprint("other", i), Key: fmt.Sprint("other", i)}}})
+		if i == 150 {
+			l.Apply(changesOf(some(3000)[2000:])) // more than are kept apart
+		}
+	}
+	close(done)
+	looks.Wait()
+	if lines, _ := l.Len(); lines != 3302 {
+		t.Errorf("%d lines", lines)
+	}
+}
+
+func changesOf(all []Line) []Change {
+	changes := make([]Change, len(all))
+	for i := range all {
+		changes[i].Line = all[i]
+	}
+	return changes
 }
