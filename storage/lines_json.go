@@ -36,6 +36,8 @@ func (l *Line) text(name string) *string {
 		return &l.Notify
 	case "note":
 		return &l.Note
+	case "import":
+		return &l.Import
 	}
 	return nil
 }
