@@ -289,6 +289,7 @@ func (statusCmd) Run(a *app) error {
 	if s.Dismissed > 0 {
 		fmt.Fprintf(a.out, "         %d were heard or asked no further, to make room for others\n", s.Dismissed)
 	}
+	a.printCustomers(s.Customers)
 	fmt.Fprintf(a.out, "known    %d callers of lines\n", s.Learnt.Known)
 	if s.Learnt.Full > 0 {
 		fmt.Fprintf(a.out, "         %d more had no room\n", s.Learnt.Full)

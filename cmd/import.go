@@ -218,7 +218,11 @@ func (c *listChangesCmd) Run(a *app) error {
 
 // listChangeText is a change in one line.
 func listChangeText(c *console.ListChange) string {
-	text := fmt.Sprintf("%6d  %s  %-6s %s", c.ID, when(c.Time), c.Kind, cmp.Or(c.List, "a number, which is not kept"))
+	list := cmp.Or(c.List, "a number, which is not kept")
+	if c.List == console.LineTable {
+		list = "lines"
+	}
+	text := fmt.Sprintf("%6d  %s  %-6s %s", c.ID, when(c.Time), c.Kind, list)
 	for _, n := range []struct {
 		n    int
 		what string

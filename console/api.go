@@ -42,6 +42,18 @@ type Desk interface {
 	// Undo makes a change undone. The ID of what comes back is 0 if there was nothing left to undo.
 	Undo(ctx context.Context, id uint64) (*ListChange, error)
 
+	// Lines calls yield for each line of the database that is asked for, by their names.
+	Lines(ctx context.Context, q LineQuery, yield func(Line) error) error
+	// AddLines makes lines, all or, when one cannot be, none. SetLine changes one. RemoveLines takes lines away, with all that is theirs alone until
+	// an undo brings them back. Each is one change, and counts from the next call on.
+	AddLines(ctx context.Context, add []LineSet) ([]LineEdit, error)
+	SetLine(ctx context.Context, set LineSet) (*LineEdit, error)
+	RemoveLines(ctx context.Context, names []string) ([]LineEdit, error)
+	// ImportLines makes the lines of a file what it says of them, as one change, or with DryRun says what it would do.
+	ImportLines(ctx context.Context, q LineImport, file io.Reader) (*LineReport, error)
+	// LineHistory calls yield for each change that is kept of a line, the oldest first. Changes to all lines are Changes of LineTable.
+	LineHistory(ctx context.Context, name string, yield func(LineHistory) error) error
+
 	// Backup writes a consistent copy of the database.
 	Backup(ctx context.Context, w io.Writer) error
 	// Verify reads all of the database and holds it against itself.
@@ -61,11 +73,13 @@ type Desk interface {
 	ImportKnown(ctx context.Context, q KnownImport, file io.Reader) (*KnownReport, error)
 	// ForgetKnown makes a number unknown to a line, or to all.
 	ForgetKnown(ctx context.Context, q KnownForget) (*KnownForgotten, error)
+	// Usage calls yield for each day and line that had calls, by days and then customers.
+	Usage(ctx context.Context, q UsageQuery, yield func(Usage) error) error
 	// Follow calls yield for each record from now on, until ctx ends.
 	Follow(ctx context.Context, yield func(Record) error) error
 
 	// Reports calls yield for each report of a state, or for all (""): those that weigh most first.
-	Reports(ctx context.Context, state string, yield func(Report) error) error
+	Reports(ctx context.Context, q ReportsQuery, yield func(Report) error) error
 	// Report adds a report, or counts it if the same customer reported the same caller before and nobody has decided.
 	Report(ctx context.Context, r NewReport) (*ReportEdit, error)
 	// ShowReport gives a report with what there is to decide it by.
@@ -285,6 +299,7 @@ type Status struct {
 	Feeds         []FeedStatus      `json:"feeds,omitempty"`
 	Learnt        LearntStatus      `json:"learnt"`
 	Reports       ReportStatus      `json:"reports"`
+	Customers     *CustomersStatus  `json:"customers,omitempty"` // nil where no line is in the database
 	Detectors     DetectorsStatus   `json:"detectors,omitzero"`
 	// Counters are all others that there are, by name, as in screen.refused_peer: what was skipped, dropped or refused.
 	Counters map[string]uint64 `json:"counters,omitempty"`

@@ -182,7 +182,7 @@ func (c *Client) RemoveEntries(ctx context.Context, list string, patterns []stri
 
 func (c *Client) Journal(ctx context.Context, q Query, yield func(Record) error) error {
 	v := url.Values{"limit": {strconv.Itoa(q.Limit)}}
-	for name, text := range map[string]string{"caller": q.Caller, "callee": q.Callee, "action": q.Action, "id": q.ID, "cursor": q.Cursor} {
+	for name, text := range map[string]string{"caller": q.Caller, "callee": q.Callee, "action": q.Action, "id": q.ID, "customer": q.Customer, "cursor": q.Cursor} {
 		if text != "" {
 			v.Set(name, text)
 		}

@@ -60,6 +60,7 @@ func Handler(d Desk) http.Handler {
 	serveForget(mux, d)
 	serveDetectors(mux, d)
 	serveKnown(mux, d)
+	serveUsage(mux, d)
 	serveScore(mux, d)
 	mux.HandleFunc("POST /api/v1/policy/reload", ask(func(r *http.Request) (any, error) { return d.Reload(r.Context()) }))
 	mux.HandleFunc("POST /api/v1/pause", answer(func(r *http.Request, q pauseQuery) (any, error) {
@@ -68,6 +69,7 @@ func Handler(d Desk) http.Handler {
 	mux.HandleFunc("DELETE /api/v1/pause", ask(func(r *http.Request) (any, error) { return d.Resume(r.Context()) }))
 	mux.HandleFunc("GET /api/v1/status", ask(func(r *http.Request) (any, error) { return d.Status(r.Context()) }))
 	serveLists(mux, d)
+	serveLines(mux, d)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r = claim(r)
 		if h, pattern := mux.Handler(r); pattern == "" {
@@ -221,7 +223,7 @@ func follow(d Desk, w http.ResponseWriter, r *http.Request) {
 func journalQuery(r *http.Request) (Query, error) {
 	v := r.URL.Query()
 	q := Query{
-		Caller: v.Get("caller"), Callee: v.Get("callee"), Action: v.Get("action"), ID: v.Get("id"),
+		Caller: v.Get("caller"), Callee: v.Get("callee"), Action: v.Get("action"), ID: v.Get("id"), Customer: v.Get("customer"),
 		Cursor: v.Get("cursor"), Newest: v.Get("order") != "oldest", Limit: 100,
 	}
 	for name, at := range map[string]*time.Time{"since": &q.Since, "until": &q.Until} {

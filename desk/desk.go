@@ -55,6 +55,8 @@ type Desk struct {
 
 	ownRefused atomic.Uint64 // edits of own lists of lines that there was no room for
 
+	today today // calls to customers, for the status
+
 	missed atomic.Uint64 // records that who follows the journal was too slow for
 
 	refused atomic.Pointer[console.PolicyRefused] // the policy file as it is on disk; nil: it is in force
@@ -66,8 +68,9 @@ type Options struct {
 	Private *pseudonym.Key   // of a private journal, nil if it is not
 	// Recall fills in what calls before have taught about a call; nil for nothing.
 	Recall func(p *policy.Policy, c *policy.Call)
-	// EndPasses lets a caller be asked again who passed a challenge; nil for nobody.
-	EndPasses func(e164 string) error
+	// EndPasses lets a caller be asked again who passed a challenge on lines that a function names (by traffic.PassKey), on any where it is nil. A nil
+	// EndPasses is for nobody.
+	EndPasses func(e164 string, ends func(line string) bool) error
 	// Forget drops what memory has of a number, and says how many things; nil for no memory.
 	Forget func(e164 string) int
 	// Behaviour is how a number has behaved within the last day, for the score, and when it called last; nil for no memory.
@@ -99,7 +102,7 @@ func New(c *conf.Daemon, db *storage.DB, force *inforce.State, o Options) *Desk 
 		o.Recall = func(*policy.Policy, *policy.Call) {}
 	}
 	if o.EndPasses == nil {
-		o.EndPasses = func(string) error { return nil }
+		o.EndPasses = func(string, func(string) bool) error { return nil }
 	}
 	if o.Forget == nil {
 		o.Forget = func(string) int { return 0 }

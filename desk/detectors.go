@@ -318,7 +318,7 @@ func (d *Desk) PinBreaker(ctx context.Context, b console.BreakerName, how string
 	})
 }
 
-// UnpinBreaker lets go of a breaker that a person holds: it is closed.
+// UnpinBreaker lets go of a breaker that a person holds: it goes on by itself.
 func (d *Desk) UnpinBreaker(ctx context.Context, b console.BreakerName) (*console.BreakerEdit, error) {
 	return d.editBreaker(ctx, b, console.BreakerUnpinned, func(s *detect.Set, key, by string) int {
 		return s.Unpin(b.Detector, b.Trunk, key, by, d.o.Now())

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ringfence/console"
+	"ringfence/policy"
 	"ringfence/pseudonym"
 	"ringfence/storage"
 	"ringfence/traffic"
@@ -154,8 +155,8 @@ func (h *heldScan) each(patterns []string, text string, since time.Time, yield f
 				return nil
 			}
 			out := console.Held{Kind: heldKind(t), Last: f.At}
-			if line, _, ok := strings.Cut(f.Key, "\x00"); ok {
-				out.Line = line
+			if key, _, ok := strings.Cut(f.Key, "\x00"); ok {
+				out.Line = policy.LineName(key)
 			}
 			return yield(out, partNone)
 		})
@@ -186,7 +187,7 @@ func (h *heldScan) each(patterns []string, text string, since time.Time, yield f
 	}
 	h.d.o.LastCalls(text, func(extension string, c traffic.LastCall) {
 		if err == nil {
-			err = yield(console.Held{Kind: console.HeldLastCall, Extension: extension, Line: c.Line, Last: c.Time}, partNone)
+			err = yield(console.Held{Kind: console.HeldLastCall, Extension: extension, Line: policy.LineName(c.Line), Last: c.Time}, partNone)
 		}
 	})
 	for i := 0; i < len(patterns) && err == nil; i++ {

@@ -34,7 +34,7 @@ func (d *Desk) History(ctx context.Context, text string, yield func(console.List
 	})
 }
 
-// Changes calls yield for each change to a list that is kept, the oldest first; of all lists if none is named.
+// Changes calls yield for each change to a list that is kept, the oldest first; of all lists if none is named, or of lines (console.LineTable).
 //
 // Of an own list of a line of the database those are left out that were of an earlier line of the name, unless there is none now.
 func (d *Desk) Changes(ctx context.Context, list string, yield func(console.ListChange) error) error {
@@ -45,7 +45,7 @@ func (d *Desk) Changes(ctx context.Context, list string, yield func(console.List
 		of = func(r *storage.ChangeRecord) bool { return r.List == at.table && r.Line == at.line }
 	}
 	return d.db.Changes(func(r storage.ChangeRecord) error {
-		if err := ctx.Err(); err != nil || r.IsLines() || !of(&r) {
+		if err := ctx.Err(); err != nil || r.IsLines() != (list == console.LineTable) || !of(&r) {
 			return err
 		}
 		return yield(changeOf(&r))

@@ -318,20 +318,26 @@ func TestCheck(t *testing.T) {
 			t.Errorf("%s: Meet says %v", text, met)
 		}
 	}
+	holdMoves(t, func(changes ...Change) []*Taken { return l.Check(changes, 10) }, line)
+}
+
+// holdMoves is TestCheck of several lines in one change.
+func holdMoves(t *testing.T, check func(...Change) []*Taken, line func(string, ...string) Change) {
+	t.Helper()
 	// A number moves from one line to another within one change, and back.
 	for range 2 {
 		move := []Change{line("firm"), line("new", "05925550100", "8000")}
-		if taken := l.Check(move, 10); len(taken) > 0 {
+		if taken := check(move...); len(taken) > 0 {
 			t.Error(taken[0])
 		}
 		slices.Reverse(move)
-		if taken := l.Check(move, 10); len(taken) > 0 {
+		if taken := check(move...); len(taken) > 0 {
 			t.Error(taken[0])
 		}
 	}
 	// Two rows of one file, of which the later is the one that is reported.
 	for _, second := range []string{"0592777????", "+865927770000", "059277700*", "05927770000"} {
-		taken := l.Check([]Change{line("x", "05927770000"), line("y", second)}, 10)
+		taken := check(line("x", "05927770000"), line("y", second))
 		if len(taken) != 1 {
 			t.Fatalf("%s: %v", second, taken)
 		}
@@ -339,7 +345,7 @@ func TestCheck(t *testing.T) {
 			t.Error(text)
 		}
 	}
-	if taken := l.Check([]Change{line("x", "05925550100"), line("x", "05925550102")}, 10); len(taken) > 0 {
+	if taken := check(line("x", "05925550100"), line("x", "05925550102")); len(taken) > 0 {
 		t.Errorf("what the last change of a line says counts: %v", taken[0])
 	}
 }

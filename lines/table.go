@@ -91,11 +91,7 @@ func buildTable(records []record, of *kinds, plan *number.Plan, all []held) *tab
 		}
 		t.slots[at], t.owners[i] = uint32(i+1), uint32(i)
 	}
-	for _, of := range [...][]uint32{t.numbers.of, t.numbers.wide.of} {
-		for _, line := range of {
-			t.lines[line].numbers++
-		}
-	}
+	t.numbers.held(func(h held) { t.lines[h.line].numbers++ })
 	t.text = text.String()
 	slices.SortStableFunc(t.owners, func(a, b uint32) int { return strings.Compare(t.customer(a), t.customer(b)) })
 	return t

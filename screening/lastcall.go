@@ -1,6 +1,7 @@
 package screening
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -19,7 +20,8 @@ type screened struct {
 	caller   number.Number
 	withheld bool
 	callee   string
-	line     string
+	line     string // its key
+	customer string
 	trunk    string
 	refused  bool     // by us
 	gone     bool     // the caller hung up while we had the call
@@ -38,7 +40,7 @@ func (sc *Screener) remember(f *bridge.Facts, end ending, c *considered, passed,
 	caller := end.call.Caller
 	caller.Raw = strings.Clone(caller.Raw) // not a part of a larger text
 	sc.calls.Add(traffic.CallKey(f.UUID, f.Channel), screened{
-		id: end.rec.ID, time: end.call.Time, caller: caller, withheld: end.call.Withheld, callee: strings.Clone(end.rec.Callee), line: end.rec.Line, trunk: strings.Clone(end.rec.Trunk),
+		id: end.rec.ID, time: end.call.Time, caller: caller, withheld: end.call.Withheld, callee: strings.Clone(end.rec.Callee), line: strings.Clone(c.decision.LineKey), customer: strings.Clone(c.decision.Customer), trunk: strings.Clone(end.rec.Trunk),
 		refused: end.refuses && end.failOpen == "" && !gone, gone: gone,
 		counted: c.counted.keep(), stopped: c.stopped && !passed, passed: passed, end: &end,
 	})
@@ -63,21 +65,26 @@ func (sc *Screener) rang(p *policy.Policy, e *attach.CallEnd, s screened) {
 func (sc *Screener) rangAt(p *policy.Policy, extension, realm string, s screened) {
 	if key := extensionKey(p, extension); key != "" {
 		sc.memory.LastCalls.Put(key, traffic.LastCall{
-			Caller: s.caller, Callee: s.callee, Trunk: s.trunk, Realm: traffic.RealmName(realm), Withheld: s.withheld, ID: s.id, Time: s.time, Line: s.line,
+			Caller: s.caller, Callee: s.callee, Trunk: s.trunk, Realm: traffic.RealmName(realm), Withheld: s.withheld, ID: s.id, Time: s.time, Line: s.line, Customer: s.customer,
 		}, sc.o.Now())
 	}
 }
 
 // stopped notes a call that did not get through, for who finds that it should have: under the number that was called, and its line.
-func (sc *Screener) stopped(p *policy.Policy, rec *storage.Record, c *policy.Call) {
+func (sc *Screener) stopped(p *policy.Policy, rec *storage.Record, by *considered) {
+	c, called := &by.call, strings.Clone(by.decision.LineKey)
 	caller := c.Caller
 	caller.Raw = strings.Clone(caller.Raw)
 	last := traffic.LastCall{
-		Caller: caller, Callee: strings.Clone(rec.Callee), Trunk: strings.Clone(rec.Trunk), Withheld: c.Withheld, ID: rec.ID, Time: c.Time, Line: rec.Line,
+		Caller: caller, Callee: strings.Clone(rec.Callee), Trunk: strings.Clone(rec.Trunk), Withheld: c.Withheld, ID: rec.ID, Time: c.Time, Line: called, Customer: strings.Clone(by.decision.Customer),
 	}
-	sc.memory.Stopped.Put(strings.Clone(traffic.CalleeKey(&c.Callee)), last, sc.o.Now())
-	for _, line := range p.AppendLineKeys(nil, &c.Callee) {
-		last.Line = line
+	sc.memory.Stopped.Put(strings.Clone(traffic.OwnKey(called, &c.Callee)), last, sc.o.Now())
+	lines := p.AppendLineKeys(nil, &c.Callee)
+	if !slices.Contains(lines, called) {
+		return // the number has come to another line meanwhile, or is on none
+	}
+	for _, line := range lines {
+		last.Line, last.Customer = strings.Clone(line), p.CustomerOf(line)
 		sc.memory.Stopped.Put(traffic.StoppedLineKey(line), last, sc.o.Now())
 	}
 }
@@ -86,9 +93,19 @@ func (sc *Screener) stopped(p *policy.Policy, rec *storage.Record, c *policy.Cal
 // known once the call is over there, as long as this program runs and the switch is attached. Where there are several
 // tenants it is that of the realm's extension alone.
 func (sc *Screener) LastCallAt(extension, realm string) (traffic.LastCall, bool) {
-	key := extensionKey(sc.force.Rules().Policy, extension)
+	p := sc.force.Rules().Policy
+	key := extensionKey(p, extension)
 	if key == "" {
 		return traffic.LastCall{}, false
 	}
-	return sc.memory.LastCalls.Get(key, func(other string) bool { return sc.memory.Realms.Same(realm, other) }, sc.o.Now())
+	last, ok := sc.memory.LastCalls.Get(key, func(other string) bool { return sc.memory.Realms.Same(realm, other) }, sc.o.Now())
+	return last, ok && isStillOf(p, &last)
+}
+
+// isStillOf reports whether the number that was called is on the line that it was on then, as far as the database has or had it: else it is another
+// customer's to say something of that call.
+func isStillOf(p *policy.Policy, last *traffic.LastCall) bool {
+	callee := p.Call(policy.Facts{Callee: last.Callee}).Callee
+	line, _ := p.LineCalled(&callee)
+	return line.Key == last.Line || !line.Kept && policy.LineName(last.Line) == last.Line
 }

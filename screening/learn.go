@@ -94,7 +94,11 @@ func (sc *Screener) called(p *policy.Policy, e *attach.CallEnd, s screened) {
 	if p.IsDecoy(&callee) { // whoever took it, nobody there deals with its caller
 		return
 	}
-	for _, line := range p.AppendLineKeys(nil, &callee) {
+	lines := p.AppendLineKeys(nil, &callee)
+	if !slices.Contains(lines, s.line) {
+		return // the number came to another line while they talked
+	}
+	for _, line := range lines {
 		sc.memory.Meet(line, s.caller.E164, sc.o.Now())
 	}
 }
@@ -116,7 +120,8 @@ func screenedBefore(p *policy.Policy, e *attach.CallEnd) screened {
 		s.callee = e.Callee
 	}
 	c := p.Call(policy.Facts{Caller: e.Caller, Callee: s.callee, Trunk: trunk.Name, Withheld: withheld, Inside: e.AuthUser != "" || isPhone(p, e.Endpoint)})
-	s.caller, s.line = c.Caller, p.LineOf(&c.Callee)
+	line, _ := p.LineCalled(&c.Callee)
+	s.caller, s.line, s.customer = c.Caller, line.Key, line.Customer
 	return s
 }
 
@@ -192,17 +197,18 @@ type phone struct {
 func (sc *Screener) learnDialled(p *policy.Policy, callee string, talked bool, by phone) {
 	to := p.Call(policy.Facts{Callee: callee}).Callee
 	emergency := to.Kinds.Has(number.Emergency)
-	if !emergency && (!talked || to.E164 == "" || p.LineOf(&to) != "") {
+	called, ours := p.LineCalled(&to)
+	if !emergency && (!talked || to.E164 == "" || ours && !called.Kept) {
 		return
 	}
 	several := sc.memory.Realms.Several()
-	ours := append([]string{by.account}, by.shown...)
+	texts := append([]string{by.account}, by.shown...)
 	if !several {
-		ours = append(ours, by.claimed...)
+		texts = append(texts, by.claimed...)
 	}
 	var lines, keys []string
-	for i, text := range ours {
-		if text == "" || slices.Contains(ours[:i], text) || text == callee {
+	for i, text := range texts {
+		if text == "" || slices.Contains(texts[:i], text) || text == callee {
 			continue
 		}
 		n := p.Call(policy.Facts{Callee: text}).Callee
@@ -213,7 +219,8 @@ func (sc *Screener) learnDialled(p *policy.Policy, callee string, talked bool, b
 			continue // an extension is no line's number, where each tenant may have it
 		}
 		for _, line := range p.AppendLineKeys(nil, &n) {
-			if !slices.Contains(lines, line) {
+			// A number of a firm's own is not known to it. The customers of a provider call each other as they call anybody.
+			if !slices.Contains(lines, line) && (!ours || p.CustomerOf(line) != called.Customer) {
 				lines = append(lines, line)
 			}
 		}

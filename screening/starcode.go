@@ -83,13 +83,13 @@ func (sc *Screener) release(r *inforce.Rules, f *bridge.Facts, say func(string) 
 func (sc *Screener) lastStopped(p *policy.Policy, f *bridge.Facts) (last traffic.LastCall, line, extension string, ok bool) {
 	now := sc.o.Now()
 	for _, key := range []func(line string, n *number.Number) string{
-		func(_ string, n *number.Number) string { return traffic.CalleeKey(n) },
+		traffic.OwnKey,
 		func(line string, _ *number.Number) string { return traffic.StoppedLineKey(line) },
 	} {
 		for _, extension := range sc.extensionsOf(f) {
 			n := p.Call(policy.Facts{Callee: strings.TrimSpace(extension)}).Callee
-			line, ok := p.LineCalled(&n)
-			if !ok || n.E164 == "" && sc.memory.Realms.Several() {
+			line, called := p.LineCalled(&n)
+			if !called || n.E164 == "" && sc.memory.Realms.Several() {
 				continue
 			}
 			if last, ok := sc.memory.Stopped.Get(key(line.Key, &n), func(string) bool { return true }, now); ok {

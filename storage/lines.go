@@ -36,6 +36,7 @@ type Line struct {
 	Language string   `json:"language,omitempty"`
 	Notify   string   `json:"notify,omitempty"`
 	Note     string   `json:"note,omitempty"`
+	Import   string   `json:"import,omitempty"` // the source of imports that keeps the line, and takes it away when it no longer names it
 
 	// For reading.
 	Who, Source    string    `json:"-"`
@@ -55,7 +56,7 @@ func LineOwn() string { return strings.ToLower(rand.Text()[:6]) }
 // ChangeLines makes edits of lines, each of another name, as one change that can be undone, and says what became of each. Each is checked by who
 // calls; here it is only bounded. When it returns without error all is on disk, else nothing was changed (after ErrWrite: all or nothing).
 //
-// MaxEdit edits or more are written beside the lines first, as an import of a list is: then an import or undo under way gives ErrBusy, and nobody
+// MaxEdit/10 edits or more are written beside the lines first, as an import of a list is: then an import or undo under way gives ErrBusy, and nobody
 // else may change lines meanwhile.
 func (d *DB) ChangeLines(r ChangeRecord, edits []LineEdit) ([]Change, ChangeRecord, error) {
 	if err := r.By.check(); err != nil {
@@ -70,7 +71,7 @@ func (d *DB) ChangeLines(r ChangeRecord, edits []LineEdit) ([]Change, ChangeReco
 		return nil, ChangeRecord{}, err
 	}
 	var changes []Change
-	if len(edits) < d.maxEdit {
+	if len(edits) < d.atOnce(lineTable) {
 		changes, r, err = d.change(r, made)
 	} else {
 		changes, r, err = d.stageLines(r, made)
@@ -261,6 +262,14 @@ func (r *ChangeRecord) IsLines() bool { return r.List == lineTable }
 
 // LineOfEntry is the line that an entry of a change of lines is (see LineHistory).
 func LineOfEntry(e *Entry) (Line, error) { return lineOf(e) }
+
+// atOnce is from how many edits of a table on they are staged. A line takes as much as ten entries do.
+func (d *DB) atOnce(list string) int {
+	if list == lineTable {
+		return max(d.maxEdit/10, 1)
+	}
+	return d.maxEdit
+}
 
 // checkSize refuses what a change has made of a table if that is too many lines.
 func (d *DB) checkSize(list string, before, after int) error {

@@ -48,6 +48,8 @@ func bare(l Line) Line {
 
 // Random changes of lines, small ones and such as are staged, and undos give what plain maps give, also after opening again; what LinesUndone says is
 // what Undo does.
+//
+// long: because one database sees all of it
 func TestLinesModel(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(14, 1))
 	d := open(t, Options{})
@@ -55,7 +57,7 @@ func TestLinesModel(t *testing.T) {
 	var ids []uint64
 	staged, undone := 0, 0
 	for step := range 120 {
-		d.maxEdit, d.stageBytes = 20, 2000
+		d.maxEdit, d.stageBytes = 200, 2000
 		switch k := rnd.IntN(8); {
 		case k == 0:
 			file := d.file
@@ -266,7 +268,7 @@ func TestLinesBounded(t *testing.T) {
 	}
 	four := put(line("a"), line("b"), line("c"), line("d"))
 	refused("there may be 3", four...)
-	d.maxEdit = 2
+	d.maxEdit = 20
 	refused("there may be 3", four...)
 	d.maxEdit = MaxEdit
 	_, _, err := d.ChangeLines(ChangeRecord{}, four[:3])
