@@ -61,7 +61,7 @@ func (c *listLsCmd) Run(a *app) error {
 			more = fmt.Sprintf(", named %d times", l.Records)
 		}
 		if l.Lines > 0 {
-			more += fmt.Sprintf(" of %d lines", l.Lines)
+			more += " of " + counted(uint64(l.Lines), "line")
 		}
 		if l.Gone > 0 {
 			more += fmt.Sprintf(", %d of lines that were removed", l.Gone)

@@ -129,27 +129,21 @@ const flushWait = 30 * time.Second
 // forgetLists takes patterns off all lists where which says so of their records, those of every line included, and then all that is remembered of
 // those that are on none.
 func (d *Desk) forgetLists(ctx context.Context, patterns []string, which func(pattern string, records []storage.Entry) bool, report *console.ForgetReport) error {
-	places, err := d.db.PlacesOf(patterns...)
+	remove := make(map[string][]foundAt)
+	err := d.eachListed(patterns, func(at place, pattern string, records []storage.Entry) error {
+		on := listedAs(at.name, pattern, records)
+		if on.Removed = which(pattern, records); on.Removed {
+			remove[at.table] = append(remove[at.table], foundAt{at, pattern})
+		}
+		report.Lists = append(report.Lists, on)
+		return ctx.Err()
+	})
 	if err != nil {
 		return err
 	}
-	for _, pattern := range patterns {
-		for _, p := range places[pattern] {
-			at := placeAt(p)
-			found, err := d.db.Lookup(p.List, p.Text)
-			if err != nil {
-				return err
-			}
-			if len(found[0]) == 0 {
-				continue
-			}
-			on := listedAs(at.name, pattern, found[0])
-			if on.Removed = which(pattern, found[0]); on.Removed {
-				if _, err := d.removeEntries(ctx, at.found, []string{pattern}, d.db.RemoveAll); err != nil {
-					return err
-				}
-			}
-			report.Lists = append(report.Lists, on)
+	for table, found := range remove {
+		if err := d.removeAll(ctx, table, found); err != nil {
+			return err
 		}
 	}
 	traces, err := d.db.ForgetTraces(patterns, false)

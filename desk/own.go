@@ -56,6 +56,47 @@ func (at *place) strip(es []storage.Entry) {
 // found is for who knows the place already, be its line there or not.
 func (at place) found(*inforce.Rules) (place, error) { return at, nil }
 
+// removeAll takes what every source says of some patterns off one list, or off own lists of one name, of whatever lines.
+func (d *Desk) removeAll(ctx context.Context, table string, found []foundAt) error {
+	if !storage.IsOwn(table) {
+		patterns := make([]string, len(found))
+		for i := range found {
+			patterns[i] = found[i].pattern
+		}
+		_, err := d.removeEntries(ctx, found[0].found, patterns, d.db.RemoveAll)
+		return err
+	}
+	d.edit.Lock()
+	defer d.edit.Unlock()
+	r := d.force.Rules()
+	for len(found) > 0 {
+		mine := found[:min(len(found), storage.MaxEdit)]
+		texts := make([]string, len(mine))
+		var changes []lists.OwnChange
+		for i := range mine {
+			texts[i] = mine[i].text(mine[i].pattern)
+			if p, err := r.Policy.Plan().KeptPattern(mine[i].pattern); err == nil {
+				changes = append(changes, lists.OwnChange{Key: mine[i].line, Change: lists.Change{ListEntry: policy.ListEntry{Pattern: p}, Remove: true}})
+			}
+		}
+		_, err := d.db.RemoveAll(table, texts, byOf(ctx))
+		if d.pieces.edited(err); err != nil {
+			return refused(err)
+		}
+		if d.inMemory() {
+			r.Lists.ApplyOwn(mine[0].own, changes)
+		}
+		found = found[len(mine):]
+	}
+	return nil
+}
+
+// foundAt is a place that has a pattern.
+type foundAt struct {
+	place
+	pattern string
+}
+
 // listName is a list as people say it; line is the key of the line whose own list it is, or "" for a table of own lists of several.
 func listName(list, line string) string {
 	if own, ok := lists.OwnTable(list); ok && line != "" {

@@ -44,12 +44,12 @@ func (d *Desk) releaseList(line string) func(*inforce.Rules) (place, error) {
 		of, ok := p.LineNamed(line)
 		list := policy.LineName(line) + ":" + trustedList
 		switch asked := slices.Contains(p.OwnLists(), trustedList); {
-		case !ok || of.Key != line:
+		case !ok:
 			return at, goneLine(policy.LineName(line))
 		case !asked && (of.Kept || !slices.Contains(p.Lists(), list)):
 			return at, console.Conflict(fmt.Sprintf("no rule of the policy asks for the list line:%s: write one with list = [\"line:%s\"] and action = \"allow\", above those that refuse", trustedList, trustedList))
 		case of.Kept:
-			return d.ownOf(line, trustedList)(r)
+			return d.ownOf(of.Key, trustedList)(r)
 		}
 		return place{name: list, table: list}, nil
 	}

@@ -95,16 +95,15 @@ func (d *DB) ownTables() (tables []ListInfo, err error) {
 // Place is where a pattern is: a list, and its text there, which is another one on own lists of lines.
 type Place struct{ List, Text string }
 
-// PlacesOf finds patterns on all lists, on own lists with those of every line: of each pattern the places. Own lists are read from end to end.
+// PlacesOf finds patterns on all lists, on own lists with those of every line, list by list. Own lists are read from end to end.
 // What cannot be read is passed over, and reported at the end.
-func (d *DB) PlacesOf(patterns ...string) (map[string][]Place, error) {
+func (d *DB) PlacesOf(patterns ...string) (found []Place, err error) {
 	lists, err := d.Lists()
 	if err != nil {
 		return nil, err
 	}
-	found := make(map[string][]Place)
 	for _, l := range lists {
-		if l.Name == lineTable || IsOwn(l.Name) { // a line may be named like a number
+		if IsOwn(l.Name) {
 			continue
 		}
 		records, err := d.Lookup(l.Name, patterns...)
@@ -113,20 +112,20 @@ func (d *DB) PlacesOf(patterns ...string) (map[string][]Place, error) {
 		}
 		for i, p := range patterns {
 			if len(records[i]) > 0 {
-				found[p] = append(found[p], Place{l.Name, p})
+				found = append(found, Place{l.Name, p})
 			}
 		}
 	}
-	err = d.eachOwn(patterns, func(pattern string, at Place, alive bool) {
+	err = d.eachOwn(patterns, func(at Place, alive bool) {
 		if alive {
-			found[pattern] = append(found[pattern], at)
+			found = append(found, at)
 		}
 	})
 	return found, err
 }
 
 // eachOwn calls yield for each place on own lists of lines that has one of the patterns, or that it was taken off (not alive).
-func (d *DB) eachOwn(patterns []string, yield func(pattern string, at Place, alive bool)) error {
+func (d *DB) eachOwn(patterns []string, yield func(at Place, alive bool)) error {
 	tables, err := d.ownTables()
 	if err != nil {
 		return err
@@ -144,7 +143,7 @@ func (d *DB) eachOwn(patterns []string, yield func(pattern string, at Place, ali
 					alive = alive || !rows[end].now.gone
 				}
 				if _, p, ok := CutOwn(rows[i].pattern); ok && wanted[p] {
-					yield(p, Place{l.Name, rows[i].pattern}, alive)
+					yield(Place{l.Name, rows[i].pattern}, alive)
 				}
 			}
 			return nil

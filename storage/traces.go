@@ -68,12 +68,16 @@ func (d *DB) ForgetTraces(patterns []string, count bool) (n Traces, err error) {
 	if err != nil {
 		return n, err
 	}
-	for _, at := range gone {
-		n1, err := d.forgetDeleted(at.List, at.Text, count)
-		if err != nil {
-			return n, explain("forgetting what was taken off the list "+at.List, err)
+	for len(gone) > 0 {
+		list, mine := gone[0].List, 1
+		for mine < min(len(gone), sweepBatch) && gone[mine].List == list {
+			mine++
 		}
-		n.Deleted += n1
+		deleted, err := d.forgetDeleted(list, gone[:mine], count)
+		if err != nil {
+			return n, explain("forgetting what was taken off the list "+list, err)
+		}
+		n.Deleted, gone = n.Deleted+deleted, gone[mine:]
 	}
 	var logged []loggedPattern
 	err = d.Changes(func(r ChangeRecord) error {
@@ -124,11 +128,13 @@ func (d *DB) tracesOf(patterns []string) (has map[Place]bool, gone []Place, err 
 			}
 		}
 	}
-	err = d.eachOwn(patterns, func(_ string, at Place, alive bool) {
+	once := make(map[Place]bool)
+	err = d.eachOwn(patterns, func(at Place, alive bool) {
 		if alive {
 			has[at] = true
 		} else {
 			gone = append(gone, at)
+			once[at] = true
 		}
 	})
 	if err != nil {
@@ -136,7 +142,7 @@ func (d *DB) tracesOf(patterns []string) (has map[Place]bool, gone []Place, err 
 	}
 	hits, err := d.ownHits(patterns)
 	for _, at := range hits {
-		if !has[at] && !slices.Contains(gone, at) {
+		if !has[at] && !once[at] {
 			gone = append(gone, at)
 		}
 	}
@@ -149,8 +155,8 @@ type loggedPattern struct {
 	text   string
 }
 
-// forgetDeleted removes tombstones and hits of a pattern that a list does not have.
-func (d *DB) forgetDeleted(list, pattern string, count bool) (n int, err error) {
+// forgetDeleted removes tombstones and hits of patterns that a list does not have, in one transaction.
+func (d *DB) forgetDeleted(list string, gone []Place, count bool) (n int, err error) {
 	run := d.edit
 	if count {
 		run = d.view
@@ -161,34 +167,20 @@ func (d *DB) forgetDeleted(list, pattern string, count bool) (n int, err error) 
 		if err != nil {
 			return err
 		}
-		hits := tx.Bucket(bucketHits)
-		hit := !count && hits.Get(hitKey(list, pattern)) != nil
-		if hit {
-			if err := hits.Delete(hitKey(list, pattern)); err != nil {
+		changed := false
+		for _, at := range gone {
+			stones, hit, err := d.forgetStones(tx, &meta, at, count)
+			if err != nil {
 				return err
 			}
+			n += stones
+			changed = changed || hit || stones > 0
 		}
-		b := tx.Bucket(bucketEntries).Bucket(meta.bucket(list))
-		var k, v []byte
-		var rows []listRow
-		if b != nil {
-			k, v = blockOf(b.Cursor(), []byte(pattern))
-		}
-		if k != nil {
-			if rows, err = decodeBlock(nil, k, v, 1); err != nil {
-				return corrupt(d.file, err)
-			}
-		}
-		stay := slices.DeleteFunc(slices.Clone(rows), func(r listRow) bool { return r.pattern == pattern && r.now.gone })
-		n = len(rows) - len(stay)
-		if n == 0 || count {
-			if hit {
-				return nil
-			}
+		if count || !changed {
 			return errNothing
 		}
-		if err := replaceBlock(b, nil, bytes.Clone(k), appendBlocks(nil, stay, 1)); err != nil {
-			return err
+		if n == 0 {
+			return nil
 		}
 		meta.Deleted -= n
 		return putJSON(tx.Bucket(bucketLists), list, meta) // with the stamp that it has: no entry has changed
@@ -197,6 +189,33 @@ func (d *DB) forgetDeleted(list, pattern string, count bool) (n int, err error) 
 		err = nil
 	}
 	return n, err
+}
+
+// forgetStones is forgetDeleted for one place, without its list's counts.
+func (d *DB) forgetStones(tx *bolt.Tx, meta *listMeta, at Place, count bool) (stones int, hit bool, err error) {
+	hits := tx.Bucket(bucketHits)
+	if hit = !count && hits.Get(hitKey(at.List, at.Text)) != nil; hit {
+		if err := hits.Delete(hitKey(at.List, at.Text)); err != nil {
+			return 0, hit, err
+		}
+	}
+	b := tx.Bucket(bucketEntries).Bucket(meta.bucket(at.List))
+	if b == nil {
+		return 0, hit, nil
+	}
+	k, v := blockOf(b.Cursor(), []byte(at.Text))
+	if k == nil {
+		return 0, hit, nil
+	}
+	rows, err := decodeBlock(nil, k, v, 1)
+	if err != nil {
+		return 0, hit, corrupt(d.file, err)
+	}
+	stay := slices.DeleteFunc(slices.Clone(rows), func(r listRow) bool { return r.pattern == at.Text && r.now.gone })
+	if stones = len(rows) - len(stay); stones == 0 || count {
+		return stones, hit, nil
+	}
+	return stones, hit, replaceBlock(b, nil, bytes.Clone(k), appendBlocks(nil, stay, 1))
 }
 
 // unlogPatterns takes patterns out of what changes did.
