@@ -73,6 +73,7 @@ import (
 //	known     line NUL number → milliseconds since 1970
 //	emergency whose → milliseconds since 1970
 //	passed    number → milliseconds since 1970
+//	realms    of phones → milliseconds since 1970
 //	breakers  whose → what is kept of a breaker that tripped, or that a person holds
 //	reports   "all"     → bucket: ULID → Report as JSON
 //	          "open"    → bucket: caller NUL extension → ULID
@@ -102,9 +103,10 @@ var (
 	bucketChanged   = []byte("changed")
 	bucketHits      = []byte("hits")
 	bucketBreakers  = []byte("breakers")
+	bucketRealms    = []byte("realms")
 
 	// laterBuckets may be missing from a file that an older version wrote.
-	laterBuckets = [][]byte{bucketKnown, bucketEmergency, bucketPassed, bucketReports, bucketChanges, bucketChanged, bucketHits, bucketBreakers}
+	laterBuckets = [][]byte{bucketKnown, bucketEmergency, bucketPassed, bucketReports, bucketChanges, bucketChanged, bucketHits, bucketBreakers, bucketRealms}
 
 	keySchema = []byte("schema")
 )

@@ -21,6 +21,8 @@ const (
 	Emergency
 	// Passed has who passed a challenge; the key is the number.
 	Passed
+	// Realms has in which realms phones were seen; the key is whoever learns it to choose.
+	Realms
 )
 
 func (t StampTable) bucket() []byte {
@@ -29,6 +31,8 @@ func (t StampTable) bucket() []byte {
 		return bucketEmergency
 	case Passed:
 		return bucketPassed
+	case Realms:
+		return bucketRealms
 	}
 	return bucketKnown
 }
