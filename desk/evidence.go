@@ -182,7 +182,7 @@ func (d *Desk) noteTraits(b *marks.Block, e *console.ReportEvidence) error {
 			b.Note(i, marks.Known)
 		}
 		if i == b.Own() {
-			e.Known = namesOf(r.Policy, lines)
+			e.Known = namesOfKeys(r.Policy, lines)
 		}
 	}
 	records, err := d.db.Lookup(reportList, patterns...)

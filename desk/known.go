@@ -69,8 +69,8 @@ func isThere(p *policy.Policy, key string) bool {
 	return ok
 }
 
-// namesOf are the names of lines by their keys, without those that are gone.
-func namesOf(p *policy.Policy, keys []string) (names []string) {
+// namesOfKeys are the names of lines by their keys, without those that are gone.
+func namesOfKeys(p *policy.Policy, keys []string) (names []string) {
 	for _, key := range keys {
 		if isThere(p, key) {
 			names = append(names, policy.LineName(key))
@@ -99,6 +99,9 @@ func (d *Desk) ForgetKnown(ctx context.Context, q console.KnownForget) (*console
 	defer d.forgetting.Unlock()
 	s, as, err := d.knownSubject(q.Number)
 	if err != nil {
+		return nil, err
+	}
+	if err := d.o.Known.Settle(); err != nil { // else what is on its way there would not be said to be forgotten
 		return nil, err
 	}
 	p := d.force.Rules().Policy
@@ -178,11 +181,11 @@ func (d *Desk) linesNamed(names []string) ([]string, error) {
 func lineAdvice(ofPolicy []string, kept int) string {
 	switch {
 	case kept == 0:
-		return wordList(ofPolicy) + ", or " + console.AllLines
+		return "one of " + wordList(ofPolicy) + ", or " + console.AllLines
 	case len(ofPolicy) == 0:
-		return "the name of one (ringfence line ls)"
+		return "one that `ringfence line ls` names"
 	}
-	return fmt.Sprintf("%s, the name of a line of the database (ringfence line ls), or %s for those of the policy", wordList(ofPolicy), console.AllLines)
+	return fmt.Sprintf("one of %s, one that `ringfence line ls` names, or %s for those of the policy", wordList(ofPolicy), console.AllLines)
 }
 
 // wordList names the first few of several, for advice.

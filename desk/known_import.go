@@ -36,7 +36,7 @@ func (d *Desk) ImportKnown(ctx context.Context, q console.KnownImport, file io.R
 	}
 	k := &knownImport{
 		d: d, q: q, policy: d.force.Rules().Policy, now: d.o.Now(), lines: lines, at: make(map[knownPair]int64),
-		report: &console.KnownReport{DryRun: q.DryRun, Format: q.Format, Lines: namesOf(d.force.Rules().Policy, lines), Refusals: []console.Refusal{}, Warnings: []string{}},
+		report: &console.KnownReport{DryRun: q.DryRun, Format: q.Format, Lines: namesOfKeys(d.force.Rules().Policy, lines), Refusals: []console.Refusal{}, Warnings: []string{}},
 	}
 	k.oldest = k.now.Add(-traffic.KeepKnown(k.policy))
 	if err := d.needLists(); err != nil {

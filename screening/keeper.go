@@ -184,6 +184,17 @@ func (k *Keeper) EndPasses(e164 string, ends func(line string) bool) error {
 	return EndPasses(k.db, k.memory, e164, ends)
 }
 
+// raise has facts that wait for the disk be no older than what was written there without waiting.
+func (k *Keeper) raise(t traffic.Table, written []storage.Stamp) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for i := range written {
+		if at, waits := k.facts[t][written[i].Key]; waits {
+			k.facts[t][written[i].Key] = max(at, written[i].At.UnixMilli())
+		}
+	}
+}
+
 // drop takes facts away that wait for the disk.
 func (k *Keeper) drop(t traffic.Table, which func(key string) bool) {
 	k.mu.Lock()

@@ -141,5 +141,13 @@ func (sc *Screener) lastCall(r *inforce.Rules, extension, realm string, said boo
 	if !ok && !strict && !isPlain(extension) { // another phone of the extension
 		last, ok = sc.memory.LastCalls.Get(extensionKey(r.Policy, extension), will, sc.o.Now())
 	}
-	return last, ok
+	return last, ok && isStillOf(r.Policy, &last)
+}
+
+// isStillOf reports whether the number that was called is on the line that it was on then, as far as the database has or had it: else it is another
+// customer's to say something of that call.
+func isStillOf(p *policy.Policy, last *traffic.LastCall) bool {
+	callee := p.Call(policy.Facts{Callee: last.Callee}).Callee
+	line, _ := p.LineCalled(&callee)
+	return line.Key == last.Line || !line.Kept && policy.LineName(last.Line) == last.Line
 }
