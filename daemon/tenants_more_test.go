@@ -254,6 +254,9 @@ func TestPhonesOfCustomers(t *testing.T) {
 			t.Errorf("%s: what B's phone dials is %s to A's line", name, rule)
 		}
 	}
+	if d.Ended(phoned("8001", "a.example", func(e *attach.CallEnd) { e.Callee, e.OtherCallee = "13800138222", "13800138222" })); ruleFor(t, d, "13800138222", a) != "known here" {
+		t.Error("what A's phone dials is not known to its only line")
+	}
 	d.Ended(phoned("8001", "b.example", func(e *attach.CallEnd) { e.Outbound = b2 }))
 	if rule, other := ruleFor(t, d, friend, b2), ruleFor(t, d, friend, b); rule != "known here" || other != "known" {
 		t.Errorf("what B's phone dials is %s to its line, and %s to another of the same customer", rule, other)
@@ -280,7 +283,8 @@ func TestPhonesOfCustomers(t *testing.T) {
 		{"b.example", bridge.Facts{Outbound: b2}, false},
 		{"b.example", bridge.Facts{Outbound: a}, false},
 		{"b.example", bridge.Facts{AuthUser: a}, false},
-		{"b.example", bridge.Facts{Number: b, FromUser: b}, false}, // it only says so
+		{"b.example", bridge.Facts{Number: b, FromUser: b}, true},  // it only says so, but it is of its own customer
+		{"b.example", bridge.Facts{Number: a, FromUser: a}, false}, // of another's
 		{"b.example", bridge.Facts{Line: b}, true},
 		{"c.example", bridge.Facts{Number: a, FromUser: a}, false},
 	} {
@@ -320,11 +324,11 @@ func TestPhonesOfCustomersAsterisk(t *testing.T) {
 		d.Dialled(&bridge.Facts{Intent: "dialled", Channel: "PJSIP/" + endpoint + "-9", Endpoint: endpoint, AuthUser: endpoint, Authorized: true, Number: writes, FromUser: writes, Line: line, Callee: friend})
 	}
 	tell("8001-globex", "", a)
-	if rule := ruleFor(t, d, friend, a); rule == "known here" {
-		t.Errorf("what globex dials is %s to acme", rule)
+	if acme, globex := ruleFor(t, d, friend, a), ruleFor(t, d, friend, b); acme != "known" || globex != "known here" {
+		t.Errorf("what globex dials by writing acme's number is %s to acme, and %s to globex", acme, globex)
 	}
-	tell("8001-acme", a, "")
-	if rule, other := ruleFor(t, d, friend, a), ruleFor(t, d, friend, b); rule != "known here" || other != "known" {
-		t.Errorf("what acme dials is %s to acme, %s to globex", rule, other)
+	tell("8001", a, b) // the dialplan says whose it is
+	if acme := ruleFor(t, d, friend, a); acme != "known here" {
+		t.Errorf("what acme dials is %s to acme", acme)
 	}
 }

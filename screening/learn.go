@@ -216,6 +216,9 @@ func (sc *Screener) learnDialled(callee string, talked bool, by *phone) {
 			}
 		}
 	}
+	if only, ok := onlyLine(r, customerOf(r, by)); ok && len(lines) == 0 && (!ours || only.Customer != called.Customer) {
+		lines = append(lines, only.Key)
+	}
 	for _, line := range lines {
 		sc.memory.Meet(line, to.E164, now)
 	}

@@ -114,6 +114,9 @@ func (sc *Screener) isPhone(p *policy.Policy, endpoint, context string) bool {
 // endpoint's name or the context. It is the realm, or "" on Asterisk, where they are not.
 func customerOf(r *inforce.Rules, by *phone) string {
 	if by.realm != traffic.Endpoint {
+		if r.Lines != nil && r.Lines.HasCustomer(by.realm) {
+			return by.realm // as the customer is written
+		}
 		return traffic.RealmName(by.realm)
 	}
 	_, of := extensionIn(r.Policy, by.account)
@@ -125,10 +128,16 @@ func customerOf(r *inforce.Rules, by *phone) string {
 	return ""
 }
 
+// ofCustomer reports whether a number is on a line of the phone's own customer, so that nobody else is touched by it, whoever wrote it.
+func ofCustomer(r *inforce.Rules, n *number.Number, customer string) bool {
+	line, ok := r.Policy.LineCalled(n)
+	return ok && customer != "" && strings.EqualFold(line.Customer, customer)
+}
+
 // mayHave reports whether a number may be of a customer's phone: it is on no line of another one, where customers are named as tenants are.
 func (sc *Screener) mayHave(r *inforce.Rules, n *number.Number, customer string) bool {
 	line, ok := r.Policy.LineCalled(n)
-	if !ok || customer == "" || strings.EqualFold(line.Customer, customer) {
+	if !ok || customer == "" || ofCustomer(r, n, customer) {
 		return true
 	}
 	return !sc.memory.Realms.Has(line.Customer) && (r.Lines == nil || !r.Lines.HasCustomer(customer))
@@ -170,8 +179,9 @@ func (sc *Screener) numbersOf(r *inforce.Rules, by *phone) (numbers []number.Num
 		claims = append(claims, traffic.NumberKey(&n))
 	}
 	add(by.shown, func(n *number.Number) bool {
-		return n.E164 != "" && !slices.Contains(claims, n.E164) && own(n) // else it may be the phone's own word that was passed on
+		return ofCustomer(r, n, customer) || n.E164 != "" && !slices.Contains(claims, n.E164) && own(n) // else it may be the phone's own word that was passed on
 	})
+	add(by.claimed, func(n *number.Number) bool { return ofCustomer(r, n, customer) })
 	return numbers, texts
 }
 
