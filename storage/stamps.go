@@ -23,6 +23,8 @@ const (
 	Passed
 	// Gone has the lines that have own lists and are not there any more, by their keys, since when that was noticed.
 	Gone
+	// Realms has in which realms phones were seen; the key is whoever learns it to choose.
+	Realms
 )
 
 func (t StampTable) bucket() []byte {
@@ -33,6 +35,8 @@ func (t StampTable) bucket() []byte {
 		return bucketPassed
 	case Gone:
 		return bucketGone
+	case Realms:
+		return bucketRealms
 	}
 	return bucketKnown
 }
