@@ -16,7 +16,7 @@ func recordOf(r *storage.Record) console.Record {
 		ID:   r.ID, Time: r.Time, Node: r.Node, Trunk: r.Trunk, Caller: callerOf(r.Caller), Name: r.Name, Callee: r.Callee, Line: r.Line,
 		Action: r.Action, Would: r.Would, Mode: r.Mode, Rule: r.Rule, Reason: r.Reason, List: r.List,
 		Repeats: r.Repeats, Last: r.Last, Also: r.Also,
-		Tripped: r.Tripped, Holder: r.Holder, Score: r.Score, Terms: r.Terms,
+		Tripped: r.Tripped, TrippedBy: r.TrippedBy, Holder: r.Holder, Score: r.Score, Terms: r.Terms,
 	}
 	if r.Outcome != nil {
 		o := console.Outcome(*r.Outcome)
