@@ -33,8 +33,9 @@ type Record struct {
 	Mode    string    `json:"mode"`
 	Rule    string    `json:"rule"`
 	Reason  string    `json:"reason"`
-	List    string    `json:"list"`           // the list that decided, if one did
-	Test    bool      `json:"test,omitempty"` // a doctor's call: decided as any other, counted nowhere
+	List    string    `json:"list"`             // the list that decided, if one did
+	Test    bool      `json:"test,omitempty"`   // a doctor's call: decided as any other, counted nowhere
+	Passed  bool      `json:"passed,omitempty"` // its caller was challenged, and passed
 	Outcome *Outcome  `json:"outcome,omitempty"`
 
 	// What detectors saw, as it was when the call came: the breakers that held for it ("range wakes: 952116", with why in brackets where

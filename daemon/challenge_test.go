@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -123,6 +124,26 @@ func TestChallenge(t *testing.T) {
 	}
 	if v := call("95201234", bridge.NotAsked); !strings.HasSuffix(v.Whisper, "/whisper-suspected.wav") {
 		t.Errorf("whisper %q", v.Whisper)
+	}
+}
+
+// The journal says of those alone that they passed who keyed in the right digits.
+func TestPassedIsInTheJournal(t *testing.T) {
+	d := in(start(t, installation(t, challengePolicy)))
+	for i, keyed := range []bridge.Keyed{bridge.KeyedRight, bridge.KeyedWrong, bridge.KeyedNothing, bridge.KeyedLeft} {
+		f := &bridge.Facts{Number: fmt.Sprint("9521161", i), FromUser: "x"}
+		v := d.Screen(f)
+		d.Record(f, &v, bridge.Result{Keyed: keyed})
+	}
+	if err := d.d.journal.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got := ""
+	if err := d.Journal(t.Context(), console.Query{}, func(r console.Record) error {
+		got += fmt.Sprintln(r.Caller.Raw, r.Action, r.Passed)
+		return nil
+	}); err != nil || got != "95211610 challenge true\n95211611 challenge false\n95211612 challenge false\n95211613 challenge false\n" {
+		t.Errorf("%v, got\n%s", err, got)
 	}
 }
 

@@ -199,7 +199,7 @@ func rang(r *storage.Record) bool {
 	case policy.Reject.String():
 		return false
 	case policy.Challenge.String():
-		if !strings.Contains(r.Reason, passedText) {
+		if !r.Passed {
 			return false
 		}
 	}
@@ -209,11 +209,8 @@ func rang(r *storage.Record) bool {
 	return true
 }
 
-// What records say of calls that a caller got through a challenge with, and of calls that we ended.
-const (
-	passedText  = "; passed the challenge"
-	byRingfence = "ringfence"
-)
+// byRingfence is what records say of calls that we ended.
+const byRingfence = "ringfence"
 
 // mark takes a mark of a call that rang.
 func (d *Desk) mark(ctx context.Context, extension string, c traffic.LastCall) (*console.ReportEdit, error) {
