@@ -33,17 +33,20 @@ type Record struct {
 	Mode    string    `json:"mode"`
 	Rule    string    `json:"rule"`
 	Reason  string    `json:"reason"`
-	List    string    `json:"list"`           // the list that decided, if one did
-	Test    bool      `json:"test,omitempty"` // a doctor's call: decided as any other, counted nowhere
+	List    string    `json:"list"`             // the list that decided, if one did
+	Test    bool      `json:"test,omitempty"`   // a doctor's call: decided as any other, counted nowhere
+	Passed  bool      `json:"passed,omitempty"` // its caller was challenged, and passed
 	Outcome *Outcome  `json:"outcome,omitempty"`
 
 	// What detectors saw, as it was when the call came: the breakers that held for it ("range wakes: 952116", with why in brackets where
 	// one only recorded it), eight at most; who holds the caller's range, by [ranges]; where a rule asks the score, its sum and its terms
 	// ("decoys +6").
 	Tripped []string `json:"tripped,omitempty"`
-	Holder  string   `json:"holder,omitempty"`
-	Score   float64  `json:"score,omitzero"`
-	Terms   []string `json:"terms,omitempty"`
+	// TrippedBy are the detectors of Tripped that did not only record the call.
+	TrippedBy []string `json:"tripped_by,omitempty"`
+	Holder    string   `json:"holder,omitempty"`
+	Score     float64  `json:"score,omitzero"`
+	Terms     []string `json:"terms,omitempty"`
 
 	// Repeats is how many further calls this is the record of: the same caller called the same number again within a minute, with the
 	// same decision. Last is when the last of them was, Also has the ids of the first eight. Outcome is of the call that was talked longest.
@@ -120,7 +123,7 @@ func eachText(r *Record, f func(string) string) {
 	} {
 		*s = f(*s)
 	}
-	r.Holder, r.Tripped, r.Terms = f(r.Holder), eachOf(r.Tripped, f), eachOf(r.Terms, f)
+	r.Holder, r.Tripped, r.TrippedBy, r.Terms = f(r.Holder), eachOf(r.Tripped, f), eachOf(r.TrippedBy, f), eachOf(r.Terms, f)
 	if r.Outcome != nil {
 		r.Outcome.Cause, r.Outcome.By = f(r.Outcome.Cause), f(r.Outcome.By)
 	}

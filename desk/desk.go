@@ -65,8 +65,8 @@ type Options struct {
 	Private *pseudonym.Key   // of a private journal, nil if it is not
 	// Recall fills in what calls before have taught about a call; nil for nothing.
 	Recall func(p *policy.Policy, c *policy.Call)
-	// EndPasses lets a caller be asked again who passed a challenge; nil for nobody.
-	EndPasses func(e164 string) error
+	// EndPasses lets a caller be asked again who passed a challenge on these lines (traffic.PassKey), on any where there are none; nil for nobody.
+	EndPasses func(e164 string, lines []string) error
 	// Forget drops what memory has of a number, and says how many things; nil for no memory.
 	Forget func(e164 string) int
 	// Behaviour is how a number has behaved within the last day, for the score, and when it called last; nil for no memory.
@@ -98,7 +98,7 @@ func New(c *conf.Daemon, db *storage.DB, force *inforce.State, o Options) *Desk 
 		o.Recall = func(*policy.Policy, *policy.Call) {}
 	}
 	if o.EndPasses == nil {
-		o.EndPasses = func(string) error { return nil }
+		o.EndPasses = func(string, []string) error { return nil }
 	}
 	if o.Forget == nil {
 		o.Forget = func(string) int { return 0 }

@@ -199,7 +199,7 @@ func rang(r *storage.Record) bool {
 	case policy.Reject.String():
 		return false
 	case policy.Challenge.String():
-		if !strings.Contains(r.Reason, passedText) {
+		if !r.Passed {
 			return false
 		}
 	}
@@ -209,11 +209,8 @@ func rang(r *storage.Record) bool {
 	return true
 }
 
-// What records say of calls that a caller got through a challenge with, and of calls that we ended.
-const (
-	passedText  = "; passed the challenge"
-	byRingfence = "ringfence"
-)
+// byRingfence is what records say of calls that we ended.
+const byRingfence = "ringfence"
 
 // mark takes a mark of a call that rang.
 func (d *Desk) mark(ctx context.Context, extension string, c traffic.LastCall) (*console.ReportEdit, error) {
@@ -246,11 +243,12 @@ func (d *Desk) mark(ctx context.Context, extension string, c traffic.LastCall) (
 	return edit, nil
 }
 
-// endTrust makes a caller a stranger to the lines of who marked him, and has him be asked again everywhere.
+// endTrust makes a caller a stranger to the lines of who marked him, and has him be asked again there; everywhere, if he is on the list of
+// nuisances: else one customer could have him be asked by all others.
 func (d *Desk) endTrust(p *policy.Policy, c *traffic.LastCall, customer string) error {
 	var lines []string
+	callee := p.Call(policy.Facts{Callee: c.Callee}).Callee
 	if c.Line != "" {
-		callee := p.Call(policy.Facts{Callee: c.Callee}).Callee
 		lines = p.AppendLines([]string{c.Line}, &callee)
 		for _, line := range p.Lines() {
 			if p.CustomerOf(line) == customer && !slices.Contains(lines, line) {
@@ -258,7 +256,11 @@ func (d *Desk) endTrust(p *policy.Policy, c *traffic.LastCall, customer string) 
 			}
 		}
 	}
-	if err := d.o.EndPasses(c.Caller.E164); err != nil {
+	passed := append(slices.Clip(lines), traffic.PassKey(p, &callee))
+	if _, listed := d.force.Rules().Lists.Lookup(reportList, &c.Caller, d.o.Now()); listed {
+		passed = nil
+	}
+	if err := d.o.EndPasses(c.Caller.E164, passed); err != nil {
 		return err
 	}
 	var keys []string

@@ -95,6 +95,9 @@ func (d *Desk) ConfirmReport(ctx context.Context, id string, prefix bool) (*cons
 	}, false); err != nil {
 		return nil, err
 	}
+	if err := d.o.EndPasses(n.E164, nil); err != nil {
+		return nil, fmt.Errorf("the caller is listed, but may still count for a challenge that he passed: confirm the report again (%w)", err)
+	}
 	if !asksFor(rules.Policy, reportList) {
 		edit.Note = "no rule of the policy asks for this list"
 	}

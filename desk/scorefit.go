@@ -266,11 +266,10 @@ func (f *scoreFit) rebuilt(x *fitCaller, r *storage.Record) policy.Call {
 	return c
 }
 
-// trippedThen are the detectors whose breakers held for a call, without those that only recorded it, which the journal has with the why in
-// brackets.
+// trippedThen are the detectors whose breakers held for a call, without those that only recorded it.
 func trippedThen(p *policy.Policy, r *storage.Record) (set policy.DetectorSet) {
 	for i, d := range p.Detectors() {
-		if slices.ContainsFunc(r.Tripped, func(text string) bool { return strings.HasPrefix(text, d.Name+": ") && !strings.HasSuffix(text, ")") }) {
+		if slices.Contains(r.TrippedBy, d.Name) {
 			set = set.With(i)
 		}
 	}

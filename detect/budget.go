@@ -16,7 +16,8 @@ const (
 	// leaves room for what is surer.
 	sureClasses = 4
 	// Where more than this part of a trunk's calls were touched, and more than a few, what is left of the hour is not
-	// what usually comes.
+	// what usually comes. It counts for it only where nothing better is known, or a trunk that is called so from its
+	// first day on would never have a bound.
 	touchedPart = 0.1
 	touchedFew  = 5
 )
@@ -70,7 +71,9 @@ type budget struct {
 }
 
 func newBudgets(zone *time.Location) *budgets {
-	return &budgets{habits: newHabits(zone, maxTrunks, budgetHours), of: map[string]*budget{}}
+	s := &budgets{habits: newHabits(zone, maxTrunks, budgetHours), of: map[string]*budget{}}
+	s.habits.fills = true
+	return s
 }
 
 // at is the budget of a trunk with the pieces of an hour ago emptied, nil if there are too many trunks. An earlier time

@@ -40,7 +40,7 @@ func (id *ident) member(kind policy.Counted) uint64 {
 	case policy.CountDecoys:
 		return pairKey(id.caller, id.callee)
 	case policy.CountReports:
-		return pairKey(id.caller, id.customer)
+		return id.customer & keyMask // whatever callers of the key he marks: else one customer could close a range out
 	case policy.CountConcurrent:
 		return id.leg
 	}

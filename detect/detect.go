@@ -65,7 +65,7 @@ type Breaker struct {
 	State    string        `json:"state"`
 	Since    time.Time     `json:"since,omitzero"` // of the state
 	Until    time.Time     `json:"until,omitzero"` // when a tripped one begins to probe
-	Hold     time.Duration `json:"hold,omitempty"` // of this trip
+	Hold     time.Duration `json:"hold,omitempty"` // of this trip; Until is earlier where it has been shut for as long as it may
 	Trips    int           `json:"trips,omitempty"`
 	Why      string        `json:"why,omitempty"`    // what it tripped by: "7 strangers in 3h, trips at 5"
 	Pinned   string        `json:"pinned,omitempty"` // "open": a person holds it tripped; "shut": closed
@@ -253,7 +253,8 @@ func (s *Set) Pin(name, trunk, key, how, by string, now time.Time) int {
 	return s.byPerson(name, trunk, key, now, func(d *detector, k uint64) int { return d.pinKey(k, key, how, by) })
 }
 
-// Unpin lets go of a breaker: it is closed.
+// Unpin lets go of a breaker: it goes on where it would be by now, tripped for the rest of its hold if it was so before it was held open. Its counts stay,
+// but for those that would trip it by what came while it was held.
 func (s *Set) Unpin(name, trunk, key, by string, now time.Time) int {
 	return s.byPerson(name, trunk, key, now, func(d *detector, k uint64) int { return d.unpin(k, by) })
 }

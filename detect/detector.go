@@ -132,9 +132,11 @@ func (d *detector) spoil(at int32) {
 	}
 }
 
-// tell has the sink know how a slot's breaker is.
+// tell has the sink know how a slot's breaker is. While a person holds it, that is what outlives the program.
 func (d *detector) tell(at int32) {
-	if d.set.sink != nil {
+	if key := d.slots.all[at].key; d.pins[key] != nil {
+		d.tellPin(key)
+	} else if d.set.sink != nil {
 		d.set.sink.Changed(d.breaker(at))
 	}
 }

@@ -214,7 +214,7 @@ func (d *detector) reset(key uint64, by string) (n int) {
 	return n
 }
 
-// pinKey holds a key open or shut.
+// pinKey holds a key open or shut. What is shut by a person closes; what is held open goes on underneath, for when it is let go of.
 func (d *detector) pinKey(key uint64, text, how, by string) int {
 	pinned, state := uint8(pinnedOpen), uint8(tripped)
 	if how == pinNames[pinnedShut] {
@@ -229,7 +229,7 @@ func (d *detector) pinKey(key uint64, text, how, by string) int {
 	n := 0
 	d.matching(key, func(at int32) {
 		n++
-		if d.slots.all[at].holds() {
+		if pinned == pinnedShut && d.slots.all[at].holds() {
 			d.close(at, d.set.clock.now, false)
 		}
 	})
@@ -254,7 +254,8 @@ func (d *detector) tellPin(key uint64) {
 	}
 }
 
-// unpin lets go of a key: it is closed, and counts from nothing.
+// unpin lets go of a key: it goes on as if nobody had held it, but what brought its count to the trip meanwhile, while a person vouched for it, trips
+// it no more. The ranges in it have been on their own all the time.
 func (d *detector) unpin(key uint64, by string) (n int) {
 	var keys []uint64
 	for k := range d.pins {
@@ -267,15 +268,30 @@ func (d *detector) unpin(key uint64, by string) (n int) {
 		n++
 		x := d.pinBreaker(k)
 		delete(d.pins, k)
-		d.matchingWithin(k, d.slots.anew)
+		d.matching(k, d.letGo)
+		if at := d.slots.find(k); at >= 0 && d.slots.all[at].holds() {
+			d.tell(at)
+			continue
+		}
 		x.State, x.Pinned, x.By, x.Why = Closed, "", by, ""
 		x.Since, x.Until = d.set.clock.time(d.set.clock.now), time.Time{}
-		x.Count = 0
 		if d.set.sink != nil {
 			d.set.sink.Changed(x)
 		}
 	}
 	return n
+}
+
+// letGo has a slot that was pinned be on its own.
+func (d *detector) letGo(at int32) {
+	s := &d.slots.all[at]
+	if d.pinned(s.key) { // by another pin, of one trunk or of all
+		return
+	}
+	d.settleAt(at)
+	if why, ok := d.reached(at); !s.holds() && (ok || why.limit > 0 && why.n >= why.limit) {
+		d.slots.anew(at)
+	}
 }
 
 // restore puts a breaker back as it was told to the sink.
@@ -344,7 +360,7 @@ func (d *detector) forget(caller uint64, e164 string) (n int) {
 			if id != caller {
 				return
 			}
-		case policy.CountDecoys, policy.CountReports:
+		case policy.CountDecoys:
 			if id>>36 != mark {
 				return
 			}

@@ -103,6 +103,8 @@ func sawOf(rec *storage.Record, p *policy.Policy, c *policy.Call) {
 		text := fmt.Sprintf("%s: %s", all[t.Detector].Name, number.InertUpTo(t.Key, maxShownKey))
 		if t.Trial != "" {
 			text += " (" + t.Trial + ")"
+		} else {
+			rec.TrippedBy = append(rec.TrippedBy, all[t.Detector].Name)
 		}
 		rec.Tripped = append(rec.Tripped, text)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -171,17 +172,18 @@ func LoadFacts(db *storage.DB, m *traffic.Memory, p *policy.Policy, now time.Tim
 	}))
 }
 
-// EndPasses lets a caller be asked again everywhere: somebody has reported them. When it returns nil, that is on disk.
-func (k *Keeper) EndPasses(e164 string) error {
+// EndPasses lets a caller be asked again on these lines (traffic.PassKey), everywhere where there are none: they have reported him. When it returns
+// nil, that is on disk.
+func (k *Keeper) EndPasses(e164 string, lines []string) error {
 	if e164 == "" {
 		return nil
 	}
 	name := k.memory.Name(e164)
-	k.memory.Challenges.End(name)
+	k.memory.Challenges.End(name, lines)
 	k.writing.Lock() // a pass that is on its way to the disk would come back from there at the next start
 	defer k.writing.Unlock()
-	k.drop(traffic.PassedFacts, func(key string) bool { return isOf(key, e164, name) })
-	return EndPasses(k.db, k.memory, e164)
+	k.drop(traffic.PassedFacts, func(key string) bool { return isPass(key, e164, name, lines) })
+	return EndPasses(k.db, k.memory, e164, lines)
 }
 
 // drop takes facts away that wait for the disk.
@@ -197,14 +199,20 @@ func isOf(key, e164, name string) bool {
 	return ok && (caller == e164 || caller == name)
 }
 
+// isPass reports whether the key of a fact is of a number, or of its name, on one of these lines, on any where there are none.
+func isPass(key, e164, name string, lines []string) bool {
+	line, _, _ := strings.Cut(key, "\x00")
+	return isOf(key, e164, name) && (len(lines) == 0 || slices.Contains(lines, line))
+}
+
 // EndPasses is Keeper.EndPasses where no daemon runs.
-func EndPasses(db *storage.DB, m *traffic.Memory, e164 string) error {
+func EndPasses(db *storage.DB, m *traffic.Memory, e164 string, lines []string) error {
 	if e164 == "" {
 		return nil
 	}
 	name := m.Name(e164)
 	_, err := db.SweepStamps(storage.Passed, func(s *storage.Stamp) storage.Fate {
-		if isOf(s.Key, e164, name) {
+		if isPass(s.Key, e164, name, lines) {
 			return storage.Drop
 		}
 		return storage.Stay

@@ -45,7 +45,7 @@ func (sc *Screener) Record(f *bridge.Facts, v *bridge.Verdict, res bridge.Result
 	if res.Dismissed {
 		rec.Reason += "; gave way to another call"
 	}
-	passed := v.Challenge != nil && res.Keyed == bridge.KeyedRight
+	rec.Passed = v.Challenge != nil && res.Keyed == bridge.KeyedRight
 	end := ending{call: &c.call, id: c.id, rec: rec, refuses: turnsAway(v, res)}
 	switch {
 	case res.FailOpen != "":
@@ -64,7 +64,7 @@ func (sc *Screener) Record(f *bridge.Facts, v *bridge.Verdict, res bridge.Result
 	if end.refuses && res.FailOpen == "" && !f.Test {
 		sc.stopped(r.Policy, &rec, &c.call)
 	}
-	sc.remember(f, end, c, passed, rec.Outcome != nil)
+	sc.remember(f, end, c, rec.Passed, rec.Outcome != nil)
 	sc.write(&rec, &c.call, &c.id, false)
 }
 

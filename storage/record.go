@@ -45,17 +45,20 @@ type Record struct {
 	Mode    string    `json:"mode"`
 	Rule    string    `json:"rule"`
 	Reason  string    `json:"reason"`
-	List    string    `json:"list"`           // the list that decided, if one did
-	Test    bool      `json:"test,omitempty"` // a doctor's call: decided as any other, counted nowhere
+	List    string    `json:"list"`             // the list that decided, if one did
+	Test    bool      `json:"test,omitempty"`   // a doctor's call: decided as any other, counted nowhere
+	Passed  bool      `json:"passed,omitempty"` // its caller was challenged, and passed
 	Outcome *Outcome  `json:"outcome,omitempty"`
 
 	// What detectors saw, as it was when the call came: the breakers that held for it ("range wakes: 952116", with why in brackets where
 	// one only recorded it), MaxTripped at most; who holds the caller's range, by [ranges]; where a rule asks the score, its sum and its terms
 	// ("decoys +6").
 	Tripped []string `json:"tripped,omitempty"`
-	Holder  string   `json:"holder,omitempty"`
-	Score   float64  `json:"score,omitzero"`
-	Terms   []string `json:"terms,omitempty"`
+	// TrippedBy are the detectors of Tripped that did not only record the call.
+	TrippedBy []string `json:"tripped_by,omitempty"`
+	Holder    string   `json:"holder,omitempty"`
+	Score     float64  `json:"score,omitzero"`
+	Terms     []string `json:"terms,omitempty"`
 
 	// Repeats is how many further calls this record is of: the same caller called the same number again, with the same decision (see
 	// JournalOptions.Merge). Last is when the last of them was, Also names the first of them, MaxAlso at most. Outcome is that of the call
@@ -143,7 +146,7 @@ func eachText(r *Record, f func(string) string) {
 	} {
 		*s = f(*s)
 	}
-	r.Holder, r.Tripped, r.Terms = f(r.Holder), eachOf(r.Tripped, f), eachOf(r.Terms, f)
+	r.Holder, r.Tripped, r.TrippedBy, r.Terms = f(r.Holder), eachOf(r.Tripped, f), eachOf(r.TrippedBy, f), eachOf(r.Terms, f)
 	if r.Outcome != nil {
 		r.Outcome.Cause, r.Outcome.By = f(r.Outcome.Cause), f(r.Outcome.By)
 	}
@@ -168,7 +171,8 @@ func (r *Record) bound() {
 		o.RingS, o.TalkS = seconds(o.RingS), seconds(o.TalkS)
 		r.Outcome = &o
 	}
-	r.Tripped, r.Terms = r.Tripped[:min(len(r.Tripped), MaxTripped)], r.Terms[:min(len(r.Terms), maxTerms)]
+	r.Tripped, r.TrippedBy = r.Tripped[:min(len(r.Tripped), MaxTripped)], r.TrippedBy[:min(len(r.TrippedBy), MaxTripped)]
+	r.Terms = r.Terms[:min(len(r.Terms), maxTerms)]
 	if math.IsNaN(r.Score) || math.IsInf(r.Score, 0) {
 		r.Score = 0
 	}

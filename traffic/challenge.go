@@ -2,6 +2,7 @@ package traffic
 
 import (
 	"container/list"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -178,11 +179,13 @@ func (c *Challenges) Forget(passedBefore, triedBefore time.Time) {
 	c.tries.dropIf(func(x *met) bool { return x.at.Before(triedBefore) && x.graced.Before(triedBefore) })
 }
 
-// End drops all passes of a caller.
-func (c *Challenges) End(e164 string) {
+// End drops the passes of a caller on these lines (PassKey), on all where there are none.
+func (c *Challenges) End(e164 string, lines []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.passes.dropIf(func(x *met) bool { return x.key.number == e164 })
+	c.passes.dropIf(func(x *met) bool {
+		return x.key.number == e164 && (len(lines) == 0 || slices.Contains(lines, x.key.line))
+	})
 }
 
 // forgetNumber drops passes and tries of a caller, and says how many.
