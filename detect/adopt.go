@@ -124,13 +124,12 @@ func (d *detector) takeAll(e *detector) {
 	limit := d.slots.limit
 	d.slots = e.slots
 	d.slots.d, d.slots.limit = d, max(limit, len(d.slots.all))
-	alive, fresh := d.members.alive, d.members.fresh
 	most := max(d.members.most, len(e.members.all))
 	d.members = e.members
-	d.members.alive, d.members.fresh, d.members.most = alive, fresh, most
+	d.members.d, d.members.most = d, most
 	most = max(d.lines.most, len(e.lines.all))
 	d.lines = e.lines
-	d.lines.alive, d.lines.fresh, d.lines.most = alive, fresh, most
+	d.lines.d, d.lines.most = d, most
 	d.door = e.door
 	if d.habits != nil && e.habits != nil && d.set.zone.String() == e.set.zone.String() {
 		d.habits = e.habits
@@ -143,7 +142,7 @@ func (d *detector) takeBreakers(e *detector) {
 	d.pins, d.pinTexts = e.pins, e.pinTexts
 	for i := range e.slots.all {
 		s := &e.slots.all[i]
-		if !s.used || !s.holds() {
+		if !s.used() || !s.holds() {
 			continue
 		}
 		if at := d.placeKey(s.key, e.keyText(s.key, int32(i))); at >= 0 {

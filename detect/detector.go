@@ -63,8 +63,8 @@ func (s *Set) newDetector(i int, spec *policy.Detector, of int) *detector {
 	bound := func(all, most int) int { return min(most, max(all/max(of, 1), 1024)) }
 	seed := mix(s.seed + uint64(i))
 	d.slots.init(bound(allSlots, maxSlots), seed, d)
-	d.members = newTable[int32](bound(allMembers, maxMembers), seed, d.alive, d.fresh)
-	d.lines = newTable[lineCount](bound(allLines, maxLines), seed, d.alive, d.fresh)
+	d.members = newTable[int32](bound(allMembers, maxMembers), seed, d)
+	d.lines = newTable[lineCount](bound(allLines, maxLines), seed, d)
 	d.door.seed, d.door.rand = seed, seed
 	if spec.Surge > 0 {
 		d.habits = newHabits(s.zone, min(maxHabits, max(allHabits/max(of, 1), 256)), surgeHours)

@@ -25,7 +25,7 @@ func (s *Set) tick(now time.Time) {
 func (d *detector) settleAll() {
 	for i := range d.slots.all {
 		at := int32(i)
-		if !d.slots.all[i].used {
+		if !d.slots.all[i].used() {
 			continue
 		}
 		d.settleAt(at)
@@ -78,7 +78,7 @@ func (s *Set) tryBreakers(name string, all bool, now time.Time) (found [][]Break
 				}
 			}
 			at := int32(i)
-			if !d.slots.all[i].used {
+			if !d.slots.all[i].used() {
 				continue
 			}
 			d.settleAt(at)
@@ -158,7 +158,7 @@ func (d *detector) matching(key uint64, f func(at int32)) {
 		return
 	}
 	for i := range d.slots.all {
-		if s := &d.slots.all[i]; s.used && s.key&keyMask == key&keyMask {
+		if s := &d.slots.all[i]; s.used() && s.key&keyMask == key&keyMask {
 			f(int32(i))
 		}
 	}
@@ -173,7 +173,7 @@ func (d *detector) matchingWithin(key uint64, f func(at int32)) {
 	}
 	for i := range d.slots.all {
 		s := &d.slots.all[i]
-		if s.used && (key>>keyBits == anyTrunk || s.key>>keyBits == key>>keyBits) && isWithin(s.key&keyMask, key&keyMask) {
+		if s.used() && (key>>keyBits == anyTrunk || s.key>>keyBits == key>>keyBits) && isWithin(s.key&keyMask, key&keyMask) {
 			f(int32(i))
 		}
 	}
@@ -356,7 +356,7 @@ func (d *detector) forget(caller uint64, e164 string) (n int) {
 	})
 	for i := range d.slots.all {
 		s := &d.slots.all[i]
-		if k := s.key & keyMask; !s.used || !d.isNumber(k, caller) {
+		if k := s.key & keyMask; !s.used() || !d.isNumber(k, caller) {
 			continue
 		}
 		n++

@@ -91,7 +91,7 @@ func (d *detector) toBlame(at int32) int32 {
 	total, best := d.total(at), at
 	for i := range d.slots.all {
 		c := &d.slots.all[i]
-		if !c.used || c.level <= d.slots.all[best].level || c.b != nil && c.b.state != closed || !d.within(c, s) {
+		if !c.used() || c.level <= d.slots.all[best].level || c.b != nil && c.b.state != closed || !d.within(c, s) {
 			continue
 		}
 		if in := d.total(int32(i)); 10*in >= blamed*total && in >= 2 && d.isSpread(int32(i)) && !d.pinned(c.key) {

@@ -6,13 +6,14 @@ import "strings"
 type slot struct {
 	key   uint64 // with the trunk
 	b     *breaker
-	next  int32  // of the same head, or of the free ones
-	gen   uint16 // tells it from those who had the slot before, and from what it counted before it began anew
+	next  int32 // of the same head, or of the free ones
 	level uint8
 	code  uint8 // how many digits of the key are a country code
-	used  bool
 	count ring
 }
+
+// used tells a slot from a free one: no key is 0.
+func (s *slot) used() bool { return s.key != 0 }
 
 func (s *slot) trunk() uint8 { return uint8(s.key >> keyBits) }
 
@@ -42,6 +43,7 @@ func (s *slots) name(at int32, text string) {
 type slots struct {
 	heads []int32
 	all   []slot
+	gens  []uint16 // by slot: tells who has it from those who had it before, and from what it counted before it began anew. Members go by it in numbers, so it is kept small
 	// What only some detectors have, by the place of the slot.
 	calls   []ring // the calls of a key, where its share counts
 	legs    []ring
@@ -64,12 +66,12 @@ func (s *slots) init(limit int, seed uint64, d *detector) {
 }
 
 // slotRef names a slot with its generation.
-func (s *slots) ref(at int32) uint32 { return uint32(at)<<16 | uint32(s.all[at].gen) }
+func (s *slots) ref(at int32) uint32 { return uint32(at)<<16 | uint32(s.gens[at]) }
 
 // is reports whether a slot is still the one of that name.
 func (s *slots) is(ref uint32) bool {
 	at := int(ref >> 16)
-	return at < len(s.all) && s.all[at].used && s.all[at].gen == uint16(ref)
+	return at < len(s.gens) && s.gens[at] == uint16(ref)
 }
 
 func (s *slots) head(key uint64) *int32 { return &s.heads[mix(key^s.seed)&uint64(len(s.heads)-1)] }
@@ -108,7 +110,7 @@ func (s *slots) take(key uint64, level, code uint8, weight int32) int32 {
 	e := &s.all[at]
 	s.free = e.next
 	head := s.head(key)
-	*e = slot{key: key, next: *head, gen: e.gen + 1, level: level, code: code, used: true, count: ring{cur: s.d.now()}}
+	*e = slot{key: key, next: *head, level: level, code: code, count: ring{cur: s.d.now()}}
 	*head = at
 	s.used++
 	if t := &s.byTrunk[e.trunk()]; *t == 0 {
@@ -138,7 +140,7 @@ func (s *slots) blank(at int32) {
 
 // anew has a key count from nothing.
 func (s *slots) anew(at int32) {
-	s.all[at].gen++
+	s.gens[at]++
 	s.all[at].count = ring{cur: s.d.now()}
 	s.blank(at)
 }
@@ -147,7 +149,7 @@ func (s *slots) grow() {
 	d := s.d
 	from := len(s.all)
 	to := min(s.limit, max(64, 2*from))
-	s.all = resized(s.all, to)
+	s.all, s.gens = resized(s.all, to), resized(s.gens, to)
 	if d.Share > 0 {
 		s.calls = resized(s.calls, to)
 	}
@@ -173,7 +175,7 @@ func (s *slots) grow() {
 		s.heads[i] = -1
 	}
 	for i := range s.all {
-		if s.all[i].used {
+		if s.all[i].used() {
 			head := s.head(s.all[i].key)
 			s.all[i].next, *head = *head, int32(i)
 		}
@@ -202,7 +204,8 @@ func (s *slots) drop(at int32) {
 	if *t--; *t == 0 {
 		s.trunks--
 	}
-	*e = slot{gen: e.gen, next: s.free}
+	*e = slot{next: s.free}
+	s.gens[at]++
 	s.free = at
 	s.used--
 }
@@ -212,7 +215,7 @@ func (s *slots) sweep(looks int) {
 	for range min(looks, len(s.all)) {
 		at := s.step()
 		s.d.settleAt(at)
-		if s.all[at].used && s.idle(at) {
+		if s.all[at].used() && s.idle(at) {
 			s.drop(at)
 		}
 	}

@@ -106,7 +106,7 @@ func (s *Set) lockAgain(t *Set) bool {
 func (d *detector) copied() *detector {
 	c := *d
 	x := &c.slots
-	x.all, x.calls, x.legs = slices.Clone(x.all), slices.Clone(x.calls), slices.Clone(x.legs)
+	x.all, x.gens, x.calls, x.legs = slices.Clone(x.all), slices.Clone(x.gens), slices.Clone(x.calls), slices.Clone(x.legs)
 	x.spread, x.last, x.texts = slices.Clone(x.spread), slices.Clone(x.last), maps.Clone(x.texts)
 	for i := range x.all {
 		if b := x.all[i].b; b != nil {
@@ -114,7 +114,6 @@ func (d *detector) copied() *detector {
 		}
 	}
 	c.members.all, c.lines.all = slices.Clone(d.members.all), slices.Clone(d.lines.all)
-	c.members.alive, c.lines.alive = c.alive, c.alive
 	c.pins, c.pinTexts = maps.Clone(d.pins), maps.Clone(d.pinTexts)
 	for key, pin := range c.pins {
 		c.pins[key] = new(*pin)
@@ -199,7 +198,7 @@ func (d *detector) append(b []byte) []byte {
 	n := uint32(0)
 	for i := range d.slots.all {
 		s := &d.slots.all[i]
-		if !s.used {
+		if !s.used() {
 			continue
 		}
 		number[i] = n
@@ -256,7 +255,7 @@ func (d *detector) appendMembers(b []byte, number []uint32) []byte {
 	lines := make(map[int32]uint64)
 	part := []byte(nil)
 	d.lines.each(func(at int32, e *entry[lineCount]) {
-		if !d.lines.alive(e.slot, e.last) {
+		if !d.alive(e.slot, e.last) {
 			return
 		}
 		lines[at] = uint64(len(lines) + 1)
@@ -272,7 +271,7 @@ func (d *detector) appendMembers(b []byte, number []uint32) []byte {
 	count := uint64(0)
 	part = part[:0]
 	d.members.each(func(_ int32, e *entry[int32]) {
-		if !d.members.alive(e.slot, e.last) {
+		if !d.alive(e.slot, e.last) {
 			return
 		}
 		count++
