@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"math"
 	"slices"
 
 	"ringfence/policy"
@@ -72,6 +73,7 @@ func (n *Count) keep(m *Count) {
 
 // adopt takes over what an earlier set has.
 func (s *Set) adopt(from *Set) {
+	s.turn = math.MinInt64
 	s.clock, s.trunks, s.holders, s.seen, s.recent = from.clock, from.trunks, from.holders, from.seen, from.recent
 	if from.zone.String() == s.zone.String() {
 		s.budgets = from.budgets

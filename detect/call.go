@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"math"
 	"time"
 
 	"ringfence/policy"
@@ -30,11 +31,11 @@ func (n *Count) grew(detector int, by int32) {
 
 // advance has time go on.
 func (s *Set) advance(t time.Time) int64 {
-	was := s.clock.now
 	now := s.clock.at(t)
-	if now != was {
+	if now >= s.turn {
+		s.turn = math.MaxInt64
 		for _, d := range s.all {
-			d.keepTime()
+			s.turn = min(s.turn, d.keepTime())
 		}
 	}
 	return now

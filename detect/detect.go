@@ -16,6 +16,7 @@
 package detect
 
 import (
+	"math"
 	"sync"
 	"time"
 
@@ -90,6 +91,7 @@ type Set struct {
 	broad     policy.DetectorSet
 	narrow    policy.DetectorSet // by caller, prefix and holder
 	clock     clock
+	turn      int64 // when a sub-window of any detector ends
 	trunks    names
 	holders   names
 	lastTrunk struct {
@@ -106,7 +108,7 @@ type Set struct {
 // New makes a set that has counted nothing.
 func New(detectors []policy.Detector, o Options) *Set {
 	s := &Set{
-		detectors: detectors, zone: o.Zone, seed: o.Seed, sink: o.Sink,
+		detectors: detectors, zone: o.Zone, seed: o.Seed, sink: o.Sink, turn: math.MinInt64,
 		trunks: names{limit: mostTrunks}, holders: names{limit: mostHolders}, budgets: newBudgets(o.Zone),
 	}
 	for i := range s.detectors {

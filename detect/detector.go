@@ -85,10 +85,12 @@ func (d *detector) alive(slot, last uint32) bool { return d.slots.is(slot) && d.
 // now is the sub-window that is under way.
 func (d *detector) now() uint32 { return d.cur }
 
-// keepTime follows the set's clock.
-func (d *detector) keepTime() {
-	d.cur = uint32(d.set.clock.now / d.sub)
-	d.curLeg = uint32(d.set.clock.now / (legWindow.Milliseconds() / subs))
+// keepTime follows the set's clock, and says when it has to next: when another sub-window begins.
+func (d *detector) keepTime() (next int64) {
+	const leg = int64(legWindow / time.Millisecond / subs)
+	cur, curLeg := d.set.clock.now/d.sub, d.set.clock.now/leg
+	d.cur, d.curLeg = uint32(cur), uint32(curLeg)
+	return min((cur+1)*d.sub, (curLeg+1)*leg)
 }
 
 func (d *detector) counts(last uint32) bool { return live(last, d.now()) }
