@@ -79,6 +79,7 @@ func (s *Set) adopt(from *Set) {
 		s.budgets = from.budgets
 	}
 	s.lastTrunk.known = false
+	s.busy.open, s.busy.pinned = [256]policy.DetectorSet{}, 0
 	for _, d := range s.all {
 		d.keepTime()
 		i := from.number(d.Name)
@@ -90,6 +91,7 @@ func (s *Set) adopt(from *Set) {
 		} else {
 			d.takeBreakers(e)
 		}
+		d.notePins()
 	}
 	from.all, from.next = nil, s
 	from.seen, from.recent, from.budgets = seen{}, recent{}, nil
@@ -125,6 +127,9 @@ func (d *detector) shape() uint64 {
 func (d *detector) takeAll(e *detector) {
 	limit := d.slots.limit
 	d.slots = e.slots
+	for trunk, n := range d.slots.open {
+		put(&d.set.busy.open[trunk], d.number, n > 0)
+	}
 	d.slots.d, d.slots.limit = d, max(limit, len(d.slots.all))
 	most := max(d.members.most, len(e.members.all))
 	d.members = e.members
@@ -190,7 +195,7 @@ func (d *detector) levelOfKey(key uint64) int {
 func (d *detector) put(at int32, b *breaker) {
 	s := &d.slots.all[at]
 	if s.b == nil {
-		d.slots.open[s.trunk()]++
+		d.opened(s.trunk(), 1)
 	}
 	s.b = b
 }

@@ -127,7 +127,7 @@ func (d *detector) mayTrip(at int32) {
 		at, s = to, &d.slots.all[to]
 	}
 	if s.b == nil {
-		d.slots.open[s.trunk()]++
+		d.opened(s.trunk(), 1)
 		s.b = &breaker{}
 	}
 	b := s.b
@@ -162,7 +162,7 @@ func (d *detector) close(at int32, since int64, remember bool) {
 	d.tell(at)
 	if !remember {
 		s.b = nil
-		d.slots.open[s.trunk()]--
+		d.opened(s.trunk(), -1)
 	}
 }
 
@@ -194,7 +194,7 @@ func (d *detector) forgetClosed(trunk uint8) bool {
 		return false
 	}
 	d.slots.all[oldest].b = nil
-	d.slots.open[trunk]--
+	d.opened(trunk, -1)
 	return true
 }
 
@@ -228,7 +228,7 @@ func (d *detector) settle(at int32) {
 	}
 	if _, most := d.hold(); s.b != nil && b.state == closed && now-b.since >= most {
 		s.b = nil
-		d.slots.open[s.trunk()]--
+		d.opened(s.trunk(), -1)
 	}
 }
 

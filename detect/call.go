@@ -43,9 +43,12 @@ func (s *Set) advance(t time.Time) int64 {
 
 // leftAlone reports whether all detectors leave a caller alone: what he does counts for nothing.
 func (s *Set) leftAlone(n *Count) bool {
-	all := policy.DetectorSet(1)<<len(s.all) - 1
+	all := s.every()
 	return all != 0 && n.protected&all == all
 }
+
+// every is all detectors.
+func (s *Set) every() policy.DetectorSet { return policy.DetectorSet(1)<<len(s.all) - 1 }
 
 // calledBy counts a call of this set by the one that counts for it now.
 func (s *Set) calledBy(t *Set, x *Subject, look bool) Count {
@@ -69,24 +72,20 @@ func (s *Set) called(x *Subject, look bool) Count {
 		n.again = s.recent.same(mix(n.id.caller^mix(n.id.callee^mix(uint64(n.id.trunk)))), now, !look && !s.leftAlone(&n))
 	}
 	kinds := n.applies()
-	for i, d := range s.all {
-		if !n.protected.Has(i) && !s.broad.Has(i) {
-			d.called(&n, kinds&d.kinds, look || n.again)
-		}
+	of := (s.busy.counts(kinds) | s.busy.shares | s.busy.open[n.id.trunk] | s.busy.pinned) &^ n.protected
+	for rest := of &^ s.broad; rest != 0; {
+		d := s.all[next(&rest)]
+		d.called(&n, kinds&d.kinds, look || n.again)
 	}
-	for i, d := range s.all {
-		if !n.protected.Has(i) && s.broad.Has(i) {
-			d.called(&n, kinds&d.kinds, look || n.again || s.explained(&n, d))
-		}
+	for rest := of & s.broad; rest != 0; {
+		d := s.all[next(&rest)]
+		d.called(&n, kinds&d.kinds, look || n.again || s.explained(&n, d))
 	}
 	return n
 }
 
 // called counts what a call is by those kinds for a detector, and says whether one of its breakers holds for it.
 func (d *detector) called(n *Count, kinds uint16, look bool) {
-	if kinds == 0 && d.Share == 0 && d.slots.open[n.id.trunk] == 0 && len(d.pins) == 0 {
-		return
-	}
 	var room [maxLevels]uint64
 	path := d.path(&n.id, room[:0])
 	covered := false
@@ -203,7 +202,13 @@ func (s *Set) decided(n *Count, stopped bool, would policy.DetectorSet) {
 	if !stopped && n.id.caller != 0 && !s.leftAlone(n) {
 		s.seen.add(n.id.caller)
 	}
-	for i, d := range s.all {
+	of := would & n.Tripped
+	if stopped {
+		of |= n.probe | s.busy.surges
+	}
+	for of != 0 {
+		i := next(&of)
+		d := s.all[i]
 		if stopped && n.probe.Has(i) {
 			d.giveBack(&n.id)
 		}
@@ -266,10 +271,8 @@ func (d *detector) holder(id *ident) (b *breaker, key uint64, at int32) {
 
 func (s *Set) touch(n *Count, by policy.DetectorSet) bool {
 	sure := 0
-	for i, d := range s.all {
-		if !by.Has(i) {
-			continue
-		}
+	for of := by & s.every(); of != 0; {
+		d := s.all[next(&of)]
 		if b, _, at := d.holder(&n.id); b != nil {
 			count := b.n
 			if at >= 0 {
@@ -283,11 +286,9 @@ func (s *Set) touch(n *Count, by policy.DetectorSet) bool {
 		return false
 	}
 	n.touched = true
-	for i, d := range s.all {
-		if by.Has(i) {
-			if b := d.holding(&n.id); b != nil {
-				b.touched++
-			}
+	for of := by & s.every(); of != 0; {
+		if b := s.all[next(&of)].holding(&n.id); b != nil {
+			b.touched++
 		}
 	}
 	return true
@@ -301,10 +302,12 @@ func (s *Set) endedCall(n *Count, e *End) {
 			kinds |= 1 << policy.CountUnanswered
 		}
 	}
-	for i, d := range s.all {
-		if n.protected.Has(i) {
-			continue
-		}
+	of := s.busy.counts(kinds|1<<policy.CountShortCalls) | s.busy.open[n.id.trunk]
+	if n.id.leg != 0 {
+		of |= s.busy.counting[policy.CountConcurrent]
+	}
+	for of &^= n.protected; of != 0; {
+		d := s.all[next(&of)]
 		now := kinds
 		if s.explained(n, d) {
 			d.callEnded(n, e, 0)
@@ -364,10 +367,8 @@ func (s *Set) reported(x *Subject, customer string, protected policy.DetectorSet
 		return
 	}
 	n.id.customer = hash(customer)
-	for i, d := range s.all {
-		if !protected.Has(i) && d.kinds&(1<<policy.CountReports) != 0 {
-			d.count1(&n, 1<<policy.CountReports)
-		}
+	for of := s.busy.counting[policy.CountReports] &^ protected; of != 0; {
+		s.all[next(&of)].count1(&n, 1<<policy.CountReports)
 	}
 }
 

@@ -88,6 +88,7 @@ type Set struct {
 
 	mu        sync.Mutex
 	all       []*detector
+	busy      busy
 	broad     policy.DetectorSet
 	narrow    policy.DetectorSet // by caller, prefix and holder
 	clock     clock

@@ -51,7 +51,10 @@ func (s *Set) newDetector(i int, spec *policy.Detector, of int) *detector {
 	d := &detector{Detector: spec, set: s, number: i, sub: max(spec.Window.Milliseconds()/subs, 1)}
 	for _, w := range spec.Count {
 		d.kinds |= 1 << w.Count
+		put(&s.busy.counting[w.Count], i, true)
 	}
+	put(&s.busy.shares, i, spec.Share > 0)
+	put(&s.busy.surges, i, spec.Surge > 0)
 	d.decoys = d.kinds == 1<<policy.CountDecoys
 	d.spread = spec.Key == policy.ByPrefix && spec.Trip == 0 && spec.Share == 0 && spec.Surge == 0
 	for level := range d.trips {

@@ -243,6 +243,7 @@ func (d *detector) setPin(key uint64, text string, b *breaker) {
 		d.pins, d.pinTexts = make(map[uint64]*breaker), make(map[uint64]string)
 	}
 	d.pins[key] = b
+	d.notePins()
 	if k := key & keyMask; k&hashedKey != 0 {
 		d.pinTexts[k] = strings.Clone(cutText(text))
 	}
@@ -266,7 +267,7 @@ func (d *detector) unpin(key uint64, by string) (n int) {
 	for _, k := range keys {
 		n++
 		x := d.pinBreaker(k)
-		delete(d.pins, k)
+		d.dropPin(k)
 		d.matchingWithin(k, d.slots.anew)
 		x.State, x.Pinned, x.By, x.Why = Closed, "", by, ""
 		x.Since, x.Until = d.set.clock.time(d.set.clock.now), time.Time{}
@@ -298,10 +299,10 @@ func (d *detector) restore(b *Breaker) {
 		d.setPin(key, b.Key, x)
 		return
 	}
-	delete(d.pins, key)
+	d.dropPin(key)
 	if b.Trunk == "" && d.Key != policy.ByTrunk {
 		key = uint64(d.set.trunkID(""))<<keyBits | key&keyMask
-		delete(d.pins, key)
+		d.dropPin(key)
 	}
 	at := d.slots.find(key)
 	switch {
@@ -368,7 +369,7 @@ func (d *detector) forget(caller uint64, e164 string) (n int) {
 	for key := range d.pins {
 		if d.isNumber(key&keyMask, caller) {
 			n++
-			delete(d.pins, key)
+			d.dropPin(key)
 		}
 	}
 	if d.habits != nil {

@@ -198,7 +198,7 @@ func (s *slots) drop(at int32) {
 	*link = e.next
 	delete(s.texts, at)
 	if e.b != nil {
-		s.open[e.trunk()]--
+		s.d.opened(e.trunk(), -1)
 	}
 	t := &s.byTrunk[e.trunk()]
 	if *t--; *t == 0 {
