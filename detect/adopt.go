@@ -131,6 +131,7 @@ func (d *detector) takeAll(e *detector) {
 		put(&d.set.busy.open[trunk], d.number, n > 0)
 	}
 	d.slots.d, d.slots.limit = d, max(limit, len(d.slots.all))
+	d.slots.rehash()
 	most := max(d.members.most, len(e.members.all))
 	d.members = e.members
 	d.members.d, d.members.most = d, most

@@ -104,11 +104,17 @@ func (d *detector) measure(key uint64, level int, at int32) (m breaker) {
 	return m
 }
 
+// mayReach reports whether a key may have reached its trip: nearly always it has not.
+func (d *detector) mayReach(at int32) bool {
+	s := &d.slots.all[at]
+	return d.trips[s.level] <= s.count.total || d.slots.legs != nil
+}
+
 // mayTrip trips a key that has reached its trip, or the narrower range that is to blame.
 func (d *detector) mayTrip(at int32) {
 	s := &d.slots.all[at]
-	if d.trips[s.level] > s.count.total && d.slots.legs == nil {
-		return // as nearly always
+	if !d.mayReach(at) {
+		return
 	}
 	why, ok := d.reached(at)
 	if !ok || d.pinned(s.key) {

@@ -73,6 +73,10 @@ func (s *Set) called(x *Subject, look bool) Count {
 	}
 	kinds := n.applies()
 	of := (s.busy.counts(kinds) | s.busy.shares | s.busy.open[n.id.trunk] | s.busy.pinned) &^ n.protected
+	s.follow()
+	for rest := of; rest != 0; {
+		s.all[next(&rest)].seek(&n.id)
+	}
 	for rest := of &^ s.broad; rest != 0; {
 		d := s.all[next(&rest)]
 		d.called(&n, kinds&d.kinds, look || n.again)
@@ -86,39 +90,49 @@ func (s *Set) called(x *Subject, look bool) Count {
 
 // called counts what a call is by those kinds for a detector, and says whether one of its breakers holds for it.
 func (d *detector) called(n *Count, kinds uint16, look bool) {
-	var room [maxLevels]uint64
-	path := d.path(&n.id, room[:0])
-	covered := false
-	var places [maxLevels]int32
-	counted := uint32(0)                              // the levels that have counted it, a bit each
-	for level := len(path) - 1; level >= 0; level-- { // the narrowest first: it explains the wider ones
-		key := path[level]
-		at := int32(-1)
-		if look || covered || kinds == 0 && d.Share == 0 {
-			at = d.slots.find(key)
-		} else {
-			at = d.place(key, level, &n.id, 1)
+	steps := d.steps(&n.id)
+	mayTrip, open, covered := false, len(d.pins) > 0, false
+	counted := uint32(0)                               // the levels that have counted it, a bit each
+	for level := len(steps) - 1; level >= 0; level-- { // the narrowest first: it explains the wider ones
+		x := &steps[level]
+		at := d.have(x, level)
+		if at < 0 && !look && !covered && (kinds != 0 || d.Share > 0) {
+			at = d.take(x, level, &n.id)
 		}
-		if places[level] = at; at >= 0 && !look {
-			d.settleAt(at)
-			if !covered {
-				d.countCall(at, n, kinds)
-				counted |= 1 << level
+		if d.found[level] = at; at >= 0 {
+			if !look {
+				d.settleAt(at)
+				if !covered {
+					d.countCall(at, x, n, kinds)
+					counted |= 1 << level
+					mayTrip = mayTrip || d.mayReach(at)
+				}
 			}
+			open = open || d.slots.all[at].b != nil
 		}
-		pin := d.pin(key)
+		pin := d.pin(x.key)
 		covered = covered || pin != nil && pin.pinned == pinnedOpen || pin == nil && at >= 0 && d.slots.all[at].holds()
 	}
-	d.mayTripAny(path, places[:len(path)], counted)
+	if mayTrip {
+		d.mayTripAny(steps, counted)
+	}
+	if mayTrip || open {
+		d.judge(n, steps, look)
+	}
+}
+
+// judge says whether a breaker of one of the keys holds for the call.
+func (d *detector) judge(n *Count, steps []step, look bool) {
 	held := false
 	var probeAt [maxLevels]int32
 	waiting := probeAt[:0]
-	for level := len(path) - 1; level >= 0; level-- {
-		if pin := d.pin(path[level]); pin != nil {
+	for level := len(steps) - 1; level >= 0; level-- {
+		x := &steps[level]
+		if pin := d.pin(x.key); pin != nil {
 			held = held || pin.pinned == pinnedOpen
 			continue
 		}
-		if at := places[level]; at >= 0 && d.slots.all[at].key == path[level] {
+		if at := d.have(x, level); at >= 0 {
 			switch d.stateAt(&d.slots.all[at], n.id.at) {
 			case tripped:
 				held = true
@@ -140,28 +154,28 @@ func (d *detector) called(n *Count, kinds uint16, look bool) {
 
 // mayTripAny trips the narrowest of the keys that have counted something and reached their trip. All of them have counted it by then, so that
 // what the narrow one explains is taken out of the wider ones whole.
-func (d *detector) mayTripAny(path []uint64, places []int32, counted uint32) {
-	if counted == 0 {
-		return
-	}
-	for level := len(path) - 1; level >= 0; level-- {
-		at := places[level]
-		if counted&(1<<level) == 0 || d.slots.all[at].key != path[level] { // it has lost its place to a wider one
+func (d *detector) mayTripAny(steps []step, counted uint32) {
+	for level := len(steps) - 1; level >= 0 && counted != 0; level-- {
+		if counted&(1<<level) == 0 {
 			continue
 		}
-		if d.mayTrip(at); d.slots.all[at].holds() || d.slots.all[at].key != path[level] {
+		at := d.have(&steps[level], level)
+		if at < 0 { // it has lost its place to a wider one
+			continue
+		}
+		if d.mayTrip(at); d.slots.all[at].holds() || d.slots.all[at].key != steps[level].key {
 			return
 		}
 	}
 }
 
 // countCall counts a call for one key.
-func (d *detector) countCall(at int32, n *Count, kinds uint16) {
+func (d *detector) countCall(at int32, x *step, n *Count, kinds uint16) {
 	if d.Share > 0 {
 		d.slots.calls[at].add(d.now(), 1)
 	}
 	if kinds != 0 {
-		d.count(at, n, kinds)
+		d.count(at, x, n, kinds)
 	}
 	if b := d.slots.all[at].b; b != nil {
 		b.lastCall = n.id.at
@@ -306,6 +320,7 @@ func (s *Set) endedCall(n *Count, e *End) {
 	if n.id.leg != 0 {
 		of |= s.busy.counting[policy.CountConcurrent]
 	}
+	s.follow()
 	for of &^= n.protected; of != 0; {
 		d := s.all[next(&of)]
 		now := kinds
@@ -324,19 +339,16 @@ func (d *detector) callEnded(n *Count, e *End, kinds uint16) {
 	if kinds == 0 && d.slots.open[n.id.trunk] == 0 && (n.id.leg == 0 || !d.countsConcurrent()) {
 		return
 	}
-	var room [maxLevels]uint64
-	path := d.path(&n.id, room[:0])
-	covered := false
-	var places [maxLevels]int32
+	steps := d.steps(&n.id)
+	covered, mayTrip := false, false
 	counted := uint32(0)
-	for level := len(path) - 1; level >= 0; level-- {
-		at := int32(-1)
-		if kinds != 0 && !covered {
-			at = d.place(path[level], level, &n.id, 1)
-		} else {
-			at = d.slots.find(path[level])
+	for level := len(steps) - 1; level >= 0; level-- {
+		x := &steps[level]
+		at := d.slots.findBy(x.key, x.hash)
+		if at < 0 && kinds != 0 && !covered {
+			at = d.take(x, level, &n.id)
 		}
-		if at < 0 {
+		if d.found[level] = at; at < 0 {
 			continue
 		}
 		if n.id.leg != 0 && d.countsConcurrent() {
@@ -347,17 +359,19 @@ func (d *detector) callEnded(n *Count, e *End, kinds uint16) {
 			d.settleAt(at)
 			was := n.added[d.number]
 			n.added[d.number] = 0
-			d.count(at, n, kinds)
+			d.count(at, x, n, kinds)
 			if d.habits != nil && n.added[d.number] > 0 && !n.stopped {
 				d.habits.note(d.habitKey(at), d.set.clock.time(d.set.clock.now), int(n.added[d.number]))
 			}
 			n.added[d.number] = was
-			places[level] = at
 			counted |= 1 << level
+			mayTrip = mayTrip || d.mayReach(at)
 		}
 		covered = covered || d.slots.all[at].holds()
 	}
-	d.mayTripAny(path, places[:len(path)], counted)
+	if mayTrip {
+		d.mayTripAny(steps, counted)
+	}
 }
 
 // reported counts a mark of a caller by a customer.
@@ -367,6 +381,7 @@ func (s *Set) reported(x *Subject, customer string, protected policy.DetectorSet
 		return
 	}
 	n.id.customer = hash(customer)
+	s.follow()
 	for of := s.busy.counting[policy.CountReports] &^ protected; of != 0; {
 		s.all[next(&of)].count1(&n, 1<<policy.CountReports)
 	}
@@ -374,18 +389,20 @@ func (s *Set) reported(x *Subject, customer string, protected policy.DetectorSet
 
 // count1 counts something that is told outside of calls.
 func (d *detector) count1(n *Count, kinds uint16) {
-	var room [maxLevels]uint64
-	path := d.path(&n.id, room[:0])
-	var places [maxLevels]int32
+	steps := d.steps(&n.id)
 	counted, covered := uint32(0), false
-	for level := len(path) - 1; level >= 0 && !covered; level-- {
-		if at := d.place(path[level], level, &n.id, 1); at >= 0 {
+	for level := len(steps) - 1; level >= 0 && !covered; level-- {
+		x := &steps[level]
+		at := d.slots.findBy(x.key, x.hash)
+		if at < 0 {
+			at = d.take(x, level, &n.id)
+		}
+		if d.found[level] = at; at >= 0 {
 			d.settleAt(at)
-			d.count(at, n, kinds)
-			places[level] = at
+			d.count(at, x, n, kinds)
 			counted |= 1 << level
 			covered = d.slots.all[at].holds()
 		}
 	}
-	d.mayTripAny(path, places[:len(path)], counted)
+	d.mayTripAny(steps, counted)
 }

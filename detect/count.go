@@ -47,20 +47,25 @@ func (id *ident) member(kind policy.Counted) uint64 {
 	return id.caller
 }
 
-// place is a key's slot, made if there is room, -1 without.
-func (d *detector) place(key uint64, level int, id *ident, weight int32) int32 {
-	if at := d.slots.find(key); at >= 0 {
+// have is where a key was found, -1 if it has no slot or has lost it to another since.
+func (d *detector) have(x *step, level int) int32 {
+	if at := d.found[level]; at >= 0 && d.slots.all[at].key == x.key {
 		return at
 	}
-	at := d.slots.take(key, uint8(level), id.code, weight)
-	if at >= 0 && (key&hashedKey != 0) {
+	return -1
+}
+
+// take makes a slot for a key of a call that has none, -1 without room.
+func (d *detector) take(x *step, level int, id *ident) int32 {
+	at := d.slots.take(x.key, uint8(level), id.code, 1)
+	if at >= 0 && x.key&hashedKey != 0 {
 		d.slots.name(at, id.text)
 	}
 	return at
 }
 
 // count adds what a call is by those kinds to a slot.
-func (d *detector) count(at int32, n *Count, kinds uint16) {
+func (d *detector) count(at int32, x *step, n *Count, kinds uint16) {
 	s := &d.slots.all[at]
 	s.count.advance(d.now())
 	before := s.count.total
@@ -81,17 +86,17 @@ func (d *detector) count(at int32, n *Count, kinds uint16) {
 		case policy.CountConcurrent:
 			d.countLeg(at, n.id.leg, k)
 		default:
-			d.countOnce(at, w.Count, n, k)
+			d.countOnce(at, x, w.Count, n, k)
 		}
 	}
 	if s.count.total > before && d.spread {
-		d.spreads(at, &n.id)
+		d.spreads(at, x, &n.id)
 	}
 	n.grew(d.number, s.count.total-before)
 }
 
 // countOnce counts a member of a key, once within a window. One that is there already counts from now on.
-func (d *detector) countOnce(at int32, kind policy.Counted, n *Count, k int32) {
+func (d *detector) countOnce(at int32, x *step, kind policy.Counted, n *Count, k int32) {
 	s := &d.slots.all[at]
 	ref, id, now := d.slots.ref(at), uint64(kind)<<keyBits|n.id.member(kind), d.now()
 	m := d.members.find(ref, id)
@@ -111,13 +116,13 @@ func (d *detector) countOnce(at int32, kind policy.Counted, n *Count, k int32) {
 		s.count.add(now, k)
 		e.last = now
 		if d.spread {
-			d.spreads(at, &n.id)
+			d.spreads(at, x, &n.id)
 		}
 		return
 	}
 	if s.count.total >= d.most(s.level) {
 		if d.spread && d.hasLineRoom(at, n.id.callee) { // it is full of one corner, and the calls come from all over by now
-			d.spreads(at, &n.id)
+			d.spreads(at, x, &n.id)
 		}
 		return
 	}

@@ -88,6 +88,9 @@ type Set struct {
 
 	mu        sync.Mutex
 	all       []*detector
+	ways      []*way
+	call      uint64 // the one that is followed
+	keySeed   uint64 // of the hash of all keys
 	busy      busy
 	broad     policy.DetectorSet
 	narrow    policy.DetectorSet // by caller, prefix and holder
@@ -109,7 +112,7 @@ type Set struct {
 // New makes a set that has counted nothing.
 func New(detectors []policy.Detector, o Options) *Set {
 	s := &Set{
-		detectors: detectors, zone: o.Zone, seed: o.Seed, sink: o.Sink, turn: math.MinInt64,
+		detectors: detectors, zone: o.Zone, seed: o.Seed, sink: o.Sink, turn: math.MinInt64, keySeed: mix(o.Seed),
 		trunks: names{limit: mostTrunks}, holders: names{limit: mostHolders}, budgets: newBudgets(o.Zone),
 	}
 	for i := range s.detectors {

@@ -22,6 +22,7 @@ const (
 type detector struct {
 	*policy.Detector
 	set    *Set
+	way    *way
 	number int
 	kinds  uint16 // what it counts, a bit each
 	spread bool   // its prefixes trip only when the calls come from all over them
@@ -30,6 +31,8 @@ type detector struct {
 
 	trips       [maxLevels]int32 // at which count, by level; 0 where that is not fixed
 	cur, curLeg uint32           // sub-windows under way
+
+	found [maxLevels]int32 // where the keys of the call that is followed have their slots, -1 for none
 
 	slots    slots
 	members  table[int32]
@@ -65,7 +68,8 @@ func (s *Set) newDetector(i int, spec *policy.Detector, of int) *detector {
 	}
 	bound := func(all, most int) int { return min(most, max(all/max(of, 1), 1024)) }
 	seed := mix(s.seed + uint64(i))
-	d.slots.init(bound(allSlots, maxSlots), seed, d)
+	d.way = s.wayOf(d)
+	d.slots.init(bound(allSlots, maxSlots), d)
 	d.members = newTable[int32](bound(allMembers, maxMembers), seed, d)
 	d.lines = newTable[lineCount](bound(allLines, maxLines), seed, d)
 	d.door.seed, d.door.rand = seed, seed

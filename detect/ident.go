@@ -12,6 +12,7 @@ type ident struct {
 	at       int64 // by the Set's clock
 	caller   uint64
 	digits   uint64 // the caller's as written nationally, or of another country the E.164 ones
+	block    uint32 // of ten numbers, that the caller's is one of
 	callee   uint64
 	customer uint64
 	leg      uint64
@@ -206,6 +207,7 @@ func (s *Set) identify(x *Subject, now int64, look bool) ident {
 		digits = digits[:min(len(digits), 19)]
 		if v, ok := digitsValue(digits); ok {
 			id.digits, id.size = v, uint8(len(digits))
+			id.block = uint32(mix(v/10<<5 | uint64(id.size)))
 		}
 	}
 	if x.Callee != "" {

@@ -19,9 +19,8 @@ const (
 const blamed = 8
 
 // spreads notes from where within its prefix a call came.
-func (d *detector) spreads(at int32, id *ident) {
+func (d *detector) spreads(at int32, x *step, id *ident) {
 	s, now := &d.slots.spread[at], d.now()
-	size := keySize(d.slots.all[at].key)
 	for gone := s.last + 1; gone <= now && gone-s.last <= subs; gone++ {
 		s.digits[gone%subs] = 0
 	}
@@ -29,15 +28,10 @@ func (d *detector) spreads(at int32, id *ident) {
 		clear(s.digits[:])
 	}
 	s.last = max(s.last, now)
-	row := &s.digits[now%subs]
-	left := int(id.size) - size
-	if left <= 0 {
-		*row |= 1 << wholeBit
+	if s.digits[now%subs] |= 1 << x.digit; x.digit == wholeBit {
 		return
 	}
-	*row |= 1 << (id.digits / pow10[left-1] % 10)
-	block := uint32(mix(id.digits/10<<5 | uint64(id.size)))
-	oldest := 0
+	block, oldest := id.block, 0
 	for i := range s.tens {
 		t := &s.tens[i]
 		if t.used && t.block == block {

@@ -54,15 +54,14 @@ type slots struct {
 	used    int
 	limit   int
 	hand    int
-	seed    uint64
 	d       *detector
 	byTrunk [256]int32 // slots in use
 	open    [256]int32 // those of them with a breaker
 	trunks  int32      // that have any
 }
 
-func (s *slots) init(limit int, seed uint64, d *detector) {
-	s.limit, s.seed, s.d, s.free = limit, seed, d, -1
+func (s *slots) init(limit int, d *detector) {
+	s.limit, s.d, s.free = limit, d, -1
 }
 
 // slotRef names a slot with its generation.
@@ -74,14 +73,19 @@ func (s *slots) is(ref uint32) bool {
 	return at < len(s.gens) && s.gens[at] == uint16(ref)
 }
 
-func (s *slots) head(key uint64) *int32 { return &s.heads[mix(key^s.seed)&uint64(len(s.heads)-1)] }
+func (s *slots) hash(key uint64) uint64 { return mix(key ^ s.d.set.keySeed) }
+
+func (s *slots) head(hash uint64) *int32 { return &s.heads[hash&uint64(len(s.heads)-1)] }
 
 // find gives the place of a key, -1 for none.
-func (s *slots) find(key uint64) int32 {
+func (s *slots) find(key uint64) int32 { return s.findBy(key, s.hash(key)) }
+
+// findBy is find for a key whose hash is known.
+func (s *slots) findBy(key, hash uint64) int32 {
 	if s.used == 0 {
 		return -1
 	}
-	at := *s.head(key)
+	at := *s.head(hash)
 	for at >= 0 && s.all[at].key != key {
 		at = s.all[at].next
 	}
@@ -109,7 +113,7 @@ func (s *slots) take(key uint64, level, code uint8, weight int32) int32 {
 	at := s.free
 	e := &s.all[at]
 	s.free = e.next
-	head := s.head(key)
+	head := s.head(s.hash(key))
 	*e = slot{key: key, next: *head, level: level, code: code, count: ring{cur: s.d.now()}}
 	*head = at
 	s.used++
@@ -166,8 +170,13 @@ func (s *slots) grow() {
 		s.all[i].next = s.free
 		s.free = int32(i)
 	}
+	s.rehash()
+}
+
+// rehash makes the heads anew.
+func (s *slots) rehash() {
 	heads := 64
-	for heads < 2*to {
+	for heads < 2*len(s.all) {
 		heads *= 2
 	}
 	s.heads = make([]int32, heads)
@@ -176,7 +185,7 @@ func (s *slots) grow() {
 	}
 	for i := range s.all {
 		if s.all[i].used() {
-			head := s.head(s.all[i].key)
+			head := s.head(s.hash(s.all[i].key))
 			s.all[i].next, *head = *head, int32(i)
 		}
 	}
@@ -191,7 +200,7 @@ func resized[T any](all []T, n int) []T {
 // drop frees a slot.
 func (s *slots) drop(at int32) {
 	e := &s.all[at]
-	link := s.head(e.key)
+	link := s.head(s.hash(e.key))
 	for *link != at {
 		link = &s.all[*link].next
 	}
