@@ -105,15 +105,14 @@ func (d *detector) measure(key uint64, level int, at int32) (m breaker) {
 }
 
 // mayReach reports whether a key may have reached its trip: nearly always it has not.
-func (d *detector) mayReach(at int32) bool {
-	s := &d.slots.all[at]
+func (d *detector) mayReach(s *slot) bool {
 	return d.trips[s.level] <= s.count.total || d.slots.legs != nil
 }
 
 // mayTrip trips a key that has reached its trip, or the narrower range that is to blame.
 func (d *detector) mayTrip(at int32) {
 	s := &d.slots.all[at]
-	if !d.mayReach(at) {
+	if !d.mayReach(s) {
 		return
 	}
 	why, ok := d.reached(at)

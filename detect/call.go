@@ -51,25 +51,28 @@ func (s *Set) leftAlone(n *Count) bool {
 func (s *Set) every() policy.DetectorSet { return policy.DetectorSet(1)<<len(s.all) - 1 }
 
 // calledBy counts a call of this set by the one that counts for it now.
-func (s *Set) calledBy(t *Set, x *Subject, look bool) Count {
+func (s *Set) calledBy(t *Set, n *Count, x *Subject, look bool) {
 	if s == t {
-		return t.called(x, look)
+		t.called(n, x, look)
+		return
 	}
 	y := *x
 	y.Protected = translate(x.Protected, s, t)
-	n := t.called(&y, look)
-	return *n.read(s)
+	t.called(n, &y, look)
+	*n = *n.read(s)
 }
 
-func (s *Set) called(x *Subject, look bool) Count {
+// called fills in an empty count.
+func (s *Set) called(n *Count, x *Subject, look bool) {
 	now := s.clock.peek(x.Time)
 	if !look {
 		now = s.advance(x.Time)
 	}
-	n := Count{of: s, id: s.identify(x, now, look), protected: x.Protected}
+	n.of, n.protected = s, x.Protected
+	s.identify(&n.id, x, now, look)
 	if n.id.caller != 0 {
 		n.FirstTime = !s.seen.has(n.id.caller)
-		n.again = s.recent.same(mix(n.id.caller^mix(n.id.callee^mix(uint64(n.id.trunk)))), now, !look && !s.leftAlone(&n))
+		n.again = s.recent.same(mix(n.id.caller^mix(n.id.callee^mix(uint64(n.id.trunk)))), now, !look && !s.leftAlone(n))
 	}
 	kinds := n.applies()
 	of := (s.busy.counts(kinds) | s.busy.shares | s.busy.open[n.id.trunk] | s.busy.pinned) &^ n.protected
@@ -79,18 +82,17 @@ func (s *Set) called(x *Subject, look bool) Count {
 	}
 	for rest := of &^ s.broad; rest != 0; {
 		d := s.all[next(&rest)]
-		d.called(&n, kinds&d.kinds, look || n.again)
+		d.called(n, kinds&d.kinds, look || n.again)
 	}
 	for rest := of & s.broad; rest != 0; {
 		d := s.all[next(&rest)]
-		d.called(&n, kinds&d.kinds, look || n.again || s.explained(&n, d))
+		d.called(n, kinds&d.kinds, look || n.again || s.explained(n, d))
 	}
-	return n
 }
 
-// called counts what a call is by those kinds for a detector, and says whether one of its breakers holds for it.
+// called counts what a call is by those kinds for a detector that has sought its keys, and says whether one of its breakers holds for it.
 func (d *detector) called(n *Count, kinds uint16, look bool) {
-	steps := d.steps(&n.id)
+	steps := d.way.steps
 	mayTrip, open, covered := false, len(d.pins) > 0, false
 	counted := uint32(0)                               // the levels that have counted it, a bit each
 	for level := len(steps) - 1; level >= 0; level-- { // the narrowest first: it explains the wider ones
@@ -98,20 +100,29 @@ func (d *detector) called(n *Count, kinds uint16, look bool) {
 		at := d.have(x, level)
 		if at < 0 && !look && !covered && (kinds != 0 || d.Share > 0) {
 			at = d.take(x, level, &n.id)
+			d.found[level] = at
 		}
-		if d.found[level] = at; at >= 0 {
+		holds := false
+		if at >= 0 {
+			s := &d.slots.all[at]
 			if !look {
-				d.settleAt(at)
+				if s.b != nil {
+					d.settle(at)
+				}
 				if !covered {
 					d.countCall(at, x, n, kinds)
 					counted |= 1 << level
-					mayTrip = mayTrip || d.mayReach(at)
+					mayTrip = mayTrip || d.mayReach(s)
 				}
 			}
-			open = open || d.slots.all[at].b != nil
+			if s.b != nil {
+				open, holds = true, s.holds()
+			}
 		}
-		pin := d.pin(x.key)
-		covered = covered || pin != nil && pin.pinned == pinnedOpen || pin == nil && at >= 0 && d.slots.all[at].holds()
+		if pin := d.pin(x.key); pin != nil {
+			holds = pin.pinned == pinnedOpen
+		}
+		covered = covered || holds
 	}
 	if mayTrip {
 		d.mayTripAny(steps, counted)
@@ -365,7 +376,7 @@ func (d *detector) callEnded(n *Count, e *End, kinds uint16) {
 			}
 			n.added[d.number] = was
 			counted |= 1 << level
-			mayTrip = mayTrip || d.mayReach(at)
+			mayTrip = mayTrip || d.mayReach(&d.slots.all[at])
 		}
 		covered = covered || d.slots.all[at].holds()
 	}
@@ -376,7 +387,8 @@ func (d *detector) callEnded(n *Count, e *End, kinds uint16) {
 
 // reported counts a mark of a caller by a customer.
 func (s *Set) reported(x *Subject, customer string, protected policy.DetectorSet) {
-	n := Count{of: s, id: s.identify(x, s.advance(x.Time), false)}
+	n := Count{of: s}
+	s.identify(&n.id, x, s.advance(x.Time), false)
 	if n.id.caller == 0 {
 		return
 	}

@@ -76,9 +76,12 @@ func (d *detector) count(at int32, x *step, n *Count, kinds uint16) {
 		k := int32(w.Weight)
 		switch w.Count {
 		case policy.CountCalls, policy.CountShortCalls, policy.CountUnanswered:
-			if _, ok := d.lineRoom(at, n.id.callee); ok {
-				s.count.add(d.now(), k)
+			if d.PerLine > 0 {
+				if _, ok := d.lineRoom(at, n.id.callee); !ok {
+					continue
+				}
 			}
+			s.count.add(d.now(), k)
 		case policy.CountSequential:
 			if d.follows(at, n.id.callee) {
 				s.count.add(d.now(), k)
@@ -126,9 +129,12 @@ func (d *detector) countOnce(at int32, x *step, kind policy.Counted, n *Count, k
 		}
 		return
 	}
-	line, ok := d.lineRoom(at, n.id.callee)
-	if !ok {
-		return
+	line := int32(-1)
+	if d.PerLine > 0 {
+		var ok bool
+		if line, ok = d.lineRoom(at, n.id.callee); !ok {
+			return
+		}
 	}
 	if m < 0 {
 		if m = d.members.insert(ref, id, now); m < 0 {
@@ -143,11 +149,8 @@ func (d *detector) countOnce(at int32, x *step, kind policy.Counted, n *Count, k
 }
 
 // lineRoom takes room under per_line for one thing that comes by a call to a number; ok is false if there is none. line is where the
-// number is counted, -1 if that is not asked.
+// number is counted. It is asked only where there is a per_line.
 func (d *detector) lineRoom(at int32, callee uint64) (line int32, ok bool) {
-	if d.PerLine == 0 {
-		return -1, true
-	}
 	ref, now := d.slots.ref(at), d.now()
 	line = d.lines.find(ref, callee)
 	if line < 0 {

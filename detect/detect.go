@@ -144,17 +144,19 @@ func (s *Set) Adopt(earlier *Set) {
 }
 
 // Called counts a call that comes in. The same caller and callee within policy.SameCall is one call: that is looked at, not counted.
-func (s *Set) Called(x *Subject) Count {
+func (s *Set) Called(x *Subject) (n Count) {
 	t := s.lock()
 	defer t.mu.Unlock()
-	return s.calledBy(t, x, false)
+	s.calledBy(t, &n, x, false)
+	return n
 }
 
 // Look is Called without the counting: what would hold for a call now.
-func (s *Set) Look(x *Subject) Count {
+func (s *Set) Look(x *Subject) (n Count) {
 	t := s.lock()
 	defer t.mu.Unlock()
-	return s.calledBy(t, x, true)
+	s.calledBy(t, &n, x, true)
+	return n
 }
 
 // Fill tells a call what was found.

@@ -38,19 +38,17 @@ func (s *Set) follow() { s.call++ }
 
 // steps are the keys that a call counts for by a detector, for the call that is followed.
 func (d *detector) steps(id *ident) []step {
-	w := d.way
-	if w.call != d.set.call {
-		w.call = d.set.call
-		w.make(id, d.set.keySeed)
+	if d.way.call != d.set.call {
+		d.way.make(id, d.set)
 	}
-	return w.steps
+	return d.way.steps
 }
 
-func (w *way) make(id *ident, seed uint64) {
+func (w *way) make(id *ident, s *Set) {
 	var room [maxLevels]uint64
-	w.steps = w.room[:0]
+	w.call, w.steps = s.call, w.room[:0]
 	for _, key := range w.like.path(id, room[:0]) {
-		x := step{key: key, hash: mix(key ^ seed)}
+		x := step{key: key, hash: mix(key ^ s.keySeed)}
 		if w.like.Key == policy.ByPrefix {
 			x.digit = id.digitBehind(keySize(key))
 		}
@@ -70,7 +68,9 @@ func (id *ident) digitBehind(size int) uint8 {
 // seek finds the slots of a call's keys; the places are in d.found, -1 for those that have none. To find those of all detectors first has the
 // memory bring them side by side, which takes longer than all that is counted then.
 func (d *detector) seek(id *ident) {
-	for level, x := range d.steps(id) {
+	steps := d.steps(id)
+	for level := range steps {
+		x := &steps[level]
 		d.found[level] = d.slots.findBy(x.key, x.hash)
 	}
 }
