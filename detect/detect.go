@@ -113,6 +113,7 @@ type Set struct {
 func New(detectors []policy.Detector, o Options) *Set {
 	s := &Set{
 		detectors: detectors, zone: o.Zone, seed: o.Seed, sink: o.Sink, turn: math.MinInt64, keySeed: mix(o.Seed),
+		recent: recent{newer: callTimes{seed: mix(o.Seed)}, older: callTimes{seed: mix(o.Seed)}},
 		trunks: names{limit: mostTrunks}, holders: names{limit: mostHolders}, budgets: newBudgets(o.Zone),
 	}
 	for i := range s.detectors {

@@ -154,21 +154,17 @@ func (r *varints) piece() *varints {
 }
 
 func (r *recent) append(b []byte, now int64) []byte {
-	type call struct {
-		key uint64
-		at  int64
-	}
-	var calls []call
-	for _, half := range []map[uint64]int64{r.older, r.newer} {
-		for key, at := range half {
-			if now-at < sameCall {
-				calls = append(calls, call{key, at})
+	var calls []callTime
+	for _, half := range [][]callTime{r.older.all, r.newer.all} {
+		for _, t := range half {
+			if t.at != 0 && now-t.at < sameCall {
+				calls = append(calls, t)
 			}
 		}
 	}
 	b = binary.AppendUvarint(b, uint64(len(calls)))
 	for _, c := range calls {
-		b = binary.AppendUvarint(b, c.key)
+		b = binary.AppendUvarint(b, c.call)
 		b = binary.AppendUvarint(b, uint64(now-c.at))
 	}
 	return b
