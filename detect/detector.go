@@ -18,6 +18,8 @@ const (
 	maxLevels              = 16
 )
 
+const _ int16 = maxSlots // slots are numbered by it
+
 // detector is one of the policy's with what it counts.
 type detector struct {
 	*policy.Detector

@@ -201,7 +201,7 @@ func (d *detector) loadSpread(r *varints) (x spread) {
 	}
 	for i := range x.tens {
 		if r.bytes(1)[0] != 0 {
-			x.tens[i] = ten{block: uint32(r.unsigned(1<<32 - 1)), last: uint32(r.unsigned(uint64(d.cur))), used: true}
+			x.tens[i] = ten{block: uint32(r.unsigned(1<<32 - 1)), last: uint32(r.unsigned(uint64(d.cur)))}
 		}
 	}
 	return x

@@ -34,15 +34,15 @@ func (d *detector) spreads(at int32, x *step, id *ident) {
 	block, oldest := id.block, 0
 	for i := range s.tens {
 		t := &s.tens[i]
-		if t.used && t.block == block {
+		if t.last != 0 && t.block == block {
 			t.last = now
 			return
 		}
-		if !t.used || s.tens[oldest].used && t.last < s.tens[oldest].last {
+		if t.last < s.tens[oldest].last {
 			oldest = i
 		}
 	}
-	s.tens[oldest] = ten{block: block, last: now, used: true}
+	s.tens[oldest] = ten{block: block, last: now}
 }
 
 // isSpread reports whether what a prefix counts comes from all over it.
@@ -68,7 +68,7 @@ func (d *detector) isSpread(at int32) bool {
 	}
 	n := 0
 	for _, t := range s.tens {
-		if t.used && live(t.last, now) {
+		if t.last != 0 && live(t.last, now) {
 			n++
 		}
 	}
@@ -137,7 +137,7 @@ func (s *spread) without(narrow *spread, digit uint64) {
 	}
 	for i := range s.tens {
 		for j := range narrow.tens {
-			if s.tens[i].used && s.tens[i].block == narrow.tens[j].block && narrow.tens[j].used {
+			if s.tens[i].last != 0 && s.tens[i].block == narrow.tens[j].block && narrow.tens[j].last != 0 {
 				s.tens[i] = ten{}
 			}
 		}

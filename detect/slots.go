@@ -6,7 +6,7 @@ import "strings"
 type slot struct {
 	key   uint64 // with the trunk
 	b     *breaker
-	next  int32 // of the same head, or of the free ones
+	next  int16 // of the same head, or of the free ones
 	level uint8
 	code  uint8 // how many digits of the key are a country code
 	count ring
@@ -17,18 +17,18 @@ func (s *slot) used() bool { return s.key != 0 }
 
 func (s *slot) trunk() uint8 { return uint8(s.key >> keyBits) }
 
-// spread is from where the callers of a prefix come.
+// spread is from where the callers of a prefix come. It takes one line of memory.
 type spread struct {
 	digits [subs]uint16 // by sub-window: which digits came next, a bit each; wholeBit: a number that ends with the prefix
 	tens   [spreadTens]ten
 	last   uint32 // sub-window of the latest digits
+	_      uint32
 }
 
 // ten is a block of ten numbers that a caller came from, and when last.
 type ten struct {
 	block uint32
-	last  uint32
-	used  bool
+	last  uint32 // 0: none
 }
 
 // name keeps the text of a key that cannot be read from it.
@@ -41,7 +41,7 @@ func (s *slots) name(at int32, text string) {
 
 // slots are the keys of a detector that have exact counts.
 type slots struct {
-	heads []int32
+	heads []int16 // small, so that those of ten detectors stay in the processor's cache; maxSlots fits
 	all   []slot
 	gens  []uint16 // by slot: tells who has it from those who had it before, and from what it counted before it began anew. Members go by it in numbers, so it is kept small
 	// What only some detectors have, by the place of the slot.
@@ -75,7 +75,7 @@ func (s *slots) is(ref uint32) bool {
 
 func (s *slots) hash(key uint64) uint64 { return mix(key ^ s.d.set.keySeed) }
 
-func (s *slots) head(hash uint64) *int32 { return &s.heads[hash&uint64(len(s.heads)-1)] }
+func (s *slots) head(hash uint64) *int16 { return &s.heads[hash&uint64(len(s.heads)-1)] }
 
 // find gives the place of a key, -1 for none.
 func (s *slots) find(key uint64) int32 { return s.findBy(key, s.hash(key)) }
@@ -85,9 +85,9 @@ func (s *slots) findBy(key, hash uint64) int32 {
 	if s.used == 0 {
 		return -1
 	}
-	at := *s.head(hash)
+	at := int32(*s.head(hash))
 	for at >= 0 && s.all[at].key != key {
-		at = s.all[at].next
+		at = int32(s.all[at].next)
 	}
 	return at
 }
@@ -112,10 +112,10 @@ func (s *slots) take(key uint64, level, code uint8, weight int32) int32 {
 	}
 	at := s.free
 	e := &s.all[at]
-	s.free = e.next
+	s.free = int32(e.next)
 	head := s.head(s.hash(key))
 	*e = slot{key: key, next: *head, level: level, code: code, count: ring{cur: s.d.now()}}
-	*head = at
+	*head = int16(at)
 	s.used++
 	if t := &s.byTrunk[e.trunk()]; *t == 0 {
 		*t, s.trunks = 1, s.trunks+1
@@ -167,7 +167,7 @@ func (s *slots) grow() {
 		s.last = resized(s.last, to)
 	}
 	for i := to - 1; i >= from; i-- {
-		s.all[i].next = s.free
+		s.all[i].next = int16(s.free)
 		s.free = int32(i)
 	}
 	s.rehash()
@@ -179,14 +179,14 @@ func (s *slots) rehash() {
 	for heads < 2*len(s.all) {
 		heads *= 2
 	}
-	s.heads = make([]int32, heads)
+	s.heads = make([]int16, heads)
 	for i := range s.heads {
 		s.heads[i] = -1
 	}
 	for i := range s.all {
 		if s.all[i].used() {
 			head := s.head(s.hash(s.all[i].key))
-			s.all[i].next, *head = *head, int32(i)
+			s.all[i].next, *head = *head, int16(i)
 		}
 	}
 }
@@ -201,7 +201,7 @@ func resized[T any](all []T, n int) []T {
 func (s *slots) drop(at int32) {
 	e := &s.all[at]
 	link := s.head(s.hash(e.key))
-	for *link != at {
+	for *link != int16(at) {
 		link = &s.all[*link].next
 	}
 	*link = e.next
@@ -213,7 +213,7 @@ func (s *slots) drop(at int32) {
 	if *t--; *t == 0 {
 		s.trunks--
 	}
-	*e = slot{next: s.free}
+	*e = slot{next: int16(s.free)}
 	s.gens[at]++
 	s.free = at
 	s.used--

@@ -228,7 +228,7 @@ func (d *detector) appendBeside(b []byte, at int32) []byte {
 			b = binary.AppendUvarint(b, uint64(digits))
 		}
 		for _, t := range x.tens {
-			if !t.used {
+			if t.last == 0 {
 				b = append(b, 0)
 				continue
 			}
