@@ -189,4 +189,3 @@ func TestOwnListsRelease(t *testing.T) {
 		t.Errorf("without a rule: %v", err)
 	}
 }
-
