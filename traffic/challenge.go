@@ -2,6 +2,7 @@ package traffic
 
 import (
 	"container/list"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
