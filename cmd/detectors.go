@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,7 +17,7 @@ type detectorsCmd struct {
 	Show  detectorsShowCmd  `cmd:"" help:"Show what a detector counts, and how far each key is."`
 	Reset detectorsResetCmd `cmd:"" help:"Close a breaker; it counts from nothing."`
 	Pin   detectorsPinCmd   `cmd:"" help:"Hold a breaker open (tripped) or shut (closed), until unpin."`
-	Unpin detectorsUnpinCmd `cmd:"" help:"Let go of a breaker that is held; it is closed."`
+	Unpin detectorsUnpinCmd `cmd:"" help:"Let go of a breaker that is held; it goes on by itself."`
 }
 
 type detectorsLsCmd struct {
@@ -29,11 +30,7 @@ func (c *detectorsLsCmd) Run(a *app) error {
 		return err
 	}
 	defer d.close()
-	var found []console.Breaker
-	err = d.Breakers(a.ctx, console.BreakerQuery{Trunk: c.Trunk}, func(b console.Breaker) error {
-		found = append(found, b)
-		return nil
-	})
+	found, err := heldBreakers(a.ctx, d, c.Trunk)
 	if err != nil {
 		return err
 	}
@@ -45,7 +42,6 @@ func (c *detectorsLsCmd) Run(a *app) error {
 		}
 		return nil
 	}
-	slices.SortStableFunc(found, func(x, y console.Breaker) int { return stateRank(&x) - stateRank(&y) })
 	for i := range found {
 		fmt.Fprint(a.out, breakerText(&found[i], true))
 	}
@@ -65,6 +61,16 @@ func (c *detectorsLsCmd) Run(a *app) error {
 		fmt.Fprint(a.out, beneathLabel("", detectorText(&all[i])))
 	}
 	return nil
+}
+
+// heldBreakers are those that are not closed or that a person holds, those that hold first; of all trunks for "".
+func heldBreakers(ctx context.Context, d console.Desk, trunk string) (found []console.Breaker, err error) {
+	err = d.Breakers(ctx, console.BreakerQuery{Trunk: trunk}, func(b console.Breaker) error {
+		found = append(found, b)
+		return nil
+	})
+	slices.SortStableFunc(found, func(x, y console.Breaker) int { return stateRank(&x) - stateRank(&y) })
+	return found, err
 }
 
 // stateRank has those that hold come first.
@@ -280,7 +286,7 @@ func (a *app) editBreaker(how func(d *desk) (*console.BreakerEdit, error)) error
 	text := fmt.Sprintf("%s: %s is closed, and counts from nothing", shown(e.Detector), shown(e.Key))
 	switch {
 	case e.Change == console.BreakerUnpinned:
-		text = fmt.Sprintf("%s: %s is held no more, and closed", shown(e.Detector), shown(e.Key))
+		text = fmt.Sprintf("%s: %s is held no more, and %s", shown(e.Detector), shown(e.Key), unpinnedState(e.Breakers))
 	case e.Change == console.BreakerPinned && len(e.Breakers) > 0 && e.Breakers[0].Pinned == console.PinShut:
 		text = fmt.Sprintf("%s: %s is held shut and does not trip, until it is unpinned", shown(e.Detector), shown(e.Key))
 	case e.Change == console.BreakerPinned:
@@ -288,6 +294,14 @@ func (a *app) editBreaker(how func(d *desk) (*console.BreakerEdit, error)) error
 	}
 	fmt.Fprintln(a.out, terminal.Wrap(text, terminal.Page, 0, 2))
 	return nil
+}
+
+// unpinnedState is how the breakers of a key are that nobody holds any more: the first of them, which is the one that holds calls.
+func unpinnedState(all []console.Breaker) string {
+	if len(all) > 0 && (all[0].State != console.BreakerClosed) {
+		return all[0].State + " as before"
+	}
+	return "closed"
 }
 
 // printDetectors is what status says of detectors.

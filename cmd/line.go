@@ -23,6 +23,8 @@ type lineCmd struct {
 	Changes lineChangesCmd `cmd:"" help:"Name the changes to lines that are kept."`
 	History lineHistoryCmd `cmd:"" help:"Say who changed a line, when, from where, and what it was before."`
 	Undo    lineUndoCmd    `cmd:"" help:"Undo a change as a whole: an edit, an import, or an undo."`
+
+	Usage lineUsageCmd `cmd:"" help:"Write what came to each customer's lines, by days, as CSV."`
 }
 
 type lineLsCmd struct {

@@ -19,6 +19,8 @@ type Desk interface {
 	Check(ctx context.Context, q CheckQuery) (*CheckReport, error)
 
 	Lists(ctx context.Context) ([]ListSummary, error)
+	// ListsOf describes the lists that a line has of its own.
+	ListsOf(ctx context.Context, line string) ([]ListSummary, error)
 	// Entries calls yield for each entry of a list.
 	Entries(ctx context.Context, list string, yield func(ListEntry) error) error
 	// AddEntries adds all or, when one cannot be read, none. With keepGood it adds the others, and those
@@ -71,11 +73,13 @@ type Desk interface {
 	ImportKnown(ctx context.Context, q KnownImport, file io.Reader) (*KnownReport, error)
 	// ForgetKnown makes a number unknown to a line, or to all.
 	ForgetKnown(ctx context.Context, q KnownForget) (*KnownForgotten, error)
+	// Usage calls yield for each day and line that had calls, by days and then customers.
+	Usage(ctx context.Context, q UsageQuery, yield func(Usage) error) error
 	// Follow calls yield for each record from now on, until ctx ends.
 	Follow(ctx context.Context, yield func(Record) error) error
 
 	// Reports calls yield for each report of a state, or for all (""): those that weigh most first.
-	Reports(ctx context.Context, state string, yield func(Report) error) error
+	Reports(ctx context.Context, q ReportsQuery, yield func(Report) error) error
 	// Report adds a report, or counts it if the same customer reported the same caller before and nobody has decided.
 	Report(ctx context.Context, r NewReport) (*ReportEdit, error)
 	// ShowReport gives a report with what there is to decide it by.
@@ -177,6 +181,11 @@ type ListSummary struct {
 	Records int       `json:"records"` // what their sources say, at least one each
 	Created time.Time `json:"created"`
 	Changed time.Time `json:"changed"`
+
+	// Of own lists of lines of the database, which are one for each name, as line:blacklist: how many lines have entries, and how many entries are
+	// of lines that were removed, which count for nothing until their line is back.
+	Lines int `json:"lines,omitempty"`
+	Gone  int `json:"gone,omitempty"`
 }
 
 // ListEntry is one entry of a list.
@@ -290,6 +299,7 @@ type Status struct {
 	Feeds         []FeedStatus      `json:"feeds,omitempty"`
 	Learnt        LearntStatus      `json:"learnt"`
 	Reports       ReportStatus      `json:"reports"`
+	Customers     *CustomersStatus  `json:"customers,omitempty"` // nil where no line is in the database
 	Detectors     DetectorsStatus   `json:"detectors,omitzero"`
 	// Counters are all others that there are, by name, as in screen.refused_peer: what was skipped, dropped or refused.
 	Counters map[string]uint64 `json:"counters,omitempty"`

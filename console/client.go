@@ -154,6 +154,10 @@ func (c *Client) Lists(ctx context.Context) ([]ListSummary, error) {
 	return call[[]ListSummary](ctx, c, "GET", "lists", nil)
 }
 
+func (c *Client) ListsOf(ctx context.Context, line string) ([]ListSummary, error) {
+	return call[[]ListSummary](ctx, c, "GET", "lists?"+url.Values{"line": {line}}.Encode(), nil)
+}
+
 func entriesPath(list string) string { return "lists/" + url.PathEscape(list) + "/entries" }
 
 func (c *Client) Entries(ctx context.Context, list string, yield func(ListEntry) error) error {
@@ -178,7 +182,7 @@ func (c *Client) RemoveEntries(ctx context.Context, list string, patterns []stri
 
 func (c *Client) Journal(ctx context.Context, q Query, yield func(Record) error) error {
 	v := url.Values{"limit": {strconv.Itoa(q.Limit)}}
-	for name, text := range map[string]string{"caller": q.Caller, "callee": q.Callee, "action": q.Action, "id": q.ID, "cursor": q.Cursor} {
+	for name, text := range map[string]string{"caller": q.Caller, "callee": q.Callee, "action": q.Action, "id": q.ID, "customer": q.Customer, "cursor": q.Cursor} {
 		if text != "" {
 			v.Set(name, text)
 		}

@@ -26,6 +26,10 @@ func Handler(d Desk) http.Handler {
 		return d.Check(r.Context(), q)
 	}))
 	mux.HandleFunc("GET /api/v1/lists", ask(func(r *http.Request) (any, error) {
+		if line := r.URL.Query().Get("line"); line != "" {
+			l, err := d.ListsOf(r.Context(), line)
+			return nonNil(l), err
+		}
 		l, err := d.Lists(r.Context())
 		return nonNil(l), err
 	}))
@@ -56,6 +60,7 @@ func Handler(d Desk) http.Handler {
 	serveForget(mux, d)
 	serveDetectors(mux, d)
 	serveKnown(mux, d)
+	serveUsage(mux, d)
 	serveScore(mux, d)
 	mux.HandleFunc("POST /api/v1/policy/reload", ask(func(r *http.Request) (any, error) { return d.Reload(r.Context()) }))
 	mux.HandleFunc("POST /api/v1/pause", answer(func(r *http.Request, q pauseQuery) (any, error) {
@@ -218,7 +223,7 @@ func follow(d Desk, w http.ResponseWriter, r *http.Request) {
 func journalQuery(r *http.Request) (Query, error) {
 	v := r.URL.Query()
 	q := Query{
-		Caller: v.Get("caller"), Callee: v.Get("callee"), Action: v.Get("action"), ID: v.Get("id"),
+		Caller: v.Get("caller"), Callee: v.Get("callee"), Action: v.Get("action"), ID: v.Get("id"), Customer: v.Get("customer"),
 		Cursor: v.Get("cursor"), Newest: v.Get("order") != "oldest", Limit: 100,
 	}
 	for name, at := range map[string]*time.Time{"since": &q.Since, "until": &q.Until} {

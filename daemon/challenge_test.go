@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -126,6 +127,26 @@ func TestChallenge(t *testing.T) {
 	}
 }
 
+// The journal says of those alone that they passed who keyed in the right digits.
+func TestPassedIsInTheJournal(t *testing.T) {
+	d := in(start(t, installation(t, challengePolicy)))
+	for i, keyed := range []bridge.Keyed{bridge.KeyedRight, bridge.KeyedWrong, bridge.KeyedNothing, bridge.KeyedLeft} {
+		f := &bridge.Facts{Number: fmt.Sprint("9521161", i), FromUser: "x"}
+		v := d.Screen(f)
+		d.Record(f, &v, bridge.Result{Keyed: keyed})
+	}
+	if err := d.d.journal.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got := ""
+	if err := d.Journal(t.Context(), console.Query{}, func(r console.Record) error {
+		got += fmt.Sprintln(r.Caller.Raw, r.Action, r.Passed)
+		return nil
+	}); err != nil || got != "95211610 challenge true\n95211611 challenge false\n95211612 challenge false\n95211613 challenge false\n" {
+		t.Errorf("%v, got\n%s", err, got)
+	}
+}
+
 // Two calls at once use a grace once.
 func TestGraceOnce(t *testing.T) {
 	d := in(start(t, installation(t, challengePolicy)))
@@ -201,4 +222,70 @@ action = "challenge"
 	halt(t, d)
 	d = start(t, c)
 	look(d, "and after a restart", "challenge")
+}
+
+// One customer's mark has the caller be asked again on that customer's lines, and nowhere else, on disk as well; everywhere once he is listed for it.
+func TestMarkEndsPasses(t *testing.T) {
+	for _, private := range []bool{false, true} {
+		t.Run(fmt.Sprintf("private %v", private), func(t *testing.T) {
+			c := installation(t, `
+country = "CN"
+[lines.staff]
+numbers = ["05925550100-05925550199"]
+[lines.hotline]
+numbers = ["4008001234"]
+[[rule]]
+name = "ask"
+action = "challenge"
+`)
+			c.Journal.Private = private
+			d := start(t, c)
+			callees := []string{"05925550100", "4008001234", "05925559999", "05925559998"} // the last two are of no line
+			screen := func(callee string, keyed bridge.Keyed) string {
+				f := &bridge.Facts{UUID: "x", Number: "95211613", FromUser: "95211613", Callee: callee}
+				v := in(d).Screen(f)
+				in(d).Record(f, &v, bridge.Result{Keyed: keyed})
+				return v.Action
+			}
+			look := func(when string, want ...string) {
+				t.Helper()
+				for range 2 {
+					for i, callee := range callees {
+						if got := screen(callee, bridge.NotAsked); got != want[i] {
+							t.Errorf("%s, a call to %s: %s, want %s", when, callee, got, want[i])
+						}
+					}
+					halt(t, d)
+					d, when = start(t, c), when+", after a restart"
+				}
+			}
+			pass := func() {
+				for _, callee := range callees {
+					screen(callee, bridge.KeyedRight)
+				}
+			}
+			report := func(callee string) string {
+				t.Helper()
+				edit, err := in(d).Report(t.Context(), console.NewReport{Caller: "95211613", Callee: callee})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return edit.ID
+			}
+			pass()
+			look("before", "allow", "allow", "allow", "allow")
+			id := report("05925550100")
+			look("a line reports him", "challenge", "allow", "allow", "allow")
+			report("05925559999")
+			look("a number of no line reports him", "challenge", "allow", "challenge", "allow")
+			pass()
+			if _, err := in(d).ConfirmReport(t.Context(), id, false); err != nil {
+				t.Fatal(err)
+			}
+			look("a report is confirmed", "challenge", "challenge", "challenge", "challenge")
+			pass()
+			report("4008001234")
+			look("he is listed, and reported", "challenge", "challenge", "challenge", "challenge")
+		})
+	}
 }

@@ -55,7 +55,9 @@ func OpenDesk(c *conf.Daemon, readOnly bool, log *slog.Logger) (*Front, error) {
 		return learnt
 	}
 	d := desk.New(c, db, force, desk.Options{
-		Private: private, Log: log, EndPasses: func(e164 string) error { return screening.EndPasses(db, memory, e164) },
+		Private: private, Log: log, EndPasses: func(e164 string, ends func(line string) bool) error {
+			return screening.EndPasses(db, memory, e164, ends)
+		},
 		Sections: sectionsOf(memory), Behaviour: memory.BehaviourOf, Forget: memory.ForgetNumber,
 		Recall: func(p *policy.Policy, call *policy.Call) {
 			if err := learn(p); err != nil {

@@ -65,26 +65,27 @@ func TestKnownFromStoppedCalls(t *testing.T) {
 	first := start(t, c)
 	d, at := in(first), time.Now().Add(-24*time.Hour).UTC().Format(time.RFC3339)
 	text := ""
-	row := func(last, callee, action, would, mode, reason, by string) {
-		text += fmt.Sprintf(`{"id":"01","time":%q,"caller":{"raw":"138000000%s"},"callee":%q,"action":%q,"would":%q,"mode":%q,"rule":"x","reason":%q,"outcome":{"answered":true,"ring_s":1,"talk_s":70,"by":%q}}`+"\n",
-			at, last, callee, action, would, mode, reason, by)
+	row := func(last, callee, action, would, mode, by string, more ...string) {
+		text += fmt.Sprintf(`{"id":"01","time":%q,"caller":{"raw":"138000000%s"},"callee":%q,"action":%q,"would":%q,"mode":%q,"rule":"x","outcome":{"answered":true,"ring_s":1,"talk_s":70,"by":%q}%s}`+"\n",
+			at, last, callee, action, would, mode, by, strings.Join(more, ""))
 	}
-	row("01", "05925550100", "allow", "allow", "enforce", "", "")
-	row("02", "05925550100", "challenge", "challenge", "enforce", "", "ringfence")
-	row("03", "05925550100", "challenge", "challenge", "enforce", "tripped x; passed the challenge", "")
-	row("04", "05925550100", "allow", "challenge", "observe", "", "")
-	row("05", "05925550100", "divert", "divert", "enforce", "", "")
-	row("06", "05925550100", "allow", "reject", "observe", "", "")
-	row("07", "05925550100", "warn", "warn", "enforce", "", "ringfence")
-	row("08", "05925550100", "warn", "warn", "enforce", "", "caller")
-	row("09", "05925550100", "allow", "allow", "enforce", "", "") // who will be marked
-	row("09", "4008001234", "allow", "allow", "enforce", "", "")
+	row("01", "05925550100", "allow", "allow", "enforce", "")
+	row("02", "05925550100", "challenge", "challenge", "enforce", "ringfence")
+	row("03", "05925550100", "challenge", "challenge", "enforce", "", `,"passed":true`)
+	row("04", "05925550100", "allow", "challenge", "observe", "")
+	row("05", "05925550100", "divert", "divert", "enforce", "")
+	row("06", "05925550100", "allow", "reject", "observe", "")
+	row("07", "05925550100", "warn", "warn", "enforce", "ringfence")
+	row("08", "05925550100", "warn", "warn", "enforce", "caller")
+	row("09", "05925550100", "allow", "allow", "enforce", "")                                                                                      // who will be marked
+	row("10", "05925550100", "challenge", "challenge", "enforce", "caller", `,"reason":"on blacklist: says he is the bank; passed the challenge"`) // as a list has it
+	row("09", "4008001234", "allow", "allow", "enforce", "")
 	mark(t, d, "13800000009", "05925550100")
 	want := "hotline +8613800000009\nstaff +8613800000001\nstaff +8613800000003\nstaff +8613800000008"
 	look := func(when string) {
 		t.Helper()
 		r := importKnown(t, d, console.KnownImport{}, text)
-		if got := pairs(t, d, console.KnownQuery{}); got != want || r.Calls != 10 || len(r.Warnings) != 1 || !strings.HasPrefix(r.Warnings[0], "calls with numbers that the line has reported since teach nothing: 1 of them") {
+		if got := pairs(t, d, console.KnownQuery{}); got != want || r.Calls != 11 || len(r.Warnings) != 1 || !strings.HasPrefix(r.Warnings[0], "calls with numbers that the line has reported since teach nothing: 1 of them") {
 			t.Errorf("%s: %+v\n%s\nwant\n%s", when, r, got, want)
 		}
 	}
@@ -217,8 +218,8 @@ func TestKnownImportTells(t *testing.T) {
 		text string
 		want string
 	}{
-		{console.KnownImport{}, "13800000001\n", "whose address book is it? Write --line and one of staff, hotline, or --line all"},
-		{console.KnownImport{Lines: []string{"unused"}}, "", "which is a decoy: write staff, hotline"},
+		{console.KnownImport{}, "13800000001\n", "whose address book is it? Write --line and one of staff, hotline, or all"},
+		{console.KnownImport{Lines: []string{"unused"}}, "", "which is a decoy: write one of staff, hotline"},
 		{console.KnownImport{Lines: []string{"staf"}}, "", `there is no line "staf"`},
 		{console.KnownImport{Lines: []string{"staff"}}, `{"phone": "+4930123", "votes": 3}`, "PhoneBlock"},
 		{console.KnownImport{Lines: []string{"staff"}, Columns: []string{"number=2", "talk=3"}}, "", "write one kind"},

@@ -294,7 +294,7 @@ func TestWhoCannotBeClaimed(t *testing.T) {
 		}
 	}
 	in(d).Entries(t.Context(), "blacklist", func(e console.ListEntry) error { check(e.Who, e.Source); return nil })
-	in(d).Reports(t.Context(), "", func(r console.Report) error { check(r.Who, ""); return nil })
+	in(d).Reports(t.Context(), console.ReportsQuery{}, func(r console.Report) error { check(r.Who, ""); return nil })
 	if seen < 6 {
 		t.Errorf("only %d records were looked at", seen)
 	}

@@ -12,11 +12,11 @@ func callerOf(c storage.Caller) console.Caller { return console.Caller(c) }
 // recordOf is a record of the journal as people see it.
 func recordOf(r *storage.Record) console.Record {
 	out := console.Record{
-		Test: r.Test,
-		ID:   r.ID, Time: r.Time, Node: r.Node, Trunk: r.Trunk, Caller: callerOf(r.Caller), Name: r.Name, Callee: r.Callee, Line: r.Line,
+		Test: r.Test, Passed: r.Passed,
+		ID: r.ID, Time: r.Time, Node: r.Node, Trunk: r.Trunk, Caller: callerOf(r.Caller), Name: r.Name, Callee: r.Callee, Line: r.Line, Customer: r.Customer,
 		Action: r.Action, Would: r.Would, Mode: r.Mode, Rule: r.Rule, Reason: r.Reason, List: r.List,
 		Repeats: r.Repeats, Last: r.Last, Also: r.Also,
-		Tripped: r.Tripped, Holder: r.Holder, Score: r.Score, Terms: r.Terms,
+		Tripped: r.Tripped, TrippedBy: r.TrippedBy, Holder: r.Holder, Score: r.Score, Terms: r.Terms,
 	}
 	if r.Outcome != nil {
 		o := console.Outcome(*r.Outcome)

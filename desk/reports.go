@@ -25,11 +25,14 @@ const (
 )
 
 // Reports calls yield for each report of a state, or for all (""): those that weigh most first.
-func (d *Desk) Reports(ctx context.Context, state string, yield func(console.Report) error) error {
+func (d *Desk) Reports(ctx context.Context, q console.ReportsQuery, yield func(console.Report) error) error {
 	var found []storage.Report
 	book := newBook()
 	err := d.db.Reports("", func(r storage.Report) error {
-		if book.add(&r); state == "" || r.State == state {
+		if q.Customer != "" && r.Owner() != q.Customer {
+			return ctx.Err() // what others reported weighs nothing here either: it is not theirs to see
+		}
+		if book.add(&r); q.State == "" || r.State == q.State {
 			found = append(found, r)
 		}
 		return ctx.Err()
@@ -90,10 +93,13 @@ func (d *Desk) ConfirmReport(ctx context.Context, id string, prefix bool) (*cons
 	if e, ok := rules.Lists.Lookup(reportList, &n, d.o.Now()); ok && e.Pattern.String() == pattern {
 		edit.Note = "was there already"
 	}
-	if _, err := d.addEntries(ctx, reportList, storage.FromReport, []console.NewEntry{
+	if _, err := d.addEntries(ctx, d.named(reportList), storage.FromReport, []console.NewEntry{
 		{Number: pattern, Reason: "reported by " + r.Extension, Source: reportSource + " " + r.ID},
 	}, false); err != nil {
 		return nil, err
+	}
+	if err := d.o.EndPasses(n.E164, nil); err != nil {
+		return nil, fmt.Errorf("the caller is listed, but may still count for a challenge that he passed: confirm the report again (%w)", err)
 	}
 	if !asksFor(rules.Policy, reportList) {
 		edit.Note = "no rule of the policy asks for this list"
@@ -135,7 +141,7 @@ func (d *Desk) LiftReport(ctx context.Context, id string) (*console.ReportEdit, 
 	plan := d.force.Rules().Policy.Plan()
 	n := plan.Parse(named.Caller.E164)
 	edit := &console.ReportEdit{Change: console.Lifted, List: reportList, Number: rangeAround(plan, &n, r.Free)}
-	removed, err := d.removeEntries(ctx, reportList, []string{edit.Number}, d.db.RemoveReported)
+	removed, err := d.removeEntries(ctx, d.named(reportList), []string{edit.Number}, d.db.RemoveReported)
 	if err != nil {
 		return nil, err
 	}

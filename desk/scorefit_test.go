@@ -90,7 +90,7 @@ func TestFitRebuilds(t *testing.T) {
 	id := storage.NewID(at)
 	d.journal.Add(storage.Record{
 		ID: id, Time: at, Caller: storage.Caller{Raw: pest, E164: "+86" + pest, Kind: "mobile"}, Callee: "05925550802", Line: "staff", Action: "allow",
-		Tripped: []string{"dials: +86" + pest + " (on trial)", "wakes: 139000", "gone: 1"}, Outcome: &storage.Outcome{Answered: true, RingS: 3, TalkS: 3},
+		Tripped: []string{"dials: +86" + pest + " (on trial)", "wakes: firm A (Xiamen)", "gone: 1"}, TrippedBy: []string{"wakes", "gone"}, Outcome: &storage.Outcome{Answered: true, RingS: 3, TalkS: 3},
 	})
 	d.call(at.Add(time.Minute), pest, "05925550803", 3, 3) // later
 	if err := d.journal.Flush(t.Context()); err != nil {

@@ -74,8 +74,7 @@ func TestAttackRangeFramed(t *testing.T) {
 }
 
 // TestAttackProbe holds that many bad probes double a hold once, that it ends at hold_max, and that one forged call
-// each time does not keep a range shut for longer than two of these after the last real evidence, and the hold that has
-// begun by then.
+// each time does not keep a range shut for longer than that and a hold after the last real evidence.
 func TestAttackProbe(t *testing.T) {
 	d := rangeWakes()
 	w := newWorld(t, d)
@@ -123,7 +122,7 @@ func TestAttackProbe(t *testing.T) {
 		w.talk(w.call(call{from: "95211699", to: line(3)}), 0)
 		w.wait(time.Minute)
 	}
-	if most := 3 * d.HoldMax; open == 0 || open > most {
+	if most := d.HoldMax + d.Hold + time.Minute; open == 0 || open > most {
 		t.Errorf("one forged call a hold kept a range shut for %s, want %s at most", open, most)
 	}
 }
@@ -148,6 +147,41 @@ func TestAttackMarks(t *testing.T) {
 	w.set.Reported(&x, "firm C")
 	if got := w.call(victim); !got.stopped {
 		t.Error("marks of three customers do not trip at 3")
+	}
+}
+
+// TestAttackMarksOfARange holds that one customer cannot close out a range, a holder or a trunk by marking one caller of it after the other.
+func TestAttackMarksOfARange(t *testing.T) {
+	byPrefix := detector("range", policy.ByPrefix, 7*24*time.Hour, 3, policy.CountReports)
+	byPrefix.Levels = []policy.Level{{Digits: 6}}
+	byHolder := detector("holder", policy.ByHolder, 7*24*time.Hour, 3, policy.CountReports)
+	byTrunk := detector("trunk", policy.ByTrunk, 7*24*time.Hour, 3, policy.CountReports)
+	for _, d := range []policy.Detector{byPrefix, byHolder, byTrunk} {
+		t.Run(d.Name, func(t *testing.T) {
+			w := newWorld(t, d)
+			mark := func(caller int, customer string) came {
+				c := call{from: fmt.Sprintf("952116%02d", caller), to: line(caller)}
+				x := w.subject(c)
+				x.Holder = "firm A"
+				w.set.Reported(&x, customer)
+				w.wait(time.Minute)
+				x.Time = w.at
+				return w.decide(x, false)
+			}
+			for i := range 20 {
+				if mark(i, "one").tripped {
+					t.Fatalf("%d callers marked by one customer trip it", i+1)
+				}
+			}
+			w.wait(6 * 24 * time.Hour)
+			mark(20, "one") // counts from now on
+			if mark(21, "two").tripped {
+				t.Error("marks of two customers trip it at 3")
+			}
+			if !mark(22, "three").tripped {
+				t.Error("marks of three customers do not trip it at 3")
+			}
+		})
 	}
 }
 

@@ -30,7 +30,7 @@ type breaker struct {
 	round        int64 // since when calls that were let through count
 	lastGiven    int64
 	lastCall     int64
-	proof        int64  // when its count was at the trip last
+	proof        int64  // when its count was at the trip last: a short or unanswered probe is none
 	good         uint64 // the customer who talked a minute
 
 	// What it tripped by.
@@ -104,11 +104,16 @@ func (d *detector) measure(key uint64, level int, at int32) (m breaker) {
 	return m
 }
 
+// mayReach reports whether a key may have reached its trip: nearly always it has not.
+func (d *detector) mayReach(s *slot) bool {
+	return d.trips[s.level] <= s.count.total || d.slots.legs != nil
+}
+
 // mayTrip trips a key that has reached its trip, or the narrower range that is to blame.
 func (d *detector) mayTrip(at int32) {
 	s := &d.slots.all[at]
-	if d.trips[s.level] > s.count.total && d.slots.legs == nil {
-		return // as nearly always
+	if !d.mayReach(s) {
+		return
 	}
 	why, ok := d.reached(at)
 	if !ok || d.pinned(s.key) {
@@ -127,7 +132,7 @@ func (d *detector) mayTrip(at int32) {
 		at, s = to, &d.slots.all[to]
 	}
 	if s.b == nil {
-		d.slots.open[s.trunk()]++
+		d.opened(s.trunk(), 1)
 		s.b = &breaker{}
 	}
 	b := s.b
@@ -137,15 +142,16 @@ func (d *detector) mayTrip(at int32) {
 		hold = min(2*b.hold, most)
 	}
 	b.n, b.limit, b.calls, b.usual, b.part = why.n, why.limit, why.calls, why.usual, why.part
-	b.trip(d.set.clock.now, hold)
-	b.proof = b.since
+	b.proof = d.set.clock.now
+	b.trip(b.proof, hold, d.shutAtMost(b))
 	d.explained(at)
 	d.spoil(at)
 	d.tell(at)
 }
 
-func (b *breaker) trip(now, hold int64) {
-	b.state, b.since, b.until, b.hold = tripped, now, now+hold, hold
+// trip trips a breaker for a hold, which ends at the latest when most says.
+func (b *breaker) trip(now, hold, most int64) {
+	b.state, b.since, b.until, b.hold = tripped, now, min(now+hold, most), hold
 	b.trips++
 	b.given, b.ended, b.good, b.told = 0, 0, 0, ""
 }
@@ -162,7 +168,7 @@ func (d *detector) close(at int32, since int64, remember bool) {
 	d.tell(at)
 	if !remember {
 		s.b = nil
-		d.slots.open[s.trunk()]--
+		d.opened(s.trunk(), -1)
 	}
 }
 
@@ -194,7 +200,7 @@ func (d *detector) forgetClosed(trunk uint8) bool {
 		return false
 	}
 	d.slots.all[oldest].b = nil
-	d.slots.open[trunk]--
+	d.opened(trunk, -1)
 	return true
 }
 
@@ -228,8 +234,15 @@ func (d *detector) settle(at int32) {
 	}
 	if _, most := d.hold(); s.b != nil && b.state == closed && now-b.since >= most {
 		s.b = nil
-		d.slots.open[s.trunk()]--
+		d.opened(s.trunk(), -1)
 	}
+}
+
+// shutAtMost is when a breaker closes whatever its probes say: one forged call a hold must not keep a range shut for longer than hold_max and
+// a hold since its count was at the trip. Time that nobody watched does not count.
+func (d *detector) shutAtMost(b *breaker) int64 {
+	first, most := d.hold()
+	return max(b.proof, d.set.clock.leaps) + first + max(most, b.hold)
 }
 
 // probesUntil is when a breaker that probes closes by itself: when no call has come for another hold, or nothing has come out for as long
@@ -237,7 +250,7 @@ func (d *detector) settle(at int32) {
 func (d *detector) probesUntil(b *breaker) int64 {
 	_, most := d.hold()
 	from := max(b.since, d.set.clock.leaps)
-	return min(max(from, b.lastCall)+b.hold, from+max(most, b.hold))
+	return min(max(from, b.lastCall)+b.hold, from+max(most, b.hold), d.shutAtMost(b))
 }
 
 // stateAt is a slot's state at a time, without changing it.
@@ -245,8 +258,10 @@ func (d *detector) stateAt(s *slot, now int64) uint8 {
 	switch {
 	case s.b == nil:
 		return closed
-	case s.b.state == tripped && now >= s.b.until:
+	case s.b.state == tripped && now >= s.b.until && now < d.shutAtMost(s.b):
 		return probing
+	case s.b.state == tripped && now >= s.b.until:
+		return closed
 	case s.b.state == probing && now >= d.probesUntil(s.b):
 		return closed
 	}
@@ -257,7 +272,7 @@ func (d *detector) stateAt(s *slot, now int64) uint8 {
 func (d *detector) ended(at int32, n *Count, e *End) {
 	d.settleAt(at)
 	b := d.slots.all[at].b
-	if b == nil || b.state != probing || n.id.at < b.since {
+	if b == nil || b.state != probing || n.id.at < b.since || d.pinned(d.slots.all[at].key) {
 		return
 	}
 	if e.Passed {
@@ -277,12 +292,7 @@ func (d *detector) ended(at int32, n *Count, e *End) {
 		b.good = n.id.customer
 	case e.Answered && e.Talk <= d.Short, e.Rang && !e.Answered:
 		_, most := d.hold()
-		if most = max(most, b.hold); d.set.clock.now-max(b.proof, d.set.clock.leaps) > 2*most {
-			// A forged call a hold must not keep a range shut for ever: so long after its count was at the trip it takes new evidence.
-			d.close(at, d.set.clock.now, true)
-			return
-		}
-		b.trip(d.set.clock.now, min(2*b.hold, most))
+		b.trip(d.set.clock.now, min(2*b.hold, max(most, b.hold)), d.shutAtMost(b))
 		d.spoil(at)
 		d.tell(at)
 		return

@@ -2,6 +2,7 @@ package detect
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -136,14 +137,52 @@ func TestDoubling(t *testing.T) {
 		if got.State != Tripped || got.Hold != hold || got.Trips != i+1 {
 			t.Fatalf("trip %d: %+v", i, got)
 		}
+		b.pass(got.Until.Sub(b.now) - 4*time.Minute)
+		b.dials(3) // it goes on
 		b.pass(got.Until.Sub(b.now))
 		first, second := b.call(dialler, "05925550100").rings(), b.call(dialler, "05925550200").rings()
 		b.pass(time.Minute)
 		first.end(End{Rang: true})
 		second.end(End{Rang: true}) // doubles once, however many end badly
 	}
-	// For more than twice hold_max there was no evidence but those calls.
-	b.want("")
+}
+
+// TestShutAtMost holds that a range is shut for hold_max and a hold at most after its count was at the trip, however many calls below the trip
+// end badly.
+func TestShutAtMost(t *testing.T) {
+	for _, test := range []struct{ hold, most, every time.Duration }{
+		{time.Hour, time.Hour, time.Minute * 31},
+		{time.Hour, 4 * time.Hour, time.Minute * 31},
+		{time.Hour, 5 * time.Hour, time.Minute * 61},
+		{24 * time.Hour, 7 * 24 * time.Hour, time.Hour * 5},
+	} {
+		b := newBench(t, strings.NewReplacer(`window = "1h"`, `window = "10m"`, "hold   = \"1h\"", fmt.Sprintf("hold = %q", test.hold), `"4h"`, fmt.Sprintf("%q", test.most)).Replace(short))
+		b.dials(3)
+		evidence, again := b.now, 0
+		for b.now.Sub(evidence) < 2*(test.most+test.hold) {
+			m := b.call(dialler, "05925550100")
+			if b.now.Sub(evidence) >= test.most+test.hold && m.Tripped != 0 {
+				t.Errorf("%s to %s: held %s after the last evidence", test.hold, test.most, b.now.Sub(evidence))
+				break
+			}
+			if m.Tripped == 0 {
+				m.rings().end(End{Rang: true})
+			} else {
+				m.stop()
+			}
+			again = max(again, b.trips())
+			b.pass(test.every)
+		}
+		if again < 2 {
+			t.Errorf("%s to %s: %d trips: no probe has ended badly", test.hold, test.most, again)
+		}
+	}
+}
+
+// trips is how often the breaker that is not closed has tripped.
+func (b *bench) trips() (n int) {
+	b.Breakers("dialler", false, b.now, func(x Breaker) bool { n = x.Trips; return true })
+	return n
 }
 
 func TestDoublingIsForgotten(t *testing.T) {

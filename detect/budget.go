@@ -16,7 +16,8 @@ const (
 	// leaves room for what is surer.
 	sureClasses = 4
 	// Where more than this part of a trunk's calls were touched, and more than a few, what is left of the hour is not
-	// what usually comes.
+	// what usually comes. It counts for it only where nothing better is known, or a trunk that is called so from its
+	// first day on would never have a bound.
 	touchedPart = 0.1
 	touchedFew  = 5
 )
@@ -56,11 +57,13 @@ func sureness(count, trip int, pinned bool) int {
 type budgets struct {
 	habits *habits // of the trunks, with the key 0
 	of     map[string]*budget
+	latest *budget // that was asked for last: nearly always it is the next one
 	order  []string
 }
 
 // budget is that of one trunk: its last hour in pieces of five minutes.
 type budget struct {
+	trunk   string
 	sub     int64              // the latest piece, in pieces since 1970
 	passed  [budgetSubs]uint32 // calls that no breaker was tripped for, or that found no room
 	touched [budgetSubs]uint32
@@ -70,20 +73,25 @@ type budget struct {
 }
 
 func newBudgets(zone *time.Location) *budgets {
-	return &budgets{habits: newHabits(zone, maxTrunks, budgetHours), of: map[string]*budget{}}
+	s := &budgets{habits: newHabits(zone, maxTrunks, budgetHours), of: map[string]*budget{}}
+	s.habits.fills = true
+	return s
 }
 
 // at is the budget of a trunk with the pieces of an hour ago emptied, nil if there are too many trunks. An earlier time
 // counts as the latest.
 func (s *budgets) at(trunk string, at time.Time) *budget {
-	b := s.of[trunk]
-	if b == nil {
-		if len(s.of) == maxTrunks {
-			return nil
+	b := s.latest
+	if b == nil || b.trunk != trunk {
+		if b = s.of[trunk]; b == nil {
+			if len(s.of) == maxTrunks {
+				return nil
+			}
+			b = &budget{trunk: trunk}
+			s.of[trunk] = b
+			s.order = append(s.order, trunk)
 		}
-		b = &budget{}
-		s.of[trunk] = b
-		s.order = append(s.order, trunk)
+		s.latest = b
 	}
 	sub := secondOf(at) / int64(budgetSub/time.Second)
 	if b.sub-sub > int64(budgetSubs) { // the clock was wrong, and has been put right

@@ -39,8 +39,10 @@ type habits struct {
 	shift int64 // seconds that the clock's hours begin before those of UTC: 1800 in India
 	limit int   // habits at most
 	least int   // learnt hours from which on a key's habit is known
+	fills bool  // where nothing is known of an hour of the week, a spoilt one teaches what was noted of it
 
 	of     map[habitKey]*habit
+	latest *habit   // that was noted last: nearly always it is the next one
 	order  []*habit // as they came, so that chance has no part in who is forgotten
 	hand   int
 	trunks map[string]*watch
@@ -91,14 +93,17 @@ func newHabits(zone *time.Location, limit, least int) *habits {
 // under way.
 func (h *habits) note(k habitKey, at time.Time, n int) {
 	h.tick(at)
-	if h.trunks[k.trunk] == nil && len(h.trunks) < maxTrunks {
-		h.trunks[k.trunk] = &watch{from: h.hour + 1}
-	}
-	b := h.of[k]
-	if b == nil {
-		if b = h.room(k); b == nil {
-			return
+	b := h.latest
+	if b == nil || b.key != k {
+		if h.trunks[k.trunk] == nil && len(h.trunks) < maxTrunks {
+			h.trunks[k.trunk] = &watch{from: h.hour + 1}
 		}
+		if b = h.of[k]; b == nil {
+			if b = h.room(k); b == nil {
+				return
+			}
+		}
+		h.latest = b
 	}
 	b.used = h.hour
 	b.open[h.hour%habitRing] = uint32(min(uint64(b.open[h.hour%habitRing])+uint64(n), math.MaxUint32))
@@ -135,6 +140,7 @@ func (h *habits) forget(k habitKey) bool {
 		return false
 	}
 	delete(h.of, k)
+	h.latest = nil
 	for i := range h.order {
 		if h.order[i] == b {
 			h.order = append(h.order[:i], h.order[i+1:]...)
@@ -215,16 +221,17 @@ func floorDiv(a, b int64) int64 {
 // tick lets time pass: hours that are a day old are learnt. An earlier time changes nothing, unless it is earlier by
 // more than a day: then the clock was wrong and has been put right, and what is not learnt yet never is.
 func (h *habits) tick(at time.Time) {
-	hour, was := h.hourOf(at), h.last
+	second, was := secondOf(at), h.last
+	hour := (second + h.shift) / 3600
 	switch {
 	case h.hour == 0, hour < h.hour-habitDelay:
 		h.start(hour)
-		h.last, h.restarted = secondOf(at), false
+		h.last, h.restarted = second, false
 		return
-	case secondOf(at) <= h.last:
+	case second <= h.last:
 		return
 	}
-	h.last = secondOf(at)
+	h.last = second
 	missed := false
 	if h.restarted {
 		h.restarted = false
@@ -290,10 +297,15 @@ func (h *habits) learn(hour int64) {
 		}
 	}
 	for _, b := range h.order {
-		if b.spoilt>>(hour%habitRing)&1 == 1 || b.from > hour {
-			continue
+		count, young := b.open[hour%habitRing], h.young(b)
+		switch spoilt := b.spoilt>>(hour%habitRing)&1 == 1; {
+		case b.from > hour:
+		case !spoilt:
+			filled := h.fills && !b.cleanly(c)
+			b.learn(c, row, count, young, filled)
+		case h.fills && b.usual[c] == unknown && count > 0: // an hour of which nothing is left tells nothing
+			b.fill(c, count, young)
 		}
-		b.learn(c, row, b.open[hour%habitRing], h.young(b))
 	}
 	for _, w := range h.trunks {
 		if w.from <= hour {
@@ -309,8 +321,38 @@ func (h *habits) young(b *habit) bool {
 	return w == nil || w.hours < habitYoung
 }
 
-// learn takes what an hour of the week had into a habit.
-func (b *habit) learn(c, row int, count uint32, young bool) {
+// cleanly reports whether an hour of the week was learnt from one that was not spoilt, in the last weeks.
+func (b *habit) cleanly(c int) bool {
+	for _, w := range b.weeks {
+		if w != nil && w[c] != unknown {
+			return true
+		}
+	}
+	return false
+}
+
+// fill takes what was left of a spoilt hour for what is usual, until one comes that is not spoilt. It teaches no more than that one would, and only
+// once, so that spoilt hours can neither raise nor wear down what is usual from week to week.
+func (b *habit) fill(c int, count uint32, young bool) {
+	left := float64(count)
+	if !young {
+		left = min(left, max(b.at(c), 1))
+	}
+	b.usual[c] = cellFor(left)
+	b.learnt++
+	b.rich = b.rich || left > 0
+}
+
+// without is what would be usual in an hour of the week if it had not been seen.
+func (b *habit) without(c int) float64 {
+	was := b.usual[c]
+	b.usual[c] = unknown
+	defer func() { b.usual[c] = was }()
+	return b.at(c)
+}
+
+// learn takes what an hour of the week had into a habit. filled says that what is known of it may be what was left of a spoilt one.
+func (b *habit) learn(c, row int, count uint32, young, filled bool) {
 	if b.weeks[row] == nil {
 		b.weeks[row] = &[habitHours]cell{}
 		for i := range b.weeks[row] {
@@ -338,7 +380,11 @@ func (b *habit) learn(c, row int, count uint32, young bool) {
 	middle := (all[(n-1)/2] + all[n/2]) / 2
 	switch was := b.at(c); {
 	case b.usual[c] != unknown:
-		middle = min(middle, max(habitGrow*was, was+1))
+		most := max(habitGrow*was, was+1)
+		if filled { // too little, perhaps: as much is believed as if it had not been seen
+			most = max(most, b.without(c))
+		}
+		middle = min(middle, most)
 	case !young: // what other hours have is as much as is believed, or it would grow from day to day
 		middle = min(middle, max(was, 1))
 	}

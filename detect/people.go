@@ -25,7 +25,7 @@ func (s *Set) tick(now time.Time) {
 func (d *detector) settleAll() {
 	for i := range d.slots.all {
 		at := int32(i)
-		if !d.slots.all[i].used {
+		if !d.slots.all[i].used() {
 			continue
 		}
 		d.settleAt(at)
@@ -78,7 +78,7 @@ func (s *Set) tryBreakers(name string, all bool, now time.Time) (found [][]Break
 				}
 			}
 			at := int32(i)
-			if !d.slots.all[i].used {
+			if !d.slots.all[i].used() {
 				continue
 			}
 			d.settleAt(at)
@@ -158,7 +158,7 @@ func (d *detector) matching(key uint64, f func(at int32)) {
 		return
 	}
 	for i := range d.slots.all {
-		if s := &d.slots.all[i]; s.used && s.key&keyMask == key&keyMask {
+		if s := &d.slots.all[i]; s.used() && s.key&keyMask == key&keyMask {
 			f(int32(i))
 		}
 	}
@@ -173,7 +173,7 @@ func (d *detector) matchingWithin(key uint64, f func(at int32)) {
 	}
 	for i := range d.slots.all {
 		s := &d.slots.all[i]
-		if s.used && (key>>keyBits == anyTrunk || s.key>>keyBits == key>>keyBits) && isWithin(s.key&keyMask, key&keyMask) {
+		if s.used() && (key>>keyBits == anyTrunk || s.key>>keyBits == key>>keyBits) && isWithin(s.key&keyMask, key&keyMask) {
 			f(int32(i))
 		}
 	}
@@ -214,7 +214,7 @@ func (d *detector) reset(key uint64, by string) (n int) {
 	return n
 }
 
-// pinKey holds a key open or shut.
+// pinKey holds a key open or shut. What is shut by a person closes; what is held open goes on underneath, for when it is let go of.
 func (d *detector) pinKey(key uint64, text, how, by string) int {
 	pinned, state := uint8(pinnedOpen), uint8(tripped)
 	if how == pinNames[pinnedShut] {
@@ -229,7 +229,7 @@ func (d *detector) pinKey(key uint64, text, how, by string) int {
 	n := 0
 	d.matching(key, func(at int32) {
 		n++
-		if d.slots.all[at].holds() {
+		if pinned == pinnedShut && d.slots.all[at].holds() {
 			d.close(at, d.set.clock.now, false)
 		}
 	})
@@ -243,6 +243,7 @@ func (d *detector) setPin(key uint64, text string, b *breaker) {
 		d.pins, d.pinTexts = make(map[uint64]*breaker), make(map[uint64]string)
 	}
 	d.pins[key] = b
+	d.notePins()
 	if k := key & keyMask; k&hashedKey != 0 {
 		d.pinTexts[k] = strings.Clone(cutText(text))
 	}
@@ -254,7 +255,8 @@ func (d *detector) tellPin(key uint64) {
 	}
 }
 
-// unpin lets go of a key: it is closed, and counts from nothing.
+// unpin lets go of a key: it goes on as if nobody had held it, but what brought its count to the trip meanwhile, while a person vouched for it, trips
+// it no more. The ranges in it have been on their own all the time.
 func (d *detector) unpin(key uint64, by string) (n int) {
 	var keys []uint64
 	for k := range d.pins {
@@ -266,16 +268,31 @@ func (d *detector) unpin(key uint64, by string) (n int) {
 	for _, k := range keys {
 		n++
 		x := d.pinBreaker(k)
-		delete(d.pins, k)
-		d.matchingWithin(k, d.slots.anew)
+		d.dropPin(k)
+		d.matching(k, d.letGo)
+		if at := d.slots.find(k); at >= 0 && d.slots.all[at].holds() {
+			d.tell(at)
+			continue
+		}
 		x.State, x.Pinned, x.By, x.Why = Closed, "", by, ""
 		x.Since, x.Until = d.set.clock.time(d.set.clock.now), time.Time{}
-		x.Count = 0
 		if d.set.sink != nil {
 			d.set.sink.Changed(x)
 		}
 	}
 	return n
+}
+
+// letGo has a slot that was pinned be on its own.
+func (d *detector) letGo(at int32) {
+	s := &d.slots.all[at]
+	if d.pinned(s.key) { // by another pin, of one trunk or of all
+		return
+	}
+	d.settleAt(at)
+	if why, ok := d.reached(at); !s.holds() && (ok || why.limit > 0 && why.n >= why.limit) {
+		d.slots.anew(at)
+	}
 }
 
 // restore puts a breaker back as it was told to the sink.
@@ -298,10 +315,10 @@ func (d *detector) restore(b *Breaker) {
 		d.setPin(key, b.Key, x)
 		return
 	}
-	delete(d.pins, key)
+	d.dropPin(key)
 	if b.Trunk == "" && d.Key != policy.ByTrunk {
 		key = uint64(d.set.trunkID(""))<<keyBits | key&keyMask
-		delete(d.pins, key)
+		d.dropPin(key)
 	}
 	at := d.slots.find(key)
 	switch {
@@ -344,7 +361,7 @@ func (d *detector) forget(caller uint64, e164 string) (n int) {
 			if id != caller {
 				return
 			}
-		case policy.CountDecoys, policy.CountReports:
+		case policy.CountDecoys:
 			if id>>36 != mark {
 				return
 			}
@@ -356,7 +373,7 @@ func (d *detector) forget(caller uint64, e164 string) (n int) {
 	})
 	for i := range d.slots.all {
 		s := &d.slots.all[i]
-		if k := s.key & keyMask; !s.used || !d.isNumber(k, caller) {
+		if k := s.key & keyMask; !s.used() || !d.isNumber(k, caller) {
 			continue
 		}
 		n++
@@ -368,7 +385,7 @@ func (d *detector) forget(caller uint64, e164 string) (n int) {
 	for key := range d.pins {
 		if d.isNumber(key&keyMask, caller) {
 			n++
-			delete(d.pins, key)
+			d.dropPin(key)
 		}
 	}
 	if d.habits != nil {

@@ -19,9 +19,12 @@ type Decision struct {
 	Mode   Mode   // Observe if what the rule says is not done because it is on trial
 	Rule   string // a rule's name or a reserved one
 	Line   string // the line called, the narrowest if several fit; "" if the callee belongs to none
-	Trunk  string
-	List   string    // the list that the rule found the caller on
-	Entry  ListEntry // and its entry there
+	// LineKey and Customer are those of the line called, see Line.
+	LineKey, Customer string
+
+	Trunk string
+	List  string    // the list that the rule found the caller on
+	Entry ListEntry // and its entry there
 
 	Trial      string // the first rule on trial that matched, "" if none did
 	TrialWould Action // and what it would have done
@@ -85,7 +88,7 @@ func (p *Policy) decide(c *Call, lists ListSource, steps *[]Step) Decision {
 
 	s.findLine(&c.Callee)
 
-	d := Decision{Line: s.called.Name, Trunk: c.Trunk}
+	d := Decision{Line: s.called.Name, LineKey: s.called.Key, Customer: s.called.Customer, Trunk: c.Trunk}
 	decider := s.passes(&d, steps)
 	if decider == nil {
 		decider = s.rules(&d, steps)

@@ -52,7 +52,7 @@ const (
 	CountShortCalls         // calls that were answered and over within Detector.Short
 	CountUnanswered         // calls that rang and that nobody answered
 	CountDecoys             // lines that nobody has and that a caller called, each once a caller
-	CountReports            // marks that people made, one a customer and caller
+	CountReports            // customers who marked a caller of the key, each once
 	CountConcurrent         // calls that are under way
 	CountSequential         // calls to the number behind the one that was called before, counted on
 	countedKinds

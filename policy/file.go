@@ -19,6 +19,7 @@ type Policy struct {
 	refusing    []*condition // the list conditions of rules that refuse
 	neverTrunks []string     // where never_screen numbers pass; empty is everywhere
 	lines       []line
+	lineNumber  map[string]int // line name → its number
 	rules       []rule
 	tests       []test
 	kept        LineSource    // the lines that live in the database; nil: there are none
@@ -69,10 +70,11 @@ func load(fs *faults, text []byte) *Policy {
 		fs.add(unreadable.Line, unreadable.Key, "%s", unreadable.Text)
 		return nil
 	}
+	lineNumber := make(map[string]int)
 	r := &reader{
-		policy:     &Policy{file: fs.file},
+		policy:     &Policy{file: fs.file, lineNumber: lineNumber},
 		top:        &section{fs: fs, at: places, values: values},
-		lineNumber: make(map[string]int),
+		lineNumber: lineNumber,
 		ruleLine:   make(map[string]int),
 		detectorAt: make(map[string]int),
 		mentioned:  make(map[string]bool),

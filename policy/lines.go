@@ -127,10 +127,8 @@ func (p *Policy) AppendLineKeys(to []string, n *number.Number) []string {
 
 // LineNamed is the line of a name, of the policy or of the database.
 func (p *Policy) LineNamed(name string) (Line, bool) {
-	for i := range p.lines {
-		if p.lines[i].name == name {
-			return p.lines[i].line(), true
-		}
+	if i, ok := p.lineNumber[name]; ok {
+		return p.lines[i].line(), true
 	}
 	if p.kept == nil {
 		return Line{}, false
@@ -144,6 +142,12 @@ func (p *Policy) CustomerOf(line string) string {
 		return l.Customer
 	}
 	return LineName(line)
+}
+
+// CustomerOfKey is whose the line with a key is; false of one that is not there any more.
+func (p *Policy) CustomerOfKey(key string) (customer string, ok bool) {
+	l, ok := p.LineNamed(key)
+	return l.Customer, ok && l.Key == key
 }
 
 // line is what calls are told of a line of the policy.

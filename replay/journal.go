@@ -50,7 +50,7 @@ func fromRecord(r *console.Record) (c Call, fault string) {
 	case policy.Reject, policy.Divert:
 		c.stopped = true
 	case policy.Challenge:
-		c.stopped = !strings.Contains(r.Reason, "; passed the challenge")
+		c.stopped = !r.Passed
 	case policy.Warn:
 		c.stopped = r.Outcome != nil && r.Outcome.By == "ringfence"
 	}

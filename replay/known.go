@@ -90,7 +90,7 @@ func (k *dealings) knows(p *policy.Policy, c *policy.Call) {
 	if k.room = p.AppendLineKeys(k.room[:0], &c.Callee); len(k.room) > 0 {
 		k.room = append(k.room, house)
 	}
-	c.KnownToLine, c.KnownToAll, c.KnownLines = k.Of(c.Caller.E164, k.room, c.Time)
+	c.KnownToLine, c.KnownToAll, c.KnownLines = k.Of(c.Caller.E164, k.room, c.Time, p)
 }
 
 // has reports whether the calls before can matter for one of a number; where they cannot it needs no second look.

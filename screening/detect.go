@@ -85,7 +85,7 @@ func (sc *Screener) countedBefore(e *attach.CallEnd) (stopped bool) {
 		r.Detectors.Decided(&n, true, 0)
 	}
 	sc.over(&counted{r.Detectors, n}, e, false)
-	before := screenedBefore(r.Policy, e)
+	before := sc.screenedBefore(r.Policy, e)
 	before.stopped = stopped
 	sc.calls.Add(leg, before) // the switch may tell of it a second time
 	return stopped
@@ -103,6 +103,8 @@ func sawOf(rec *storage.Record, p *policy.Policy, c *policy.Call) {
 		text := fmt.Sprintf("%s: %s", all[t.Detector].Name, number.InertUpTo(t.Key, maxShownKey))
 		if t.Trial != "" {
 			text += " (" + t.Trial + ")"
+		} else {
+			rec.TrippedBy = append(rec.TrippedBy, all[t.Detector].Name)
 		}
 		rec.Tripped = append(rec.Tripped, text)
 	}

@@ -160,7 +160,7 @@ func TestCampaignIsStopped(t *testing.T) {
 	if len(first.Tripped) != 0 || first.Holder != "firm A" || first.Action != "allow" {
 		t.Errorf("the first: %+v", first)
 	}
-	if fmt.Sprint(last.Tripped) != "[range wakes: 952116]" || last.Action != "reject" || !strings.Contains(last.Reason, "952116 (firm A) tripped range wakes") {
+	if fmt.Sprint(last.Tripped, last.TrippedBy) != "[range wakes: 952116] [range wakes]" || last.Action != "reject" || !strings.Contains(last.Reason, "952116 (firm A) tripped range wakes") {
 		t.Errorf("the last: %+v", last)
 	}
 }
@@ -361,7 +361,7 @@ func TestTrialsAreCounted(t *testing.T) {
 		t.Errorf("%+v", b)
 	}
 	last := s.journal.all()[5]
-	if fmt.Sprint(last.Tripped) != "[range wakes: 952116 (on trial)]" || last.Action != policy.Allow.String() || last.Would != "reject" {
+	if fmt.Sprint(last.Tripped, last.TrippedBy) != "[range wakes: 952116 (on trial)] []" || last.Action != policy.Allow.String() || last.Would != "reject" {
 		t.Errorf("%+v", last)
 	}
 }
@@ -394,7 +394,7 @@ func TestOverMaxShare(t *testing.T) {
 	}
 	all := s.journal.all()
 	last := all[len(all)-1]
-	if fmt.Sprint(last.Tripped) != "[range wakes: 952116 (over max_share)]" || last.Action != "allow" || last.Would != "reject" {
+	if fmt.Sprint(last.Tripped, last.TrippedBy) != "[range wakes: 952116 (over max_share)] []" || last.Action != "allow" || last.Would != "reject" {
 		t.Errorf("%+v", last)
 	}
 	if b := s.breaker("952116"); b.Would == 0 || b.Touched == 0 {

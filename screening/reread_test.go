@@ -94,7 +94,7 @@ func TestEndedPassStays(t *testing.T) {
 		if passed, _ := m.Challenges.Of("staff", "", "+15551234567", now); passed.IsZero() != (i == 1) {
 			t.Fatalf("round %d: passed at %v", i, passed)
 		}
-		if err := k.EndPasses("+15551234567"); err != nil {
+		if err := k.EndPasses("+15551234567", nil); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -32,30 +33,34 @@ const (
 //
 // In the file it is JSON, in which rawtext escapes what is no text.
 type Record struct {
-	ID      string    `json:"id"`
-	Time    time.Time `json:"time"`
-	Node    string    `json:"node"`
-	Trunk   string    `json:"trunk"`
-	Caller  Caller    `json:"caller"`
-	Name    string    `json:"name"` // the caller's name
-	Callee  string    `json:"callee"`
-	Line    string    `json:"line"`
-	Action  string    `json:"action"` // what was done
-	Would   string    `json:"would"`  // what the rule says
-	Mode    string    `json:"mode"`
-	Rule    string    `json:"rule"`
-	Reason  string    `json:"reason"`
-	List    string    `json:"list"`           // the list that decided, if one did
-	Test    bool      `json:"test,omitempty"` // a doctor's call: decided as any other, counted nowhere
-	Outcome *Outcome  `json:"outcome,omitempty"`
+	ID       string    `json:"id"`
+	Time     time.Time `json:"time"`
+	Node     string    `json:"node"`
+	Trunk    string    `json:"trunk"`
+	Caller   Caller    `json:"caller"`
+	Name     string    `json:"name"` // the caller's name
+	Callee   string    `json:"callee"`
+	Line     string    `json:"line"`
+	Customer string    `json:"customer,omitempty"` // whose the line was, where that is not its own name
+	Action   string    `json:"action"`             // what was done
+	Would    string    `json:"would"`              // what the rule says
+	Mode     string    `json:"mode"`
+	Rule     string    `json:"rule"`
+	Reason   string    `json:"reason"`
+	List     string    `json:"list"`             // the list that decided, if one did
+	Test     bool      `json:"test,omitempty"`   // a doctor's call: decided as any other, counted nowhere
+	Passed   bool      `json:"passed,omitempty"` // its caller was challenged, and passed
+	Outcome  *Outcome  `json:"outcome,omitempty"`
 
 	// What detectors saw, as it was when the call came: the breakers that held for it ("range wakes: 952116", with why in brackets where
 	// one only recorded it), MaxTripped at most; who holds the caller's range, by [ranges]; where a rule asks the score, its sum and its terms
 	// ("decoys +6").
 	Tripped []string `json:"tripped,omitempty"`
-	Holder  string   `json:"holder,omitempty"`
-	Score   float64  `json:"score,omitzero"`
-	Terms   []string `json:"terms,omitempty"`
+	// TrippedBy are the detectors of Tripped that did not only record the call.
+	TrippedBy []string `json:"tripped_by,omitempty"`
+	Holder    string   `json:"holder,omitempty"`
+	Score     float64  `json:"score,omitzero"`
+	Terms     []string `json:"terms,omitempty"`
 
 	// Repeats is how many further calls this record is of: the same caller called the same number again, with the same decision (see
 	// JournalOptions.Merge). Last is when the last of them was, Also names the first of them, MaxAlso at most. Outcome is that of the call
@@ -70,6 +75,9 @@ type Record struct {
 	placed bool   // whether it is one of its own was decided: into
 	into   string // the record that it is counted on, "" for none
 }
+
+// Owner is the customer whose line was called, "" for a number of no line.
+func (r *Record) Owner() string { return cmp.Or(r.Customer, r.Line) }
 
 // PrivateMark begins the Raw of a caller in a journal that is kept private: a token follows, of which no number can
 // be made.
@@ -138,12 +146,12 @@ func (p plain) record() Record {
 // eachText replaces each text of the record by f of it.
 func eachText(r *Record, f func(string) string) {
 	for _, s := range []*string{
-		&r.ID, &r.Node, &r.Trunk, &r.Caller.Raw, &r.Caller.E164, &r.Caller.Kind, &r.Caller.From, &r.Caller.Diverted, &r.Name, &r.Callee, &r.Line,
+		&r.ID, &r.Node, &r.Trunk, &r.Caller.Raw, &r.Caller.E164, &r.Caller.Kind, &r.Caller.From, &r.Caller.Diverted, &r.Name, &r.Callee, &r.Line, &r.Customer,
 		&r.Action, &r.Would, &r.Mode, &r.Rule, &r.Reason, &r.List,
 	} {
 		*s = f(*s)
 	}
-	r.Holder, r.Tripped, r.Terms = f(r.Holder), eachOf(r.Tripped, f), eachOf(r.Terms, f)
+	r.Holder, r.Tripped, r.TrippedBy, r.Terms = f(r.Holder), eachOf(r.Tripped, f), eachOf(r.TrippedBy, f), eachOf(r.Terms, f)
 	if r.Outcome != nil {
 		r.Outcome.Cause, r.Outcome.By = f(r.Outcome.Cause), f(r.Outcome.By)
 	}
@@ -168,7 +176,8 @@ func (r *Record) bound() {
 		o.RingS, o.TalkS = seconds(o.RingS), seconds(o.TalkS)
 		r.Outcome = &o
 	}
-	r.Tripped, r.Terms = r.Tripped[:min(len(r.Tripped), MaxTripped)], r.Terms[:min(len(r.Terms), maxTerms)]
+	r.Tripped, r.TrippedBy = r.Tripped[:min(len(r.Tripped), MaxTripped)], r.TrippedBy[:min(len(r.TrippedBy), MaxTripped)]
+	r.Terms = r.Terms[:min(len(r.Terms), maxTerms)]
 	if math.IsNaN(r.Score) || math.IsInf(r.Score, 0) {
 		r.Score = 0
 	}

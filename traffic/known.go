@@ -8,9 +8,11 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"ringfence/policy"
 )
 
-// maxPairs bounds the pairs of a line and a number that it knows. A pair takes up to 190 bytes.
+// maxPairs bounds the pairs of a line and a number that it knows. A pair takes up to 270 bytes.
 const maxPairs = 1_000_000
 
 // Known is who is known to which line. Calls only read it, under the lock of a small part of it.
@@ -21,6 +23,9 @@ type Known struct {
 	shards [256]shard
 	pairs  atomic.Int64
 	full   atomic.Uint64
+
+	naming sync.Mutex
+	names  map[string]string // one text for each line, not one for each number, and no part of a larger text
 }
 
 // shard has the callers whose numbers fall on it.
@@ -33,8 +38,23 @@ type shard struct {
 // acquaintance is a number that some line knows.
 type acquaintance struct {
 	twice
-	lines int32 // that know it
-	since twice // when the two became so that came to know it last
+	last string  // the line that dealt with it last
+	more *others // nil: no other line knows it
+}
+
+// others is of a number that several lines know. Whose these are is looked up when a call asks, as far as it has to be: lines come and go.
+type others struct {
+	n     int32                   // how many lines
+	asked int32                   // n when customers was found out; anything else: it has to be found out again
+	lines [enoughCustomers]string // one of each of different customers, as many as there are
+}
+
+// enoughCustomers is how many customers are told apart of those that know a number.
+const enoughCustomers = policy.MinKnownLines
+
+// Whose tells whose a line is, by its key, and of one that is not there any more that it is nobody's. It is a policy.
+type Whose interface {
+	CustomerOfKey(line string) (customer string, ok bool)
 }
 
 // twice is when a number was known last, and before that: a call may come in while one goes on from which its
@@ -68,7 +88,7 @@ func NewKnown(most int, sink Sink) *Known {
 	if sink == nil {
 		sink = nowhere{}
 	}
-	k := &Known{sink: sink, most: int64(most), seed: maphash.MakeSeed()}
+	k := &Known{sink: sink, most: int64(most), seed: maphash.MakeSeed(), names: make(map[string]string)}
 	for i := range k.shards {
 		k.shards[i].lines, k.shards[i].any = make(map[pair]twice), make(map[string]acquaintance)
 	}
@@ -82,13 +102,13 @@ func (k *Known) shard(number string) *shard {
 // To says when a number was last known to one of the lines, and when to any at all; zero for never. now leaves out what
 // came later; a zero now leaves out nothing.
 func (k *Known) To(number string, lines []string, now time.Time) (line, all time.Time) {
-	line, all, _ = k.Of(number, lines, now)
+	line, all, _ = k.Of(number, lines, now, nil)
 	return line, all
 }
 
-// Of is To, and says to how many lines the number is known. Those that came to know it later than now are left out, as far as they are
-// two; a line that was forgotten because it was too long ago does not count.
-func (k *Known) Of(number string, lines []string, now time.Time) (line, all time.Time, known int) {
+// Of is To, and says to how many customers the number is known by their lines, enoughCustomers at most. Lines that are not there any more
+// count neither for that nor as any, and none that came to know it later than now.
+func (k *Known) Of(number string, lines []string, now time.Time, whose Whose) (line, all time.Time, customers int) {
 	if number == "" {
 		return line, all, 0
 	}
@@ -106,13 +126,78 @@ func (k *Known) Of(number string, lines []string, now time.Time) (line, all time
 	for _, name := range lines {
 		here = max(here, s.lines[pair{name, number}].by(ms))
 	}
-	known = int(any.lines)
-	for _, since := range [...]int64{any.since.last, any.since.before} {
-		if since > ms {
-			known--
+	at := any.by(ms)
+	if whose != nil {
+		at, customers = s.vouch(number, any, ms, whose)
+	}
+	return moment(here), moment(at), customers
+}
+
+// vouch says when a number was last known to a line that is there by a moment, and of how many customers such lines are. s is locked.
+func (s *shard) vouch(number string, any acquaintance, ms int64, whose Whose) (at int64, customers int) {
+	isThere := func(line string) (there bool) {
+		_, there = customerOf(whose, line)
+		return there
+	}
+	switch {
+	case any.more == nil && !isThere(any.last):
+		return 0, 0
+	case any.more == nil:
+		if at = any.by(ms); at != 0 {
+			customers = 1
+		}
+		return at, customers
+	case any.more.asked == any.more.n && isThere(any.last):
+		for _, line := range any.more.lines {
+			switch {
+			case line == "":
+				return any.by(ms), customers
+			case !isThere(line) || s.lines[pair{line, number}].by(ms) == 0:
+				return s.askAll(number, any, ms, whose)
+			}
+			customers++
+		}
+		return any.by(ms), customers
+	}
+	return s.askAll(number, any, ms, whose)
+}
+
+// askAll is vouch of a number whose lines have to be looked at again. It goes through all that are known of the numbers that fall on the same
+// part. s is locked.
+func (s *shard) askAll(number string, any acquaintance, ms int64, whose Whose) (at int64, customers int) {
+	o, gone, later := any.more, false, false
+	var of [enoughCustomers]string
+	for who, known := range s.lines {
+		if who.number != number {
+			continue
+		}
+		customer, ok := customerOf(whose, who.line)
+		switch by := known.by(ms); {
+		case !ok:
+			gone = true
+		case by == 0:
+			later = true
+		default:
+			at = max(at, by)
+			if customers < len(of) && !slices.Contains(of[:customers], customer) {
+				of[customers], o.lines[customers] = customer, who.line
+				customers++
+			}
 		}
 	}
-	return moment(here), moment(any.by(ms)), known
+	clear(o.lines[customers:])
+	if o.asked = o.n; gone && customers < len(of) || later { // an undo may bring it back
+		o.asked = -1
+	}
+	return at, customers
+}
+
+// customerOf is whose a line is. That of a replay's phone on no line is its own.
+func customerOf(whose Whose, line string) (string, bool) {
+	if line == "" {
+		return "", true
+	}
+	return whose.CustomerOfKey(line)
 }
 
 // Has reports whether a number was ever known.
@@ -144,31 +229,64 @@ func (k *Known) Remember(line, number string, at time.Time) bool {
 		k.sink.NoRoom(KnownFacts)
 		return false
 	case !there:
-		who.number = strings.Clone(number) // not a part of a larger text
+		who.line, who.number = k.text(line), strings.Clone(number) // not a part of a larger text
 		k.pairs.Add(1)
 	}
 	s.lines[who] = was.add(ms)
-	any := s.any[number]
-	if any.twice = any.add(ms); !there {
-		any.lines, any.since = any.lines+1, any.since.add(ms)
+	any, more := s.any[number]
+	switch {
+	case there, !more:
+	case any.more == nil:
+		any.more = &others{n: 2}
+	default:
+		any.more.n++
+	}
+	if any.twice = any.add(ms); any.twice.last == ms && any.last != line {
+		any.last = k.text(line)
 	}
 	s.any[who.number] = any
 	return ms > was.last
 }
 
-// Forget drops callers that were last known before a time. It holds the lock of one part at a time.
-func (k *Known) Forget(before time.Time) {
+// text is a line as it is kept.
+func (k *Known) text(line string) string {
+	k.naming.Lock()
+	defer k.naming.Unlock()
+	name, ok := k.names[line]
+	if !ok {
+		name = strings.Clone(line)
+		k.names[name] = name
+	}
+	return name
+}
+
+// Forget drops callers that were last known before a time. While there is no room, it drops those of lines that are not there any more as well;
+// a nil whose spares them. It holds the lock of one part at a time.
+func (k *Known) Forget(before time.Time, whose Whose) {
 	oldest := before.UnixMilli()
+	gone := func(string) bool { return false }
+	if whose != nil && k.IsFull() {
+		gone = func(line string) bool {
+			_, there := customerOf(whose, line)
+			return !there
+		}
+	}
+	names := make(map[string]string)
 	for i := range k.shards {
 		s := &k.shards[i]
 		s.Lock()
 		for who, at := range s.lines {
-			if at.last < oldest {
+			if at.last < oldest || gone(who.line) {
 				k.part(s, who)
+				continue
 			}
+			names[who.line] = who.line
 		}
 		s.Unlock()
 	}
+	k.naming.Lock()
+	defer k.naming.Unlock()
+	k.names = names // a line that came meanwhile has two texts
 }
 
 // part drops a pair that is there, and the number with the last of its lines. s is locked.
@@ -176,11 +294,11 @@ func (k *Known) part(s *shard, who pair) {
 	delete(s.lines, who)
 	k.pairs.Add(-1)
 	any := s.any[who.number]
-	if any.lines--; any.lines > 0 {
-		s.any[who.number] = any
+	if any.more == nil || any.more.n == 1 {
+		delete(s.any, who.number)
 		return
 	}
-	delete(s.any, who.number)
+	any.more.n, any.more.asked = any.more.n-1, -1
 }
 
 // Lines are those that a number is known to. It goes through all that are known of the numbers that fall on the same part.
@@ -215,7 +333,7 @@ func (k *Known) Part(number, line string) (n int) {
 		}
 		k.part(s, who)
 		if any, more := s.any[number]; more { // it may have been this line that dealt with it last
-			any.twice = s.latest(number)
+			any.twice, any.last = s.latest(number)
 			s.any[number] = any
 		}
 		return 1
@@ -229,14 +347,16 @@ func (k *Known) Part(number, line string) (n int) {
 	return n
 }
 
-// latest is when a number was known to any line, by those that know it now. s is locked.
-func (s *shard) latest(number string) (t twice) {
+// latest is when a number was known to any line, by those that know it now, and the last one. s is locked.
+func (s *shard) latest(number string) (t twice, line string) {
 	for who, at := range s.lines {
 		if who.number == number {
-			t = t.add(at.last).add(at.before)
+			if t = t.add(at.last).add(at.before); t.last == at.last {
+				line = who.line
+			}
 		}
 	}
-	return t
+	return t, line
 }
 
 // Len is how many pairs there are.

@@ -34,7 +34,7 @@ func TestLearntIsBounded(t *testing.T) {
 	if at := m.Callbacks.awaits("line 4"); at.IsZero() || m.Callbacks.Len() != 1 {
 		t.Errorf("old ones make no room: %v", m.Callbacks.last)
 	}
-	m.Known.Forget(now.Add(500 * time.Millisecond))
+	m.Known.Forget(now.Add(500*time.Millisecond), nil)
 	if m.Known.Len() != 1 {
 		t.Errorf("%d pairs are left", m.Known.Len())
 	}
@@ -56,7 +56,11 @@ func (s *sink) NoRoom(Table)                    { s.full++ }
 
 // BenchmarkRecall is what a call pays to look up what was learnt, with a million pairs of 50 lines.
 func BenchmarkRecall(b *testing.B) {
-	p, _ := policy.Load("p", []byte("country = \"CN\"\n[lines.staff]\nnumbers = [\"05925550100-05925550199\"]\n[[rule]]\nname = \"known\"\nwhen = { known_caller = \"30d\" }\naction = \"allow\"\n"))
+	text := "country = \"CN\"\n[lines.line0]\nnumbers = [\"05925550100-05925550199\"]\n"
+	for i := range 49 {
+		text += fmt.Sprintf("[lines.line%d]\nnumbers = [\"059255502%02d\"]\n", i+1, i)
+	}
+	p, _ := policy.Load("p", []byte(text+"[[rule]]\nname = \"known\"\nwhen = { known_caller = \"30d\" }\naction = \"allow\"\n"))
 	m, now := New(nil), time.Now()
 	for i := range maxPairs {
 		m.Known.Remember(fmt.Sprint("line", i%50), fmt.Sprintf("+86139%08d", i), now)

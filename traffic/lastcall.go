@@ -22,7 +22,8 @@ type LastCall struct {
 	Withheld bool   // the number, if there is one, must not be shown or read out
 	ID       string // the journal's
 	Time     time.Time
-	Line     string // "" if the called number belongs to none
+	Line     string // its key; "" if the called number belonged to none
+	Customer string // whose the line was then
 }
 
 // LastCalls is the last call of each extension, of each of the realms that have one of its name.
