@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"ringfence/console"
@@ -20,7 +19,7 @@ func (d *Desk) Check(_ context.Context, q console.CheckQuery) (*console.CheckRep
 		return nil, err
 	}
 	r := d.force.Rules()
-	p, lists := r.Policy, r.Lists
+	p, all := r.Policy, r.Lists
 	d.LoadDetectors()
 	set := r.Detectors
 	if q.Policy != "" {
@@ -34,8 +33,10 @@ func (d *Desk) Check(_ context.Context, q console.CheckQuery) (*console.CheckRep
 			}
 			return nil, console.Bad(text)
 		}
-		other = other.WithLines(r.Lines)
 		p, set = other, d.tried(other, set)
+		if r.Lines != nil {
+			p = p.WithLines(r.Lines)
+		}
 	}
 	at, err := momentOf(q.At, d.o.Now(), p.Zone())
 	if err != nil {
@@ -43,10 +44,10 @@ func (d *Desk) Check(_ context.Context, q console.CheckQuery) (*console.CheckRep
 	}
 	call := p.Call(policy.Facts{Caller: q.Caller, Name: q.Name, Callee: q.Callee, Trunk: q.Trunk, Withheld: q.Withheld, Time: at})
 	d.o.Recall(p, &call)
-	x := detect.SubjectOf(p, &call, lists)
+	x := detect.SubjectOf(p, &call, all)
 	count := set.Look(&x)
 	set.Fill(&count, &call)
-	dec, steps := p.Explain(&call, lists)
+	dec, steps := p.Explain(&call, all)
 	n := call.Caller
 	report := &console.CheckReport{
 		Caller: console.CallerReport{Raw: n.Raw, E164: n.E164, Kind: n.Kind.String(), Kinds: nonNil(n.Kinds.Strings()), Reason: n.Reason},
@@ -71,7 +72,7 @@ func (d *Desk) Check(_ context.Context, q console.CheckQuery) (*console.CheckRep
 	for _, f := range set.Explain(&x) {
 		report.Detectors = append(report.Detectors, d.findingShown(p, &f))
 	}
-	report.Lists = onLists(p, lists, &call)
+	report.Lists = onLists(p, all, &call)
 	if d.force.Paused(at) != nil {
 		report.Paused, report.Action, report.Rule = true, policy.Allow.String(), policy.RulePaused
 		report.SIP, report.Label = 0, ""
@@ -80,39 +81,30 @@ func (d *Desk) Check(_ context.Context, q console.CheckQuery) (*console.CheckRep
 	return report, nil
 }
 
-// onLists are the entries of lists that match a call's caller. Of own lists of lines of the database there are those of the line called alone: what
-// other customers keep is not to be seen here.
-func onLists(p *policy.Policy, l *lists.Lists, call *policy.Call) []console.OnList {
-	on, held := []console.OnList{}, call.Caller.Held()
-	look := func(lookup func(n *number.Number) (policy.ListEntry, bool)) {
-		if e, ok := lookup(&call.Caller); ok {
-			on = append(on, console.OnList{List: e.List, Pattern: e.Pattern.String(), Reason: e.Reason, Source: e.Source})
+// onLists are the lists that the caller is on, those of the line called included.
+func onLists(p *policy.Policy, all *lists.Lists, c *policy.Call) []console.OnList {
+	found := []console.OnList{}
+	look := func(find func(n *number.Number) (policy.ListEntry, bool)) {
+		if e, ok := find(&c.Caller); ok {
+			found = append(found, console.OnList{List: e.List, Pattern: e.Pattern.String(), Reason: e.Reason, Source: e.Source})
 			return
 		}
-		for i := range held {
-			if e, ok := lookup(&held[i]); ok {
-				on = append(on, console.OnList{List: e.List, Pattern: e.Pattern.String(), Reason: e.Reason, Source: e.Source, Holds: held[i].E164})
+		for _, held := range c.Caller.Held() {
+			if e, ok := find(&held); ok {
+				found = append(found, console.OnList{List: e.List, Pattern: e.Pattern.String(), Reason: e.Reason, Source: e.Source, Holds: held.E164})
 				return
 			}
 		}
 	}
-	lines := p.Lines()
-	for _, name := range l.Names() {
-		if line, _, own := strings.Cut(name, ":"); own && !slices.Contains(lines, line) {
-			continue
-		}
-		look(func(n *number.Number) (policy.ListEntry, bool) {
-			e, ok := l.Lookup(name, n, call.Time)
-			e.List = name
-			return e, ok
-		})
+	for _, name := range all.Names() {
+		look(func(n *number.Number) (policy.ListEntry, bool) { return all.Lookup(name, n, c.Time) })
 	}
-	if line, _ := p.LineCalled(&call.Callee); line.Kept {
-		for _, own := range slices.Sorted(slices.Values(l.OwnNames())) {
-			look(func(n *number.Number) (policy.ListEntry, bool) { return l.LookupOwn(line.Key, own, n, call.Time) })
+	if line, ok := p.LineCalled(&c.Callee); ok && line.Kept {
+		for _, own := range slices.Sorted(slices.Values(all.OwnNames())) {
+			look(func(n *number.Number) (policy.ListEntry, bool) { return all.LookupOwn(line.Key, own, n, c.Time) })
 		}
 	}
-	return on
+	return found
 }
 
 // momentOf reads when a call to try comes in.

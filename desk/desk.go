@@ -53,9 +53,9 @@ type Desk struct {
 	waiting waiting
 	marked  chan string // ids of reports that may be confirmed without a person (ConfirmByItself)
 
-	ownRefused atomic.Uint64 // edits of own lists of lines that there was no room for
-
 	today today // calls to customers, for the status
+
+	ownRefused atomic.Uint64 // edits of own lists of lines that there was no room for
 
 	missed atomic.Uint64 // records that who follows the journal was too slow for
 

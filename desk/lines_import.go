@@ -12,7 +12,6 @@ import (
 	"unicode/utf8"
 
 	"ringfence/console"
-	"ringfence/inforce"
 	"ringfence/lines"
 	"ringfence/listfile"
 	"ringfence/number"
@@ -314,45 +313,6 @@ func (f *linesFile) goneLines() error {
 		return nil
 	}
 	return console.Conflict("nothing was changed: " + text)
-}
-
-// maxRounds is how often lines are refused anew because others were: a number that would have come free stays where it is.
-const maxRounds = 100
-
-// refuseTaken refuses lines whose numbers are on others: of two lines of the file that which comes later.
-func (f *linesFile) refuseTaken(rules *inforce.Rules) error {
-	for round := 1; round <= maxRounds; round++ {
-		changes, err := f.inMemory()
-		if err != nil {
-			return err
-		}
-		taken := rules.Lines.Check(changes, len(changes)+1)
-		if len(taken) == 0 {
-			f.changes = changes
-			return nil
-		}
-		for _, t := range taken {
-			f.refuseOne(t, round)
-		}
-	}
-	return console.Conflict("nothing was changed: too many lines of the file have numbers of others: see what --dry-run says of a part of it")
-}
-
-// refuseOne refuses one of two lines that have a number.
-func (f *linesFile) refuseOne(t *lines.Taken, round int) {
-	mine, other := f.byName[t.Line], f.byName[t.Other]
-	switch {
-	case mine.why != "" || other != nil && other.round == round: // one of the two does not go in, as was found before
-		return
-	case other == nil || other.why != "":
-		mine.refuse(mine.row, "%s is on the line %s already, and a number is on one line only: take it off there first (`ringfence line set %s`)", t.Number, t.Other, t.Other)
-	default:
-		if other.change != console.LineUnchanged && mine.row < other.row {
-			mine, other = other, mine
-		}
-		mine.refuse(mine.row, "%s is on the line %s already, which is in line %d, and a number is on one line only: take it out of one of them", t.Number, other.set.Name, other.row)
-	}
-	mine.round = round
 }
 
 // goesIn reports whether a line of the file is one that changes something.

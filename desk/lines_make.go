@@ -219,7 +219,13 @@ func readLineText(what string) func(string) (string, error) {
 	return func(text string) (string, error) { return plain(what, text, storage.MaxLineText) }
 }
 
-func readCustomer(text string) (string, error) { return plain("customer", text, maxCustomer) }
+func readCustomer(text string) (string, error) {
+	text, err := plain("customer", text, maxCustomer)
+	if err == nil && text == storage.NoLine {
+		err = fmt.Errorf("its customer cannot be called %s, which is who has all numbers of no line: write another name", text)
+	}
+	return text, err
+}
 
 func readProfile(text string) (string, error) {
 	if text = strings.TrimSpace(text); text == "" {

@@ -88,8 +88,8 @@ func (sc *Screener) lastStopped(p *policy.Policy, f *bridge.Facts) (last traffic
 	} {
 		for _, extension := range sc.extensionsOf(f) {
 			n := p.Call(policy.Facts{Callee: strings.TrimSpace(extension)}).Callee
-			line, called := p.LineCalled(&n)
-			if !called || n.E164 == "" && sc.memory.Realms.Several() {
+			line, ok := p.LineCalled(&n)
+			if !ok || n.E164 == "" && sc.memory.Realms.Several() {
 				continue
 			}
 			if last, ok := sc.memory.Stopped.Get(key(line.Key, &n), func(string) bool { return true }, now); ok {
