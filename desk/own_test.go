@@ -226,7 +226,8 @@ func TestOwnListsRefused(t *testing.T) {
 		"ann:" + longName(t):      "longer than 64",
 		"ann:x\x00y":              "characters that commands",
 		"line:":                   "there is no line line",
-		"ann:" + longName(t)[:62]: "must have 1 to 64 bytes",
+		"ann:" + longName(t)[:62]: "no rule of the policy asks for the list line:xxx",
+		"ann:blaklist":            "so that ann:blaklist would count for nothing: they ask for line:allowlist, line:blacklist",
 	} {
 		before := h.changes("")
 		_, err := h.AddEntries(t.Context(), list, []console.NewEntry{{Number: nuisance}}, false)
