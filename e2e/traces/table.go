@@ -10,8 +10,11 @@ import (
 	"ringfence/conf"
 )
 
-// Alarm is the detector of the shipped policy that has an eye on all calls together. The others are by range, or by caller.
-const Alarm = "alarm"
+// The detectors of the shipped policy that have an eye on all calls together. The others are by range, or by caller.
+const (
+	Alarm        = "alarm"
+	AlarmByHabit = "alarm by habit"
+)
 
 // All measures the traces of seeds of a world by a policy's text.
 func All(ctx context.Context, world *World, seeds []uint64, text string) ([]*Figures, error) {
@@ -54,7 +57,7 @@ func Head() []string {
 // them.
 func Tables(ctx context.Context, world *World, name string, seeds []uint64) (figures, behind []string, err error) {
 	shipped := string(conf.SamplePolicy)
-	ranges, err := Enforced(shipped, Alarm)
+	ranges, err := Enforced(shipped, Alarm, AlarmByHabit)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -87,7 +90,7 @@ func Tables(ctx context.Context, world *World, name string, seeds []uint64) (fig
 		}
 		point(fmt.Sprintf("%s: `range wakes` trips at %d, `range annoys` at %d", world.Name, n, n+1), text)
 	}
-	for _, n := range []int{3, 4, 6, 8, 12} { // 5 is shipped
+	for _, n := range []int{4, 5, 8, 12, 20} { // 6 is shipped
 		text, fault := Scaled(both, Alarm, n)
 		if fault != nil {
 			return nil, nil, fault
