@@ -30,11 +30,12 @@ type plan struct {
 	low, high int
 }
 
-// Harsh is a big site, on which everything that is hard for a detector is common: calls so many that strangers of one range come by chance, firms
-// that nobody knows with blocks of numbers, campaigns that drip and that come by two trunks.
+// Harsh is a big site, on which everything that is hard for a detector is common: calls so many that strangers of one range come by chance,
+// firms that nobody knows with blocks of numbers, campaigns that drip and that come by two trunks.
 var Harsh = &World{
 	Name: "harsh", perDay: [2]float64{1500, 6000}, strangers: [2]float64{0.12, 0.35}, firms: [2]float64{0.02, 0.09}, rare: 0.05, landlines: 0.2,
-	people: [2]float64{0.6, 2}, centres: [2]float64{3, 30}, couriers: 7, storm: [2]float64{50, 500}, platforms: 2, small: 0.5, large: 0.06, drips: 0.06, trunks: 0.2, night: 0.15,
+	people: [2]float64{0.6, 2}, centres: [2]float64{3, 30}, couriers: 7, storm: [2]float64{50, 500}, platforms: 2,
+	small: 0.5, large: 0.06, drips: 0.06, trunks: 0.2, night: 0.15,
 	plan: []plan{
 		{FromHead, 8, 16},
 		{FromHeads, 2, 5},
@@ -51,7 +52,8 @@ var Harsh = &World{
 // of others: see docs/measured.md.
 var Ordinary = &World{
 	Name: "ordinary", perDay: [2]float64{400, 1600}, strangers: [2]float64{0.03, 0.09}, firms: [2]float64{0.01, 0.03}, rare: 0.05, landlines: 0.12,
-	people: [2]float64{0.3, 0.8}, centres: [2]float64{1, 4}, couriers: 2, storm: [2]float64{30, 200}, platforms: 0, small: 0.1, large: 0.1, drips: 0.02, trunks: 0.05, night: 0.05,
+	people: [2]float64{0.3, 0.8}, centres: [2]float64{1, 4}, couriers: 2, storm: [2]float64{30, 200}, platforms: 0,
+	small: 0.1, large: 0.1, drips: 0.02, trunks: 0.05, night: 0.05,
 	plan: []plan{
 		{FromHead, 8, 16},
 		{FromHeads, 3, 6},
