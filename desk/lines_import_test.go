@@ -102,6 +102,21 @@ func TestImportLinesMovesNumbers(t *testing.T) {
 	}
 }
 
+// What an encoding that cannot be told holds is refused with what to write, and never kept with signs in the place of letters.
+func TestImportLinesEncoding(t *testing.T) {
+	d := linesDesk(t)
+	r, err := d.importLines(t, console.LineImport{}, "a,05927770100,Gro\xdf")
+	if err != nil || said(r) != "+0 ~0 -0 =0 !1 2:a" || !strings.Contains(strings.Join(r.Warnings, "\n"), "--encoding windows-1252") {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if r, err = d.importLines(t, console.LineImport{Encoding: "windows-1252"}, "a,05927770100,Gro\xdf"); err != nil || said(r) != "+1 ~0 -0 =0 !0" {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if l := d.onDisk(t)["a"]; l.Customer != "Groß" {
+		t.Errorf("the customer is %q", l.Customer)
+	}
+}
+
 // Each line of a long row takes the number of the next one, and the last cannot: then none can, and the others of the file go in all the same.
 func TestImportLinesLongRow(t *testing.T) {
 	const n = 300
@@ -172,7 +187,7 @@ func TestImportLinesWhole(t *testing.T) {
 	if r := expect("a line that is refused is named all the same", q, "+0 ~0 -0 =19 !1 21:c19", append(slices.Clone(rows[:19]), "c19,x,")...); len(r.Warnings) != 0 {
 		t.Errorf("%+v", r)
 	}
-	whole := expect("30 %", q, "+0 ~0 -6 =14 !0", rows[:14]...)
+	whole := expect("30 percent", q, "+0 ~0 -6 =14 !0", rows[:14]...)
 	forced := q
 	forced.Force = true
 	expect("forced", forced, "+0 ~0 -14 =0 !0")
