@@ -134,7 +134,7 @@ func TestImportLinesLongRow(t *testing.T) {
 	if err != nil || r.Refused != n || r.Added != 1 || r.Updated != 0 {
 		t.Fatalf("%v %+v", err, r)
 	}
-	if why, want := r.Refusals[0].Why, "+865927770001 is on the line l001 already, which stays as it is (see line 3)"; !strings.HasPrefix(why, want) {
+	if why, want := r.Refusals[0].Why, "+865927770001 is on the line l001 already, which stays as it is (see line 3 of the file)"; !strings.HasPrefix(why, want) {
 		t.Errorf("%s, want %s", why, want)
 	}
 	rows[n-1] = fmt.Sprintf("l%03d,05927770000,", n-1)
