@@ -61,7 +61,10 @@ func (c *checkCmd) Run(a *app) error {
 	if r.Callee != "" {
 		line := r.Line
 		if line == "" {
-			line = "no line of the policy"
+			line = "no line"
+		}
+		if r.Customer != "" {
+			line += " of " + shown(r.Customer)
 		}
 		fmt.Fprintf(a.out, "callee   %s, %s\n", shown(r.Callee), line)
 	}

@@ -129,6 +129,7 @@ type CheckReport struct {
 	Caller    CallerReport `json:"caller"`
 	Callee    string       `json:"callee"`
 	Line      string       `json:"line"`
+	Customer  string       `json:"customer,omitempty"` // whose the line is, where that is not its name
 	Trunk     string       `json:"trunk"`
 	Action    string       `json:"action"`
 	Would     string       `json:"would"`
