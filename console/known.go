@@ -2,8 +2,6 @@ package console
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -113,17 +111,7 @@ func (c *Client) ImportKnown(ctx context.Context, q KnownImport, file io.Reader)
 	if q.DryRun {
 		v.Set("dry_run", "true")
 	}
-	// The file is the caller's to close. A large one takes as long as it takes.
-	resp, err := c.send(ctx, "POST", "known/import?"+v.Encode(), "application/octet-stream", io.NopCloser(file))
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	var report KnownReport
-	if err := json.NewDecoder(resp.Body).Decode(&report); err != nil {
-		return nil, fmt.Errorf("the daemon's answer cannot be read: %w", err)
-	}
-	return &report, nil
+	return upload[KnownReport](ctx, c, "known/import?"+v.Encode(), file)
 }
 
 func (c *Client) ForgetKnown(ctx context.Context, q KnownForget) (*KnownForgotten, error) {

@@ -2,7 +2,6 @@ package console
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"mime"
@@ -223,17 +222,7 @@ func (c *Client) ImportLines(ctx context.Context, q LineImport, file io.Reader) 
 			v.Set(name, "true")
 		}
 	}
-	// io.NopCloser-like: the file is the caller's to close. A large one takes as long as it takes.
-	resp, err := c.send(ctx, "POST", "lines/import?"+v.Encode(), "application/octet-stream", io.NopCloser(file))
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	var report LineReport
-	if err := json.NewDecoder(resp.Body).Decode(&report); err != nil {
-		return nil, fmt.Errorf("the daemon's answer cannot be read: %w", err)
-	}
-	return &report, nil
+	return upload[LineReport](ctx, c, "lines/import?"+v.Encode(), file)
 }
 
 func (c *Client) LineHistory(ctx context.Context, name string, yield func(LineHistory) error) error {

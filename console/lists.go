@@ -240,17 +240,7 @@ func (c *Client) Import(ctx context.Context, q ImportQuery, file io.Reader) (*Im
 	if q.Window != 0 {
 		v.Set("window", strconv.FormatFloat(q.Window, 'f', -1, 64))
 	}
-	// io.NopCloser-like: the file is the caller's to close. A large one takes as long as it takes.
-	resp, err := c.send(ctx, "POST", "lists/"+url.PathEscape(q.List)+"/import?"+v.Encode(), "application/octet-stream", io.NopCloser(file))
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	var report ImportReport
-	if err := json.NewDecoder(resp.Body).Decode(&report); err != nil {
-		return nil, fmt.Errorf("the daemon's answer cannot be read: %w", err)
-	}
-	return &report, nil
+	return upload[ImportReport](ctx, c, "lists/"+url.PathEscape(q.List)+"/import?"+v.Encode(), file)
 }
 
 func (c *Client) Feeds(ctx context.Context) ([]FeedStatus, error) {
