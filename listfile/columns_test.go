@@ -61,6 +61,8 @@ func TestReadTable(t *testing.T) {
 	for _, test := range []struct{ named, file, want string }{
 		{"name=2", "numbers,id\n1,a\n", "name from “id”, numbers from “numbers”\n2 a/1\n"},
 		{"name=Ort customer=plz", "numbers;Ort;PLZ\n1;Ulm;89073\n", "name from “Ort”, numbers from “numbers”, customer from “PLZ”\n2 Ulm/1/89073\n"},
+		{"name=Kunde", "Kunde;numbers\na;1\n", "name from “Kunde”, numbers from “numbers”\n2 a/1\n"}, // whose it is, it does not say
+		{"name=Kunde customer=1", "Kunde;numbers\na;1\n", "name from “Kunde”, numbers from “numbers”, customer from “Kunde”\n2 a/1/a\n"},
 		{"name=Foo", "numbers,id\n1,a\n", "ERROR: --column name=Foo: there is no such column; there are \"numbers\", \"id\"\n"},
 		{"name=3", "numbers,id\n1,a\n", "ERROR: --column name=3: there is no such column; there are \"numbers\", \"id\"\n"},
 		{"nam=1", "numbers,id\n", "ERROR: \"nam=1\": write WHAT=COLUMN, where WHAT is one of name, numbers, customer, profile, mode, timezone, language, notify, note, and COLUMN a name in the header or a place from 1\n"},
