@@ -11,7 +11,6 @@ import (
 	"ringfence/inforce"
 	"ringfence/lines"
 	"ringfence/lists"
-	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/storage"
 )
@@ -135,7 +134,7 @@ func (d *Desk) named(list string) func(*inforce.Rules) (place, error) {
 		if there, err := d.hasList(list); err != nil || there {
 			return at, err
 		}
-		return at, console.NotFound(fmt.Sprintf("there is no line %s: `ringfence line ls` names those of the database, and the policy has its own as [lines.NAME]", number.InertUpTo(name, maxName)))
+		return at, noLineNamed(name)
 	}
 }
 
@@ -387,7 +386,7 @@ func (d *Desk) ListsOf(ctx context.Context, line string) ([]console.ListSummary,
 	}
 	of, ok := r.Policy.LineNamed(line)
 	if !ok || of.Name != line {
-		return nil, console.NotFound(fmt.Sprintf("there is no line %s", number.InertUpTo(line, maxName)))
+		return nil, noLineNamed(line)
 	}
 	var out []console.ListSummary
 	for i := range infos {
