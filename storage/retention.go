@@ -23,6 +23,7 @@ type row struct {
 	amends     bool      // in the place of one that is there, with the calls that were counted on it
 	counting   *counting // what is to be counted on a record that is there
 	own        string    // the id of the call that was counted on it, was answered, and so has a record of its own
+	told       string    // the key of the line whose customer is to be told of the record
 	stray      bool      // set by putRows: there is no record for the outcome, or for the calls, the first of which became it
 }
 
@@ -101,7 +102,11 @@ func (d *DB) putRows(rows []row, oldest string, maxBytes int64) (trimmed int, mo
 				size.Records++
 			}
 			size.Bytes += r.size()
+			stopped := r.told != "" && (!r.amends || !wasStopped(r.key, old))
 			if err := b.Put(key, r.value); err != nil {
+				return err
+			}
+			if err := d.noteStopped(tx, r, string(key), stopped); err != nil {
 				return err
 			}
 		}
@@ -135,6 +140,32 @@ func (d *DB) putRows(rows []row, oldest string, maxBytes int64) (trimmed int, mo
 		return 0, false, fmt.Errorf("writing the journal: %w", err)
 	}
 	return trimmed, more, nil
+}
+
+// noteStopped notes the calls of a row that customers are to be told of.
+func (d *DB) noteStopped(tx *bolt.Tx, r *row, id string, own bool) error {
+	if own {
+		return d.addNotice(tx, r.told, id, d.now(), 1)
+	}
+	if r.counting != nil {
+		line, n := "", 0
+		for _, again := range r.counting.calls {
+			if again.told { // all are of one line, or they would not repeat each other
+				line, n = again.Stopped, n+1
+			}
+		}
+		return d.addNotice(tx, line, id, d.now(), n)
+	}
+	return nil
+}
+
+// wasStopped reports whether a record that is amended said so already.
+func wasStopped(k, old []byte) bool {
+	if old == nil {
+		return false
+	}
+	r, err := decodeRecord(k, old)
+	return err == nil && r.Stopped != ""
 }
 
 // part takes an answered call off the record that it was counted on, and makes it a record of its own, which it gives as a record without the
