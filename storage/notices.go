@@ -81,6 +81,25 @@ func (j *Journal) noteKept(batch []*Record) {
 	}
 }
 
+// noteStopped notes the calls of a row that customers are to be told of, before it is written in the place of what was there.
+func (d *DB) noteStopped(tx *bolt.Tx, r *row, key, old []byte) error {
+	line, n := r.told, 1
+	switch {
+	case r.counting != nil:
+		n = 0
+		for _, again := range r.counting.calls {
+			if again.told { // all are of one line, or they would not repeat each other
+				line, n = again.Stopped, n+1
+			}
+		}
+	case line != "" && r.amends && old != nil:
+		if was, err := decodeRecord(r.key, old); err == nil && was.Stopped != "" {
+			return nil // it was noted when it first said so
+		}
+	}
+	return d.addNotice(tx, line, string(key), d.now(), n)
+}
+
 // addNotice notes calls that are on a record, in the transaction that writes it.
 func (d *DB) addNotice(tx *bolt.Tx, line, id string, at time.Time, calls int) error {
 	if line == "" || len(line) > maxNoticeKey || calls <= 0 {

@@ -102,11 +102,10 @@ func (d *DB) putRows(rows []row, oldest string, maxBytes int64) (trimmed int, mo
 				size.Records++
 			}
 			size.Bytes += r.size()
-			stopped := r.told != "" && (!r.amends || !wasStopped(r.key, old))
-			if err := b.Put(key, r.value); err != nil {
+			if err := d.noteStopped(tx, r, key, old); err != nil {
 				return err
 			}
-			if err := d.noteStopped(tx, r, string(key), stopped); err != nil {
+			if err := b.Put(key, r.value); err != nil {
 				return err
 			}
 		}
@@ -140,32 +139,6 @@ func (d *DB) putRows(rows []row, oldest string, maxBytes int64) (trimmed int, mo
 		return 0, false, fmt.Errorf("writing the journal: %w", err)
 	}
 	return trimmed, more, nil
-}
-
-// noteStopped notes the calls of a row that customers are to be told of.
-func (d *DB) noteStopped(tx *bolt.Tx, r *row, id string, own bool) error {
-	if own {
-		return d.addNotice(tx, r.told, id, d.now(), 1)
-	}
-	if r.counting != nil {
-		line, n := "", 0
-		for _, again := range r.counting.calls {
-			if again.told { // all are of one line, or they would not repeat each other
-				line, n = again.Stopped, n+1
-			}
-		}
-		return d.addNotice(tx, line, id, d.now(), n)
-	}
-	return nil
-}
-
-// wasStopped reports whether a record that is amended said so already.
-func wasStopped(k, old []byte) bool {
-	if old == nil {
-		return false
-	}
-	r, err := decodeRecord(k, old)
-	return err == nil && r.Stopped != ""
 }
 
 // part takes an answered call off the record that it was counted on, and makes it a record of its own, which it gives as a record without the
