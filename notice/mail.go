@@ -3,11 +3,12 @@ package notice
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
-	"mime"
 	"mime/quotedprintable"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -44,8 +45,7 @@ func (m *mailer) mail(to, subject, text, id string, at time.Time) ([]byte, error
 		header("From", m.from)
 	}
 	header("To", to)
-	// Words of at most 75 characters, each on a line of its own: RFC 2047.
-	header("Subject", strings.ReplaceAll(mime.QEncoding.Encode("utf-8", number.InertUpTo(subject, 150)), "?= =?", "?=\n =?"))
+	header("Subject", encoded(number.InertUpTo(subject, 150)))
 	header("Date", at.Format(time.RFC1123Z))
 	header("Message-ID", "<"+id+"@"+m.host+">")
 	header("Auto-Submitted", "auto-generated") // nobody's holiday answers it
@@ -63,6 +63,18 @@ func (m *mailer) mail(to, subject, text, id string, at time.Time) ([]byte, error
 	}
 	b.Write(bytes.ReplaceAll(body.Bytes(), []byte("\r\n"), []byte("\n")))
 	return b.Bytes(), nil
+}
+
+// encoded is a text as a header has it, by RFC 2047: a line is at most 76 characters where there are others than those of ASCII.
+func encoded(text string) string {
+	if !strings.ContainsFunc(text, func(r rune) bool { return r > 0x7e }) && !strings.Contains(text, "=?") {
+		return text
+	}
+	var words []string
+	for runes := range slices.Chunk([]rune(text), 9) { // of 4 bytes at most
+		words = append(words, "=?utf-8?b?"+base64.StdEncoding.EncodeToString([]byte(string(runes)))+"?=")
+	}
+	return strings.Join(words, "\n ")
 }
 
 // send has a message delivered. That it was taken is all that is known when it returns nil.

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,6 +32,8 @@ const (
 	keepHead   = 48 * time.Hour     // how long it is known when a line was told last
 	keepGiven  = 7 * 24 * time.Hour // how long a line that could not be told is a matter for an alert
 	readAgain  = time.Minute        // after a fault of the database
+	wantsFor   = 2 * time.Second    // how long it is believed whether a line has notices
+	maxWants   = 16_384             // lines of which that is kept
 )
 
 // Options of Notices.
@@ -60,6 +63,9 @@ type Notices struct {
 	mails *mailer
 
 	wake chan struct{}
+
+	wants      map[string]bool // what Wants found of lines, by key, since a moment; of the journal's writer alone
+	wantsSince time.Time
 
 	mu      sync.Mutex
 	lines   map[string]*waiting // of which something is to be told, by key
@@ -96,14 +102,25 @@ func New(db *storage.DB, o Options) *Notices {
 
 var _ storage.NoticeTaker = (*Notices)(nil)
 
-// Wants reports whether a customer is to be told of a call that was stopped: it reads the line, as it is now.
+// Wants reports whether a customer is to be told of a call that was stopped, as his line was wantsFor before that at most: a flood of such calls
+// must not make the journal's writer slow. Where a line has changed since, what is to be told is looked at again in the moment of telling.
 func (n *Notices) Wants(r *storage.Record) bool {
+	now := n.o.Now()
+	if age := now.Sub(n.wantsSince); age < 0 || age >= wantsFor || len(n.wants) >= maxWants {
+		n.wants, n.wantsSince = map[string]bool{}, now
+	}
+	wants, known := n.wants[r.Stopped]
+	if known {
+		return wants
+	}
 	_, to, err := n.line(r.Stopped)
 	if err != nil {
 		n.Dropped.Add(1)
 		n.o.Log.Error("whether a customer is to be told of a call that was stopped is not known: its line cannot be read", "line", policy.LineName(r.Stopped), "error", err)
 	}
-	return to != Target{}
+	wants = to != Target{}
+	n.wants[strings.Clone(r.Stopped)] = wants
+	return wants
 }
 
 // Kept has customers be told, at their time, of calls that are on disk.

@@ -82,7 +82,7 @@ func TestNotices(t *testing.T) {
 	if _, err := d.DeleteRecords(Query{Caller: "+8613800138009"}); err != nil {
 		t.Fatal(err)
 	}
-	if n, calls, err = d.Notice("a~1"); err != nil || len(calls) != 1 || calls[0].Of != nil {
+	if _, calls, err = d.Notice("a~1"); err != nil || len(calls) != 1 || calls[0].Of != nil {
 		t.Errorf("a call that is gone from the journal: %+v, %v", calls, err)
 	}
 	check(t, d.DropNotice("a~1"))
