@@ -256,6 +256,31 @@ func TestOtherCustomer(t *testing.T) {
 	})
 }
 
+// TestComesMeanwhile holds that a call that comes while its customer is being told is told of next, and once.
+func TestComesMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		defer func() { s.stop() }()
+		s.line("shop", "shop~1", "", "a@b")
+		inner := s.n.send
+		s.n.send = func(ctx context.Context, l *storage.Line, to Target, m *message) error {
+			if len(s.sent) == 0 {
+				s.call("shop~1", "+8613800138000") // one that is counted on what is being told
+				s.call("shop~1", "+8613800138001")
+			}
+			return inner(ctx, l, to, m)
+		}
+		s.call("shop~1", "+8613800138009")
+		s.wait(50 * time.Second)
+		s.call("shop~1", "+8613800138000")
+		s.wait(2 * time.Hour)
+		got := s.told()
+		if len(got) != 2 || got[0].m.Stopped != 2 || got[1].m.Stopped != 2 || len(got[1].m.Calls) != 2 || got[1].at.Sub(got[0].at) < time.Hour {
+			t.Errorf("got %+v", got)
+		}
+	})
+}
+
 // TestFair holds that one customer with many lines whose webhook never answers keeps no other waiting.
 func TestFair(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -284,8 +309,9 @@ func TestFair(t *testing.T) {
 		}
 		for i := range many {
 			s.call(fmt.Sprintf("big%d~1", i), "+8613800138000")
+			s.wait(200 * time.Millisecond)
 		}
-		s.wait(30 * time.Second)
+		s.wait(15 * time.Second)
 		s.call("small~1", "+8613800138000")
 		begin := time.Now()
 		s.wait(10 * time.Minute)
