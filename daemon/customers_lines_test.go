@@ -90,6 +90,10 @@ func TestMarksOfLinesOfTheDatabase(t *testing.T) {
 	}
 	report("05925550300", "301", console.Reported, "corner")
 	want("the corner marks him", "ask/challenge", "ask/challenge", "known/tag", "ask/challenge")
+	nobody := "(no line)" // whose all numbers of no line are
+	if _, err := d.SetLine(t.Context(), console.LineSet{Name: "corner", Customer: &nobody}); err == nil {
+		t.Error("a customer is called as who has all numbers of no line")
+	}
 	var customers []string
 	d.Reports(t.Context(), console.ReportsQuery{}, func(r console.Report) error {
 		customers = append(customers, r.Customer+" "+r.Line)
@@ -194,6 +198,8 @@ func statusOf(t *testing.T, d *house) *console.Status {
 }
 
 // Whom a line of the database knows is shown and forgotten by its name, and stays behind when it goes to another customer.
+//
+// long: because each look is at what the steps before have left
 func TestKnownToLinesOfTheDatabase(t *testing.T) {
 	c := installation(t, providing)
 	daemon := start(t, c)

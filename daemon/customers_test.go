@@ -342,7 +342,7 @@ func TestCustomersLeaveEachOtherAlone(t *testing.T) {
 	}
 	for _, seen := range []string{
 		"by known", "by insists", "by ask", "by known-grace", "by label", "by paused", "passed the challenge", "observe", ": reported hall", ": repeated hall",
-		"report-done", "release at", "record {", "report {", "usage {", "forgets", "added\":1",
+		"report-done", "release-confirm", "by own allow", "by own block", "record {", "report {", "usage {", "forgets", "added\":1",
 	} {
 		if !strings.Contains(all.String(), seen) {
 			t.Errorf("in all runs there is no %q", seen)

@@ -108,7 +108,7 @@ func onLists(p *policy.Policy, l *lists.Lists, call *policy.Call) []console.OnLi
 		})
 	}
 	if line, _ := p.LineCalled(&call.Callee); line.Kept {
-		for _, own := range p.OwnLists() {
+		for _, own := range slices.Sorted(slices.Values(l.OwnNames())) {
 			look(func(n *number.Number) (policy.ListEntry, bool) { return l.LookupOwn(line.Key, own, n, call.Time) })
 		}
 	}

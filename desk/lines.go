@@ -159,11 +159,11 @@ func (d *Desk) changeLines(ctx context.Context, r storage.ChangeRecord, edits []
 	if err != nil {
 		return nil, r, d.linesFailed(err, namesOf(edits))
 	}
-	d.force.Rules().Lines.Apply(memory)
+	err = d.applyLines(d.force.Rules(), memory)
 	if len(edits) > manyLines {
 		debug.FreeOSMemory()
 	}
-	return changes, r, nil
+	return changes, r, err
 }
 
 // linesFailed is what to tell of a change of lines that failed. Where the disk cannot say whether it was written, memory follows what is there.
@@ -210,8 +210,7 @@ func (d *Desk) followLines(names []string) error {
 			changes[i].Name = name
 		}
 	}
-	rules.Lines.Apply(changes)
-	return damaged
+	return errors.Join(d.applyLines(rules, changes), damaged)
 }
 
 // undoLines undoes a change of lines, if no number comes to be on two lines by that.

@@ -12,7 +12,6 @@ import (
 	"unicode/utf8"
 
 	"ringfence/console"
-	"ringfence/inforce"
 	"ringfence/lines"
 	"ringfence/listfile"
 	"ringfence/number"
@@ -199,19 +198,26 @@ func (f *linesFile) refusal(row int, name, why string) {
 	}
 }
 
+// maxCell is how many bytes of a cell are kept: more than any text of a line may have.
+const maxCell = 2 * storage.MaxLineText
+
 // add takes what a row says. Rows of one name are one line, which has the numbers of all, if they say the same besides.
 func (f *linesFile) add(row int, from *rowLine, m *lineMaker) {
 	l := f.byName[from.name]
 	if l == nil {
 		l = &fileLine{row: row, set: console.LineSet{Name: strings.Clone(from.name)}, cells: make([]string, len(from.cells))}
 		for i, c := range from.cells {
-			l.cells[i] = strings.Clone(c)
+			if len(c) <= maxCell {
+				l.cells[i] = strings.Clone(c)
+			}
 		}
 		f.byName[l.set.Name] = l
 		f.inOrder = append(f.inOrder, l)
 	}
 	for i, c := range from.cells {
-		if l.cells[i] != c {
+		if len(c) > maxCell {
+			l.refuse(row, "its %s has %d bytes: make it shorter", listfile.LineColumns[i+lineFirst].Name, len(c))
+		} else if l.cells[i] != c {
 			l.refuse(row, "its %s is %.40q here and %.40q in line %d: make them the same, or write different names", listfile.LineColumns[i+lineFirst].Name, c, l.cells[i], l.row)
 		}
 	}
@@ -314,45 +320,6 @@ func (f *linesFile) goneLines() error {
 		return nil
 	}
 	return console.Conflict("nothing was changed: " + text)
-}
-
-// maxRounds is how often lines are refused anew because others were: a number that would have come free stays where it is.
-const maxRounds = 100
-
-// refuseTaken refuses lines whose numbers are on others: of two lines of the file that which comes later.
-func (f *linesFile) refuseTaken(rules *inforce.Rules) error {
-	for round := 1; round <= maxRounds; round++ {
-		changes, err := f.inMemory()
-		if err != nil {
-			return err
-		}
-		taken := rules.Lines.Check(changes, len(changes)+1)
-		if len(taken) == 0 {
-			f.changes = changes
-			return nil
-		}
-		for _, t := range taken {
-			f.refuseOne(t, round)
-		}
-	}
-	return console.Conflict("nothing was changed: too many lines of the file have numbers of others: see what --dry-run says of a part of it")
-}
-
-// refuseOne refuses one of two lines that have a number.
-func (f *linesFile) refuseOne(t *lines.Taken, round int) {
-	mine, other := f.byName[t.Line], f.byName[t.Other]
-	switch {
-	case mine.why != "" || other != nil && other.round == round: // one of the two does not go in, as was found before
-		return
-	case other == nil || other.why != "":
-		mine.refuse(mine.row, "%s is on the line %s already, and a number is on one line only: take it off there first (`ringfence line set %s`)", t.Number, t.Other, t.Other)
-	default:
-		if other.change != console.LineUnchanged && mine.row < other.row {
-			mine, other = other, mine
-		}
-		mine.refuse(mine.row, "%s is on the line %s already, which is in line %d, and a number is on one line only: take it out of one of them", t.Number, other.set.Name, other.row)
-	}
-	mine.round = round
 }
 
 // goesIn reports whether a line of the file is one that changes something.

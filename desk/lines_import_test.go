@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -81,6 +82,7 @@ func TestImportLinesMovesNumbers(t *testing.T) {
 		{"who cannot take what it wants gives up nothing either", []string{"a 05927770100", "z 05927770109"}, []string{"b,05927770100,", "a,05927770109,", "c,05927770102,"}, "+1 ~0 -0 =0 !2 2:b 3:a"},
 		{"the first of three", nil, []string{"a,05927770100,", "b,0592-7770100,", "c,+865927770100,", "d,05927770101,"}, "+2 ~0 -0 =0 !2 3:b 4:c"},
 		{"twice on one line is once", nil, []string{"a,05927770100 0592-777-0100,", "a,+865927770100,"}, "+1 ~0 -0 =0 !0"},
+		{"a cell without end", nil, []string{"a,05927770100," + strings.Repeat("x", 5000), "b,05927770101,"}, "+1 ~0 -0 =0 !1 2:a"},
 		{"a fault in a later row keeps the whole line as it is", []string{"a 05927770100"}, []string{"a,05927770101,", "a,x,", "b,05927770101,"}, "+1 ~0 -0 =0 !1 3:a"},
 	} {
 		d := linesDesk(t, test.present...)
@@ -98,6 +100,33 @@ func TestImportLinesMovesNumbers(t *testing.T) {
 		}
 		d.stop(t)
 	}
+}
+
+// Each line of a long row takes the number of the next one, and the last cannot: then none can, and the others of the file go in all the same.
+func TestImportLinesLongRow(t *testing.T) {
+	const n = 300
+	d := linesDesk(t, "last 05927779999")
+	var present, rows []string
+	for i := range n {
+		present = append(present, fmt.Sprintf("l%03d,05927770%03d,", i, i))
+		rows = append(rows, fmt.Sprintf("l%03d,05927770%03d,", i, i+1))
+	}
+	if _, err := d.importLines(t, console.LineImport{}, present...); err != nil {
+		t.Fatal(err)
+	}
+	rows[n-1] = fmt.Sprintf("l%03d,05927779999,", n-1)
+	r, err := d.importLines(t, console.LineImport{}, append(rows, "free,05927778888,")...)
+	if err != nil || r.Refused != n || r.Added != 1 || r.Updated != 0 {
+		t.Fatalf("%v %+v", err, r)
+	}
+	if why, want := r.Refusals[0].Why, "+865927770001 is on the line l001 already, which stays as it is (see line 3)"; !strings.HasPrefix(why, want) {
+		t.Errorf("%s, want %s", why, want)
+	}
+	rows[n-1] = fmt.Sprintf("l%03d,05927770000,", n-1)
+	if r, err = d.importLines(t, console.LineImport{}, rows...); err != nil || r.Updated != n {
+		t.Errorf("in a ring: %v %+v", err, r)
+	}
+	d.stop(t)
 }
 
 // A whole file takes away what it no longer names of its own lines, if that can be meant.
@@ -201,6 +230,35 @@ func TestKeysOfLines(t *testing.T) {
 		t.Errorf("made again it has the key %s, %v", key(), err)
 	}
 	d.stop(t)
+}
+
+// BenchmarkImportLines is a billing system's file with 100,000 lines and 200,000 numbers, for the first time and again.
+func BenchmarkImportLines(b *testing.B) {
+	const n = 100_000
+	var file bytes.Buffer
+	file.WriteString("name,numbers,customer,profile,note\n")
+	for i := range n {
+		fmt.Fprintf(&file, "cust%06d,0592%07d 0592%07d,isp-%d,strict,customer number %d\n", i, 2_000_000+2*i, 2_000_001+2*i, i/2, i)
+	}
+	for b.Loop() {
+		b.StopTimer()
+		d, err := run(installation(b, linesPolicy), slog.New(slog.DiscardHandler))
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+		for i, want := range []string{fmt.Sprintf("+%d ~0 -0 =0 !0", n), fmt.Sprintf("+0 ~0 -0 =%d !0", n)} {
+			began := time.Now()
+			r, err := d.ImportLines(b.Context(), console.LineImport{Source: "billing", Whole: true}, bytes.NewReader(file.Bytes()))
+			if err != nil || said(r) != want {
+				b.Fatalf("%v %+v", err, r)
+			}
+			b.ReportMetric(time.Since(began).Seconds(), []string{"s/first", "s/again"}[i])
+		}
+		b.StopTimer()
+		d.stop(b)
+		b.StartTimer()
+	}
 }
 
 // Texts come from forms and files of others. What could move a cursor, begin a line or turn the order of letters round is refused.

@@ -229,7 +229,13 @@ func readNotify(text string) (string, error) {
 	return text, err
 }
 
-func readCustomer(text string) (string, error) { return plain("customer", text, maxCustomer) }
+func readCustomer(text string) (string, error) {
+	text, err := plain("customer", text, maxCustomer)
+	if err == nil && text == storage.NoLine {
+		err = fmt.Errorf("its customer cannot be called %s, which is who has all numbers of no line: write another name", text)
+	}
+	return text, err
+}
 
 func readProfile(text string) (string, error) {
 	if text = strings.TrimSpace(text); text == "" {

@@ -124,6 +124,10 @@ func place(e *attach.CallEnd, name []byte) *string {
 		return &e.AuthUser
 	case "variable_sip_auth_realm":
 		return &e.AuthRealm
+	case "variable_domain_name":
+		return &e.Domain
+	case "variable_outbound_caller_id_number":
+		return &e.Outbound
 	case "variable_sip_network_ip":
 		return &e.NetworkIP
 	case "variable_sip_cid_type":

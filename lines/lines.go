@@ -45,6 +45,8 @@ type Lines struct {
 	plan  *number.Plan
 	edit  sync.Mutex // one change at a time
 	state atomic.Pointer[state]
+
+	customers atomic.Pointer[customers]
 }
 
 // state is all lines at a moment. It never changes.

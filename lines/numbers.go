@@ -82,7 +82,7 @@ func numbersOf(plan *number.Plan, all []held) numbers {
 	}
 	slices.SortFunc(single, func(a, b held) int { return cmp.Compare(shapeOf(&a.Pattern).key(a.Lo), shapeOf(&b.Pattern).key(b.Lo)) })
 	single = slices.CompactFunc(single, func(a, b held) bool { return a.Pattern == b.Pattern })
-	size := len(single) + len(single)*2/5 + 1
+	size := len(single) + len(single)/4 + 1
 	n.keys, n.of, n.order = make([]uint64, size), make([]uint32, size), make([]uint32, len(single))
 	for i := range single {
 		s := shapeOf(&single[i].Pattern)

@@ -11,7 +11,7 @@ import (
 	"ringfence/policy"
 )
 
-// table holds lines and never changes. With two numbers a line it takes some 80 bytes a line.
+// table holds lines and never changes. A line of a short name and two numbers takes 90 bytes.
 type table struct {
 	text    string   // of each line its key, which begins with its name, and its customer
 	lines   []packed // in the order of their names' bytes
@@ -64,6 +64,7 @@ func (k *kinds) of(one kind) uint32 {
 		k.known = make(map[kind]uint32)
 	}
 	at := uint32(len(k.all))
+	one.profile = strings.Clone(one.profile) // it may be a part of a long text
 	k.all, k.known[one] = append(k.all, one), at
 	return at
 }

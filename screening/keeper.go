@@ -28,6 +28,7 @@ const (
 // stampTables are where the facts of each of traffic's tables are kept.
 var stampTables = [traffic.Tables]storage.StampTable{
 	traffic.KnownFacts: storage.Known, traffic.EmergencyFacts: storage.Emergency, traffic.PassedFacts: storage.Passed,
+	traffic.RealmFacts: storage.Realms,
 }
 
 // Keeper is the traffic.Sink that keeps what calls have taught in the database: it counts at once and is on disk a little
@@ -168,7 +169,11 @@ func LoadFacts(db *storage.DB, m *traffic.Memory, p *policy.Policy, now time.Tim
 		}
 		return nil
 	})
-	return errors.Join(err, passed, db.EachStamp(storage.Emergency, func(s storage.Stamp) error {
+	realms := db.EachStamp(storage.Realms, func(s storage.Stamp) error {
+		m.Realms.Remember(s.Key, s.At, now)
+		return nil
+	})
+	return errors.Join(err, passed, realms, db.EachStamp(storage.Emergency, func(s storage.Stamp) error {
 		if now.Sub(s.At) < policy.CallbackWindow {
 			m.Callbacks.Expect(s.Key, s.At, now)
 		}
@@ -282,6 +287,7 @@ func (k *Keeper) prune(now time.Time) error {
 		dropBefore(k.db, storage.Known, now.Add(-keepKnown)),
 		dropBefore(k.db, storage.Emergency, now.Add(-policy.CallbackWindow)),
 		dropBefore(k.db, storage.Passed, now.Add(-keepPassed)),
+		dropBefore(k.db, storage.Realms, now.Add(-traffic.KeepRealms)),
 	)
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"ringfence/attach"
 	"ringfence/bridge"
+	"ringfence/inforce"
 	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/storage"
@@ -52,22 +53,45 @@ func (sc *Screener) rang(p *policy.Policy, e *attach.CallEnd, s screened) {
 		return // busy, or not there
 	}
 	if s.id == "" {
-		s = screenedBefore(p, e)
+		s = sc.screenedBefore(p, e)
 	}
-	sc.memory.Realms.See(e.DialledRealm)
-	extension := e.DialledUser              // the account, where the phone's own address is something else
+	extension, realm := e.DialledUser, e.DialledRealm // the account, where the phone's own address is something else
+	if e.Channel != "" {
+		realm = traffic.Endpoint
+	} else {
+		sc.seeRealm(realm)
+	}
+	if extension != "" {
+		sc.rangAt(accountKey(p, extension), realm, s)
+	}
 	if extension == "" || e.Channel != "" { // the phone of an endpoint may also have the number
-		sc.rangAt(p, e.Callee, "", s)
+		sc.rangAt(extensionKey(p, e.Callee), "", s)
 	}
-	sc.rangAt(p, extension, e.DialledRealm, s)
+	if !isPlain(extension) {
+		sc.rangAt(extensionKey(p, extension), "", s)
+	}
 }
 
-func (sc *Screener) rangAt(p *policy.Policy, extension, realm string, s screened) {
-	if key := extensionKey(p, extension); key != "" {
+func (sc *Screener) rangAt(key, realm string, s screened) {
+	if key != "" {
 		sc.memory.LastCalls.Put(key, traffic.LastCall{
 			Caller: s.caller, Callee: s.callee, Trunk: s.trunk, Realm: traffic.RealmName(realm), Withheld: s.withheld, ID: s.id, Time: s.time, Line: s.line, Customer: s.customer,
 		}, sc.o.Now())
 	}
+}
+
+// extensionKey is under what the last call of an extension is kept, whatever its realm.
+func extensionKey(p *policy.Policy, extension string) string {
+	n := p.Call(policy.Facts{Callee: strings.TrimSpace(extension)}).Callee
+	return traffic.Cut(traffic.NumberKey(&n))
+}
+
+// accountKey is extensionKey of an account or endpoint, whose name may be more than the number in it.
+func accountKey(p *policy.Policy, account string) string {
+	if isPlain(account) {
+		return extensionKey(p, account)
+	}
+	return strings.ToLower(traffic.Cut(account))
 }
 
 // stopped notes a call that did not get through, for who finds that it should have: under the number that was called, and its line.
@@ -93,13 +117,31 @@ func (sc *Screener) stopped(p *policy.Policy, rec *storage.Record, by *considere
 // known once the call is over there, as long as this program runs and the switch is attached. Where there are several
 // tenants it is that of the realm's extension alone.
 func (sc *Screener) LastCallAt(extension, realm string) (traffic.LastCall, bool) {
-	p := sc.force.Rules().Policy
-	key := extensionKey(p, extension)
-	if key == "" {
-		return traffic.LastCall{}, false
+	return sc.lastCall(sc.force.Rules(), extension, realm, false)
+}
+
+// lastCall is LastCallAt; said: the extension is the administrator's word. A whole number that was rung as such is then whose it is, whatever the
+// realm: no two have it.
+func (sc *Screener) lastCall(r *inforce.Rules, extension, realm string, said bool) (last traffic.LastCall, ok bool) {
+	if extension == "" || len(extension) > traffic.MaxKey {
+		return last, false
 	}
-	last, ok := sc.memory.LastCalls.Get(key, func(other string) bool { return sc.memory.Realms.Same(realm, other) }, sc.o.Now())
-	return last, ok && isStillOf(p, &last)
+	n := r.Policy.Call(policy.Facts{Callee: strings.TrimSpace(extension)}).Callee
+	strict := sc.several(r)
+	will := func(other string) bool {
+		switch {
+		case said && n.E164 != "" && other == "":
+			return true
+		case strict && n.E164 == "" && (realm == "" || other == "" || (realm == traffic.Endpoint) != (other == traffic.Endpoint)):
+			return false // the same name says nothing, where it is not known to be the same tenant's
+		}
+		return sc.memory.Realms.Same(realm, other)
+	}
+	last, ok = sc.memory.LastCalls.Get(accountKey(r.Policy, extension), will, sc.o.Now())
+	if !ok && !strict && !isPlain(extension) { // another phone of the extension
+		last, ok = sc.memory.LastCalls.Get(extensionKey(r.Policy, extension), will, sc.o.Now())
+	}
+	return last, ok && isStillOf(r.Policy, &last)
 }
 
 // isStillOf reports whether the number that was called is on the line that it was on then, as far as the database has or had it: else it is another

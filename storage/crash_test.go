@@ -144,7 +144,7 @@ func crashChild(file string) {
 		_, err = d.PruneDeleted()
 		fail(err)
 		if n%4 == 0 {
-			if _, err := d.ForgetTraces(entry(n*50).Pattern, false); !errors.Is(err, ErrBusy) { // an import is under way
+			if _, err := d.ForgetTraces([]string{entry(n * 50).Pattern}, false); !errors.Is(err, ErrBusy) { // an import is under way
 				fail(err)
 			}
 			fail(d.WipeFreed())

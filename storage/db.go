@@ -71,9 +71,11 @@ import (
 //	changed   id, 8 bytes, and first pattern → block of what the change did
 //	hits      list NUL pattern → how often and when last
 //	journal   ULID text → Record as JSON
-//	known     line NUL number → milliseconds since 1970
+//	known     key of a line NUL number → milliseconds since 1970
 //	emergency whose → milliseconds since 1970
-//	passed    number → milliseconds since 1970
+//	passed    key of a line, or a called number, NUL caller → milliseconds since 1970
+//	gone      key of a line → milliseconds since 1970
+//	realms    of phones → milliseconds since 1970
 //	breakers  whose → what is kept of a breaker that tripped, or that a person holds
 //	notices   what customers are yet to be told, see notices.go
 //	reports   "all"     → bucket: ULID → Report as JSON
@@ -105,9 +107,13 @@ var (
 	bucketHits      = []byte("hits")
 	bucketBreakers  = []byte("breakers")
 	bucketNotices   = []byte("notices")
+	bucketGone      = []byte("gone")
+	bucketRealms    = []byte("realms")
 
 	// laterBuckets may be missing from a file that an older version wrote.
-	laterBuckets = [][]byte{bucketKnown, bucketEmergency, bucketPassed, bucketReports, bucketChanges, bucketChanged, bucketHits, bucketBreakers, bucketNotices}
+	laterBuckets = [][]byte{
+		bucketKnown, bucketEmergency, bucketPassed, bucketReports, bucketChanges, bucketChanged, bucketHits, bucketBreakers, bucketGone, bucketRealms, bucketNotices,
+	}
 
 	keySchema = []byte("schema")
 )

@@ -179,6 +179,26 @@ func TestLinesUndo(t *testing.T) {
 	}
 }
 
+// An edit of a few lines waits for no import; one of very many says that there is one.
+func TestLinesBesideImport(t *testing.T) {
+	d := open(t, Options{})
+	d.maxEdit = 20
+	_, err := d.Import("feed", imported(entry(1)), ImportOptions{Commit: func(do func() (ChangeRecord, error)) error {
+		if _, _, err := d.ChangeLines(ChangeRecord{}, put(line("a"))); err != nil {
+			t.Error(err)
+		}
+		if _, _, err := d.ChangeLines(ChangeRecord{}, put(line("a"), line("b"))); !errors.Is(err, ErrBusy) {
+			t.Errorf("got %v", err)
+		}
+		_, err := do()
+		return err
+	}})
+	check(t, err)
+	if got := allLines(t, d); len(got) != 1 {
+		t.Errorf("%+v", got)
+	}
+}
+
 // Lines are no list.
 func TestLinesAreNoList(t *testing.T) {
 	d := open(t, Options{})

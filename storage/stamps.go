@@ -21,6 +21,10 @@ const (
 	Emergency
 	// Passed has who passed a challenge: the key is the line's or, of a number of no line, traffic.CalleeKey, then NUL, and the caller.
 	Passed
+	// Gone has the lines that have own lists and are not there any more, by their keys, since when that was noticed.
+	Gone
+	// Realms has in which realms phones were seen; the key is whoever learns it to choose.
+	Realms
 )
 
 func (t StampTable) bucket() []byte {
@@ -29,6 +33,10 @@ func (t StampTable) bucket() []byte {
 		return bucketEmergency
 	case Passed:
 		return bucketPassed
+	case Gone:
+		return bucketGone
+	case Realms:
+		return bucketRealms
 	}
 	return bucketKnown
 }

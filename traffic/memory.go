@@ -34,7 +34,7 @@ func New(sink Sink) *Memory {
 	}
 	return &Memory{
 		Known: NewKnown(maxPairs, sink), Callbacks: newCallbacks(sink), Challenges: newChallenges(sink),
-		LastCalls: &LastCalls{}, Stopped: &LastCalls{}, Again: NewAgain(maxAgain), Behaviour: NewBehaviour(maxBehaviour), Held: &Held{}, Hits: &Hits{}, Realms: &Realms{}, Refused: &Refused{}, Contexts: &Contexts{},
+		LastCalls: &LastCalls{}, Stopped: &LastCalls{}, Again: NewAgain(maxAgain), Behaviour: NewBehaviour(maxBehaviour), Held: &Held{}, Hits: &Hits{}, Realms: newRealms(sink), Refused: &Refused{}, Contexts: &Contexts{},
 		Trials: &Trials{},
 	}
 }
@@ -70,11 +70,12 @@ type Sink interface {
 type Table int
 
 // The kinds of facts that are kept, each with its key: a line's key, a zero byte and a number; a phone of ours; a PassKey, a zero byte
-// and a caller.
+// and a caller; what Realms has seen.
 const (
 	KnownFacts Table = iota
 	EmergencyFacts
 	PassedFacts
+	RealmFacts
 	Tables = iota
 )
 
@@ -154,6 +155,7 @@ func (m *Memory) Forget(p *policy.Policy, now time.Time) {
 	m.Known.Forget(now.Add(-keepKnown), p)
 	m.Challenges.Forget(now.Add(-keepPassed), now.Add(-policy.MaxGrace))
 	m.Callbacks.Forget(now)
+	m.Realms.Forget(now.Add(-KeepRealms))
 	m.Again.Forget(now.Add(-policy.MaxAgain))
 	m.Behaviour.Forget(now.Add(-subWindows * subWindow))
 }
