@@ -290,25 +290,7 @@ func (statusCmd) Run(a *app) error {
 		fmt.Fprintf(a.out, "         %d were heard or asked no further, to make room for others\n", s.Dismissed)
 	}
 	a.printCustomers(s.Customers)
-	fmt.Fprintf(a.out, "known    %d callers of lines\n", s.Learnt.Known)
-	if s.Learnt.Full > 0 {
-		fmt.Fprintf(a.out, "         %d more had no room\n", s.Learnt.Full)
-	}
-	if n := s.Learnt.Dropped + uint64(s.Learnt.Unwritten); n > 0 {
-		fmt.Fprintf(a.out, "         %d facts are not on disk yet, %d of them will not be\n", n, s.Learnt.Dropped)
-	}
-	if s.Learnt.Emergency > 0 {
-		fmt.Fprintf(a.out, "         %d numbers await an emergency call-back: calls to them pass\n", s.Learnt.Emergency)
-	}
-	if c := s.Learnt.Challenged; c.Passes+c.Tries > 0 {
-		fmt.Fprintf(a.out, "         %d passed a challenge, %d keyed in nothing\n", c.Passes, c.Tries)
-		if c.PassesFull+c.TriesFull > 0 {
-			fmt.Fprintf(a.out, "         no room for more: the oldest gave way %d and %d times\n", c.PassesFull, c.TriesFull)
-		}
-	}
-	if s.Learnt.Over > 0 {
-		fmt.Fprintf(a.out, "         %d last calls of extensions had no room\n", s.Learnt.Over)
-	}
+	a.printLearnt(&s.Learnt)
 	a.printDetectors(&s.Detectors)
 	fmt.Fprintf(a.out, "reports  %d to review, %d decided\n", s.Reports.Open, s.Reports.Decided)
 	for i := range s.Feeds {
@@ -338,6 +320,29 @@ func (statusCmd) Run(a *app) error {
 		return a.printPause(&s.Pause, nil)
 	}
 	return nil
+}
+
+// printLearnt writes what calls have taught.
+func (a *app) printLearnt(s *console.LearntStatus) {
+	fmt.Fprintf(a.out, "known    %d callers of lines\n", s.Known)
+	if s.Full > 0 {
+		fmt.Fprintf(a.out, "         %d more had no room\n", s.Full)
+	}
+	if n := s.Dropped + uint64(s.Unwritten); n > 0 {
+		fmt.Fprintf(a.out, "         %d facts are not on disk yet, %d of them will not be\n", n, s.Dropped)
+	}
+	if s.Emergency > 0 {
+		fmt.Fprintf(a.out, "         %d numbers await an emergency call-back: calls to them pass\n", s.Emergency)
+	}
+	if c := s.Challenged; c.Passes+c.Tries > 0 {
+		fmt.Fprintf(a.out, "         %d passed a challenge, %d keyed in nothing\n", c.Passes, c.Tries)
+		if c.PassesFull+c.TriesFull > 0 {
+			fmt.Fprintf(a.out, "         no room for more: the oldest gave way %d and %d times\n", c.PassesFull, c.TriesFull)
+		}
+	}
+	if s.Over > 0 {
+		fmt.Fprintf(a.out, "         %d last calls of extensions had no room\n", s.Over)
+	}
 }
 
 // listsNote is what there is to say of the lists in memory besides their size.

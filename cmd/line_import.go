@@ -88,7 +88,7 @@ func (a *app) printLineImport(file string, r *console.LineReport) error {
 		fmt.Fprintf(a.err, "warning: %s\n", number.InertUpTo(w, maxLineWarning))
 	}
 	if r.DryRun && !a.json {
-		fmt.Fprintf(a.out, "read as a table: %s\n", shown(r.Columns))
+		fmt.Fprintf(a.out, "read as a table: %s\n", number.InertUpTo(r.Columns, maxLineWarning))
 		for i := range r.Would[:min(len(r.Would), fewLines)] {
 			e := &r.Would[i]
 			text := wouldBe[e.Change] + ": " + e.Name

@@ -60,12 +60,12 @@ func (a *app) printCustomers(s *console.CustomersStatus) {
 	if s == nil {
 		return
 	}
-	fmt.Fprintf(a.out, "today    calls to %d customers\n", s.Customers)
+	fmt.Fprintf(a.out, "today    calls to %s\n", howMany(s.Customers, "customer"))
 	if s.Cut {
 		fmt.Fprintf(a.out, "         only those since %s were looked at\n", when(s.Since))
 	}
 	for _, c := range s.Most {
-		fmt.Fprintf(a.out, "         %s: %d calls, %d stopped\n", shown(c.Customer), c.Calls, c.Stopped)
+		fmt.Fprintf(a.out, "         %s: %s, %d stopped\n", shown(c.Customer), howMany(c.Calls, "call"), c.Stopped)
 	}
 	if more := s.Customers - len(s.Most); more > 0 {
 		fmt.Fprintf(a.out, "         and %d more (ringfence line usage)\n", more)

@@ -19,6 +19,8 @@ type Desk interface {
 	Check(ctx context.Context, q CheckQuery) (*CheckReport, error)
 
 	Lists(ctx context.Context) ([]ListSummary, error)
+	// ListsOf describes the lists that a line has of its own.
+	ListsOf(ctx context.Context, line string) ([]ListSummary, error)
 	// Entries calls yield for each entry of a list.
 	Entries(ctx context.Context, list string, yield func(ListEntry) error) error
 	// AddEntries adds all or, when one cannot be read, none. With keepGood it adds the others, and those
@@ -179,6 +181,11 @@ type ListSummary struct {
 	Records int       `json:"records"` // what their sources say, at least one each
 	Created time.Time `json:"created"`
 	Changed time.Time `json:"changed"`
+
+	// Of own lists of lines of the database, which are one for each name, as line:blacklist: how many lines have entries, and how many entries are
+	// of lines that were removed, which count for nothing until their line is back.
+	Lines int `json:"lines,omitempty"`
+	Gone  int `json:"gone,omitempty"`
 }
 
 // ListEntry is one entry of a list.

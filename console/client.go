@@ -154,6 +154,10 @@ func (c *Client) Lists(ctx context.Context) ([]ListSummary, error) {
 	return call[[]ListSummary](ctx, c, "GET", "lists", nil)
 }
 
+func (c *Client) ListsOf(ctx context.Context, line string) ([]ListSummary, error) {
+	return call[[]ListSummary](ctx, c, "GET", "lists?"+url.Values{"line": {line}}.Encode(), nil)
+}
+
 func entriesPath(list string) string { return "lists/" + url.PathEscape(list) + "/entries" }
 
 func (c *Client) Entries(ctx context.Context, list string, yield func(ListEntry) error) error {

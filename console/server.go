@@ -26,6 +26,10 @@ func Handler(d Desk) http.Handler {
 		return d.Check(r.Context(), q)
 	}))
 	mux.HandleFunc("GET /api/v1/lists", ask(func(r *http.Request) (any, error) {
+		if line := r.URL.Query().Get("line"); line != "" {
+			l, err := d.ListsOf(r.Context(), line)
+			return nonNil(l), err
+		}
 		l, err := d.Lists(r.Context())
 		return nonNil(l), err
 	}))

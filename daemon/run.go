@@ -94,6 +94,7 @@ func (d *Daemon) start(ctx context.Context, c *conf.Daemon) error {
 	d.background("reading lists", d.desk.ReadLists)
 	d.background("the file of lists", d.desk.KeepPieces)
 	d.background("hits", d.writeHits)
+	d.background("own lists of lines that were removed", d.desk.ForgetGone)
 	d.background("breakers", d.desk.KeepBreakers)
 	d.background("what was counted", d.desk.KeepCounts)
 	d.background("detectors", d.desk.TickDetectors)

@@ -34,6 +34,7 @@ func (d *Desk) Check(_ context.Context, q console.CheckQuery) (*console.CheckRep
 			}
 			return nil, console.Bad(text)
 		}
+		other = other.WithLines(r.Lines)
 		p, set = other, d.tried(other, set)
 	}
 	at, err := momentOf(q.At, d.o.Now(), p.Zone())
@@ -107,7 +108,7 @@ func onLists(p *policy.Policy, l *lists.Lists, call *policy.Call) []console.OnLi
 		})
 	}
 	if line, _ := p.LineCalled(&call.Callee); line.Kept {
-		for _, own := range p.OwnLists() {
+		for _, own := range slices.Sorted(slices.Values(l.OwnNames())) {
 			look(func(n *number.Number) (policy.ListEntry, bool) { return l.LookupOwn(line.Key, own, n, call.Time) })
 		}
 	}

@@ -21,7 +21,6 @@ import (
 	"ringfence/conf"
 	"ringfence/console"
 	"ringfence/inforce"
-	"ringfence/lists"
 	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/pseudonym"
@@ -36,13 +35,13 @@ type Desk struct {
 	force *inforce.State
 	o     Options
 
-	forgetting    sync.Mutex               // one number is forgotten at a time; taken before edit
-	edit          sync.Mutex               // one edit or reload at a time: what is on disk and in the lists in force stays the same
-	unread        map[string]*lists.Loader // lists that have not been read yet; nil when they are
-	listsRead     chan struct{}            // closed when ReadLists is done
-	rules         chan struct{}            // another policy is in force
-	pieces        *pieces                  // the file of the lists
-	warnedInvalid bool                     // of ReadAgain alone: rules on invalid were named
+	forgetting    sync.Mutex        // one number is forgotten at a time; taken before edit
+	edit          sync.Mutex        // one edit or reload at a time: what is on disk and in the lists in force stays the same
+	unread        map[string]loader // lists that have not been read yet; nil when they are
+	listsRead     chan struct{}     // closed when ReadLists is done
+	rules         chan struct{}     // another policy is in force
+	pieces        *pieces           // the file of the lists
+	warnedInvalid bool              // of ReadAgain alone: rules on invalid were named
 
 	breakers  *breakers   // what must outlive the program of them
 	telling   sync.Mutex  // held while a person is told of them (alertTripped)
@@ -53,6 +52,8 @@ type Desk struct {
 
 	waiting waiting
 	marked  chan string // ids of reports that may be confirmed without a person (ConfirmByItself)
+
+	ownRefused atomic.Uint64 // edits of own lists of lines that there was no room for
 
 	today today // calls to customers, for the status
 
@@ -116,7 +117,7 @@ func New(c *conf.Daemon, db *storage.DB, force *inforce.State, o Options) *Desk 
 		o.LastCalls = func(string, func(string, traffic.LastCall)) {}
 	}
 	return &Desk{
-		conf: c, db: db, force: force, o: o, unread: map[string]*lists.Loader{}, listsRead: make(chan struct{}), rules: make(chan struct{}, 1), pieces: newPieces(),
+		conf: c, db: db, force: force, o: o, unread: map[string]loader{}, listsRead: make(chan struct{}), rules: make(chan struct{}, 1), pieces: newPieces(),
 		marked:   make(chan string, maxMarked),
 		breakers: newBreakers(db, o.Private),
 	}

@@ -87,11 +87,21 @@ func (c *clocks) zone(name string) (*time.Location, error) {
 	return zone, nil
 }
 
+// maxLineKey is more than the key of any line has, in bytes.
+const maxLineKey = 128
+
 // lineInMemory is a line as calls need it.
 func lineInMemory(plan *number.Plan, l *storage.Line) (lines.Line, error) {
 	out := lines.Line{Name: l.Name, Key: l.Key, Customer: l.Customer, Profile: l.Profile}
-	if policy.LineName(l.Key) != l.Name {
+	switch advice := policy.BadLineName(l.Name); {
+	case advice != "":
+		return out, errors.New(advice)
+	case policy.LineName(l.Key) != l.Name || len(l.Key) > maxLineKey:
 		return out, fmt.Errorf("its key %.80q is not one of a line of that name", l.Key)
+	case len(l.Customer) > storage.MaxLineText:
+		return out, fmt.Errorf("its customer has %d bytes: make it %d at most", len(l.Customer), storage.MaxLineText)
+	case len(l.Numbers) > storage.MaxLineNumbers:
+		return out, fmt.Errorf("it has %d numbers, and may have %d: write ranges, or make several lines", len(l.Numbers), storage.MaxLineNumbers)
 	}
 	out.Numbers = make([]number.Pattern, 0, len(l.Numbers))
 	for _, text := range l.Numbers {
@@ -149,11 +159,11 @@ func (d *Desk) changeLines(ctx context.Context, r storage.ChangeRecord, edits []
 	if err != nil {
 		return nil, r, d.linesFailed(err, namesOf(edits))
 	}
-	d.force.Rules().Lines.Apply(memory)
+	err = d.applyLines(d.force.Rules(), memory)
 	if len(edits) > manyLines {
 		debug.FreeOSMemory()
 	}
-	return changes, r, nil
+	return changes, r, err
 }
 
 // linesFailed is what to tell of a change of lines that failed. Where the disk cannot say whether it was written, memory follows what is there.
@@ -200,8 +210,7 @@ func (d *Desk) followLines(names []string) error {
 			changes[i].Name = name
 		}
 	}
-	rules.Lines.Apply(changes)
-	return damaged
+	return errors.Join(d.applyLines(rules, changes), damaged)
 }
 
 // undoLines undoes a change of lines, if no number comes to be on two lines by that.

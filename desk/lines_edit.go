@@ -16,10 +16,10 @@ import (
 func (d *Desk) Lines(ctx context.Context, q console.LineQuery, yield func(console.Line) error) error {
 	if q.Name != "" {
 		found, err := d.db.LinesNamed(q.Name)
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		if len(found) == 0 {
+		case len(found) == 0:
 			return d.noLine(q.Name)
 		}
 		return yield(lineShown(&found[0]))
@@ -63,7 +63,7 @@ func (d *Desk) AddLines(ctx context.Context, add []console.LineSet) ([]console.L
 		names[i] = add[i].Name
 	}
 	present, err := d.linesOf(names)
-	if err != nil {
+	if err != nil && !errors.Is(err, storage.ErrCorrupt) { // to add what is damaged puts it right
 		return nil, err
 	}
 	m := newLineMaker(d.force.Rules().Policy)
@@ -131,28 +131,37 @@ func (d *Desk) SetLine(ctx context.Context, set console.LineSet) (*console.LineE
 	return &out[0], nil
 }
 
-// RemoveLines takes lines away. What is theirs alone stays on disk for an undo, and counts for nobody.
+// RemoveLines takes lines away, also one that is damaged on disk. What is theirs alone stays there for an undo, and counts for nobody.
 func (d *Desk) RemoveLines(ctx context.Context, names []string) ([]console.LineEdit, error) {
 	d.edit.Lock()
 	defer d.edit.Unlock()
-	present, err := d.linesOf(names)
-	if err != nil {
-		return nil, err
-	}
+	at := make(map[string]int, len(names))
 	out := make([]console.LineEdit, len(names))
 	var edits []storage.LineEdit
 	for i, name := range names {
 		out[i] = console.LineEdit{Name: name, Change: console.LineAbsent}
-		switch now := present[name]; {
-		case now != nil:
-			out[i].Change = console.LineRemoved
-			edits = append(edits, storage.LineEdit{Line: storage.Line{Name: name}, Remove: true})
-			delete(present, name) // named twice, it is removed once
-		case d.isOwnLine(name):
+		if d.isOwnLine(name) {
 			return nil, d.noLine(name)
 		}
+		if _, twice := at[name]; !twice {
+			at[name] = i
+			edits = append(edits, storage.LineEdit{Line: storage.Line{Name: name}, Remove: true})
+		}
 	}
-	return d.finish(ctx, storage.KindRemove, edits, out)
+	if len(edits) == 0 {
+		return out, nil
+	}
+	changes, r, err := d.changeLines(ctx, storage.ChangeRecord{Kind: storage.KindRemove}, edits)
+	if err != nil {
+		return nil, err
+	}
+	for i, c := range changes {
+		if c == storage.Removed {
+			e := &out[at[edits[i].Name]]
+			e.Change, e.ID = console.LineRemoved, r.ID
+		}
+	}
+	return out, nil
 }
 
 // isOwnLine reports whether a name is that of a line of the policy.
@@ -161,17 +170,14 @@ func (d *Desk) isOwnLine(name string) bool {
 	return ok && !l.Kept
 }
 
-// linesOf gives the lines of names that there are.
+// linesOf gives the lines of names that there are, also if some are damaged (storage.ErrCorrupt).
 func (d *Desk) linesOf(names []string) (map[string]*storage.Line, error) {
 	found, err := d.db.LinesNamed(names...)
-	if err != nil {
-		return nil, err
-	}
 	present := make(map[string]*storage.Line, len(found))
 	for i := range found {
 		present[found[i].Name] = &found[i]
 	}
-	return present, nil
+	return present, err
 }
 
 // finish makes edits of lines, if there are any, and notes with what became of each which change that was. d.edit is held.
@@ -199,8 +205,8 @@ func faultOf(name string, err error) string {
 
 // LineHistory calls yield for each change that is kept of a line, the oldest first.
 func (d *Desk) LineHistory(ctx context.Context, name string, yield func(console.LineHistory) error) error {
-	return d.db.History(name, func(c storage.PatternChange) error {
-		if err := ctx.Err(); err != nil || !c.IsLines() {
+	return d.db.LineHistory(name, func(c storage.PatternChange) error {
+		if err := ctx.Err(); err != nil {
 			return err
 		}
 		h := console.LineHistory{Change: changeOf(&c.ChangeRecord), Name: name}

@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"ringfence/console"
-	"ringfence/inforce"
 	"ringfence/lines"
 	"ringfence/listfile"
 	"ringfence/number"
@@ -56,7 +56,12 @@ func (d *Desk) ImportLines(ctx context.Context, q console.LineImport, file io.Re
 		}
 		f.report.Change = r.ID
 	}
-	return f.report, nil
+	report := f.report
+	if len(f.inOrder) > manyLines {
+		*f = linesFile{}
+		debug.FreeOSMemory()
+	}
+	return report, nil
 }
 
 // fileName is the name of a file as it is kept: of a long one what tells it from others, which is at its end.
@@ -76,8 +81,10 @@ type linesFile struct {
 	byName   map[string]*fileLine
 	inOrder  []*fileLine // of the file
 	gone     []storage.Line
-	nameless int // rows that name no line
-	before   int // lines that the source kept
+	nameless int // rows of which nobody can tell what line they name
+	warned   int
+	before   int            // lines that the source kept
+	changes  []lines.Change // what goes in, and what goes
 }
 
 // fileLine is what a file says of a line, in one row or in several.
@@ -134,7 +141,8 @@ func (f *linesFile) read(ctx context.Context, file io.Reader, m *lineMaker) erro
 			return err
 		}
 		if r.Fault != nil {
-			f.refuseRow(r.No, "", r.Fault.Error())
+			f.nameless++
+			f.refusal(r.No, "", r.Fault.Error())
 			return nil
 		}
 		line, skip, err := rows.line(&r, m)
@@ -142,7 +150,10 @@ func (f *linesFile) read(ctx context.Context, file io.Reader, m *lineMaker) erro
 		case skip:
 			f.report.Skipped++
 		case err != nil:
-			f.refuseRow(r.No, line.name, err.Error())
+			if line.name == "" {
+				f.nameless++
+			}
+			f.refusal(r.No, line.name, err.Error())
 		default:
 			f.add(r.No, &line, m)
 		}
@@ -174,16 +185,11 @@ func (f *linesFile) strange() bool {
 	})
 }
 
+// warn notes a warning. Those that are too many are counted.
 func (f *linesFile) warn(text string) {
-	if len(f.report.Warnings) < maxWarnings {
+	if f.warned++; f.warned <= maxWarnings {
 		f.report.Warnings = append(f.report.Warnings, text)
 	}
-}
-
-// refuseRow refuses a row that names no line.
-func (f *linesFile) refuseRow(row int, name, why string) {
-	f.nameless++
-	f.refusal(row, name, why)
 }
 
 func (f *linesFile) refusal(row int, name, why string) {
@@ -309,44 +315,6 @@ func (f *linesFile) goneLines() error {
 	return console.Conflict("nothing was changed: " + text)
 }
 
-// maxRounds is how often lines are refused anew because others were: a number that would have come free stays where it is.
-const maxRounds = 100
-
-// refuseTaken refuses lines whose numbers are on others: of two lines of the file that which comes later.
-func (f *linesFile) refuseTaken(rules *inforce.Rules) error {
-	for round := 1; round <= maxRounds; round++ {
-		changes, err := f.inMemory()
-		if err != nil {
-			return err
-		}
-		taken := rules.Lines.Check(changes, len(changes)+1)
-		if len(taken) == 0 {
-			return nil
-		}
-		for _, t := range taken {
-			f.refuseOne(t, round)
-		}
-	}
-	return console.Conflict("nothing was changed: too many lines of the file have numbers of others: see what --dry-run says of a part of it")
-}
-
-// refuseOne refuses one of two lines that have a number.
-func (f *linesFile) refuseOne(t *lines.Taken, round int) {
-	mine, other := f.byName[t.Line], f.byName[t.Other]
-	switch {
-	case mine.why != "" || other != nil && other.round == round: // one of the two does not go in, as was found before
-		return
-	case other == nil || other.why != "":
-		mine.refuse(mine.row, "%s is on the line %s already, and a number is on one line only: take it off there first (`ringfence line set %s`)", t.Number, t.Other, t.Other)
-	default:
-		if other.change != console.LineUnchanged && mine.row < other.row {
-			mine, other = other, mine
-		}
-		mine.refuse(mine.row, "%s is on the line %s already, which is in line %d, and a number is on one line only: take it out of one of them", t.Number, other.set.Name, other.row)
-	}
-	mine.round = round
-}
-
 // goesIn reports whether a line of the file is one that changes something.
 func (l *fileLine) goesIn() bool {
 	return l.why == "" && l.change != console.LineUnchanged
@@ -387,7 +355,7 @@ func (f *linesFile) inMemory() ([]lines.Change, error) {
 // count says what became of the lines of the file, and what is probably not meant.
 func (f *linesFile) count() {
 	r := f.report
-	unknown, doubts, profiles := map[string]int{}, 0, []string(nil)
+	doubts := 0
 	for _, l := range f.inOrder {
 		if l.why != "" {
 			f.refusal(l.whyRow, l.set.Name, l.why)
@@ -408,11 +376,6 @@ func (f *linesFile) count() {
 			r.Given++
 		}
 		f.would(l.then.Name, l.change, l.now, &l.then)
-		if f.maker.unknownProfile(l.then.Profile) != "" {
-			if unknown[l.then.Profile]++; unknown[l.then.Profile] == 1 {
-				profiles = append(profiles, l.then.Profile)
-			}
-		}
 		for _, n := range l.then.Numbers {
 			if l.now != nil && slices.Contains(l.now.Numbers, n) {
 				continue
@@ -428,11 +391,14 @@ func (f *linesFile) count() {
 	if doubts > maxLines {
 		f.warn(fmt.Sprintf("and %d more numbers of that kind", doubts-maxLines))
 	}
-	for _, profile := range profiles {
-		f.warn(fmt.Sprintf("%d lines: %s", unknown[profile], f.maker.unknownProfile(profile)))
+	for _, text := range f.maker.beside(f.changes) {
+		f.warn(text)
 	}
 	if r.Given > 0 {
 		f.warn(fmt.Sprintf("%d lines belong to another customer now: their own lists, and whom they know, do not go along", r.Given))
+	}
+	if more := f.warned - maxWarnings; more > 0 {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("and %d more warnings", more))
 	}
 	r.Removed = len(f.gone)
 	for i := range f.gone {

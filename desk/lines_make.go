@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"ringfence/console"
+	"ringfence/lines"
 	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/storage"
@@ -21,15 +22,14 @@ const maxCustomer = 128
 
 // lineMaker makes lines of what is asked for, as the policy in force reads it.
 type lineMaker struct {
-	policy   *policy.Policy
-	plan     *number.Plan
-	own      map[string]bool // the lines of the policy
-	profiles []string        // that rules name
-	zones    map[string]bool // which of those that were asked for there are
+	policy *policy.Policy
+	plan   *number.Plan
+	own    map[string]bool // the lines of the policy
+	zones  map[string]bool // which of those that were asked for there are
 }
 
 func newLineMaker(p *policy.Policy) *lineMaker {
-	m := &lineMaker{policy: p, plan: p.Plan(), own: map[string]bool{}, profiles: p.Profiles(), zones: map[string]bool{}}
+	m := &lineMaker{policy: p, plan: p.Plan(), own: map[string]bool{}, zones: map[string]bool{}}
 	for _, name := range p.Lines() {
 		m.own[name] = true
 	}
@@ -42,7 +42,7 @@ func (m *lineMaker) name(name string) error {
 		return errors.New(advice)
 	}
 	if strings.Trim(name, ".") == "" {
-		return fmt.Errorf("the name %q is that of a folder: write letters, digits, - _ and .", name)
+		return fmt.Errorf("the name %q is that of a folder: write letters and digits, with - _ and . between", name)
 	}
 	if m.own[name] {
 		return fmt.Errorf("the policy has a line of the name %s ([lines.%s]): give this one another name", name, name)
@@ -151,9 +151,18 @@ func (m *lineMaker) entries(text string) (all []number.Pattern, err error) {
 		if part = strings.TrimSpace(part); part == "" {
 			continue
 		}
+		fields := strings.Fields(part)
+		if len(fields) > 1 && areLong(fields) {
+			several, err := m.each(fields)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, several...)
+			continue
+		}
 		p, err := entryOf(m.plan, part)
-		if fields := strings.Fields(part); len(fields) > 1 && (err != nil || p.IsExact() && !isNumber(m.plan, part)) {
-			if several, ok := m.each(fields); ok {
+		if len(fields) > 1 && (err != nil || p.IsExact() && !isNumber(m.plan, part)) {
+			if several, err := m.each(fields); err == nil {
 				all = append(all, several...)
 				continue
 			}
@@ -169,16 +178,27 @@ func (m *lineMaker) entries(text string) (all []number.Pattern, err error) {
 	return all, nil
 }
 
+// areLong reports whether texts are digits alone, perhaps with a +, of which two have more than any number has.
+func areLong(texts []string) bool {
+	for _, text := range texts {
+		digits := strings.TrimPrefix(text, "+")
+		if len(digits) < 8 || strings.Trim(digits, "0123456789") != "" {
+			return false
+		}
+	}
+	return true
+}
+
 // each reads texts that should be a number each.
-func (m *lineMaker) each(texts []string) (all []number.Pattern, ok bool) {
+func (m *lineMaker) each(texts []string) (all []number.Pattern, err error) {
 	for _, text := range texts {
 		p, err := entryOf(m.plan, text)
 		if err != nil {
-			return nil, false
+			return nil, err
 		}
 		all = append(all, p)
 	}
-	return all, true
+	return all, nil
 }
 
 // plain reads a text that people write and read.
@@ -199,7 +219,13 @@ func readLineText(what string) func(string) (string, error) {
 	return func(text string) (string, error) { return plain(what, text, storage.MaxLineText) }
 }
 
-func readCustomer(text string) (string, error) { return plain("customer", text, maxCustomer) }
+func readCustomer(text string) (string, error) {
+	text, err := plain("customer", text, maxCustomer)
+	if err == nil && text == storage.NoLine {
+		err = fmt.Errorf("its customer cannot be called %s, which is who has all numbers of no line: write another name", text)
+	}
+	return text, err
+}
 
 func readProfile(text string) (string, error) {
 	if text = strings.TrimSpace(text); text == "" {
@@ -302,9 +328,6 @@ func (m *lineMaker) warnings(now, then *storage.Line) (texts []string) {
 	if now != nil && customerOf(now) != customerOf(then) {
 		texts = append(texts, fmt.Sprintf("it belongs to %s now, no longer to %s: its own lists, and whom it knows, do not go along", customerOf(then), customerOf(now)))
 	}
-	if text := m.unknownProfile(then.Profile); text != "" {
-		texts = append(texts, text)
-	}
 	for _, text := range then.Numbers {
 		if now != nil && slices.Contains(now.Numbers, text) {
 			continue
@@ -313,15 +336,20 @@ func (m *lineMaker) warnings(now, then *storage.Line) (texts []string) {
 			texts = append(texts, why)
 		}
 	}
+	if line, err := lineInMemory(m.plan, then); err == nil {
+		texts = append(texts, m.beside([]lines.Change{{Line: line}})...)
+	}
 	return texts
 }
 
-// unknownProfile says that no rule names a profile.
-func (m *lineMaker) unknownProfile(profile string) string {
-	if profile == "" || slices.Contains(m.profiles, profile) {
-		return ""
+// beside says what is probably not meant about lines beside the policy: numbers that are on its lines too, and profiles that no rule names.
+func (m *lineMaker) beside(changed []lines.Change) (texts []string) {
+	kept := lines.New(m.plan)
+	kept.Apply(changed)
+	for _, f := range m.policy.CheckKept(kept) {
+		texts = append(texts, f.Text)
 	}
-	return fmt.Sprintf("no rule of the policy names profile:%s: calls to such lines are treated as those to a line without a profile", profile)
+	return texts
 }
 
 // doubtful says what is probably not meant by a number of a line, "" if nothing is.
@@ -335,20 +363,6 @@ func (m *lineMaker) doubtful(text string) string {
 	}
 	if why := m.plan.Dead(p); why != "" {
 		return text + " " + strings.TrimPrefix(why, "it ") + ", and no call can be to it"
-	}
-	return m.onPolicyLine(text, p)
-}
-
-// onPolicyLine says that a number is on a line of the policy, which wins.
-func (m *lineMaker) onPolicyLine(text string, p number.Pattern) string {
-	if len(m.own) == 0 {
-		return ""
-	}
-	for _, end := range p.Ends() {
-		n := m.plan.ParseInternal(end.String())
-		if l, ok := m.policy.LineCalled(&n); ok && !l.Kept {
-			return fmt.Sprintf("%s is also on line %s of the policy, to which calls there belong", text, l.Name)
-		}
 	}
 	return ""
 }

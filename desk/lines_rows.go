@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -81,7 +82,7 @@ func fusionRows() *lineRows {
 			if t := strings.ToLower(from[fusionType]); t != "" && t != "inbound" || r.Has[fusionEnabled] && !isOn(from[fusionEnabled]) {
 				return l, true, nil
 			}
-			l.name = from[fusionNumber]
+			l.name = cmp.Or(from[fusionNumber], from[fusionDomain], "a destination") // until it has the name of a line
 			p, err := entryOf(m.plan, l.numbers)
 			if err != nil {
 				return l, false, fmt.Errorf("%.64q: %w", l.numbers, err)
@@ -150,7 +151,7 @@ func fusionName(domain, number string) string {
 	if policy.BadLineName(name) != "" {
 		sum := sha256.Sum256([]byte(domain))
 		most := 64 - len(number) - len("-01234567-")
-		name = safe[:min(len(safe), most)] + "-" + hex.EncodeToString(sum[:4]) + "-" + number
+		name = strings.TrimRight(safe[:min(len(safe), most)], "-.") + "-" + hex.EncodeToString(sum[:4]) + "-" + number
 	}
 	return name
 }

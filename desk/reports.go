@@ -93,7 +93,7 @@ func (d *Desk) ConfirmReport(ctx context.Context, id string, prefix bool) (*cons
 	if e, ok := rules.Lists.Lookup(reportList, &n, d.o.Now()); ok && e.Pattern.String() == pattern {
 		edit.Note = "was there already"
 	}
-	if _, err := d.addEntries(ctx, reportList, storage.FromReport, []console.NewEntry{
+	if _, err := d.addEntries(ctx, d.named(reportList), storage.FromReport, []console.NewEntry{
 		{Number: pattern, Reason: "reported by " + r.Extension, Source: reportSource + " " + r.ID},
 	}, false); err != nil {
 		return nil, err
@@ -141,7 +141,7 @@ func (d *Desk) LiftReport(ctx context.Context, id string) (*console.ReportEdit, 
 	plan := d.force.Rules().Policy.Plan()
 	n := plan.Parse(named.Caller.E164)
 	edit := &console.ReportEdit{Change: console.Lifted, List: reportList, Number: rangeAround(plan, &n, r.Free)}
-	removed, err := d.removeEntries(ctx, reportList, []string{edit.Number}, d.db.RemoveReported)
+	removed, err := d.removeEntries(ctx, d.named(reportList), []string{edit.Number}, d.db.RemoveReported)
 	if err != nil {
 		return nil, err
 	}

@@ -26,11 +26,16 @@ type Rules struct {
 	Strays    map[string]int // by list: entries that this policy's country could not read; of desk alone
 }
 
-// Unread names the lists that have not been read yet.
+// Unread names the lists that have not been read yet, own lists of lines by their tables.
 func (r *Rules) Unread() []string {
 	var names []string
 	for _, name := range r.Lists.Names() {
 		if !r.Lists.Loaded(name) {
+			names = append(names, name)
+		}
+	}
+	for _, own := range r.Lists.OwnNames() {
+		if name := lists.OwnPrefix + own; !r.Lists.Loaded(name) {
 			names = append(names, name)
 		}
 	}

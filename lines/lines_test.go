@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -318,20 +319,26 @@ func TestCheck(t *testing.T) {
 			t.Errorf("%s: Meet says %v", text, met)
 		}
 	}
+	holdMoves(t, func(changes ...Change) []*Taken { return l.Check(changes, 10) }, line)
+}
+
+// holdMoves is TestCheck of several lines in one change.
+func holdMoves(t *testing.T, check func(...Change) []*Taken, line func(string, ...string) Change) {
+	t.Helper()
 	// A number moves from one line to another within one change, and back.
 	for range 2 {
 		move := []Change{line("firm"), line("new", "05925550100", "8000")}
-		if taken := l.Check(move, 10); len(taken) > 0 {
+		if taken := check(move...); len(taken) > 0 {
 			t.Error(taken[0])
 		}
 		slices.Reverse(move)
-		if taken := l.Check(move, 10); len(taken) > 0 {
+		if taken := check(move...); len(taken) > 0 {
 			t.Error(taken[0])
 		}
 	}
 	// Two rows of one file, of which the later is the one that is reported.
 	for _, second := range []string{"0592777????", "+865927770000", "059277700*", "05927770000"} {
-		taken := l.Check([]Change{line("x", "05927770000"), line("y", second)}, 10)
+		taken := check(line("x", "05927770000"), line("y", second))
 		if len(taken) != 1 {
 			t.Fatalf("%s: %v", second, taken)
 		}
@@ -339,7 +346,7 @@ func TestCheck(t *testing.T) {
 			t.Error(text)
 		}
 	}
-	if taken := l.Check([]Change{line("x", "05925550100"), line("x", "05925550102")}, 10); len(taken) > 0 {
+	if taken := check(line("x", "05925550100"), line("x", "05925550102")); len(taken) > 0 {
 		t.Errorf("what the last change of a line says counts: %v", taken[0])
 	}
 }
@@ -379,24 +386,6 @@ func TestRoom(t *testing.T) {
 	}
 }
 
-// some is n lines with two numbers each, as an ISP has them.
-func some(n int) []Line {
-	zone := time.FixedZone("Asia/Shanghai", 8*3600)
-	all := make([]Line, n)
-	for i := range all {
-		name := fmt.Sprintf("customer%d", i)
-		one := func(k int) number.Pattern {
-			v := 8613000000000 + uint64(i)*200 + uint64(k)*7
-			return number.Pattern{Lo: v, Hi: v, Size: 13, Plus: true}
-		}
-		all[i] = Line{
-			Name: name, Key: policy.NewLineKey(name, fmt.Sprintf("%06d", i)), Customer: fmt.Sprintf("c%05d", i*2/3),
-			Numbers: []number.Pattern{one(0), one(1)}, Profile: []string{"label", "strict"}[i%2], Zone: zone,
-		}
-	}
-	return all
-}
-
 func TestAllocs(t *testing.T) {
 	plan := planOf(t)
 	l := New(plan)
@@ -418,53 +407,52 @@ func TestAllocs(t *testing.T) {
 	}
 }
 
-func BenchmarkLineOf(b *testing.B) {
-	plan := planOf(b)
+// Calls that come while a number moves to and fro find it on one of the two lines, always; for the race detector too.
+func TestLookUpsBesideChanges(t *testing.T) {
+	plan := planOf(t)
 	l := New(plan)
-	all := some(100_000)
-	l.Load(slices.Clone(all))
-	rnd := rand.New(rand.NewPCG(1, 1))
-	hits, misses, names := make([]number.Number, 4096), make([]number.Number, 4096), make([]string, 4096)
-	for i := range hits {
-		line := &all[rnd.IntN(len(all))]
-		hits[i] = plan.Parse(line.Numbers[i%2].String())
-		misses[i] = plan.Parse(fmt.Sprintf("+%d", line.Numbers[0].Lo+1))
-		names[i] = line.Name
+	l.Load(some(2000))
+	p := pattern(t, plan, "+865925550100")
+	n := plan.Parse("05925550100")
+	put := func(on, off string) {
+		l.Apply([]Change{{Line: Line{Name: off, Key: off}}, {Line: Line{Name: on, Key: on, Numbers: []number.Pattern{p}}}})
 	}
-	look := func(numbers []number.Number, want bool) func(*testing.B) {
-		return func(b *testing.B) {
-			b.ReportAllocs()
-			for i := 0; b.Loop(); i++ {
-				if _, ok := l.LineOf(&numbers[i%len(numbers)]); ok != want {
-					b.Fatal(numbers[i%len(numbers)].Shown())
+	put("a", "b")
+	done := make(chan struct{})
+	var looks sync.WaitGroup
+	for range 2 {
+		looks.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				if got, ok := l.LineOf(&n); !ok || got.Name != "a" && got.Name != "b" {
+					t.Errorf("%+v, %v", got, ok)
+					return
 				}
 			}
+		})
+	}
+	for i := range 300 {
+		put([]string{"a", "b"}[i%2], []string{"b", "a"}[i%2])
+		l.Apply([]Change{{Line: Line{Name: fmt.Sprint("other", i), Key: fmt.Sprint("other", i)}}})
+		if i == 150 {
+			l.Apply(changesOf(some(3000)[2000:])) // more than are kept apart
 		}
 	}
-	b.Run("hit", look(hits, true))
-	b.Run("miss", look(misses, false))
-	b.Run("named", func(b *testing.B) {
-		b.ReportAllocs()
-		for i := 0; b.Loop(); i++ {
-			if _, ok := l.LineNamed(names[i%len(names)]); !ok {
-				b.Fatal(names[i%len(names)])
-			}
-		}
-	})
-	b.Run("edit", func(b *testing.B) {
-		for i := 0; b.Loop(); i++ {
-			line := all[i*7%len(all)]
-			line.Mode = policy.LineOff
-			change := []Change{{Line: line}}
-			if taken := l.Check(change, 1); len(taken) > 0 {
-				b.Fatal(taken[0])
-			}
-			l.Apply(change)
-		}
-	})
-	b.Run("load", func(b *testing.B) {
-		for b.Loop() {
-			New(plan).Load(slices.Clone(all))
-		}
-	})
+	close(done)
+	looks.Wait()
+	if lines, _ := l.Len(); lines != 3302 {
+		t.Errorf("%d lines", lines)
+	}
+}
+
+func changesOf(all []Line) []Change {
+	changes := make([]Change, len(all))
+	for i := range all {
+		changes[i].Line = all[i]
+	}
+	return changes
 }

@@ -8,18 +8,17 @@ import (
 	"ringfence/number"
 )
 
-// numbers finds the line that a number is on, among patterns of which no two lines have the same number. What looks alike is kept together and
-// sorted: single numbers by key, all others as spans from a first to a last one. It never changes.
+// numbers finds the line that a number is on, among patterns of which no two lines have the same number. Single numbers are hashed, since a look-up
+// comes with nothing of them in the processor's cache, and in order for who asks what a pattern meets; all others are spans from a
+// first to a last one. It never changes.
 type numbers struct {
-	exact []uint64  // keys of single numbers, ascending: 8 bytes each
+	keys  []uint64  // of single numbers, by their hash; 0 is none. What is taken makes way to the next
 	of    []uint32  // their lines
-	steps []uint64  // every stepth key: what a search begins with stays in the processor's cache
-	from  [65]int32 // where in exact the numbers of each shape begin
+	order []uint32  // their places in keys, ascending by key
+	from  [65]int32 // where in order the numbers of each shape begin
 
 	wide  spans // ranges, beginnings
 	other spans // the patterns of wide that are of this country's digits, as E.164 (see number.Plan.InE164); for meet alone
-
-	patterns int // before neighbours were joined
 }
 
 // shape is what patterns have in common whose digits can be compared as numbers: how many they are, and which of the two ways of writing they
@@ -39,7 +38,18 @@ func (s shape) key(v uint64) uint64 { return uint64(s)<<58 | v }
 
 const valueBits = 1<<58 - 1
 
-const step = 16
+// slot is where the search for a key begins.
+func (n *numbers) slot(k uint64) int {
+	at, _ := bits.Mul64(k*0x9e3779b97f4a7c15, uint64(len(n.keys)))
+	return int(at)
+}
+
+func (n *numbers) next(slot int) int {
+	if slot++; slot < len(n.keys) {
+		return slot
+	}
+	return 0
+}
 
 // held is a pattern and the line that it is on.
 type held struct {
@@ -49,7 +59,7 @@ type held struct {
 
 // numbersOf makes an index of patterns, of which no two lines have the same number. It may change the order of all.
 func numbersOf(plan *number.Plan, all []held) numbers {
-	n := numbers{patterns: len(all)}
+	var n numbers
 	var wide, other []held
 	exact := 0
 	for i := range all {
@@ -71,20 +81,21 @@ func numbersOf(plan *number.Plan, all []held) numbers {
 		}
 	}
 	slices.SortFunc(single, func(a, b held) int { return cmp.Compare(shapeOf(&a.Pattern).key(a.Lo), shapeOf(&b.Pattern).key(b.Lo)) })
-	n.exact, n.of = make([]uint64, len(single)), make([]uint32, len(single))
+	single = slices.CompactFunc(single, func(a, b held) bool { return a.Pattern == b.Pattern })
+	size := len(single) + len(single)/4 + 1
+	n.keys, n.of, n.order = make([]uint64, size), make([]uint32, size), make([]uint32, len(single))
 	for i := range single {
-		n.exact[i], n.of[i] = shapeOf(&single[i].Pattern).key(single[i].Lo), single[i].line
-	}
-	for i := 0; i < len(n.exact); i += step {
-		n.steps = append(n.steps, n.exact[i])
-	}
-	n.steps = slices.Clip(n.steps)
-	for s := range shape(64) {
-		at, _ := slices.BinarySearch(n.exact, (s + 1).key(0))
-		if s == 63 {
-			at = len(n.exact)
+		s := shapeOf(&single[i].Pattern)
+		k := s.key(single[i].Lo)
+		at := n.slot(k)
+		for n.keys[at] != 0 {
+			at = n.next(at)
 		}
-		n.from[s+1] = int32(at)
+		n.keys[at], n.of[at], n.order[i] = k, single[i].line, uint32(at)
+		n.from[s+1] = int32(i + 1)
+	}
+	for s := range n.from[1:] {
+		n.from[s+1] = max(n.from[s+1], n.from[s])
 	}
 	n.wide, n.other = spansOf(wide), spansOf(other)
 	return n
@@ -218,9 +229,9 @@ func (n *numbers) findWritten(d string, plus bool) (line uint32, ok bool) {
 	if size == len(d) {
 		if n.from[s] < n.from[s+1] {
 			k := s.key(v)
-			if from := last(n.steps, k) * step; from >= 0 {
-				if i := from + last(n.exact[from:min(from+step, len(n.exact))], k); n.exact[i] == k {
-					return n.of[i], true
+			for at := n.slot(k); n.keys[at] != 0; at = n.next(at) {
+				if n.keys[at] == k {
+					return n.of[at], true
 				}
 			}
 		}
@@ -300,12 +311,13 @@ func (n *numbers) meetExact(s shape, lo, hi uint64, really func(number.Pattern) 
 	if from == to {
 		return true
 	}
-	at, _ := slices.BinarySearch(n.exact[from:to], s.key(lo))
-	for i := from + at; i < to && n.exact[i] <= s.key(hi); i++ {
-		if really != nil && !really(exactOf(n.exact[i])) {
+	at, _ := slices.BinarySearchFunc(n.order[from:to], s.key(lo), func(slot uint32, k uint64) int { return cmp.Compare(n.keys[slot], k) })
+	for i := from + at; i < to && n.keys[n.order[i]] <= s.key(hi); i++ {
+		slot := n.order[i]
+		if really != nil && !really(exactOf(n.keys[slot])) {
 			continue
 		}
-		if !yield(n.of[i]) {
+		if !yield(n.of[slot]) {
 			return false
 		}
 	}
@@ -333,8 +345,8 @@ func (s *spans) meet(place int, lo, hi uint64, yield func(line uint32) bool) boo
 
 // held gives all patterns back, as they were joined.
 func (n *numbers) held(yield func(held)) {
-	for i, k := range n.exact {
-		yield(held{exactOf(k), n.of[i]})
+	for _, slot := range n.order {
+		yield(held{exactOf(n.keys[slot]), n.of[slot]})
 	}
 	for at := range len(n.wide.from) - 1 {
 		for i := n.wide.from[at]; i < n.wide.from[at+1]; i++ {

@@ -11,7 +11,7 @@ import (
 	"ringfence/policy"
 )
 
-// table holds lines and never changes. With two numbers a line it takes some 80 bytes a line.
+// table holds lines and never changes. A line of a short name and two numbers takes 90 bytes.
 type table struct {
 	text    string   // of each line its key, which begins with its name, and its customer
 	lines   []packed // in the order of their names' bytes
@@ -64,6 +64,7 @@ func (k *kinds) of(one kind) uint32 {
 		k.known = make(map[kind]uint32)
 	}
 	at := uint32(len(k.all))
+	one.profile = strings.Clone(one.profile) // it may be a part of a long text
 	k.all, k.known[one] = append(k.all, one), at
 	return at
 }
@@ -91,11 +92,7 @@ func buildTable(records []record, of *kinds, plan *number.Plan, all []held) *tab
 		}
 		t.slots[at], t.owners[i] = uint32(i+1), uint32(i)
 	}
-	for _, of := range [...][]uint32{t.numbers.of, t.numbers.wide.of} {
-		for _, line := range of {
-			t.lines[line].numbers++
-		}
-	}
+	t.numbers.held(func(h held) { t.lines[h.line].numbers++ })
 	t.text = text.String()
 	slices.SortStableFunc(t.owners, func(a, b uint32) int { return strings.Compare(t.customer(a), t.customer(b)) })
 	return t

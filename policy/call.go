@@ -180,6 +180,7 @@ func (p *Policy) Call(f Facts) Call {
 // ListEntry is one line of an administrator's list.
 type ListEntry struct {
 	List    string         // the list it belongs to
+	Line    string         // the key of the line of the database whose own list that is; else empty
 	Pattern number.Pattern // the numbers meant; a list has a pattern once
 	Reason  string         // why, for people; may be empty
 	Source  string         // who or what put it there; may be empty

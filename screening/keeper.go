@@ -132,20 +132,31 @@ func HideFacts(db *storage.DB, m *traffic.Memory) (n int, err error) {
 // is damaged is left out as well, and the error wraps storage.ErrCorrupt.
 func LoadFacts(db *storage.DB, m *traffic.Memory, p *policy.Policy, now time.Time) error {
 	oldest, keepPassed := now.Add(-traffic.KeepKnown(p)), traffic.KeepPassed(p)
-	var strays int
-	err := db.EachStamp(storage.Known, func(s storage.Stamp) error {
-		line, caller, ok := strings.Cut(s.Key, "\x00")
-		switch {
-		case !ok:
-			strays++
-		case !s.At.Before(oldest):
-			if caller, ok = hidden(m, caller); !ok {
+	strays, gone := 0, 0
+	known := func(all bool) error {
+		strays = 0
+		return db.EachStamp(storage.Known, func(s storage.Stamp) error {
+			line, caller, ok := strings.Cut(s.Key, "\x00")
+			if !ok {
+				strays++
 				return nil
 			}
-			m.Known.Remember(line, caller, s.At)
-		}
-		return nil
-	})
+			if _, there := p.CustomerOfKey(line); !there {
+				if gone++; !all {
+					return nil
+				}
+			}
+			if caller, ok = hidden(m, caller); ok && !s.At.Before(oldest) {
+				m.Known.Remember(line, caller, s.At)
+			}
+			return nil
+		})
+	}
+	err := known(true)
+	if gone > 0 && m.Known.IsFull() { // lines that are there come before those that only an undo would bring back
+		m.Known.Forget(oldest, p)
+		err = known(false)
+	}
 	if strays > 0 && err == nil {
 		err = fmt.Errorf("%w: %d facts of no line", storage.ErrCorrupt, strays)
 	}

@@ -1,6 +1,8 @@
 package screening
 
 import (
+	"strings"
+
 	"ringfence/bridge"
 	"ringfence/detect"
 	"ringfence/policy"
@@ -53,7 +55,8 @@ func (sc *Screener) Record(f *bridge.Facts, v *bridge.Verdict, res bridge.Result
 		rec.Action, rec.Rule, rec.List = policy.Allow.String(), policy.RuleFailOpen, ""
 		rec.Reason = "let through: " + failOpenText(res.FailOpen)
 	case rec.List != "" && !f.Test:
-		sc.memory.Hits.Note(rec.List, c.decision.Entry.Pattern.String(), rec.Time)
+		list, pattern := keptAs(&c.decision.Entry)
+		sc.memory.Hits.Note(list, pattern, rec.Time)
 	}
 	if res.HungUp {
 		rec.Outcome = &storage.Outcome{Cause: causeGone, By: "caller"}
@@ -66,6 +69,16 @@ func (sc *Screener) Record(f *bridge.Facts, v *bridge.Verdict, res bridge.Result
 	}
 	sc.remember(f, end, c, rec.Passed, rec.Outcome != nil)
 	sc.write(&rec, &c.call, &c.id, false)
+}
+
+// keptAs is where the database has an entry that decided.
+func keptAs(e *policy.ListEntry) (list, pattern string) {
+	list, pattern = e.List, e.Pattern.String()
+	if e.Line != "" {
+		_, own, _ := strings.Cut(list, ":")
+		list, pattern = storage.OwnTable(own), storage.OwnText(e.Line, pattern)
+	}
+	return list, pattern
 }
 
 // causeGone is the cause of a caller who hung up before anybody answered.

@@ -77,7 +77,7 @@ func (sc *Screener) release(r *inforce.Rules, f *bridge.Facts, say func(string) 
 	}}
 }
 
-// lastStopped is the call that was last stopped on its way to the number of a phone of the house, else to its line, and the line. A phone whose
+// lastStopped is the call that was last stopped on its way to the number of a phone of the house, else to its line, and the line's key. A phone whose
 // number belongs to no line has none; where there are several tenants an extension is no line's number. One of a customer with one line
 // is that line's.
 func (sc *Screener) lastStopped(r *inforce.Rules, f *bridge.Facts) (last traffic.LastCall, line, extension string, ok bool) {
@@ -96,7 +96,7 @@ func (sc *Screener) lastStopped(r *inforce.Rules, f *bridge.Facts) (last traffic
 				continue
 			}
 			if last, ok := sc.memory.Stopped.Get(key(line.Key, &numbers[i]), anyRealm, now); ok {
-				return last, line.Name, texts[i], true
+				return last, line.Key, texts[i], true
 			}
 		}
 	}

@@ -70,9 +70,10 @@ import (
 //	changed   id, 8 bytes, and first pattern → block of what the change did
 //	hits      list NUL pattern → how often and when last
 //	journal   ULID text → Record as JSON
-//	known     line NUL number → milliseconds since 1970
+//	known     key of a line NUL number → milliseconds since 1970
 //	emergency whose → milliseconds since 1970
-//	passed    number → milliseconds since 1970
+//	passed    key of a line, or a called number, NUL caller → milliseconds since 1970
+//	gone      key of a line → milliseconds since 1970
 //	realms    of phones → milliseconds since 1970
 //	breakers  whose → what is kept of a breaker that tripped, or that a person holds
 //	reports   "all"     → bucket: ULID → Report as JSON
@@ -103,10 +104,11 @@ var (
 	bucketChanged   = []byte("changed")
 	bucketHits      = []byte("hits")
 	bucketBreakers  = []byte("breakers")
+	bucketGone      = []byte("gone")
 	bucketRealms    = []byte("realms")
 
 	// laterBuckets may be missing from a file that an older version wrote.
-	laterBuckets = [][]byte{bucketKnown, bucketEmergency, bucketPassed, bucketReports, bucketChanges, bucketChanged, bucketHits, bucketBreakers, bucketRealms}
+	laterBuckets = [][]byte{bucketKnown, bucketEmergency, bucketPassed, bucketReports, bucketChanges, bucketChanged, bucketHits, bucketBreakers, bucketGone, bucketRealms}
 
 	keySchema = []byte("schema")
 )

@@ -187,6 +187,7 @@ func (d *DB) changeTx(tx *bolt.Tx, r *ChangeRecord, edits []edit, tell func(int,
 	}
 	d.touch(r.List, log)
 	r.Time, r.Rows = now, len(log)
+	r.Line = lineOfLog(r.List, log)
 	r.count(m.told)
 	if err := putLog(tx, r.ID, log); err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -56,7 +57,7 @@ func LineOwn() string { return strings.ToLower(rand.Text()[:6]) }
 // ChangeLines makes edits of lines, each of another name, as one change that can be undone, and says what became of each. Each is checked by who
 // calls; here it is only bounded. When it returns without error all is on disk, else nothing was changed (after ErrWrite: all or nothing).
 //
-// MaxEdit edits or more are written beside the lines first, as an import of a list is: then an import or undo under way gives ErrBusy, and nobody
+// MaxEdit/10 edits or more are written beside the lines first, as an import of a list is: then an import or undo under way gives ErrBusy, and nobody
 // else may change lines meanwhile.
 func (d *DB) ChangeLines(r ChangeRecord, edits []LineEdit) ([]Change, ChangeRecord, error) {
 	if err := r.By.check(); err != nil {
@@ -66,68 +67,85 @@ func (d *DB) ChangeLines(r ChangeRecord, edits []LineEdit) ([]Change, ChangeReco
 	if r.Kind == "" {
 		r.Kind = KindAdd
 	}
-	made, err := lineEdits(&r, edits, toMillis(millis(d.now())))
-	if err != nil {
-		return nil, ChangeRecord{}, err
+	order := make([]int, len(edits))
+	for i := range order {
+		order[i] = i
 	}
-	var changes []Change
-	if len(edits) < d.maxEdit {
-		changes, r, err = d.change(r, made)
-	} else {
-		changes, r, err = d.stageLines(r, made)
+	slices.SortFunc(order, func(a, b int) int { return strings.Compare(edits[a].Name, edits[b].Name) })
+	for i, at := range order[min(1, len(order)):] {
+		if name := edits[at].Name; name == edits[order[i]].Name {
+			return nil, ChangeRecord{}, invalid("the line %.64q is in the change twice: name it once", name)
+		}
 	}
+	if len(edits) < d.atOnce(lineTable) {
+		return d.changeFewLines(r, edits, order)
+	}
+	changes := make([]Change, len(edits))
+	next := 0 // in order
+	var ended error
+	r, err := d.apply(r, d.lineEdits(r, edits, order, &ended), &ended, ImportOptions{Tell: func(_ string, c Change) {
+		changes[order[next]] = c
+		next++
+	}})
 	if err != nil {
 		return nil, ChangeRecord{}, explain("changing lines", err)
+	}
+	if r.Rows == 0 { // nothing has changed
+		r.ID = 0
 	}
 	return changes, r, nil
 }
 
-// lineEdits are edits of lines as those of entries.
-func lineEdits(r *ChangeRecord, edits []LineEdit, now int64) ([]edit, error) {
-	made := make([]edit, len(edits))
-	named := make(map[string]bool, len(edits))
-	for i := range edits {
-		l := &edits[i].Line
-		if err := checkEntry(&Entry{Pattern: l.Name}); err != nil {
-			return nil, err
-		}
-		if named[l.Name] {
-			return nil, invalid("the line %.64q is in the change twice: name it once", l.Name)
-		}
-		named[l.Name] = true
-		made[i] = edit{pattern: l.Name, key: keyOf(FromPerson, "")}
-		if edits[i].Remove {
-			continue
-		}
-		text, err := json.Marshal(l)
-		if err != nil {
-			return nil, err
-		}
-		if len(text) > maxLineValue {
-			return nil, invalid("the line %.64q takes %d bytes; make it %d at most: write ranges for its numbers", l.Name, len(text), maxLineValue)
-		}
-		made[i].to = &sourceRecord{
-			origin: FromPerson, added: now, updated: now, reason: string(text), source: r.From, who: r.Who,
-		}
+// changeFewLines is ChangeLines in one transaction, which waits for no import.
+func (d *DB) changeFewLines(r ChangeRecord, edits []LineEdit, order []int) ([]Change, ChangeRecord, error) {
+	var ended error
+	made := slices.Collect(d.lineEdits(r, edits, order, &ended))
+	if ended != nil {
+		return nil, ChangeRecord{}, ended
 	}
-	return made, nil
+	sorted, r, err := d.change(r, made)
+	if err != nil {
+		return nil, ChangeRecord{}, explain("changing lines", err)
+	}
+	changes := make([]Change, len(edits))
+	for i, at := range order {
+		changes[at] = sorted[i]
+	}
+	return changes, r, nil
 }
 
-// stageLines is change for edits that are too many for one transaction.
-func (d *DB) stageLines(r ChangeRecord, edits []edit) ([]Change, ChangeRecord, error) {
-	at := make(map[string]int, len(edits))
-	for i := range edits {
-		at[edits[i].pattern] = i
+// lineEdits are edits of lines as those of entries, in an order. ended says what ended them, if not their end.
+func (d *DB) lineEdits(r ChangeRecord, edits []LineEdit, order []int, ended *error) iter.Seq[edit] {
+	now := toMillis(millis(d.now()))
+	return func(yield func(edit) bool) {
+		for _, i := range order {
+			e, err := lineEdit(&r, &edits[i], now)
+			if err != nil {
+				*ended = err
+				return
+			}
+			if !yield(e) {
+				return
+			}
+		}
 	}
-	sorted := slices.Clone(edits)
-	slices.SortFunc(sorted, func(a, b edit) int { return strings.Compare(a.pattern, b.pattern) })
-	changes := make([]Change, len(edits))
-	var ended error
-	r, err := d.apply(r, slices.Values(sorted), &ended, ImportOptions{Tell: func(name string, c Change) { changes[at[name]] = c }})
-	if r.Rows == 0 { // nothing has changed
-		r.ID = 0
+}
+
+func lineEdit(r *ChangeRecord, from *LineEdit, now int64) (edit, error) {
+	l := &from.Line
+	e := edit{pattern: l.Name, key: keyOf(FromPerson, "")}
+	if err := checkEntry(&Entry{Pattern: l.Name}); err != nil || from.Remove {
+		return e, err
 	}
-	return changes, r, err
+	text, err := json.Marshal(l)
+	if err != nil {
+		return e, err
+	}
+	if len(text) > maxLineValue {
+		return e, invalid("the line %.64q takes %d bytes; make it %d at most: write ranges for its numbers", l.Name, len(text), maxLineValue)
+	}
+	e.to = &sourceRecord{origin: FromPerson, added: now, updated: now, reason: string(text), source: r.From, who: r.Who}
+	return e, nil
 }
 
 // LinesUndone is what undoing a change of lines would do to them as they are now: lines that were changed since are not among it. It changes nothing.
@@ -251,7 +269,7 @@ func (d *DB) LinesNamed(names ...string) ([]Line, error) {
 
 func lineOf(e *Entry) (Line, error) {
 	l := Line{Name: e.Pattern, Who: e.Who, Source: e.Source, Added: e.Added, Updated: e.Updated, Change: e.Change}
-	if err := json.Unmarshal([]byte(e.Reason), &l); err != nil {
+	if err := l.read(e.Reason); err != nil {
 		return l, fmt.Errorf("the line %.64q: %w", e.Pattern, err)
 	}
 	return l, nil
@@ -262,6 +280,14 @@ func (r *ChangeRecord) IsLines() bool { return r.List == lineTable }
 
 // LineOfEntry is the line that an entry of a change of lines is (see LineHistory).
 func LineOfEntry(e *Entry) (Line, error) { return lineOf(e) }
+
+// atOnce is from how many edits of a table on they are staged. A line takes as much as ten entries do.
+func (d *DB) atOnce(list string) int {
+	if list == lineTable {
+		return max(d.maxEdit/10, 1)
+	}
+	return d.maxEdit
+}
 
 // checkSize refuses what a change has made of a table if that is too many lines.
 func (d *DB) checkSize(list string, before, after int) error {

@@ -48,6 +48,8 @@ func bare(l Line) Line {
 
 // Random changes of lines, small ones and such as are staged, and undos give what plain maps give, also after opening again; what LinesUndone says is
 // what Undo does.
+//
+// long: because one database sees all of it
 func TestLinesModel(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(14, 1))
 	d := open(t, Options{})
@@ -55,7 +57,7 @@ func TestLinesModel(t *testing.T) {
 	var ids []uint64
 	staged, undone := 0, 0
 	for step := range 120 {
-		d.maxEdit, d.stageBytes = 20, 2000
+		d.maxEdit, d.stageBytes = 200, 2000
 		switch k := rnd.IntN(8); {
 		case k == 0:
 			file := d.file
@@ -177,6 +179,26 @@ func TestLinesUndo(t *testing.T) {
 	}
 }
 
+// An edit of a few lines waits for no import; one of very many says that there is one.
+func TestLinesBesideImport(t *testing.T) {
+	d := open(t, Options{})
+	d.maxEdit = 20
+	_, err := d.Import("feed", imported(entry(1)), ImportOptions{Commit: func(do func() (ChangeRecord, error)) error {
+		if _, _, err := d.ChangeLines(ChangeRecord{}, put(line("a"))); err != nil {
+			t.Error(err)
+		}
+		if _, _, err := d.ChangeLines(ChangeRecord{}, put(line("a"), line("b"))); !errors.Is(err, ErrBusy) {
+			t.Errorf("got %v", err)
+		}
+		_, err := do()
+		return err
+	}})
+	check(t, err)
+	if got := allLines(t, d); len(got) != 1 {
+		t.Errorf("%+v", got)
+	}
+}
+
 // Lines are no list.
 func TestLinesAreNoList(t *testing.T) {
 	d := open(t, Options{})
@@ -266,7 +288,7 @@ func TestLinesBounded(t *testing.T) {
 	}
 	four := put(line("a"), line("b"), line("c"), line("d"))
 	refused("there may be 3", four...)
-	d.maxEdit = 2
+	d.maxEdit = 20
 	refused("there may be 3", four...)
 	d.maxEdit = MaxEdit
 	_, _, err := d.ChangeLines(ChangeRecord{}, four[:3])

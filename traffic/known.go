@@ -12,7 +12,7 @@ import (
 	"ringfence/policy"
 )
 
-// maxPairs bounds the pairs of a line and a number that it knows. A pair takes up to 190 bytes.
+// maxPairs bounds the pairs of a line and a number that it knows. A pair takes up to 270 bytes.
 const maxPairs = 1_000_000
 
 // Known is who is known to which line. Calls only read it, under the lock of a small part of it.

@@ -69,8 +69,8 @@ type Sink interface {
 // Table is a kind of fact.
 type Table int
 
-// The kinds of facts that are kept, each with its key: a line, a zero byte and a number; a phone of ours; a line or a
-// called number, a zero byte and a caller; what Realms has seen.
+// The kinds of facts that are kept, each with its key: a line's key, a zero byte and a number; a phone of ours; a PassKey, a zero byte
+// and a caller; what Realms has seen.
 const (
 	KnownFacts Table = iota
 	EmergencyFacts

@@ -1,0 +1,84 @@
+package policy_test
+
+import (
+	"iter"
+	"maps"
+	"strings"
+	"testing"
+
+	"ringfence/number"
+	"ringfence/policy"
+)
+
+const checkedLines = `
+country = "CN"
+[numbers]
+internal = ["8???"]
+[lines.office]
+numbers = ["05925550000-05925550099", "8001"]
+[lines.shop]
+numbers = ["+8613800138000"]
+[[rule]]
+name = "strict"
+when = { line = ["profile:strict"] }
+action = "reject"
+`
+
+func TestLineMeeting(t *testing.T) {
+	p, faults := policy.Load("p.toml", []byte(checkedLines))
+	if p == nil {
+		t.Fatal(faults)
+	}
+	for text, want := range map[string]string{
+		"05925550050": "office", "+865925550050": "office", "0592555????": "office", "+8659255500*": "office", "+86592*": "office",
+		"8001": "office", "8002": "", "8000-8009": "office", "8010-8019": "",
+		"13800138000": "shop", "138001380??": "shop", "+861380013*": "shop", "05925550100": "", "+8613800138001": "", "+1*": "", "0593*": "",
+	} {
+		q, err := p.Plan().Pattern(text)
+		if err != nil {
+			t.Fatal(text, err)
+		}
+		if got := p.LineMeeting(q); got != want {
+			t.Errorf("%s: %q, want %q", text, got, want)
+		}
+	}
+}
+
+// someLines are lines of the database as CheckKept asks for them.
+type someLines map[string][]number.Pattern
+
+func (l someLines) Meet(q number.Pattern, yield func(policy.Line) bool) {
+	for name, numbers := range l {
+		for _, p := range numbers {
+			if p.Overlaps(q) && !yield(policy.Line{Name: name, Key: name + "~1"}) {
+				return
+			}
+		}
+	}
+}
+
+func (l someLines) Profiles() iter.Seq2[string, int] {
+	return maps.All(map[string]int{"": 1, "strict": 2, "strickt": 3})
+}
+
+func TestCheckKept(t *testing.T) {
+	p, faults := policy.Load("p.toml", []byte(checkedLines))
+	if p == nil {
+		t.Fatal(faults)
+	}
+	kept := someLines{}
+	for i := range 25 {
+		kept[string(rune('a'+i))] = []number.Pattern{{Lo: 5925550000 + uint64(i), Hi: 5925550000 + uint64(i), Size: 11}}
+	}
+	var texts []string
+	for _, f := range p.CheckKept(kept) {
+		if texts = append(texts, f.String()); !f.Warning {
+			t.Errorf("%+v", f)
+		}
+	}
+	all := strings.Join(texts, "\n")
+	if n := strings.Count(all, "has a number that is also on the line"); n != 20 || !strings.Contains(all, "5 more lines of the database") ||
+		!strings.Contains(all, "p.toml:5: lines.office.numbers: ") || strings.Count(all, "no rule names profile:strickt, which 3 lines") != 1 || len(texts) != 22 {
+		t.Errorf("%d named:\n%s", n, all)
+	}
+}
