@@ -43,7 +43,7 @@ func seen(d *house, realms ...string) {
 func TestNumbersOfPhones(t *testing.T) {
 	trunk := func(e *attach.CallEnd) { // the leg to the trunk of the same call, which does not say whose phone it is for
 		e.Inbound, e.AuthUser, e.AuthRealm, e.Domain, e.OtherCaller, e.OtherCallee = false, "", "", "", e.Caller, e.Callee
-		e.UUID, e.OtherUUID = e.OtherUUID, e.UUID
+		e.UUID, e.OtherUUID, e.FromCaller = e.OtherUUID, e.UUID, true
 	}
 	for _, test := range []struct {
 		name     string
@@ -251,6 +251,18 @@ func TestPhonesOfCustomers(t *testing.T) {
 			t.Errorf("%s: what B's phone dials is %s to A's line", name, rule)
 		}
 	}
+	for _, legs := range []string{"own", "both"} { // the leg to the trunk says nothing of whose phone it is for
+		e := phoned("8001", "b.example", func(e *attach.CallEnd) {
+			e.Caller, e.FromUser, e.OtherCaller, e.Callee, e.OtherCallee, e.Answered = a, a, a, "110", "110", false
+		})
+		d.Ended(e)
+		if legs == "both" {
+			d.Ended(attach.CallEnd{UUID: "t", OtherUUID: "p", FromCaller: true, Caller: a, FromUser: a, Callee: "110", OtherCaller: a, OtherCallee: "110"})
+		}
+		if rule := ruleFor(t, d, "13900139000", a); rule == "never_screen" {
+			t.Errorf("%s: B's emergency call, by writing A's number, has calls to A pass", legs)
+		}
+	}
 	if d.Ended(phoned("8001", "a.example", func(e *attach.CallEnd) { e.Callee, e.OtherCallee = "13800138222", "13800138222" })); ruleFor(t, d, "13800138222", a) != "known here" {
 		t.Error("what A's phone dials is not known to its only line")
 	}
@@ -288,6 +300,12 @@ func TestPhonesOfCustomers(t *testing.T) {
 		if got := release(test.realm, test.f); got != test.want {
 			t.Errorf("%s, account %q, line %q, directory %q, writes %q: may let a caller through: %v", test.realm, test.f.AuthUser, test.f.Line, test.f.Outbound, test.f.Number, got)
 		}
+	}
+	d.Ended(phoned("8001", "a.example", func(e *attach.CallEnd) {
+		e.Caller, e.FromUser, e.OtherCaller, e.Callee, e.OtherCallee, e.Answered = a, a, a, "110", "110", false
+	}))
+	if rule := ruleFor(t, d, "13900139000", a); rule != "never_screen" {
+		t.Errorf("after A's emergency call: %s", rule)
 	}
 }
 
