@@ -347,3 +347,25 @@ func TestPhonesOfCustomersAsterisk(t *testing.T) {
 		t.Errorf("what acme dials is %s to acme", acme)
 	}
 }
+
+// Where the database has lines of two customers, a call that rang at an extension of nobody knows which tenant is nobody's to report, also while
+// phones of one realm alone were seen; a call to a number that was rung as such is the administrator's to name.
+func TestLastCallsOfCustomers(t *testing.T) {
+	const a, b = "05925550201", "05925550202"
+	d := in(start(t, attached(t, dealing)))
+	linesOf(t, d, map[string]string{a: "a.example", b: "b.example"})
+	screen(d, "1", "13800138001", a, false)
+	d.Ended(attach.CallEnd{UUID: "leg 1", OtherUUID: "1", Callee: "8001", Ring: time.Second})
+	screen(d, "2", "13800138002", a, false)
+	d.Ended(attach.CallEnd{UUID: "leg 2", OtherUUID: "2", Callee: a, Ring: time.Second})
+	star := func(f bridge.Facts) bool {
+		f.AuthUser, f.AuthRealm, f.Authorized = "8001", "b.example", true
+		return d.StarCode(&f).Confirm != nil
+	}
+	if star(bridge.Facts{}) || star(bridge.Facts{Number: "8001"}) || star(bridge.Facts{Number: a, FromUser: a}) || star(bridge.Facts{Line: "8001"}) {
+		t.Error("b's phone may report what rang at somebody's 8001, or at a's number")
+	}
+	if !star(bridge.Facts{Line: a}) {
+		t.Error("the dialplan names the number that rang, and the phone may not report")
+	}
+}
