@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -35,15 +36,19 @@ func (c *demoCmd) Run(a *app) error {
 		return err
 	}
 	defer os.RemoveAll(folder)
-	file, err := layOutDemo(folder)
+	zone := morningZone(time.Now())
+	file, err := layOutDemo(folder, zone)
 	if err != nil {
+		return err
+	}
+	if time.Local, err = time.LoadLocation(zone); err != nil { // the times that reasons have are those beside the calls
 		return err
 	}
 	settings, err := conf.LoadDaemon(file)
 	if err != nil {
 		return err
 	}
-	log := slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	log := slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelError})) // what trips is shown at the end
 	if err := demoLists(a.ctx, settings); err != nil {
 		return err
 	}
@@ -62,7 +67,7 @@ func (c *demoCmd) Run(a *app) error {
 	stays := c.Calls == 0 && terminal.Is(a.out)
 	if !a.json {
 		fmt.Fprintln(a.out, terminal.Wrap(fmt.Sprintf("A simulated FreeSWITCH places %d calls to a daemon on %s, twice as fast as life: a sales campaign among the calls of a firm's "+
-			"morning. The policy is the sample (conf/policy.toml), enforced, with a rule more for foreign calls to the hotline.", len(scenario.Calls), d.Address()), terminal.Page, 0, 0))
+			"morning. The policy is the sample (conf/policy.toml), enforced with its detectors, and a rule more for foreign calls to the hotline.", len(scenario.Calls), d.Address()), terminal.Page, 0, 0))
 		fmt.Fprintln(a.out)
 	}
 	run := &demoRun{app: a, paint: terminal.Painter(a.out)}
@@ -74,6 +79,9 @@ func (c *demoCmd) Run(a *app) error {
 	}
 	if a.json {
 		return nil
+	}
+	if err := run.detectors(d); err != nil {
+		return err
 	}
 	fmt.Fprintln(a.out)
 	if stays {
@@ -89,7 +97,7 @@ func (c *demoCmd) Run(a *app) error {
 // nextWithDaemon says what can be asked of the demo's daemon while it stays.
 func nextWithDaemon(out io.Writer, program, file string) {
 	fmt.Fprint(out, "The daemon stays until Ctrl-C. Ask it, in another terminal:\n\n")
-	for _, command := range []string{"journal tail", "check 95211613 05925550100", "list add blacklist 13800138000", "status"} {
+	for _, command := range []string{"journal tail", "detectors", "check 95211613 05925550100", "list add blacklist 13800138000", "status"} {
 		fmt.Fprintf(out, "  %s --config %s %s\n", program, file, command)
 	}
 	fmt.Fprint(out, "\nREADME.md says how it is installed beside a switch of yours.\n")
@@ -133,12 +141,15 @@ func morningZone(now time.Time) string {
 	return fmt.Sprintf("Etc/GMT%+d", -offset)
 }
 
+// onTrial is where the sample only observes: as a whole, and each of its detectors.
+var onTrial = regexp.MustCompile(`(?m)^mode +=\s*"observe"`)
+
 // layOutDemo writes a daemon's file and the sample policy, enforced, into a folder.
-func layOutDemo(folder string) (string, error) {
+func layOutDemo(folder, zone string) (string, error) {
 	const first = "# 1. Whom you trust"
 	text := "policy = \"policy.toml\"\ndata = \"data\"\nnode = \"demo\"\nsocket = \"ringfence.sock\"\n[screen]\nlisten = \"127.0.0.1:0\"\n"
-	enforced := strings.Replace(string(conf.SamplePolicy), `mode     = "observe"`, `mode     = "enforce"`, 1)
-	enforced = strings.Replace(enforced, `"Asia/Shanghai"`, strconv.Quote(morningZone(time.Now())), 1)
+	enforced := onTrial.ReplaceAllString(string(conf.SamplePolicy), `mode = "enforce"`)
+	enforced = strings.Replace(enforced, `"Asia/Shanghai"`, strconv.Quote(zone), 1)
 	enforced = strings.Replace(enforced, first, hotlineAbroad+first, 1)
 	file := filepath.Join(folder, "d.toml") // short, as is the folder: commands with it are to fit on a line
 	return file, errors.Join(

@@ -153,6 +153,8 @@ func met(rec *console.Record, res standin.Result) string {
 		rang += " as “" + shown(name) + "”"
 	}
 	switch {
+	case rec.Action == policy.Challenge.String() && res.Cancelled:
+		return "was asked for digits and hung up, the phone stayed silent"
 	case rec.Action == policy.Challenge.String() && res.Rang:
 		return "was asked for digits and keyed them in; " + rang
 	case rec.Action == policy.Challenge.String():
@@ -181,6 +183,19 @@ func (r *demoRun) summary() error {
 	const indent = 11
 	fmt.Fprintf(out, "%-*s%s\n", indent, "by action:", terminal.Wrap(counts(r.actions), terminal.Page, indent, indent))
 	fmt.Fprintf(out, "%-*s%s\n", indent, "by rule:", terminal.Wrap(counts(r.rules), terminal.Page, indent, indent))
+	return nil
+}
+
+// detectors shows what the campaign has tripped, as `ringfence detectors` does.
+func (r *demoRun) detectors(d *daemon.Daemon) error {
+	found, err := heldBreakers(r.app.ctx, d.Desk(), "")
+	if err != nil || len(found) == 0 {
+		return err
+	}
+	fmt.Fprint(r.app.out, "\nWhat its detectors say (`ringfence detectors`):\n\n")
+	for i := range found {
+		fmt.Fprint(r.app.out, breakerText(&found[i], true))
+	}
 	return nil
 }
 

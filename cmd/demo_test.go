@@ -38,6 +38,7 @@ func TestDemoReads(t *testing.T) {
 	for _, want := range []string{
 		"  ALLOW     ", "  TAG       ", "  WARN      ", "  REJECT    ", "  DIVERT    ", "  FAIL-OPEN ", "keyed them in; the phone rang", "keyed in others; the call was ended",
 		"was sent to voicemail", "REJECT    8001 IT-Support", "extension from outside", "the phone rang as “外呼",
+		"was asked for digits and hung up", "952187 tripped range wakes at 1", "TRIPPED  range wakes: 952187\n         since ", " strangers in ",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the demo does not show %q", want)

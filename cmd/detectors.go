@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -29,11 +30,7 @@ func (c *detectorsLsCmd) Run(a *app) error {
 		return err
 	}
 	defer d.close()
-	var found []console.Breaker
-	err = d.Breakers(a.ctx, console.BreakerQuery{Trunk: c.Trunk}, func(b console.Breaker) error {
-		found = append(found, b)
-		return nil
-	})
+	found, err := heldBreakers(a.ctx, d, c.Trunk)
 	if err != nil {
 		return err
 	}
@@ -45,7 +42,6 @@ func (c *detectorsLsCmd) Run(a *app) error {
 		}
 		return nil
 	}
-	slices.SortStableFunc(found, func(x, y console.Breaker) int { return stateRank(&x) - stateRank(&y) })
 	for i := range found {
 		fmt.Fprint(a.out, breakerText(&found[i], true))
 	}
@@ -65,6 +61,16 @@ func (c *detectorsLsCmd) Run(a *app) error {
 		fmt.Fprint(a.out, beneathLabel("", detectorText(&all[i])))
 	}
 	return nil
+}
+
+// heldBreakers are those that are not closed or that a person holds, those that hold first; of all trunks for "".
+func heldBreakers(ctx context.Context, d console.Desk, trunk string) (found []console.Breaker, err error) {
+	err = d.Breakers(ctx, console.BreakerQuery{Trunk: trunk}, func(b console.Breaker) error {
+		found = append(found, b)
+		return nil
+	})
+	slices.SortStableFunc(found, func(x, y console.Breaker) int { return stateRank(&x) - stateRank(&y) })
+	return found, err
 }
 
 // stateRank has those that hold come first.

@@ -15,7 +15,6 @@ import (
 
 	"ringfence/attach"
 	"ringfence/bridge"
-	"ringfence/conf"
 	"ringfence/console"
 	"ringfence/standin"
 )
@@ -275,72 +274,6 @@ func TestDetectorComesBack(t *testing.T) {
 			t.Errorf("%s: back it has\n%s", name, got)
 		}
 	}
-}
-
-// In a private installation no number of a caller is on disk, nor shown; the same is counted after a restart, and a token names a breaker.
-func TestPrivateDetectors(t *testing.T) {
-	c, n := attached(t, watchful), 0
-	daemon := start(t, c) // not private yet
-	d := in(daemon)
-	wake(d, &n)
-	for i := range 4 {
-		ring(d, &n, "13800138000", fmt.Sprintf("0592555028%d", i))
-	}
-	halt(t, daemon)
-	c.Journal.Private = true
-	daemon = start(t, c)
-	d = in(daemon)
-	<-d.ListsRead()
-	for i := range 4 {
-		ring(d, &n, "13900139000", fmt.Sprintf("0592555028%d", i))
-	}
-	shown := breakers(t, d, false)
-	if strings.Contains(shown, "1380013") || strings.Contains(shown, "139001") || strings.Count(shown, "many lines: hmac:") != 2 || !strings.Contains(shown, "range wakes: 952116 tripped") {
-		t.Errorf("shown\n%s", shown)
-	}
-	last := ""
-	d.Journal(t.Context(), console.Query{Newest: true, Limit: 1}, func(r console.Record) error { last = fmt.Sprint(r); return nil })
-	if strings.Contains(last, "139001") || !strings.Contains(last, "many lines: hmac:") {
-		t.Errorf("the journal has %s", last)
-	}
-	_, token, _ := strings.Cut(shown, "many lines: ")
-	token, _, _ = strings.Cut(token, " ")
-	if e, err := d.ResetBreaker(t.Context(), console.BreakerName{Detector: "many lines", Key: token}); err != nil || e.Key != token {
-		t.Errorf("%+v, %v", e, err)
-	}
-	halt(t, daemon)
-	counts, err := os.ReadFile(filepath.Join(c.Data, "calls.counted"))
-	if err != nil || !bytes.HasPrefix(counts, []byte("ringfence counts 1 sealed\n")) || bytes.Contains(counts, []byte("13900139000")) {
-		t.Errorf("the file of counts: %.40q, %v", counts, err)
-	}
-	files, err := OpenDesk(c, true, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := breakers(t, files, false); strings.Count(got, "many lines: hmac:") != 1 {
-		t.Errorf("without the daemon\n%s", got)
-	}
-	files.Close()
-	for _, name := range []string{"13900139000", "13800138000"} {
-		if inDatabase(t, c, name) {
-			t.Errorf("%s is in the database", name)
-		}
-	}
-}
-
-// inDatabase reports whether a text is anywhere in what the database has.
-func inDatabase(t *testing.T, c *conf.Daemon, text string) bool {
-	t.Helper()
-	files, err := OpenDesk(c, true, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer files.Close()
-	var b bytes.Buffer
-	if err := files.Backup(t.Context(), &b); err != nil {
-		t.Fatal(err)
-	}
-	return bytes.Contains(b.Bytes(), []byte(text))
 }
 
 // alerts are those that are open.

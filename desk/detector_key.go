@@ -49,7 +49,7 @@ func (d *Desk) keyOfToken(r *inforce.Rules, det *policy.Detector, token string) 
 	if d.o.Private != nil {
 		r.Detectors.Breakers(det.Name, true, d.o.Now(), func(b detect.Breaker) bool {
 			n := r.Policy.Plan().Parse(b.Key)
-			if d.o.Private.IsOf(token, n.E164) {
+			if d.o.Private.IsOf(token, n.E164) || d.o.Private.IsOf(token, b.Key) {
 				key = b.Key
 			}
 			return key == ""

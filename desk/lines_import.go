@@ -198,19 +198,26 @@ func (f *linesFile) refusal(row int, name, why string) {
 	}
 }
 
+// maxCell is how many bytes of a cell are kept: more than any text of a line may have.
+const maxCell = 2 * storage.MaxLineText
+
 // add takes what a row says. Rows of one name are one line, which has the numbers of all, if they say the same besides.
 func (f *linesFile) add(row int, from *rowLine, m *lineMaker) {
 	l := f.byName[from.name]
 	if l == nil {
 		l = &fileLine{row: row, set: console.LineSet{Name: strings.Clone(from.name)}, cells: make([]string, len(from.cells))}
 		for i, c := range from.cells {
-			l.cells[i] = strings.Clone(c)
+			if len(c) <= maxCell {
+				l.cells[i] = strings.Clone(c)
+			}
 		}
 		f.byName[l.set.Name] = l
 		f.inOrder = append(f.inOrder, l)
 	}
 	for i, c := range from.cells {
-		if l.cells[i] != c {
+		if len(c) > maxCell {
+			l.refuse(row, "its %s has %d bytes: make it shorter", listfile.LineColumns[i+lineFirst].Name, len(c))
+		} else if l.cells[i] != c {
 			l.refuse(row, "its %s is %.40q here and %.40q in line %d: make them the same, or write different names", listfile.LineColumns[i+lineFirst].Name, c, l.cells[i], l.row)
 		}
 	}

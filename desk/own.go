@@ -132,7 +132,7 @@ func (d *Desk) named(list string) func(*inforce.Rules) (place, error) {
 				return d.ownOf(line.Key, own)(r)
 			}
 		}
-		if infos, err := d.db.Lists(); err != nil || slices.ContainsFunc(infos, func(l storage.ListInfo) bool { return l.Name == list }) {
+		if there, err := d.hasList(list); err != nil || there {
 			return at, err
 		}
 		return at, console.NotFound(fmt.Sprintf("there is no line %s: `ringfence line ls` names those of the database, and the policy has its own as [lines.NAME]", number.InertUpTo(name, maxName)))
@@ -152,8 +152,31 @@ func (d *Desk) ownOf(line, own string) func(*inforce.Rules) (place, error) {
 		if advice := policy.BadLineName(own); advice != "" {
 			return place{}, console.Bad("what a line's own list is called: " + advice)
 		}
-		return place{name: name + ":" + own, table: storage.OwnTable(own), line: line, own: own}, nil
+		at := place{name: name + ":" + own, table: storage.OwnTable(own), line: line, own: own}
+		if slices.Contains(r.Policy.OwnLists(), own) {
+			return at, nil
+		}
+		// What rules asked once can be seen to; other names are slips, and there may not be any number of tables.
+		there, err := d.hasList(at.table)
+		if err == nil && !there {
+			err = console.NotFound(fmt.Sprintf("no rule of the policy asks for the list line:%s, so that %s would count for nothing: %s", own, at.name, askedOwn(r.Policy)))
+		}
+		return at, err
 	}
+}
+
+// askedOwn says which own lists rules ask for.
+func askedOwn(p *policy.Policy) string {
+	if len(p.OwnLists()) == 0 {
+		return "write one with list = [\"line:blacklist\"] first"
+	}
+	return "they ask for line:" + strings.Join(p.OwnLists(), ", line:")
+}
+
+// hasList reports whether there is a list, or a table of own lists.
+func (d *Desk) hasList(name string) (bool, error) {
+	infos, err := d.db.Lists()
+	return slices.ContainsFunc(infos, func(l storage.ListInfo) bool { return l.Name == name }), err
 }
 
 func goneLine(name string) error {

@@ -1,7 +1,9 @@
 package desk
 
 import (
+	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -190,3 +192,33 @@ func TestOwnListsRelease(t *testing.T) {
 	}
 }
 
+// Until own lists are read, a call that a rule asks them for passes; afterwards all is there, of the lines that are.
+func TestOwnListsUnread(t *testing.T) {
+	h := openOwn(t)
+	h.add("ann:blacklist", nuisance)
+	h.add("bob:blacklist", nuisance)
+	h.lines(t, lineGone("bob"))
+	h.stop(t)
+	db, err := storage.Open(h.conf.Database(), storage.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &running{journal: db.StartJournal(storage.JournalOptions{})}
+	d.Desk = New(h.conf, db, h.force, Options{Journal: d.journal, Log: slog.New(slog.DiscardHandler)})
+	h.force.SetRules(nil)
+	h.running = d
+	d.end = func() {}
+	defer d.stop(t)
+	if err := d.Load(); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.force.Rules().Unread(); !slices.Equal(got, []string{"line:blacklist"}) {
+		t.Errorf("unread: %q", got)
+	}
+	h.must("unread", policy.RuleFailOpen, "default")
+	d.ReadLists(t.Context())
+	h.must("read", "own block", "default")
+	if n, lines := h.force.Rules().Lists.OwnSize("blacklist"); n != 1 || lines != 1 {
+		t.Errorf("%d entries of %d lines in memory", n, lines)
+	}
+}

@@ -226,7 +226,8 @@ func TestOwnListsRefused(t *testing.T) {
 		"ann:" + longName(t):      "longer than 64",
 		"ann:x\x00y":              "characters that commands",
 		"line:":                   "there is no line line",
-		"ann:" + longName(t)[:62]: "must have 1 to 64 bytes",
+		"ann:" + longName(t)[:62]: "no rule of the policy asks for the list line:xxx",
+		"ann:blaklist":            "so that ann:blaklist would count for nothing: they ask for line:allowlist, line:blacklist",
 	} {
 		before := h.changes("")
 		_, err := h.AddEntries(t.Context(), list, []console.NewEntry{{Number: nuisance}}, false)
@@ -400,37 +401,6 @@ func TestOwnListsFull(t *testing.T) {
 		t.Error("the lists in memory are doubted")
 	}
 	if n, lines := h.force.Rules().Lists.OwnSize("blacklist"); n != lists.MaxOwnLine || lines != 2 {
-		t.Errorf("%d entries of %d lines in memory", n, lines)
-	}
-}
-
-// Until own lists are read, a call that a rule asks them for passes; afterwards all is there, of the lines that are.
-func TestOwnListsUnread(t *testing.T) {
-	h := openOwn(t)
-	h.add("ann:blacklist", nuisance)
-	h.add("bob:blacklist", nuisance)
-	h.lines(t, lineGone("bob"))
-	h.stop(t)
-	db, err := storage.Open(h.conf.Database(), storage.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := &running{journal: db.StartJournal(storage.JournalOptions{})}
-	d.Desk = New(h.conf, db, h.force, Options{Journal: d.journal, Log: slog.New(slog.DiscardHandler)})
-	h.force.SetRules(nil)
-	h.running = d
-	d.end = func() {}
-	defer d.stop(t)
-	if err := d.Load(); err != nil {
-		t.Fatal(err)
-	}
-	if got := h.force.Rules().Unread(); !slices.Equal(got, []string{"line:blacklist"}) {
-		t.Errorf("unread: %q", got)
-	}
-	h.must("unread", policy.RuleFailOpen, "default")
-	d.ReadLists(t.Context())
-	h.must("read", "own block", "default")
-	if n, lines := h.force.Rules().Lists.OwnSize("blacklist"); n != 1 || lines != 1 {
 		t.Errorf("%d entries of %d lines in memory", n, lines)
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"ringfence/alert"
 	"ringfence/detect"
 	"ringfence/inforce"
-	"ringfence/number"
 	"ringfence/policy"
 )
 
@@ -100,9 +99,9 @@ func (d *Desk) tripText(r *inforce.Rules, b *detect.Breaker) string {
 	}
 	switch {
 	case b.State == detect.Probing:
-		text += " lets some calls through to see whether it is over; it tripped by " + b.Why
+		text += " lets some calls through to see whether it is over; it tripped by " + d.whyShown(r.Policy, b)
 	default:
-		text += " tripped: " + b.Why
+		text += " tripped: " + d.whyShown(r.Policy, b)
 		if !b.Until.IsZero() {
 			text += "; it holds until " + b.Until.In(r.Policy.Zone()).Format("2006-01-02 15:04")
 		}
@@ -141,7 +140,7 @@ func heldFrom(p *policy.Policy, key, digit string) string {
 	return ""
 }
 
-// keyShown is a breaker's key as it may be shown and logged: in a private installation a caller's whole number is a token.
+// keyShown is a breaker's key as it may be shown and logged: in a private installation a caller's whole number, or nearly that, is a token.
 func (d *Desk) keyShown(p *policy.Policy, b *detect.Breaker) string {
 	if d.o.Private == nil {
 		return b.Key
@@ -152,14 +151,27 @@ func (d *Desk) keyShown(p *policy.Policy, b *detect.Breaker) string {
 	}
 	switch p.Detectors()[i].Key {
 	case policy.ByCaller:
+		n := p.Plan().Parse(b.Key)
+		return d.o.Private.Token(&n)
 	case policy.ByPrefix:
-		// A short one may be a service number as well as what many such begin with.
-		if n := p.Plan().Parse(b.Key); n.E164 == "" || n.Kinds.Has(number.Service) && len(b.Key) < 8 {
-			return b.Key
-		}
-	default:
-		return b.Key
+		return d.o.Private.Range(p.Plan(), b.Key)
 	}
-	n := p.Plan().Parse(b.Key)
-	return d.o.Private.Token(&n)
+	return b.Key
+}
+
+// whyShown is what a breaker tripped by as it may be shown: it may name a wider range than the key, which is hidden like that.
+func (d *Desk) whyShown(p *policy.Policy, b *detect.Breaker) string {
+	why := b.Why
+	i, ok := p.DetectorNamed(b.Detector)
+	if d.o.Private == nil || !ok || p.Detectors()[i].Key != policy.ByPrefix {
+		return why
+	}
+	for n := len(b.Key) - 1; n > 0; n-- {
+		shown := d.o.Private.Range(p.Plan(), b.Key[:n])
+		if shown == b.Key[:n] {
+			break // and so is what is wider
+		}
+		why = strings.ReplaceAll(why, b.Key[:n], shown)
+	}
+	return why
 }

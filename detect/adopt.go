@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"math"
 	"slices"
 
 	"ringfence/policy"
@@ -72,11 +73,13 @@ func (n *Count) keep(m *Count) {
 
 // adopt takes over what an earlier set has.
 func (s *Set) adopt(from *Set) {
+	s.turn = math.MinInt64
 	s.clock, s.trunks, s.holders, s.seen, s.recent = from.clock, from.trunks, from.holders, from.seen, from.recent
 	if from.zone.String() == s.zone.String() {
 		s.budgets = from.budgets
 	}
 	s.lastTrunk.known = false
+	s.busy.open, s.busy.pinned = [256]policy.DetectorSet{}, 0
 	for _, d := range s.all {
 		d.keepTime()
 		i := from.number(d.Name)
@@ -88,6 +91,7 @@ func (s *Set) adopt(from *Set) {
 		} else {
 			d.takeBreakers(e)
 		}
+		d.notePins()
 	}
 	from.all, from.next = nil, s
 	from.seen, from.recent, from.budgets = seen{}, recent{}, nil
@@ -123,14 +127,17 @@ func (d *detector) shape() uint64 {
 func (d *detector) takeAll(e *detector) {
 	limit := d.slots.limit
 	d.slots = e.slots
+	for trunk, n := range d.slots.open {
+		put(&d.set.busy.open[trunk], d.number, n > 0)
+	}
 	d.slots.d, d.slots.limit = d, max(limit, len(d.slots.all))
-	alive, fresh := d.members.alive, d.members.fresh
+	d.slots.rehash()
 	most := max(d.members.most, len(e.members.all))
 	d.members = e.members
-	d.members.alive, d.members.fresh, d.members.most = alive, fresh, most
+	d.members.d, d.members.most = d, most
 	most = max(d.lines.most, len(e.lines.all))
 	d.lines = e.lines
-	d.lines.alive, d.lines.fresh, d.lines.most = alive, fresh, most
+	d.lines.d, d.lines.most = d, most
 	d.door = e.door
 	if d.habits != nil && e.habits != nil && d.set.zone.String() == e.set.zone.String() {
 		d.habits = e.habits
@@ -143,7 +150,7 @@ func (d *detector) takeBreakers(e *detector) {
 	d.pins, d.pinTexts = e.pins, e.pinTexts
 	for i := range e.slots.all {
 		s := &e.slots.all[i]
-		if !s.used || !s.holds() {
+		if !s.used() || !s.holds() {
 			continue
 		}
 		if at := d.placeKey(s.key, e.keyText(s.key, int32(i))); at >= 0 {
@@ -189,7 +196,7 @@ func (d *detector) levelOfKey(key uint64) int {
 func (d *detector) put(at int32, b *breaker) {
 	s := &d.slots.all[at]
 	if s.b == nil {
-		d.slots.open[s.trunk()]++
+		d.opened(s.trunk(), 1)
 	}
 	s.b = b
 }

@@ -104,11 +104,16 @@ func (d *detector) measure(key uint64, level int, at int32) (m breaker) {
 	return m
 }
 
+// mayReach reports whether a key may have reached its trip: nearly always it has not.
+func (d *detector) mayReach(s *slot) bool {
+	return d.trips[s.level] <= s.count.total || d.slots.legs != nil
+}
+
 // mayTrip trips a key that has reached its trip, or the narrower range that is to blame.
 func (d *detector) mayTrip(at int32) {
 	s := &d.slots.all[at]
-	if d.trips[s.level] > s.count.total && d.slots.legs == nil {
-		return // as nearly always
+	if !d.mayReach(s) {
+		return
 	}
 	why, ok := d.reached(at)
 	if !ok || d.pinned(s.key) {
@@ -127,7 +132,7 @@ func (d *detector) mayTrip(at int32) {
 		at, s = to, &d.slots.all[to]
 	}
 	if s.b == nil {
-		d.slots.open[s.trunk()]++
+		d.opened(s.trunk(), 1)
 		s.b = &breaker{}
 	}
 	b := s.b
@@ -163,7 +168,7 @@ func (d *detector) close(at int32, since int64, remember bool) {
 	d.tell(at)
 	if !remember {
 		s.b = nil
-		d.slots.open[s.trunk()]--
+		d.opened(s.trunk(), -1)
 	}
 }
 
@@ -195,7 +200,7 @@ func (d *detector) forgetClosed(trunk uint8) bool {
 		return false
 	}
 	d.slots.all[oldest].b = nil
-	d.slots.open[trunk]--
+	d.opened(trunk, -1)
 	return true
 }
 
@@ -229,7 +234,7 @@ func (d *detector) settle(at int32) {
 	}
 	if _, most := d.hold(); s.b != nil && b.state == closed && now-b.since >= most {
 		s.b = nil
-		d.slots.open[s.trunk()]--
+		d.opened(s.trunk(), -1)
 	}
 }
 

@@ -57,11 +57,13 @@ func sureness(count, trip int, pinned bool) int {
 type budgets struct {
 	habits *habits // of the trunks, with the key 0
 	of     map[string]*budget
+	latest *budget // that was asked for last: nearly always it is the next one
 	order  []string
 }
 
 // budget is that of one trunk: its last hour in pieces of five minutes.
 type budget struct {
+	trunk   string
 	sub     int64              // the latest piece, in pieces since 1970
 	passed  [budgetSubs]uint32 // calls that no breaker was tripped for, or that found no room
 	touched [budgetSubs]uint32
@@ -79,14 +81,17 @@ func newBudgets(zone *time.Location) *budgets {
 // at is the budget of a trunk with the pieces of an hour ago emptied, nil if there are too many trunks. An earlier time
 // counts as the latest.
 func (s *budgets) at(trunk string, at time.Time) *budget {
-	b := s.of[trunk]
-	if b == nil {
-		if len(s.of) == maxTrunks {
-			return nil
+	b := s.latest
+	if b == nil || b.trunk != trunk {
+		if b = s.of[trunk]; b == nil {
+			if len(s.of) == maxTrunks {
+				return nil
+			}
+			b = &budget{trunk: trunk}
+			s.of[trunk] = b
+			s.order = append(s.order, trunk)
 		}
-		b = &budget{}
-		s.of[trunk] = b
-		s.order = append(s.order, trunk)
+		s.latest = b
 	}
 	sub := secondOf(at) / int64(budgetSub/time.Second)
 	if b.sub-sub > int64(budgetSubs) { // the clock was wrong, and has been put right

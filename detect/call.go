@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"math"
 	"time"
 
 	"ringfence/policy"
@@ -30,11 +31,11 @@ func (n *Count) grew(detector int, by int32) {
 
 // advance has time go on.
 func (s *Set) advance(t time.Time) int64 {
-	was := s.clock.now
 	now := s.clock.at(t)
-	if now != was {
+	if now >= s.turn {
+		s.turn = math.MaxInt64
 		for _, d := range s.all {
-			d.keepTime()
+			s.turn = min(s.turn, d.keepTime())
 		}
 	}
 	return now
@@ -42,83 +43,107 @@ func (s *Set) advance(t time.Time) int64 {
 
 // leftAlone reports whether all detectors leave a caller alone: what he does counts for nothing.
 func (s *Set) leftAlone(n *Count) bool {
-	all := policy.DetectorSet(1)<<len(s.all) - 1
+	all := s.every()
 	return all != 0 && n.protected&all == all
 }
 
+// every is all detectors.
+func (s *Set) every() policy.DetectorSet { return policy.DetectorSet(1)<<len(s.all) - 1 }
+
 // calledBy counts a call of this set by the one that counts for it now.
-func (s *Set) calledBy(t *Set, x *Subject, look bool) Count {
+func (s *Set) calledBy(t *Set, n *Count, x *Subject, look bool) {
 	if s == t {
-		return t.called(x, look)
+		t.called(n, x, look)
+		return
 	}
 	y := *x
 	y.Protected = translate(x.Protected, s, t)
-	n := t.called(&y, look)
-	return *n.read(s)
+	t.called(n, &y, look)
+	*n = *n.read(s)
 }
 
-func (s *Set) called(x *Subject, look bool) Count {
+// called fills in an empty count.
+func (s *Set) called(n *Count, x *Subject, look bool) {
 	now := s.clock.peek(x.Time)
 	if !look {
 		now = s.advance(x.Time)
 	}
-	n := Count{of: s, id: s.identify(x, now, look), protected: x.Protected}
+	n.of, n.protected = s, x.Protected
+	s.identify(&n.id, x, now, look)
 	if n.id.caller != 0 {
 		n.FirstTime = !s.seen.has(n.id.caller)
-		n.again = s.recent.same(mix(n.id.caller^mix(n.id.callee^mix(uint64(n.id.trunk)))), now, !look && !s.leftAlone(&n))
+		n.again = s.recent.same(mix(n.id.caller^mix(n.id.callee^mix(uint64(n.id.trunk)))), now, !look && !s.leftAlone(n))
 	}
 	kinds := n.applies()
-	for i, d := range s.all {
-		if !n.protected.Has(i) && !s.broad.Has(i) {
-			d.called(&n, kinds&d.kinds, look || n.again)
-		}
+	of := (s.busy.counts(kinds) | s.busy.shares | s.busy.open[n.id.trunk] | s.busy.pinned) &^ n.protected
+	s.follow()
+	for rest := of; rest != 0; {
+		s.all[next(&rest)].seek(&n.id)
 	}
-	for i, d := range s.all {
-		if !n.protected.Has(i) && s.broad.Has(i) {
-			d.called(&n, kinds&d.kinds, look || n.again || s.explained(&n, d))
-		}
+	for rest := of &^ s.broad; rest != 0; {
+		d := s.all[next(&rest)]
+		d.called(n, kinds&d.kinds, look || n.again)
 	}
-	return n
+	for rest := of & s.broad; rest != 0; {
+		d := s.all[next(&rest)]
+		d.called(n, kinds&d.kinds, look || n.again || s.explained(n, d))
+	}
 }
 
-// called counts what a call is by those kinds for a detector, and says whether one of its breakers holds for it.
+// called counts what a call is by those kinds for a detector that has sought its keys, and says whether one of its breakers holds for it.
 func (d *detector) called(n *Count, kinds uint16, look bool) {
-	if kinds == 0 && d.Share == 0 && d.slots.open[n.id.trunk] == 0 && len(d.pins) == 0 {
-		return
-	}
-	var room [maxLevels]uint64
-	path := d.path(&n.id, room[:0])
-	covered := false
-	var places [maxLevels]int32
-	counted := uint32(0)                              // the levels that have counted it, a bit each
-	for level := len(path) - 1; level >= 0; level-- { // the narrowest first: it explains the wider ones
-		key := path[level]
-		at := int32(-1)
-		if look || covered || kinds == 0 && d.Share == 0 {
-			at = d.slots.find(key)
-		} else {
-			at = d.place(key, level, &n.id, 1)
+	steps := d.way.steps
+	mayTrip, open, covered := false, len(d.pins) > 0, false
+	counted := uint32(0)                               // the levels that have counted it, a bit each
+	for level := len(steps) - 1; level >= 0; level-- { // the narrowest first: it explains the wider ones
+		x := &steps[level]
+		at := d.have(x, level)
+		if at < 0 && !look && !covered && (kinds != 0 || d.Share > 0) {
+			at = d.take(x, level, &n.id)
+			d.found[level] = at
 		}
-		if places[level] = at; at >= 0 && !look {
-			d.settleAt(at)
-			if !covered {
-				d.countCall(at, n, kinds)
-				counted |= 1 << level
+		holds := false
+		if at >= 0 {
+			s := &d.slots.all[at]
+			if !look {
+				if s.b != nil {
+					d.settle(at)
+				}
+				if !covered {
+					d.countCall(at, x, n, kinds)
+					counted |= 1 << level
+					mayTrip = mayTrip || d.mayReach(s)
+				}
+			}
+			if s.b != nil {
+				open, holds = true, s.holds()
 			}
 		}
-		pin := d.pin(key)
-		covered = covered || pin != nil && pin.pinned == pinnedOpen || pin == nil && at >= 0 && d.slots.all[at].holds()
+		if pin := d.pin(x.key); pin != nil {
+			holds = pin.pinned == pinnedOpen
+		}
+		covered = covered || holds
 	}
-	d.mayTripAny(path, places[:len(path)], counted)
+	if mayTrip {
+		d.mayTripAny(steps, counted)
+	}
+	if mayTrip || open {
+		d.judge(n, steps, look)
+	}
+}
+
+// judge says whether a breaker of one of the keys holds for the call.
+func (d *detector) judge(n *Count, steps []step, look bool) {
 	held := false
 	var probeAt [maxLevels]int32
 	waiting := probeAt[:0]
-	for level := len(path) - 1; level >= 0; level-- {
-		if pin := d.pin(path[level]); pin != nil {
+	for level := len(steps) - 1; level >= 0; level-- {
+		x := &steps[level]
+		if pin := d.pin(x.key); pin != nil {
 			held = held || pin.pinned == pinnedOpen
 			continue
 		}
-		if at := places[level]; at >= 0 && d.slots.all[at].key == path[level] {
+		if at := d.have(x, level); at >= 0 {
 			switch d.stateAt(&d.slots.all[at], n.id.at) {
 			case tripped:
 				held = true
@@ -140,28 +165,28 @@ func (d *detector) called(n *Count, kinds uint16, look bool) {
 
 // mayTripAny trips the narrowest of the keys that have counted something and reached their trip. All of them have counted it by then, so that
 // what the narrow one explains is taken out of the wider ones whole.
-func (d *detector) mayTripAny(path []uint64, places []int32, counted uint32) {
-	if counted == 0 {
-		return
-	}
-	for level := len(path) - 1; level >= 0; level-- {
-		at := places[level]
-		if counted&(1<<level) == 0 || d.slots.all[at].key != path[level] { // it has lost its place to a wider one
+func (d *detector) mayTripAny(steps []step, counted uint32) {
+	for level := len(steps) - 1; level >= 0 && counted != 0; level-- {
+		if counted&(1<<level) == 0 {
 			continue
 		}
-		if d.mayTrip(at); d.slots.all[at].holds() || d.slots.all[at].key != path[level] {
+		at := d.have(&steps[level], level)
+		if at < 0 { // it has lost its place to a wider one
+			continue
+		}
+		if d.mayTrip(at); d.slots.all[at].holds() || d.slots.all[at].key != steps[level].key {
 			return
 		}
 	}
 }
 
 // countCall counts a call for one key.
-func (d *detector) countCall(at int32, n *Count, kinds uint16) {
+func (d *detector) countCall(at int32, x *step, n *Count, kinds uint16) {
 	if d.Share > 0 {
 		d.slots.calls[at].add(d.now(), 1)
 	}
 	if kinds != 0 {
-		d.count(at, n, kinds)
+		d.count(at, x, n, kinds)
 	}
 	if b := d.slots.all[at].b; b != nil {
 		b.lastCall = n.id.at
@@ -202,7 +227,13 @@ func (s *Set) decided(n *Count, stopped bool, would policy.DetectorSet) {
 	if !stopped && n.id.caller != 0 && !s.leftAlone(n) {
 		s.seen.add(n.id.caller)
 	}
-	for i, d := range s.all {
+	of := would & n.Tripped
+	if stopped {
+		of |= n.probe | s.busy.surges
+	}
+	for of != 0 {
+		i := next(&of)
+		d := s.all[i]
 		if stopped && n.probe.Has(i) {
 			d.giveBack(&n.id)
 		}
@@ -265,10 +296,8 @@ func (d *detector) holder(id *ident) (b *breaker, key uint64, at int32) {
 
 func (s *Set) touch(n *Count, by policy.DetectorSet) bool {
 	sure := 0
-	for i, d := range s.all {
-		if !by.Has(i) {
-			continue
-		}
+	for of := by & s.every(); of != 0; {
+		d := s.all[next(&of)]
 		if b, _, at := d.holder(&n.id); b != nil {
 			count := b.n
 			if at >= 0 {
@@ -282,11 +311,9 @@ func (s *Set) touch(n *Count, by policy.DetectorSet) bool {
 		return false
 	}
 	n.touched = true
-	for i, d := range s.all {
-		if by.Has(i) {
-			if b := d.holding(&n.id); b != nil {
-				b.touched++
-			}
+	for of := by & s.every(); of != 0; {
+		if b := s.all[next(&of)].holding(&n.id); b != nil {
+			b.touched++
 		}
 	}
 	return true
@@ -300,10 +327,13 @@ func (s *Set) endedCall(n *Count, e *End) {
 			kinds |= 1 << policy.CountUnanswered
 		}
 	}
-	for i, d := range s.all {
-		if n.protected.Has(i) {
-			continue
-		}
+	of := s.busy.counts(kinds|1<<policy.CountShortCalls) | s.busy.open[n.id.trunk]
+	if n.id.leg != 0 {
+		of |= s.busy.counting[policy.CountConcurrent]
+	}
+	s.follow()
+	for of &^= n.protected; of != 0; {
+		d := s.all[next(&of)]
 		now := kinds
 		if s.explained(n, d) {
 			d.callEnded(n, e, 0)
@@ -320,19 +350,16 @@ func (d *detector) callEnded(n *Count, e *End, kinds uint16) {
 	if kinds == 0 && d.slots.open[n.id.trunk] == 0 && (n.id.leg == 0 || !d.countsConcurrent()) {
 		return
 	}
-	var room [maxLevels]uint64
-	path := d.path(&n.id, room[:0])
-	covered := false
-	var places [maxLevels]int32
+	steps := d.steps(&n.id)
+	covered, mayTrip := false, false
 	counted := uint32(0)
-	for level := len(path) - 1; level >= 0; level-- {
-		at := int32(-1)
-		if kinds != 0 && !covered {
-			at = d.place(path[level], level, &n.id, 1)
-		} else {
-			at = d.slots.find(path[level])
+	for level := len(steps) - 1; level >= 0; level-- {
+		x := &steps[level]
+		at := d.slots.findBy(x.key, x.hash)
+		if at < 0 && kinds != 0 && !covered {
+			at = d.take(x, level, &n.id)
 		}
-		if at < 0 {
+		if d.found[level] = at; at < 0 {
 			continue
 		}
 		if n.id.leg != 0 && d.countsConcurrent() {
@@ -343,47 +370,51 @@ func (d *detector) callEnded(n *Count, e *End, kinds uint16) {
 			d.settleAt(at)
 			was := n.added[d.number]
 			n.added[d.number] = 0
-			d.count(at, n, kinds)
+			d.count(at, x, n, kinds)
 			if d.habits != nil && n.added[d.number] > 0 && !n.stopped {
 				d.habits.note(d.habitKey(at), d.set.clock.time(d.set.clock.now), int(n.added[d.number]))
 			}
 			n.added[d.number] = was
-			places[level] = at
 			counted |= 1 << level
+			mayTrip = mayTrip || d.mayReach(&d.slots.all[at])
 		}
 		covered = covered || d.slots.all[at].holds()
 	}
-	d.mayTripAny(path, places[:len(path)], counted)
+	if mayTrip {
+		d.mayTripAny(steps, counted)
+	}
 }
 
 // reported counts a mark of a caller by a customer.
 func (s *Set) reported(x *Subject, customer string, protected policy.DetectorSet) {
-	n := Count{of: s, id: s.identify(x, s.advance(x.Time), false)}
+	n := Count{of: s}
+	s.identify(&n.id, x, s.advance(x.Time), false)
 	if n.id.caller == 0 {
 		return
 	}
 	n.id.customer = hash(customer)
-	for i, d := range s.all {
-		if !protected.Has(i) && d.kinds&(1<<policy.CountReports) != 0 {
-			d.count1(&n, 1<<policy.CountReports)
-		}
+	s.follow()
+	for of := s.busy.counting[policy.CountReports] &^ protected; of != 0; {
+		s.all[next(&of)].count1(&n, 1<<policy.CountReports)
 	}
 }
 
 // count1 counts something that is told outside of calls.
 func (d *detector) count1(n *Count, kinds uint16) {
-	var room [maxLevels]uint64
-	path := d.path(&n.id, room[:0])
-	var places [maxLevels]int32
+	steps := d.steps(&n.id)
 	counted, covered := uint32(0), false
-	for level := len(path) - 1; level >= 0 && !covered; level-- {
-		if at := d.place(path[level], level, &n.id, 1); at >= 0 {
+	for level := len(steps) - 1; level >= 0 && !covered; level-- {
+		x := &steps[level]
+		at := d.slots.findBy(x.key, x.hash)
+		if at < 0 {
+			at = d.take(x, level, &n.id)
+		}
+		if d.found[level] = at; at >= 0 {
 			d.settleAt(at)
-			d.count(at, n, kinds)
-			places[level] = at
+			d.count(at, x, n, kinds)
 			counted |= 1 << level
 			covered = d.slots.all[at].holds()
 		}
 	}
-	d.mayTripAny(path, places[:len(path)], counted)
+	d.mayTripAny(steps, counted)
 }

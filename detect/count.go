@@ -47,20 +47,25 @@ func (id *ident) member(kind policy.Counted) uint64 {
 	return id.caller
 }
 
-// place is a key's slot, made if there is room, -1 without.
-func (d *detector) place(key uint64, level int, id *ident, weight int32) int32 {
-	if at := d.slots.find(key); at >= 0 {
+// have is where a key was found, -1 if it has no slot or has lost it to another since.
+func (d *detector) have(x *step, level int) int32 {
+	if at := d.found[level]; at >= 0 && d.slots.all[at].key == x.key {
 		return at
 	}
-	at := d.slots.take(key, uint8(level), id.code, weight)
-	if at >= 0 && (key&hashedKey != 0) {
+	return -1
+}
+
+// take makes a slot for a key of a call that has none, -1 without room.
+func (d *detector) take(x *step, level int, id *ident) int32 {
+	at := d.slots.take(x.key, uint8(level), id.code, 1)
+	if at >= 0 && x.key&hashedKey != 0 {
 		d.slots.name(at, id.text)
 	}
 	return at
 }
 
 // count adds what a call is by those kinds to a slot.
-func (d *detector) count(at int32, n *Count, kinds uint16) {
+func (d *detector) count(at int32, x *step, n *Count, kinds uint16) {
 	s := &d.slots.all[at]
 	s.count.advance(d.now())
 	before := s.count.total
@@ -71,9 +76,12 @@ func (d *detector) count(at int32, n *Count, kinds uint16) {
 		k := int32(w.Weight)
 		switch w.Count {
 		case policy.CountCalls, policy.CountShortCalls, policy.CountUnanswered:
-			if _, ok := d.lineRoom(at, n.id.callee); ok {
-				s.count.add(d.now(), k)
+			if d.PerLine > 0 {
+				if _, ok := d.lineRoom(at, n.id.callee); !ok {
+					continue
+				}
 			}
+			s.count.add(d.now(), k)
 		case policy.CountSequential:
 			if d.follows(at, n.id.callee) {
 				s.count.add(d.now(), k)
@@ -81,17 +89,17 @@ func (d *detector) count(at int32, n *Count, kinds uint16) {
 		case policy.CountConcurrent:
 			d.countLeg(at, n.id.leg, k)
 		default:
-			d.countOnce(at, w.Count, n, k)
+			d.countOnce(at, x, w.Count, n, k)
 		}
 	}
 	if s.count.total > before && d.spread {
-		d.spreads(at, &n.id)
+		d.spreads(at, x, &n.id)
 	}
 	n.grew(d.number, s.count.total-before)
 }
 
 // countOnce counts a member of a key, once within a window. One that is there already counts from now on.
-func (d *detector) countOnce(at int32, kind policy.Counted, n *Count, k int32) {
+func (d *detector) countOnce(at int32, x *step, kind policy.Counted, n *Count, k int32) {
 	s := &d.slots.all[at]
 	ref, id, now := d.slots.ref(at), uint64(kind)<<keyBits|n.id.member(kind), d.now()
 	m := d.members.find(ref, id)
@@ -111,19 +119,22 @@ func (d *detector) countOnce(at int32, kind policy.Counted, n *Count, k int32) {
 		s.count.add(now, k)
 		e.last = now
 		if d.spread {
-			d.spreads(at, &n.id)
+			d.spreads(at, x, &n.id)
 		}
 		return
 	}
 	if s.count.total >= d.most(s.level) {
 		if d.spread && d.hasLineRoom(at, n.id.callee) { // it is full of one corner, and the calls come from all over by now
-			d.spreads(at, &n.id)
+			d.spreads(at, x, &n.id)
 		}
 		return
 	}
-	line, ok := d.lineRoom(at, n.id.callee)
-	if !ok {
-		return
+	line := int32(-1)
+	if d.PerLine > 0 {
+		var ok bool
+		if line, ok = d.lineRoom(at, n.id.callee); !ok {
+			return
+		}
 	}
 	if m < 0 {
 		if m = d.members.insert(ref, id, now); m < 0 {
@@ -138,11 +149,8 @@ func (d *detector) countOnce(at int32, kind policy.Counted, n *Count, k int32) {
 }
 
 // lineRoom takes room under per_line for one thing that comes by a call to a number; ok is false if there is none. line is where the
-// number is counted, -1 if that is not asked.
+// number is counted. It is asked only where there is a per_line.
 func (d *detector) lineRoom(at int32, callee uint64) (line int32, ok bool) {
-	if d.PerLine == 0 {
-		return -1, true
-	}
 	ref, now := d.slots.ref(at), d.now()
 	line = d.lines.find(ref, callee)
 	if line < 0 {

@@ -16,6 +16,7 @@
 package detect
 
 import (
+	"math"
 	"sync"
 	"time"
 
@@ -87,9 +88,14 @@ type Set struct {
 
 	mu        sync.Mutex
 	all       []*detector
+	ways      []*way
+	call      uint64 // the one that is followed
+	keySeed   uint64 // of the hash of all keys
+	busy      busy
 	broad     policy.DetectorSet
 	narrow    policy.DetectorSet // by caller, prefix and holder
 	clock     clock
+	turn      int64 // when a sub-window of any detector ends
 	trunks    names
 	holders   names
 	lastTrunk struct {
@@ -106,7 +112,8 @@ type Set struct {
 // New makes a set that has counted nothing.
 func New(detectors []policy.Detector, o Options) *Set {
 	s := &Set{
-		detectors: detectors, zone: o.Zone, seed: o.Seed, sink: o.Sink,
+		detectors: detectors, zone: o.Zone, seed: o.Seed, sink: o.Sink, turn: math.MinInt64, keySeed: mix(o.Seed),
+		recent: recent{newer: callTimes{seed: mix(o.Seed)}, older: callTimes{seed: mix(o.Seed)}},
 		trunks: names{limit: mostTrunks}, holders: names{limit: mostHolders}, budgets: newBudgets(o.Zone),
 	}
 	for i := range s.detectors {
@@ -138,17 +145,19 @@ func (s *Set) Adopt(earlier *Set) {
 }
 
 // Called counts a call that comes in. The same caller and callee within policy.SameCall is one call: that is looked at, not counted.
-func (s *Set) Called(x *Subject) Count {
+func (s *Set) Called(x *Subject) (n Count) {
 	t := s.lock()
 	defer t.mu.Unlock()
-	return s.calledBy(t, x, false)
+	s.calledBy(t, &n, x, false)
+	return n
 }
 
 // Look is Called without the counting: what would hold for a call now.
-func (s *Set) Look(x *Subject) Count {
+func (s *Set) Look(x *Subject) (n Count) {
 	t := s.lock()
 	defer t.mu.Unlock()
-	return s.calledBy(t, x, true)
+	s.calledBy(t, &n, x, true)
+	return n
 }
 
 // Fill tells a call what was found.

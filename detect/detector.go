@@ -18,10 +18,13 @@ const (
 	maxLevels              = 16
 )
 
+const _ int16 = maxSlots // slots are numbered by it
+
 // detector is one of the policy's with what it counts.
 type detector struct {
 	*policy.Detector
 	set    *Set
+	way    *way
 	number int
 	kinds  uint16 // what it counts, a bit each
 	spread bool   // its prefixes trip only when the calls come from all over them
@@ -30,6 +33,8 @@ type detector struct {
 
 	trips       [maxLevels]int32 // at which count, by level; 0 where that is not fixed
 	cur, curLeg uint32           // sub-windows under way
+
+	found [maxLevels]int32 // where the keys of the call that is followed have their slots, -1 for none
 
 	slots    slots
 	members  table[int32]
@@ -51,7 +56,10 @@ func (s *Set) newDetector(i int, spec *policy.Detector, of int) *detector {
 	d := &detector{Detector: spec, set: s, number: i, sub: max(spec.Window.Milliseconds()/subs, 1)}
 	for _, w := range spec.Count {
 		d.kinds |= 1 << w.Count
+		put(&s.busy.counting[w.Count], i, true)
 	}
+	put(&s.busy.shares, i, spec.Share > 0)
+	put(&s.busy.surges, i, spec.Surge > 0)
 	d.decoys = d.kinds == 1<<policy.CountDecoys
 	d.spread = spec.Key == policy.ByPrefix && spec.Trip == 0 && spec.Share == 0 && spec.Surge == 0
 	for level := range d.trips {
@@ -62,9 +70,10 @@ func (s *Set) newDetector(i int, spec *policy.Detector, of int) *detector {
 	}
 	bound := func(all, most int) int { return min(most, max(all/max(of, 1), 1024)) }
 	seed := mix(s.seed + uint64(i))
-	d.slots.init(bound(allSlots, maxSlots), seed, d)
-	d.members = newTable[int32](bound(allMembers, maxMembers), seed, d.alive, d.fresh)
-	d.lines = newTable[lineCount](bound(allLines, maxLines), seed, d.alive, d.fresh)
+	d.way = s.wayOf(d)
+	d.slots.init(bound(allSlots, maxSlots), d)
+	d.members = newTable[int32](bound(allMembers, maxMembers), seed, d)
+	d.lines = newTable[lineCount](bound(allLines, maxLines), seed, d)
 	d.door.seed, d.door.rand = seed, seed
 	if spec.Surge > 0 {
 		d.habits = newHabits(s.zone, min(maxHabits, max(allHabits/max(of, 1), 256)), surgeHours)
@@ -85,10 +94,12 @@ func (d *detector) alive(slot, last uint32) bool { return d.slots.is(slot) && d.
 // now is the sub-window that is under way.
 func (d *detector) now() uint32 { return d.cur }
 
-// keepTime follows the set's clock.
-func (d *detector) keepTime() {
-	d.cur = uint32(d.set.clock.now / d.sub)
-	d.curLeg = uint32(d.set.clock.now / (legWindow.Milliseconds() / subs))
+// keepTime follows the set's clock, and says when it has to next: when another sub-window begins.
+func (d *detector) keepTime() (next int64) {
+	const leg = int64(legWindow / time.Millisecond / subs)
+	cur, curLeg := d.set.clock.now/d.sub, d.set.clock.now/leg
+	d.cur, d.curLeg = uint32(cur), uint32(curLeg)
+	return min((cur+1)*d.sub, (curLeg+1)*leg)
 }
 
 func (d *detector) counts(last uint32) bool { return live(last, d.now()) }

@@ -4,7 +4,8 @@ import "ringfence/policy"
 
 // explain says what each detector has to say of a call.
 func (s *Set) explain(x *Subject) []Finding {
-	n := s.called(x, true)
+	var n Count
+	s.called(&n, x, true)
 	var all []Finding
 	for i, d := range s.all {
 		all = append(all, d.finding(&n, n.protected.Has(i)))

@@ -42,6 +42,7 @@ type habits struct {
 	fills bool  // where nothing is known of an hour of the week, a spoilt one teaches what was noted of it
 
 	of     map[habitKey]*habit
+	latest *habit   // that was noted last: nearly always it is the next one
 	order  []*habit // as they came, so that chance has no part in who is forgotten
 	hand   int
 	trunks map[string]*watch
@@ -92,14 +93,17 @@ func newHabits(zone *time.Location, limit, least int) *habits {
 // under way.
 func (h *habits) note(k habitKey, at time.Time, n int) {
 	h.tick(at)
-	if h.trunks[k.trunk] == nil && len(h.trunks) < maxTrunks {
-		h.trunks[k.trunk] = &watch{from: h.hour + 1}
-	}
-	b := h.of[k]
-	if b == nil {
-		if b = h.room(k); b == nil {
-			return
+	b := h.latest
+	if b == nil || b.key != k {
+		if h.trunks[k.trunk] == nil && len(h.trunks) < maxTrunks {
+			h.trunks[k.trunk] = &watch{from: h.hour + 1}
 		}
+		if b = h.of[k]; b == nil {
+			if b = h.room(k); b == nil {
+				return
+			}
+		}
+		h.latest = b
 	}
 	b.used = h.hour
 	b.open[h.hour%habitRing] = uint32(min(uint64(b.open[h.hour%habitRing])+uint64(n), math.MaxUint32))
@@ -136,6 +140,7 @@ func (h *habits) forget(k habitKey) bool {
 		return false
 	}
 	delete(h.of, k)
+	h.latest = nil
 	for i := range h.order {
 		if h.order[i] == b {
 			h.order = append(h.order[:i], h.order[i+1:]...)
@@ -216,16 +221,17 @@ func floorDiv(a, b int64) int64 {
 // tick lets time pass: hours that are a day old are learnt. An earlier time changes nothing, unless it is earlier by
 // more than a day: then the clock was wrong and has been put right, and what is not learnt yet never is.
 func (h *habits) tick(at time.Time) {
-	hour, was := h.hourOf(at), h.last
+	second, was := secondOf(at), h.last
+	hour := (second + h.shift) / 3600
 	switch {
 	case h.hour == 0, hour < h.hour-habitDelay:
 		h.start(hour)
-		h.last, h.restarted = secondOf(at), false
+		h.last, h.restarted = second, false
 		return
-	case secondOf(at) <= h.last:
+	case second <= h.last:
 		return
 	}
-	h.last = secondOf(at)
+	h.last = second
 	missed := false
 	if h.restarted {
 		h.restarted = false

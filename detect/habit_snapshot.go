@@ -245,6 +245,7 @@ func (s *budgets) parse(b []byte) (rest []byte, err error) {
 			r.bad = true
 			break
 		}
+		x.trunk = trunk
 		s.of[trunk] = x
 		s.order = append(s.order, trunk)
 	}

@@ -283,6 +283,7 @@ func TestHabitSnapshot(t *testing.T) {
 			at = time.Unix(h.last, 0).Add(2 * time.Minute)
 			later.tick(at)
 			h.tick(at)
+			h.latest = nil // that is no part of what is known
 			if !reflect.DeepEqual(h, later) {
 				t.Fatal("another table after a restart")
 			}

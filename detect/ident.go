@@ -12,6 +12,7 @@ type ident struct {
 	at       int64 // by the Set's clock
 	caller   uint64
 	digits   uint64 // the caller's as written nationally, or of another country the E.164 ones
+	block    uint32 // of ten numbers, that the caller's is one of
 	callee   uint64
 	customer uint64
 	leg      uint64
@@ -109,6 +110,14 @@ func digitsValue(s string) (v uint64, ok bool) {
 	return v, true
 }
 
+// national is digitsValue of a caller's digits: nearly always they are the end of his E.164, which has been read, behind zeros at most.
+func (id *ident) national(e164, digits string) (v uint64, ok bool) {
+	if end := strings.TrimLeft(digits, "0"); id.caller&hashedKey == 0 && strings.HasSuffix(e164, end) {
+		return id.caller >> 5 % pow10[len(end)], true
+	}
+	return digitsValue(digits)
+}
+
 // hash is the same after a restart (FNV-1a).
 func hash(s string) uint64 {
 	h := uint64(14695981039346656037)
@@ -186,8 +195,8 @@ func (s *Set) trunkID(name string) uint8 {
 }
 
 // identify reads a subject. look leaves the set as it is.
-func (s *Set) identify(x *Subject, now int64, look bool) ident {
-	id := ident{at: now, stranger: x.Stranger, decoy: x.Decoy}
+func (s *Set) identify(id *ident, x *Subject, now int64, look bool) {
+	id.at, id.stranger, id.decoy = now, x.Stranger, x.Decoy
 	if look {
 		id.trunk = anyTrunk - 1
 		if i := s.trunks.find(x.Trunk); i >= 0 {
@@ -204,8 +213,9 @@ func (s *Set) identify(x *Subject, now int64, look bool) ident {
 			id.code = uint8(len(c.Prefix(0)) - 1)
 		}
 		digits = digits[:min(len(digits), 19)]
-		if v, ok := digitsValue(digits); ok {
+		if v, ok := id.national(c.E164, digits); ok {
 			id.digits, id.size = v, uint8(len(digits))
+			id.block = uint32(mix(v/10<<5 | uint64(id.size)))
 		}
 	}
 	if x.Callee != "" {
@@ -221,7 +231,6 @@ func (s *Set) identify(x *Subject, now int64, look bool) ident {
 	if x.Leg != "" {
 		id.leg = hash(x.Leg)&keyMask | 1
 	}
-	return id
 }
 
 // prefix is the key of the first k digits, and whether these are all: of a shorter number it is the whole.

@@ -112,7 +112,7 @@ func (d *detector) load(r *varints) {
 			continue
 		}
 		ref := d.slots.ref(at[slot])
-		if !d.members.alive(ref, last) || d.members.find(ref, id) >= 0 || last&^isLeg > max(d.cur, d.curLeg) {
+		if !d.alive(ref, last) || d.members.find(ref, id) >= 0 || last&^isLeg > max(d.cur, d.curLeg) {
 			continue
 		}
 		if m := d.members.insert(ref, id, last); m >= 0 {
@@ -124,7 +124,7 @@ func (d *detector) load(r *varints) {
 // loadSlot reads a key, and gives its place; -1 where there is no room for it now.
 func (d *detector) loadSlot(r *varints) int32 {
 	key, level, code := r.unsigned(1<<64-1), r.bytes(1)[0], r.bytes(1)[0]
-	if r.bad || int(level) >= max(len(d.Levels), 1) || code > 3 || key&hashedKey == 0 && d.Key == policy.ByPrefix && keySize(key) == 0 {
+	if r.bad || key == 0 || int(level) >= max(len(d.Levels), 1) || code > 3 || key&hashedKey == 0 && d.Key == policy.ByPrefix && keySize(key) == 0 {
 		r.bad = true
 		return -1
 	}
@@ -201,7 +201,7 @@ func (d *detector) loadSpread(r *varints) (x spread) {
 	}
 	for i := range x.tens {
 		if r.bytes(1)[0] != 0 {
-			x.tens[i] = ten{block: uint32(r.unsigned(1<<32 - 1)), last: uint32(r.unsigned(uint64(d.cur))), used: true}
+			x.tens[i] = ten{block: uint32(r.unsigned(1<<32 - 1)), last: uint32(r.unsigned(uint64(d.cur)))}
 		}
 	}
 	return x
@@ -221,7 +221,7 @@ func (d *detector) loadLine(r *varints, at []int32) int32 {
 		return -1
 	}
 	ref := d.slots.ref(at[slot])
-	if d.lines.find(ref, id) >= 0 || !d.lines.alive(ref, last) {
+	if d.lines.find(ref, id) >= 0 || !d.alive(ref, last) {
 		return -1
 	}
 	line := d.lines.insert(ref, id, last)
@@ -256,7 +256,7 @@ func (s *Set) restored() []Breaker {
 	var all []Breaker
 	for _, d := range s.all {
 		for i := range d.slots.all {
-			if d.slots.all[i].used && d.slots.all[i].b != nil {
+			if d.slots.all[i].used() && d.slots.all[i].b != nil {
 				all = append(all, d.breaker(int32(i)))
 			}
 		}

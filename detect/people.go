@@ -25,7 +25,7 @@ func (s *Set) tick(now time.Time) {
 func (d *detector) settleAll() {
 	for i := range d.slots.all {
 		at := int32(i)
-		if !d.slots.all[i].used {
+		if !d.slots.all[i].used() {
 			continue
 		}
 		d.settleAt(at)
@@ -78,7 +78,7 @@ func (s *Set) tryBreakers(name string, all bool, now time.Time) (found [][]Break
 				}
 			}
 			at := int32(i)
-			if !d.slots.all[i].used {
+			if !d.slots.all[i].used() {
 				continue
 			}
 			d.settleAt(at)
@@ -158,7 +158,7 @@ func (d *detector) matching(key uint64, f func(at int32)) {
 		return
 	}
 	for i := range d.slots.all {
-		if s := &d.slots.all[i]; s.used && s.key&keyMask == key&keyMask {
+		if s := &d.slots.all[i]; s.used() && s.key&keyMask == key&keyMask {
 			f(int32(i))
 		}
 	}
@@ -173,7 +173,7 @@ func (d *detector) matchingWithin(key uint64, f func(at int32)) {
 	}
 	for i := range d.slots.all {
 		s := &d.slots.all[i]
-		if s.used && (key>>keyBits == anyTrunk || s.key>>keyBits == key>>keyBits) && isWithin(s.key&keyMask, key&keyMask) {
+		if s.used() && (key>>keyBits == anyTrunk || s.key>>keyBits == key>>keyBits) && isWithin(s.key&keyMask, key&keyMask) {
 			f(int32(i))
 		}
 	}
@@ -243,6 +243,7 @@ func (d *detector) setPin(key uint64, text string, b *breaker) {
 		d.pins, d.pinTexts = make(map[uint64]*breaker), make(map[uint64]string)
 	}
 	d.pins[key] = b
+	d.notePins()
 	if k := key & keyMask; k&hashedKey != 0 {
 		d.pinTexts[k] = strings.Clone(cutText(text))
 	}
@@ -267,7 +268,7 @@ func (d *detector) unpin(key uint64, by string) (n int) {
 	for _, k := range keys {
 		n++
 		x := d.pinBreaker(k)
-		delete(d.pins, k)
+		d.dropPin(k)
 		d.matching(k, d.letGo)
 		if at := d.slots.find(k); at >= 0 && d.slots.all[at].holds() {
 			d.tell(at)
@@ -314,10 +315,10 @@ func (d *detector) restore(b *Breaker) {
 		d.setPin(key, b.Key, x)
 		return
 	}
-	delete(d.pins, key)
+	d.dropPin(key)
 	if b.Trunk == "" && d.Key != policy.ByTrunk {
 		key = uint64(d.set.trunkID(""))<<keyBits | key&keyMask
-		delete(d.pins, key)
+		d.dropPin(key)
 	}
 	at := d.slots.find(key)
 	switch {
@@ -372,7 +373,7 @@ func (d *detector) forget(caller uint64, e164 string) (n int) {
 	})
 	for i := range d.slots.all {
 		s := &d.slots.all[i]
-		if k := s.key & keyMask; !s.used || !d.isNumber(k, caller) {
+		if k := s.key & keyMask; !s.used() || !d.isNumber(k, caller) {
 			continue
 		}
 		n++
@@ -384,7 +385,7 @@ func (d *detector) forget(caller uint64, e164 string) (n int) {
 	for key := range d.pins {
 		if d.isNumber(key&keyMask, caller) {
 			n++
-			delete(d.pins, key)
+			d.dropPin(key)
 		}
 	}
 	if d.habits != nil {

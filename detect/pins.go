@@ -11,4 +11,10 @@ func (d *detector) pin(key uint64) *breaker {
 	return d.pins[anyTrunk<<keyBits|key&keyMask]
 }
 
+// dropPin forgets a pin, if there is one.
+func (d *detector) dropPin(key uint64) {
+	delete(d.pins, key)
+	d.notePins()
+}
+
 func (d *detector) pinned(key uint64) bool { return d.pin(key) != nil }

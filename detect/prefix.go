@@ -19,9 +19,8 @@ const (
 const blamed = 8
 
 // spreads notes from where within its prefix a call came.
-func (d *detector) spreads(at int32, id *ident) {
+func (d *detector) spreads(at int32, x *step, id *ident) {
 	s, now := &d.slots.spread[at], d.now()
-	size := keySize(d.slots.all[at].key)
 	for gone := s.last + 1; gone <= now && gone-s.last <= subs; gone++ {
 		s.digits[gone%subs] = 0
 	}
@@ -29,26 +28,21 @@ func (d *detector) spreads(at int32, id *ident) {
 		clear(s.digits[:])
 	}
 	s.last = max(s.last, now)
-	row := &s.digits[now%subs]
-	left := int(id.size) - size
-	if left <= 0 {
-		*row |= 1 << wholeBit
+	if s.digits[now%subs] |= 1 << x.digit; x.digit == wholeBit {
 		return
 	}
-	*row |= 1 << (id.digits / pow10[left-1] % 10)
-	block := uint32(mix(id.digits/10<<5 | uint64(id.size)))
-	oldest := 0
+	block, oldest := id.block, 0
 	for i := range s.tens {
 		t := &s.tens[i]
-		if t.used && t.block == block {
+		if t.last != 0 && t.block == block {
 			t.last = now
 			return
 		}
-		if !t.used || s.tens[oldest].used && t.last < s.tens[oldest].last {
+		if t.last < s.tens[oldest].last {
 			oldest = i
 		}
 	}
-	s.tens[oldest] = ten{block: block, last: now, used: true}
+	s.tens[oldest] = ten{block: block, last: now}
 }
 
 // isSpread reports whether what a prefix counts comes from all over it.
@@ -74,7 +68,7 @@ func (d *detector) isSpread(at int32) bool {
 	}
 	n := 0
 	for _, t := range s.tens {
-		if t.used && live(t.last, now) {
+		if t.last != 0 && live(t.last, now) {
 			n++
 		}
 	}
@@ -91,7 +85,7 @@ func (d *detector) toBlame(at int32) int32 {
 	total, best := d.total(at), at
 	for i := range d.slots.all {
 		c := &d.slots.all[i]
-		if !c.used || c.level <= d.slots.all[best].level || c.b != nil && c.b.state != closed || !d.within(c, s) {
+		if !c.used() || c.level <= d.slots.all[best].level || c.b != nil && c.b.state != closed || !d.within(c, s) {
 			continue
 		}
 		if in := d.total(int32(i)); 10*in >= blamed*total && in >= 2 && d.isSpread(int32(i)) && !d.pinned(c.key) {
@@ -143,7 +137,7 @@ func (s *spread) without(narrow *spread, digit uint64) {
 	}
 	for i := range s.tens {
 		for j := range narrow.tens {
-			if s.tens[i].used && s.tens[i].block == narrow.tens[j].block && narrow.tens[j].used {
+			if s.tens[i].last != 0 && s.tens[i].block == narrow.tens[j].block && narrow.tens[j].last != 0 {
 				s.tens[i] = ten{}
 			}
 		}

@@ -1,6 +1,10 @@
 package detect
 
-import "ringfence/policy"
+import (
+	"math"
+
+	"ringfence/policy"
+)
 
 // seen are numbers that called before, exactly, in two halves: when the newer is full it becomes the older, and who was in that and has
 // not called since is forgotten. It grows as numbers come.
@@ -89,7 +93,7 @@ func (s *numberSet) clear() {
 
 // recent are the calls of the last seconds, by caller and callee: a switch that tries twice makes one call.
 type recent struct {
-	newer, older map[uint64]int64
+	newer, older callTimes
 	since        int64 // of the newer
 }
 
@@ -100,23 +104,74 @@ const (
 
 // same reports whether the call was there a moment ago; one that was not is noted if that is asked.
 func (r *recent) same(call uint64, now int64, note bool) bool {
-	if at, ok := r.newer[call]; ok && now-at < sameCall {
-		return true
-	}
-	if at, ok := r.older[call]; ok && now-at < sameCall {
+	if now-r.newer.find(call) < sameCall || now-r.older.find(call) < sameCall {
 		return true
 	}
 	if !note {
 		return false
 	}
-	if r.newer == nil {
-		r.newer, r.older = make(map[uint64]int64), make(map[uint64]int64)
-	}
-	if now-r.since >= sameCall || len(r.newer) >= maxRecent {
+	if now-r.since >= sameCall || r.newer.n >= maxRecent {
 		r.newer, r.older = r.older, r.newer
-		clear(r.newer)
+		r.newer.clear()
 		r.since = now
 	}
-	r.newer[call] = now
+	r.newer.note(call, now)
 	return false
+}
+
+// callTimes are calls and when they came, each in the next free place behind where it belongs.
+type callTimes struct {
+	all  []callTime
+	n    int
+	seed uint64 // so that nobody can choose calls that belong to one place
+}
+
+type callTime struct {
+	call uint64
+	at   int64 // 0: none
+}
+
+const never = math.MinInt64 / 2
+
+// place is where a call is, or would be.
+func (c *callTimes) place(call uint64) *callTime {
+	mask := uint64(len(c.all) - 1)
+	i := mix(call^c.seed) & mask
+	for c.all[i].at != 0 && c.all[i].call != call {
+		i = (i + 1) & mask
+	}
+	return &c.all[i]
+}
+
+// find is when a call came.
+func (c *callTimes) find(call uint64) int64 {
+	if c.n > 0 {
+		if t := c.place(call); t.at != 0 {
+			return t.at
+		}
+	}
+	return never
+}
+
+// note keeps when a call came.
+func (c *callTimes) note(call uint64, at int64) {
+	if 2*(c.n+1) > len(c.all) {
+		was := c.all
+		c.all = make([]callTime, max(256, 2*len(was)))
+		for _, t := range was {
+			if t.at != 0 {
+				*c.place(t.call) = t
+			}
+		}
+	}
+	t := c.place(call)
+	if t.at == 0 {
+		c.n++
+	}
+	*t = callTime{call, at}
+}
+
+func (c *callTimes) clear() {
+	clear(c.all)
+	c.n = 0
 }

@@ -6,28 +6,29 @@ import "strings"
 type slot struct {
 	key   uint64 // with the trunk
 	b     *breaker
-	next  int32  // of the same head, or of the free ones
-	gen   uint16 // tells it from those who had the slot before, and from what it counted before it began anew
+	next  int16 // of the same head, or of the free ones
 	level uint8
 	code  uint8 // how many digits of the key are a country code
-	used  bool
 	count ring
 }
 
+// used tells a slot from a free one: no key is 0.
+func (s *slot) used() bool { return s.key != 0 }
+
 func (s *slot) trunk() uint8 { return uint8(s.key >> keyBits) }
 
-// spread is from where the callers of a prefix come.
+// spread is from where the callers of a prefix come. It takes one line of memory.
 type spread struct {
 	digits [subs]uint16 // by sub-window: which digits came next, a bit each; wholeBit: a number that ends with the prefix
 	tens   [spreadTens]ten
 	last   uint32 // sub-window of the latest digits
+	_      uint32
 }
 
 // ten is a block of ten numbers that a caller came from, and when last.
 type ten struct {
 	block uint32
-	last  uint32
-	used  bool
+	last  uint32 // 0: none
 }
 
 // name keeps the text of a key that cannot be read from it.
@@ -40,8 +41,9 @@ func (s *slots) name(at int32, text string) {
 
 // slots are the keys of a detector that have exact counts.
 type slots struct {
-	heads []int32
+	heads []int16 // small, so that those of ten detectors stay in the processor's cache; maxSlots fits
 	all   []slot
+	gens  []uint16 // by slot: tells who has it from those who had it before, and from what it counted before it began anew. Members go by it in numbers, so it is kept small
 	// What only some detectors have, by the place of the slot.
 	calls   []ring // the calls of a key, where its share counts
 	legs    []ring
@@ -52,36 +54,40 @@ type slots struct {
 	used    int
 	limit   int
 	hand    int
-	seed    uint64
 	d       *detector
 	byTrunk [256]int32 // slots in use
 	open    [256]int32 // those of them with a breaker
 	trunks  int32      // that have any
 }
 
-func (s *slots) init(limit int, seed uint64, d *detector) {
-	s.limit, s.seed, s.d, s.free = limit, seed, d, -1
+func (s *slots) init(limit int, d *detector) {
+	s.limit, s.d, s.free = limit, d, -1
 }
 
 // slotRef names a slot with its generation.
-func (s *slots) ref(at int32) uint32 { return uint32(at)<<16 | uint32(s.all[at].gen) }
+func (s *slots) ref(at int32) uint32 { return uint32(at)<<16 | uint32(s.gens[at]) }
 
 // is reports whether a slot is still the one of that name.
 func (s *slots) is(ref uint32) bool {
 	at := int(ref >> 16)
-	return at < len(s.all) && s.all[at].used && s.all[at].gen == uint16(ref)
+	return at < len(s.gens) && s.gens[at] == uint16(ref)
 }
 
-func (s *slots) head(key uint64) *int32 { return &s.heads[mix(key^s.seed)&uint64(len(s.heads)-1)] }
+func (s *slots) hash(key uint64) uint64 { return mix(key ^ s.d.set.keySeed) }
+
+func (s *slots) head(hash uint64) *int16 { return &s.heads[hash&uint64(len(s.heads)-1)] }
 
 // find gives the place of a key, -1 for none.
-func (s *slots) find(key uint64) int32 {
+func (s *slots) find(key uint64) int32 { return s.findBy(key, s.hash(key)) }
+
+// findBy is find for a key whose hash is known.
+func (s *slots) findBy(key, hash uint64) int32 {
 	if s.used == 0 {
 		return -1
 	}
-	at := *s.head(key)
+	at := int32(*s.head(hash))
 	for at >= 0 && s.all[at].key != key {
-		at = s.all[at].next
+		at = int32(s.all[at].next)
 	}
 	return at
 }
@@ -106,10 +112,10 @@ func (s *slots) take(key uint64, level, code uint8, weight int32) int32 {
 	}
 	at := s.free
 	e := &s.all[at]
-	s.free = e.next
-	head := s.head(key)
-	*e = slot{key: key, next: *head, gen: e.gen + 1, level: level, code: code, used: true, count: ring{cur: s.d.now()}}
-	*head = at
+	s.free = int32(e.next)
+	head := s.head(s.hash(key))
+	*e = slot{key: key, next: *head, level: level, code: code, count: ring{cur: s.d.now()}}
+	*head = int16(at)
 	s.used++
 	if t := &s.byTrunk[e.trunk()]; *t == 0 {
 		*t, s.trunks = 1, s.trunks+1
@@ -138,7 +144,7 @@ func (s *slots) blank(at int32) {
 
 // anew has a key count from nothing.
 func (s *slots) anew(at int32) {
-	s.all[at].gen++
+	s.gens[at]++
 	s.all[at].count = ring{cur: s.d.now()}
 	s.blank(at)
 }
@@ -147,7 +153,7 @@ func (s *slots) grow() {
 	d := s.d
 	from := len(s.all)
 	to := min(s.limit, max(64, 2*from))
-	s.all = resized(s.all, to)
+	s.all, s.gens = resized(s.all, to), resized(s.gens, to)
 	if d.Share > 0 {
 		s.calls = resized(s.calls, to)
 	}
@@ -161,21 +167,26 @@ func (s *slots) grow() {
 		s.last = resized(s.last, to)
 	}
 	for i := to - 1; i >= from; i-- {
-		s.all[i].next = s.free
+		s.all[i].next = int16(s.free)
 		s.free = int32(i)
 	}
+	s.rehash()
+}
+
+// rehash makes the heads anew.
+func (s *slots) rehash() {
 	heads := 64
-	for heads < 2*to {
+	for heads < 2*len(s.all) {
 		heads *= 2
 	}
-	s.heads = make([]int32, heads)
+	s.heads = make([]int16, heads)
 	for i := range s.heads {
 		s.heads[i] = -1
 	}
 	for i := range s.all {
-		if s.all[i].used {
-			head := s.head(s.all[i].key)
-			s.all[i].next, *head = *head, int32(i)
+		if s.all[i].used() {
+			head := s.head(s.hash(s.all[i].key))
+			s.all[i].next, *head = *head, int16(i)
 		}
 	}
 }
@@ -189,20 +200,21 @@ func resized[T any](all []T, n int) []T {
 // drop frees a slot.
 func (s *slots) drop(at int32) {
 	e := &s.all[at]
-	link := s.head(e.key)
-	for *link != at {
+	link := s.head(s.hash(e.key))
+	for *link != int16(at) {
 		link = &s.all[*link].next
 	}
 	*link = e.next
 	delete(s.texts, at)
 	if e.b != nil {
-		s.open[e.trunk()]--
+		s.d.opened(e.trunk(), -1)
 	}
 	t := &s.byTrunk[e.trunk()]
 	if *t--; *t == 0 {
 		s.trunks--
 	}
-	*e = slot{gen: e.gen, next: s.free}
+	*e = slot{next: int16(s.free)}
+	s.gens[at]++
 	s.free = at
 	s.used--
 }
@@ -212,7 +224,7 @@ func (s *slots) sweep(looks int) {
 	for range min(looks, len(s.all)) {
 		at := s.step()
 		s.d.settleAt(at)
-		if s.all[at].used && s.idle(at) {
+		if s.all[at].used() && s.idle(at) {
 			s.drop(at)
 		}
 	}

@@ -106,7 +106,7 @@ func (s *Set) lockAgain(t *Set) bool {
 func (d *detector) copied() *detector {
 	c := *d
 	x := &c.slots
-	x.all, x.calls, x.legs = slices.Clone(x.all), slices.Clone(x.calls), slices.Clone(x.legs)
+	x.all, x.gens, x.calls, x.legs = slices.Clone(x.all), slices.Clone(x.gens), slices.Clone(x.calls), slices.Clone(x.legs)
 	x.spread, x.last, x.texts = slices.Clone(x.spread), slices.Clone(x.last), maps.Clone(x.texts)
 	for i := range x.all {
 		if b := x.all[i].b; b != nil {
@@ -114,7 +114,6 @@ func (d *detector) copied() *detector {
 		}
 	}
 	c.members.all, c.lines.all = slices.Clone(d.members.all), slices.Clone(d.lines.all)
-	c.members.alive, c.lines.alive = c.alive, c.alive
 	c.pins, c.pinTexts = maps.Clone(d.pins), maps.Clone(d.pinTexts)
 	for key, pin := range c.pins {
 		c.pins[key] = new(*pin)
@@ -155,21 +154,17 @@ func (r *varints) piece() *varints {
 }
 
 func (r *recent) append(b []byte, now int64) []byte {
-	type call struct {
-		key uint64
-		at  int64
-	}
-	var calls []call
-	for _, half := range []map[uint64]int64{r.older, r.newer} {
-		for key, at := range half {
-			if now-at < sameCall {
-				calls = append(calls, call{key, at})
+	var calls []callTime
+	for _, half := range [][]callTime{r.older.all, r.newer.all} {
+		for _, t := range half {
+			if t.at != 0 && now-t.at < sameCall {
+				calls = append(calls, t)
 			}
 		}
 	}
 	b = binary.AppendUvarint(b, uint64(len(calls)))
 	for _, c := range calls {
-		b = binary.AppendUvarint(b, c.key)
+		b = binary.AppendUvarint(b, c.call)
 		b = binary.AppendUvarint(b, uint64(now-c.at))
 	}
 	return b
@@ -199,7 +194,7 @@ func (d *detector) append(b []byte) []byte {
 	n := uint32(0)
 	for i := range d.slots.all {
 		s := &d.slots.all[i]
-		if !s.used {
+		if !s.used() {
 			continue
 		}
 		number[i] = n
@@ -233,7 +228,7 @@ func (d *detector) appendBeside(b []byte, at int32) []byte {
 			b = binary.AppendUvarint(b, uint64(digits))
 		}
 		for _, t := range x.tens {
-			if !t.used {
+			if t.last == 0 {
 				b = append(b, 0)
 				continue
 			}
@@ -256,7 +251,7 @@ func (d *detector) appendMembers(b []byte, number []uint32) []byte {
 	lines := make(map[int32]uint64)
 	part := []byte(nil)
 	d.lines.each(func(at int32, e *entry[lineCount]) {
-		if !d.lines.alive(e.slot, e.last) {
+		if !d.alive(e.slot, e.last) {
 			return
 		}
 		lines[at] = uint64(len(lines) + 1)
@@ -272,7 +267,7 @@ func (d *detector) appendMembers(b []byte, number []uint32) []byte {
 	count := uint64(0)
 	part = part[:0]
 	d.members.each(func(_ int32, e *entry[int32]) {
-		if !d.members.alive(e.slot, e.last) {
+		if !d.alive(e.slot, e.last) {
 			return
 		}
 		count++

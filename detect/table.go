@@ -19,12 +19,11 @@ type table[T any] struct {
 	hand  int
 	most  int
 	seed  uint64
-	alive func(slot, last uint32) bool
-	fresh func(last uint32) bool // alive as far as time goes, which is quick to tell: others are soon too old as well
+	d     *detector
 }
 
-func newTable[T any](most int, seed uint64, alive func(slot, last uint32) bool, fresh func(last uint32) bool) table[T] {
-	return table[T]{free: -1, most: most, seed: seed, alive: alive, fresh: fresh}
+func newTable[T any](most int, seed uint64, d *detector) table[T] {
+	return table[T]{free: -1, most: most, seed: seed, d: d}
 }
 
 // mix scatters the bits of a key.
@@ -106,7 +105,7 @@ func (t *table[T]) rehash() {
 	}
 }
 
-// sweep frees those of the next few that are too old; thorough: also those whose slot has gone.
+// sweep frees those of the next few that are too old, which is quick to tell; thorough: also those whose slot has gone.
 func (t *table[T]) sweep(looks int, thorough bool) {
 	if t.used == 0 {
 		return
@@ -116,7 +115,7 @@ func (t *table[T]) sweep(looks int, thorough bool) {
 		if t.hand >= len(t.all) {
 			t.hand = 0
 		}
-		if e := &t.all[t.hand]; e.slot != freed && (!t.fresh(e.last) || thorough && !t.alive(e.slot, e.last)) {
+		if e := &t.all[t.hand]; e.slot != freed && (!t.d.fresh(e.last) || thorough && !t.d.slots.is(e.slot)) {
 			t.remove(int32(t.hand))
 		}
 	}

@@ -207,6 +207,54 @@ func ownOf(t testing.TB, lines, each, wide int) *Lists {
 	return l
 }
 
+// TestOwnListsBesideEdits: while one line's list is edited, a look-up in it finds what was there before or after, and one of a line in the same
+// part of the table finds its entry at all times.
+func TestOwnListsBesideEdits(t *testing.T) {
+	l, plan := New(), chinaPlan(t)
+	const loud = "loud~000000"
+	quiet := ""
+	for i := 0; ownShard(quiet) != ownShard(loud); i++ {
+		quiet = ownKeyOf(i)
+	}
+	n := plan.Parse("+8613800138000")
+	p, err := plan.Pattern("+8613800138000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	change := func(key, reason string) []OwnChange {
+		return []OwnChange{{key, Change{ListEntry: policy.ListEntry{Pattern: p, Reason: reason}, Remove: reason == ""}}}
+	}
+	l.ApplyOwn("blacklist", change(quiet, "mine"))
+	stop, done := make(chan struct{}), make(chan string, 1)
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if e, ok := l.LookupOwn(quiet, "blacklist", &n, referenceStart); !ok || e.Reason != "mine" || e.Line != quiet {
+				done <- fmt.Sprintf("the other line's: %v %+v", ok, e)
+				return
+			}
+			if e, ok := l.LookupOwn(loud, "blacklist", &n, referenceStart); ok && (e.Line != loud || e.Reason != "one" && e.Reason != "another") {
+				done <- fmt.Sprintf("the line's: %+v", e)
+				return
+			}
+		}
+	}()
+	for range 3000 {
+		for _, reason := range []string{"one", "another", ""} {
+			l.ApplyOwn("blacklist", change(loud, reason))
+		}
+	}
+	close(stop)
+	if why, failed := <-done; failed {
+		t.Error(why)
+	}
+}
+
 // TestOwnMemory: a million entries of a hundred thousand lines, at the price of the entries.
 func TestOwnMemory(t *testing.T) {
 	if testing.Short() || underRace {

@@ -83,21 +83,7 @@ func (r *reader) readCondition(s *section, on subject) (condition, bool) {
 			}
 		}
 	case onLine:
-		for _, w := range words {
-			if profile, ok := strings.CutPrefix(w.text, profilePrefix); ok {
-				if advice := badName(profile); advice != "" {
-					s.fs.add(w.line, s.key(key), "%s", advice)
-				}
-				c.profiles = append(c.profiles, profile)
-				continue
-			}
-			i, ok := r.lineNumber[w.text]
-			if !ok {
-				s.fs.add(w.line, s.key(key), "there is no line %q: %s", w.text, r.otherName(w.text, r.lineNames(), "[lines."+tomlfile.BareKey(w.text)+"]"))
-				continue
-			}
-			c.lines = append(c.lines, uint16(i))
-		}
+		c.lines, c.profiles = r.lineWords(s, key, words)
 	case onList, onListNot:
 		for _, w := range words {
 			if l, ok := r.listName(s, key, w); ok {
@@ -128,6 +114,26 @@ func (r *reader) readCondition(s *section, on subject) (condition, bool) {
 		}
 	}
 	return c, true
+}
+
+// lineWords reads names of lines, and of profiles that lines of the database have.
+func (r *reader) lineWords(s *section, key string, words []word) (lines []uint16, profiles []string) {
+	for _, w := range words {
+		if profile, ok := strings.CutPrefix(w.text, profilePrefix); ok {
+			if advice := badName(profile); advice != "" {
+				s.fs.add(w.line, s.key(key), "%s", advice)
+			}
+			profiles = append(profiles, profile)
+			continue
+		}
+		i, ok := r.lineNumber[w.text]
+		if !ok {
+			s.fs.add(w.line, s.key(key), "there is no line %q: %s", w.text, r.otherName(w.text, r.lineNames(), "[lines."+tomlfile.BareKey(w.text)+"]"))
+			continue
+		}
+		lines = append(lines, uint16(i))
+	}
+	return lines, profiles
 }
 
 // readForms reads ways of writing a number.

@@ -77,6 +77,33 @@ func (p *Key) Token(n *number.Number) string {
 	return fmt.Sprintf("%s%s:%s", storage.PrivateMark, n.CountryAndPrefix(4), p.mac(text))
 }
 
+// openDigits are how many digits of a number a prefix leaves open at least that may be shown: fewer are so few numbers that it is as good as one.
+const openDigits = 3
+
+// Range is a prefix as it may be shown, its digits as they are written inside the country or behind + and the code of another: itself, or, where it
+// is a number or leaves less than three digits of one open, a token. What service numbers have in common is shown: they are of firms, not of people.
+func (p *Key) Range(plan *number.Plan, prefix string) string {
+	for open := range openDigits {
+		for digit := range 10 {
+			n := plan.Parse(prefix + strings.Repeat(string(rune('0'+digit)), open))
+			if n.E164 == "" || !strings.HasPrefix(n.National(), prefix) && !strings.HasPrefix(n.E164, prefix) {
+				continue
+			}
+			if n.Kinds.Has(number.Service) && len(prefix) < wholeService {
+				continue // it may be a service number itself, and what many begin with
+			}
+			if open == 0 {
+				return p.Token(&n)
+			}
+			return fmt.Sprintf("%s%s:%s", storage.PrivateMark, n.CountryAndPrefix(4), p.mac(prefix))
+		}
+	}
+	return prefix
+}
+
+// wholeService is from how many digits on what service numbers begin with is one of them.
+const wholeService = 8
+
 // mac is what tells one caller from others in a token.
 func (p *Key) mac(text string) string {
 	mac := hmac.New(sha256.New, p.key)
@@ -159,17 +186,28 @@ func (p *Key) hide(rec *storage.Record, caller *number.Number, name, raw string,
 	if name := number.Inert(name); name != "" {
 		texts = append(texts, name)
 	}
+	hidden := make([]string, 0, len(texts)) // and what stands for each
 	for _, text := range texts {
 		if len(text) > 2 { // else it would be found within words
-			rec.Reason = strings.ReplaceAll(rec.Reason, text, token)
+			hidden = append(hidden, text, token)
+		}
+	}
+	for _, text := range []string{caller.E164, caller.National()} { // ranges that are hardly less than the number; others are of many
+		for open := 1; open < openDigits && len(text) > wholeService; open++ {
+			prefix := text[:len(text)-open]
+			if shown := p.Range(plan, prefix); shown != prefix {
+				hidden = append(hidden, prefix, shown)
+			}
 		}
 	}
 	rec.Tripped = slices.Clone(rec.Tripped)
-	for i, tripped := range rec.Tripped {
-		at := strings.LastIndex(tripped, ": ") + 2
-		for _, text := range texts {
-			if key := tripped[at:]; at > 2 && len(text) > 2 && (key == text || strings.HasPrefix(key, text+" (")) { // not a prefix, which many have
-				rec.Tripped[i] = tripped[:at] + token + key[len(text):]
+	for i := 0; i < len(hidden); i += 2 {
+		text, instead := hidden[i], hidden[i+1]
+		rec.Reason = strings.ReplaceAll(rec.Reason, text, instead)
+		for i, tripped := range rec.Tripped {
+			at := strings.LastIndex(tripped, ": ") + 2
+			if key := tripped[at:]; at > 2 && (key == text || strings.HasPrefix(key, text+" (")) {
+				rec.Tripped[i] = tripped[:at] + instead + key[len(text):]
 			}
 		}
 	}

@@ -192,3 +192,47 @@ func TestHideKept(t *testing.T) {
 		}
 	}
 }
+
+// A range is shown while it leaves three digits of a number open, in whatever country; no more of the number can be read in what stands for another.
+func TestRange(t *testing.T) {
+	key := openKey(t, t.TempDir())
+	for prefix, shown := range map[string]bool{
+		"138": true, "1380013": true, "13800138": true, "138001380": false, "1380013800": false, "13800138000": false,
+		"0592": true, "05925550": true, "059255501": false, "0592555010": false, "05925550100": false,
+		"952116": true, "9521161": true, "95211613": false, "95588": true, // firms
+		"+1305": true, "+13055550": true, "+130555501": false, "+1305555010": false, "+13055550100": false,
+	} {
+		got := key.Range(plan(t), prefix)
+		if shown != (got == prefix) {
+			t.Errorf("%s is shown as %s", prefix, got)
+		}
+		if !shown && (!key.IsOf(got, prefix) && prefix[:1] == "1" && len(prefix) < 11 || strings.Contains(got, prefix[:8]) || !strings.HasPrefix(got, storage.PrivateMark)) {
+			t.Errorf("%s is shown as %s", prefix, got)
+		}
+	}
+}
+
+// Nor can it be read in the journal's reasons and breakers.
+func TestHideRanges(t *testing.T) {
+	key, p := openKey(t, t.TempDir()), plan(t)
+	for caller, test := range map[string]struct{ range2, range3 string }{
+		"13800138000": {"138001380", "13800138"}, "+13055550100": {"+130555501", "+13055550"},
+	} {
+		n := p.Parse(caller)
+		rec := storage.Record{
+			Caller: storage.Caller{Raw: caller, E164: n.E164}, Reason: test.range2 + " tripped near: 5 strangers in 3h, of 9 from " + test.range3 + ", which trips at 5",
+			Tripped: []string{"near: " + test.range2, "nearer: " + test.range2 + "0 (on trial)", "wide: " + test.range3, "own: " + n.E164},
+		}
+		if !key.HideKept(&rec, p) {
+			t.Fatal("nothing is hidden")
+		}
+		text := fmt.Sprint(rec)
+		if strings.Contains(text, test.range2) || strings.Count(text, test.range3) != 2 {
+			t.Errorf("%s: %s", caller, text)
+		}
+		token := key.Range(p, test.range2)
+		if rec.Tripped[0] != "near: "+token || !strings.HasPrefix(rec.Reason, token+" tripped near") || !strings.HasSuffix(rec.Tripped[1], " (on trial)") {
+			t.Errorf("%s: %q, %q; want %s", caller, rec.Tripped, rec.Reason, token)
+		}
+	}
+}
