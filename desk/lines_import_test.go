@@ -82,6 +82,7 @@ func TestImportLinesMovesNumbers(t *testing.T) {
 		{"who cannot take what it wants gives up nothing either", []string{"a 05927770100", "z 05927770109"}, []string{"b,05927770100,", "a,05927770109,", "c,05927770102,"}, "+1 ~0 -0 =0 !2 2:b 3:a"},
 		{"the first of three", nil, []string{"a,05927770100,", "b,0592-7770100,", "c,+865927770100,", "d,05927770101,"}, "+2 ~0 -0 =0 !2 3:b 4:c"},
 		{"twice on one line is once", nil, []string{"a,05927770100 0592-777-0100,", "a,+865927770100,"}, "+1 ~0 -0 =0 !0"},
+		{"numbers with blanks in them and between", nil, []string{"a,0592 777 0100 0592 777 0101,", "b,010 8888 6666 010 8888 7777,", "c,8001 8002,", "d,05927770102 0592-777-0103,"}, "+2 ~0 -0 =0 !2 2:a 3:b"},
 		{"a cell without end", nil, []string{"a,05927770100," + strings.Repeat("x", 5000), "b,05927770101,"}, "+1 ~0 -0 =0 !1 2:a"},
 		{"a fault in a later row keeps the whole line as it is", []string{"a 05927770100"}, []string{"a,05927770101,", "a,x,", "b,05927770101,"}, "+1 ~0 -0 =0 !1 3:a"},
 	} {
