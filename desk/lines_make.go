@@ -169,7 +169,10 @@ func (m *lineMaker) entries(text string) (all []number.Pattern, err error) {
 				continue
 			}
 		}
-		if err != nil {
+		switch {
+		case err != nil && len(fields) > 1:
+			return nil, fmt.Errorf("%w; if these are several numbers, write ; between them", err)
+		case err != nil:
 			return nil, err
 		}
 		all = append(all, p)
