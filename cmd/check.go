@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -112,7 +111,7 @@ func (a *app) deskFor(policyFile string) (*desk, error) {
 		return a.desk(true)
 	}
 	fmt.Fprintf(a.err, "ringfence: there is no %s, so no lists are looked at\n", a.config)
-	d, err := daemon.OpenDesk(&conf.Daemon{Policy: policyFile, Data: filepath.Dir(a.config)}, true, slog.New(slog.NewTextHandler(a.err, nil)))
+	d, err := daemon.OpenDesk(&conf.Daemon{Policy: policyFile, Data: filepath.Dir(a.config)}, true, commandLog(a.err))
 	if err != nil {
 		return nil, err
 	}
