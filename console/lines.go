@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
 	"net/url"
 	"time"
@@ -172,21 +171,13 @@ func serveLines(mux *http.ServeMux, d Desk) {
 		e, err := d.RemoveLines(r.Context(), names)
 		return nonNil(e), err
 	}))
-	mux.HandleFunc("POST /api/v1/lines/import", func(w http.ResponseWriter, r *http.Request) {
-		// Not a type that a page of another site could send without being asked.
-		if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/octet-stream" {
-			writeErrorCode(w, http.StatusUnsupportedMediaType, "bad_request", "send the file as application/octet-stream")
-			return
-		}
-		ask(func(r *http.Request) (any, error) {
-			v := r.URL.Query()
-			return d.ImportLines(r.Context(), LineImport{
-				File: v.Get("file"), Format: v.Get("format"), Source: v.Get("source"), Profile: v.Get("profile"), Mode: v.Get("mode"),
-				Columns: v["column"], Encoding: v.Get("encoding"),
-				Whole: v.Get("whole") == "true", DryRun: v.Get("dry_run") == "true", Strict: v.Get("strict") == "true", Force: v.Get("force") == "true",
-			}, r.Body)
-		})(w, r)
-	})
+	mux.HandleFunc("POST /api/v1/lines/import", takeFile("file format source profile mode column encoding", "whole dry_run strict force", func(r *http.Request, v url.Values) (any, error) {
+		return d.ImportLines(r.Context(), LineImport{
+			File: v.Get("file"), Format: v.Get("format"), Source: v.Get("source"), Profile: v.Get("profile"), Mode: v.Get("mode"),
+			Columns: v["column"], Encoding: v.Get("encoding"),
+			Whole: v.Get("whole") == "true", DryRun: v.Get("dry_run") == "true", Strict: v.Get("strict") == "true", Force: v.Get("force") == "true",
+		}, r.Body)
+	}))
 	mux.HandleFunc("GET /api/v1/lines/{line}/changes", func(w http.ResponseWriter, r *http.Request) {
 		stream(w, func(yield func(any) error) error {
 			return d.LineHistory(r.Context(), r.PathValue("line"), func(h LineHistory) error { return yield(h) })
