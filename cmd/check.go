@@ -291,6 +291,9 @@ func (statusCmd) Run(a *app) error {
 	if s.Dismissed > 0 {
 		fmt.Fprintf(a.out, "         %d were heard or asked no further, to make room for others\n", s.Dismissed)
 	}
+	if s.Lines > 0 {
+		fmt.Fprintf(a.out, "lines    %d in the database\n", s.Lines)
+	}
 	a.printCustomers(s.Customers)
 	a.printLearnt(&s.Learnt)
 	a.printDetectors(&s.Detectors)
