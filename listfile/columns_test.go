@@ -36,6 +36,7 @@ func TestReadTable(t *testing.T) {
 	for _, test := range []struct{ what, file, want string }{
 		{"plain", "name,numbers\na,1\nb,2\n", named + "\n2 a/1\n3 b/2\n"},
 		{"other order, other words", "DID;Kunde;Preis;Line\n1;x;3;a\n", "name from “Line”, numbers from “DID”, customer from “Kunde”; left out: “Preis”\n2 a/1/x\n"},
+		{"columns of a billing system's own", "name,numbers,email,status,plan,zone\na,1,x@y.example,active,Gold 50,north\n", named + "; left out: “email”, “status”, “plan”, “zone”\n2 a/1\n"},
 		{"both number and numbers", "name,number,numbers\na,1,2\n", "name from “name”, numbers from “numbers”; left out: “number”\n2 a/2\n"},
 		{"tabs, sep=, a title", "sep=\t\nOur lines\t\n\nname\tnumbers\na\t1;2|3 4\n", named + "\n5 a/1;2|3 4\n"},
 		{"bars", "name|numbers\na|1;2\n", named + "\n2 a/1;2\n"},
