@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -61,7 +60,10 @@ func (c *checkCmd) Run(a *app) error {
 	if r.Callee != "" {
 		line := r.Line
 		if line == "" {
-			line = "no line of the policy"
+			line = "no line"
+		}
+		if r.Customer != "" {
+			line += " of " + shown(r.Customer)
 		}
 		fmt.Fprintf(a.out, "callee   %s, %s\n", shown(r.Callee), line)
 	}
@@ -109,7 +111,7 @@ func (a *app) deskFor(policyFile string) (*desk, error) {
 		return a.desk(true)
 	}
 	fmt.Fprintf(a.err, "ringfence: there is no %s, so no lists are looked at\n", a.config)
-	d, err := daemon.OpenDesk(&conf.Daemon{Policy: policyFile, Data: filepath.Dir(a.config)}, true, slog.New(slog.NewTextHandler(a.err, nil)))
+	d, err := daemon.OpenDesk(&conf.Daemon{Policy: policyFile, Data: filepath.Dir(a.config)}, true, commandLog(a.err))
 	if err != nil {
 		return nil, err
 	}
@@ -288,6 +290,9 @@ func (statusCmd) Run(a *app) error {
 	}
 	if s.Dismissed > 0 {
 		fmt.Fprintf(a.out, "         %d were heard or asked no further, to make room for others\n", s.Dismissed)
+	}
+	if s.Lines > 0 {
+		fmt.Fprintf(a.out, "lines    %d in the database\n", s.Lines)
 	}
 	a.printCustomers(s.Customers)
 	a.printLearnt(&s.Learnt)

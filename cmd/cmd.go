@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -157,7 +156,7 @@ func (a *app) desk(readOnly bool) (*desk, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := daemon.OpenDesk(c, readOnly, slog.New(slog.NewTextHandler(a.err, nil)))
+	d, err := daemon.OpenDesk(c, readOnly, commandLog(a.err))
 	if err != nil {
 		return nil, err
 	}

@@ -130,7 +130,7 @@ type lineFlags struct {
 	Mode     *string `placeholder:"MODE" help:"enforce, observe (record only) or off (every call passes)."`
 	Timezone *string `placeholder:"ZONE" help:"Clock of the hours in rules, as Asia/Urumqi. Without it, the policy's."`
 	Language *string `placeholder:"LANGUAGE" help:"Of notices: zh or en."`
-	Notify   *string `placeholder:"WHERE" help:"Who is told what was stopped: an e-mail address or a webhook."`
+	Notify   *string `placeholder:"WHERE" help:"Who is told what was stopped: an e-mail address or a webhook, and hourly or daily before it."`
 	Note     *string `placeholder:"TEXT" help:"For people."`
 }
 

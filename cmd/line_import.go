@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"fmt"
-	"os"
 	"strings"
 
 	"ringfence/console"
@@ -26,7 +25,7 @@ type lineImportCmd struct {
 
 func (c *lineImportCmd) Run(a *app) error {
 	q := console.LineImport{
-		File: c.File, Format: strings.ToLower(c.From), Source: c.Source, Whole: c.Whole, DryRun: c.DryRun, Strict: c.Strict, Force: c.Force,
+		Format: strings.ToLower(c.From), Source: c.Source, Whole: c.Whole, DryRun: c.DryRun, Strict: c.Strict, Force: c.Force,
 		Profile: c.Profile, Mode: c.Mode, Columns: c.Column, Encoding: c.Encoding,
 	}
 	if q.Format != "" && q.Format != console.FormatFusionPBX {
@@ -42,26 +41,18 @@ func (c *lineImportCmd) Run(a *app) error {
 	if err := (&listfile.TableOptions{Columns: columns, Named: c.Column}).CheckNamed(); err != nil {
 		return usageError{"--column: " + err.Error()}
 	}
-	in, size := a.in, int64(0)
-	if c.File == "-" {
-		q.File = "standard input"
-	} else {
-		f, err := os.Open(c.File)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		if info, err := f.Stat(); err == nil {
-			size = info.Size()
-		}
-		in = f
+	in, err := a.openImport(c.File)
+	if err != nil {
+		return err
 	}
+	defer in.Close()
+	q.File = in.name
 	d, err := a.desk(c.DryRun)
 	if err != nil {
 		return err
 	}
 	defer d.close()
-	bar := newImportBar(a.err, size)
+	bar := newImportBar(a.err, in.size)
 	report, err := d.ImportLines(a.ctx, q, bar.reader(in))
 	bar.end()
 	if err != nil {

@@ -60,7 +60,11 @@ func (a *app) printCustomers(s *console.CustomersStatus) {
 	if s == nil {
 		return
 	}
-	fmt.Fprintf(a.out, "today    calls to %s\n", howMany(s.Customers, "customer"))
+	if s.Customers == 0 {
+		fmt.Fprintln(a.out, "today    no calls to customers")
+	} else {
+		fmt.Fprintf(a.out, "today    calls to %s\n", howMany(s.Customers, "customer"))
+	}
 	if s.Cut {
 		fmt.Fprintf(a.out, "         only those since %s were looked at\n", when(s.Since))
 	}

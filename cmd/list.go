@@ -84,7 +84,11 @@ func (c *listShowCmd) Run(a *app) error {
 	}
 	defer d.close()
 	return d.Entries(a.ctx, c.List, func(e console.ListEntry) error {
-		return a.print(e, "%s", entryText(&e))
+		whose := ""
+		if e.List != c.List { // of the own lists of all lines
+			whose = e.List + "  "
+		}
+		return a.print(e, "%s%s", whose, entryText(&e))
 	})
 }
 

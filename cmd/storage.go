@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"path/filepath"
 
 	"ringfence/conf"
@@ -165,7 +164,7 @@ func (a *app) forgetAgain() (int, error) {
 	if err != nil || !pseudonym.AnyForgotten(c.Data) { // it needs a policy that can be read
 		return 0, err
 	}
-	d, err := daemon.OpenDesk(c, false, slog.New(slog.NewTextHandler(a.err, nil)))
+	d, err := daemon.OpenDesk(c, false, commandLog(a.err))
 	if err != nil {
 		return 0, err
 	}

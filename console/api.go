@@ -129,6 +129,7 @@ type CheckReport struct {
 	Caller    CallerReport `json:"caller"`
 	Callee    string       `json:"callee"`
 	Line      string       `json:"line"`
+	Customer  string       `json:"customer,omitempty"` // whose the line is, where that is not its name
 	Trunk     string       `json:"trunk"`
 	Action    string       `json:"action"`
 	Would     string       `json:"would"`
@@ -299,6 +300,7 @@ type Status struct {
 	Feeds         []FeedStatus      `json:"feeds,omitempty"`
 	Learnt        LearntStatus      `json:"learnt"`
 	Reports       ReportStatus      `json:"reports"`
+	Lines         int               `json:"lines,omitempty"`     // of the database
 	Customers     *CustomersStatus  `json:"customers,omitempty"` // nil where no line is in the database
 	Detectors     DetectorsStatus   `json:"detectors,omitzero"`
 	// Counters are all others that there are, by name, as in screen.refused_peer: what was skipped, dropped or refused.

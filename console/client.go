@@ -118,6 +118,20 @@ func call[T any](ctx context.Context, c *Client, method, path string, in any) (T
 	return out, nil
 }
 
+// upload sends a file, which is the caller's to close and as long as it is, and decodes the answer into a T.
+func upload[T any](ctx context.Context, c *Client, path string, file io.Reader) (*T, error) {
+	resp, err := c.send(ctx, "POST", path, "application/octet-stream", io.NopCloser(file))
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	var out T
+	if err := json.NewDecoder(resp.Body).Decode(&out); err != nil {
+		return nil, fmt.Errorf("the daemon's answer cannot be read: %w", err)
+	}
+	return &out, nil
+}
+
 // lines reads an answer of one JSON object a line.
 func lines[T any](ctx context.Context, c *Client, path string, yield func(T) error) error {
 	resp, err := c.do(ctx, "GET", path, nil)

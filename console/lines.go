@@ -2,10 +2,8 @@ package console
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
 	"net/url"
 	"time"
@@ -173,21 +171,13 @@ func serveLines(mux *http.ServeMux, d Desk) {
 		e, err := d.RemoveLines(r.Context(), names)
 		return nonNil(e), err
 	}))
-	mux.HandleFunc("POST /api/v1/lines/import", func(w http.ResponseWriter, r *http.Request) {
-		// Not a type that a page of another site could send without being asked.
-		if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/octet-stream" {
-			writeErrorCode(w, http.StatusUnsupportedMediaType, "bad_request", "send the file as application/octet-stream")
-			return
-		}
-		ask(func(r *http.Request) (any, error) {
-			v := r.URL.Query()
-			return d.ImportLines(r.Context(), LineImport{
-				File: v.Get("file"), Format: v.Get("format"), Source: v.Get("source"), Profile: v.Get("profile"), Mode: v.Get("mode"),
-				Columns: v["column"], Encoding: v.Get("encoding"),
-				Whole: v.Get("whole") == "true", DryRun: v.Get("dry_run") == "true", Strict: v.Get("strict") == "true", Force: v.Get("force") == "true",
-			}, r.Body)
-		})(w, r)
-	})
+	mux.HandleFunc("POST /api/v1/lines/import", takeFile("file format source profile mode column encoding", "whole dry_run strict force", func(r *http.Request, v url.Values) (any, error) {
+		return d.ImportLines(r.Context(), LineImport{
+			File: v.Get("file"), Format: v.Get("format"), Source: v.Get("source"), Profile: v.Get("profile"), Mode: v.Get("mode"),
+			Columns: v["column"], Encoding: v.Get("encoding"),
+			Whole: v.Get("whole") == "true", DryRun: v.Get("dry_run") == "true", Strict: v.Get("strict") == "true", Force: v.Get("force") == "true",
+		}, r.Body)
+	}))
 	mux.HandleFunc("GET /api/v1/lines/{line}/changes", func(w http.ResponseWriter, r *http.Request) {
 		stream(w, func(yield func(any) error) error {
 			return d.LineHistory(r.Context(), r.PathValue("line"), func(h LineHistory) error { return yield(h) })
@@ -223,17 +213,7 @@ func (c *Client) ImportLines(ctx context.Context, q LineImport, file io.Reader) 
 			v.Set(name, "true")
 		}
 	}
-	// io.NopCloser-like: the file is the caller's to close. A large one takes as long as it takes.
-	resp, err := c.send(ctx, "POST", "lines/import?"+v.Encode(), "application/octet-stream", io.NopCloser(file))
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	var report LineReport
-	if err := json.NewDecoder(resp.Body).Decode(&report); err != nil {
-		return nil, fmt.Errorf("the daemon's answer cannot be read: %w", err)
-	}
-	return &report, nil
+	return upload[LineReport](ctx, c, "lines/import?"+v.Encode(), file)
 }
 
 func (c *Client) LineHistory(ctx context.Context, name string, yield func(LineHistory) error) error {

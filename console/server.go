@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"ringfence/tomlfile"
@@ -133,6 +136,32 @@ func nonNil[T any](s []T) []T {
 		return []T{}
 	}
 	return s
+}
+
+// takeFile makes a handler of what takes a file, with parameters of these names; switches are true or false. Others are refused: a misspelt dry_run would
+// be an import.
+func takeFile(texts, switches string, f func(r *http.Request, v url.Values) (any, error)) http.HandlerFunc {
+	known, either := strings.Fields(texts), strings.Fields(switches)
+	return func(w http.ResponseWriter, r *http.Request) {
+		// Not a type that a page of another site could send without being asked.
+		if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/octet-stream" {
+			writeErrorCode(w, http.StatusUnsupportedMediaType, "bad_request", "send the file as application/octet-stream")
+			return
+		}
+		ask(func(r *http.Request) (any, error) {
+			v := r.URL.Query()
+			for name, values := range v {
+				switch {
+				case slices.Contains(known, name):
+				case !slices.Contains(either, name):
+					return nil, Bad(fmt.Sprintf("there is no parameter %.40q here: write %s", name, strings.Join(append(known[:len(known):len(known)], either...), ", ")))
+				case values[0] != "true" && values[0] != "false":
+					return nil, Bad(fmt.Sprintf("%s is %.40q: write true or false", name, values[0]))
+				}
+			}
+			return f(r, v)
+		})(w, r)
+	}
 }
 
 // ask serves a request without a body.

@@ -54,6 +54,9 @@ func (d *Desk) Check(_ context.Context, q console.CheckQuery) (*console.CheckRep
 		Rule: dec.Rule, Reason: dec.Reason(), Mode: dec.Mode.String(), SIP: dec.SIP, Label: dec.Label,
 		Steps: []console.Step{}, Detectors: []console.Finding{}, Lists: []console.OnList{},
 	}
+	if dec.Customer != dec.Line {
+		report.Customer = dec.Customer
+	}
 	if d.o.Private != nil {
 		report.Caller.Journal = d.o.Private.Token(&n)
 	}

@@ -47,10 +47,13 @@ func (d *Desk) Known(ctx context.Context, q console.KnownQuery, yield func(conso
 			return err
 		}
 	}
+	p := d.force.Rules().Policy
+	if _, ok := p.LineNamed(q.Line); q.Line != "" && !ok {
+		return noLineNamed(q.Line)
+	}
 	if err := d.o.Known.Settle(); err != nil {
 		return err
 	}
-	p := d.force.Rules().Policy
 	oldest := d.o.Now().Add(-traffic.KeepKnown(p)) // what is older goes when it is next looked for
 	return d.db.EachStamp(storage.Known, func(f storage.Stamp) error {
 		key, caller, ok := strings.Cut(f.Key, "\x00")

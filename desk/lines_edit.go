@@ -42,6 +42,11 @@ func (d *Desk) noLine(name string) error {
 	return console.NotFound(fmt.Sprintf("there is no line %s: `ringfence line ls` names those there are", number.InertUpTo(name, 64)))
 }
 
+// noLineNamed says that neither the policy nor the database has a line of a name.
+func noLineNamed(name string) error {
+	return console.NotFound(fmt.Sprintf("there is no line %s: `ringfence line ls` names those of the database, and the policy has its own as [lines.NAME]", number.InertUpTo(name, maxName)))
+}
+
 // lineShown is a line as people see it.
 func lineShown(l *storage.Line) console.Line {
 	out := console.Line{

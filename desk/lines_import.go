@@ -218,7 +218,7 @@ func (f *linesFile) add(row int, from *rowLine, m *lineMaker) {
 		if len(c) > maxCell {
 			l.refuse(row, "its %s has %d bytes: make it shorter", listfile.LineColumns[i+lineFirst].Name, len(c))
 		} else if l.cells[i] != c {
-			l.refuse(row, "its %s is %.40q here and %.40q in line %d: make them the same, or write different names", listfile.LineColumns[i+lineFirst].Name, c, l.cells[i], l.row)
+			l.refuse(row, "its %s is %.40q here and %.40q in line %d of the file: make them the same, or write different names", listfile.LineColumns[i+lineFirst].Name, c, l.cells[i], l.row)
 		}
 	}
 	if strings.TrimSpace(from.numbers) == "" {
@@ -313,7 +313,7 @@ func (f *linesFile) goneLines() error {
 	if f.q.Force || f.before < console.LinesGoneFloor || float64(len(f.gone)) <= console.MaxLinesGone*float64(f.before) {
 		return nil
 	}
-	text := fmt.Sprintf("%d of the %d lines of %s would go, which is more than %.0f %%: see whether the file is whole, or import with --force",
+	text := fmt.Sprintf("%d of the %d lines of %s would go, which is more than %.0f percent: see whether the file is whole, or import with --force",
 		len(f.gone), f.before, number.Inert(f.q.Source), 100*console.MaxLinesGone)
 	if f.q.DryRun {
 		f.warn("this import would be refused: " + text)
@@ -389,7 +389,7 @@ func (f *linesFile) count() {
 			}
 			if why := f.maker.doubtful(n); why != "" {
 				if doubts++; doubts <= maxLines {
-					f.warn(fmt.Sprintf("line %d: %s: %s", l.row, l.then.Name, why))
+					f.warn(fmt.Sprintf("line %d of the file: %s: %s", l.row, l.then.Name, why))
 				}
 			}
 		}

@@ -82,6 +82,7 @@ func TestImportLinesMovesNumbers(t *testing.T) {
 		{"who cannot take what it wants gives up nothing either", []string{"a 05927770100", "z 05927770109"}, []string{"b,05927770100,", "a,05927770109,", "c,05927770102,"}, "+1 ~0 -0 =0 !2 2:b 3:a"},
 		{"the first of three", nil, []string{"a,05927770100,", "b,0592-7770100,", "c,+865927770100,", "d,05927770101,"}, "+2 ~0 -0 =0 !2 3:b 4:c"},
 		{"twice on one line is once", nil, []string{"a,05927770100 0592-777-0100,", "a,+865927770100,"}, "+1 ~0 -0 =0 !0"},
+		{"numbers with blanks in them and between", nil, []string{"a,0592 777 0100 0592 777 0101,", "b,010 8888 6666 010 8888 7777,", "c,8001 8002,", "d,05927770102 0592-777-0103,"}, "+2 ~0 -0 =0 !2 2:a 3:b"},
 		{"a cell without end", nil, []string{"a,05927770100," + strings.Repeat("x", 5000), "b,05927770101,"}, "+1 ~0 -0 =0 !1 2:a"},
 		{"a fault in a later row keeps the whole line as it is", []string{"a 05927770100"}, []string{"a,05927770101,", "a,x,", "b,05927770101,"}, "+1 ~0 -0 =0 !1 3:a"},
 	} {
@@ -102,6 +103,21 @@ func TestImportLinesMovesNumbers(t *testing.T) {
 	}
 }
 
+// What an encoding that cannot be told holds is refused with what to write, and never kept with signs in the place of letters.
+func TestImportLinesEncoding(t *testing.T) {
+	d := linesDesk(t)
+	r, err := d.importLines(t, console.LineImport{}, "a,05927770100,Gro\xdf")
+	if err != nil || said(r) != "+0 ~0 -0 =0 !1 2:a" || !strings.Contains(strings.Join(r.Warnings, "\n"), "--encoding windows-1252") {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if r, err = d.importLines(t, console.LineImport{Encoding: "windows-1252"}, "a,05927770100,Gro\xdf"); err != nil || said(r) != "+1 ~0 -0 =0 !0" {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if l := d.onDisk(t)["a"]; l.Customer != "Groß" {
+		t.Errorf("the customer is %q", l.Customer)
+	}
+}
+
 // Each line of a long row takes the number of the next one, and the last cannot: then none can, and the others of the file go in all the same.
 func TestImportLinesLongRow(t *testing.T) {
 	const n = 300
@@ -119,7 +135,7 @@ func TestImportLinesLongRow(t *testing.T) {
 	if err != nil || r.Refused != n || r.Added != 1 || r.Updated != 0 {
 		t.Fatalf("%v %+v", err, r)
 	}
-	if why, want := r.Refusals[0].Why, "+865927770001 is on the line l001 already, which stays as it is (see line 3)"; !strings.HasPrefix(why, want) {
+	if why, want := r.Refusals[0].Why, "+865927770001 is on the line l001 already, which stays as it is (see line 3 of the file)"; !strings.HasPrefix(why, want) {
 		t.Errorf("%s, want %s", why, want)
 	}
 	rows[n-1] = fmt.Sprintf("l%03d,05927770000,", n-1)
@@ -172,7 +188,7 @@ func TestImportLinesWhole(t *testing.T) {
 	if r := expect("a line that is refused is named all the same", q, "+0 ~0 -0 =19 !1 21:c19", append(slices.Clone(rows[:19]), "c19,x,")...); len(r.Warnings) != 0 {
 		t.Errorf("%+v", r)
 	}
-	whole := expect("30 %", q, "+0 ~0 -6 =14 !0", rows[:14]...)
+	whole := expect("30 percent", q, "+0 ~0 -6 =14 !0", rows[:14]...)
 	forced := q
 	forced.Force = true
 	expect("forced", forced, "+0 ~0 -14 =0 !0")

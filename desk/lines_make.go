@@ -163,12 +163,16 @@ func (m *lineMaker) entries(text string) (all []number.Pattern, err error) {
 		}
 		p, err := entryOf(m.plan, part)
 		if len(fields) > 1 && (err != nil || p.IsExact() && !isNumber(m.plan, part)) {
-			if several, err := m.each(fields); err == nil {
+			dead := func(p number.Pattern) bool { return m.plan.Dead(p) != "" } // a piece of a number that is written with blanks
+			if several, err := m.each(fields); err == nil && !slices.ContainsFunc(several, dead) {
 				all = append(all, several...)
 				continue
 			}
 		}
-		if err != nil {
+		switch {
+		case err != nil && len(fields) > 1:
+			return nil, fmt.Errorf("%w; if these are several numbers, write ; between them", err)
+		case err != nil:
 			return nil, err
 		}
 		all = append(all, p)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"ringfence/console"
 	"ringfence/listfile"
@@ -46,12 +47,21 @@ func rowsOf(q *console.LineImport) (*lineRows, error) {
 func tableLine(r *listfile.TableRow, _ *lineMaker) (rowLine, bool, error) {
 	l := rowLine{name: strings.TrimSpace(r.Cells[0]), numbers: r.Cells[1], cells: r.Cells[lineFirst:]}
 	for i, c := range l.cells {
-		l.cells[i] = strings.TrimSpace(strings.Map(plainText, c))
+		l.cells[i] = plainCell(c)
 	}
 	if l.name == "" {
 		return l, false, errors.New("its cell for the name is empty: write one, or take the row out")
 	}
 	return l, false, nil
+}
+
+// plainCell is a cell as a text of a line may have it. One in an encoding that could not be told stays as it is: it is refused, where strings.Map
+// would have it pass with signs that stand for what is lost.
+func plainCell(c string) string {
+	if !utf8.ValidString(c) {
+		return c
+	}
+	return strings.TrimSpace(strings.Map(plainText, c))
 }
 
 // The places of listfile.FusionPBXColumns.
@@ -103,7 +113,7 @@ func fusionRows() *lineRows {
 				case "customer":
 					cells[i] = domain
 				case "note":
-					cells[i] = strings.TrimSpace(strings.Map(plainText, from[fusionNote]))
+					cells[i] = plainCell(from[fusionNote])
 				}
 			}
 			return l, false, nil

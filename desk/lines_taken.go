@@ -48,7 +48,7 @@ func (f *linesFile) refuseOne(t *lines.Taken, round int) *fileLine {
 		if other.change != console.LineUnchanged && mine.row < other.row {
 			mine, other = other, mine
 		}
-		mine.refuse(mine.row, "%s is on the line %s already, which is in line %d, and a number is on one line only: take it out of one of them", t.Number, other.set.Name, other.row)
+		mine.refuse(mine.row, "%s is on the line %s already, which is in line %d of the file, and a number is on one line only: take it out of one of them", t.Number, other.set.Name, other.row)
 	}
 	mine.round = round
 	return mine
@@ -56,7 +56,7 @@ func (f *linesFile) refuseOne(t *lines.Taken, round int) *fileLine {
 
 // refuseAsHeir refuses a line that would get a number of another one, which keeps it because it is refused itself.
 func (l *fileLine) refuseAsHeir(p number.Pattern, other *fileLine) {
-	l.refuse(l.row, "%s is on the line %s already, which stays as it is (see line %d), and a number is on one line only", p, other.set.Name, other.whyRow)
+	l.refuse(l.row, "%s is on the line %s already, which stays as it is (see line %d of the file), and a number is on one line only", p, other.set.Name, other.whyRow)
 }
 
 // refuseHeirs refuses the lines that would get numbers of lines that are refused, and those that would get theirs, and so on: a number that would have

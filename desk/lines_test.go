@@ -218,7 +218,7 @@ func TestLinesWarned(t *testing.T) {
 	}
 	for _, want := range []string{
 		"lines.office.numbers: 05925550000-05925550099 has a number that is also on the line shop of the database, and calls to it are to office",
-		"also on the line firm of the database", "no rule names profile:strickt, which 1 lines of the database have",
+		"also on the line firm of the database", "no rule names profile:strickt, which lines of the database have (1)",
 	} {
 		if !strings.Contains(all, want) {
 			t.Errorf("no warning says %q:\n%s", want, all)

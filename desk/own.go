@@ -11,7 +11,6 @@ import (
 	"ringfence/inforce"
 	"ringfence/lines"
 	"ringfence/lists"
-	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/storage"
 )
@@ -135,7 +134,7 @@ func (d *Desk) named(list string) func(*inforce.Rules) (place, error) {
 		if there, err := d.hasList(list); err != nil || there {
 			return at, err
 		}
-		return at, console.NotFound(fmt.Sprintf("there is no line %s: `ringfence line ls` names those of the database, and the policy has its own as [lines.NAME]", number.InertUpTo(name, maxName)))
+		return at, noLineNamed(name)
 	}
 }
 
@@ -159,18 +158,19 @@ func (d *Desk) ownOf(line, own string) func(*inforce.Rules) (place, error) {
 		// What rules asked once can be seen to; other names are slips, and there may not be any number of tables.
 		there, err := d.hasList(at.table)
 		if err == nil && !there {
-			err = console.NotFound(fmt.Sprintf("no rule of the policy asks for the list line:%s, so that %s would count for nothing: %s", own, at.name, askedOwn(r.Policy)))
+			err = console.NotFound(fmt.Sprintf("no rule of the policy asks for the list line:%s, so that %s would count for nothing: %s", own, at.name, askedOwn(r.Policy, own)))
 		}
 		return at, err
 	}
 }
 
-// askedOwn says which own lists rules ask for.
-func askedOwn(p *policy.Policy) string {
+// askedOwn says which own lists rules ask for, and how another would be asked for.
+func askedOwn(p *policy.Policy, own string) string {
+	write := fmt.Sprintf("write one with list = [\"line:%s\"] first", own)
 	if len(p.OwnLists()) == 0 {
-		return "write one with list = [\"line:blacklist\"] first"
+		return write
 	}
-	return "they ask for line:" + strings.Join(p.OwnLists(), ", line:")
+	return "they ask for line:" + strings.Join(p.OwnLists(), ", line:") + "; if it is meant, " + write
 }
 
 // hasList reports whether there is a list, or a table of own lists.
@@ -387,7 +387,7 @@ func (d *Desk) ListsOf(ctx context.Context, line string) ([]console.ListSummary,
 	}
 	of, ok := r.Policy.LineNamed(line)
 	if !ok || of.Name != line {
-		return nil, console.NotFound(fmt.Sprintf("there is no line %s", number.InertUpTo(line, maxName)))
+		return nil, noLineNamed(line)
 	}
 	var out []console.ListSummary
 	for i := range infos {

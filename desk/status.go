@@ -27,6 +27,7 @@ func (d *Desk) Status(s *console.Status) (err error) {
 	s.Count("journal.trimmed", d.o.Journal.Trimmed())
 	s.Count("journal.strays", d.o.Journal.Strays())
 	d.detectorsStatus(s)
+	s.Lines, _ = r.Lines.Len()
 	s.Customers = d.customersToday()
 	s.Reports.Open, s.Reports.Decided, err = d.db.ReportCount()
 	return err

@@ -177,12 +177,17 @@ func (t *tableLayout) places(cells []string) (at []int, found int) {
 			} else if n, err := strconv.Atoi(want); err == nil {
 				at[i] = n - 1
 			}
+		}
+	}
+	spoken := slices.Clone(at) // for something by --column, and so for nothing else by what the header calls it
+	for i, c := range t.o.Columns {
+		if t.named[c.Name] != "" {
 			continue
 		}
 		words := places(c.Name + " " + c.Also)
 		best := 0
 		for k, cell := range cells {
-			if place := words[folded(cell)]; place > 0 && (best == 0 || place < best) {
+			if place := words[folded(cell)]; place > 0 && (best == 0 || place < best) && !slices.Contains(spoken, k) {
 				best, at[i] = place, k
 			}
 		}

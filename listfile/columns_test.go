@@ -36,6 +36,7 @@ func TestReadTable(t *testing.T) {
 	for _, test := range []struct{ what, file, want string }{
 		{"plain", "name,numbers\na,1\nb,2\n", named + "\n2 a/1\n3 b/2\n"},
 		{"other order, other words", "DID;Kunde;Preis;Line\n1;x;3;a\n", "name from “Line”, numbers from “DID”, customer from “Kunde”; left out: “Preis”\n2 a/1/x\n"},
+		{"columns of a billing system's own", "name,numbers,email,status,plan,zone\na,1,x@y.example,active,Gold 50,north\n", named + "; left out: “email”, “status”, “plan”, “zone”\n2 a/1\n"},
 		{"both number and numbers", "name,number,numbers\na,1,2\n", "name from “name”, numbers from “numbers”; left out: “number”\n2 a/2\n"},
 		{"tabs, sep=, a title", "sep=\t\nOur lines\t\n\nname\tnumbers\na\t1;2|3 4\n", named + "\n5 a/1;2|3 4\n"},
 		{"bars", "name|numbers\na|1;2\n", named + "\n2 a/1;2\n"},
@@ -61,6 +62,8 @@ func TestReadTable(t *testing.T) {
 	for _, test := range []struct{ named, file, want string }{
 		{"name=2", "numbers,id\n1,a\n", "name from “id”, numbers from “numbers”\n2 a/1\n"},
 		{"name=Ort customer=plz", "numbers;Ort;PLZ\n1;Ulm;89073\n", "name from “Ort”, numbers from “numbers”, customer from “PLZ”\n2 Ulm/1/89073\n"},
+		{"name=Kunde", "Kunde;numbers\na;1\n", "name from “Kunde”, numbers from “numbers”\n2 a/1\n"}, // whose it is, it does not say
+		{"name=Kunde customer=1", "Kunde;numbers\na;1\n", "name from “Kunde”, numbers from “numbers”, customer from “Kunde”\n2 a/1/a\n"},
 		{"name=Foo", "numbers,id\n1,a\n", "ERROR: --column name=Foo: there is no such column; there are \"numbers\", \"id\"\n"},
 		{"name=3", "numbers,id\n1,a\n", "ERROR: --column name=3: there is no such column; there are \"numbers\", \"id\"\n"},
 		{"nam=1", "numbers,id\n", "ERROR: \"nam=1\": write WHAT=COLUMN, where WHAT is one of name, numbers, customer, profile, mode, timezone, language, notify, note, and COLUMN a name in the header or a place from 1\n"},

@@ -20,7 +20,10 @@ type Step struct {
 func (p *Policy) Explain(c *Call, lists ListSource) (Decision, []Step) {
 	steps := make([]Step, 0, len(p.rules)+3)
 	d := p.decide(c, lists, &steps)
-	const reserved = 2 // never_screen and internal
+	reserved := 2 // never_screen and internal
+	if d.Rule == RulePaused {
+		reserved++ // the line called is off
+	}
 	decider := steps[len(steps)-1].Rule
 	if d.Unread() != "" {
 		decider = d.Rule

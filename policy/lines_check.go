@@ -48,7 +48,7 @@ func (p *Policy) CheckKept(kept KeptLines) []Fault {
 	named := p.Profiles()
 	for profile, n := range kept.Profiles() {
 		if profile != "" && !contains(named, profile) {
-			fs.warn(1, "rule.when.line", "no rule names profile:%s, which %d lines of the database have: calls to them are treated as those to lines without a profile", profile, n)
+			fs.warn(1, "rule.when.line", "no rule names profile:%s, which lines of the database have (%d): calls to them are treated as those to lines without a profile", profile, n)
 		}
 	}
 	return fs.sorted()

@@ -58,7 +58,7 @@ func TestCheckKept(t *testing.T) {
 	}
 	all := strings.Join(texts, "\n")
 	if n := strings.Count(all, "has a number that is also on the line"); n != 20 || !strings.Contains(all, "5 more lines of the database") ||
-		!strings.Contains(all, "p.toml:5: lines.office.numbers: ") || strings.Count(all, "no rule names profile:strickt, which 3 lines") != 1 || len(texts) != 22 {
+		!strings.Contains(all, "p.toml:5: lines.office.numbers: ") || strings.Count(all, "no rule names profile:strickt, which lines of the database have (3)") != 1 || len(texts) != 22 {
 		t.Errorf("%d named:\n%s", n, all)
 	}
 }

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -108,6 +109,12 @@ func TestKeptLines(t *testing.T) {
 		d := p.Decide(&call, lists)
 		if d.Line != c.line || d.Rule != c.rule || d.Would != c.would || d.Action != c.action || d.HandsOff != c.handsOff || !strings.Contains(d.Reason(), c.reason) {
 			t.Errorf("%s to %s: line %q, %s by %q, done %s, hands off %v: %s", c.caller, c.callee, d.Line, d.Would, d.Rule, d.Action, d.HandsOff, d.Reason())
+		}
+		_, steps := p.Explain(&call, lists)
+		for i := range p.rules {
+			if !slices.ContainsFunc(steps, func(s Step) bool { return s.Rule == p.rules[i].name }) {
+				t.Errorf("%s to %s: no step says what became of rule %s", c.caller, c.callee, p.rules[i].name)
+			}
 		}
 	}
 }

@@ -128,7 +128,7 @@ func (r *reader) lineWords(s *section, key string, words []word) (lines []uint16
 		}
 		i, ok := r.lineNumber[w.text]
 		if !ok {
-			s.fs.add(w.line, s.key(key), "there is no line %q: %s", w.text, r.otherName(w.text, r.lineNames(), "[lines."+tomlfile.BareKey(w.text)+"]"))
+			s.fs.add(w.line, s.key(key), "there is no line %q: %s", w.text, r.otherName(w.text, r.lineNames(), "[lines."+tomlfile.BareKey(w.text)+"], or write profile:NAME for lines of the database"))
 			continue
 		}
 		lines = append(lines, uint16(i))
