@@ -143,21 +143,25 @@ func clashes(plan *number.Plan, all []held, yield func(h held, other uint32)) (r
 		}
 		rest = append(rest, h)
 	}
-	index := numbersOf(plan, slices.Clone(rest))
-	all, rest = rest, rest[:0]
-	for _, h := range all {
-		clear := true
-		index.meet(plan, h.Pattern, func(line uint32) bool {
-			if clear = line >= h.line; !clear { // else the other one is reported
-				yield(h, line)
+	for { // of a single number meet gives one line, and more may have it: those it gives when the first has been left out
+		index := numbersOf(plan, slices.Clone(rest))
+		all, rest = rest, rest[:0]
+		for _, h := range all {
+			clear := true
+			index.meet(plan, h.Pattern, func(line uint32) bool {
+				if clear = line >= h.line; !clear { // else the other one is reported
+					yield(h, line)
+				}
+				return clear
+			})
+			if clear {
+				rest = append(rest, h)
 			}
-			return clear
-		})
-		if clear {
-			rest = append(rest, h)
+		}
+		if len(rest) == len(all) {
+			return rest
 		}
 	}
-	return rest
 }
 
 // Room says what is wrong with changes that would make the lines more than memory is meant for; nil is nothing.

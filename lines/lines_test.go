@@ -131,7 +131,11 @@ func (w *world) change() Change {
 
 // shares reports whether two patterns have one of the numbers in common, or look alike and lie over each other.
 func (w *world) shares(p, q number.Pattern) bool {
-	return p.Overlaps(q) || slices.ContainsFunc(w.numbers, func(n number.Number) bool { return p.Matches(&n) && q.Matches(&n) })
+	one := func(p, q number.Pattern) bool {
+		n := w.plan.ParseInternal(p.String())
+		return p.IsExact() && q.Matches(&n)
+	}
+	return p.Overlaps(q) || one(p, q) || one(q, p) || slices.ContainsFunc(w.numbers, func(n number.Number) bool { return p.Matches(&n) && q.Matches(&n) })
 }
 
 // cannotTell are patterns of which no digits say whether they have a number in common.
