@@ -266,6 +266,15 @@ func TestLinesUnread(t *testing.T) {
 			t.Errorf("the log does not say %q:\n%s", want, log.String())
 		}
 	}
+	other := lineEdit("other", "+865925559999")
+	d.lines(t, other)
+	d.lines(t, lineGone("good"))
+	for number, want := range map[string]string{"05925551000": "twice", "05925551001": "twice", "05925559999": "other"} {
+		if got := d.lineOf(number); got != want {
+			t.Errorf("once the number is off the one line: %s is on %q, want %q", number, got, want)
+		}
+	}
+	d.memoryIsDisk(t, "once the number is off the one line")
 }
 
 // Numbers of lines that another version wrote otherwise are put right, as those of lists are.

@@ -44,6 +44,7 @@ const maxRecent = 1024
 type Lines struct {
 	plan  *number.Plan
 	edit  sync.Mutex // one change at a time
+	lost  atomic.Bool
 	state atomic.Pointer[state]
 
 	customers atomic.Pointer[customers]
@@ -204,8 +205,12 @@ func (l *Lines) Load(all []Line) (taken []*Taken) {
 		taken = append(taken, &Taken{h.Pattern, all[h.line].Name, all[other].Name})
 	})
 	l.store(buildTable(records, &of, l.plan, numbers), nil, noTable)
+	l.lost.Store(len(taken) > 0)
 	return taken
 }
+
+// Lost reports whether Load left a number out, which its line may have as soon as the other is changed, if it is loaded again.
+func (l *Lines) Lost() bool { return l.lost.Load() }
 
 func (l *Line) record(of *kinds) record {
 	r := record{key: l.Key, name: len(l.Name), customer: l.Customer, kind: of.of(kind{l.Profile, l.Mode, l.Zone})}
