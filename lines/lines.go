@@ -46,17 +46,16 @@ type Lines struct {
 	edit  sync.Mutex // one change at a time
 	lost  atomic.Bool
 	state atomic.Pointer[state]
-
-	customers atomic.Pointer[customers]
 }
 
-// state is all lines at a moment. It never changes.
+// state is all lines at a moment. It never changes, but for what was found out of it.
 type state struct {
 	old    *table
 	gone   []uint64 // of old those that are not there any more or are in recent, a bit each
 	recent *table
 
 	lines, numbers int
+	customers      atomic.Int32 // see SeveralCustomers
 }
 
 // New gives no lines at all, of a policy whose plan reads their numbers.
@@ -375,8 +374,12 @@ func (l *Lines) LineNamed(name string) (policy.Line, bool) {
 
 // All are the lines in the order of their names' bytes, as they are at the moment when it is begun.
 func (l *Lines) All() iter.Seq[policy.Line] {
+	return func(yield func(policy.Line) bool) { l.state.Load().all()(yield) }
+}
+
+func (s *state) all() iter.Seq[policy.Line] {
 	return func(yield func(policy.Line) bool) {
-		l.state.Load().merged(
+		s.merged(
 			func(t *table, yield func(uint32) bool) {
 				for i := range t.lines {
 					if !yield(uint32(i)) {

@@ -460,3 +460,27 @@ func changesOf(all []Line) []Change {
 	}
 	return changes
 }
+
+// Whether there are several customers is found again after each change.
+func TestSeveralCustomers(t *testing.T) {
+	l := New(planOf(t))
+	line := func(name, customer string) Change {
+		return Change{Line: Line{Name: name, Key: name + "~1", Customer: customer}}
+	}
+	for _, step := range []struct {
+		change Change
+		want   bool
+	}{
+		{line("a", "firm"), false},
+		{line("b", "firm"), false},
+		{line("c", ""), true},
+		{Change{Line: Line{Name: "c"}, Remove: true}, false},
+		{line("firm", ""), false}, // a customer of the name
+		{line("a", "shop"), true},
+	} {
+		l.Apply([]Change{step.change})
+		if l.SeveralCustomers() != step.want || l.SeveralCustomers() != step.want {
+			t.Errorf("%s of %q: want %v", step.change.Name, step.change.Customer, step.want)
+		}
+	}
+}
