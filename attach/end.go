@@ -55,6 +55,10 @@ type CallEnd struct {
 	DialledUser  string // "dialed_user": the account that a leg rang, where the dialplan rang user/ACCOUNT
 	DialledRealm string // "dialed_domain": and its realm
 
+	// FromCaller is "Other-Leg-Direction: inbound" of a leg that the switch placed: the leg that it was placed for called in, and its own end says
+	// whose it is. FreeSWITCH alone says so.
+	FromCaller bool
+
 	OtherCaller string // "Other-Leg-Caller-ID-Number": on the leg that goes out, the extension that called
 	OtherCallee string // "Other-Leg-Destination-Number": the same way, what it dialled
 

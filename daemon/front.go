@@ -168,6 +168,7 @@ func (d *Daemon) count(s *console.Status) {
 	}
 	s.Count("alerts.full", d.alerts.Full.Load())
 	s.Count("notify.failed", d.alerts.Failed.Load())
+	d.countNotices(s)
 	s.Count("calls.forgotten", d.screener.Forgotten())
 	s.Count("calls.again_lost", d.memory.Again.Lost())
 	s.Count("calls.behaviour_lost", d.memory.Behaviour.Lost())

@@ -12,6 +12,7 @@ import (
 
 	"ringfence/console"
 	"ringfence/lines"
+	"ringfence/notice"
 	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/storage"
@@ -71,7 +72,7 @@ func (m *lineMaker) make(now *storage.Line, set *console.LineSet) (storage.Line,
 		{set.Mode, &l.Mode, readLineMode},
 		{set.Timezone, &l.Timezone, m.timezone},
 		{set.Language, &l.Language, readLanguage},
-		{set.Notify, &l.Notify, readLineText("notify")},
+		{set.Notify, &l.Notify, readNotify},
 		{set.Note, &l.Note, readLineText("note")},
 	} {
 		if f.from == nil {
@@ -217,6 +218,15 @@ func plain(what, text string, most int) (string, error) {
 
 func readLineText(what string) func(string) (string, error) {
 	return func(text string) (string, error) { return plain(what, text, storage.MaxLineText) }
+}
+
+// readNotify takes where notices go, and how often, as notice.Parse reads it.
+func readNotify(text string) (string, error) {
+	text, err := plain("notify", text, storage.MaxLineText)
+	if err == nil {
+		_, err = notice.Parse(text)
+	}
+	return text, err
 }
 
 func readCustomer(text string) (string, error) {

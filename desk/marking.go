@@ -185,12 +185,19 @@ var errEnough = fmt.Errorf("enough")
 func (d *Desk) lastCallOf(p *policy.Policy, e164, extension string) (last traffic.LastCall, ok bool) {
 	n := p.Call(policy.Facts{Callee: strings.TrimSpace(extension)}).Callee
 	key := traffic.Cut(traffic.NumberKey(&n))
+	realms := make(map[string]bool)
 	d.o.LastCalls(e164, func(at string, c traffic.LastCall) {
-		if at == key && (!ok || c.Time.After(last.Time)) {
+		if at != key {
+			return
+		}
+		if !traffic.IsLoose(c.Realm) {
+			realms[c.Realm] = true
+		}
+		if !ok || c.Time.After(last.Time) {
 			last, ok = c, true
 		}
 	})
-	return last, ok
+	return last, ok && len(realms) <= 1 // of two tenants' phones of one name it is not said which is meant
 }
 
 // tokensOf are the ways in which the journal has a number: itself, and its token while callers are hidden, and if they were before.

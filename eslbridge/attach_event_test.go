@@ -161,7 +161,7 @@ func TestRecordedParties(t *testing.T) {
 		"from-a-phone.b.txt": {
 			Switch: "pbx1", NetworkIP: "127.0.0.1", UUID: trunk, OtherUUID: phone, Context: "internal", Profile: "external", Gateway: "telecom",
 			Caller: "05925550101", CallerName: "Li Lei", Callee: "05925550199", FromUser: "05925550101",
-			OtherCaller: "8001", OtherCallee: "905925550199",
+			FromCaller: true, OtherCaller: "8001", OtherCallee: "905925550199",
 			Answered: true, Bridged: true, Cause: "NORMAL_CLEARING", By: attach.ByCaller,
 		},
 		"rejected.a.txt": {

@@ -58,37 +58,3 @@ func (p *Policy) CheckKept(kept KeptLines) []Fault {
 	}
 	return fs.sorted()
 }
-
-// LineMeeting is the first line of the policy, in the order of the file, that has a number which a pattern matches, however either is written; "" if
-// none has.
-func (p *Policy) LineMeeting(q number.Pattern) string {
-	for i := range p.lines {
-		for _, own := range p.lines[i].numbers {
-			if p.meets(own.Pattern, q) {
-				return p.lines[i].name
-			}
-		}
-	}
-	return ""
-}
-
-// meets reports whether two patterns have a number in common. Of two of different ways of writing, neither of which is a single number, it may say so
-// where they have none.
-func (p *Policy) meets(a, b number.Pattern) bool {
-	if a.Plus == b.Plus {
-		return a.Overlaps(b)
-	}
-	if a.Plus {
-		a, b = b, a
-	}
-	if b.IsExact() {
-		n := p.plan.Parse(b.String())
-		return a.Matches(&n)
-	}
-	for _, same := range p.plan.InE164(a) {
-		if same.Overlaps(b) {
-			return true
-		}
-	}
-	return false
-}

@@ -25,26 +25,6 @@ when = { line = ["profile:strict"] }
 action = "reject"
 `
 
-func TestLineMeeting(t *testing.T) {
-	p, faults := policy.Load("p.toml", []byte(checkedLines))
-	if p == nil {
-		t.Fatal(faults)
-	}
-	for text, want := range map[string]string{
-		"05925550050": "office", "+865925550050": "office", "0592555????": "office", "+8659255500*": "office", "+86592*": "office",
-		"8001": "office", "8002": "", "8000-8009": "office", "8010-8019": "",
-		"13800138000": "shop", "138001380??": "shop", "+861380013*": "shop", "05925550100": "", "+8613800138001": "", "+1*": "", "0593*": "",
-	} {
-		q, err := p.Plan().Pattern(text)
-		if err != nil {
-			t.Fatal(text, err)
-		}
-		if got := p.LineMeeting(q); got != want {
-			t.Errorf("%s: %q, want %q", text, got, want)
-		}
-	}
-}
-
 // someLines are lines of the database as CheckKept asks for them.
 type someLines map[string][]number.Pattern
 

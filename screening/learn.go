@@ -160,7 +160,7 @@ func (sc *Screener) placed(p *policy.Policy, e *attach.CallEnd) {
 }
 
 // placedFor learns from a leg that the switch placed. FreeSWITCH does not say there for whom, so that where there are several tenants only the
-// caller's leg teaches whom a line deals with.
+// caller's leg teaches.
 func (sc *Screener) placedFor(e *attach.CallEnd, talked bool) {
 	r := sc.force.Rules()
 	by := phone{shown: []string{e.Caller, e.FromUser}, claimed: []string{e.OtherCaller}}
@@ -169,8 +169,11 @@ func (sc *Screener) placedFor(e *attach.CallEnd, talked bool) {
 			return
 		}
 		by.account, by.realm, by.context = e.FromEndpoint, traffic.Endpoint, e.FromContext
-	} else {
-		talked = talked && !sc.several(r)
+	} else if sc.several(r) {
+		if e.FromCaller {
+			return
+		}
+		talked = false // somebody had the switch place both legs
 	}
 	sc.learnDialled(e.Callee, talked, &by)
 }
@@ -225,9 +228,9 @@ func (sc *Screener) learnDialled(callee string, talked bool, by *phone) {
 }
 
 // callbackKeys are under what it is kept that a phone dialled an emergency number: its own numbers, and what was shown on that call, whoever
-// wrote it, for that is who will be called back. Asterisk's endpoint is an extension's key only where no other tenant can have the extension.
+// wrote it, for that is who will be called back; but no other customer's. Asterisk's endpoint is an extension's key only where no other tenant can have the extension.
 func (sc *Screener) callbackKeys(r *inforce.Rules, callee string, by *phone) (keys []string) {
-	strict := sc.several(r)
+	strict, customer := sc.several(r), customerOf(r, by)
 	add := func(n *number.Number, text string, realm string) {
 		if key := traffic.PhoneKey(n, realm); key != "" && text != callee && !slices.Contains(keys, key) {
 			keys = append(keys, key)
@@ -245,7 +248,7 @@ func (sc *Screener) callbackKeys(r *inforce.Rules, callee string, by *phone) (ke
 	}
 	for _, text := range append([]string{by.account}, by.shown...) {
 		n := r.Policy.Call(policy.Facts{Callee: text}).Callee
-		if text != "" && (n.E164 != "" && text != by.account || n.E164 == "" && text == by.account && isPlain(text) && by.realm != "" && by.realm != traffic.Endpoint) {
+		if text != "" && (n.E164 != "" && text != by.account && sc.mayHave(r, &n, customer) || n.E164 == "" && text == by.account && isPlain(text) && by.realm != "" && by.realm != traffic.Endpoint) {
 			add(&n, text, by.realm)
 		}
 	}

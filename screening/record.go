@@ -48,7 +48,7 @@ func (sc *Screener) Record(f *bridge.Facts, v *bridge.Verdict, res bridge.Result
 		rec.Reason += "; gave way to another call"
 	}
 	rec.Passed = v.Challenge != nil && res.Keyed == bridge.KeyedRight
-	end := ending{call: &c.call, id: c.id, rec: rec, refuses: turnsAway(v, res)}
+	end := ending{call: &c.call, id: c.id, rec: rec, line: stoppedKey(c), refuses: turnsAway(v, res)}
 	switch {
 	case res.FailOpen != "":
 		end.failOpen = res.FailOpen
@@ -66,9 +66,18 @@ func (sc *Screener) Record(f *bridge.Facts, v *bridge.Verdict, res bridge.Result
 	}
 	if end.refuses && res.FailOpen == "" && !f.Test {
 		sc.stopped(r.Policy, &rec, c)
+		rec.Stopped = end.line
 	}
 	sc.remember(f, end, c, rec.Passed, rec.Outcome != nil)
 	sc.write(&rec, &c.call, &c.id, false)
+}
+
+// stoppedKey is that of the line of the database whose customer may be told of a call that was turned away; "" for a line of the policy.
+func stoppedKey(c *considered) string {
+	if key := c.decision.LineKey; key != c.decision.Line {
+		return key
+	}
+	return ""
 }
 
 // keptAs is where the database has an entry that decided.

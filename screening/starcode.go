@@ -102,7 +102,7 @@ func (sc *Screener) lastStopped(r *inforce.Rules, f *bridge.Facts) (last traffic
 	}
 	if only, ok := onlyLine(r, customerOf(r, &by)); ok {
 		last, ok := sc.memory.Stopped.Get(traffic.StoppedLineKey(only.Key), anyRealm, now)
-		return last, only.Name, by.account, ok
+		return last, only.Key, by.account, ok
 	}
 	return traffic.LastCall{}, "", "", false
 }

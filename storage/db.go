@@ -60,6 +60,7 @@ import (
 //	          "clock"   → Tick as JSON, the latest that was given out
 //	          "journal" → journalSize as JSON
 //	          "reports" → reportCount as JSON
+//	          "notices" → how many records customers are to be told of
 //	          "changes" → changeState as JSON
 //	          "staged"  → staged as JSON, while an import is under way
 //	settings  key       → bytes
@@ -76,6 +77,7 @@ import (
 //	gone      key of a line → milliseconds since 1970
 //	realms    of phones → milliseconds since 1970
 //	breakers  whose → what is kept of a breaker that tripped, or that a person holds
+//	notices   what customers are yet to be told, see notices.go
 //	reports   "all"     → bucket: ULID → Report as JSON
 //	          "open"    → bucket: caller NUL extension → ULID
 //	          "decided" → bucket: ULID → nothing
@@ -104,11 +106,14 @@ var (
 	bucketChanged   = []byte("changed")
 	bucketHits      = []byte("hits")
 	bucketBreakers  = []byte("breakers")
+	bucketNotices   = []byte("notices")
 	bucketGone      = []byte("gone")
 	bucketRealms    = []byte("realms")
 
 	// laterBuckets may be missing from a file that an older version wrote.
-	laterBuckets = [][]byte{bucketKnown, bucketEmergency, bucketPassed, bucketReports, bucketChanges, bucketChanged, bucketHits, bucketBreakers, bucketGone, bucketRealms}
+	laterBuckets = [][]byte{
+		bucketKnown, bucketEmergency, bucketPassed, bucketReports, bucketChanges, bucketChanged, bucketHits, bucketBreakers, bucketGone, bucketRealms, bucketNotices,
+	}
 
 	keySchema = []byte("schema")
 )

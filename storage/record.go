@@ -52,6 +52,9 @@ type Record struct {
 	Passed   bool      `json:"passed,omitempty"` // its caller was challenged, and passed
 	Outcome  *Outcome  `json:"outcome,omitempty"`
 
+	// Stopped is the key of the line of the database whose caller was turned away, for its customer's notice; "" where none was.
+	Stopped string `json:"stopped,omitempty"`
+
 	// What detectors saw, as it was when the call came: the breakers that held for it ("range wakes: 952116", with why in brackets where
 	// one only recorded it), MaxTripped at most; who holds the caller's range, by [ranges]; where a rule asks the score, its sum and its terms
 	// ("decoys +6").
@@ -74,6 +77,7 @@ type Record struct {
 
 	placed bool   // whether it is one of its own was decided: into
 	into   string // the record that it is counted on, "" for none
+	told   bool   // its line's customer is to be told
 }
 
 // Owner is the customer whose line was called, "" for a number of no line.
@@ -147,7 +151,7 @@ func (p plain) record() Record {
 func eachText(r *Record, f func(string) string) {
 	for _, s := range []*string{
 		&r.ID, &r.Node, &r.Trunk, &r.Caller.Raw, &r.Caller.E164, &r.Caller.Kind, &r.Caller.From, &r.Caller.Diverted, &r.Name, &r.Callee, &r.Line, &r.Customer,
-		&r.Action, &r.Would, &r.Mode, &r.Rule, &r.Reason, &r.List,
+		&r.Action, &r.Would, &r.Mode, &r.Rule, &r.Reason, &r.List, &r.Stopped,
 	} {
 		*s = f(*s)
 	}

@@ -23,3 +23,75 @@ func TestRealmsAreBounded(t *testing.T) {
 		t.Error("two addresses alone are one tenant")
 	}
 }
+
+// kept is what a sink was told.
+type kept map[string]int64
+
+func (k kept) Keep(t Table, key string, at int64) {
+	if t == RealmFacts {
+		k[key] = at
+	}
+}
+func (kept) NoRoom(Table) {}
+
+func TestRealmsAreKept(t *testing.T) {
+	now := time.UnixMilli(1_800_000_000_000)
+	told := kept{}
+	r := newRealms(told)
+	r.See("A.example", now)
+	r.See("a.example", now.Add(time.Hour)) // seen all the time, kept once a day
+	if len(told) != 1 || told["realm a.example"] != now.UnixMilli() {
+		t.Errorf("%v", told)
+	}
+	r.See("a.example", now.Add(25*time.Hour))
+	r.See("b.example", now)
+	if len(told) != 2 || told["realm a.example"] != now.Add(25*time.Hour).UnixMilli() {
+		t.Errorf("%v", told)
+	}
+	for after, want := range map[time.Duration]bool{0: true, KeepRealms - time.Hour: true, KeepRealms: false} {
+		again := newRealms(nowhere{})
+		for key, at := range told {
+			again.Remember(key, time.UnixMilli(at), now.Add(after))
+		}
+		if again.Several() != want {
+			t.Errorf("several %v after they were seen: %v", after, !want)
+		}
+	}
+	r.Forget(now.Add(time.Hour))
+	if r.Several() || r.Has("b.example") || !r.Has("A.EXAMPLE") {
+		t.Error("what was not seen since is still there")
+	}
+}
+
+func TestRealmsOfContexts(t *testing.T) {
+	type at struct{ extension, endpoint, context string }
+	for name, test := range map[string]struct {
+		seen []at
+		want bool
+	}{
+		"two tenants":                       {[]at{{"101", "101-acme", "acme"}, {"101", "globex-101", "globex"}}, true},
+		"two devices of one":                {[]at{{"101", "101-desk", "house"}, {"101", "101-mobile", "house"}}, false},
+		"two extensions":                    {[]at{{"101", "101", "house"}, {"102", "102", "lobby"}}, false},
+		"one endpoint has got another":      {[]at{{"101", "101", "house"}, {"101", "101", "house-2"}}, false},
+		"and the other device keeps it":     {[]at{{"101", "101-a", "house"}, {"101", "101-a", "house-2"}, {"101", "101-b", "house-2"}}, false},
+		"nothing is known of its extension": {[]at{{"", "a", "house"}, {"", "b", "lobby"}}, false},
+		"nor of its context":                {[]at{{"101", "101-a", ""}, {"101", "101-b", "house"}}, false},
+	} {
+		now := time.UnixMilli(1_800_000_000_000)
+		told := kept{}
+		r := newRealms(told)
+		for _, s := range test.seen {
+			r.SeeAt(s.extension, s.endpoint, s.context, now)
+		}
+		if r.Several() != test.want || (told[sharedKey] != 0) != test.want {
+			t.Errorf("%s: several %v, kept %v", name, r.Several(), told)
+		}
+		again := newRealms(nowhere{})
+		for key, at := range told {
+			again.Remember(key, time.UnixMilli(at), now)
+		}
+		if again.Several() != test.want {
+			t.Errorf("%s, after a restart: %v", name, again.Several())
+		}
+	}
+}

@@ -3,7 +3,7 @@
 //
 //	catch              the tables, for fixed seeds and for ten fresh ones
 //	catch -seed 7000   the same with the fresh ones from 7000 on, as the page names them
-//	catch -csv 7       the calls of a seed as call detail records: ringfence policy replay FILE --label campaign
+//	catch -csv 7       the calls of a seed as call detail records: ringfence policy replay FILE --label campaign; -harsh: of the harsh world
 package main
 
 import (
@@ -22,33 +22,46 @@ import (
 func main() {
 	csv := flag.Uint64("csv", 0, "write the calls of this seed to standard output")
 	fresh := flag.Uint64("seed", 1000+uint64(time.Now().Unix())%1_000_000, "the first of the fresh seeds")
+	harsh := flag.Bool("harsh", false, "with -csv: of the harsh world")
 	flag.Parse()
-	err := run(*csv, *fresh)
+	world := traces.Ordinary
+	if *harsh {
+		world = traces.Harsh
+	}
+	err := run(*csv, *fresh, world)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "catch:", err)
 		os.Exit(1)
 	}
 }
 
-func run(csv, fresh uint64) error {
+func run(csv, fresh uint64, world *traces.World) error {
 	if csv != 0 {
-		return traces.Make(csv).CSV(os.Stdout)
+		return traces.Make(csv, world).CSV(os.Stdout)
 	}
 	ctx := context.Background()
-	rows, behind, err := traces.Tables(ctx, "fixed", traces.FixedSeeds())
-	if err != nil {
-		return err
-	}
-	more, _, err := traces.Tables(ctx, fmt.Sprintf("fresh, from %d on", fresh), traces.Seeds(fresh, 10))
-	if err != nil {
-		return err
+	figures, behind := traces.Head(), []string(nil)
+	for _, world := range traces.Worlds() {
+		more, _, err := traces.Tables(ctx, world, fmt.Sprintf("fresh, from %d on", fresh), traces.Seeds(fresh, 10))
+		if err != nil {
+			return err
+		}
+		rows, detail, err := traces.Tables(ctx, world, "fixed", traces.FixedSeeds())
+		if err != nil {
+			return err
+		}
+		figures = append(append(figures, more...), rows...)
+		if behind != nil {
+			detail = detail[2:] // their head
+		}
+		behind = append(behind, detail...)
 	}
 	root, err := tables.Root()
 	if err != nil {
 		return err
 	}
 	page := filepath.Join(root, "docs", "measured.md")
-	for mark, table := range map[string][]string{"catch": append(append(traces.Head(), more...), rows...), "catch, in detail": behind} {
+	for mark, table := range map[string][]string{"catch": figures, "catch, in detail": behind} {
 		fmt.Println(strings.Join(table, "\n"))
 		if err := tables.Put(page, mark, table); err != nil {
 			return err

@@ -19,19 +19,7 @@ const (
 
 // campaigns makes up all calls of campaigns.
 func (w *world) campaigns() {
-	for _, plan := range []struct {
-		source    string
-		low, high int
-	}{
-		{FromHead, 8, 16},
-		{FromHeads, 2, 5},
-		{FromSublet, 1, 3},
-		{FromNeighbours, 1, 4},
-		{FromMobiles, 3, 7},
-		{FromAbroad, 0, 3},
-		{FromOne, 2, 6},
-		{FromAnywhere, 4, 10},
-	} {
+	for _, plan := range w.odds.plan {
 		for range w.between(plan.low, plan.high) {
 			w.campaign(plan.source)
 		}
@@ -45,26 +33,29 @@ func (w *world) campaign(source string) {
 	if w.chance(0.4) {
 		k.Calls = w.between(13, 200)
 	}
-	if w.chance(0.06) && source != FromAnywhere {
+	if w.chance(w.odds.large) && source != FromAnywhere {
 		k.Calls = int(w.log(200, 4000))
 	}
 	switch x := w.Float64(); {
 	case x < 0.12:
 		k.Manner = silent
-	case x < 0.18 && source != FromAnywhere:
+	case x < 0.12+w.odds.drips && source != FromAnywhere:
 		k.Manner, k.Calls = drip, min(k.Calls, 80)
-	case x < 0.3:
+	case x < 0.24+w.odds.drips:
 		k.Manner = twice
 	}
 	from, whom := w.source(source), w.target(k.Target)
-	trunk := w.pick("telecom", "telecom", "telecom", "mobile", "")
+	trunk := w.pick("telecom", "telecom", "telecom", "mobile")
+	if w.chance(w.odds.trunks) {
+		trunk = "" // by both
+	}
 	answered, patience := 0.25+w.Float64()*0.4, w.log(4, 12)
 	length := w.log(0.15, 9) * 3600 // seconds
 	if k.Manner == drip {
 		length = float64(k.Calls) * w.log(0.5, 1.5) * 3600
 	}
 	when := at(w.workday(), 8.5+w.Float64()*7)
-	if w.chance(0.15) {
+	if w.chance(w.odds.night) {
 		when = at(w.IntN(Days), w.Float64()*24)
 	}
 	n := 0
@@ -120,7 +111,11 @@ func (w *world) calledBack(c *Call) {
 // source gives the numbers that a campaign shows.
 func (w *world) source(source string) func() string {
 	head := func() string {
-		return w.digits(w.pick("9521", "9521", "9521", "9520", "9523", "9525", "9504"), w.between(2, 3))
+		h := w.digits(w.pick("9521", "9521", "9521", "9520", "9523", "9525", "9504"), 2)
+		if w.chance(w.odds.small) {
+			h = w.digits(h, 1)
+		}
+		return h
 	}
 	rest := func(head string, of int) string { return w.digits(head, of-len(head)) }
 	switch source {

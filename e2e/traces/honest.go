@@ -48,14 +48,14 @@ func (w *world) honest() {
 // people are those who call again and again.
 func (w *world) people() []person {
 	var all []person
-	for range int(w.perDay * w.log(0.6, 2)) {
+	for range int(w.perDay * w.within(w.odds.people)) {
 		p := person{number: w.mobile(), class: Regulars}
 		switch x := w.Float64(); {
-		case x < 0.2:
+		case x < w.odds.landlines:
 			p.number = w.landline()
-		case x < 0.205:
+		case x < w.odds.landlines+0.005:
 			p.number, p.class = w.digits(w.pick("0592554", "0592556", "05925551", "05925552"), 4)[:11], Neighbours
-		case x < 0.23:
+		case x < w.odds.landlines+0.03:
 			p.number, p.class = w.abroad(), Abroad
 		}
 		for range w.between(1, 3) {
@@ -85,11 +85,11 @@ func (w *world) firms() []firm {
 
 // ambient are the calls that come by themselves, by the hour of the week, and those that go out.
 func (w *world) ambient(people []person, firms []firm) {
-	regular, stranger, business := w.log(0.45, 0.8), w.log(0.12, 0.35), w.log(0.02, 0.09)
+	regular, stranger, business := w.log(0.45, 0.8), w.within(w.odds.strangers), w.within(w.odds.firms)
 	for hour := range Days * 24 {
 		for range w.poisson(w.perDay * w.hours[hour%(7*24)]) {
 			c := Call{At: at(0, float64(hour)).Add(time.Duration(w.IntN(3600)) * time.Second), Callee: w.callee(), Class: Strangers}
-			switch x := w.Float64() * (regular + stranger + business + 0.05); {
+			switch x := w.Float64() * (regular + stranger + business + w.odds.rare); {
 			case x < regular:
 				p := &people[int(float64(len(people))*w.Float64()*w.Float64())]
 				c.Caller, c.Callee, c.Class = p.number, p.deals[w.IntN(len(p.deals))], p.class
@@ -109,7 +109,7 @@ func (w *world) ambient(people []person, firms []firm) {
 }
 
 func (w *world) stranger() string {
-	if w.chance(0.8) {
+	if !w.chance(w.odds.landlines) {
 		return w.mobile()
 	}
 	return w.landline()
@@ -167,7 +167,7 @@ func (w *world) callCentres() {
 			}
 		}
 		w.centres = append(w.centres, f)
-		perDay, first := w.log(3, 30), 0
+		perDay, first := w.within(w.odds.centres), 0
 		if w.chance(0.3) {
 			first = w.IntN(14) // a customer of ours is theirs since then
 		}
@@ -191,7 +191,7 @@ func (w *world) couriers() {
 		regulars = append(regulars, w.mobile())
 	}
 	for day := range Days {
-		for range w.poisson(map[bool]float64{false: 7, true: 2}[day%7 > 4]) {
+		for range w.poisson(w.odds.couriers * map[bool]float64{false: 1, true: 0.3}[day%7 > 4]) {
 			who := w.mobile()
 			if w.chance(0.7) {
 				who = w.pick(regulars...)
@@ -207,7 +207,7 @@ func (w *world) couriers() {
 
 // privacyNumbers are lent to a courier for one call each, from a block of a platform.
 func (w *world) privacyNumbers() {
-	for range w.between(0, 2) {
+	for range w.between(0, w.odds.platforms) {
 		block, perDay := w.digits(w.pick("170", "171", "167", "162"), 4), w.log(1, 8)
 		for day := range Days {
 			for range w.poisson(perDay) {
@@ -228,7 +228,7 @@ func (w *world) clinic() {
 // storm is people who call back a number of ours that somebody else has shown when he called them.
 func (w *world) storm() {
 	when, callee := at(w.workday(), 8.5+w.Float64()*8), w.staff[w.IntN(len(w.staff))]
-	calls, hours := int(w.log(50, 500)), w.log(0.5, 10)
+	calls, hours := int(w.within(w.odds.storm)), w.log(0.5, 10)
 	town := w.chance(0.5) // the diallers went through one town, or through the country
 	heads := w.heads[:w.between(5, min(len(w.heads), 120))]
 	for range calls {

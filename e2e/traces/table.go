@@ -10,11 +10,14 @@ import (
 	"ringfence/conf"
 )
 
-// Alarm is the detector of the shipped policy that has an eye on all calls together. The others are by range, or by caller.
-const Alarm = "alarm"
+// The detectors of the shipped policy that have an eye on all calls together. The others are by range, or by caller.
+const (
+	Alarm        = "alarm"
+	AlarmByHabit = "alarm by habit"
+)
 
-// All measures the traces of seeds by a policy's text.
-func All(ctx context.Context, seeds []uint64, text string) ([]*Figures, error) {
+// All measures the traces of seeds of a world by a policy's text.
+func All(ctx context.Context, world *World, seeds []uint64, text string) ([]*Figures, error) {
 	j, err := Judge(text)
 	if err != nil {
 		return nil, err
@@ -26,7 +29,7 @@ func All(ctx context.Context, seeds []uint64, text string) ([]*Figures, error) {
 		group.Go(func() {
 			room <- struct{}{}
 			defer func() { <-room }()
-			figures[i], faults[i] = Make(seed).Measure(ctx, j)
+			figures[i], faults[i] = Make(seed, world).Measure(ctx, j)
 		})
 	}
 	group.Wait()
@@ -50,11 +53,11 @@ func Head() []string {
 	}
 }
 
-// Tables are the tables of the shipped policy on the traces of seeds: the figures, with the curves of what the ranges' detectors and the alarm trip at, and what is behind
+// Tables are the tables of the shipped policy on the traces of seeds of a world: the figures, with the curves of what the ranges' detectors and the alarm trip at, and what is behind
 // them.
-func Tables(ctx context.Context, name string, seeds []uint64) (figures, behind []string, err error) {
+func Tables(ctx context.Context, world *World, name string, seeds []uint64) (figures, behind []string, err error) {
 	shipped := string(conf.SamplePolicy)
-	ranges, err := Enforced(shipped, Alarm)
+	ranges, err := Enforced(shipped, Alarm, AlarmByHabit)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -67,17 +70,17 @@ func Tables(ctx context.Context, name string, seeds []uint64) (figures, behind [
 			return nil
 		}
 		var of []*Figures
-		if of, err = All(ctx, seeds, text); err == nil {
+		if of, err = All(ctx, world, seeds, text); err == nil {
 			figures = append(figures, Row(what, of))
 		}
 		return of
 	}
-	narrow := point(name+": without the alarm", ranges)
-	whole := point(name+": as shipped", both)
+	narrow := point(world.Name+", "+name+": without the alarms", ranges)
+	whole := point(world.Name+", "+name+": as shipped", both)
 	if name != "fixed" || err != nil {
 		return figures, nil, err
 	}
-	for _, n := range []int{3, 4, 5, 6, 8, 12} {
+	for _, n := range []int{3, 5, 6, 8, 12} { // 4 is shipped
 		text, fault := Scaled(ranges, "range wakes", n)
 		if fault == nil {
 			text, fault = Scaled(text, "range annoys", n+1)
@@ -85,21 +88,21 @@ func Tables(ctx context.Context, name string, seeds []uint64) (figures, behind [
 		if fault != nil {
 			return nil, nil, fault
 		}
-		point(fmt.Sprintf("`range wakes` trips at %d, `range annoys` at %d", n, n+1), text)
+		point(fmt.Sprintf("%s: `range wakes` trips at %d, `range annoys` at %d", world.Name, n, n+1), text)
 	}
-	for _, n := range []int{3, 4, 5, 6, 8, 12, 20} {
+	for _, n := range []int{4, 5, 8, 12, 20} { // 6 is shipped
 		text, fault := Scaled(both, Alarm, n)
 		if fault != nil {
 			return nil, nil, fault
 		}
-		point(fmt.Sprintf("`alarm` trips at %d", n), text)
+		point(fmt.Sprintf("%s: `alarm` trips at %d", world.Name, n), text)
 	}
-	return figures, detail(narrow, whole), err
+	return figures, detail(world, narrow, whole), err
 }
 
 // detail is whom the policy stops and touches, and which detector does it.
-func detail(narrow, whole []*Figures) []string {
-	rows := []string{"| of the fixed seeds | calls | without the alarm | as shipped |", "| --- | --- | --- | --- |"}
+func detail(world *World, narrow, whole []*Figures) []string {
+	rows := []string{"| " + world.Name + ", of the fixed seeds | calls | without the alarms | as shipped |", "| --- | --- | --- | --- |"}
 	if len(narrow) == 0 || len(whole) == 0 {
 		return rows
 	}
@@ -149,5 +152,5 @@ func Seeds(from uint64, n int) (seeds []uint64) {
 	return seeds
 }
 
-// FixedSeeds are those of the table. The shipped policy was tuned on 1 to 10, which no table shows.
+// FixedSeeds are those of the table. The shipped policy was tuned on 1 to 40, which no table shows.
 func FixedSeeds() []uint64 { return Seeds(101, 10) }

@@ -97,8 +97,8 @@ var zone = time.FixedZone("CST", 8*3600)
 var begin = time.Date(2026, 3, 2, 0, 0, 0, 0, zone)
 
 // Make makes the trace of a seed.
-func Make(seed uint64) *Trace {
-	w := newWorld(seed)
+func Make(seed uint64, of *World) *Trace {
+	w := newWorld(seed, of)
 	w.honest()
 	w.campaigns()
 	slices.SortStableFunc(w.calls, func(a, b Call) int { return a.At.Compare(b.At) })

@@ -12,13 +12,13 @@ import (
 // The same seed makes the same calls, and all sorts of them.
 func TestMake(t *testing.T) {
 	var a, b bytes.Buffer
-	one := Make(201)
-	if one.CSV(&a) != nil || Make(201).CSV(&b) != nil || !bytes.Equal(a.Bytes(), b.Bytes()) {
+	one := Make(201, Harsh)
+	if one.CSV(&a) != nil || Make(201, Harsh).CSV(&b) != nil || !bytes.Equal(a.Bytes(), b.Bytes()) {
 		t.Error("the same seed makes other calls")
 	}
 	classes, in := map[string]bool{}, 0
 	for _, seed := range []uint64{201, 202, 203} {
-		trace := Make(seed)
+		trace := Make(seed, Harsh)
 		for i, c := range trace.Calls {
 			classes[c.Class] = true
 			if !c.Out {
@@ -37,6 +37,15 @@ func TestMake(t *testing.T) {
 			t.Errorf("no call of %s", class)
 		}
 	}
+	ordinary := 0
+	for _, c := range Make(201, Ordinary).Calls {
+		if !c.Out {
+			ordinary++
+		}
+	}
+	if ordinary == 0 || 2*ordinary > in/3 {
+		t.Errorf("%d calls came in of an ordinary site, %d of a harsh one", ordinary, in/3)
+	}
 	if in < 60_000 {
 		t.Errorf("%d calls came in", in)
 	}
@@ -52,7 +61,7 @@ func TestCatch(t *testing.T) {
 		t.Skip("NOT TESTED under the race detector, which has nothing to find here; `make test` runs this once more without it")
 	}
 	shipped := string(conf.SamplePolicy)
-	ranges, err := Enforced(shipped, Alarm)
+	ranges, err := Enforced(shipped, Alarm, AlarmByHabit)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,14 +71,17 @@ func TestCatch(t *testing.T) {
 	}
 	seeds := Seeds(201, 3)
 	for _, c := range []struct {
+		world                        *World
 		what, policy                 string
-		prefix, anywhere             float64 // at least
-		touched, rejected, otherwise float64 // at most
+		prefix, one, sublet, nothing float64 // at least
+		touched, rejected            float64 // at most
 	}{
-		{"without the alarm", ranges, 85, 0, 0.2, 0.01, 0},
-		{"as shipped", both, 85, 25, 1.5, 0.01, 0},
+		{Ordinary, "ordinary, without the alarms", ranges, 90, 50, 50, 0, 0.1, 0.01},
+		{Ordinary, "ordinary, as shipped", both, 90, 50, 50, 35, 0.8, 0.01},
+		{Harsh, "harsh, without the alarms", ranges, 90, 50, 40, 0, 0.2, 0.01},
+		{Harsh, "harsh, as shipped", both, 90, 50, 40, 50, 1.4, 0.01},
 	} {
-		of, err := All(t.Context(), seeds, c.policy)
+		of, err := All(t.Context(), c.world, seeds, c.policy)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -77,11 +89,17 @@ func TestCatch(t *testing.T) {
 		if got := Mean(of, func(f *Figures) Share { return f.Prefix }); got < c.prefix {
 			t.Errorf("%s: %.1f %% of the calls of campaigns with a prefix stopped, want %.0f", c.what, got, c.prefix)
 		}
-		if got := Mean(of, func(f *Figures) Share { return f.Anywhere }); got < c.anywhere {
-			t.Errorf("%s: %.1f %% of those without one, want %.0f", c.what, got, c.anywhere)
+		if got := Mean(of, func(f *Figures) Share { return *f.Sources[FromOne] }); got < c.one {
+			t.Errorf("%s: %.1f %% of the calls of one number stopped, want %.0f", c.what, got, c.one)
+		}
+		if got := Mean(of, func(f *Figures) Share { return f.Sublet }); got < c.sublet {
+			t.Errorf("%s: %.1f %% of the calls of sublet heads stopped, want %.0f", c.what, got, c.sublet)
+		}
+		if got := Mean(of, func(f *Figures) Share { return f.Anywhere }); got < c.nothing {
+			t.Errorf("%s: %.1f %% of those without a prefix, want %.0f", c.what, got, c.nothing)
 		}
 		if got := Mean(of, func(f *Figures) Share { return f.Touched }); got > c.touched {
-			t.Errorf("%s: %.3f %% of honest calls touched, want %.1f at most", c.what, got, c.touched)
+			t.Errorf("%s: %.3f %% of honest calls touched, want %.2f at most", c.what, got, c.touched)
 		}
 		if got := Mean(of, func(f *Figures) Share { return f.Rejected }); got > c.rejected {
 			t.Errorf("%s: %.4f %% of honest calls rejected, want %.2f at most", c.what, got, c.rejected)

@@ -11,6 +11,7 @@ import (
 // world is the enterprise, its callers, and the calls that were made up so far.
 type world struct {
 	dice
+	odds    *World
 	staff   []string // numbers that somebody has
 	decoys  []string
 	hours   [7 * 24]float64 // how the calls of a weekday, which are 1, are spread; from Monday 0:00
@@ -23,9 +24,9 @@ type world struct {
 
 const hotline = "4008001234"
 
-func newWorld(seed uint64) *world {
-	w := &world{dice: dice{rand.New(rand.NewPCG(seed, 0x7261636573))}}
-	w.perDay = w.log(1500, 6000)
+func newWorld(seed uint64, odds *World) *world {
+	w := &world{dice: dice{rand.New(rand.NewPCG(seed, 0x7261636573))}, odds: odds}
+	w.perDay = w.within(odds.perDay)
 	unused := w.log(0.02, 0.3) // of the numbers below 0800 nobody has these either, and nobody has said so
 	for i := range 1000 {
 		n := fmt.Sprintf("05925550%03d", i)
@@ -66,6 +67,9 @@ func (d dice) between(low, high int) int { return low + d.IntN(high-low+1) }
 func (d dice) log(low, high float64) float64 { return low * math.Pow(high/low, d.Float64()) }
 
 func (d dice) pick(of ...string) string { return of[d.IntN(len(of))] }
+
+// within is a number of a pair, as log has it.
+func (d dice) within(pair [2]float64) float64 { return d.log(pair[0], pair[1]) }
 
 // digits puts n digits behind lead.
 func (d dice) digits(lead string, n int) string {

@@ -43,7 +43,7 @@ func seen(d *house, realms ...string) {
 func TestNumbersOfPhones(t *testing.T) {
 	trunk := func(e *attach.CallEnd) { // the leg to the trunk of the same call, which does not say whose phone it is for
 		e.Inbound, e.AuthUser, e.AuthRealm, e.Domain, e.OtherCaller, e.OtherCallee = false, "", "", "", e.Caller, e.Callee
-		e.UUID, e.OtherUUID = e.OtherUUID, e.UUID
+		e.UUID, e.OtherUUID, e.FromCaller = e.OtherUUID, e.UUID, true
 	}
 	for _, test := range []struct {
 		name     string
@@ -230,11 +230,8 @@ func stop(t testing.TB, d *house, caller, callee string) {
 	d.Record(&f, &v, bridge.Result{})
 }
 
-// finds reports whether a star code finds a call that was stopped.
-func finds(d *house, f *bridge.Facts) bool {
-	files := d.StarCode(f).Prompt.Files
-	return len(files) > 0 && !strings.HasSuffix(files[0], "release-none.wav")
-}
+// finds reports whether a star code finds a call that was stopped, and may let its caller through.
+func finds(d *house, f *bridge.Facts) bool { return d.StarCode(f).Confirm != nil }
 
 // Customers of the database that are named as the realms are: each phone has its own customer's lines, from the very first call on, and with one
 // line needs to say nothing.
@@ -252,6 +249,18 @@ func TestPhonesOfCustomers(t *testing.T) {
 		d.Ended(phoned("8001", "b.example", change))
 		if rule := ruleFor(t, d, friend, a); rule == "known here" {
 			t.Errorf("%s: what B's phone dials is %s to A's line", name, rule)
+		}
+	}
+	for _, legs := range []string{"own", "both"} { // the leg to the trunk says nothing of whose phone it is for
+		e := phoned("8001", "b.example", func(e *attach.CallEnd) {
+			e.Caller, e.FromUser, e.OtherCaller, e.Callee, e.OtherCallee, e.Answered = a, a, a, "110", "110", false
+		})
+		d.Ended(e)
+		if legs == "both" {
+			d.Ended(attach.CallEnd{UUID: "t", OtherUUID: "p", FromCaller: true, Caller: a, FromUser: a, Callee: "110", OtherCaller: a, OtherCallee: "110"})
+		}
+		if rule := ruleFor(t, d, "13900139000", a); rule == "never_screen" {
+			t.Errorf("%s: B's emergency call, by writing A's number, has calls to A pass", legs)
 		}
 	}
 	if d.Ended(phoned("8001", "a.example", func(e *attach.CallEnd) { e.Callee, e.OtherCallee = "13800138222", "13800138222" })); ruleFor(t, d, "13800138222", a) != "known here" {
@@ -292,6 +301,12 @@ func TestPhonesOfCustomers(t *testing.T) {
 			t.Errorf("%s, account %q, line %q, directory %q, writes %q: may let a caller through: %v", test.realm, test.f.AuthUser, test.f.Line, test.f.Outbound, test.f.Number, got)
 		}
 	}
+	d.Ended(phoned("8001", "a.example", func(e *attach.CallEnd) {
+		e.Caller, e.FromUser, e.OtherCaller, e.Callee, e.OtherCallee, e.Answered = a, a, a, "110", "110", false
+	}))
+	if rule := ruleFor(t, d, "13900139000", a); rule != "never_screen" {
+		t.Errorf("after A's emergency call: %s", rule)
+	}
 }
 
 // Customers of the database on an Asterisk that is not attached: what a phone writes is nothing, what the dialplan says is all.
@@ -330,5 +345,27 @@ func TestPhonesOfCustomersAsterisk(t *testing.T) {
 	tell("8001", a, b) // the dialplan says whose it is
 	if acme := ruleFor(t, d, friend, a); acme != "known here" {
 		t.Errorf("what acme dials is %s to acme", acme)
+	}
+}
+
+// Where the database has lines of two customers, a call that rang at an extension of nobody knows which tenant is nobody's to report, also while
+// phones of one realm alone were seen; a call to a number that was rung as such is the administrator's to name.
+func TestLastCallsOfCustomers(t *testing.T) {
+	const a, b = "05925550201", "05925550202"
+	d := in(start(t, attached(t, dealing)))
+	linesOf(t, d, map[string]string{a: "a.example", b: "b.example"})
+	screen(d, "1", "13800138001", a, false)
+	d.Ended(attach.CallEnd{UUID: "leg 1", OtherUUID: "1", Callee: "8001", Ring: time.Second})
+	screen(d, "2", "13800138002", a, false)
+	d.Ended(attach.CallEnd{UUID: "leg 2", OtherUUID: "2", Callee: a, Ring: time.Second})
+	star := func(f bridge.Facts) bool {
+		f.AuthUser, f.AuthRealm, f.Authorized = "8001", "b.example", true
+		return d.StarCode(&f).Confirm != nil
+	}
+	if star(bridge.Facts{}) || star(bridge.Facts{Number: "8001"}) || star(bridge.Facts{Number: a, FromUser: a}) || star(bridge.Facts{Line: "8001"}) {
+		t.Error("b's phone may report what rang at somebody's 8001, or at a's number")
+	}
+	if !star(bridge.Facts{Line: a}) {
+		t.Error("the dialplan names the number that rang, and the phone may not report")
 	}
 }
