@@ -479,8 +479,10 @@ func TestSeveralCustomers(t *testing.T) {
 		{line("a", "shop"), true},
 	} {
 		l.Apply([]Change{step.change})
-		if l.SeveralCustomers() != step.want || l.SeveralCustomers() != step.want {
-			t.Errorf("%s of %q: want %v", step.change.Name, step.change.Customer, step.want)
+		for range 2 { // the second time from what was found
+			if l.SeveralCustomers() != step.want {
+				t.Errorf("%s of %q: want %v", step.change.Name, step.change.Customer, step.want)
+			}
 		}
 	}
 }
