@@ -3,6 +3,7 @@ package lists
 import (
 	"hash/maphash"
 	"maps"
+	"math/bits"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -40,7 +41,7 @@ const ownShards = 256
 // ownTable has the own lists of one name. Lists and parts never change: an edit puts others in their place, so that look-ups need no lock.
 type ownTable struct {
 	unread atomic.Bool
-	shards [ownShards]atomic.Pointer[map[string]ownList] // by the lines' keys
+	shards [ownShards]atomic.Pointer[ownPart]
 
 	entries, lines atomic.Int64
 	texts          int // bytes; Lists.mu is held
@@ -48,7 +49,65 @@ type ownTable struct {
 
 var ownSeed = maphash.MakeSeed()
 
-func ownShard(key string) int { return int(maphash.String(ownSeed, key) % ownShards) }
+func ownHash(key string) uint64 { return maphash.String(ownSeed, key) }
+
+func ownShard(key string) int { return int(ownHash(key) % ownShards) }
+
+// ownPart is a part of a table, by the lines' keys: open addressing, since a call looks at a line that none before was to, and each piece of
+// memory that it has to touch takes longer than all the rest.
+type ownPart struct {
+	mask  uint64
+	slots []ownSlot // one at least is empty
+}
+
+type ownSlot struct {
+	hash uint64
+	list ownList // empty: so is the slot
+}
+
+// of is the list of a line, by its key and that one's hash.
+func (p *ownPart) of(key string, hash uint64) ownList {
+	if p == nil {
+		return ownList{}
+	}
+	for i := hash / ownShards & p.mask; p.slots[i].list.flat != ""; i = (i + 1) & p.mask {
+		if s := &p.slots[i]; s.hash == hash && s.list.key() == key {
+			return s.list
+		}
+	}
+	return ownList{}
+}
+
+// all gives the lists, by the lines' keys.
+func (p *ownPart) all() map[string]ownList {
+	all := make(map[string]ownList)
+	if p != nil {
+		for i := range p.slots {
+			if l := p.slots[i].list; l.flat != "" {
+				all[l.key()] = l
+			}
+		}
+	}
+	return all
+}
+
+// ownPartOf makes a part of lists, nil of none.
+func ownPartOf(all map[string]ownList) *ownPart {
+	if len(all) == 0 {
+		return nil
+	}
+	size := uint64(1) << bits.Len(uint(len(all)*4/3)) // a quarter is empty at least
+	p := &ownPart{mask: size - 1, slots: make([]ownSlot, size)}
+	for key, l := range all {
+		hash := ownHash(key)
+		i := hash / ownShards & p.mask
+		for p.slots[i].list.flat != "" {
+			i = (i + 1) & p.mask
+		}
+		p.slots[i] = ownSlot{hash, l}
+	}
+	return p
+}
 
 func (o *ownLists) table(list string) *ownTable {
 	if all := o.tables.Load(); all != nil {
@@ -73,11 +132,9 @@ func (o *ownLists) make(list string) *ownTable {
 }
 
 // of is the list of a line, which is empty if it has none.
-func (t *ownTable) of(key string) (l ownList) {
-	if shard := t.shards[ownShard(key)].Load(); shard != nil {
-		l = (*shard)[key]
-	}
-	return l
+func (t *ownTable) of(key string) ownList {
+	hash := ownHash(key)
+	return t.shards[hash%ownShards].Load().of(key, hash)
 }
 
 // LookupOwn gives the narrowest entry that matches in the own list of a line, by its key, as Lookup does. It neither allocates nor waits.
@@ -158,11 +215,7 @@ func (l *Lists) setOwn(t *ownTable, made map[string]ownList) {
 		at := ownShard(key)
 		shard := shards[at]
 		if shard == nil {
-			if had := t.shards[at].Load(); had != nil {
-				shard = maps.Clone(*had)
-			} else {
-				shard = make(map[string]ownList)
-			}
+			shard = t.shards[at].Load().all()
 			shards[at] = shard
 		}
 		was := shard[key]
@@ -172,7 +225,7 @@ func (l *Lists) setOwn(t *ownTable, made map[string]ownList) {
 		}
 	}
 	for at, shard := range shards {
-		t.shards[at].Store(&shard)
+		t.shards[at].Store(ownPartOf(shard))
 	}
 }
 
@@ -256,11 +309,7 @@ func (b *OwnLoader) Done() {
 	defer b.lists.mu.Unlock()
 	t := b.table
 	for at := range b.made {
-		if b.made[at] == nil {
-			t.shards[at].Store(nil)
-			continue
-		}
-		t.shards[at].Store(&b.made[at])
+		t.shards[at].Store(ownPartOf(b.made[at]))
 	}
 	b.lists.own.texts += b.anew.texts - t.texts
 	t.texts = b.anew.texts

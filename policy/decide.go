@@ -104,7 +104,8 @@ type scan struct {
 	lists ListSource
 
 	caller, callee met
-	called         Line // the line called; its name is "" if the callee belongs to none
+	profile        uint32 // the number of its profile, 0 if it has none that a rule names
+	called         Line   // the line called; its name is "" if the callee belongs to none
 
 	clock    clock // of the policy's time zone, once clockSet
 	clockSet bool

@@ -22,20 +22,23 @@ type Policy struct {
 	lineNumber  map[string]int // line name → its number
 	rules       []rule
 	tests       []test
-	kept        LineSource    // the lines that live in the database; nil: there are none
-	lists       []mention     // every list a rule may ask for
-	ownLists    []string      // those that each line has of its own, without "line:"
-	sounds      []mention     // every recorded message a rule may play
-	knownWindow time.Duration // the longest known_caller, 0 for none
-	knownToLine bool          // one asks for the called line
-	againWindow time.Duration // the longest again, 0 for none
-	asked       uint32        // a bit for each subject that a condition has
-	detectors   []Detector
-	weak        DetectorSet  // what these find is no ground to refuse a call by itself
-	ofCaller    DetectorSet  // these find something of the caller or of the range that is one
-	protecting  []protecting // the lists that protect callers from detectors, each once
-	ranges      ranges       // who holds which numbers
-	weights     scoreWeights
+	kept        LineSource // the lines that live in the database; nil: there are none
+	lists       []mention  // every list a rule may ask for
+	profiles    []string   // those that rules name
+	// profileNumber is the place of each among them, from 1 on: a call compares numbers.
+	profileNumber map[string]uint32
+	ownLists      []string      // those that each line has of its own, without "line:"
+	sounds        []mention     // every recorded message a rule may play
+	knownWindow   time.Duration // the longest known_caller, 0 for none
+	knownToLine   bool          // one asks for the called line
+	againWindow   time.Duration // the longest again, 0 for none
+	asked         uint32        // a bit for each subject that a condition has
+	detectors     []Detector
+	weak          DetectorSet  // what these find is no ground to refuse a call by itself
+	ofCaller      DetectorSet  // these find something of the caller or of the range that is one
+	protecting    []protecting // the lists that protect callers from detectors, each once
+	ranges        ranges       // who holds which numbers
+	weights       scoreWeights
 
 	trunks      map[string]Trunk
 	trunkNames  []string

@@ -158,7 +158,9 @@ func (s *scan) findLine(callee *number.Number) {
 	if l := s.lineOfPolicy(); l != nil {
 		s.called = l.line()
 	} else if s.p.kept != nil {
-		s.called, _ = s.p.kept.LineOf(callee)
+		if s.called, _ = s.p.kept.LineOf(callee); s.called.Profile != "" {
+			s.profile = s.p.profileNumber[s.called.Profile]
+		}
 	}
 }
 
@@ -189,7 +191,7 @@ func (s *scan) isLine(c *condition) bool {
 			return true
 		}
 	}
-	return s.called.Profile != "" && len(c.profiles) > 0 && contains(c.profiles, s.called.Profile)
+	return s.profile > 0 && slices.Contains(c.profiles, s.profile)
 }
 
 // passOff lets every call pass to a line whose customer wants no screening.
@@ -200,7 +202,7 @@ func offText(line string) string { return "line " + line + " is off: its custome
 
 // lineText names the line called in a reason.
 func (d *Decision) lineText(c *condition) string {
-	if d.evidence.profile != "" && contains(c.profiles, d.evidence.profile) {
+	if d.evidence.profile != "" && len(c.profiles) > 0 && contains(c.words, profilePrefix+d.evidence.profile) {
 		return fmt.Sprintf("line %s of profile %s", d.Line, d.evidence.profile)
 	}
 	return "line " + d.Line
@@ -219,17 +221,20 @@ func (s *scan) whyOtherLine(c *condition) string {
 }
 
 // Profiles are those that rules name, each once, in the order of the rules.
-func (p *Policy) Profiles() (names []string) {
-	for i := range p.rules {
-		if c := p.rules[i].find(onLine); c != nil {
-			for _, name := range c.profiles {
-				if !contains(names, name) {
-					names = append(names, name)
-				}
-			}
+func (p *Policy) Profiles() []string { return p.profiles }
+
+// numberOf is the number of a profile that a rule names.
+func (p *Policy) numberOf(profile string) uint32 {
+	n, ok := p.profileNumber[profile]
+	if !ok {
+		if p.profileNumber == nil {
+			p.profileNumber = make(map[string]uint32)
 		}
+		p.profiles = append(p.profiles, profile)
+		n = uint32(len(p.profiles))
+		p.profileNumber[profile] = n
 	}
-	return names
+	return n
 }
 
 // OwnLists are the names of the lists that each line has of its own, as rules ask for them: "blacklist" of "line:blacklist".

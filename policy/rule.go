@@ -108,7 +108,7 @@ type condition struct {
 // terms are what a condition compares with; any of them will do. Only the fields of its subject are set.
 type terms struct {
 	lines    []uint16         // for line: the bits of the policy's lines
-	profiles []string         // for line: the profiles of the database's
+	profiles []uint32         // for line: the numbers of profiles that the database's may have
 	lists    []listName       // for list and list_not
 	hours    []hours          // for hours
 	names    []*regexp.Regexp // for caller_name

@@ -117,13 +117,13 @@ func (r *reader) readCondition(s *section, on subject) (condition, bool) {
 }
 
 // lineWords reads names of lines, and of profiles that lines of the database have.
-func (r *reader) lineWords(s *section, key string, words []word) (lines []uint16, profiles []string) {
+func (r *reader) lineWords(s *section, key string, words []word) (lines []uint16, profiles []uint32) {
 	for _, w := range words {
 		if profile, ok := strings.CutPrefix(w.text, profilePrefix); ok {
 			if advice := badName(profile); advice != "" {
 				s.fs.add(w.line, s.key(key), "%s", advice)
 			}
-			profiles = append(profiles, profile)
+			profiles = append(profiles, r.policy.numberOf(profile))
 			continue
 		}
 		i, ok := r.lineNumber[w.text]

@@ -282,10 +282,7 @@ func (d *DB) liveTo(f *os.File) (size int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	d.readers.RLock()
-	defer d.readers.RUnlock()
-	itself := func(do func(*bolt.Tx) error) error { return do(nil) } // bbolt begins the transactions
-	err = d.transact(itself, func(*bolt.Tx) error { return bolt.Compact(to, d.bolt, 4<<20) }, false)
+	err = d.view(func(tx *bolt.Tx) error { return copyLive(to, tx) })
 	if err == nil {
 		err = to.View(func(tx *bolt.Tx) error { size = tx.Size(); return nil })
 	}
