@@ -62,29 +62,62 @@ type ownPart struct {
 
 type ownSlot struct {
 	hash uint64
+	may  uint64  // bits of the numbers that the list may match, see mayBit: most callers are on no list, and the list need not be touched
 	list ownList // empty: so is the slot
 }
 
-// of is the list of a line, by its key and that one's hash.
-func (p *ownPart) of(key string, hash uint64) ownList {
+// of is the list of a line, by its key and that one's hash, if it has one of these bits.
+func (p *ownPart) of(key string, hash, may uint64) ownList {
 	if p == nil {
 		return ownList{}
 	}
 	for i := hash / ownShards & p.mask; p.slots[i].list.flat != ""; i = (i + 1) & p.mask {
-		if s := &p.slots[i]; s.hash == hash && s.list.key() == key {
+		if s := &p.slots[i]; s.hash == hash && s.may&may != 0 && s.list.key() == key {
 			return s.list
 		}
 	}
 	return ownList{}
 }
 
-// all gives the lists, by the lines' keys.
-func (p *ownPart) all() map[string]ownList {
-	all := make(map[string]ownList)
+// mayAll has the bits of all numbers.
+const mayAll = ^uint64(0)
+
+// mayBit is the bit of a number, by its number.Pattern.Key.
+func mayBit(key uint64) uint64 { return 1 << (key * 0x9e3779b97f4a7c15 >> 58) }
+
+// mayBits are those of a caller, in both ways of writing. A list of patterns that are no numbers has all.
+func mayBits(n *number.Number) (may uint64) {
+	for _, plus := range [...]bool{true, false} {
+		if key, ok := number.DigitsKey(n.Digits(plus), plus); ok {
+			may |= mayBit(key)
+		}
+	}
+	if may == 0 {
+		return mayAll
+	}
+	return may
+}
+
+// slotOf is a list with its bits.
+func slotOf(l ownList) ownSlot {
+	s := ownSlot{hash: ownHash(l.key()), list: l}
+	p := l.parts()
+	for i := range p.numbers {
+		s.may |= mayBit(le64(l.flat[p.keys+8*i:]))
+	}
+	if p.wides > 0 {
+		s.may = mayAll
+	}
+	return s
+}
+
+// all gives the lists with their bits, by the lines' keys.
+func (p *ownPart) all() map[string]ownSlot {
+	all := make(map[string]ownSlot)
 	if p != nil {
 		for i := range p.slots {
-			if l := p.slots[i].list; l.flat != "" {
-				all[l.key()] = l
+			if s := p.slots[i]; s.list.flat != "" {
+				all[s.list.key()] = s
 			}
 		}
 	}
@@ -92,19 +125,18 @@ func (p *ownPart) all() map[string]ownList {
 }
 
 // ownPartOf makes a part of lists, nil of none.
-func ownPartOf(all map[string]ownList) *ownPart {
+func ownPartOf(all map[string]ownSlot) *ownPart {
 	if len(all) == 0 {
 		return nil
 	}
 	size := uint64(1) << bits.Len(uint(len(all)*4/3)) // a quarter is empty at least
 	p := &ownPart{mask: size - 1, slots: make([]ownSlot, size)}
-	for key, l := range all {
-		hash := ownHash(key)
-		i := hash / ownShards & p.mask
+	for _, s := range all {
+		i := s.hash / ownShards & p.mask
 		for p.slots[i].list.flat != "" {
 			i = (i + 1) & p.mask
 		}
-		p.slots[i] = ownSlot{hash, l}
+		p.slots[i] = s
 	}
 	return p
 }
@@ -134,7 +166,7 @@ func (o *ownLists) make(list string) *ownTable {
 // of is the list of a line, which is empty if it has none.
 func (t *ownTable) of(key string) ownList {
 	hash := ownHash(key)
-	return t.shards[hash%ownShards].Load().of(key, hash)
+	return t.shards[hash%ownShards].Load().of(key, hash, mayAll)
 }
 
 // LookupOwn gives the narrowest entry that matches in the own list of a line, by its key, as Lookup does. It neither allocates nor waits.
@@ -143,7 +175,8 @@ func (l *Lists) LookupOwn(key, list string, n *number.Number, at time.Time) (e p
 	if t == nil {
 		return e, false
 	}
-	own := t.of(key)
+	hash := ownHash(key)
+	own := t.shards[hash%ownShards].Load().of(key, hash, mayBits(n))
 	p, r := own.lookup(n, at)
 	if r == "" {
 		return e, false
@@ -210,7 +243,7 @@ func (l *Lists) pack(b *ownBuilder, room int) ownList {
 
 // setOwn puts lists in the place of those that lines have; an empty one is none. l.mu is held.
 func (l *Lists) setOwn(t *ownTable, made map[string]ownList) {
-	shards := make(map[int]map[string]ownList)
+	shards := make(map[int]map[string]ownSlot)
 	for key, now := range made {
 		at := ownShard(key)
 		shard := shards[at]
@@ -218,10 +251,9 @@ func (l *Lists) setOwn(t *ownTable, made map[string]ownList) {
 			shard = t.shards[at].Load().all()
 			shards[at] = shard
 		}
-		was := shard[key]
-		l.own.texts += t.count(was, now)
+		l.own.texts += t.count(shard[key].list, now)
 		if delete(shard, key); now.flat != "" { // deleted first: the key is part of the list
-			shard[now.key()] = now
+			shard[now.key()] = slotOf(now)
 		}
 	}
 	for at, shard := range shards {
@@ -249,7 +281,7 @@ type OwnLoader struct {
 	table *ownTable // that others see
 	anew  *ownTable
 	b     ownBuilder
-	made  [ownShards]map[string]ownList
+	made  [ownShards]map[string]ownSlot
 }
 
 // LoadOwn begins to read the own lists of a name, as "blacklist". Until Done they are not Loaded, and look-ups find nothing new in them. Entries
@@ -286,9 +318,9 @@ func (b *OwnLoader) flush() {
 	}
 	at := ownShard(b.b.key)
 	if b.made[at] == nil {
-		b.made[at] = make(map[string]ownList)
+		b.made[at] = make(map[string]ownSlot)
 	}
-	was := b.made[at][b.b.key]
+	was := b.made[at][b.b.key].list
 	if was.flat != "" {
 		b.b.entries = append(was.entries(), b.b.entries...)
 	}
@@ -298,7 +330,7 @@ func (b *OwnLoader) flush() {
 	now := b.lists.pack(&b.b, room)
 	b.anew.count(was, now)
 	delete(b.made[at], b.b.key)
-	b.made[at][now.key()] = now
+	b.made[at][now.key()] = slotOf(now)
 	b.b.entries = b.b.entries[:0]
 }
 
