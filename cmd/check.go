@@ -346,7 +346,7 @@ func (a *app) printLearnt(s *console.LearntStatus) {
 		}
 	}
 	if s.Over > 0 {
-		fmt.Fprintf(a.out, "         %d last calls of extensions had no room\n", s.Over)
+		fmt.Fprintf(a.out, "         %d last calls of extensions were forgotten early, to make room\n", s.Over)
 	}
 }
 

@@ -20,6 +20,11 @@ import (
 // readLines reads the lines of the database as a policy's country reads their numbers. What cannot be read is left out and logged.
 func (d *Desk) readLines(plan *number.Plan) (*lines.Lines, error) {
 	kept := lines.New(plan)
+	return kept, d.loadLines(plan, kept)
+}
+
+// loadLines puts the lines of the database in the place of those that there are.
+func (d *Desk) loadLines(plan *number.Plan, kept *lines.Lines) error {
 	var all []lines.Line
 	unread := 0
 	err := d.db.Lines(func(l storage.Line) error {
@@ -36,7 +41,7 @@ func (d *Desk) readLines(plan *number.Plan) (*lines.Lines, error) {
 	if errors.Is(err, storage.ErrCorrupt) {
 		d.o.Log.Error("some lines are damaged on disk and are left out: `ringfence storage verify` says which", "error", err)
 	} else if err != nil {
-		return nil, err
+		return err
 	}
 	if unread > strayLogs {
 		d.o.Log.Warn("more lines have what cannot be read", "lines", unread)
@@ -53,7 +58,7 @@ func (d *Desk) readLines(plan *number.Plan) (*lines.Lines, error) {
 		all = nil
 		debug.FreeOSMemory()
 	}
-	return kept, nil
+	return nil
 }
 
 // manyLines is how many lines are worth giving memory back for that reading them took.

@@ -142,10 +142,14 @@ func (d *Desk) RemoveLines(ctx context.Context, names []string) ([]console.LineE
 	defer d.edit.Unlock()
 	at := make(map[string]int, len(names))
 	out := make([]console.LineEdit, len(names))
+	present, err := d.linesOf(names)
+	if err != nil && !errors.Is(err, storage.ErrCorrupt) {
+		return nil, err
+	}
 	var edits []storage.LineEdit
 	for i, name := range names {
 		out[i] = console.LineEdit{Name: name, Change: console.LineAbsent}
-		if d.isOwnLine(name) {
+		if d.isOwnLine(name) && present[name] == nil { // it may have the name since the policy was changed
 			return nil, d.noLine(name)
 		}
 		if _, twice := at[name]; !twice {

@@ -283,7 +283,7 @@ func TestHostileLines(t *testing.T) {
 	long := strings.Repeat("x", storage.MaxLineText+1)
 	numbers := []string{"05927770100"}
 	for what, set := range map[string]console.LineSet{
-		"name": {Name: "a\nb"}, "escape": {Name: "a\x1b[2J"}, "a key": {Name: "a~b"}, "a table": {Name: "line"}, "a list": {Name: "a:b"}, "a folder": {Name: ".."}, "no name": {},
+		"name": {Name: "a\nb"}, "escape": {Name: "a\x1b[2J"}, "a key": {Name: "a~b"}, "a table": {Name: "line"}, "all lines": {Name: "all"}, "a list": {Name: "a:b"}, "a folder": {Name: ".."}, "no name": {},
 		"a note with an escape": {Name: "a", Note: new("\x1b[2J")}, "turned round": {Name: "a", Customer: new("a\u202eb")}, "a long note": {Name: "a", Note: &long},
 		"a long customer": {Name: "a", Customer: &long}, "no UTF-8": {Name: "a", Notify: new("\xff")}, "profile": {Name: "a", Profile: new("a b")},
 		"a zone above the folder": {Name: "a", Timezone: new("../etc/passwd")}, "the machine's zone": {Name: "a", Timezone: new("Local")}, "mode": {Name: "a", Mode: new("Enforced")},

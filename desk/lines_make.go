@@ -42,6 +42,9 @@ func (m *lineMaker) name(name string) error {
 	if advice := policy.BadLineName(name); advice != "" {
 		return errors.New(advice)
 	}
+	if name == console.AllLines { // of the policy, see linesNamed
+		return fmt.Errorf("the name %s stands for all lines of the policy: write another one", name)
+	}
 	if strings.Trim(name, ".") == "" {
 		return fmt.Errorf("the name %q is that of a folder: write letters and digits, with - _ and . between", name)
 	}

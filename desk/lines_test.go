@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -265,6 +266,15 @@ func TestLinesUnread(t *testing.T) {
 			t.Errorf("the log does not say %q:\n%s", want, log.String())
 		}
 	}
+	other := lineEdit("other", "+865925559999")
+	d.lines(t, other)
+	d.lines(t, lineGone("good"))
+	for number, want := range map[string]string{"05925551000": "twice", "05925551001": "twice", "05925559999": "other"} {
+		if got := d.lineOf(number); got != want {
+			t.Errorf("once the number is off the one line: %s is on %q, want %q", number, got, want)
+		}
+	}
+	d.memoryIsDisk(t, "once the number is off the one line")
 }
 
 // Numbers of lines that another version wrote otherwise are put right, as those of lists are.
@@ -290,5 +300,34 @@ func TestLinesReadAgain(t *testing.T) {
 	}
 	if again, err := d.db.LinesNamed("shop"); err != nil || again[0].Change != found[0].Change {
 		t.Errorf("%+v, %v", again, err)
+	}
+}
+
+// A line of the database whose name the policy takes can be seen, and taken away.
+func TestLinesOfOneName(t *testing.T) {
+	c := installation(t, linePolicy)
+	d, err := run(c, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.stop(t)
+	d.lines(t, lineEdit("shop", "+865925551000"))
+	text := strings.Replace(linePolicy, "[lines.office]", "[lines.shop]", 1)
+	if err := os.WriteFile(c.Policy, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	report, err := d.Reload(t.Context())
+	if err != nil || !report.Loaded {
+		t.Fatal(report, err)
+	}
+	if !slices.ContainsFunc(report.Faults, func(f console.Fault) bool { return strings.Contains(f.Text, "a line of the name shop too") }) {
+		t.Errorf("nobody says that two lines have the name: %+v", report.Faults)
+	}
+	edits, err := d.RemoveLines(t.Context(), []string{"shop"})
+	if err != nil || edits[0].Change != console.LineRemoved {
+		t.Errorf("%+v, %v", edits, err)
+	}
+	if _, err := d.RemoveLines(t.Context(), []string{"shop"}); !errors.Is(err, console.ErrNotFound) {
+		t.Errorf("the policy's line: %v", err)
 	}
 }

@@ -291,6 +291,9 @@ func (d *Desk) applyLines(r *inforce.Rules, changes []lines.Change) error {
 	}
 	err := d.readOwn(r, come)
 	r.Lines.Apply(changes)
+	if r.Lines.Lost() { // a number that was on two may be on one by now
+		err = errors.Join(err, d.loadLines(r.Policy.Plan(), r.Lines))
+	}
 	r.Lists.DropOwn(gone)
 	if err != nil {
 		return fmt.Errorf("the lines are on disk and count, but not their own lists until these are read again (ringfence policy reload): %w", err)

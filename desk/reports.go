@@ -94,7 +94,7 @@ func (d *Desk) ConfirmReport(ctx context.Context, id string, prefix bool) (*cons
 		edit.Note = "was there already"
 	}
 	if _, err := d.addEntries(ctx, d.named(reportList), storage.FromReport, []console.NewEntry{
-		{Number: pattern, Reason: "reported by " + r.Extension, Source: reportSource + " " + r.ID},
+		{Number: pattern, Reason: reportReason(rules, &r), Source: reportSource + " " + r.ID},
 	}, false); err != nil {
 		return nil, err
 	}
@@ -118,6 +118,15 @@ func (d *Desk) ConfirmReport(ctx context.Context, id string, prefix bool) (*cons
 		edit.Change = console.AlreadySo
 	}
 	return edit, nil
+}
+
+// reportReason is why a caller is on the list. The journal and the notices of all customers have it of each call that is stopped by it: where there are
+// lines of customers it does not say who he was that reported the caller (the report does).
+func reportReason(r *inforce.Rules, of *storage.Report) string {
+	if kept, _ := r.Lines.Len(); kept > 0 {
+		return "reported"
+	}
+	return "reported by " + of.Extension
 }
 
 // LiftReport takes off the blacklist again what was listed for a report, and keeps the report with who did so. Other reports for which the same was

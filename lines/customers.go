@@ -1,29 +1,28 @@
 package lines
 
-// customers is whether there are several, of the lines at a moment.
-type customers struct {
-	of      *state
-	several bool
-}
+// What is known of a state's customers.
+const (
+	customersUnknown = iota
+	oneCustomer
+	severalCustomers
+)
 
 // SeveralCustomers reports whether the lines are of more than one customer. It looks at them once after each change.
 func (l *Lines) SeveralCustomers() bool {
 	s := l.state.Load()
-	if c := l.customers.Load(); c != nil && c.of == s {
-		return c.several
+	if known := s.customers.Load(); known != customersUnknown {
+		return known == severalCustomers
 	}
-	c := &customers{of: s}
-	first, any := "", false
-	for line := range l.All() {
-		if !any {
-			first, any = line.Customer, true
-		} else if line.Customer != first {
-			c.several = true
+	known, first, any := int32(oneCustomer), "", false
+	for line := range s.all() {
+		if any && line.Customer != first {
+			known = severalCustomers
 			break
 		}
+		first, any = line.Customer, true
 	}
-	l.customers.Store(c)
-	return c.several
+	s.customers.Store(known)
+	return known == severalCustomers
 }
 
 // HasCustomer reports whether a line is a customer's.

@@ -44,18 +44,18 @@ const maxRecent = 1024
 type Lines struct {
 	plan  *number.Plan
 	edit  sync.Mutex // one change at a time
+	lost  atomic.Bool
 	state atomic.Pointer[state]
-
-	customers atomic.Pointer[customers]
 }
 
-// state is all lines at a moment. It never changes.
+// state is all lines at a moment. It never changes, but for what was found out of it.
 type state struct {
 	old    *table
 	gone   []uint64 // of old those that are not there any more or are in recent, a bit each
 	recent *table
 
 	lines, numbers int
+	customers      atomic.Int32 // see SeveralCustomers
 }
 
 // New gives no lines at all, of a policy whose plan reads their numbers.
@@ -143,21 +143,25 @@ func clashes(plan *number.Plan, all []held, yield func(h held, other uint32)) (r
 		}
 		rest = append(rest, h)
 	}
-	index := numbersOf(plan, slices.Clone(rest))
-	all, rest = rest, rest[:0]
-	for _, h := range all {
-		clear := true
-		index.meet(plan, h.Pattern, func(line uint32) bool {
-			if clear = line >= h.line; !clear { // else the other one is reported
-				yield(h, line)
+	for { // of a single number meet gives one line, and more may have it: those it gives when the first has been left out
+		index := numbersOf(plan, slices.Clone(rest))
+		all, rest = rest, rest[:0]
+		for _, h := range all {
+			clear := true
+			index.meet(plan, h.Pattern, func(line uint32) bool {
+				if clear = line >= h.line; !clear { // else the other one is reported
+					yield(h, line)
+				}
+				return clear
+			})
+			if clear {
+				rest = append(rest, h)
 			}
-			return clear
-		})
-		if clear {
-			rest = append(rest, h)
+		}
+		if len(rest) == len(all) {
+			return rest
 		}
 	}
-	return rest
 }
 
 // Room says what is wrong with changes that would make the lines more than memory is meant for; nil is nothing.
@@ -200,8 +204,12 @@ func (l *Lines) Load(all []Line) (taken []*Taken) {
 		taken = append(taken, &Taken{h.Pattern, all[h.line].Name, all[other].Name})
 	})
 	l.store(buildTable(records, &of, l.plan, numbers), nil, noTable)
+	l.lost.Store(len(taken) > 0)
 	return taken
 }
+
+// Lost reports whether Load left a number out, which its line may have as soon as the other is changed, if it is loaded again.
+func (l *Lines) Lost() bool { return l.lost.Load() }
 
 func (l *Line) record(of *kinds) record {
 	r := record{key: l.Key, name: len(l.Name), customer: l.Customer, kind: of.of(kind{l.Profile, l.Mode, l.Zone})}
@@ -366,8 +374,12 @@ func (l *Lines) LineNamed(name string) (policy.Line, bool) {
 
 // All are the lines in the order of their names' bytes, as they are at the moment when it is begun.
 func (l *Lines) All() iter.Seq[policy.Line] {
+	return func(yield func(policy.Line) bool) { l.state.Load().all()(yield) }
+}
+
+func (s *state) all() iter.Seq[policy.Line] {
 	return func(yield func(policy.Line) bool) {
-		l.state.Load().merged(
+		s.merged(
 			func(t *table, yield func(uint32) bool) {
 				for i := range t.lines {
 					if !yield(uint32(i)) {

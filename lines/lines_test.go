@@ -131,7 +131,11 @@ func (w *world) change() Change {
 
 // shares reports whether two patterns have one of the numbers in common, or look alike and lie over each other.
 func (w *world) shares(p, q number.Pattern) bool {
-	return p.Overlaps(q) || slices.ContainsFunc(w.numbers, func(n number.Number) bool { return p.Matches(&n) && q.Matches(&n) })
+	one := func(p, q number.Pattern) bool {
+		n := w.plan.ParseInternal(p.String())
+		return p.IsExact() && q.Matches(&n)
+	}
+	return p.Overlaps(q) || one(p, q) || one(q, p) || slices.ContainsFunc(w.numbers, func(n number.Number) bool { return p.Matches(&n) && q.Matches(&n) })
 }
 
 // cannotTell are patterns of which no digits say whether they have a number in common.
@@ -455,4 +459,30 @@ func changesOf(all []Line) []Change {
 		changes[i].Line = all[i]
 	}
 	return changes
+}
+
+// Whether there are several customers is found again after each change.
+func TestSeveralCustomers(t *testing.T) {
+	l := New(planOf(t))
+	line := func(name, customer string) Change {
+		return Change{Line: Line{Name: name, Key: name + "~1", Customer: customer}}
+	}
+	for _, step := range []struct {
+		change Change
+		want   bool
+	}{
+		{line("a", "firm"), false},
+		{line("b", "firm"), false},
+		{line("c", ""), true},
+		{Change{Line: Line{Name: "c"}, Remove: true}, false},
+		{line("firm", ""), false}, // a customer of the name
+		{line("a", "shop"), true},
+	} {
+		l.Apply([]Change{step.change})
+		for range 2 { // the second time from what was found
+			if l.SeveralCustomers() != step.want {
+				t.Errorf("%s of %q: want %v", step.change.Name, step.change.Customer, step.want)
+			}
+		}
+	}
 }

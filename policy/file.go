@@ -246,6 +246,8 @@ func (r *reader) readLines() {
 			s.fs.add(s.at.Line, s.path, "%s", advice)
 		} else if name == "line" {
 			s.fs.add(s.at.Line, s.path, "the name \"line\" stands for whatever line is called, in list = [\"line:…\"]: write another name")
+		} else if strings.Contains(name, keyMark) {
+			s.fs.add(s.at.Line, s.path, "the name %q has %s, which stands between the name of a line and what tells it from earlier ones: write letters, digits, - _ and .", name, keyMark)
 		}
 		s.only(tableKeys["lines.NAME"], nil)
 		if !s.has("numbers") {

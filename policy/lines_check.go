@@ -12,6 +12,8 @@ type KeptLines interface {
 	Meet(q number.Pattern, yield func(Line) bool)
 	// Profiles are those that lines have, and how many lines.
 	Profiles() iter.Seq2[string, int]
+	// LineNamed is that of LineSource.
+	LineNamed(name string) (Line, bool)
 }
 
 // Bounds of what CheckKept names one by one, and counts.
@@ -20,13 +22,16 @@ const (
 	maxKept      = 1000
 )
 
-// CheckKept warns of what is hardly meant about lines of the database: that a number is on a line of the policy as well, and a profile that no rule
-// names. It is apart from Load, which does not know what lines there are.
+// CheckKept warns of what is hardly meant about lines of the database: that a number, or the name, is that of a line of the policy as well, and a profile that
+// no rule names. It is apart from Load, which does not know what lines there are.
 func (p *Policy) CheckKept(kept KeptLines) []Fault {
 	fs := faults{file: p.file}
 	seen := make(map[string]bool)
 	for i := range p.lines {
 		l := &p.lines[i]
+		if other, ok := kept.LineNamed(l.name); ok {
+			fs.warn(l.at, "lines."+l.name, "the database has a line of the name %s too, and people see one name for both: write another name here, or remove that one (ringfence line remove %s)", other.Name, l.name)
+		}
 		for _, q := range l.numbers {
 			kept.Meet(q.Pattern, func(other Line) bool {
 				if !seen[other.Key] && len(seen) < maxKeptShown {

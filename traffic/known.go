@@ -15,6 +15,9 @@ import (
 // maxPairs bounds the pairs of a line and a number that it knows. A pair takes up to 270 bytes.
 const maxPairs = 1_000_000
 
+// maxPairsLine bounds what calls teach of one line once half of all pairs are taken, so that who calls very many leaves room for others.
+const maxPairsLine = 20_000
+
 // Known is who is known to which line. Calls only read it, under the lock of a small part of it.
 type Known struct {
 	sink   Sink
@@ -24,8 +27,15 @@ type Known struct {
 	pairs  atomic.Int64
 	full   atomic.Uint64
 
+	share  int // of pairs of one line that calls teach, once half of all are taken
 	naming sync.Mutex
-	names  map[string]string // one text for each line, not one for each number, and no part of a larger text
+	names  map[string]*knownLine
+}
+
+// knownLine is a line that knows somebody.
+type knownLine struct {
+	text  string // one for each line, not one for each number, and no part of a larger text
+	pairs int
 }
 
 // shard has the callers whose numbers fall on it.
@@ -88,7 +98,7 @@ func NewKnown(most int, sink Sink) *Known {
 	if sink == nil {
 		sink = nowhere{}
 	}
-	k := &Known{sink: sink, most: int64(most), seed: maphash.MakeSeed(), names: make(map[string]string)}
+	k := &Known{sink: sink, most: int64(most), seed: maphash.MakeSeed(), share: maxPairsLine, names: make(map[string]*knownLine)}
 	for i := range k.shards {
 		k.shards[i].lines, k.shards[i].any = make(map[pair]twice), make(map[string]acquaintance)
 	}
@@ -209,8 +219,12 @@ func (k *Known) Has(number string) bool {
 	return ok && number != ""
 }
 
-// Meet makes a number known to a line, and tells the sink.
+// Meet makes a number known to a line, unless the line knows so many that others would find no room, and tells the sink.
 func (k *Known) Meet(line, number string, at time.Time) {
+	if !k.hasShare(line, number) {
+		k.full.Add(1)
+		return
+	}
 	if k.Remember(line, number, at) {
 		k.sink.Keep(KnownFacts, line+"\x00"+number, at.UnixMilli())
 	}
@@ -229,7 +243,7 @@ func (k *Known) Remember(line, number string, at time.Time) bool {
 		k.sink.NoRoom(KnownFacts)
 		return false
 	case !there:
-		who.line, who.number = k.text(line), strings.Clone(number) // not a part of a larger text
+		who.line, who.number = k.count(line, 1), strings.Clone(number) // not a part of a larger text
 		k.pairs.Add(1)
 	}
 	s.lines[who] = was.add(ms)
@@ -248,16 +262,38 @@ func (k *Known) Remember(line, number string, at time.Time) bool {
 	return ms > was.last
 }
 
-// text is a line as it is kept.
-func (k *Known) text(line string) string {
+// text is a line that knows somebody, as it is kept.
+func (k *Known) text(line string) string { return k.count(line, 0) }
+
+// count counts pairs of a line, and gives the line as it is kept.
+func (k *Known) count(line string, more int) string {
 	k.naming.Lock()
 	defer k.naming.Unlock()
-	name, ok := k.names[line]
-	if !ok {
-		name = strings.Clone(line)
-		k.names[name] = name
+	l := k.names[line]
+	if l == nil {
+		l = &knownLine{text: strings.Clone(line)}
+		k.names[l.text] = l
 	}
-	return name
+	if l.pairs += more; l.pairs <= 0 {
+		delete(k.names, l.text)
+	}
+	return l.text
+}
+
+// hasShare reports whether a line may come to know a number by a call.
+func (k *Known) hasShare(line, number string) bool {
+	if k.pairs.Load() < k.most/2 {
+		return true
+	}
+	k.naming.Lock()
+	l := k.names[line]
+	has := l == nil || l.pairs < k.share
+	k.naming.Unlock()
+	if has {
+		return true
+	}
+	at, _ := k.To(number, []string{line}, time.Time{})
+	return !at.IsZero()
 }
 
 // Forget drops callers that were last known before a time. While there is no room, it drops those of lines that are not there any more as well;
@@ -271,28 +307,23 @@ func (k *Known) Forget(before time.Time, whose Whose) {
 			return !there
 		}
 	}
-	names := make(map[string]string)
 	for i := range k.shards {
 		s := &k.shards[i]
 		s.Lock()
 		for who, at := range s.lines {
 			if at.last < oldest || gone(who.line) {
 				k.part(s, who)
-				continue
 			}
-			names[who.line] = who.line
 		}
 		s.Unlock()
 	}
-	k.naming.Lock()
-	defer k.naming.Unlock()
-	k.names = names // a line that came meanwhile has two texts
 }
 
 // part drops a pair that is there, and the number with the last of its lines. s is locked.
 func (k *Known) part(s *shard, who pair) {
 	delete(s.lines, who)
 	k.pairs.Add(-1)
+	k.count(who.line, -1)
 	any := s.any[who.number]
 	if any.more == nil || any.more.n == 1 {
 		delete(s.any, who.number)

@@ -86,3 +86,36 @@ func TestTwice(t *testing.T) {
 		}
 	}
 }
+
+// One line that deals with very many leaves room for those of others.
+func TestKnownLeavesOthersRoom(t *testing.T) {
+	k, at := NewKnown(20, nil), time.UnixMilli(1_800_000_000_000)
+	k.share = 4
+	number := func(i int) string { return fmt.Sprintf("+86138%08d", i) }
+	for i := range 30 {
+		k.Meet("dialler", number(i), at)
+	}
+	if k.Len() != 10 || k.Full() != 20 {
+		t.Errorf("the dialler knows %d, and %d found no room", k.Len(), k.Full())
+	}
+	k.Meet("dialler", number(0), at.Add(time.Hour))
+	if line, _ := k.To(number(0), []string{"dialler"}, time.Time{}); !line.Equal(at.Add(time.Hour)) {
+		t.Errorf("whom the dialler knows was known last at %s", line)
+	}
+	for i := range 3 {
+		k.Meet("shop", number(i), at)
+	}
+	if k.Len() != 13 {
+		t.Errorf("%d pairs, where the shop's should be 3", k.Len()-10)
+	}
+	for i := range 8 {
+		k.Part(number(i), "dialler")
+	}
+	k.Meet("dialler", number(20), at)
+	if k.Len() != 6 || len(k.names) != 2 {
+		t.Errorf("%d pairs of %d lines, once there is room", k.Len(), len(k.names))
+	}
+	if k.Forget(at.Add(time.Minute), nil); k.Len() != 0 || len(k.names) != 0 {
+		t.Errorf("%d pairs of %d lines are left", k.Len(), len(k.names))
+	}
+}
