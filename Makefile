@@ -3,7 +3,7 @@
 GO ?= go
 export CGO_ENABLED ?= 1
 
-.PHONY: help build demo demo-sip soak test prove catch race-tools short lint fuzz crash flood bench-lists bench tables tables-asterisk sounds asterisk clean
+.PHONY: help build demo demo-sip soak test prove catch race-tools short lint fuzz crash flood bench-lists bench-lines bench tables tables-asterisk sounds asterisk clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,10 @@ fuzz: ## every fuzz target for 30 seconds
 
 bench-lists: ## lists of up to ten million numbers: import, restart, memory, look-ups beside bbolt and a Go map
 	$(GO) test -run TestBench -count 1 -timeout 30m -v ./daemon -lists 10000000
+
+bench-lines: ## 100,000 lines of customers with 200,000 numbers: memory, restart, import, look-ups, and decisions with them
+	$(GO) test -run 'TestBenchLines$$' -count 1 -timeout 10m -v ./daemon -lines 100000
+	$(GO) test -run '^$$' -bench 'Lines|LineOf' ./lines ./desk ./inforce
 
 crash: ## the storage's crash test with 500 kills instead of a few dozen
 	$(GO) test -run 'TestKill|TestWritesCutShort' -count 1 -timeout 30m -v ./storage -crash 500

@@ -30,6 +30,7 @@ var rooms = map[string]room{
 
 	// What is kept.
 	"lists":    {imports: []string{"number", "policy"}},
+	"lines":    {pure: true, imports: []string{"number", "policy"}},
 	"textfile": {},
 	"listfile": {imports: []string{"textfile"}},
 	"rawtext":  {pure: true},
@@ -45,10 +46,11 @@ var rooms = map[string]room{
 	"ami":       {imports: []string{"attach", "bridge"}},
 
 	// What is done with it.
-	"inforce":   {imports: []string{"conf", "detect", "lists", "number", "policy"}},
+	"inforce":   {imports: []string{"conf", "detect", "lines", "lists", "number", "policy"}},
 	"pseudonym": {imports: []string{"number", "policy", "storage"}},
 	"screening": {imports: []string{"attach", "bridge", "conf", "detect", "inforce", "lists", "number", "policy", "pseudonym", "storage", "traffic"}},
-	"desk":      {imports: []string{"alert", "conf", "console", "detect", "inforce", "listfile", "lists", "marks", "number", "policy", "pseudonym", "replay", "storage", "tomlfile", "traffic"}},
+	"desk":      {imports: []string{"alert", "conf", "console", "detect", "inforce", "lines", "listfile", "lists", "marks", "notice", "number", "policy", "pseudonym", "replay", "storage", "tomlfile", "traffic"}},
+	"notice":    {imports: []string{"alert", "number", "policy", "storage"}},
 	"feed":      {imports: []string{"alert", "conf", "console", "listfile", "lists", "number", "policy", "storage"}},
 	"console":   {imports: []string{"number", "policy", "rawtext", "tomlfile"}},
 	"replay":    {imports: []string{"console", "detect", "lists", "number", "policy", "textfile", "traffic"}},

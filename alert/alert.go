@@ -29,6 +29,7 @@ const (
 	Attach   = "attach"    // a switch is not attached
 	Journal  = "journal"   // records cannot be written
 	Trip     = "trip"      // a breaker holds
+	Notice   = "notice"    // customers cannot be told of stopped calls
 )
 
 // Bounds. All incidents together fit into one setting of the database.

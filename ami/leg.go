@@ -12,6 +12,7 @@ import (
 type leg struct {
 	channel        // as it was first heard of: before anybody changed its name or number
 	key     string // its name now
+	home    string // the context that its endpoint is configured with, "" if it was first heard of later
 	placed  bool
 	late    bool // it was answered before it was first heard of: taken for answered when it began
 	heard   time.Time
@@ -50,7 +51,7 @@ func (l *leg) end(name string, now time.Time) attach.CallEnd {
 	e := attach.CallEnd{
 		Switch: name, UUID: l.uuid, Channel: l.name, Inbound: !l.placed, Context: l.context,
 		Endpoint: endpoint(l.name), FromEndpoint: endpoint(l.name), CallerName: l.title,
-		RingfenceID: l.id, Guard: l.guard, Bridged: !l.bridged.IsZero(), Started: l.created, Ended: now,
+		Home: l.home, FromContext: l.home, RingfenceID: l.id, Guard: l.guard, Bridged: !l.bridged.IsZero(), Started: l.created, Ended: now,
 	}
 	if o := l.other; o != nil {
 		e.OtherUUID, e.OtherChannel = o.uuid, o.name
@@ -83,7 +84,7 @@ func special(exten string) bool {
 // shown may be anybody's.
 func (l *leg) parties(e *attach.CallEnd) {
 	e.Caller, e.Callee, e.DialledUser = l.shown, l.called(), bridge.Endpoint(l.name)
-	e.FromEndpoint, e.OtherCaller, e.OtherCallee = endpoint(l.from.name), l.from.number, l.from.exten
+	e.FromEndpoint, e.OtherCaller, e.OtherCallee, e.FromContext = endpoint(l.from.name), l.from.number, l.from.exten, l.from.context
 }
 
 // called is the number that a placed leg rang; of an endpoint that was rung by its name, what the dialplan says of it.

@@ -102,7 +102,9 @@ func (t *legs) leg(event string, c *channel, now time.Time) *leg {
 	}
 	if l == nil {
 		l = &leg{channel: *c, key: c.name, created: now, placed: c.state != stateRing}
-		if event != "Newchannel" {
+		if event == "Newchannel" {
+			l.home = c.context
+		} else {
 			l.created, l.placed = began(c.uuid, now), c.uuid != c.linked
 			if c.state == stateUp {
 				l.late, l.answered = true, l.created

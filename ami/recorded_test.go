@@ -186,21 +186,21 @@ func TestRecordedParties(t *testing.T) {
 	for name, want := range map[string][2]attach.CallEnd{
 		"16/caller-hangs-up": {
 			{
-				Inbound: true, Channel: "PJSIP/telecom-00000000", OtherChannel: "PJSIP/handset-00000001", Context: "from-telecom", Endpoint: "telecom", FromEndpoint: "telecom",
+				Inbound: true, Channel: "PJSIP/telecom-00000000", OtherChannel: "PJSIP/handset-00000001", Context: "from-telecom", Home: "from-telecom", FromContext: "from-telecom", Endpoint: "telecom", FromEndpoint: "telecom",
 				Caller: "13800138000", CallerName: "Name", Callee: "05925550100", ReqUser: "05925550100", OtherCaller: "13800138000", OtherCallee: "05925550100",
 			},
 			{
-				Channel: "PJSIP/handset-00000001", OtherChannel: "PJSIP/telecom-00000000", Context: "from-handset", Endpoint: "handset", FromEndpoint: "telecom", DialledUser: "handset",
+				Channel: "PJSIP/handset-00000001", OtherChannel: "PJSIP/telecom-00000000", Context: "from-handset", Home: "from-handset", FromContext: "from-telecom", Endpoint: "handset", FromEndpoint: "telecom", DialledUser: "handset",
 				Caller: "13800138000", Callee: "05925550100", OtherCaller: "13800138000", OtherCallee: "05925550100",
 			},
 		},
 		"22/from-a-phone": {
 			{
-				Inbound: true, Channel: "PJSIP/8001-0000001d", OtherChannel: "PJSIP/telecom-0000001e", Context: "from-phones", Endpoint: "8001", FromEndpoint: "8001",
+				Inbound: true, Channel: "PJSIP/8001-0000001d", OtherChannel: "PJSIP/telecom-0000001e", Context: "from-phones", Home: "from-phones", FromContext: "from-phones", Endpoint: "8001", FromEndpoint: "8001",
 				Caller: "8001", CallerName: "Name", Callee: "13800138999", ReqUser: "13800138999", OtherCaller: "8001", OtherCallee: "13800138999",
 			},
 			{
-				Channel: "PJSIP/telecom-0000001e", OtherChannel: "PJSIP/8001-0000001d", Context: "from-telecom", Endpoint: "telecom", FromEndpoint: "8001", DialledUser: "telecom",
+				Channel: "PJSIP/telecom-0000001e", OtherChannel: "PJSIP/8001-0000001d", Context: "from-telecom", Home: "from-telecom", FromContext: "from-phones", Endpoint: "telecom", FromEndpoint: "8001", DialledUser: "telecom",
 				Caller: "8001", Callee: "13800138999", OtherCaller: "8001", OtherCallee: "13800138999",
 			},
 		},

@@ -25,6 +25,10 @@ type CallEnd struct {
 	Profile string // "sofia_profile_name"
 	Gateway string // "sip_gateway_name" of a leg that went out through one, "sip_gateway" of one that came in
 
+	// Of Asterisk: the context of the calls that the leg's endpoint makes, by its configuration; "" where that was not heard. FromContext is
+	// that of the leg that called.
+	Home, FromContext string
+
 	// Of Asterisk, the endpoints that this leg and the one that called belong to: NAME in PJSIP/NAME-0000001f. The
 	// administrator gives the names. On a leg that came in both are the same.
 	Endpoint, FromEndpoint string
@@ -45,9 +49,15 @@ type CallEnd struct {
 	Diversion string // "sip_h_Diversion"
 	History   string // "sip_history_info"
 	AuthRealm string // "sip_auth_realm": of two tenants each may have an account of the same name
+	Domain    string // "domain_name": the domain of that account, unless the dialplan has set another
+	Outbound  string // "outbound_caller_id_number": what the switch's directory has that account show outside
 
 	DialledUser  string // "dialed_user": the account that a leg rang, where the dialplan rang user/ACCOUNT
 	DialledRealm string // "dialed_domain": and its realm
+
+	// FromCaller is "Other-Leg-Direction: inbound" of a leg that the switch placed: the leg that it was placed for called in, and its own end says
+	// whose it is. FreeSWITCH alone says so.
+	FromCaller bool
 
 	OtherCaller string // "Other-Leg-Caller-ID-Number": on the leg that goes out, the extension that called
 	OtherCallee string // "Other-Leg-Destination-Number": the same way, what it dialled

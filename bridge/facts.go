@@ -43,6 +43,8 @@ type Facts struct {
 	CreatedUS  string // "Caller-Channel-Created-Time", microseconds since 1970 by the switch's clock
 	AuthUser   string // "sip_auth_username"
 	AuthRealm  string // "sip_auth_realm": of two tenants each may have an AuthUser of the same name
+	Domain     string // "domain_name": the domain of that account, unless the dialplan has set another
+	Outbound   string // "outbound_caller_id_number": what the switch's directory has that account show outside
 	Authorized bool   // "sip_authorized"; an access list alone sets it too, without an AuthUser
 	CallAnswer bool   // the call was answered before it came to us
 

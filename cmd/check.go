@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -61,7 +60,10 @@ func (c *checkCmd) Run(a *app) error {
 	if r.Callee != "" {
 		line := r.Line
 		if line == "" {
-			line = "no line of the policy"
+			line = "no line"
+		}
+		if r.Customer != "" {
+			line += " of " + shown(r.Customer)
 		}
 		fmt.Fprintf(a.out, "callee   %s, %s\n", shown(r.Callee), line)
 	}
@@ -109,7 +111,7 @@ func (a *app) deskFor(policyFile string) (*desk, error) {
 		return a.desk(true)
 	}
 	fmt.Fprintf(a.err, "ringfence: there is no %s, so no lists are looked at\n", a.config)
-	d, err := daemon.OpenDesk(&conf.Daemon{Policy: policyFile, Data: filepath.Dir(a.config)}, true, slog.New(slog.NewTextHandler(a.err, nil)))
+	d, err := daemon.OpenDesk(&conf.Daemon{Policy: policyFile, Data: filepath.Dir(a.config)}, true, commandLog(a.err))
 	if err != nil {
 		return nil, err
 	}
@@ -289,25 +291,11 @@ func (statusCmd) Run(a *app) error {
 	if s.Dismissed > 0 {
 		fmt.Fprintf(a.out, "         %d were heard or asked no further, to make room for others\n", s.Dismissed)
 	}
-	fmt.Fprintf(a.out, "known    %d callers of lines\n", s.Learnt.Known)
-	if s.Learnt.Full > 0 {
-		fmt.Fprintf(a.out, "         %d more had no room\n", s.Learnt.Full)
+	if s.Lines > 0 {
+		fmt.Fprintf(a.out, "lines    %d in the database\n", s.Lines)
 	}
-	if n := s.Learnt.Dropped + uint64(s.Learnt.Unwritten); n > 0 {
-		fmt.Fprintf(a.out, "         %d facts are not on disk yet, %d of them will not be\n", n, s.Learnt.Dropped)
-	}
-	if s.Learnt.Emergency > 0 {
-		fmt.Fprintf(a.out, "         %d numbers await an emergency call-back: calls to them pass\n", s.Learnt.Emergency)
-	}
-	if c := s.Learnt.Challenged; c.Passes+c.Tries > 0 {
-		fmt.Fprintf(a.out, "         %d passed a challenge, %d keyed in nothing\n", c.Passes, c.Tries)
-		if c.PassesFull+c.TriesFull > 0 {
-			fmt.Fprintf(a.out, "         no room for more: the oldest gave way %d and %d times\n", c.PassesFull, c.TriesFull)
-		}
-	}
-	if s.Learnt.Over > 0 {
-		fmt.Fprintf(a.out, "         %d last calls of extensions had no room\n", s.Learnt.Over)
-	}
+	a.printCustomers(s.Customers)
+	a.printLearnt(&s.Learnt)
 	a.printDetectors(&s.Detectors)
 	fmt.Fprintf(a.out, "reports  %d to review, %d decided\n", s.Reports.Open, s.Reports.Decided)
 	for i := range s.Feeds {
@@ -337,6 +325,29 @@ func (statusCmd) Run(a *app) error {
 		return a.printPause(&s.Pause, nil)
 	}
 	return nil
+}
+
+// printLearnt writes what calls have taught.
+func (a *app) printLearnt(s *console.LearntStatus) {
+	fmt.Fprintf(a.out, "known    %d callers of lines\n", s.Known)
+	if s.Full > 0 {
+		fmt.Fprintf(a.out, "         %d more had no room\n", s.Full)
+	}
+	if n := s.Dropped + uint64(s.Unwritten); n > 0 {
+		fmt.Fprintf(a.out, "         %d facts are not on disk yet, %d of them will not be\n", n, s.Dropped)
+	}
+	if s.Emergency > 0 {
+		fmt.Fprintf(a.out, "         %d numbers await an emergency call-back: calls to them pass\n", s.Emergency)
+	}
+	if c := s.Challenged; c.Passes+c.Tries > 0 {
+		fmt.Fprintf(a.out, "         %d passed a challenge, %d keyed in nothing\n", c.Passes, c.Tries)
+		if c.PassesFull+c.TriesFull > 0 {
+			fmt.Fprintf(a.out, "         no room for more: the oldest gave way %d and %d times\n", c.PassesFull, c.TriesFull)
+		}
+	}
+	if s.Over > 0 {
+		fmt.Fprintf(a.out, "         %d last calls of extensions were forgotten early, to make room\n", s.Over)
+	}
 }
 
 // listsNote is what there is to say of the lists in memory besides their size.

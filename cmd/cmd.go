@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -41,6 +40,7 @@ type commands struct {
 
 	Policy    policyCmd    `cmd:"" group:"What is done with calls" help:"Check, test and replay a policy; put it in force."`
 	List      listCmd      `cmd:"" group:"What is done with calls" help:"Look at the lists and change them."`
+	Line      lineCmd      `cmd:"" group:"What is done with calls" help:"Look at the lines of the database and change them."`
 	Feeds     feedsCmd     `cmd:"" group:"What is done with calls" help:"Look at the lists that others keep."`
 	Reports   reportsCmd   `cmd:"" group:"What is done with calls" help:"Review what people reported as a nuisance."`
 	Known     knownCmd     `cmd:"" group:"What is done with calls" help:"Look at whom your lines deal with, and import address books."`
@@ -156,7 +156,7 @@ func (a *app) desk(readOnly bool) (*desk, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := daemon.OpenDesk(c, readOnly, slog.New(slog.NewTextHandler(a.err, nil)))
+	d, err := daemon.OpenDesk(c, readOnly, commandLog(a.err))
 	if err != nil {
 		return nil, err
 	}

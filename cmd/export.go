@@ -33,6 +33,12 @@ func (c *storageExportCmd) Run(a *app) (err error) {
 	if r.Merged > 0 {
 		fmt.Fprintf(a.out, "%d entries were named by several sources: each has one record there.\n", r.Merged)
 	}
+	if r.Lines > 0 {
+		fmt.Fprintf(a.out, "The older version has no lines of the database: %d are left out. This database has them, and so has its backup.\n", r.Lines)
+	}
+	if r.Own > 0 {
+		fmt.Fprintf(a.out, "With them go %d entries of their own lists.\n", r.Own)
+	}
 	if r.Left > 0 {
 		fmt.Fprintf(a.out, "%d changes cannot be undone there; what they did is in the lists. %d can.\n", r.Left, r.Changes)
 	}

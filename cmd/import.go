@@ -30,7 +30,7 @@ type listImportCmd struct {
 
 func (c *listImportCmd) Run(a *app) error {
 	q := console.ImportQuery{
-		List: c.List, File: c.File, Who: whoami(), Format: strings.ToLower(c.Format),
+		List: c.List, Who: whoami(), Format: strings.ToLower(c.Format),
 		DryRun: c.DryRun, Strict: c.Strict, Force: c.Force, Replace: c.Replace, Threshold: c.Threshold, Columns: c.Column, Encoding: c.Encoding,
 	}
 	if _, err := listfile.ParseColumns(c.Column); err != nil {
@@ -49,32 +49,50 @@ func (c *listImportCmd) Run(a *app) error {
 	if q.Format != "" && !strings.Contains(" "+strings.Join(listfile.Formats(), " ")+" ", " "+q.Format+" ") {
 		return usageError{fmt.Sprintf("--format: there is no format %q: use %s", c.Format, strings.Join(listfile.Formats(), ", "))}
 	}
-	in, size := a.in, int64(0)
-	if c.File == "-" {
-		q.File = "standard input"
-	} else {
-		f, err := os.Open(c.File)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		if info, err := f.Stat(); err == nil {
-			size = info.Size()
-		}
-		in = f
+	in, err := a.openImport(c.File)
+	if err != nil {
+		return err
 	}
+	defer in.Close()
+	q.File = in.name
 	d, err := a.desk(false)
 	if err != nil {
 		return err
 	}
 	defer d.close()
-	bar := newImportBar(a.err, size)
+	bar := newImportBar(a.err, in.size)
 	report, err := d.Import(a.ctx, q, bar.reader(in))
 	bar.end()
 	if err != nil {
 		return err
 	}
 	return a.printImport(c.File, report)
+}
+
+// importFile is a file that is imported.
+type importFile struct {
+	io.ReadCloser
+	name string
+	size int64 // bytes; 0 of standard input
+}
+
+// openImport opens a file to import, "-" for standard input.
+func (a *app) openImport(file string) (*importFile, error) {
+	if file == "-" {
+		return &importFile{ReadCloser: io.NopCloser(a.in), name: "standard input"}, nil
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	in := &importFile{ReadCloser: f, name: file}
+	if info, err := f.Stat(); err == nil {
+		if in.size = info.Size(); info.IsDir() {
+			f.Close()
+			return nil, fmt.Errorf("%s is a folder: name a file in it", file)
+		}
+	}
+	return in, nil
 }
 
 func (a *app) printImport(file string, r *console.ImportReport) error {
@@ -218,7 +236,11 @@ func (c *listChangesCmd) Run(a *app) error {
 
 // listChangeText is a change in one line.
 func listChangeText(c *console.ListChange) string {
-	text := fmt.Sprintf("%6d  %s  %-6s %s", c.ID, when(c.Time), c.Kind, cmp.Or(c.List, "a number, which is not kept"))
+	list := cmp.Or(c.List, "a number, which is not kept")
+	if c.List == console.LineTable {
+		list = "lines"
+	}
+	text := fmt.Sprintf("%6d  %s  %-6s %s", c.ID, when(c.Time), c.Kind, list)
 	for _, n := range []struct {
 		n    int
 		what string

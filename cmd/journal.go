@@ -42,9 +42,10 @@ func (c *journalDeleteCmd) Run(a *app) error {
 }
 
 type journalExportCmd struct {
-	Caller string `placeholder:"NUMBER" help:"All that is held of a number, not only its calls: an object a line, each with its kind."`
-	Since  string `placeholder:"WHEN" help:"Only from then on: 7d back, a date 2026-11-01, or a time 2026-11-01T08:00:00+08:00."`
-	Format string `default:"jsonl" enum:"jsonl,csv" help:"jsonl or csv (jsonl)."`
+	Caller   string `placeholder:"NUMBER" help:"All that is held of a number, not only its calls: an object a line, each with its kind."`
+	Since    string `placeholder:"WHEN" help:"Only from then on: 7d back, a date 2026-11-01, or a time 2026-11-01T08:00:00+08:00."`
+	Customer string `placeholder:"CUSTOMER" help:"Only calls to lines of this customer."`
+	Format   string `default:"jsonl" enum:"jsonl,csv" help:"jsonl or csv (jsonl)."`
 }
 
 func (c *journalExportCmd) Run(a *app) error {
@@ -54,6 +55,9 @@ func (c *journalExportCmd) Run(a *app) error {
 	}
 	if c.Caller != "" && c.Format == "csv" {
 		return usageError{"--caller writes what is held of a number, which is no table: leave out --format csv"}
+	}
+	if c.Caller != "" && c.Customer != "" {
+		return usageError{"--caller writes all that is held of a number, whoever was called: leave out --customer"}
 	}
 	d, err := a.desk(true)
 	if err != nil {
@@ -71,7 +75,7 @@ func (c *journalExportCmd) Run(a *app) error {
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
 	var line []byte
-	err = d.Journal(a.ctx, console.Query{Since: since}, func(r console.Record) error {
+	err = d.Journal(a.ctx, console.Query{Since: since, Customer: c.Customer}, func(r console.Record) error {
 		if !csv {
 			return enc.Encode(r)
 		}
@@ -116,12 +120,13 @@ func past(text string, now time.Time) (time.Time, error) {
 }
 
 type journalTailCmd struct {
-	Follow bool   `short:"f" help:"Go on with those to come."`
-	N      int    `short:"n" default:"20" help:"How many (20)."`
-	Caller string `help:"Only of this caller, in any spelling."`
-	Callee string `help:"Only to this callee."`
-	Action string `help:"Only with this action."`
-	ID     string `name:"id" help:"Only the call with this id."`
+	Follow   bool   `short:"f" help:"Go on with those to come."`
+	N        int    `short:"n" default:"20" help:"How many (20)."`
+	Caller   string `help:"Only of this caller, in any spelling."`
+	Callee   string `help:"Only to this callee."`
+	Action   string `help:"Only with this action."`
+	ID       string `name:"id" help:"Only the call with this id."`
+	Customer string `placeholder:"CUSTOMER" help:"Only to lines of this customer."`
 }
 
 func checkOf(caller string) console.CheckQuery { return console.CheckQuery{Caller: caller} }
@@ -140,7 +145,7 @@ func (c *journalTailCmd) Run(a *app) error {
 		return err
 	}
 	defer d.close()
-	q := console.Query{Caller: c.Caller, Callee: c.Callee, Action: c.Action, ID: c.ID, Limit: c.N, Newest: true}
+	q := console.Query{Caller: c.Caller, Callee: c.Callee, Action: c.Action, ID: c.ID, Customer: c.Customer, Limit: c.N, Newest: true}
 	var last []console.Record
 	if c.N > 0 {
 		err = d.Journal(a.ctx, q, func(r console.Record) error {
@@ -173,7 +178,8 @@ func (c *journalTailCmd) Run(a *app) error {
 		case c.Caller != "" && r.Caller.Raw != c.Caller && (caller == "" || r.Caller.E164 != caller),
 			c.Callee != "" && r.Callee != c.Callee,
 			c.Action != "" && r.Action != c.Action,
-			c.ID != "" && r.ID != c.ID:
+			c.ID != "" && r.ID != c.ID,
+			c.Customer != "" && r.Owner() != c.Customer:
 			return nil
 		}
 		return a.printRecord(r)
@@ -197,6 +203,9 @@ func recordLine(r console.Record) string {
 	callee := shown(r.Callee)
 	if r.Line != "" {
 		callee += " " + shown(r.Line)
+	}
+	if r.Customer != "" {
+		callee += " of " + shown(r.Customer)
 	}
 	text := fmt.Sprintf("%s  %-7s  %s → %s  [%s] %s", r.Time.Local().Format(time.DateTime), action, caller, callee, shown(r.Rule), number.InertUpTo(r.Reason, 200))
 	if r.Repeats > 0 {

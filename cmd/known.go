@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -62,32 +61,24 @@ func knownFormats() []string {
 
 func (c *knownImportCmd) Run(a *app) error {
 	q := console.KnownImport{
-		File: c.File, Format: strings.ToLower(c.Format), Lines: c.Line, Columns: c.Column, DryRun: c.DryRun,
+		Format: strings.ToLower(c.Format), Lines: c.Line, Columns: c.Column, DryRun: c.DryRun,
 		Encoding: c.Encoding, TimeFormat: c.TimeFormat, Zone: c.Zone,
 	}
 	if q.Format != "" && !slices.Contains(knownFormats(), q.Format) {
 		return usageError{fmt.Sprintf("--format: there is no format %q here: use %s", c.Format, strings.Join(knownFormats(), ", "))}
 	}
-	in, size := a.in, int64(0)
-	if c.File == "-" {
-		q.File = "standard input"
-	} else {
-		f, err := os.Open(c.File)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		if info, err := f.Stat(); err == nil {
-			size = info.Size()
-		}
-		in = f
+	in, err := a.openImport(c.File)
+	if err != nil {
+		return err
 	}
+	defer in.Close()
+	q.File = in.name
 	d, err := a.desk(c.DryRun)
 	if err != nil {
 		return err
 	}
 	defer d.close()
-	bar := newImportBar(a.err, size)
+	bar := newImportBar(a.err, in.size)
 	r, err := d.ImportKnown(a.ctx, q, bar.reader(in))
 	bar.end()
 	if err != nil {

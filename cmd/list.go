@@ -29,25 +29,42 @@ type listCmd struct {
 	Undo    listUndoCmd    `cmd:"" help:"Undo a change as a whole: an edit, an import, or an undo."`
 }
 
-type listLsCmd struct{}
+type listLsCmd struct {
+	Line string `placeholder:"LINE" help:"Only the lists that this line has of its own."`
+}
 
-func (listLsCmd) Run(a *app) error {
+func (c *listLsCmd) Run(a *app) error {
 	d, err := a.desk(true)
 	if err != nil {
 		return err
 	}
 	defer d.close()
-	lists, err := d.Lists(a.ctx)
+	var lists []console.ListSummary
+	if c.Line != "" {
+		lists, err = d.ListsOf(a.ctx, c.Line)
+	} else {
+		lists, err = d.Lists(a.ctx)
+	}
 	if err != nil {
 		return err
 	}
-	if len(lists) == 0 && !a.json {
+	switch {
+	case len(lists) > 0 || a.json:
+	case c.Line != "":
+		fmt.Fprintf(a.err, "the line %s has no lists of its own yet: `ringfence list add %s:blacklist NUMBER` makes one\n", c.Line, c.Line)
+	default:
 		fmt.Fprintln(a.err, "there are no lists yet: `ringfence list add blacklist NUMBER` makes one")
 	}
 	for _, l := range lists {
 		more := ""
 		if l.Records > l.Entries {
 			more = fmt.Sprintf(", named %d times", l.Records)
+		}
+		if l.Lines > 0 {
+			more += " of " + counted(uint64(l.Lines), "line")
+		}
+		if l.Gone > 0 {
+			more += fmt.Sprintf(", %d of lines that were removed", l.Gone)
 		}
 		if err := a.print(l, "%-24s %9d entries%s, changed %s", l.List, l.Entries, more, when(l.Changed)); err != nil {
 			return err
@@ -67,7 +84,11 @@ func (c *listShowCmd) Run(a *app) error {
 	}
 	defer d.close()
 	return d.Entries(a.ctx, c.List, func(e console.ListEntry) error {
-		return a.print(e, "%s", entryText(&e))
+		whose := ""
+		if e.List != c.List { // of the own lists of all lines
+			whose = e.List + "  "
+		}
+		return a.print(e, "%s%s", whose, entryText(&e))
 	})
 }
 

@@ -99,3 +99,8 @@ func why(out io.Writer, err error) {
 	}
 	fmt.Fprintln(out, text)
 }
+
+// commandLog is where a command that works on the files itself says what is wrong with them. What it has done, it says as its answer.
+func commandLog(out io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelWarn}))
+}

@@ -163,22 +163,25 @@ func (c *policyReplayCmd) open(a *app, name string) (in io.ReadCloser, size int6
 	return f, size, nil
 }
 
-// loadLists fills the lists that the policies ask for, as they are now. A list's entries are read as each policy
+// loadLists fills the lists that the policies ask for, as they are now, and the lines of the database. Their numbers are read as each policy
 // reads numbers.
 func (a *app) loadLists(judges []*replay.Judge) error {
 	asked := false
 	for _, j := range judges {
-		asked = asked || len(j.Policy.Lists()) > 0
-	}
-	if !asked {
-		return nil
+		asked = asked || len(j.Policy.Lists())+len(j.Policy.OwnLists())+len(j.Policy.Profiles()) > 0
 	}
 	if _, err := os.Stat(a.config); errors.Is(err, fs.ErrNotExist) && a.config == conf.DefaultFile {
-		fmt.Fprintf(a.err, "there is no %s, so all lists are taken as empty: name the daemon's file with --config\n", a.config)
+		if !asked {
+			return nil
+		}
+		fmt.Fprintf(a.err, "there is no %s, so all lists are taken as empty, and there are no lines of the database: name the daemon's file with --config\n", a.config)
 		return nil
 	}
 	d, err := a.desk(true)
-	if err != nil {
+	if err != nil && !asked {
+		fmt.Fprintf(a.err, "the lines of the database are not looked at: %s\n", err)
+		return nil
+	} else if err != nil {
 		return err
 	}
 	defer d.close()
@@ -187,8 +190,16 @@ func (a *app) loadLists(judges []*replay.Judge) error {
 		return err
 	}
 	for _, j := range judges {
+		if err := a.loadLines(d, j); err != nil {
+			return err
+		}
 		lists, plan, strays := lists.New(), j.Policy.Plan(), 0
 		for _, l := range infos {
+			if isOwn, err := a.loadOwn(d, lists, plan, l.List); err != nil {
+				return err
+			} else if isOwn {
+				continue
+			}
 			load := lists.Load(l.List)
 			err := d.Entries(a.ctx, l.List, func(e console.ListEntry) error {
 				pattern, err := plan.Again(e.Number)

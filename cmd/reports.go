@@ -18,7 +18,8 @@ type reportsCmd struct {
 }
 
 type reportsLsCmd struct {
-	State string `default:"open" enum:"open,confirmed,dismissed,lifted,all" help:"open, confirmed, dismissed, lifted or all (open)."`
+	State    string `default:"open" enum:"open,confirmed,dismissed,lifted,all" help:"open, confirmed, dismissed, lifted or all (open)."`
+	Customer string `placeholder:"CUSTOMER" help:"Only those of this customer."`
 }
 
 func (c *reportsLsCmd) Run(a *app) error {
@@ -27,12 +28,12 @@ func (c *reportsLsCmd) Run(a *app) error {
 		return err
 	}
 	defer d.close()
-	state := c.State
-	if state == "all" {
-		state = ""
+	q := console.ReportsQuery{State: c.State, Customer: c.Customer}
+	if q.State == "all" {
+		q.State = ""
 	}
 	found := false
-	err = d.Reports(a.ctx, state, func(r console.Report) error {
+	err = d.Reports(a.ctx, q, func(r console.Report) error {
 		found = true
 		return a.print(r, "%s", reportLine(r))
 	})

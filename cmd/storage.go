@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"path/filepath"
 
 	"ringfence/conf"
@@ -61,8 +60,8 @@ func (c *storageVerifyCmd) Run(a *app) error {
 	for _, f := range report.Faults {
 		fmt.Fprintln(a.err, shown(f))
 	}
-	if err := a.print(report, "%d bytes, %d lists with %d entries, %d changes, %d journal records: %d faults",
-		report.Bytes, report.Lists, report.Entries, report.Changes, report.Records, len(report.Faults)); err != nil {
+	if err := a.print(report, "%d bytes, %d lists with %d entries, %d lines, %d changes, %d journal records: %d faults",
+		report.Bytes, report.Lists, report.Entries, report.Lines, report.Changes, report.Records, len(report.Faults)); err != nil {
 		return err
 	}
 	if len(report.Faults) > 0 {
@@ -165,7 +164,7 @@ func (a *app) forgetAgain() (int, error) {
 	if err != nil || !pseudonym.AnyForgotten(c.Data) { // it needs a policy that can be read
 		return 0, err
 	}
-	d, err := daemon.OpenDesk(c, false, slog.New(slog.NewTextHandler(a.err, nil)))
+	d, err := daemon.OpenDesk(c, false, commandLog(a.err))
 	if err != nil {
 		return 0, err
 	}

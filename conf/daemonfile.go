@@ -52,7 +52,7 @@ var sectionKeys = map[string][]string{
 	"agi":     {"listen", "allow", "deadline"},
 	"journal": {"keep", "max_size", "private"},
 	"reject":  {"redress", "analytics"},
-	"notify":  {"command", "remind", "fail_open_calls", "fail_open_share"},
+	"notify":  {"command", "remind", "fail_open_calls", "fail_open_share", "sendmail", "from", "webhook_private", "star_code"},
 	"reports": {"auto_confirm"},
 	"attach":  {"kind", "name", "address", "user", "password", "password_file"},
 	"feed":    {"list", "source", "format", "every", "max_change"},

@@ -84,7 +84,7 @@ var wrongFiles = map[string]struct{ text, want string }{
 		"polcy = \"x\"\n[screen]\n# listen\nlisen = \"x\"\n",
 		"f.toml:1: polcy: is not known here: did you mean \"policy\"?\nf.toml:4: screen.lisen: is not known here: did you mean \"listen\"?",
 	},
-	"nothing near": {"[notify]\nshout = true\n", "f.toml:2: notify.shout: is not known here: write one of command, remind, fail_open_calls, fail_open_share"},
+	"nothing near": {"[notify]\nshout = true\n", "f.toml:2: notify.shout: is not known here: write one of command, remind, fail_open_calls, fail_open_share, sendmail, from, webhook_private, star_code"},
 	"keys of another section": {
 		"[journal]\ndata = \"/srv\"\nkeep = \"90d\"\n[notify]\nallow = []\n[screen]\nkind = \"asterisk\"\n",
 		"f.toml:2: journal.data: does not belong here: write it at the top of the file, before the first [section]\nf.toml:5: notify.allow: does not belong here: write it under [agi] or under [screen]\nf.toml:7: screen.kind: does not belong here: write it under a [[attach]]",
@@ -132,6 +132,10 @@ var wrongFiles = map[string]struct{ text, want string }{
 	"attach, wrong types": {"[[attach]]\nkind = 7\n", "f.toml:1: attach.password: is missing\nf.toml:2: attach.kind: is a number: write a text in quotes"},
 	"reject":              {"[reject]\nredress = \"ftp://x\"\nanalytics = \"${x}\"\n", "f.toml:2: reject.redress: \"ftp://x\" is no web address\nf.toml:3: reject.analytics: \"${x}\" is no address to turn to"},
 	"notify":              {"[notify]\ncommand = \"page-me\"\n", "f.toml:2: notify.command: \"page-me\" has no absolute path"},
+	"notices": {
+		"[notify]\nsendmail = \"sendmail\"\nfrom = \"-f@b\"\nstar_code = \"58 0\"\nwebhook_private = \"yes\"\n",
+		"f.toml:2: notify.sendmail: \"sendmail\" has no absolute path: write \"/usr/sbin/sendmail\", a program without arguments of its own\nf.toml:3: notify.from: \"-f@b\" is no e-mail address: write \"ringfence@example.com\"\nf.toml:4: notify.star_code: \"58 0\" cannot be dialled: write \"*58\", the code of your dialplan, or \"\" for none\nf.toml:5: notify.webhook_private: is a text in quotes: write true or false, without quotes",
+	},
 	"notify, bounds": {
 		"[notify]\nremind = \"1s\"\nfail_open_calls = 0\nfail_open_share = \"101%\"\n",
 		"f.toml:2: notify.remind: \"1s\" is not a time\nf.toml:3: notify.fail_open_calls: is 0: write a number from 1 to 1000000\nf.toml:4: notify.fail_open_share: \"101%\" is no share",

@@ -19,6 +19,8 @@ type Desk interface {
 	Check(ctx context.Context, q CheckQuery) (*CheckReport, error)
 
 	Lists(ctx context.Context) ([]ListSummary, error)
+	// ListsOf describes the lists that a line has of its own.
+	ListsOf(ctx context.Context, line string) ([]ListSummary, error)
 	// Entries calls yield for each entry of a list.
 	Entries(ctx context.Context, list string, yield func(ListEntry) error) error
 	// AddEntries adds all or, when one cannot be read, none. With keepGood it adds the others, and those
@@ -40,6 +42,18 @@ type Desk interface {
 	// Undo makes a change undone. The ID of what comes back is 0 if there was nothing left to undo.
 	Undo(ctx context.Context, id uint64) (*ListChange, error)
 
+	// Lines calls yield for each line of the database that is asked for, by their names.
+	Lines(ctx context.Context, q LineQuery, yield func(Line) error) error
+	// AddLines makes lines, all or, when one cannot be, none. SetLine changes one. RemoveLines takes lines away, with all that is theirs alone until
+	// an undo brings them back. Each is one change, and counts from the next call on.
+	AddLines(ctx context.Context, add []LineSet) ([]LineEdit, error)
+	SetLine(ctx context.Context, set LineSet) (*LineEdit, error)
+	RemoveLines(ctx context.Context, names []string) ([]LineEdit, error)
+	// ImportLines makes the lines of a file what it says of them, as one change, or with DryRun says what it would do.
+	ImportLines(ctx context.Context, q LineImport, file io.Reader) (*LineReport, error)
+	// LineHistory calls yield for each change that is kept of a line, the oldest first. Changes to all lines are Changes of LineTable.
+	LineHistory(ctx context.Context, name string, yield func(LineHistory) error) error
+
 	// Backup writes a consistent copy of the database.
 	Backup(ctx context.Context, w io.Writer) error
 	// Verify reads all of the database and holds it against itself.
@@ -59,11 +73,13 @@ type Desk interface {
 	ImportKnown(ctx context.Context, q KnownImport, file io.Reader) (*KnownReport, error)
 	// ForgetKnown makes a number unknown to a line, or to all.
 	ForgetKnown(ctx context.Context, q KnownForget) (*KnownForgotten, error)
+	// Usage calls yield for each day and line that had calls, by days and then customers.
+	Usage(ctx context.Context, q UsageQuery, yield func(Usage) error) error
 	// Follow calls yield for each record from now on, until ctx ends.
 	Follow(ctx context.Context, yield func(Record) error) error
 
 	// Reports calls yield for each report of a state, or for all (""): those that weigh most first.
-	Reports(ctx context.Context, state string, yield func(Report) error) error
+	Reports(ctx context.Context, q ReportsQuery, yield func(Report) error) error
 	// Report adds a report, or counts it if the same customer reported the same caller before and nobody has decided.
 	Report(ctx context.Context, r NewReport) (*ReportEdit, error)
 	// ShowReport gives a report with what there is to decide it by.
@@ -113,6 +129,7 @@ type CheckReport struct {
 	Caller    CallerReport `json:"caller"`
 	Callee    string       `json:"callee"`
 	Line      string       `json:"line"`
+	Customer  string       `json:"customer,omitempty"` // whose the line is, where that is not its name
 	Trunk     string       `json:"trunk"`
 	Action    string       `json:"action"`
 	Would     string       `json:"would"`
@@ -165,6 +182,11 @@ type ListSummary struct {
 	Records int       `json:"records"` // what their sources say, at least one each
 	Created time.Time `json:"created"`
 	Changed time.Time `json:"changed"`
+
+	// Of own lists of lines of the database, which are one for each name, as line:blacklist: how many lines have entries, and how many entries are
+	// of lines that were removed, which count for nothing until their line is back.
+	Lines int `json:"lines,omitempty"`
+	Gone  int `json:"gone,omitempty"`
 }
 
 // ListEntry is one entry of a list.
@@ -278,6 +300,8 @@ type Status struct {
 	Feeds         []FeedStatus      `json:"feeds,omitempty"`
 	Learnt        LearntStatus      `json:"learnt"`
 	Reports       ReportStatus      `json:"reports"`
+	Lines         int               `json:"lines,omitempty"`     // of the database
+	Customers     *CustomersStatus  `json:"customers,omitempty"` // nil where no line is in the database
 	Detectors     DetectorsStatus   `json:"detectors,omitzero"`
 	// Counters are all others that there are, by name, as in screen.refused_peer: what was skipped, dropped or refused.
 	Counters map[string]uint64 `json:"counters,omitempty"`

@@ -118,6 +118,20 @@ func call[T any](ctx context.Context, c *Client, method, path string, in any) (T
 	return out, nil
 }
 
+// upload sends a file, which is the caller's to close and as long as it is, and decodes the answer into a T.
+func upload[T any](ctx context.Context, c *Client, path string, file io.Reader) (*T, error) {
+	resp, err := c.send(ctx, "POST", path, "application/octet-stream", io.NopCloser(file))
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	var out T
+	if err := json.NewDecoder(resp.Body).Decode(&out); err != nil {
+		return nil, fmt.Errorf("the daemon's answer cannot be read: %w", err)
+	}
+	return &out, nil
+}
+
 // lines reads an answer of one JSON object a line.
 func lines[T any](ctx context.Context, c *Client, path string, yield func(T) error) error {
 	resp, err := c.do(ctx, "GET", path, nil)
@@ -154,6 +168,10 @@ func (c *Client) Lists(ctx context.Context) ([]ListSummary, error) {
 	return call[[]ListSummary](ctx, c, "GET", "lists", nil)
 }
 
+func (c *Client) ListsOf(ctx context.Context, line string) ([]ListSummary, error) {
+	return call[[]ListSummary](ctx, c, "GET", "lists?"+url.Values{"line": {line}}.Encode(), nil)
+}
+
 func entriesPath(list string) string { return "lists/" + url.PathEscape(list) + "/entries" }
 
 func (c *Client) Entries(ctx context.Context, list string, yield func(ListEntry) error) error {
@@ -178,7 +196,7 @@ func (c *Client) RemoveEntries(ctx context.Context, list string, patterns []stri
 
 func (c *Client) Journal(ctx context.Context, q Query, yield func(Record) error) error {
 	v := url.Values{"limit": {strconv.Itoa(q.Limit)}}
-	for name, text := range map[string]string{"caller": q.Caller, "callee": q.Callee, "action": q.Action, "id": q.ID, "cursor": q.Cursor} {
+	for name, text := range map[string]string{"caller": q.Caller, "callee": q.Callee, "action": q.Action, "id": q.ID, "customer": q.Customer, "cursor": q.Cursor} {
 		if text != "" {
 			v.Set(name, text)
 		}

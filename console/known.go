@@ -2,10 +2,7 @@ package console
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"io"
-	"mime"
 	"net/http"
 	"net/url"
 	"time"
@@ -84,20 +81,12 @@ func serveKnown(mux *http.ServeMux, d Desk) {
 			return d.Known(r.Context(), KnownQuery{Line: v.Get("line"), Caller: v.Get("caller")}, func(a Acquaintance) error { return yield(a) })
 		})
 	})
-	mux.HandleFunc("POST /api/v1/known/import", func(w http.ResponseWriter, r *http.Request) {
-		// Not a type that a page of another site could send without being asked.
-		if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/octet-stream" {
-			writeErrorCode(w, http.StatusUnsupportedMediaType, "bad_request", "send the file as application/octet-stream")
-			return
-		}
-		ask(func(r *http.Request) (any, error) {
-			v := r.URL.Query()
-			return d.ImportKnown(r.Context(), KnownImport{
-				File: v.Get("file"), Format: v.Get("format"), Lines: v["line"], Columns: v["column"], DryRun: v.Get("dry_run") == "true",
-				Encoding: v.Get("encoding"), TimeFormat: v.Get("time_format"), Zone: v.Get("zone"),
-			}, r.Body)
-		})(w, r)
-	})
+	mux.HandleFunc("POST /api/v1/known/import", takeFile("file format line column encoding time_format zone", "dry_run", func(r *http.Request, v url.Values) (any, error) {
+		return d.ImportKnown(r.Context(), KnownImport{
+			File: v.Get("file"), Format: v.Get("format"), Lines: v["line"], Columns: v["column"], DryRun: v.Get("dry_run") == "true",
+			Encoding: v.Get("encoding"), TimeFormat: v.Get("time_format"), Zone: v.Get("zone"),
+		}, r.Body)
+	}))
 	mux.HandleFunc("POST /api/v1/known/forget", answer(func(r *http.Request, q KnownForget) (any, error) { return d.ForgetKnown(r.Context(), q) }))
 }
 
@@ -113,17 +102,7 @@ func (c *Client) ImportKnown(ctx context.Context, q KnownImport, file io.Reader)
 	if q.DryRun {
 		v.Set("dry_run", "true")
 	}
-	// The file is the caller's to close. A large one takes as long as it takes.
-	resp, err := c.send(ctx, "POST", "known/import?"+v.Encode(), "application/octet-stream", io.NopCloser(file))
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	var report KnownReport
-	if err := json.NewDecoder(resp.Body).Decode(&report); err != nil {
-		return nil, fmt.Errorf("the daemon's answer cannot be read: %w", err)
-	}
-	return &report, nil
+	return upload[KnownReport](ctx, c, "known/import?"+v.Encode(), file)
 }
 
 func (c *Client) ForgetKnown(ctx context.Context, q KnownForget) (*KnownForgotten, error) {

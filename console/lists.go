@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -143,32 +142,24 @@ func ParseExpiry(text string, now time.Time) (time.Time, error) {
 
 // serveLists adds the paths of what is here.
 func serveLists(mux *http.ServeMux, d Desk) {
-	mux.HandleFunc("POST /api/v1/lists/{list}/import", func(w http.ResponseWriter, r *http.Request) {
-		// Not a type that a page of another site could send without being asked.
-		if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/octet-stream" {
-			writeErrorCode(w, http.StatusUnsupportedMediaType, "bad_request", "send the file as application/octet-stream")
-			return
+	mux.HandleFunc("POST /api/v1/lists/{list}/import", takeFile("file format column encoding threshold window", "dry_run strict force replace", func(r *http.Request, v url.Values) (any, error) {
+		q := ImportQuery{
+			List: r.PathValue("list"), File: v.Get("file"), Format: v.Get("format"), Who: ByOf(r.Context()).Who,
+			DryRun: v.Get("dry_run") == "true", Strict: v.Get("strict") == "true", Force: v.Get("force") == "true",
+			Replace: v.Get("replace") == "true", Columns: v["column"], Encoding: v.Get("encoding"),
 		}
-		ask(func(r *http.Request) (any, error) {
-			v := r.URL.Query()
-			q := ImportQuery{
-				List: r.PathValue("list"), File: v.Get("file"), Format: v.Get("format"), Who: ByOf(r.Context()).Who,
-				DryRun: v.Get("dry_run") == "true", Strict: v.Get("strict") == "true", Force: v.Get("force") == "true",
-				Replace: v.Get("replace") == "true", Columns: v["column"], Encoding: v.Get("encoding"),
-			}
-			var err1, err2 error
-			if text := v.Get("threshold"); text != "" {
-				q.Threshold, err1 = strconv.Atoi(text)
-			}
-			if text := v.Get("window"); text != "" {
-				q.Window, err2 = strconv.ParseFloat(text, 64)
-			}
-			if err := errors.Join(err1, err2); err != nil {
-				return nil, Bad("threshold and window are numbers: " + err.Error())
-			}
-			return d.Import(r.Context(), q, r.Body)
-		})(w, r)
-	})
+		var err1, err2 error
+		if text := v.Get("threshold"); text != "" {
+			q.Threshold, err1 = strconv.Atoi(text)
+		}
+		if text := v.Get("window"); text != "" {
+			q.Window, err2 = strconv.ParseFloat(text, 64)
+		}
+		if err := errors.Join(err1, err2); err != nil {
+			return nil, Bad("threshold and window are numbers: " + err.Error())
+		}
+		return d.Import(r.Context(), q, r.Body)
+	}))
 	mux.HandleFunc("GET /api/v1/changes", func(w http.ResponseWriter, r *http.Request) {
 		v := r.URL.Query()
 		stream(w, func(yield func(any) error) error {
@@ -240,17 +231,7 @@ func (c *Client) Import(ctx context.Context, q ImportQuery, file io.Reader) (*Im
 	if q.Window != 0 {
 		v.Set("window", strconv.FormatFloat(q.Window, 'f', -1, 64))
 	}
-	// io.NopCloser-like: the file is the caller's to close. A large one takes as long as it takes.
-	resp, err := c.send(ctx, "POST", "lists/"+url.PathEscape(q.List)+"/import?"+v.Encode(), "application/octet-stream", io.NopCloser(file))
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	var report ImportReport
-	if err := json.NewDecoder(resp.Body).Decode(&report); err != nil {
-		return nil, fmt.Errorf("the daemon's answer cannot be read: %w", err)
-	}
-	return &report, nil
+	return upload[ImportReport](ctx, c, "lists/"+url.PathEscape(q.List)+"/import?"+v.Encode(), file)
 }
 
 func (c *Client) Feeds(ctx context.Context) ([]FeedStatus, error) {
@@ -327,6 +308,7 @@ type VerifyReport struct {
 	Bytes   int64    `json:"bytes"` // of the file
 	Lists   int      `json:"lists"`
 	Entries int      `json:"entries"`
+	Lines   int      `json:"lines"`   // of the database
 	Changes int      `json:"changes"` // that are kept
 	Records int      `json:"records"` // of the journal
 	Faults  []string `json:"faults"`  // at most 100; none: all is well

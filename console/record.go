@@ -2,6 +2,7 @@ package console
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"time"
 
@@ -20,23 +21,24 @@ import (
 // undone without loss, a backslash that would read as such an escape is written as
 // \x5C. All other text is as usual. UnmarshalJSON undoes it.
 type Record struct {
-	ID      string    `json:"id"`
-	Time    time.Time `json:"time"`
-	Node    string    `json:"node"`
-	Trunk   string    `json:"trunk"`
-	Caller  Caller    `json:"caller"`
-	Name    string    `json:"name"` // the caller's name
-	Callee  string    `json:"callee"`
-	Line    string    `json:"line"`
-	Action  string    `json:"action"` // what was done
-	Would   string    `json:"would"`  // what the rule says
-	Mode    string    `json:"mode"`
-	Rule    string    `json:"rule"`
-	Reason  string    `json:"reason"`
-	List    string    `json:"list"`             // the list that decided, if one did
-	Test    bool      `json:"test,omitempty"`   // a doctor's call: decided as any other, counted nowhere
-	Passed  bool      `json:"passed,omitempty"` // its caller was challenged, and passed
-	Outcome *Outcome  `json:"outcome,omitempty"`
+	ID       string    `json:"id"`
+	Time     time.Time `json:"time"`
+	Node     string    `json:"node"`
+	Trunk    string    `json:"trunk"`
+	Caller   Caller    `json:"caller"`
+	Name     string    `json:"name"` // the caller's name
+	Callee   string    `json:"callee"`
+	Line     string    `json:"line"`
+	Customer string    `json:"customer,omitempty"` // whose the line was, where that is not its own name
+	Action   string    `json:"action"`             // what was done
+	Would    string    `json:"would"`              // what the rule says
+	Mode     string    `json:"mode"`
+	Rule     string    `json:"rule"`
+	Reason   string    `json:"reason"`
+	List     string    `json:"list"`             // the list that decided, if one did
+	Test     bool      `json:"test,omitempty"`   // a doctor's call: decided as any other, counted nowhere
+	Passed   bool      `json:"passed,omitempty"` // its caller was challenged, and passed
+	Outcome  *Outcome  `json:"outcome,omitempty"`
 
 	// What detectors saw, as it was when the call came: the breakers that held for it ("range wakes: 952116", with why in brackets where
 	// one only recorded it), eight at most; who holds the caller's range, by [ranges]; where a rule asks the score, its sum and its terms
@@ -118,7 +120,7 @@ func (p plain) record() Record {
 // eachText replaces each text of the record by f of it.
 func eachText(r *Record, f func(string) string) {
 	for _, s := range []*string{
-		&r.ID, &r.Node, &r.Trunk, &r.Caller.Raw, &r.Caller.E164, &r.Caller.Kind, &r.Caller.From, &r.Caller.Diverted, &r.Name, &r.Callee, &r.Line,
+		&r.ID, &r.Node, &r.Trunk, &r.Caller.Raw, &r.Caller.E164, &r.Caller.Kind, &r.Caller.From, &r.Caller.Diverted, &r.Name, &r.Callee, &r.Line, &r.Customer,
 		&r.Action, &r.Would, &r.Mode, &r.Rule, &r.Reason, &r.List,
 	} {
 		*s = f(*s)
@@ -141,6 +143,9 @@ func eachOf(texts []string, f func(string) string) []string {
 	return out
 }
 
+// Owner is the customer whose line was called, "" for a number of no line.
+func (r *Record) Owner() string { return cmp.Or(r.Customer, r.Line) }
+
 // Query says which records to give. The zero value is all of them, oldest first. All conditions must hold.
 type Query struct {
 	// Since and Until bound the time of the call, in milliseconds: Since is included, Until is not. Zero: no bound.
@@ -149,6 +154,8 @@ type Query struct {
 	Caller string
 	// Callee, Action and ID are compared as they are.
 	Callee, Action, ID string
+	// Customer is whose line was called; the name of a line whose customer nobody says.
+	Customer string
 	// Limit is how many records to give at most; 0 means all.
 	Limit int
 	// Newest is newest first.

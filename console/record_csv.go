@@ -34,7 +34,7 @@ const (
 var csvColumns = []string{
 	"id", "time", "node", "trunk", "caller", "e164", "kind", "withheld", "name", "callee", "line",
 	"action", "would", "mode", "rule", "reason", "list", "answered", "ring_s", "talk_s", "cause", "by", "from", "diverted", "repeats", "last", "test",
-	"tripped", "holder", "score", "terms", "tripped_by", "passed",
+	"tripped", "holder", "score", "terms", "tripped_by", "passed", "customer",
 }
 
 // AppendCSVHeader appends the first line of a journal as CSV.
@@ -68,7 +68,7 @@ func (r *Record) AppendCSV(dst []byte) []byte {
 		r.ID, r.Time.UTC().Format(recordTime), r.Node, r.Trunk, r.Caller.Raw, r.Caller.E164, r.Caller.Kind,
 		strconv.FormatBool(r.Caller.Withheld), r.Name, r.Callee, r.Line,
 		r.Action, r.Would, r.Mode, r.Rule, r.Reason, r.List, answered, ring, talk, cause, by, r.Caller.From, r.Caller.Diverted,
-		repeats, last, test, joined(r.Tripped), r.Holder, score, joined(r.Terms), joined(r.TrippedBy), passed,
+		repeats, last, test, joined(r.Tripped), r.Holder, score, joined(r.Terms), joined(r.TrippedBy), passed, r.Customer,
 	} {
 		if i > 0 {
 			dst = append(dst, ',')
@@ -226,6 +226,8 @@ func (l *CSVLayout) Record(cells []string) (Record, error) {
 			r.Tripped = parted(cells[at])
 		case "holder":
 			r.Holder = text
+		case "customer":
+			r.Customer = text
 		case "terms":
 			r.Terms = parted(cells[at])
 		case "score":

@@ -31,15 +31,15 @@ func TestRecordCSV(t *testing.T) {
 	r := Record{
 		ID: "01KGYZTR700000000000000001", Time: time.Date(2026, 3, 2, 9, 30, 0, 5e6, time.UTC), Node: "pbx1", Trunk: "telecom",
 		Caller: Caller{Raw: "008695211613", E164: "+8695211613", Kind: "service", Withheld: true, From: "1000", Diverted: "+8610777"},
-		Name:   "=HYPERLINK(\"http://x\",\"bank\")", Callee: "05925550100", Line: "staff",
+		Name:   "=HYPERLINK(\"http://x\",\"bank\")", Callee: "05925550100", Line: "staff", Customer: "firm",
 		Action: "allow", Would: "reject", Mode: "observe", Rule: "952 sales calls", Reason: "a, b; \"c\"\r\nd", List: "blacklist",
 		Outcome: &Outcome{Answered: true, RingS: 4.25, TalkS: 61, Cause: "NORMAL_CLEARING", By: "caller"},
 		Test:    true, Passed: true,
 		Tripped: []string{"range wakes: 952116", "many lines: 952116 (on trial)"}, TrippedBy: []string{"range wakes"}, Holder: "firm A", Score: 4.2, Terms: []string{"decoys +6", "first_time +0.5", "prior -4"},
 		Repeats: 36, Last: time.Date(2026, 3, 2, 9, 30, 52, 250e6, time.UTC),
 	}
-	const want = `id,time,node,trunk,caller,e164,kind,withheld,name,callee,line,action,would,mode,rule,reason,list,answered,ring_s,talk_s,cause,by,from,diverted,repeats,last,test,tripped,holder,score,terms,tripped_by,passed
-01KGYZTR700000000000000001,2026-03-02T09:30:00.005Z,pbx1,telecom,008695211613,+8695211613,service,true,"\x3DHYPERLINK(""http://x"",""bank"")",05925550100,staff,allow,reject,observe,"952 sales calls","a, b; ""c""\x0D\x0Ad",blacklist,true,4.25,61,NORMAL_CLEARING,caller,1000,+8610777,36,2026-03-02T09:30:52.250Z,true,"range wakes: 952116 | many lines: 952116 (on trial)","firm A",4.2,"decoys +6 | first_time +0.5 | prior -4","range wakes",true
+	const want = `id,time,node,trunk,caller,e164,kind,withheld,name,callee,line,action,would,mode,rule,reason,list,answered,ring_s,talk_s,cause,by,from,diverted,repeats,last,test,tripped,holder,score,terms,tripped_by,passed,customer
+01KGYZTR700000000000000001,2026-03-02T09:30:00.005Z,pbx1,telecom,008695211613,+8695211613,service,true,"\x3DHYPERLINK(""http://x"",""bank"")",05925550100,staff,allow,reject,observe,"952 sales calls","a, b; ""c""\x0D\x0Ad",blacklist,true,4.25,61,NORMAL_CLEARING,caller,1000,+8610777,36,2026-03-02T09:30:52.250Z,true,"range wakes: 952116 | many lines: 952116 (on trial)","firm A",4.2,"decoys +6 | first_time +0.5 | prior -4","range wakes",true,firm
 `
 	got := string(r.AppendCSV(AppendCSVHeader(nil)))
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -21,7 +21,7 @@ type Report struct {
 	Time      time.Time    `json:"time"` // when it was made
 	Caller    Caller       `json:"caller"`
 	Extension string       `json:"extension"`          // who made it first
-	Customer  string       `json:"customer,omitempty"` // whose it is: the line's, or the extension itself
+	Customer  string       `json:"customer,omitempty"` // whose it is: the line's
 	Marks     []ReportMark `json:"marks,omitempty"`    // who made it, the latest last, 16 at most
 	Line      string       `json:"line"`               // the line that was called
 	Call      string       `json:"call"`               // the journal's id of the call, "" if it is not known
@@ -34,6 +34,12 @@ type Report struct {
 	Free      int          `json:"free,omitempty"` // how many of the last digits are free in what was listed
 	Lifted    time.Time    `json:"lifted,omitzero"`
 	LiftedBy  string       `json:"lifted_by,omitempty"`
+}
+
+// ReportsQuery says which reports to give; "" is all.
+type ReportsQuery struct {
+	State    string
+	Customer string // whose they are
 }
 
 // ReportMark is one person's part in a report.
@@ -158,7 +164,8 @@ func serveReports(mux *http.ServeMux, d Desk) {
 			return
 		}
 		stream(w, func(yield func(any) error) error {
-			return d.Reports(r.Context(), state, func(r Report) error { return yield(r) })
+			q := ReportsQuery{State: state, Customer: r.URL.Query().Get("customer")}
+			return d.Reports(r.Context(), q, func(r Report) error { return yield(r) })
 		})
 	})
 	mux.HandleFunc("GET /api/v1/reports/{id}", ask(func(r *http.Request) (any, error) { return d.ShowReport(r.Context(), r.PathValue("id")) }))
@@ -181,8 +188,8 @@ type decisionQuery struct {
 	Prefix bool   `json:"prefix,omitempty"` // of confirm: the proposed range
 }
 
-func (c *Client) Reports(ctx context.Context, state string, yield func(Report) error) error {
-	return lines(ctx, c, "reports?"+url.Values{"state": {state}}.Encode(), yield)
+func (c *Client) Reports(ctx context.Context, q ReportsQuery, yield func(Report) error) error {
+	return lines(ctx, c, "reports?"+url.Values{"state": {q.State}, "customer": {q.Customer}}.Encode(), yield)
 }
 
 func (c *Client) Report(ctx context.Context, r NewReport) (*ReportEdit, error) {

@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"ringfence/tomlfile"
@@ -26,6 +29,10 @@ func Handler(d Desk) http.Handler {
 		return d.Check(r.Context(), q)
 	}))
 	mux.HandleFunc("GET /api/v1/lists", ask(func(r *http.Request) (any, error) {
+		if line := r.URL.Query().Get("line"); line != "" {
+			l, err := d.ListsOf(r.Context(), line)
+			return nonNil(l), err
+		}
 		l, err := d.Lists(r.Context())
 		return nonNil(l), err
 	}))
@@ -56,6 +63,7 @@ func Handler(d Desk) http.Handler {
 	serveForget(mux, d)
 	serveDetectors(mux, d)
 	serveKnown(mux, d)
+	serveUsage(mux, d)
 	serveScore(mux, d)
 	mux.HandleFunc("POST /api/v1/policy/reload", ask(func(r *http.Request) (any, error) { return d.Reload(r.Context()) }))
 	mux.HandleFunc("POST /api/v1/pause", answer(func(r *http.Request, q pauseQuery) (any, error) {
@@ -64,6 +72,7 @@ func Handler(d Desk) http.Handler {
 	mux.HandleFunc("DELETE /api/v1/pause", ask(func(r *http.Request) (any, error) { return d.Resume(r.Context()) }))
 	mux.HandleFunc("GET /api/v1/status", ask(func(r *http.Request) (any, error) { return d.Status(r.Context()) }))
 	serveLists(mux, d)
+	serveLines(mux, d)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r = claim(r)
 		if h, pattern := mux.Handler(r); pattern == "" {
@@ -127,6 +136,32 @@ func nonNil[T any](s []T) []T {
 		return []T{}
 	}
 	return s
+}
+
+// takeFile makes a handler of what takes a file, with parameters of these names; switches are true or false. Others are refused: a misspelt dry_run would
+// be an import.
+func takeFile(texts, switches string, f func(r *http.Request, v url.Values) (any, error)) http.HandlerFunc {
+	known, either := strings.Fields(texts), strings.Fields(switches)
+	return func(w http.ResponseWriter, r *http.Request) {
+		// Not a type that a page of another site could send without being asked.
+		if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/octet-stream" {
+			writeErrorCode(w, http.StatusUnsupportedMediaType, "bad_request", "send the file as application/octet-stream")
+			return
+		}
+		ask(func(r *http.Request) (any, error) {
+			v := r.URL.Query()
+			for name, values := range v {
+				switch {
+				case slices.Contains(known, name):
+				case !slices.Contains(either, name):
+					return nil, Bad(fmt.Sprintf("there is no parameter %.40q here: write %s", name, strings.Join(append(known[:len(known):len(known)], either...), ", ")))
+				case values[0] != "true" && values[0] != "false":
+					return nil, Bad(fmt.Sprintf("%s is %.40q: write true or false", name, values[0]))
+				}
+			}
+			return f(r, v)
+		})(w, r)
+	}
 }
 
 // ask serves a request without a body.
@@ -217,7 +252,7 @@ func follow(d Desk, w http.ResponseWriter, r *http.Request) {
 func journalQuery(r *http.Request) (Query, error) {
 	v := r.URL.Query()
 	q := Query{
-		Caller: v.Get("caller"), Callee: v.Get("callee"), Action: v.Get("action"), ID: v.Get("id"),
+		Caller: v.Get("caller"), Callee: v.Get("callee"), Action: v.Get("action"), ID: v.Get("id"), Customer: v.Get("customer"),
 		Cursor: v.Get("cursor"), Newest: v.Get("order") != "oldest", Limit: 100,
 	}
 	for name, at := range map[string]*time.Time{"since": &q.Since, "until": &q.Until} {

@@ -303,7 +303,7 @@ func TestPrivateTables(t *testing.T) {
 		t.Errorf("held %v", n)
 	}
 	var open console.Report
-	if err := d.Reports(t.Context(), console.ReportOpen, func(r console.Report) error { open = r; return nil }); err != nil {
+	if err := d.Reports(t.Context(), console.ReportsQuery{State: console.ReportOpen}, func(r console.Report) error { open = r; return nil }); err != nil {
 		t.Fatal(err)
 	}
 	text, _ := json.Marshal(open)

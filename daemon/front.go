@@ -55,7 +55,9 @@ func OpenDesk(c *conf.Daemon, readOnly bool, log *slog.Logger) (*Front, error) {
 		return learnt
 	}
 	d := desk.New(c, db, force, desk.Options{
-		Private: private, Log: log, EndPasses: func(e164 string, lines []string) error { return screening.EndPasses(db, memory, e164, lines) },
+		Private: private, Log: log, EndPasses: func(e164 string, ends func(line string) bool) error {
+			return screening.EndPasses(db, memory, e164, ends)
+		},
 		Sections: sectionsOf(memory), Behaviour: memory.BehaviourOf, Forget: memory.ForgetNumber,
 		Recall: func(p *policy.Policy, call *policy.Call) {
 			if err := learn(p); err != nil {
@@ -166,6 +168,7 @@ func (d *Daemon) count(s *console.Status) {
 	}
 	s.Count("alerts.full", d.alerts.Full.Load())
 	s.Count("notify.failed", d.alerts.Failed.Load())
+	d.countNotices(s)
 	s.Count("calls.forgotten", d.screener.Forgotten())
 	s.Count("calls.again_lost", d.memory.Again.Lost())
 	s.Count("calls.behaviour_lost", d.memory.Behaviour.Lost())

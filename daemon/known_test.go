@@ -218,8 +218,8 @@ func TestKnownImportTells(t *testing.T) {
 		text string
 		want string
 	}{
-		{console.KnownImport{}, "13800000001\n", "whose address book is it? Write --line and one of staff, hotline, or --line all"},
-		{console.KnownImport{Lines: []string{"unused"}}, "", "which is a decoy: write staff, hotline"},
+		{console.KnownImport{}, "13800000001\n", "whose address book is it? Write --line and one of staff, hotline, or all"},
+		{console.KnownImport{Lines: []string{"unused"}}, "", "which is a decoy: write one of staff, hotline"},
 		{console.KnownImport{Lines: []string{"staf"}}, "", `there is no line "staf"`},
 		{console.KnownImport{Lines: []string{"staff"}}, `{"phone": "+4930123", "votes": 3}`, "PhoneBlock"},
 		{console.KnownImport{Lines: []string{"staff"}, Columns: []string{"number=2", "talk=3"}}, "", "write one kind"},

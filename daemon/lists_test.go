@@ -273,7 +273,7 @@ func TestWhoCannotBeClaimed(t *testing.T) {
 		return string(b)
 	}
 	ask("POST", "lists/blacklist/entries", `[{"number":"95211613","who":"security-officer","source":"feed ftc"}]`)
-	ask("POST", "lists/blacklist/import?file=x.txt&who=security-officer", "95211614\n")
+	ask("POST", "lists/blacklist/import?file=x.txt", "95211614\n")
 	ask("DELETE", "lists/blacklist/entries", `["95211614"]`)
 	var r struct{ ID string }
 	screen(in(d), "a", "95211615", "8001", false)
@@ -294,7 +294,7 @@ func TestWhoCannotBeClaimed(t *testing.T) {
 		}
 	}
 	in(d).Entries(t.Context(), "blacklist", func(e console.ListEntry) error { check(e.Who, e.Source); return nil })
-	in(d).Reports(t.Context(), "", func(r console.Report) error { check(r.Who, ""); return nil })
+	in(d).Reports(t.Context(), console.ReportsQuery{}, func(r console.Report) error { check(r.Who, ""); return nil })
 	if seen < 6 {
 		t.Errorf("only %d records were looked at", seen)
 	}

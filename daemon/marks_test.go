@@ -129,7 +129,7 @@ func TestOneMarkACustomer(t *testing.T) {
 		mark(t, d, "95211614", callee)
 	}
 	var all []console.Report
-	if err := d.Reports(t.Context(), console.ReportOpen, func(r console.Report) error { all = append(all, r); return nil }); err != nil {
+	if err := d.Reports(t.Context(), console.ReportsQuery{State: console.ReportOpen}, func(r console.Report) error { all = append(all, r); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	if len(all) != 4 || all[0].Caller.E164 != "+8695211614" || all[0].Weight != 3 || all[3].Caller.E164 != "+8695211613" || all[3].Weight != 1 || all[3].Repeats != 9 || len(all[3].Marks) != 10 {
@@ -169,7 +169,7 @@ func TestMarksWithoutALine(t *testing.T) {
 		}
 	}
 	var ids []string
-	if err := d.Reports(t.Context(), "", func(r console.Report) error { ids = append(ids, r.ID); return nil }); err != nil {
+	if err := d.Reports(t.Context(), console.ReportsQuery{}, func(r console.Report) error { ids = append(ids, r.ID); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	e, err := d.ShowReport(t.Context(), ids[0])
@@ -356,7 +356,7 @@ func TestAutoConfirm(t *testing.T) {
 	d, ctx := in(daemon), t.Context()
 	state := func(caller string) (states []string) {
 		t.Helper()
-		if err := d.Reports(ctx, "", func(r console.Report) error {
+		if err := d.Reports(ctx, console.ReportsQuery{}, func(r console.Report) error {
 			if r.Caller.E164 == "+86"+caller {
 				states = append(states, r.State+" "+r.Who)
 			}

@@ -142,7 +142,7 @@ func TestReportsThroughSocket(t *testing.T) {
 	}
 	list := func(state string) (rs []console.Report) {
 		t.Helper()
-		if err := client.Reports(ctx, state, func(r console.Report) error { rs = append(rs, r); return nil }); err != nil {
+		if err := client.Reports(ctx, console.ReportsQuery{State: state}, func(r console.Report) error { rs = append(rs, r); return nil }); err != nil {
 			t.Fatal(err)
 		}
 		return rs
@@ -286,7 +286,7 @@ func TestReportsThatListNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	var id string
-	d.Reports(ctx, console.ReportOpen, func(r console.Report) error {
+	d.Reports(ctx, console.ReportsQuery{State: console.ReportOpen}, func(r console.Report) error {
 		if r.Caller.E164 == "+8695211613" && r.Extension == "8001" {
 			id = r.ID
 		}

@@ -22,6 +22,7 @@ import (
 	"ringfence/eslbridge"
 	"ringfence/feed"
 	"ringfence/inforce"
+	"ringfence/notice"
 	"ringfence/policy"
 	"ringfence/screening"
 	"ringfence/storage"
@@ -45,6 +46,7 @@ type Daemon struct {
 	desk     *desk.Desk
 	feeds    *feed.Feeds
 	alerts   *alert.Book
+	notices  *notice.Notices
 
 	screen   *eslbridge.Server
 	listener net.Listener
@@ -94,6 +96,8 @@ func (d *Daemon) start(ctx context.Context, c *conf.Daemon) error {
 	d.background("reading lists", d.desk.ReadLists)
 	d.background("the file of lists", d.desk.KeepPieces)
 	d.background("hits", d.writeHits)
+	d.background("notices", d.notices.Run)
+	d.background("own lists of lines that were removed", d.desk.ForgetGone)
 	d.background("breakers", d.desk.KeepBreakers)
 	d.background("what was counted", d.desk.KeepCounts)
 	d.background("detectors", d.desk.TickDetectors)
@@ -138,13 +142,14 @@ func (d *Daemon) openDesk(c *conf.Daemon) (err error) {
 	}
 	d.onStop("database", func(context.Context) error { return d.db.Close() })
 	d.background("files of before an upgrade", d.keepBefore)
-	d.journal = d.db.StartJournal(storage.JournalOptions{Keep: c.Journal.Keep, MaxBytes: c.Journal.MaxSize, Merge: mergeCalls})
+	d.alerts = alert.New(alert.Options{Command: c.Notify.Command, Remind: c.Notify.Remind, Node: c.Node, Settings: d.db, Log: d.log, Now: d.clock})
+	d.openNotices(c)
+	d.journal = d.db.StartJournal(storage.JournalOptions{Keep: c.Journal.Keep, MaxBytes: c.Journal.MaxSize, Merge: mergeCalls, Notices: d.notices})
 	d.onStop("journal", d.journal.Close)
 	private, err := openPrivate(c, false)
 	if err != nil {
 		return err
 	}
-	d.alerts = alert.New(alert.Options{Command: c.Notify.Command, Remind: c.Notify.Remind, Node: c.Node, Settings: d.db, Log: d.log, Now: d.clock})
 	d.background("alerts", d.alerts.Run)
 	d.keeper = screening.NewKeeper(d.db, func() *policy.Policy { return d.force.Rules().Policy }, d.log, d.clock)
 	d.memory = traffic.New(d.keeper)

@@ -47,7 +47,7 @@ action = "reject"
 		}
 	}
 	reports := func() (all []console.Report) {
-		if err := d.Reports(t.Context(), "", func(r console.Report) error { all = append(all, r); return nil }); err != nil {
+		if err := d.Reports(t.Context(), console.ReportsQuery{}, func(r console.Report) error { all = append(all, r); return nil }); err != nil {
 			t.Fatal(err)
 		}
 		return all

@@ -3,10 +3,14 @@ package desk
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"ringfence/console"
 	"ringfence/detect"
+	"ringfence/lists"
+	"ringfence/number"
 	"ringfence/policy"
 )
 
@@ -30,6 +34,7 @@ func (d *Desk) Check(_ context.Context, q console.CheckQuery) (*console.CheckRep
 			}
 			return nil, console.Bad(text)
 		}
+		other = other.WithLines(r.Lines)
 		p, set = other, d.tried(other, set)
 	}
 	at, err := momentOf(q.At, d.o.Now(), p.Zone())
@@ -49,6 +54,9 @@ func (d *Desk) Check(_ context.Context, q console.CheckQuery) (*console.CheckRep
 		Rule: dec.Rule, Reason: dec.Reason(), Mode: dec.Mode.String(), SIP: dec.SIP, Label: dec.Label,
 		Steps: []console.Step{}, Detectors: []console.Finding{}, Lists: []console.OnList{},
 	}
+	if dec.Customer != dec.Line {
+		report.Customer = dec.Customer
+	}
 	if d.o.Private != nil {
 		report.Caller.Journal = d.o.Private.Token(&n)
 	}
@@ -66,24 +74,48 @@ func (d *Desk) Check(_ context.Context, q console.CheckQuery) (*console.CheckRep
 	for _, f := range set.Explain(&x) {
 		report.Detectors = append(report.Detectors, d.findingShown(p, &f))
 	}
-	for _, name := range lists.Names() {
-		if e, ok := lists.Lookup(name, &call.Caller, at); ok {
-			report.Lists = append(report.Lists, console.OnList{List: name, Pattern: e.Pattern.String(), Reason: e.Reason, Source: e.Source})
-			continue
-		}
-		for _, held := range call.Caller.Held() {
-			if e, ok := lists.Lookup(name, &held, at); ok {
-				report.Lists = append(report.Lists, console.OnList{List: name, Pattern: e.Pattern.String(), Reason: e.Reason, Source: e.Source, Holds: held.E164})
-				break
-			}
-		}
-	}
+	report.Lists = onLists(p, lists, &call)
 	if d.force.Paused(at) != nil {
 		report.Paused, report.Action, report.Rule = true, policy.Allow.String(), policy.RulePaused
 		report.SIP, report.Label = 0, ""
 		report.Reason = "screening is paused; otherwise: " + report.Reason
 	}
 	return report, nil
+}
+
+// onLists are the entries of lists that match a call's caller. Of own lists of lines of the database there are those of the line called alone: what
+// other customers keep is not to be seen here.
+func onLists(p *policy.Policy, l *lists.Lists, call *policy.Call) []console.OnList {
+	on, held := []console.OnList{}, call.Caller.Held()
+	look := func(lookup func(n *number.Number) (policy.ListEntry, bool)) {
+		if e, ok := lookup(&call.Caller); ok {
+			on = append(on, console.OnList{List: e.List, Pattern: e.Pattern.String(), Reason: e.Reason, Source: e.Source})
+			return
+		}
+		for i := range held {
+			if e, ok := lookup(&held[i]); ok {
+				on = append(on, console.OnList{List: e.List, Pattern: e.Pattern.String(), Reason: e.Reason, Source: e.Source, Holds: held[i].E164})
+				return
+			}
+		}
+	}
+	lines := p.Lines()
+	for _, name := range l.Names() {
+		if line, _, own := strings.Cut(name, ":"); own && !slices.Contains(lines, line) {
+			continue
+		}
+		look(func(n *number.Number) (policy.ListEntry, bool) {
+			e, ok := l.Lookup(name, n, call.Time)
+			e.List = name
+			return e, ok
+		})
+	}
+	if line, _ := p.LineCalled(&call.Callee); line.Kept {
+		for _, own := range slices.Sorted(slices.Values(l.OwnNames())) {
+			look(func(n *number.Number) (policy.ListEntry, bool) { return l.LookupOwn(line.Key, own, n, call.Time) })
+		}
+	}
+	return on
 }
 
 // momentOf reads when a call to try comes in.

@@ -21,7 +21,6 @@ import (
 	"ringfence/conf"
 	"ringfence/console"
 	"ringfence/inforce"
-	"ringfence/lists"
 	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/pseudonym"
@@ -36,13 +35,13 @@ type Desk struct {
 	force *inforce.State
 	o     Options
 
-	forgetting    sync.Mutex               // one number is forgotten at a time; taken before edit
-	edit          sync.Mutex               // one edit or reload at a time: what is on disk and in the lists in force stays the same
-	unread        map[string]*lists.Loader // lists that have not been read yet; nil when they are
-	listsRead     chan struct{}            // closed when ReadLists is done
-	rules         chan struct{}            // another policy is in force
-	pieces        *pieces                  // the file of the lists
-	warnedInvalid bool                     // of ReadAgain alone: rules on invalid were named
+	forgetting    sync.Mutex        // one number is forgotten at a time; taken before edit
+	edit          sync.Mutex        // one edit or reload at a time: what is on disk and in the lists in force stays the same
+	unread        map[string]loader // lists that have not been read yet; nil when they are
+	listsRead     chan struct{}     // closed when ReadLists is done
+	rules         chan struct{}     // another policy is in force
+	pieces        *pieces           // the file of the lists
+	warnedInvalid bool              // of ReadAgain alone: rules on invalid were named
 
 	breakers  *breakers   // what must outlive the program of them
 	telling   sync.Mutex  // held while a person is told of them (alertTripped)
@@ -53,6 +52,10 @@ type Desk struct {
 
 	waiting waiting
 	marked  chan string // ids of reports that may be confirmed without a person (ConfirmByItself)
+
+	ownRefused atomic.Uint64 // edits of own lists of lines that there was no room for
+
+	today today // calls to customers, for the status
 
 	missed atomic.Uint64 // records that who follows the journal was too slow for
 
@@ -65,8 +68,9 @@ type Options struct {
 	Private *pseudonym.Key   // of a private journal, nil if it is not
 	// Recall fills in what calls before have taught about a call; nil for nothing.
 	Recall func(p *policy.Policy, c *policy.Call)
-	// EndPasses lets a caller be asked again who passed a challenge on these lines (traffic.PassKey), on any where there are none; nil for nobody.
-	EndPasses func(e164 string, lines []string) error
+	// EndPasses lets a caller be asked again who passed a challenge on lines that a function names (by traffic.PassKey), on any where it is nil. A nil
+	// EndPasses is for nobody.
+	EndPasses func(e164 string, ends func(line string) bool) error
 	// Forget drops what memory has of a number, and says how many things; nil for no memory.
 	Forget func(e164 string) int
 	// Behaviour is how a number has behaved within the last day, for the score, and when it called last; nil for no memory.
@@ -98,7 +102,7 @@ func New(c *conf.Daemon, db *storage.DB, force *inforce.State, o Options) *Desk 
 		o.Recall = func(*policy.Policy, *policy.Call) {}
 	}
 	if o.EndPasses == nil {
-		o.EndPasses = func(string, []string) error { return nil }
+		o.EndPasses = func(string, func(string) bool) error { return nil }
 	}
 	if o.Forget == nil {
 		o.Forget = func(string) int { return 0 }
@@ -113,7 +117,7 @@ func New(c *conf.Daemon, db *storage.DB, force *inforce.State, o Options) *Desk 
 		o.LastCalls = func(string, func(string, traffic.LastCall)) {}
 	}
 	return &Desk{
-		conf: c, db: db, force: force, o: o, unread: map[string]*lists.Loader{}, listsRead: make(chan struct{}), rules: make(chan struct{}, 1), pieces: newPieces(),
+		conf: c, db: db, force: force, o: o, unread: map[string]loader{}, listsRead: make(chan struct{}), rules: make(chan struct{}, 1), pieces: newPieces(),
 		marked:   make(chan string, maxMarked),
 		breakers: newBreakers(db, o.Private),
 	}

@@ -10,26 +10,53 @@ import (
 	"time"
 
 	"ringfence/console"
+	"ringfence/inforce"
 	"ringfence/lists"
 	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/storage"
 )
 
-// Lists describes all lists.
-func (d *Desk) Lists(context.Context) ([]console.ListSummary, error) {
+// Lists describes all lists. Own lists of lines of the database are one for each name.
+func (d *Desk) Lists(ctx context.Context) ([]console.ListSummary, error) {
 	infos, err := d.db.Lists()
-	var out []console.ListSummary
-	for _, l := range infos {
-		out = append(out, console.ListSummary{List: l.Name, Entries: l.Entries, Records: l.Records, Created: l.Created, Changed: l.Changed})
+	if err != nil {
+		return nil, err
 	}
-	return out, err
+	var out []console.ListSummary
+	for i := range infos {
+		s := summaryOf(&infos[i])
+		if storage.IsOwn(s.List) {
+			if err := d.countOwn(ctx, d.force.Rules(), &s); err != nil {
+				return nil, err
+			}
+		}
+		out = append(out, s)
+	}
+	return out, nil
 }
 
-// Entries calls yield for each entry of a list.
+func summaryOf(l *storage.ListInfo) console.ListSummary {
+	return console.ListSummary{List: l.Name, Entries: l.Entries, Records: l.Records, Created: l.Created, Changed: l.Changed}
+}
+
+// Entries calls yield for each entry of a list, or of the own lists of all lines that have a name, as "line:blacklist".
 func (d *Desk) Entries(ctx context.Context, list string, yield func(console.ListEntry) error) error {
+	r := d.force.Rules()
+	if _, ok := lists.OwnTable(list); ok {
+		return d.ownEntries(ctx, r, list, yield)
+	}
+	at, err := d.named(list)(r)
+	if err != nil {
+		return err
+	}
+	pages := func(yield func([]storage.Entry) error) error { return d.db.EntryPages(at.table, true, yield) }
+	if at.line != "" {
+		pages = func(yield func([]storage.Entry) error) error { return d.db.LineEntries(at.table, at.line, true, yield) }
+	}
 	now := d.o.Now()
-	err := d.db.EntryPages(list, true, func(es []storage.Entry) error {
+	err = pages(func(es []storage.Entry) error {
+		at.strip(es)
 		for i, end := 0, 0; i < len(es); i = end {
 			for end = i + 1; end < len(es) && es[end].Pattern == es[i].Pattern; {
 				end++
@@ -40,6 +67,11 @@ func (d *Desk) Entries(ctx context.Context, list string, yield func(console.List
 		}
 		return nil
 	})
+	return noList(list, err)
+}
+
+// noList says what to do about a list that is not there.
+func noList(list string, err error) error {
 	if errors.Is(err, storage.ErrNoList) {
 		return console.NotFound(fmt.Sprintf("there is no list %s: `ringfence list ls` names those there are", list))
 	}
@@ -74,14 +106,18 @@ func listEntryOf(list string, e *storage.Entry) console.ListEntry {
 // cannot be read refuses the rest, unless keepGood. When it returns the edit is on disk and the next call
 // sees it.
 func (d *Desk) AddEntries(ctx context.Context, list string, add []console.NewEntry, keepGood bool) ([]console.Edit, error) {
-	return d.addEntries(ctx, list, storage.FromPerson, add, keepGood)
+	return d.addEntries(ctx, d.named(list), storage.FromPerson, add, keepGood)
 }
 
-// addEntries is AddEntries for what a person says, or a report.
-func (d *Desk) addEntries(ctx context.Context, list string, origin storage.Origin, add []console.NewEntry, keepGood bool) ([]console.Edit, error) {
+// addEntries is AddEntries for what a person says, or a report, on the list that find finds.
+func (d *Desk) addEntries(ctx context.Context, find func(*inforce.Rules) (place, error), origin storage.Origin, add []console.NewEntry, keepGood bool) ([]console.Edit, error) {
 	d.edit.Lock()
 	defer d.edit.Unlock()
 	r, now := d.force.Rules(), d.o.Now()
+	at, err := find(r)
+	if err != nil {
+		return nil, err
+	}
 	out := make([]console.Edit, len(add))
 	var good []int // places in add
 	var patterns []number.Pattern
@@ -94,38 +130,38 @@ func (d *Desk) addEntries(ctx context.Context, list string, origin storage.Origi
 			err = fmt.Errorf("would have expired already, at %s: give a time to come, as in 30d", a.Expires.Format(time.RFC3339))
 		}
 		if err != nil {
-			out[i] = console.Edit{List: list, Number: a.Number, Change: console.Refused, Why: err.Error()}
+			out[i] = console.Edit{List: at.name, Number: a.Number, Change: console.Refused, Why: err.Error()}
 			wrong = append(wrong, fmt.Sprintf("%.64q: %s", a.Number, err))
 			continue
 		}
 		good, patterns = append(good, i), append(patterns, p)
-		entries = append(entries, storage.Entry{Pattern: p.String(), Reason: a.Reason, Origin: origin, Source: cmp.Or(a.Source, by.From), Who: by.Who, Added: now, Expires: a.Expires})
+		entries = append(entries, storage.Entry{Pattern: at.text(p.String()), Reason: a.Reason, Origin: origin, Source: cmp.Or(a.Source, by.From), Who: by.Who, Added: now, Expires: a.Expires})
 	}
 	if len(wrong) > 0 && !keepGood {
 		return nil, console.Bad("nothing was changed:\n" + strings.Join(wrong, "\n"))
 	}
-	if err := d.keepReasons(list, entries); err != nil {
+	if err := errors.Join(d.ownRoomFor(&at, entries), d.keepReasons(at.table, entries)); err != nil {
 		return nil, err
 	}
-	changes, err := d.db.AddEntries(list, entries)
+	changes, err := d.db.AddEntries(at.table, entries)
 	d.pieces.edited(err)
 	if err != nil {
 		return nil, refused(err)
 	}
-	warn := d.cautionsFor(r.Policy, list)
-	for i, e := range entries {
-		edit := console.Edit{List: list, Number: e.Pattern, Change: editText(changes[i])}
+	warn := d.cautionsFor(r.Policy, &at)
+	for i := range entries {
+		edit := console.Edit{List: at.name, Number: patterns[i].String(), Change: editText(changes[i])}
 		edit.Warning, _ = warn.of(patterns[i])
 		out[good[i]] = edit
 	}
 	if !d.inMemory() {
 		return out, nil
 	}
-	records, err := d.recordsOf(list, keysOf(entries))
+	records, err := d.recordsOf(at.table, keysOf(entries))
 	if err != nil {
 		return nil, err
 	}
-	d.followPatterns(list, patterns, records)
+	d.followPatterns(&at, patterns, records)
 	return out, nil
 }
 
@@ -166,7 +202,7 @@ func editText(c storage.Change) string {
 }
 
 // followPatterns makes a list in memory what it is on disk, as far as these patterns go, with what is said of each now. d.edit is held.
-func (d *Desk) followPatterns(list string, patterns []number.Pattern, records [][]storage.Entry) {
+func (d *Desk) followPatterns(at *place, patterns []number.Pattern, records [][]storage.Entry) {
 	changes := make([]lists.Change, len(patterns))
 	for i, p := range patterns {
 		if len(records[i]) == 0 {
@@ -175,7 +211,7 @@ func (d *Desk) followPatterns(list string, patterns []number.Pattern, records []
 			changes[i] = lists.Change{ListEntry: policy.ListEntry{Pattern: p}, Records: sourcesOf(records[i])}
 		}
 	}
-	d.force.Rules().Lists.Apply(list, changes) // it exists from now on, be it empty
+	d.apply(d.force.Rules(), at, changes)
 }
 
 // recordsOf is what the sources say of patterns after an edit.
@@ -193,24 +229,28 @@ func (d *Desk) recordsOf(list string, keys []string) ([][]storage.Entry, error) 
 // nothing at all is removed.
 func (d *Desk) RemoveEntries(ctx context.Context, list string, remove []string, all bool) ([]console.Edit, error) {
 	if all {
-		return d.removeEntries(ctx, list, remove, d.db.RemoveAll)
+		return d.removeEntries(ctx, d.named(list), remove, d.db.RemoveAll)
 	}
-	return d.removeEntries(ctx, list, remove, d.db.RemoveEntries)
+	return d.removeEntries(ctx, d.named(list), remove, d.db.RemoveEntries)
 }
 
-// removeEntries is RemoveEntries for what take takes away.
-func (d *Desk) removeEntries(ctx context.Context, list string, remove []string, take func(string, []string, storage.By) ([]storage.Change, error)) ([]console.Edit, error) {
+// removeEntries is RemoveEntries for what take takes away, of the list that find finds.
+func (d *Desk) removeEntries(ctx context.Context, find func(*inforce.Rules) (place, error), remove []string, take func(string, []string, storage.By) ([]storage.Change, error)) ([]console.Edit, error) {
 	d.edit.Lock()
 	defer d.edit.Unlock()
 	r := d.force.Rules()
+	at, err := find(r)
+	if err != nil {
+		return nil, err
+	}
 	patterns, keys := make([]number.Pattern, len(remove)), make([]string, len(remove))
 	var wrong []string
 	for i, text := range remove {
 		p, err := r.Policy.Plan().Pattern(text)
-		patterns[i], keys[i] = p, p.String()
+		patterns[i], keys[i] = p, at.text(p.String())
 		if err != nil {
-			keys[i] = text
-			if d.db.HasEntry(list, text) {
+			keys[i] = at.text(text)
+			if d.db.HasEntry(at.table, keys[i]) {
 				continue
 			}
 			wrong = append(wrong, fmt.Sprintf("%.64q: %s", text, err))
@@ -219,21 +259,21 @@ func (d *Desk) removeEntries(ctx context.Context, list string, remove []string, 
 	if len(wrong) > 0 {
 		return nil, console.Bad("nothing was changed:\n" + strings.Join(wrong, "\n"))
 	}
-	changes, err := take(list, keys, byOf(ctx))
+	changes, err := take(at.table, keys, byOf(ctx))
 	d.pieces.edited(err)
 	if err != nil {
 		return nil, refused(err)
 	}
-	records, err := d.recordsOf(list, keys)
+	records, err := d.recordsOf(at.table, keys)
 	if err != nil {
 		return nil, err
 	}
 	if slices.Contains(changes, storage.Removed) && d.inMemory() { // else nothing has changed, and there may be no such list
-		d.followPatterns(list, patterns, records)
+		d.followPatterns(&at, patterns, records)
 	}
 	out := make([]console.Edit, len(keys))
 	for i, key := range keys {
-		out[i] = console.Edit{List: list, Number: key, Change: changes[i].String()}
+		out[i] = console.Edit{List: at.name, Number: at.pattern(key), Change: changes[i].String()}
 		for _, e := range records[i] {
 			out[i].Still = append(out[i].Still, cmp.Or(e.Source, e.Origin.String()))
 		}

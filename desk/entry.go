@@ -45,7 +45,11 @@ type cautions struct {
 	hit  *policy.Caution // nil: the list lets calls pass, which is no loss
 }
 
-func (d *Desk) cautionsFor(p *policy.Policy, list string) *cautions {
+func (d *Desk) cautionsFor(p *policy.Policy, at *place) *cautions {
+	list := at.name
+	if at.line != "" {
+		list = at.table // as rules name it
+	}
 	c := &cautions{plan: p.Plan()}
 	if !p.OnlyAllows(list) {
 		c.hit = p.Caution()

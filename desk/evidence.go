@@ -177,12 +177,12 @@ func (d *Desk) noteTraits(b *marks.Block, e *console.ReportEvidence) error {
 		if n.Kinds.Has(number.Emergency) || r.Policy.NeverScreened(n) || r.Policy.Protected(&call, r.Lists) != 0 {
 			b.Note(i, marks.Protected)
 		}
-		lines := d.o.Known.Lines(n.E164)
+		lines := slices.DeleteFunc(d.o.Known.Lines(n.E164), func(key string) bool { return !isThere(r.Policy, key) })
 		if len(lines) > 0 {
 			b.Note(i, marks.Known)
 		}
 		if i == b.Own() {
-			e.Known = lines
+			e.Known = namesOfKeys(r.Policy, lines)
 		}
 	}
 	records, err := d.db.Lookup(reportList, patterns...)
@@ -264,9 +264,13 @@ func (d *Desk) lookThrough(ctx context.Context, b *marks.Block, names map[string
 // callOf is a record as evidence.
 func callOf(p *policy.Policy, r *storage.Record) marks.Call {
 	callee := p.Call(policy.Facts{Callee: r.Callee}).Callee
-	line := p.LineOf(&callee)
+	line, _ := p.LineCalled(&callee)
+	whose := cmp.Or(r.Customer, line.Customer)
+	if line.Kept { // it may have been another customer's
+		whose = r.Owner()
+	}
 	c := marks.Call{
-		Callee: number.InertUpTo(r.Callee, 64), Customer: cmp.Or(p.CustomerOf(line), storage.NoLine), Time: r.Time, Count: r.Repeats + 1, Rang: rang(r),
+		Callee: number.InertUpTo(r.Callee, 64), Customer: cmp.Or(whose, storage.NoLine), Time: r.Time, Count: r.Repeats + 1, Rang: rang(r),
 		Warned: r.Action == policy.Warn.String() || r.Action == policy.Challenge.String(),
 	}
 	if o := r.Outcome; o != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -60,7 +61,7 @@ func (d *Desk) Forget(ctx context.Context, q console.ForgetQuery) (*console.Forg
 	if !lost.IsZero() {
 		report.Notes = append(report.Notes, fmt.Sprintf("%d numbers were forgotten before, which is the most that is remembered: delete backups from before %s, from which the first would come back", pseudonym.MaxForgotten, lost.Local().Format(time.DateOnly)))
 	}
-	if err := d.forgetLists(ctx, patternsOf(p, text), func([]storage.Entry) bool { return q.Lists }, report); err != nil {
+	if err := d.forgetLists(ctx, patternsOf(p, text), func(string, []storage.Entry) bool { return q.Lists }, report); err != nil {
 		return nil, err
 	}
 	if n.E164 != "" || strings.HasPrefix(text, console.PrivateMark) {
@@ -125,38 +126,29 @@ func (d *Desk) settle(ctx context.Context) error {
 // flushWait is how long the journal may take to be on disk before somebody is told that it is not.
 const flushWait = 30 * time.Second
 
-// forgetLists takes patterns off all lists where which says so of their records, and then all that is remembered of those that are on none.
-func (d *Desk) forgetLists(ctx context.Context, patterns []string, which func([]storage.Entry) bool, report *console.ForgetReport) error {
-	lists, err := d.db.Lists()
+// forgetLists takes patterns off all lists where which says so of their records, those of every line included, and then all that is remembered of
+// those that are on none.
+func (d *Desk) forgetLists(ctx context.Context, patterns []string, which func(pattern string, records []storage.Entry) bool, report *console.ForgetReport) error {
+	remove := make(map[string][]foundAt)
+	err := d.eachListed(patterns, func(at place, pattern string, records []storage.Entry) error {
+		on := listedAs(at.name, pattern, records)
+		if on.Removed = which(pattern, records); on.Removed {
+			remove[at.table] = append(remove[at.table], foundAt{at, pattern})
+		}
+		report.Lists = append(report.Lists, on)
+		return ctx.Err()
+	})
 	if err != nil {
 		return err
 	}
-	for _, l := range lists {
-		found, err := d.db.Lookup(l.Name, patterns...)
-		if err != nil {
+	for table, found := range remove {
+		if err := d.removeAll(ctx, table, found); err != nil {
 			return err
 		}
-		for i, records := range found {
-			if len(records) == 0 {
-				continue
-			}
-			on := listedAs(l.Name, records)
-			if on.Removed = which(records); on.Removed {
-				if _, err := d.RemoveEntries(ctx, l.Name, patterns[i:i+1], true); err != nil {
-					return err
-				}
-			}
-			report.Lists = append(report.Lists, on)
-		}
 	}
-	for _, pattern := range patterns {
-		traces, err := d.db.ForgetTraces(pattern, false)
-		report.History += traces.Changes + traces.Deleted
-		if err != nil {
-			return conflictIfBusy(err)
-		}
-	}
-	return nil
+	traces, err := d.db.ForgetTraces(patterns, false)
+	report.History += traces.Changes + traces.Deleted
+	return conflictIfBusy(err)
 }
 
 func conflictIfBusy(err error) error {
@@ -166,8 +158,8 @@ func conflictIfBusy(err error) error {
 	return err
 }
 
-func listedAs(list string, records []storage.Entry) console.ForgetList {
-	on := console.ForgetList{List: list, Number: records[0].Pattern, Sources: []string{}}
+func listedAs(list, pattern string, records []storage.Entry) console.ForgetList {
+	on := console.ForgetList{List: list, Number: pattern, Sources: []string{}}
 	for _, e := range records {
 		on.Sources = append(on.Sources, cmp.Or(e.Source, e.Origin.String()))
 	}
@@ -303,14 +295,12 @@ func (d *Desk) ApplyForgotten(ctx context.Context) (done int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	for pattern := range patterns {
-		err := d.forgetLists(ctx, []string{pattern}, func(records []storage.Entry) bool {
-			before := forgotten.Lists(pattern)
-			return slices.ContainsFunc(records, func(e storage.Entry) bool { return e.Added.Before(before) })
-		}, report)
-		if err != nil {
-			return 0, err
-		}
+	err = d.forgetLists(ctx, slices.Sorted(maps.Keys(patterns)), func(pattern string, records []storage.Entry) bool {
+		before := forgotten.Lists(pattern)
+		return slices.ContainsFunc(records, func(e storage.Entry) bool { return e.Added.Before(before) })
+	}, report)
+	if err != nil {
+		return 0, err
 	}
 	if err := d.sweep(ctx, s, report); err != nil {
 		return 0, err

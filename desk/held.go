@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ringfence/console"
+	"ringfence/policy"
 	"ringfence/pseudonym"
 	"ringfence/storage"
 	"ringfence/traffic"
@@ -61,8 +62,8 @@ func (d *Desk) countHeld(ctx context.Context, s *subject, q console.ForgetQuery,
 		return err
 	}
 	for _, pattern := range patternsOf(p, text) {
-		err := d.eachListed(pattern, func(list string, records []storage.Entry) error {
-			on := listedAs(list, records)
+		err := d.eachListed([]string{pattern}, func(at place, pattern string, records []storage.Entry) error {
+			on := listedAs(at.name, pattern, records)
 			on.Removed = q.Lists
 			report.Lists = append(report.Lists, on)
 			return nil
@@ -74,7 +75,7 @@ func (d *Desk) countHeld(ctx context.Context, s *subject, q console.ForgetQuery,
 			err = d.db.History(pattern, func(storage.PatternChange) error { report.History++; return nil })
 		} else {
 			var traces storage.Traces
-			traces, err = d.db.ForgetTraces(pattern, true)
+			traces, err = d.db.ForgetTraces([]string{pattern}, true)
 			report.History += traces.Changes + traces.Deleted
 		}
 		if err != nil {
@@ -89,18 +90,43 @@ func (d *Desk) countHeld(ctx context.Context, s *subject, q console.ForgetQuery,
 	return nil
 }
 
-// eachListed calls yield for each list that has a pattern.
-func (d *Desk) eachListed(pattern string, yield func(list string, records []storage.Entry) error) error {
-	lists, err := d.db.Lists()
-	for i := 0; i < len(lists) && err == nil; i++ {
-		var found [][]storage.Entry
-		found, err = d.db.Lookup(lists[i].Name, pattern)
-		if err == nil && len(found[0]) > 0 {
-			err = yield(lists[i].Name, found[0])
-		}
+// eachListed calls yield for each list that has one of the patterns, own lists of every line included. The records are of the pattern without the
+// line.
+func (d *Desk) eachListed(patterns []string, yield func(at place, pattern string, records []storage.Entry) error) error {
+	places, err := d.db.PlacesOf(patterns...)
+	if err != nil {
+		return err
 	}
-	return err
+	for len(places) > 0 {
+		mine := 1
+		for mine < min(len(places), listedBatch) && places[mine].List == places[0].List {
+			mine++
+		}
+		texts := make([]string, mine)
+		for i := range texts {
+			texts[i] = places[i].Text
+		}
+		found, err := d.db.Lookup(places[0].List, texts...)
+		if err != nil {
+			return err
+		}
+		for i, records := range found {
+			if len(records) == 0 { // it was taken off meanwhile
+				continue
+			}
+			at := placeAt(places[i])
+			at.strip(records)
+			if err := yield(at, at.pattern(texts[i]), records); err != nil {
+				return err
+			}
+		}
+		places = places[mine:]
+	}
+	return nil
 }
+
+// listedBatch is how many entries of one list are looked up at once.
+const listedBatch = 10_000
 
 // heldScan looks for what is held of a subject.
 type heldScan struct {
@@ -129,8 +155,8 @@ func (h *heldScan) each(patterns []string, text string, since time.Time, yield f
 				return nil
 			}
 			out := console.Held{Kind: heldKind(t), Last: f.At}
-			if line, _, ok := strings.Cut(f.Key, "\x00"); ok {
-				out.Line = line
+			if key, _, ok := strings.Cut(f.Key, "\x00"); ok {
+				out.Line = policy.LineName(key)
 			}
 			return yield(out, partNone)
 		})
@@ -161,7 +187,7 @@ func (h *heldScan) each(patterns []string, text string, since time.Time, yield f
 	}
 	h.d.o.LastCalls(text, func(extension string, c traffic.LastCall) {
 		if err == nil {
-			err = yield(console.Held{Kind: console.HeldLastCall, Extension: extension, Line: c.Line, Last: c.Time}, partNone)
+			err = yield(console.Held{Kind: console.HeldLastCall, Extension: extension, Line: policy.LineName(c.Line), Last: c.Time}, partNone)
 		}
 	})
 	for i := 0; i < len(patterns) && err == nil; i++ {
@@ -172,8 +198,8 @@ func (h *heldScan) each(patterns []string, text string, since time.Time, yield f
 
 // lists yields what lists have of a pattern, and had.
 func (h *heldScan) lists(pattern string, yield func(console.Held) error) error {
-	err := h.d.eachListed(pattern, func(list string, records []storage.Entry) error {
-		e := unionOf(list, records, h.d.o.Now())
+	err := h.d.eachListed([]string{pattern}, func(at place, _ string, records []storage.Entry) error {
+		e := unionOf(at.name, records, h.d.o.Now())
 		return yield(console.Held{Kind: console.HeldEntry, Entry: &e})
 	})
 	if err != nil {

@@ -17,7 +17,7 @@ func (d *Desk) History(ctx context.Context, text string, yield func(console.List
 		key = p.String()
 	}
 	return d.db.History(key, func(c storage.PatternChange) error {
-		if err := ctx.Err(); err != nil {
+		if err := ctx.Err(); err != nil || c.IsLines() { // a line may have the name of a number
 			return err
 		}
 		h := console.ListHistory{Change: changeOf(&c.ChangeRecord), Number: key}
@@ -26,7 +26,7 @@ func (d *Desk) History(ctx context.Context, text string, yield func(console.List
 			to   **console.ListEntry
 		}{{c.Before, &h.Before}, {c.After, &h.After}} {
 			if side.from != nil {
-				e := listEntryOf(c.List, side.from)
+				e := listEntryOf(listName(c.List, c.Line), side.from)
 				*side.to = &e
 			}
 		}
@@ -34,10 +34,18 @@ func (d *Desk) History(ctx context.Context, text string, yield func(console.List
 	})
 }
 
-// Changes calls yield for each change to a list that is kept, the oldest first; of all lists if none is named.
+// Changes calls yield for each change to a list that is kept, the oldest first; of all lists if none is named, or of lines (console.LineTable).
+//
+// Of an own list of a line of the database those are left out that were of an earlier line of the name, unless there is none now.
 func (d *Desk) Changes(ctx context.Context, list string, yield func(console.ListChange) error) error {
+	of := func(r *storage.ChangeRecord) bool {
+		return list == "" || list == r.List || list == listName(r.List, r.Line)
+	}
+	if at, err := d.named(list)(d.force.Rules()); err == nil && at.line != "" {
+		of = func(r *storage.ChangeRecord) bool { return r.List == at.table && r.Line == at.line }
+	}
 	return d.db.Changes(func(r storage.ChangeRecord) error {
-		if err := ctx.Err(); err != nil || list != "" && list != r.List {
+		if err := ctx.Err(); err != nil || r.IsLines() != (list == console.LineTable) || !of(&r) {
 			return err
 		}
 		return yield(changeOf(&r))
@@ -46,14 +54,23 @@ func (d *Desk) Changes(ctx context.Context, list string, yield func(console.List
 
 func changeOf(r *storage.ChangeRecord) console.ListChange {
 	return console.ListChange{
-		ID: r.ID, Time: r.Time, Who: r.Who, From: r.From, Kind: r.Kind, List: r.List, Source: r.Source,
+		ID: r.ID, Time: r.Time, Who: r.Who, From: r.From, Kind: r.Kind, List: listName(r.List, r.Line), Source: r.Source,
 		Added: r.Added, Updated: r.Updated, Removed: r.Removed, Joined: r.Joined, Undoes: r.Undoes, Undone: r.Undone, Skipped: r.Skipped,
 	}
 }
 
-// Undo makes a change undone, as a whole.
+// Undo makes a change undone, as a whole, be it of a list or of lines.
 func (d *Desk) Undo(ctx context.Context, id uint64) (*console.ListChange, error) {
-	r, err := d.db.Undo(id, byOf(ctx), d.commit)
+	r, err := d.db.ChangeOf(id)
+	switch {
+	case err != nil:
+	case r.IsLines():
+		r, err = d.undoLines(ctx, id)
+	default:
+		r, err = d.db.Undo(id, byOf(ctx), func(do func() (storage.ChangeRecord, error)) error {
+			return d.commitIf(func() error { return d.ownRoomToUndo(id) }, do)
+		})
+	}
 	switch {
 	case errors.Is(err, storage.ErrNoChange):
 		return nil, console.NotFound(err.Error())

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"path/filepath"
 	"runtime/debug"
 	"strings"
@@ -27,6 +28,8 @@ const (
 	maxShown    = 1000
 	// maxImport is how many entries a file may have.
 	maxImport = 50_000_000
+	// maxOwnFile is how many lines a file for an own list of a line may have, those that take entries away included.
+	maxOwnFile = 4 * lists.MaxOwnLine
 	// maxName is how many characters are kept of a file's or a person's name.
 	maxName = 60
 )
@@ -66,7 +69,11 @@ func (d *Desk) importFile(ctx context.Context, q console.ImportQuery, file io.Re
 	if whole.name != "" {
 		f.origin, f.source, f.by.From = storage.FromFeed, whole.name, "feed"
 	}
-	f.cautions = d.cautionsFor(f.policy, q.List)
+	at, err := d.named(q.List)(d.force.Rules())
+	if err != nil {
+		return nil, err
+	}
+	f.at, f.cautions = at, d.cautionsFor(f.policy, &at)
 	if err := f.read(ctx, file); err != nil {
 		return nil, err
 	}
@@ -102,6 +109,7 @@ type fileImport struct {
 	report *console.ImportReport
 	g      gathered
 
+	at       place
 	cautions *cautions
 	doubts   doubts
 	strange  bool // a reason has what is no UTF-8
@@ -131,8 +139,13 @@ func (f *fileImport) read(ctx context.Context, file io.Reader) error {
 			return ctx.Err()
 		}
 		f.doubt(&l, pattern)
-		if f.g.add(pattern, &l); len(f.g.exact)+len(f.g.other) > maxImport {
+		f.g.add(pattern, &l)
+		switch n := len(f.g.exact) + len(f.g.other); {
+		case n > maxImport:
 			return fmt.Errorf("the file has more than %d entries: import it in parts", maxImport)
+		case f.at.line != "" && n > maxOwnFile:
+			f.d.ownRefused.Add(1)
+			return fmt.Errorf("the file has more than %d lines, and a line may have %d entries on its own lists", maxOwnFile, lists.MaxOwnLine)
 		}
 		return nil
 	})
@@ -187,7 +200,7 @@ func (f *fileImport) addGone() error {
 		return nil
 	}
 	entries := f.g.added()
-	before, err := f.d.addGone(f.q.List, &f.g, f.origin, f.source)
+	before, err := f.d.addGone(&f.at, &f.g, f.origin, f.source)
 	if err != nil {
 		return err
 	}
@@ -206,9 +219,16 @@ func (f *fileImport) addGone() error {
 // write makes what was gathered count.
 func (f *fileImport) write() error {
 	report := f.report
-	r, err := f.d.db.Import(f.q.List, f.g.rows(f.origin, f.source, f.by.Who, f.now), storage.ImportOptions{
-		By: f.by, Source: f.name, DryRun: f.q.DryRun, Commit: f.d.commit,
-		Tell: func(pattern string, c storage.Change) {
+	if f.q.DryRun {
+		if err := f.room(); err != nil {
+			return err
+		}
+	}
+	r, err := f.d.db.Import(f.at.table, f.rows(), storage.ImportOptions{
+		By: f.by, Source: f.name, DryRun: f.q.DryRun,
+		Commit: func(do func() (storage.ChangeRecord, error)) error { return f.d.commitIf(f.room, do) },
+		Tell: func(text string, c storage.Change) {
+			pattern := f.at.pattern(text)
 			switch c {
 			case storage.Unchanged, storage.Joined:
 				report.Unchanged++
@@ -228,6 +248,47 @@ func (f *fileImport) write() error {
 	return nil
 }
 
+// rows are the records to write, as the table has them.
+func (f *fileImport) rows() iter.Seq[storage.ImportRow] {
+	return func(yield func(storage.ImportRow) bool) {
+		for row := range f.g.rows(f.origin, f.source, f.by.Who, f.now) {
+			row.Pattern = f.at.text(row.Pattern)
+			if !yield(row) {
+				return
+			}
+		}
+	}
+}
+
+// room refuses a file for an own list of a line that has no room for it, or whose line has gone meanwhile.
+func (f *fileImport) room() error {
+	if f.at.line == "" {
+		return nil
+	}
+	if _, err := f.d.ownOf(f.at.line, f.at.own)(f.d.force.Rules()); err != nil {
+		return err
+	}
+	var texts []string
+	var remove []bool
+	for row := range f.rows() {
+		texts, remove = append(texts, row.Pattern), append(remove, row.Remove)
+	}
+	records, err := f.d.db.Lookup(f.at.table, texts...)
+	if err != nil {
+		return err
+	}
+	more := 0
+	for i, of := range records {
+		switch {
+		case !remove[i] && len(of) == 0:
+			more++
+		case remove[i] && len(of) == 1 && of[0].Origin == f.origin && of[0].Source == f.source:
+			more--
+		}
+	}
+	return f.d.ownRoom(f.at.line, more)
+}
+
 // would is what a dry run says of a pattern.
 func (f *fileImport) would(pattern string, c storage.Change) console.Edit {
 	e := console.Edit{List: f.q.List, Number: pattern, Change: c.String()}
@@ -239,14 +300,17 @@ func (f *fileImport) would(pattern string, c storage.Change) console.Edit {
 	return e
 }
 
-// commit makes a change of the database count, and then in memory, with no edit between.
-func (d *Desk) commit(do func() (storage.ChangeRecord, error)) error {
+// commitIf makes a change of the database count, and then in memory, with no edit between, unless check refuses it.
+func (d *Desk) commitIf(check func() error, do func() (storage.ChangeRecord, error)) error {
 	d.edit.Lock()
 	defer d.edit.Unlock()
+	if err := check(); err != nil {
+		return err
+	}
 	return d.commitAlone(do)
 }
 
-// commitAlone is commit for who holds d.edit.
+// commitAlone is commitIf for who holds d.edit.
 func (d *Desk) commitAlone(do func() (storage.ChangeRecord, error)) error {
 	r, err := do()
 	if err != nil {
@@ -268,19 +332,23 @@ func (d *Desk) follow(c storage.ChangeRecord) error {
 		return nil
 	}
 	if c.Rows >= storage.MaxEdit {
-		return d.fill(context.Background(), r, map[string]*lists.Loader{c.List: r.Lists.Rebuild(c.List)})
+		return d.fill(context.Background(), r, map[string]loader{c.List: load(r, c.List, true)})
 	}
-	r.Lists.Put(policy.ListEntry{List: c.List}) // it exists, be it empty
+	if !storage.IsOwn(c.List) {
+		r.Lists.Put(policy.ListEntry{List: c.List}) // it exists, be it empty
+	}
 	if c.ID == 0 {
 		return nil
 	}
-	var changes []lists.Change
+	changes := make(map[string][]lists.Change) // by the line of an own list
 	err := d.db.ChangedBy(c.ID, func(listed []storage.Listed) error {
 		for i := range listed {
-			pattern, err := r.Policy.Plan().KeptPattern(listed[i].Pattern)
-			if err == nil && len(listed[i].Records) == 0 && pattern.String() != listed[i].Pattern {
+			at := placeAt(storage.Place{List: c.List, Text: listed[i].Pattern})
+			text := at.pattern(listed[i].Pattern)
+			pattern, err := r.Policy.Plan().KeptPattern(text)
+			if err == nil && len(listed[i].Records) == 0 && pattern.String() != text {
 				// A text of an earlier normaliser: what else says the same number stays in memory.
-				same, err := d.db.Lookup(c.List, pattern.String())
+				same, err := d.db.Lookup(c.List, at.text(pattern.String()))
 				if err != nil {
 					return err
 				}
@@ -289,9 +357,9 @@ func (d *Desk) follow(c storage.ChangeRecord) error {
 			switch {
 			case err != nil: // a stray
 			case len(listed[i].Records) == 0:
-				changes = append(changes, lists.Change{ListEntry: policy.ListEntry{Pattern: pattern}, Remove: true})
+				changes[at.line] = append(changes[at.line], lists.Change{ListEntry: policy.ListEntry{Pattern: pattern}, Remove: true})
 			default:
-				changes = append(changes, lists.Change{ListEntry: policy.ListEntry{Pattern: pattern}, Records: sourcesOf(listed[i].Records)})
+				changes[at.line] = append(changes[at.line], lists.Change{ListEntry: policy.ListEntry{Pattern: pattern}, Records: sourcesOf(listed[i].Records)})
 			}
 		}
 		return nil
@@ -299,7 +367,11 @@ func (d *Desk) follow(c storage.ChangeRecord) error {
 	if err != nil {
 		return err
 	}
-	r.Lists.Apply(c.List, changes)
+	for line, mine := range changes {
+		at := place{table: c.List, line: line}
+		at.own, _ = lists.OwnTable(c.List)
+		d.apply(r, &at, mine)
+	}
 	return nil
 }
 
@@ -310,7 +382,7 @@ type wholeSource struct {
 }
 
 // addGone has a file also take away what its source said and says no longer, and tells how many entries of it there are now.
-func (d *Desk) addGone(list string, g *gathered, origin storage.Origin, source string) (before int, err error) {
+func (d *Desk) addGone(at *place, g *gathered, origin storage.Origin, source string) (before int, err error) {
 	id := uint32(len(g.says))
 	g.says = append(g.says, gatheredText{remove: true})
 	plan := d.force.Rules().Policy.Plan()
@@ -318,7 +390,7 @@ func (d *Desk) addGone(list string, g *gathered, origin storage.Origin, source s
 	for i := range g.other {
 		named[g.other[i].text] = true
 	}
-	err = d.db.Entries(list, func(e storage.Entry) error {
+	gone := func(e storage.Entry) error {
 		if e.Origin != origin || e.Source != source {
 			return nil
 		}
@@ -333,7 +405,21 @@ func (d *Desk) addGone(list string, g *gathered, origin storage.Origin, source s
 		}
 		g.other = append(g.other, gatheredPattern{text: e.Pattern, says: id})
 		return nil
-	})
+	}
+	pages := func(es []storage.Entry) error {
+		at.strip(es)
+		for _, e := range es {
+			if err := gone(e); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if at.line != "" {
+		err = d.db.LineEntries(at.table, at.line, false, pages)
+	} else {
+		err = d.db.EntryPages(at.table, false, pages)
+	}
 	if errors.Is(err, storage.ErrNoList) {
 		err = nil
 	}

@@ -36,7 +36,7 @@ func (d *Desk) ImportKnown(ctx context.Context, q console.KnownImport, file io.R
 	}
 	k := &knownImport{
 		d: d, q: q, policy: d.force.Rules().Policy, now: d.o.Now(), lines: lines, at: make(map[knownPair]int64),
-		report: &console.KnownReport{DryRun: q.DryRun, Format: q.Format, Lines: lines, Refusals: []console.Refusal{}, Warnings: []string{}},
+		report: &console.KnownReport{DryRun: q.DryRun, Format: q.Format, Lines: namesOfKeys(d.force.Rules().Policy, lines), Refusals: []console.Refusal{}, Warnings: []string{}},
 	}
 	k.oldest = k.now.Add(-traffic.KeepKnown(k.policy))
 	if err := d.needLists(); err != nil {
@@ -141,8 +141,10 @@ func (k *knownImport) looksLikeCalls(in *bufio.Reader) bool {
 // readBook gathers the numbers of an address book, or of another list of numbers. They are known from now on.
 func (k *knownImport) readBook(ctx context.Context, file io.Reader, columns []string) error {
 	if len(k.lines) == 0 {
-		return console.Bad(fmt.Sprintf("nothing was changed: whose address book is it? Write --line and one of %s, or --line %s for all lines that there are now",
-			wordList(slices.DeleteFunc(k.policy.Lines(), k.policy.IsDecoyLine)), console.AllLines))
+		all := slices.DeleteFunc(k.policy.Lines(), k.policy.IsDecoyLine)
+		kept, _ := k.d.force.Rules().Lines.Len()
+		return console.Bad(fmt.Sprintf("nothing was changed: whose address book is it? Write --line and %s",
+			lineAdvice(all, kept)))
 	}
 	named, err := listfile.ParseColumns(columns)
 	if err != nil {
@@ -151,12 +153,12 @@ func (k *knownImport) readBook(ctx context.Context, file io.Reader, columns []st
 	info, err := listfile.Read(file, listfile.Options{
 		Format: listfile.Format(k.q.Format), Now: k.now, Expiry: console.ParseExpiry, Columns: named, Encoding: k.q.Encoding, Country: k.policy.Country(),
 	}, func(l listfile.Line) error {
-		e164, why := k.entry(&l)
+		e164, lines, why := k.entry(&l)
 		if why != "" {
 			k.refuse(l.No, l.Number, why)
 			return ctx.Err()
 		}
-		k.meet(k.lines, e164, k.now)
+		k.meet(lines, e164, k.now)
 		return ctx.Err()
 	})
 	if k.report.Format, k.report.Columns = string(info.Format), info.Columns; err != nil {
@@ -171,22 +173,38 @@ func (k *knownImport) readBook(ctx context.Context, file io.Reader, columns []st
 	return nil
 }
 
-// entry is the number that a line of an address book names, or why it is refused.
-func (k *knownImport) entry(l *listfile.Line) (e164, why string) {
+// entry is the number that a line of an address book names, and the lines that it can be known to, or why there is none.
+func (k *knownImport) entry(l *listfile.Line) (e164 string, lines []string, why string) {
 	if l.Fault != nil {
-		return "", l.Fault.Error()
+		return "", nil, l.Fault.Error()
 	}
 	pattern, err := entryOfLine(k.policy.Plan(), l)
 	switch {
 	case err != nil:
-		return "", err.Error()
+		return "", nil, err.Error()
 	case l.Remove:
-		return "", "is to be removed, says the file: `ringfence known forget` does that"
+		return "", nil, "is to be removed, says the file: `ringfence known forget` does that"
 	case !pattern.IsExact():
-		return "", "is a range of numbers: an acquaintance is one number"
+		return "", nil, "is a range of numbers: an acquaintance is one number"
 	}
 	n := k.policy.Plan().ParseInternal(pattern.String())
-	return n.E164, k.d.unknowable(&n)
+	lines, why = k.knowable(&n, k.lines)
+	return n.E164, lines, why
+}
+
+// knowable are those of lines that a number can be known to, or why it can to none.
+func (k *knownImport) knowable(n *number.Number, lines []string) (can []string, why string) {
+	for _, line := range lines {
+		if w := k.d.unknowable(n, line); w != "" {
+			why = w
+		} else {
+			can = append(can, line)
+		}
+	}
+	if len(can) > 0 {
+		why = ""
+	}
+	return can, why
 }
 
 func (k *knownImport) refuse(line int, text, why string) {
@@ -248,13 +266,11 @@ func (k *knownImport) readCalls(ctx context.Context, file io.Reader, columns rep
 // meetCall takes a call that made a number known. A switch whose clock is ahead of ours makes nobody known in the future.
 func (k *knownImport) meetCall(lines []string, e164 string, at time.Time) {
 	n := k.policy.Plan().ParseInternal(e164)
-	if k.d.unknowable(&n) != "" {
-		return // a call as there are some: nothing that somebody wrote
-	}
+	lines, _ = k.knowable(&n, lines) // one that cannot be known is a call as there are some: nothing that somebody wrote
 	if at.After(k.now) {
 		at = k.now
 	}
-	lines = slices.DeleteFunc(slices.Clone(lines), func(line string) bool {
+	lines = slices.DeleteFunc(lines, func(line string) bool {
 		marked := k.d.markedAfter(e164, k.policy.CustomerOf(line), at)
 		if marked {
 			k.marked++
@@ -294,12 +310,26 @@ func (k *knownImport) warnIfListed(line, e164 string) {
 	if k.listed[e164] {
 		return
 	}
-	n := k.policy.Plan().Parse(e164)
-	for _, list := range k.policy.Lists() {
-		if own, _, isOwn := strings.Cut(list, ":"); isOwn && own != line || k.policy.OnlyAllows(list) {
+	n, lists := k.policy.Plan().Parse(e164), k.d.force.Rules().Lists
+	names := k.policy.Lists()
+	if l, ok := k.policy.LineNamed(line); ok && l.Kept {
+		for _, own := range k.policy.OwnLists() {
+			names = append(names, "line:"+own)
+		}
+	}
+	for _, list := range names {
+		own, bare, isOwn := strings.Cut(list, ":")
+		if isOwn && own != line && own != "line" || k.policy.OnlyAllows(list) {
 			continue
 		}
-		e, ok := k.d.force.Rules().Lists.Lookup(list, &n, k.now)
+		e, ok := policy.ListEntry{}, false
+		if isOwn && own == "line" {
+			if e, ok = lists.LookupOwn(line, bare, &n, k.now); ok {
+				list = e.List
+			}
+		} else {
+			e, ok = lists.Lookup(list, &n, k.now)
+		}
 		if !ok {
 			continue
 		}
@@ -324,7 +354,7 @@ func (k *knownImport) warn(text string) { k.report.Warnings = append(k.report.Wa
 
 func (k *knownImport) noRoom(m traffic.Meeting) {
 	if k.report.NoRoom++; len(k.report.Missing) < maxShown {
-		k.report.Missing = append(k.report.Missing, console.Acquaintance{Line: m.Line, Number: m.Number, Last: m.At.UTC()})
+		k.report.Missing = append(k.report.Missing, console.Acquaintance{Line: policy.LineName(m.Line), Number: m.Number, Last: m.At.UTC()})
 	}
 }
 
@@ -360,7 +390,7 @@ func (k *knownImport) write(ctx context.Context) error {
 			r.Newer++
 		}
 		if k.q.DryRun && len(r.Would) < maxShown {
-			r.Would = append(r.Would, console.Acquaintance{Line: m.Line, Number: m.Number, Last: m.At.UTC()})
+			r.Would = append(r.Would, console.Acquaintance{Line: policy.LineName(m.Line), Number: m.Number, Last: m.At.UTC()})
 		}
 	}
 	if !k.q.DryRun && k.d.o.Journal != nil { // on the files the command says it

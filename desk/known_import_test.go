@@ -73,7 +73,7 @@ func FuzzKnownImport(f *testing.F) {
 		p := d.force.Rules().Policy
 		for i, m := range known.all {
 			n := p.Plan().Parse(m.Number)
-			if n.E164 != m.Number || d.unknowable(&n) != "" || !slices.Contains(p.Lines(), m.Line) || m.At.After(now) || m.At.Before(now.Add(-traffic.KeepKnown(p))) {
+			if n.E164 != m.Number || d.unknowable(&n, m.Line) != "" || !slices.Contains(p.Lines(), m.Line) || m.At.After(now) || m.At.Before(now.Add(-traffic.KeepKnown(p))) {
 				t.Fatalf("%+v became known", m)
 			}
 			if i > 0 && known.all[i-1].Line == m.Line && known.all[i-1].Number == m.Number {

@@ -16,7 +16,12 @@ import (
 // install makes p the policy in force, with the lists as its country reads them. d.edit is held. At the start of
 // the daemon ReadLists reads the lists afterwards.
 func (d *Desk) install(p *policy.Policy, sounds *conf.Sounds) error {
-	r := &inforce.Rules{Policy: p, Lists: lists.New(), Sounds: sounds, Loaded: d.o.Now(), Strays: make(map[string]int), Detectors: d.detectorsOf(p)}
+	kept, err := d.readLines(p.Plan())
+	if err != nil {
+		return err
+	}
+	p = p.WithLines(kept)
+	r := &inforce.Rules{Policy: p, Lists: lists.New(), Lines: kept, Sounds: sounds, Loaded: d.o.Now(), Strays: make(map[string]int), Detectors: d.detectorsOf(p)}
 	r.Lists.OnFault = func(string) { signal(d.pieces.broken) }
 	infos, err := d.db.Lists()
 	if err != nil {
@@ -55,12 +60,32 @@ func (d *Desk) swap(r *inforce.Rules) {
 	signal(d.breakers.wake) // what is on trial has changed, perhaps
 }
 
+// loader reads one list, or the own lists of lines that have one name.
+type loader struct {
+	list *lists.Loader
+	own  *lists.OwnLoader
+}
+
+// load begins to read a list. With anew it stays as it is until that is done.
+func load(r *inforce.Rules, name string, anew bool) loader {
+	own, isOwn := lists.OwnTable(name)
+	switch {
+	case isOwn && anew:
+		return loader{own: r.Lists.RebuildOwn(own)}
+	case isOwn:
+		return loader{own: r.Lists.LoadOwn(own)}
+	case anew:
+		return loader{list: r.Lists.Rebuild(name)}
+	}
+	return loader{list: r.Lists.Load(name)}
+}
+
 // loadersOf begins the reading of every list that was not mapped.
-func loadersOf(r *inforce.Rules, infos []storage.ListInfo, mapped map[string]bool) map[string]*lists.Loader {
-	loaders := make(map[string]*lists.Loader, len(infos))
+func loadersOf(r *inforce.Rules, infos []storage.ListInfo, mapped map[string]bool) map[string]loader {
+	loaders := make(map[string]loader, len(infos))
 	for _, l := range infos {
 		if !mapped[l.Name] {
-			loaders[l.Name] = r.Lists.Load(l.Name)
+			loaders[l.Name] = load(r, l.Name, false)
 		}
 	}
 	return loaders
@@ -115,38 +140,22 @@ const manyEntries = 100_000
 const strayLogs = 20
 
 // fill reads what the database has of the lists. What cannot be read is left out and logged.
-func (d *Desk) fill(ctx context.Context, r *inforce.Rules, loaders map[string]*lists.Loader) error {
+func (d *Desk) fill(ctx context.Context, r *inforce.Rules, loaders map[string]loader) error {
 	total := 0
 	for name, load := range loaders {
-		plan, strays, others := r.Policy.Plan(), 0, allStrays(r)-r.Strays[name]
-		err := d.db.EntryPages(name, false, func(es []storage.Entry) error {
-			for i, end := 0, 0; i < len(es); i = end {
-				for end = i + 1; end < len(es) && es[end].Pattern == es[i].Pattern; {
-					end++
-				}
-				total++
-				pattern, err := plan.KeptPattern(es[i].Pattern)
-				if err != nil {
-					if strays++; others+strays <= strayLogs {
-						d.o.Log.Warn("a list entry is not a number of the policy's country; no call matches it until it is removed", "list", name, "entry", es[i].Pattern, "error", err)
-					}
-					continue
-				}
-				if e := &es[i]; end == i+1 {
-					load.Add(&policy.ListEntry{Pattern: pattern, Reason: e.Reason, Source: e.Source, Added: e.Added, Expires: e.Expires})
-				} else {
-					load.AddRecords(pattern, sourcesOf(es[i:end]))
-				}
+		n, strays, others := 0, 0, allStrays(r)-r.Strays[name]
+		err := d.readList(ctx, r, name, load, func(text string, err error) {
+			if strays++; others+strays <= strayLogs {
+				d.o.Log.Warn("a list entry is not a number of the policy's country; no call matches it until it is removed", "list", name, "entry", text, "error", err)
 			}
-			return ctx.Err()
-		})
-		if errors.Is(err, storage.ErrCorrupt) {
-			d.pieces.doubt.Store(true)
+		}, &n)
+		if total += n; errors.Is(err, storage.ErrCorrupt) {
+			d.pieces.doubt.Store(d.pieces.doubt.Load() || load.list != nil) // own lists are in no piece
 			d.o.Log.Error("some list entries are damaged on disk and are left out: `ringfence storage verify` says which", "list", name, "error", err)
 		} else if err != nil && !errors.Is(err, storage.ErrNoList) {
 			return err
 		}
-		load.Done()
+		load.done()
 		r.Strays[name] = strays
 	}
 	if strays := allStrays(r); strays > strayLogs {
@@ -159,6 +168,47 @@ func (d *Desk) fill(ctx context.Context, r *inforce.Rules, loaders map[string]*l
 		debug.FreeOSMemory()
 	}
 	return nil
+}
+
+// readList reads one list, and counts its entries.
+func (d *Desk) readList(ctx context.Context, r *inforce.Rules, name string, load loader, stray func(text string, err error), total *int) error {
+	plan := r.Policy.Plan()
+	var whose presence
+	return d.db.EntryPages(name, false, func(es []storage.Entry) error {
+		for i, end := 0, 0; i < len(es); i = end {
+			for end = i + 1; end < len(es) && es[end].Pattern == es[i].Pattern; {
+				end++
+			}
+			text := es[i].Pattern
+			if load.own != nil {
+				ok := false
+				if text, ok = whose.pattern(r, text); !ok {
+					continue
+				}
+			}
+			*total++
+			pattern, err := plan.KeptPattern(text)
+			switch e := &es[i]; {
+			case err != nil:
+				stray(es[i].Pattern, err)
+			case load.own != nil:
+				load.own.Add(whose.line, pattern, sourcesOf(es[i:end]))
+			case end == i+1:
+				load.list.Add(&policy.ListEntry{Pattern: pattern, Reason: e.Reason, Source: e.Source, Added: e.Added, Expires: e.Expires})
+			default:
+				load.list.AddRecords(pattern, sourcesOf(es[i:end]))
+			}
+		}
+		return ctx.Err()
+	})
+}
+
+func (l loader) done() {
+	if l.own != nil {
+		l.own.Done()
+	} else {
+		l.list.Done()
+	}
 }
 
 // sourcesOf is what the sources of an entry say, as it is kept in memory.

@@ -55,8 +55,9 @@ func (d *Desk) Report(ctx context.Context, q console.NewReport) (*console.Report
 		return nil, err
 	}
 	callee := r.Policy.Call(policy.Facts{Callee: rec.Callee}).Callee
+	line, _ := r.Policy.LineCalled(&callee)
 	return d.mark(ctx, q.Extension, traffic.LastCall{
-		Caller: n, Callee: rec.Callee, Trunk: rec.Trunk, Withheld: rec.Caller.Withheld, ID: rec.ID, Time: rec.Time, Line: r.Policy.LineOf(&callee),
+		Caller: n, Callee: rec.Callee, Trunk: rec.Trunk, Withheld: rec.Caller.Withheld, ID: rec.ID, Time: rec.Time, Line: line.Key, Customer: line.Customer,
 	})
 }
 
@@ -117,7 +118,7 @@ func (d *Desk) callThatRang(ctx context.Context, p *policy.Policy, n *number.Num
 		}
 	}
 	where := p.Call(policy.Facts{Callee: at}).Callee
-	line := p.LineOf(&where)
+	line, onLine := p.LineCalled(&where)
 	id := strings.ToUpper(q.Call)
 	names := d.tokensOf(n)
 	query := storage.CallersQuery{Since: d.o.Now().Add(-rangWithin), Begins: names, Most: lookRecords, Is: func(e164 string) bool { return slices.Contains(names, e164) }}
@@ -125,12 +126,12 @@ func (d *Desk) callThatRang(ctx context.Context, p *policy.Policy, n *number.Num
 	stopped := false
 	_, cut, err := d.db.JournalOf(ctx, query, func(r storage.Record) error {
 		callee := p.Call(policy.Facts{Callee: r.Callee}).Callee
-		here := traffic.NumberKey(&callee) == traffic.NumberKey(&where) || line != "" && p.LineOf(&callee) == line
+		here := traffic.NumberKey(&callee) == traffic.NumberKey(&where) || onLine && p.LineOf(&callee) == line.Name
 		if id != "" {
 			here = (r.ID == id || slices.Contains(r.Also, id)) && (here || q.Callee == "")
 		}
 		switch {
-		case !here || r.Test:
+		case !here || r.Test || !isOf(&r, p, &callee):
 			return nil
 		case !rang(&r):
 			stopped = true
@@ -164,6 +165,19 @@ func atText(callee string) string {
 	return " at " + number.InertUpTo(callee, 64)
 }
 
+// isOf reports whether a call of the journal was to the customer whose number the called one is now: one that the number had before is for nobody to
+// mark, nor to see. Of lines of the policy the journal does not say whose they were, and they may have been called something else.
+func isOf(r *storage.Record, p *policy.Policy, callee *number.Number) bool {
+	line, _ := p.LineCalled(callee)
+	switch {
+	case line.Kept:
+		return r.Owner() == line.Customer
+	case r.Customer != "":
+		return r.Customer == line.Customer
+	}
+	return true
+}
+
 // errEnough ends the reading of a journal.
 var errEnough = fmt.Errorf("enough")
 
@@ -171,12 +185,19 @@ var errEnough = fmt.Errorf("enough")
 func (d *Desk) lastCallOf(p *policy.Policy, e164, extension string) (last traffic.LastCall, ok bool) {
 	n := p.Call(policy.Facts{Callee: strings.TrimSpace(extension)}).Callee
 	key := traffic.Cut(traffic.NumberKey(&n))
+	realms := make(map[string]bool)
 	d.o.LastCalls(e164, func(at string, c traffic.LastCall) {
-		if at == key && (!ok || c.Time.After(last.Time)) {
+		if at != key {
+			return
+		}
+		if !traffic.IsLoose(c.Realm) {
+			realms[c.Realm] = true
+		}
+		if !ok || c.Time.After(last.Time) {
 			last, ok = c, true
 		}
 	})
-	return last, ok
+	return last, ok && len(realms) <= 1 // of two tenants' phones of one name it is not said which is meant
 }
 
 // tokensOf are the ways in which the journal has a number: itself, and its token while callers are hidden, and if they were before.
@@ -216,9 +237,9 @@ const byRingfence = "ringfence"
 func (d *Desk) mark(ctx context.Context, extension string, c traffic.LastCall) (*console.ReportEdit, error) {
 	rules := d.force.Rules()
 	now, p := d.o.Now(), rules.Policy
-	customer := cmp.Or(p.CustomerOf(c.Line), storage.NoLine)
+	customer := cmp.Or(c.Customer, p.CustomerOf(c.Line), storage.NoLine)
 	report := storage.Report{
-		Time: now, Extension: number.Inert(extension), Customer: customer, Line: c.Line, Call: number.Inert(c.ID),
+		Time: now, Extension: number.Inert(extension), Customer: customer, Line: policy.LineName(c.Line), Call: number.Inert(c.ID),
 		Caller: storage.Caller{
 			Raw: number.Inert(c.Caller.Raw), E164: c.Caller.E164, Kind: c.Caller.Kind.String(), Withheld: c.Withheld,
 		},
@@ -246,22 +267,38 @@ func (d *Desk) mark(ctx context.Context, extension string, c traffic.LastCall) (
 // endTrust makes a caller a stranger to the lines of who marked him, and has him be asked again there; everywhere, if he is on the list of
 // nuisances: else one customer could have him be asked by all others.
 func (d *Desk) endTrust(p *policy.Policy, c *traffic.LastCall, customer string) error {
-	var lines []string
 	callee := p.Call(policy.Facts{Callee: c.Callee}).Callee
+	called := []string{traffic.PassKey(p, &callee)}
 	if c.Line != "" {
-		lines = p.AppendLines([]string{c.Line}, &callee)
-		for _, line := range p.Lines() {
-			if p.CustomerOf(line) == customer && !slices.Contains(lines, line) {
-				lines = append(lines, line)
+		called[0] = c.Line
+		for _, line := range p.AppendLineKeys(nil, &callee) {
+			if p.CustomerOf(line) == customer && line != c.Line {
+				called = append(called, line)
 			}
 		}
 	}
-	passed := append(slices.Clip(lines), traffic.PassKey(p, &callee))
-	if _, listed := d.force.Rules().Lists.Lookup(reportList, &c.Caller, d.o.Now()); listed {
-		passed = nil
+	own := func(line string) bool {
+		if slices.Contains(called, line) {
+			return true
+		}
+		whose, ok := p.CustomerOfKey(line)
+		return ok && whose == customer && c.Line != ""
 	}
-	if err := d.o.EndPasses(c.Caller.E164, passed); err != nil {
+	ends := own
+	if _, listed := d.force.Rules().Lists.Lookup(reportList, &c.Caller, d.o.Now()); listed {
+		ends = nil
+	}
+	if err := d.o.EndPasses(c.Caller.E164, ends); err != nil {
 		return err
+	}
+	if c.Line == "" {
+		return nil
+	}
+	lines := called // those of the call in any case: memory may have had no room
+	for _, line := range d.o.Known.Lines(c.Caller.E164) {
+		if own(line) && !slices.Contains(called, line) {
+			lines = append(lines, line)
+		}
 	}
 	var keys []string
 	for _, line := range lines {

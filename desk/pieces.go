@@ -270,9 +270,9 @@ func (d *Desk) readBroken(ctx context.Context) {
 	d.edit.Lock()
 	defer d.edit.Unlock()
 	r := d.force.Rules()
-	loaders := make(map[string]*lists.Loader)
+	loaders := make(map[string]loader)
 	for _, name := range r.Unread() {
-		loaders[name] = r.Lists.Load(name)
+		loaders[name] = load(r, name, false)
 	}
 	d.o.Log.Error("lists cannot be read from their file any more and are read from the database; calls that a rule asks them for pass until then: see to the disk", "lists", len(loaders), "file", d.piecesPath())
 	if err := d.fill(ctx, r, loaders); err != nil && ctx.Err() == nil {

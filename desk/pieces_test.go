@@ -19,7 +19,6 @@ import (
 	"ringfence/conf"
 	"ringfence/console"
 	"ringfence/inforce"
-	"ringfence/lists"
 	"ringfence/storage"
 )
 
@@ -273,7 +272,7 @@ func TestPiecesWhileListsAreUnread(t *testing.T) {
 		t.Fatal("not written")
 	}
 	d.edit.Lock()
-	d.unread = map[string]*lists.Loader{} // as when another list could not be read
+	d.unread = map[string]loader{} // as when another list could not be read
 	d.edit.Unlock()
 	addTo(t, d, "blacklist", "13800138000", "two")
 	if d.savePieces() != nil {

@@ -48,6 +48,7 @@ func (d *Desk) reload() (*console.ReloadReport, error) {
 		}
 		signal(d.rules)
 		faults = append(faults, p.CheckLists(d.force.Rules().Lists)...)
+		faults = append(faults, p.CheckKept(d.force.Rules().Lines)...)
 		if sounds != nil {
 			faults = append(faults, p.CheckAnnouncements(sounds.Has)...)
 		}

@@ -13,7 +13,7 @@ func callerOf(c storage.Caller) console.Caller { return console.Caller(c) }
 func recordOf(r *storage.Record) console.Record {
 	out := console.Record{
 		Test: r.Test, Passed: r.Passed,
-		ID: r.ID, Time: r.Time, Node: r.Node, Trunk: r.Trunk, Caller: callerOf(r.Caller), Name: r.Name, Callee: r.Callee, Line: r.Line,
+		ID: r.ID, Time: r.Time, Node: r.Node, Trunk: r.Trunk, Caller: callerOf(r.Caller), Name: r.Name, Callee: r.Callee, Line: r.Line, Customer: r.Customer,
 		Action: r.Action, Would: r.Would, Mode: r.Mode, Rule: r.Rule, Reason: r.Reason, List: r.List,
 		Repeats: r.Repeats, Last: r.Last, Also: r.Also,
 		Tripped: r.Tripped, TrippedBy: r.TrippedBy, Holder: r.Holder, Score: r.Score, Terms: r.Terms,

@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"ringfence/console"
+	"ringfence/inforce"
 	"ringfence/number"
+	"ringfence/policy"
 	"ringfence/storage"
 	"ringfence/traffic"
 )
@@ -19,30 +21,52 @@ const (
 	releaseSource = "star code"
 )
 
-// CanRelease says why the caller of a call that was stopped cannot be let through to a line, nil if he can.
+// CanRelease says why the caller of a call that was stopped cannot be let through to a line, by its key; nil if he can.
 func (d *Desk) CanRelease(line string, c traffic.LastCall) error {
-	p := d.force.Rules().Policy
-	list := line + ":" + trustedList
+	r := d.force.Rules()
+	_, err := d.releaseList(line)(r)
 	switch {
 	case c.Caller.E164 == "":
 		return console.Conflict("the caller has no number that a list could have")
-	case !slices.Contains(p.Lists(), "line:"+trustedList) && !slices.Contains(p.Lists(), list):
-		return console.Conflict(fmt.Sprintf("no rule of the policy asks for the list line:%s: write one with list = [\"line:%s\"] and action = \"allow\", above those that refuse", trustedList, trustedList))
+	case err != nil:
+		return err
 	}
-	if _, err := entryOf(p.Plan(), c.Caller.E164); err != nil {
+	if _, err := entryOf(r.Policy.Plan(), c.Caller.E164); err != nil {
 		return console.Conflict("the caller's number is none that a list could have")
 	}
 	return nil
 }
 
-// Release lets the caller of a call that was stopped through to a line. An entry that lasts longer stays as it is. When it returns without an error
-// that is on disk, and the next call sees it.
+// releaseList finds the list by which callers get through to a line, by its key, if a rule asks it.
+func (d *Desk) releaseList(line string) func(*inforce.Rules) (place, error) {
+	return func(r *inforce.Rules) (at place, err error) {
+		p := r.Policy
+		of, ok := p.LineNamed(line)
+		list := policy.LineName(line) + ":" + trustedList
+		switch asked := slices.Contains(p.OwnLists(), trustedList); {
+		case !ok:
+			return at, goneLine(policy.LineName(line))
+		case !asked && (of.Kept || !slices.Contains(p.Lists(), list)):
+			return at, console.Conflict(fmt.Sprintf("no rule of the policy asks for the list line:%s: write one with list = [\"line:%s\"] and action = \"allow\", above those that refuse", trustedList, trustedList))
+		case of.Kept:
+			return d.ownOf(of.Key, trustedList)(r)
+		}
+		return place{name: list, table: list}, nil
+	}
+}
+
+// Release lets the caller of a call that was stopped through to a line, by its key. An entry that lasts longer stays as it is. When it returns
+// without an error that is on disk, and the next call sees it.
 func (d *Desk) Release(line, extension string, c traffic.LastCall) error {
 	if err := d.CanRelease(line, c); err != nil {
 		return err
 	}
-	list, until := line+":"+trustedList, d.o.Now().Add(releaseFor)
-	records, err := d.db.Lookup(list, c.Caller.E164)
+	list, until := d.releaseList(line), d.o.Now().Add(releaseFor)
+	at, err := list(d.force.Rules())
+	if err != nil {
+		return err
+	}
+	records, err := d.db.Lookup(at.table, at.text(c.Caller.E164))
 	if err != nil {
 		return err
 	}
@@ -53,7 +77,7 @@ func (d *Desk) Release(line, extension string, c traffic.LastCall) error {
 	}
 	extension = number.Inert(extension)
 	ctx := console.WithBy(context.Background(), console.By{Who: extension, From: releaseSource})
-	_, err = d.AddEntries(ctx, list, []console.NewEntry{{
+	_, err = d.addEntries(ctx, list, storage.FromPerson, []console.NewEntry{{
 		Number: c.Caller.E164, Reason: "let through by " + extension + " after a call was stopped", Source: releaseSource, Expires: until,
 	}}, false)
 	return err

@@ -25,11 +25,14 @@ const (
 )
 
 // Reports calls yield for each report of a state, or for all (""): those that weigh most first.
-func (d *Desk) Reports(ctx context.Context, state string, yield func(console.Report) error) error {
+func (d *Desk) Reports(ctx context.Context, q console.ReportsQuery, yield func(console.Report) error) error {
 	var found []storage.Report
 	book := newBook()
 	err := d.db.Reports("", func(r storage.Report) error {
-		if book.add(&r); state == "" || r.State == state {
+		if q.Customer != "" && r.Owner() != q.Customer {
+			return ctx.Err() // what others reported weighs nothing here either: it is not theirs to see
+		}
+		if book.add(&r); q.State == "" || r.State == q.State {
 			found = append(found, r)
 		}
 		return ctx.Err()
@@ -90,8 +93,8 @@ func (d *Desk) ConfirmReport(ctx context.Context, id string, prefix bool) (*cons
 	if e, ok := rules.Lists.Lookup(reportList, &n, d.o.Now()); ok && e.Pattern.String() == pattern {
 		edit.Note = "was there already"
 	}
-	if _, err := d.addEntries(ctx, reportList, storage.FromReport, []console.NewEntry{
-		{Number: pattern, Reason: "reported by " + r.Extension, Source: reportSource + " " + r.ID},
+	if _, err := d.addEntries(ctx, d.named(reportList), storage.FromReport, []console.NewEntry{
+		{Number: pattern, Reason: reportReason(rules, &r), Source: reportSource + " " + r.ID},
 	}, false); err != nil {
 		return nil, err
 	}
@@ -117,6 +120,15 @@ func (d *Desk) ConfirmReport(ctx context.Context, id string, prefix bool) (*cons
 	return edit, nil
 }
 
+// reportReason is why a caller is on the list. The journal and the notices of all customers have it of each call that is stopped by it: where there are
+// lines of customers it does not say who he was that reported the caller (the report does).
+func reportReason(r *inforce.Rules, of *storage.Report) string {
+	if kept, _ := r.Lines.Len(); kept > 0 {
+		return "reported"
+	}
+	return "reported by " + of.Extension
+}
+
 // LiftReport takes off the blacklist again what was listed for a report, and keeps the report with who did so. Other reports for which the same was
 // listed are lifted as well.
 func (d *Desk) LiftReport(ctx context.Context, id string) (*console.ReportEdit, error) {
@@ -138,7 +150,7 @@ func (d *Desk) LiftReport(ctx context.Context, id string) (*console.ReportEdit, 
 	plan := d.force.Rules().Policy.Plan()
 	n := plan.Parse(named.Caller.E164)
 	edit := &console.ReportEdit{Change: console.Lifted, List: reportList, Number: rangeAround(plan, &n, r.Free)}
-	removed, err := d.removeEntries(ctx, reportList, []string{edit.Number}, d.db.RemoveReported)
+	removed, err := d.removeEntries(ctx, d.named(reportList), []string{edit.Number}, d.db.RemoveReported)
 	if err != nil {
 		return nil, err
 	}

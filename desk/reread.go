@@ -76,6 +76,9 @@ func (d *Desk) readAgain(ctx context.Context) error {
 					"list", l.Name, "entries", r.Removed, "change", r.ID, "undo", fmt.Sprintf("ringfence list undo %d", r.ID))
 			}
 		}
+		if err := d.readLinesAgain(ctx, p); err != nil {
+			return err
+		}
 		facts := 0
 		if facts, err = d.readFacts(ctx, p); err != nil {
 			return err
@@ -121,11 +124,12 @@ func (d *Desk) readListAgain(ctx context.Context, p *policy.Policy, list string)
 		if ctx.Err() != nil {
 			return ""
 		}
-		pattern, err := p.Plan().Again(text)
+		at := placeAt(storage.Place{List: list, Text: text})
+		pattern, err := p.Plan().Again(at.pattern(text))
 		if err != nil {
 			return ""
 		}
-		return pattern.String()
+		return at.text(pattern.String())
 	}
 	alone := func(do func() error) error {
 		if ctx.Err() != nil {

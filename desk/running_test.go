@@ -107,5 +107,9 @@ func TestMain(m *testing.M) {
 		piecesChild(folder)
 		return
 	}
+	if folder := os.Getenv(ownChildEnv); folder != "" {
+		ownChild(folder)
+		return
+	}
 	os.Exit(m.Run())
 }

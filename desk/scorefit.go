@@ -226,7 +226,7 @@ func (f *scoreFit) rebuilt(x *fitCaller, r *storage.Record) policy.Call {
 	p := f.policy
 	c := p.Call(policy.Facts{Caller: x.number, Name: r.Name, Callee: r.Callee, Trunk: r.Trunk, Withheld: r.Caller.Withheld, Time: r.Time})
 	c.FirstTime, c.Tripped = !x.first.Before(r.Time), trippedThen(p, r)
-	callees, lines := make(map[string]bool), make(map[string]bool)
+	callees, customers := make(map[string]bool), make(map[string]bool)
 	e := &c.Evidence
 	for i := range x.calls {
 		b := &x.calls[i]
@@ -235,7 +235,7 @@ func (f *scoreFit) rebuilt(x *fitCaller, r *storage.Record) policy.Call {
 		}
 		over := b.ID != r.ID && b.Outcome != nil && !b.Time.Add(secondsOf(b.Outcome.RingS+b.Outcome.TalkS)).After(r.Time)
 		if over && b.Line != "" && b.Outcome.Answered && secondsOf(b.Outcome.TalkS) >= policy.CalledTalk && r.Time.Sub(b.Time) < policy.AcquaintedFor {
-			if lines[b.Line] = true; b.Line == r.Line {
+			if customers[b.Owner()] = true; b.Line == r.Line && b.Customer == r.Customer {
 				c.KnownToLine = b.Time
 			}
 			c.KnownToAll = b.Time
@@ -257,7 +257,7 @@ func (f *scoreFit) rebuilt(x *fitCaller, r *storage.Record) policy.Call {
 			count(e, b)
 		}
 	}
-	c.KnownLines, e.Callees = len(lines), len(callees)
+	c.KnownLines, e.Callees = len(customers), len(callees)
 	for i := range x.reports {
 		if m := &x.reports[i]; m.Time.Before(r.Time) && (m.State == storage.ReportOpen || m.Decided.After(r.Time)) {
 			e.Marks += marks.Fade(r.Time.Sub(m.Time))

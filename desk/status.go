@@ -12,6 +12,12 @@ func (d *Desk) Status(s *console.Status) (err error) {
 		s.Lists.Entries += r.Lists.Len(name)
 		s.Lists.WithoutText += r.Lists.LeftOut(name)
 	}
+	for _, own := range r.Lists.OwnNames() {
+		entries, _ := r.Lists.OwnSize(own)
+		s.Lists.Entries += entries
+	}
+	s.Count("lists.own_refused", d.ownRefused.Load())
+	s.Count("lists.own_dropped", r.Lists.OwnDropped())
 	s.Journal.Written, s.Journal.Dropped = d.o.Journal.Written(), d.o.Journal.Dropped()
 	if err := d.o.Journal.Err(); err != nil {
 		s.Journal.Error = err.Error()
@@ -21,6 +27,8 @@ func (d *Desk) Status(s *console.Status) (err error) {
 	s.Count("journal.trimmed", d.o.Journal.Trimmed())
 	s.Count("journal.strays", d.o.Journal.Strays())
 	d.detectorsStatus(s)
+	s.Lines, _ = r.Lines.Len()
+	s.Customers = d.customersToday()
 	s.Reports.Open, s.Reports.Decided, err = d.db.ReportCount()
 	return err
 }

@@ -23,8 +23,8 @@ func SubjectOf(p *policy.Policy, c *policy.Call, lists policy.ListSource) Subjec
 	} else {
 		x.Protected = p.Protected(c, lists)
 	}
-	if line := p.LineOf(&c.Callee); line != "" {
-		x.Customer = p.CustomerOf(line)
+	if line, ok := p.LineCalled(&c.Callee); ok {
+		x.Customer = line.Customer
 	}
 	if x.Decoy = p.IsDecoy(&c.Callee); x.Decoy {
 		x.Customer = "" // a decoy is nobody's

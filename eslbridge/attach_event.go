@@ -58,6 +58,8 @@ func (c *callEnd) line(name, raw []byte) {
 		c.name = text(raw)
 	case "Call-Direction":
 		c.e.Inbound = string(raw) == "inbound"
+	case "Other-Leg-Direction":
+		c.e.FromCaller = string(raw) == "inbound"
 	case "Caller-Privacy-Hide-Number":
 		c.e.Withheld = string(raw) == "true"
 	case "variable_ringfence_guard":
@@ -82,6 +84,7 @@ func (c *callEnd) end(name string) (e attach.CallEnd, ok bool) {
 	if m.hungup == 0 {
 		m.hungup = m.fired
 	}
+	e.FromCaller = e.FromCaller && !e.Inbound
 	e.Started, e.Ended = instant(m.created), instant(m.hungup)
 	e.Bridged = m.bridged != 0
 	e.By = m.by(&e)
@@ -124,6 +127,10 @@ func place(e *attach.CallEnd, name []byte) *string {
 		return &e.AuthUser
 	case "variable_sip_auth_realm":
 		return &e.AuthRealm
+	case "variable_domain_name":
+		return &e.Domain
+	case "variable_outbound_caller_id_number":
+		return &e.Outbound
 	case "variable_sip_network_ip":
 		return &e.NetworkIP
 	case "variable_sip_cid_type":

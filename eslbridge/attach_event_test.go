@@ -153,7 +153,7 @@ func TestRecordedParties(t *testing.T) {
 	for name, want := range map[string]attach.CallEnd{
 		// Extension 8001 dials 9 and a number; the dialplan takes the 9 off and shows the line's number.
 		"from-a-phone.a.txt": {
-			Switch: "pbx1", NetworkIP: "127.0.0.1", UUID: phone, OtherUUID: trunk, Inbound: true, Context: "internal", Profile: "internal", AuthRealm: "127.0.0.1",
+			Switch: "pbx1", NetworkIP: "127.0.0.1", UUID: phone, OtherUUID: trunk, Inbound: true, Context: "internal", Profile: "internal", AuthRealm: "127.0.0.1", Domain: "127.0.0.1",
 			Caller: "8001", CallerName: "8001", Callee: "905925550199", ReqUser: "905925550199", FromUser: "8001", AuthUser: "8001",
 			OtherCaller: "05925550101", OtherCallee: "05925550199",
 			Answered: true, Bridged: true, Cause: "NORMAL_CLEARING", By: attach.ByCaller,
@@ -161,7 +161,7 @@ func TestRecordedParties(t *testing.T) {
 		"from-a-phone.b.txt": {
 			Switch: "pbx1", NetworkIP: "127.0.0.1", UUID: trunk, OtherUUID: phone, Context: "internal", Profile: "external", Gateway: "telecom",
 			Caller: "05925550101", CallerName: "Li Lei", Callee: "05925550199", FromUser: "05925550101",
-			OtherCaller: "8001", OtherCallee: "905925550199",
+			FromCaller: true, OtherCaller: "8001", OtherCallee: "905925550199",
 			Answered: true, Bridged: true, Cause: "NORMAL_CLEARING", By: attach.ByCaller,
 		},
 		"rejected.a.txt": {

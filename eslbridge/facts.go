@@ -86,6 +86,10 @@ func (x *request) line(name, raw []byte) {
 		p = &x.AuthUser
 	case "variable_sip_auth_realm":
 		p = &x.AuthRealm
+	case "variable_domain_name":
+		p = &x.Domain
+	case "variable_outbound_caller_id_number":
+		p = &x.Outbound
 	case "variable_ringfence_line":
 		p = &x.Line
 	case "variable_ringfence_trunk":

@@ -9,6 +9,7 @@ import (
 
 	"ringfence/conf"
 	"ringfence/detect"
+	"ringfence/lines"
 	"ringfence/lists"
 	"ringfence/policy"
 )
@@ -17,6 +18,7 @@ import (
 type Rules struct {
 	Policy *policy.Policy
 	Lists  *lists.Lists
+	Lines  *lines.Lines // those of the database; Policy knows them as well
 	Sounds *conf.Sounds // nil when no daemon runs
 	Loaded time.Time
 	// Detectors count what calls do, for as long as the program runs: a policy that follows takes over what it counts as well.
@@ -24,11 +26,16 @@ type Rules struct {
 	Strays    map[string]int // by list: entries that this policy's country could not read; of desk alone
 }
 
-// Unread names the lists that have not been read yet.
+// Unread names the lists that have not been read yet, own lists of lines by their tables.
 func (r *Rules) Unread() []string {
 	var names []string
 	for _, name := range r.Lists.Names() {
 		if !r.Lists.Loaded(name) {
+			names = append(names, name)
+		}
+	}
+	for _, own := range r.Lists.OwnNames() {
+		if name := lists.OwnPrefix + own; !r.Lists.Loaded(name) {
 			names = append(names, name)
 		}
 	}

@@ -26,6 +26,8 @@ type Lists struct {
 	// be called from look-ups, so it must not wait.
 	OnFault func(list string)
 
+	own ownLists // those of lines of the database
+
 	mu    sync.Mutex // held by who changes anything
 	cost  int        // of the texts of all lists, see text.cost
 	bound int        // on that; 0 is maxTexts
@@ -201,8 +203,13 @@ func (l *Lists) Names() []string { return slices.Sorted(maps.Keys(*l.lists.Load(
 // Exists reports whether there is such a list, empty or not.
 func (l *Lists) Exists(name string) bool { return l.list(name) != nil }
 
-// Loaded reports whether all of a list has been read; see Load. It is true of a list that does not exist.
+// Loaded reports whether all of a list has been read; see Load. It is true of a list that does not exist. Own lists of lines are asked by
+// their table: "line:blacklist".
 func (l *Lists) Loaded(name string) bool {
+	if own, ok := OwnTable(name); ok {
+		t := l.own.table(own)
+		return t == nil || !t.unread.Load()
+	}
 	of := l.list(name)
 	return of == nil || !of.unread.Load()
 }

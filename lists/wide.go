@@ -109,10 +109,7 @@ func newWide(es []wideEntry) wide {
 	blocks := make([]block, 0, len(es))
 	for i, e := range es {
 		p := e.pattern
-		w.patterns = binary.LittleEndian.AppendUint64(w.patterns, p.Lo)
-		w.patterns = binary.LittleEndian.AppendUint64(w.patterns, p.Hi)
-		w.patterns = append(w.patterns, p.Size, flag(p.Open), flag(p.Plus), 0)
-		w.patterns = binary.LittleEndian.AppendUint32(w.patterns, e.text)
+		w.patterns = appendWide(w.patterns, e)
 		for key := range p.Blocks {
 			blocks = append(blocks, block{key, uint32(i)})
 			w.lengths.Add(key)
@@ -135,6 +132,15 @@ func newWide(es []wideEntry) wide {
 		binary.LittleEndian.PutUint32(w.slots[4*at:], uint32(i)+1)
 	}
 	return w
+}
+
+// appendWide appends an encoded pattern.
+func appendWide(dst []byte, e wideEntry) []byte {
+	p := e.pattern
+	dst = binary.LittleEndian.AppendUint64(dst, p.Lo)
+	dst = binary.LittleEndian.AppendUint64(dst, p.Hi)
+	dst = append(dst, p.Size, flag(p.Open), flag(p.Plus), 0)
+	return binary.LittleEndian.AppendUint32(dst, e.text)
 }
 
 // slotsOf is how many slots a table of so many blocks has: a power of two, at least a third of it unused.

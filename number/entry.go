@@ -175,7 +175,7 @@ type dialled struct {
 }
 
 // dialplanMark is what no number is written with and dialplans are.
-var dialplanMark = regexp.MustCompile(`^_|^\^|\\[d+]|\[[0-9-]+\]|[.][*+!]|[.]$|^[+\d]*[NXZnxz]{2,}|[NXZnxz][\s()-]*[NXZnxz]|[XZN][.!]`)
+var dialplanMark = regexp.MustCompile(`^_|^\^|\\[d+]|\[[0-9-]+\]|(?:^|[^.])[.][*+!]|[.]$|^[+\d]*[NXZnxz]{2,}|[NXZnxz][\s()-]*[NXZnxz]|[XZN][.!]`)
 
 // dialplanPart is one part of such a pattern: a digit, one that stands for any, or what takes more of them.
 var dialplanPart = regexp.MustCompile(`\\?\+|\d|[NXZnxz]|\\d|\[[0-9-]+\]|\.[*+]?|[*+!]|\{\d+\}`)

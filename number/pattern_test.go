@@ -156,7 +156,7 @@ func checkPattern(t testing.TB, p *Plan, q Pattern) {
 func TestPatternFaults(t *testing.T) {
 	const (
 		empty   = "it is empty: write a number such as 95588, or a beginning such as 9521*"
-		bare    = "* alone would take every number: leave the condition out, or write how the numbers begin, such as 9521* or +1*"
+		bare    = "* alone would take every number: write how the numbers begin, such as 9521* or +1*, or leave a condition of a rule out"
 		letters = "letters are no part of a number: write digits, with + in front for another country"
 		junk    = "it has characters that no number has: write digits, with + in front for another country"
 		mark    = "? stands only at the end, for one further digit each: write 9521????, or a range as 95210000..95219999"

@@ -223,7 +223,7 @@ func (p *Plan) readBeginning(text string, internal bool) (Pattern, error) {
 	case internal && w.open:
 		return Pattern{}, fmt.Errorf("internal numbers need a length, or numbers from outside would count as internal: write %s???", d)
 	case d == "" && w.open:
-		return Pattern{}, errors.New("* alone would take every number: leave the condition out, or write how the numbers begin, such as 9521* or +1*")
+		return Pattern{}, errors.New("* alone would take every number: write how the numbers begin, such as 9521* or +1*, or leave a condition of a rule out")
 	case len(d)+w.free > maxPatternDigits:
 		return Pattern{}, fmt.Errorf("too long: a number has at most 15 digits, this asks for %d", len(d)+w.free)
 	}

@@ -51,9 +51,10 @@ func bigPolicy(patterns int) string {
 	return b.String()
 }
 
-// BenchmarkDecide is one call through 200 rules and 10 lines. Unmatched is the dearest way: no rule takes the call.
+// BenchmarkDecide is one call through 200 rules and 10 lines, with as many patterns as a policy file has room for. Unmatched is the dearest way: no
+// rule takes the call.
 func BenchmarkDecide(b *testing.B) {
-	for _, patterns := range []int{1000, 100_000, 1_000_000} {
+	for _, patterns := range []int{1000, 100_000} {
 		p, faults := policy.Load("big.toml", []byte(bigPolicy(patterns)))
 		if p == nil {
 			b.Fatal(faults[0])

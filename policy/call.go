@@ -180,6 +180,7 @@ func (p *Policy) Call(f Facts) Call {
 // ListEntry is one line of an administrator's list.
 type ListEntry struct {
 	List    string         // the list it belongs to
+	Line    string         // the key of the line of the database whose own list that is; else empty
 	Pattern number.Pattern // the numbers meant; a list has a pattern once
 	Reason  string         // why, for people; may be empty
 	Source  string         // who or what put it there; may be empty
@@ -190,10 +191,12 @@ type ListEntry struct {
 // ListSource knows which caller is on which list.
 //
 // Lookup finds the narrowest entry of the list that matches n and has not expired at that time. It must
-// not keep n. Exists tells a list that is there, be it empty, from one that nobody made yet. Loaded is false
+// not keep n. LookupOwn does so in the list that a line of the database has of its own, by the line's key: the List of what it finds is "LINE:LIST". All of
+// one name are Loaded together, under "line:LIST". Exists tells a list that is there, be it empty, from one that nobody made yet. Loaded is false
 // of a list that has not been read wholly yet: a call that a rule asks it for passes.
 type ListSource interface {
 	Lookup(list string, n *number.Number, at time.Time) (ListEntry, bool)
+	LookupOwn(key, list string, n *number.Number, at time.Time) (ListEntry, bool)
 	Exists(list string) bool
 	Loaded(list string) bool
 }

@@ -23,36 +23,13 @@ func (p *Policy) Caution() *Caution {
 	for i := range p.lines {
 		for _, q := range p.lines[i].numbers {
 			own = append(own, q.Pattern)
-			if whole, ok := p.e164(q.Pattern); ok {
+			if whole, ok := p.plan.SameInE164(q.Pattern); ok {
 				own = append(own, whole)
 			}
 		}
 	}
 	c.own, c.lines = number.CoverageOf(own), len(own) > 0
 	return c
-}
-
-// e164 is a pattern of national numbers as one of E.164 numbers, if it is the same numbers in both.
-func (p *Policy) e164(q number.Pattern) (number.Pattern, bool) {
-	if q.Plus || q.Open {
-		return q, false
-	}
-	ends := q.Ends()
-	var read []number.Pattern
-	for _, e := range ends {
-		n := p.plan.ParseInternal(e.String())
-		if n.E164 == "" {
-			return q, false
-		}
-		made, err := p.plan.KeptPattern(n.E164)
-		if err != nil {
-			return q, false
-		}
-		read = append(read, made)
-	}
-	first, last := read[0], read[len(read)-1]
-	first.Hi = last.Hi
-	return first, first.Size == last.Size && first.Hi-first.Lo == q.Hi-q.Lo
 }
 
 // Hits says what a pattern would hit, as the rest of a sentence that begins with the pattern; "" if it is nothing of the kind.

@@ -9,7 +9,7 @@ import (
 // Decision is what becomes of a call. Rule, Would, List, Entry and Reason belong together: Would is what the rule named Rule
 // says, for that reason. Action and the fields after Trial are what is done.
 //
-// Under mode = "observe" Action is Allow and the fields for carrying it out are empty, whatever Would is. A rule that is on
+// Under mode = "observe", of the policy or of the line called, Action is Allow and the fields for carrying it out are empty, whatever Would is. A rule that is on
 // trial by itself never decides: the first one that matched is in Trial and TrialWould. When the call is let
 // through in the end, nothing else has to be explained, and so Rule, Would and the reason are that rule's
 // then, with Mode Observe.
@@ -19,9 +19,12 @@ type Decision struct {
 	Mode   Mode   // Observe if what the rule says is not done because it is on trial
 	Rule   string // a rule's name or a reserved one
 	Line   string // the line called, the narrowest if several fit; "" if the callee belongs to none
-	Trunk  string
-	List   string    // the list that the rule found the caller on
-	Entry  ListEntry // and its entry there
+	// LineKey and Customer are those of the line called, see Line.
+	LineKey, Customer string
+
+	Trunk string
+	List  string    // the list that the rule found the caller on
+	Entry ListEntry // and its entry there
 
 	Trial      string // the first rule on trial that matched, "" if none did
 	TrialWould Action // and what it would have done
@@ -41,7 +44,9 @@ type Decision struct {
 	Grace        time.Duration // challenge: how soon a second call is let through
 	By           DetectorSet   // the detectors without which the rule would not have matched, if it does something to the call
 	TrialBy      DetectorSet   // those by which a rule would have, if it were not on trial, or they
-	Listed       bool          // warn, challenge: the caller is on a list that a rule which refuses asks; Overflow is "reject" then
+	// HandsOff: nothing of the call may be touched, not even what the handset shows: the policy is on trial, or the line called is, or is off.
+	HandsOff bool
+	Listed   bool // warn, challenge: the caller is on a list that a rule which refuses asks; Overflow is "reject" then
 
 	evidence evidence
 	decider  *rule // the rule that decided, also where one on trial is named instead
@@ -62,6 +67,7 @@ type evidence struct {
 	named         string    // what of caller_text took the caller
 	other         string    // the number that the call names its caller by besides
 	callback      bool
+	profile       string // of the line called
 	withheld      bool
 	unread, asks  string    // a list that was not read yet, and the rule that asks it
 	passed, tried time.Time // of an earlier challenge that lets the call through, by the policy's clock
@@ -80,7 +86,9 @@ func (p *Policy) decide(c *Call, lists ListSource, steps *[]Step) Decision {
 	s.look()
 	p.callees.find(&s.callee, &c.Callee)
 
-	d := Decision{Line: s.line(), Trunk: c.Trunk}
+	s.findLine(&c.Callee)
+
+	d := Decision{Line: s.called.Name, LineKey: s.called.Key, Customer: s.called.Customer, Trunk: c.Trunk}
 	decider := s.passes(&d, steps)
 	if decider == nil {
 		decider = s.rules(&d, steps)
@@ -96,6 +104,8 @@ type scan struct {
 	lists ListSource
 
 	caller, callee met
+	profile        uint32 // the number of its profile, 0 if it has none that a rule names
+	called         Line   // the line called; its name is "" if the callee belongs to none
 
 	clock    clock // of the policy's time zone, once clockSet
 	clockSet bool
@@ -161,36 +171,6 @@ func (s *scan) holdsOne(r *rule, bit uint16) bool {
 	return false
 }
 
-// line is the name of the line called.
-func (s *scan) line() string {
-	if l := s.lineCalled(); l != nil {
-		return l.name
-	}
-	return ""
-}
-
-// lineCalled is the line called, the narrowest if several fit; nil if the callee belongs to none.
-func (s *scan) lineCalled() *line {
-	for _, m := range s.callee.all() {
-		for _, bit := range s.p.callees.of(m.Set) {
-			if int(bit) < len(s.p.lines) {
-				return &s.p.lines[bit]
-			}
-		}
-	}
-	return nil
-}
-
-// zone is the clock that `hours` is meant by: that of the line called, if it has its own.
-func (s *scan) zone() *time.Location {
-	if s.p.lineZones {
-		if l := s.lineCalled(); l != nil && l.zone != nil {
-			return l.zone
-		}
-	}
-	return s.p.calendar.zone
-}
-
 // The calls that no rule is asked about are decided by these.
 var (
 	passNeverScreen = &rule{name: RuleNeverScreen}
@@ -223,6 +203,11 @@ func (s *scan) passes(d *Decision, steps *[]Step) *rule {
 	}
 	if steps != nil {
 		*steps = append(*steps, Step{Rule: RuleInternal, Why: s.whyNotInternal()})
+	}
+	if s.called.Mode == LineOff {
+		s.matched(d, passOff)
+		note(steps, d, false)
+		return passOff
 	}
 	return nil
 }
@@ -313,6 +298,8 @@ func (s *scan) matched(d *Decision, r *rule) {
 			d.List, d.Entry = s.list, s.entry
 		case onHours:
 			e.hours = s.hours
+		case onLine:
+			e.profile = s.called.Profile
 		case onKnown:
 			e.known = s.knownAt.In(s.p.calendar.zone)
 		case onCallerName:
@@ -338,7 +325,8 @@ func (s *scan) matched(d *Decision, r *rule) {
 func (s *scan) carryOut(d *Decision, r *rule) {
 	p, c := s.p, s.c
 	d.decider = r
-	if p.mode == Observe {
+	d.HandsOff = p.mode == Observe || s.called.Mode != LineEnforce
+	if p.mode == Observe || s.called.Mode == LineObserve {
 		d.Mode = Observe
 		d.Action = Allow
 		if r.refuses() {
@@ -435,12 +423,7 @@ func (s *scan) holds(r *rule, c *condition) bool {
 		}
 		return false
 	case onLine:
-		for _, bit := range c.lines {
-			if s.callee.has(bit) {
-				return true
-			}
-		}
-		return false
+		return s.isLine(c)
 	case onList:
 		return s.listed(c) || s.held != nil && r.refuses() && s.heldListed(c)
 	case onListNot:

@@ -18,13 +18,13 @@ func (s *scan) onRefusing(exact bool) bool {
 		return false
 	}
 	for _, c := range s.p.refusing {
-		for name := range s.asked(c) {
+		for l := range s.asked(c) {
 			for h := -1; h < len(s.held); h++ {
 				n := &s.c.Caller
 				if h >= 0 {
 					n = &s.held[h].number
 				}
-				e, ok := s.lists.Lookup(name, n, s.c.Time)
+				e, ok := s.lookup(l, n)
 				if ok && (!exact || e.Pattern.IsExact() && !strings.HasPrefix(e.Source, FeedSource)) {
 					return true
 				}
@@ -34,24 +34,45 @@ func (s *scan) onRefusing(exact bool) bool {
 	return false
 }
 
+// askedList is a list that a condition asks: by its name; or the own one of a line of the database, where all that are called the same are one
+// table whose name is that of the condition, as in "line:blacklist".
+type askedList struct {
+	name      string
+	key, bare string // of an own one: the line's
+}
+
 // asked gives the lists that a condition asks: those it names, and of own lists of lines those of the lines called.
-func (s *scan) asked(c *condition) iter.Seq[string] {
-	return func(yield func(string) bool) {
+func (s *scan) asked(c *condition) iter.Seq[askedList] {
+	return func(yield func(askedList) bool) {
 		for i := range c.lists {
 			l := &c.lists[i]
-			if l.own == nil {
-				if !yield(l.name) {
+			switch {
+			case l.bare == "":
+				if !yield(askedList{name: l.name}) {
+					return
+				}
+				continue
+			case s.called.Kept:
+				if !yield(askedList{name: l.name, key: s.called.Key, bare: l.bare}) {
 					return
 				}
 				continue
 			}
 			for line, name := range l.own {
-				if s.callee.has(uint16(line)) && !yield(name) {
+				if s.callee.has(uint16(line)) && !yield(askedList{name: name}) {
 					return
 				}
 			}
 		}
 	}
+}
+
+// lookup asks a list for a number.
+func (s *scan) lookup(l askedList, n *number.Number) (ListEntry, bool) {
+	if l.key != "" {
+		return s.lists.LookupOwn(l.key, l.bare, n, s.c.Time)
+	}
+	return s.lists.Lookup(l.name, n, s.c.Time)
 }
 
 // passUnread lets a call pass that a rule asks a list for which has not been read yet.
@@ -73,8 +94,8 @@ func (s *scan) listed(c *condition) bool {
 	if s.lists == nil {
 		return false
 	}
-	for name := range s.asked(c) {
-		if s.onList(name, &s.c.Caller) {
+	for l := range s.asked(c) {
+		if s.onList(l, &s.c.Caller) {
 			return true
 		}
 	}
@@ -86,9 +107,9 @@ func (s *scan) heldListed(c *condition) bool {
 	if s.lists == nil {
 		return false
 	}
-	for name := range s.asked(c) {
+	for l := range s.asked(c) {
 		for h := range s.held {
-			if s.onList(name, &s.held[h].number) {
+			if s.onList(l, &s.held[h].number) {
 				s.heldBy = &s.held[h]
 				return true
 			}
@@ -97,14 +118,14 @@ func (s *scan) heldListed(c *condition) bool {
 	return false
 }
 
-func (s *scan) onList(name string, n *number.Number) bool {
-	if !s.lists.Loaded(name) {
-		s.unread = name
+func (s *scan) onList(l askedList, n *number.Number) bool {
+	if !s.lists.Loaded(l.name) {
+		s.unread = l.name
 		return false
 	}
-	entry, ok := s.lists.Lookup(name, n, s.c.Time)
+	entry, ok := s.lookup(l, n)
 	if ok {
-		s.list, s.entry = name, entry
+		s.list, s.entry = entry.List, entry
 	}
 	return ok
 }

@@ -121,7 +121,7 @@ func (p *Policy) IsDecoy(callee *number.Number) bool {
 	}
 	s := scan{p: p}
 	p.callees.find(&s.callee, callee)
-	l := s.lineCalled()
+	l := s.lineOfPolicy()
 	return l != nil && l.decoy
 }
 
@@ -143,9 +143,6 @@ func (p *Policy) hasDecoys() bool {
 	}
 	return false
 }
-
-// CustomerOf is whose a line is: each line of a policy is its own customer.
-func (p *Policy) CustomerOf(line string) string { return line }
 
 // DecoyNumbers are the first number of each pattern of the decoy lines, as it is written in the file: what to try whether calls to them come here.
 func (p *Policy) DecoyNumbers() (numbers []string) {

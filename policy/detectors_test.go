@@ -107,6 +107,10 @@ func TestReadDetectors(t *testing.T) {
 // onLists is on which lists which caller is. A list "unread: NAME" has not been read.
 type onLists map[string]string
 
+func (l onLists) LookupOwn(key, list string, n *number.Number, at time.Time) (ListEntry, bool) {
+	return l.Lookup(key+":"+list, n, at)
+}
+
 func (l onLists) Lookup(list string, n *number.Number, _ time.Time) (ListEntry, bool) {
 	return ListEntry{List: list}, l[list] != "" && l[list] == n.E164
 }

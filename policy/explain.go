@@ -20,7 +20,10 @@ type Step struct {
 func (p *Policy) Explain(c *Call, lists ListSource) (Decision, []Step) {
 	steps := make([]Step, 0, len(p.rules)+3)
 	d := p.decide(c, lists, &steps)
-	const reserved = 2 // never_screen and internal
+	reserved := 2 // never_screen and internal
+	if d.Rule == RulePaused {
+		reserved++ // the line called is off
+	}
 	decider := steps[len(steps)-1].Rule
 	if d.Unread() != "" {
 		decider = d.Rule
@@ -82,6 +85,8 @@ func (d *Decision) because() string {
 		return "no rule matched " + who
 	case RuleInternal:
 		return who + " is internal"
+	case RulePaused:
+		return offText(d.Line)
 	case RuleFailOpen:
 		return "let through: rule " + e.asks + " asks the list " + e.unread + ", which has not been read yet"
 	case RuleNeverScreen:
@@ -120,7 +125,7 @@ func (d *Decision) held(c *condition, who string) string {
 	case onCallerName:
 		return "the caller’s name " + number.Inert(e.name) + " matches"
 	case onLine:
-		return "line " + d.Line
+		return d.lineText(c)
 	case onCallee:
 		return "called number matches " + e.calleePattern.String()
 	case onList:
@@ -250,10 +255,7 @@ func (s *scan) whyFailed(c *condition) string {
 		}
 		return key + "name " + quote(s.c.Name) + " does not match " + some(c.words)
 	case onLine:
-		if line := s.line(); line != "" {
-			return key + "called number " + s.c.Callee.Shown() + " is line " + line + ", not " + some(c.words)
-		}
-		return key + "called number " + s.c.Callee.Shown() + " belongs to no line"
+		return key + s.whyOtherLine(c)
 	case onList:
 		return key + s.who() + " is not on " + some(c.words)
 	case onListNot:

@@ -19,21 +19,26 @@ type Policy struct {
 	refusing    []*condition // the list conditions of rules that refuse
 	neverTrunks []string     // where never_screen numbers pass; empty is everywhere
 	lines       []line
+	lineNumber  map[string]int // line name → its number
 	rules       []rule
 	tests       []test
-	lists       []mention     // every list a rule may ask for
-	sounds      []mention     // every recorded message a rule may play
-	knownWindow time.Duration // the longest known_caller, 0 for none
-	knownToLine bool          // one asks for the called line
-	againWindow time.Duration // the longest again, 0 for none
-	asked       uint32        // a bit for each subject that a condition has
-	lineZones   bool          // a line has a clock of its own
-	detectors   []Detector
-	weak        DetectorSet  // what these find is no ground to refuse a call by itself
-	ofCaller    DetectorSet  // these find something of the caller or of the range that is one
-	protecting  []protecting // the lists that protect callers from detectors, each once
-	ranges      ranges       // who holds which numbers
-	weights     scoreWeights
+	kept        LineSource // the lines that live in the database; nil: there are none
+	lists       []mention  // every list a rule may ask for
+	profiles    []string   // those that rules name
+	// profileNumber is the place of each among them, from 1 on: a call compares numbers.
+	profileNumber map[string]uint32
+	ownLists      []string      // those that each line has of its own, without "line:"
+	sounds        []mention     // every recorded message a rule may play
+	knownWindow   time.Duration // the longest known_caller, 0 for none
+	knownToLine   bool          // one asks for the called line
+	againWindow   time.Duration // the longest again, 0 for none
+	asked         uint32        // a bit for each subject that a condition has
+	detectors     []Detector
+	weak          DetectorSet  // what these find is no ground to refuse a call by itself
+	ofCaller      DetectorSet  // these find something of the caller or of the range that is one
+	protecting    []protecting // the lists that protect callers from detectors, each once
+	ranges        ranges       // who holds which numbers
+	weights       scoreWeights
 
 	trunks      map[string]Trunk
 	trunkNames  []string
@@ -68,10 +73,11 @@ func load(fs *faults, text []byte) *Policy {
 		fs.add(unreadable.Line, unreadable.Key, "%s", unreadable.Text)
 		return nil
 	}
+	lineNumber := make(map[string]int)
 	r := &reader{
-		policy:     &Policy{file: fs.file},
+		policy:     &Policy{file: fs.file, lineNumber: lineNumber},
 		top:        &section{fs: fs, at: places, values: values},
-		lineNumber: make(map[string]int),
+		lineNumber: lineNumber,
 		ruleLine:   make(map[string]int),
 		detectorAt: make(map[string]int),
 		mentioned:  make(map[string]bool),
@@ -240,13 +246,14 @@ func (r *reader) readLines() {
 			s.fs.add(s.at.Line, s.path, "%s", advice)
 		} else if name == "line" {
 			s.fs.add(s.at.Line, s.path, "the name \"line\" stands for whatever line is called, in list = [\"line:…\"]: write another name")
+		} else if strings.Contains(name, keyMark) {
+			s.fs.add(s.at.Line, s.path, "the name %q has %s, which stands between the name of a line and what tells it from earlier ones: write letters, digits, - _ and .", name, keyMark)
 		}
 		s.only(tableKeys["lines.NAME"], nil)
 		if !s.has("numbers") {
 			s.fs.add(s.at.Line, s.key("numbers"), "is missing: write the called numbers that belong to the line, as in numbers = [%q]", "05925550000-05925550999")
 		}
 		l := line{name: name, at: s.at.Line, zone: s.timezone("Asia/Urumqi"), decoy: s.flag("decoy")}
-		r.policy.lineZones = r.policy.lineZones || l.zone != nil
 		for _, n := range r.patterns(s, "numbers", s.texts("numbers", "05925550000-05925550999")) {
 			switch at, taken := owner[n.Pattern]; {
 			case !taken:
@@ -340,11 +347,4 @@ func (p *Policy) RememberWindow() time.Duration {
 		longest = max(longest, p.rules[i].do.remember)
 	}
 	return longest
-}
-
-// LineOf is the line that a number belongs to, the narrowest if several fit; "" if it belongs to none.
-func (p *Policy) LineOf(n *number.Number) string {
-	s := scan{p: p}
-	p.callees.find(&s.callee, n)
-	return s.line()
 }

@@ -12,7 +12,7 @@ var tableKeys = map[string][]string{
 	"score":       scoreNames(),
 	"rule":        everyRuleKey(),
 	"rule.when":   whenKeys(),
-	"test":        {"caller", "callee", "trunk", "name", "at", "list_has", "known", "tripped", "again", "identity", "diverted", "expect", "rule"},
+	"test":        {"caller", "callee", "trunk", "name", "at", "list_has", "known", "tripped", "profile", "again", "identity", "diverted", "expect", "rule"},
 }
 
 // Keys are all keys that a policy file may have, with the tables they stand in: country, numbers.internal,

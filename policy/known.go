@@ -67,7 +67,7 @@ func (d *Decision) knownText(c *condition, who string) string {
 func (s *scan) whyUnknown(c *condition) string {
 	at := s.known(c)
 	switch {
-	case !c.anyLine && s.line() == "":
+	case !c.anyLine && s.called.Name == "":
 		return "called number " + s.c.Callee.Shown() + " belongs to no line"
 	case at.IsZero():
 		return s.who() + " is not known to " + c.toWhom()
@@ -89,17 +89,4 @@ func (p *Policy) NeverScreened(n *number.Number) bool {
 	var m met
 	p.callers.find(&m, n)
 	return n.Kinds.Has(number.Emergency) || m.has(neverScreenBit)
-}
-
-// AppendLines appends the names of all lines that a number belongs to, in the order of the file. LineOf gives the one
-// that the journal names.
-func (p *Policy) AppendLines(to []string, n *number.Number) []string {
-	var m met
-	p.callees.find(&m, n)
-	for i := range p.lines {
-		if m.has(uint16(i)) {
-			to = append(to, p.lines[i].name)
-		}
-	}
-	return to
 }

@@ -143,13 +143,13 @@ rule   = "known elsewhere"
 	}
 }
 
-func TestAppendLines(t *testing.T) {
+func TestAppendLineKeys(t *testing.T) {
 	p := mustLoad(t, knownPolicy)
 	for callee, want := range map[string][]string{
 		"05925550100": {"company"}, "+865925550001": {"company", "boss"}, "4008001234": {"hotline"}, "2001": nil, "": nil,
 	} {
 		n := p.Call(Facts{Callee: callee}).Callee
-		if diff := cmp.Diff(want, p.AppendLines(nil, &n)); diff != "" {
+		if diff := cmp.Diff(want, p.AppendLineKeys(nil, &n)); diff != "" {
 			t.Errorf("%s: %s", callee, diff)
 		}
 	}
@@ -173,7 +173,7 @@ func TestKnownCallerDoesNotAllocate(t *testing.T) {
 		if n := testing.AllocsPerRun(100, func() { p.Decide(&c, nil) }); n > 0 {
 			t.Errorf("known %v: %v allocations", line, n)
 		}
-		if n := testing.AllocsPerRun(100, func() { p.AppendLines(room[:0], &c.Callee) }); n > 0 {
+		if n := testing.AllocsPerRun(100, func() { p.AppendLineKeys(room[:0], &c.Callee) }); n > 0 {
 			t.Errorf("finding the lines: %v allocations", n)
 		}
 	}

@@ -26,6 +26,10 @@ func (l plainLists) Lookup(list string, n *number.Number, at time.Time) (best Li
 }
 
 func (l plainLists) Exists(list string) bool { return l[list] != nil }
+func (l plainLists) LookupOwn(key, list string, n *number.Number, at time.Time) (ListEntry, bool) {
+	return l.Lookup(key+":"+list, n, at)
+}
+
 func (l plainLists) Loaded(list string) bool { return list != unreadList || l[list] != nil }
 
 // unreadList is one that has not been read, unless it is there.

@@ -107,13 +107,14 @@ type condition struct {
 
 // terms are what a condition compares with; any of them will do. Only the fields of its subject are set.
 type terms struct {
-	lines []uint16         // for line: the bits of the lines
-	lists []listName       // for list and list_not
-	hours []hours          // for hours
-	names []*regexp.Regexp // for caller_name
-	words []string         // for trunk and attestation; for all others as written
-	text  []numberPattern  // for numbers: as written, for advice
-	named []namePattern    // for caller_text
+	lines    []uint16         // for line: the bits of the policy's lines
+	profiles []uint32         // for line: the numbers of profiles that the database's may have
+	lists    []listName       // for list and list_not
+	hours    []hours          // for hours
+	names    []*regexp.Regexp // for caller_name
+	words    []string         // for trunk and attestation; for all others as written
+	text     []numberPattern  // for numbers: as written, for advice
+	named    []namePattern    // for caller_text
 
 	window  time.Duration // for known_caller and again
 	anyLine bool          // for known_caller: known to whatever line will do
@@ -132,10 +133,12 @@ type numberPattern struct {
 	line int
 }
 
-// listName is a list that a condition asks for. own is set for the called line's own list: its name for each line.
+// listName is a list that a condition asks for. own is set for the called line's own list: its name for each line of the policy; bare is then its name
+// without "line:".
 type listName struct {
 	name string
 	own  []string
+	bare string
 }
 
 // line is one [lines.NAME].

@@ -83,14 +83,7 @@ func (r *reader) readCondition(s *section, on subject) (condition, bool) {
 			}
 		}
 	case onLine:
-		for _, w := range words {
-			i, ok := r.lineNumber[w.text]
-			if !ok {
-				s.fs.add(w.line, s.key(key), "there is no line %q: %s", w.text, r.otherName(w.text, r.lineNames(), "[lines."+tomlfile.BareKey(w.text)+"]"))
-				continue
-			}
-			c.lines = append(c.lines, uint16(i))
-		}
+		c.lines, c.profiles = r.lineWords(s, key, words)
 	case onList, onListNot:
 		for _, w := range words {
 			if l, ok := r.listName(s, key, w); ok {
@@ -121,6 +114,26 @@ func (r *reader) readCondition(s *section, on subject) (condition, bool) {
 		}
 	}
 	return c, true
+}
+
+// lineWords reads names of lines, and of profiles that lines of the database have.
+func (r *reader) lineWords(s *section, key string, words []word) (lines []uint16, profiles []uint32) {
+	for _, w := range words {
+		if profile, ok := strings.CutPrefix(w.text, profilePrefix); ok {
+			if advice := badName(profile); advice != "" {
+				s.fs.add(w.line, s.key(key), "%s", advice)
+			}
+			profiles = append(profiles, r.policy.numberOf(profile))
+			continue
+		}
+		i, ok := r.lineNumber[w.text]
+		if !ok {
+			s.fs.add(w.line, s.key(key), "there is no line %q: %s", w.text, r.otherName(w.text, r.lineNames(), "[lines."+tomlfile.BareKey(w.text)+"], or write profile:NAME for lines of the database"))
+			continue
+		}
+		lines = append(lines, uint16(i))
+	}
+	return lines, profiles
 }
 
 // readForms reads ways of writing a number.
@@ -221,9 +234,8 @@ func (r *reader) listName(s *section, key string, w word) (listName, bool) {
 			l.own = append(l.own, r.policy.lines[i].name+":"+name)
 			r.mention(mention{r.policy.lines[i].name + ":" + name, w.line, s.key(key), true})
 		}
-		if len(r.policy.lines) == 0 {
-			s.fs.warn(w.line, s.key(key), "%q is the called line's own list, and the file has no lines: write [lines.NAME]", w.text)
-			l.own = []string{}
+		if l.bare = name; !contains(r.policy.ownLists, name) {
+			r.policy.ownLists = append(r.policy.ownLists, name)
 		}
 		return l, true
 	}
@@ -260,6 +272,9 @@ func (r *reader) otherName(got string, names []string, define string) string {
 	}
 	return "define it with " + define
 }
+
+// profilePrefix says under `line` that a profile follows, for the lines of the database.
+const profilePrefix = "profile:"
 
 // badName says what is wrong with the name of a line, a trunk or a list; "" is nothing.
 func badName(name string) string {

@@ -10,7 +10,7 @@ func (p *Policy) Stops(d *Decision) bool {
 // StopsBy says of Stops whether it is by the rule that decided, and whether by the one on trial.
 func (p *Policy) StopsBy(d *Decision) (rule, trial bool) {
 	r := d.decider
-	rule = r != nil && r.stops() && !(r.do.action == Challenge && d.Action == Allow && p.mode != Observe)
+	rule = r != nil && r.stops() && !(r.do.action == Challenge && d.Action == Allow && !d.HandsOff)
 	if d.Trial == "" || d.TrialWould == Allow || d.TrialWould == Tag {
 		return rule, false
 	}

@@ -17,6 +17,7 @@ type test struct {
 	known   bool
 	again   bool
 	tripped DetectorSet
+	profile string // of the line called, which lives in the database
 	expect  Action
 	rule    string // "" is any
 }
@@ -54,6 +55,7 @@ func (r *reader) readTest(s *section) test {
 		t.listHas = append(t.listHas, w.text)
 	}
 	r.readTestKnown(s, &t)
+	r.readTestProfile(s, &t)
 	if words := s.texts("tripped", conditionExamples[onTripped]); words != nil {
 		t.tripped, _ = r.detectorWords(s, "tripped", words)
 		if p := r.policy; !p.asks(onTripped) && !p.asks(onScore) {
@@ -82,10 +84,39 @@ func (r *reader) readTestKnown(s *section, t *test) {
 	case !t.known:
 	case p.knownWindow == 0 && !p.asks(onTripped) && !p.asks(onScore):
 		s.warn("known", "changes nothing, since no rule asks for known_caller: take it out, or write such a rule")
-	case p.knownToLine && !p.inLine(t.facts.Callee):
+	case p.knownToLine && t.profile == "" && !p.inLine(t.facts.Callee):
 		s.warn("known", "makes the caller known to no line, since callee %q belongs to none: write a called number of [lines.NAME], or known_scope = \"all\" in the rule", t.facts.Callee)
 	}
 }
+
+// readTestProfile reads what profile the called line has. Such a line lives in the database, of which a test knows nothing.
+func (r *reader) readTestProfile(s *section, t *test) {
+	profile, ok := s.text("profile", "strict")
+	switch {
+	case !ok:
+	case !contains(r.policy.Profiles(), profile):
+		s.fault("profile", "no rule names the profile %q: %s", profile, r.otherProfile(profile))
+	case r.policy.inLine(t.facts.Callee) && t.facts.Callee != "":
+		s.fault("profile", "callee %q is on a line of this file, which has no profile: take one of the two out", t.facts.Callee)
+	}
+	t.profile = profile
+}
+
+func (r *reader) otherProfile(got string) string {
+	if near := tomlfile.Nearest(got, r.policy.Profiles()); near != "" {
+		return tomlfile.DidYouMean(got, []string{near})
+	}
+	return "write one that a rule names, as in line = \"profile:strict\""
+}
+
+// testLine is the one line of the database that a test knows of. Every called number is its.
+type testLine Line
+
+func (l testLine) LineOf(*number.Number) (Line, bool) { return Line(l), true }
+func (l testLine) LineNamed(name string) (Line, bool) { return Line(l), name == l.Name }
+
+// testLineName is what such a line is called in reasons.
+const testLineName = "test"
 
 // readTestClaims reads what else the call of a test says or what came before it.
 func (r *reader) readTestClaims(s *section, t *test) {
@@ -155,7 +186,8 @@ func (r *reader) asksFor(list string) bool {
 			return true
 		}
 	}
-	return false
+	own, ok := strings.CutPrefix(list, "line:")
+	return ok && contains(r.policy.ownLists, own)
 }
 
 // isOwn reports whether a list is some line's own one of the name in "line:NAME".
@@ -212,6 +244,9 @@ func (p *Policy) RunTests() []TestResult {
 }
 
 func (p *Policy) runTest(t *test) TestResult {
+	if t.profile != "" {
+		p = p.WithLines(testLine{Name: testLineName, Key: testLineName, Customer: testLineName, Profile: t.profile, Kept: true})
+	}
 	c := p.Call(t.facts)
 	if t.known {
 		c.KnownToAll = c.Time
@@ -252,10 +287,8 @@ func (p *Policy) testLists(t *test, callee *number.Number) testLists {
 			on = append(on, list)
 			continue
 		}
-		for i := range p.lines {
-			if matchesAny(p.lines[i].numbers, callee) {
-				on = append(on, p.lines[i].name+":"+own)
-			}
+		for _, key := range p.AppendLineKeys(nil, callee) {
+			on = append(on, key+":"+own)
 		}
 	}
 	return on
@@ -273,6 +306,11 @@ func matchesAny(patterns []numberPattern, n *number.Number) bool {
 // Lookup finds the caller of the test on each list that the test names.
 func (l testLists) Lookup(list string, _ *number.Number, _ time.Time) (ListEntry, bool) {
 	return ListEntry{List: list, Reason: "list_has of the test"}, contains(l, list)
+}
+
+// LookupOwn finds him on the called line's own.
+func (l testLists) LookupOwn(key, list string, n *number.Number, at time.Time) (ListEntry, bool) {
+	return l.Lookup(key+":"+list, n, at)
 }
 
 // Exists is true of each list: one that the test does not name is empty.

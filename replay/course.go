@@ -120,8 +120,7 @@ func (co *course) tick(to time.Time) {
 		co.ticked, co.forgot = to, to
 	}
 	if to.Sub(co.forgot) >= forgetsEvery {
-		p := co.mind.judge.Policy
-		co.memory.Forget(to, traffic.KeepKnown(p), traffic.KeepPassed(p))
+		co.memory.Forget(co.mind.judge.Policy, to)
 		co.forgot = to
 	}
 	if co.set == nil {
@@ -156,7 +155,7 @@ func (co *course) decide(c *Call) does {
 	what := co.carryOut(c, call, &d)
 	passed := false
 	if what == challenged {
-		asked := traffic.Asked{Line: traffic.PassKey(p, &call.Callee), Callee: traffic.CalleeKey(&call.Callee), Caller: call.Caller.E164, At: call.Time}
+		asked := traffic.Asked{Line: traffic.PassKeyOf(d.LineKey, &call.Callee), Callee: traffic.OwnKey(d.LineKey, &call.Callee), Caller: call.Caller.E164, At: call.Time}
 		if passed = co.passes && c.label.given && !c.label.unwanted; passed {
 			co.memory.Challenges.Passed(asked)
 		} else {
@@ -170,7 +169,8 @@ func (co *course) decide(c *Call) does {
 
 // grace uses up the grace of a call.
 func (co *course) grace(c *policy.Call) bool {
-	return co.memory.Challenges.TakeGrace(traffic.CalleeKey(&c.Callee), c.Caller.E164, c.Time)
+	line, _ := co.mind.judge.Policy.LineCalled(&c.Callee)
+	return co.memory.Challenges.TakeGrace(traffic.OwnKey(line.Key, &c.Callee), c.Caller.E164, c.Time)
 }
 
 // follow notes what is still to come of a call that was decided. One that is not let through is over.

@@ -87,10 +87,10 @@ func (k *dealings) fill(p *policy.Policy, c *policy.Call) {
 
 // knows says of a call to whom its caller is known.
 func (k *dealings) knows(p *policy.Policy, c *policy.Call) {
-	if k.room = p.AppendLines(k.room[:0], &c.Callee); len(k.room) > 0 {
+	if k.room = p.AppendLineKeys(k.room[:0], &c.Callee); len(k.room) > 0 {
 		k.room = append(k.room, house)
 	}
-	c.KnownToLine, c.KnownToAll, c.KnownLines = k.Of(c.Caller.E164, k.room, c.Time)
+	c.KnownToLine, c.KnownToAll, c.KnownLines = k.Of(c.Caller.E164, k.room, c.Time, p)
 }
 
 // has reports whether the calls before can matter for one of a number; where they cannot it needs no second look.
@@ -107,16 +107,16 @@ func (k *dealings) over(p *policy.Policy, c *policy.Call, way direction, shown s
 	if k == nil || talked < policy.DialledTalk {
 		return
 	}
-	k.room = p.AppendLines(k.room[:0], &c.Callee)
+	k.room = p.AppendLineKeys(k.room[:0], &c.Callee)
 	switch called := len(k.room) > 0; {
 	case called && p.IsDecoy(&c.Callee): // whoever took it, nobody there deals with its caller
 	case called && way != directionOut && talked >= policy.CalledTalk:
 		k.meet(c.Caller.E164, at)
 	case !called && c.Callee.E164 != "" && !c.Callee.Kinds.Has(number.Emergency):
-		k.room = p.AppendLines(k.room, &c.Caller) // of a call that went out
+		k.room = p.AppendLineKeys(k.room, &c.Caller) // of a call that went out
 		if shown != "" && way == directionOut {
 			line := p.Call(policy.Facts{Callee: shown}).Callee
-			k.room = p.AppendLines(k.room, &line)
+			k.room = p.AppendLineKeys(k.room, &line)
 		}
 		if len(k.room) == 0 && way == directionOut {
 			k.room = append(k.room, house)

@@ -70,7 +70,7 @@ func dealingsJournal(t *testing.T, seed uint64, n int) (text string, want []stri
 			if m.at.After(c.KnownToAll) {
 				c.KnownToAll = m.at
 			}
-			for _, line := range p.AppendLines(nil, &c.Callee) {
+			for _, line := range p.AppendLineKeys(nil, &c.Callee) {
 				if line == m.line && m.at.After(c.KnownToLine) {
 					c.KnownToLine = m.at
 				}
@@ -80,12 +80,12 @@ func dealingsJournal(t *testing.T, seed uint64, n int) (text string, want []stri
 		want = append(want, d.Rule+": "+d.Reason())
 		if o := rec.Outcome; o != nil && o.Answered {
 			talked := time.Duration(o.TalkS) * time.Second
-			if lines := p.AppendLines(nil, &c.Callee); len(lines) > 0 && o.TalkS >= 60 {
+			if lines := p.AppendLineKeys(nil, &c.Callee); len(lines) > 0 && o.TalkS >= 60 {
 				for _, line := range lines {
 					met = append(met, meeting{line, c.Caller.E164, at.Add(talked)})
 				}
 			} else if len(lines) == 0 && o.TalkS >= 10 && c.Callee.E164 != "" {
-				for _, line := range p.AppendLines(nil, &c.Caller) {
+				for _, line := range p.AppendLineKeys(nil, &c.Caller) {
 					met = append(met, meeting{line, c.Callee.E164, at.Add(talked)})
 				}
 			}

@@ -75,6 +75,9 @@ func (a *Acquaintances) meet(meetings []traffic.Meeting, met []traffic.Met) erro
 	if err := a.DB.PutStamps(storage.Known, put, nil); err != nil {
 		return err
 	}
+	if a.Keeper != nil {
+		a.Keeper.raise(traffic.KnownFacts, put)
+	}
 	for i := range meetings {
 		if m := &meetings[i]; met[i] == traffic.Added || met[i] == traffic.Newer {
 			known.Remember(m.Line, m.Number, m.At)

@@ -85,7 +85,7 @@ func (sc *Screener) countedBefore(e *attach.CallEnd) (stopped bool) {
 		r.Detectors.Decided(&n, true, 0)
 	}
 	sc.over(&counted{r.Detectors, n}, e, false)
-	before := screenedBefore(r.Policy, e)
+	before := sc.screenedBefore(r.Policy, e)
 	before.stopped = stopped
 	sc.calls.Add(leg, before) // the switch may tell of it a second time
 	return stopped

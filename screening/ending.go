@@ -21,6 +21,7 @@ type ending struct {
 	id       identity
 	rec      storage.Record // as decided, carried out
 	refuses  bool           // the verdict ends the call
+	line     string         // stoppedKey
 	failOpen string         // why it was let through all the same, as far as we know
 }
 
@@ -41,6 +42,7 @@ func (sc *Screener) settle(s *screened, e *attach.CallEnd) (changed bool) {
 		rec.Reason += "; the caller hung up first"
 	case end.refuses && (end.failOpen != "" || s.gone) && !rang && e.By == attach.ByRingfence:
 		s.refused = true // what we said was heard after all
+		rec.Stopped = end.line
 	case end.failOpen == bridge.FailUnheard && !rang && e.By == attach.ByCaller:
 		rec.Reason += "; the caller hung up first"
 	case s.refused && rang:

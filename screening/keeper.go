@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -29,6 +28,7 @@ const (
 // stampTables are where the facts of each of traffic's tables are kept.
 var stampTables = [traffic.Tables]storage.StampTable{
 	traffic.KnownFacts: storage.Known, traffic.EmergencyFacts: storage.Emergency, traffic.PassedFacts: storage.Passed,
+	traffic.RealmFacts: storage.Realms,
 }
 
 // Keeper is the traffic.Sink that keeps what calls have taught in the database: it counts at once and is on disk a little
@@ -132,26 +132,31 @@ func HideFacts(db *storage.DB, m *traffic.Memory) (n int, err error) {
 // is damaged is left out as well, and the error wraps storage.ErrCorrupt.
 func LoadFacts(db *storage.DB, m *traffic.Memory, p *policy.Policy, now time.Time) error {
 	oldest, keepPassed := now.Add(-traffic.KeepKnown(p)), traffic.KeepPassed(p)
-	names := make(map[string]string) // one text for each line, not one for each number
-	var strays int
-	err := db.EachStamp(storage.Known, func(s storage.Stamp) error {
-		line, caller, ok := strings.Cut(s.Key, "\x00")
-		switch {
-		case !ok:
-			strays++
-		case !s.At.Before(oldest):
-			if caller, ok = hidden(m, caller); !ok {
+	strays, gone := 0, 0
+	known := func(all bool) error {
+		strays = 0
+		return db.EachStamp(storage.Known, func(s storage.Stamp) error {
+			line, caller, ok := strings.Cut(s.Key, "\x00")
+			if !ok {
+				strays++
 				return nil
 			}
-			name, seen := names[line]
-			if !seen {
-				name = strings.Clone(line)
-				names[name] = name
+			if _, there := p.CustomerOfKey(line); !there {
+				if gone++; !all {
+					return nil
+				}
 			}
-			m.Known.Remember(name, caller, s.At)
-		}
-		return nil
-	})
+			if caller, ok = hidden(m, caller); ok && !s.At.Before(oldest) {
+				m.Known.Remember(line, caller, s.At)
+			}
+			return nil
+		})
+	}
+	err := known(true)
+	if gone > 0 && m.Known.IsFull() { // lines that are there come before those that only an undo would bring back
+		m.Known.Forget(oldest, p)
+		err = known(false)
+	}
 	if strays > 0 && err == nil {
 		err = fmt.Errorf("%w: %d facts of no line", storage.ErrCorrupt, strays)
 	}
@@ -164,7 +169,11 @@ func LoadFacts(db *storage.DB, m *traffic.Memory, p *policy.Policy, now time.Tim
 		}
 		return nil
 	})
-	return errors.Join(err, passed, db.EachStamp(storage.Emergency, func(s storage.Stamp) error {
+	realms := db.EachStamp(storage.Realms, func(s storage.Stamp) error {
+		m.Realms.Remember(s.Key, s.At, now)
+		return nil
+	})
+	return errors.Join(err, passed, realms, db.EachStamp(storage.Emergency, func(s storage.Stamp) error {
 		if now.Sub(s.At) < policy.CallbackWindow {
 			m.Callbacks.Expect(s.Key, s.At, now)
 		}
@@ -172,18 +181,29 @@ func LoadFacts(db *storage.DB, m *traffic.Memory, p *policy.Policy, now time.Tim
 	}))
 }
 
-// EndPasses lets a caller be asked again on these lines (traffic.PassKey), everywhere where there are none: they have reported him. When it returns
-// nil, that is on disk.
-func (k *Keeper) EndPasses(e164 string, lines []string) error {
+// EndPasses lets a caller be asked again on lines that a function names (by traffic.PassKey), a nil one all: they have reported him. When it
+// returns nil, that is on disk.
+func (k *Keeper) EndPasses(e164 string, ends func(line string) bool) error {
 	if e164 == "" {
 		return nil
 	}
 	name := k.memory.Name(e164)
-	k.memory.Challenges.End(name, lines)
+	k.memory.Challenges.End(name, ends)
 	k.writing.Lock() // a pass that is on its way to the disk would come back from there at the next start
 	defer k.writing.Unlock()
-	k.drop(traffic.PassedFacts, func(key string) bool { return isPass(key, e164, name, lines) })
-	return EndPasses(k.db, k.memory, e164, lines)
+	k.drop(traffic.PassedFacts, func(key string) bool { return isPass(key, e164, name, ends) })
+	return EndPasses(k.db, k.memory, e164, ends)
+}
+
+// raise has facts that wait for the disk be no older than what was written there without waiting.
+func (k *Keeper) raise(t traffic.Table, written []storage.Stamp) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for i := range written {
+		if at, waits := k.facts[t][written[i].Key]; waits {
+			k.facts[t][written[i].Key] = max(at, written[i].At.UnixMilli())
+		}
+	}
 }
 
 // drop takes facts away that wait for the disk.
@@ -199,20 +219,20 @@ func isOf(key, e164, name string) bool {
 	return ok && (caller == e164 || caller == name)
 }
 
-// isPass reports whether the key of a fact is of a number, or of its name, on one of these lines, on any where there are none.
-func isPass(key, e164, name string, lines []string) bool {
+// isPass reports whether the key of a fact is of a number, or of its name, on a line that a function names; a nil one any.
+func isPass(key, e164, name string, ends func(line string) bool) bool {
 	line, _, _ := strings.Cut(key, "\x00")
-	return isOf(key, e164, name) && (len(lines) == 0 || slices.Contains(lines, line))
+	return isOf(key, e164, name) && (ends == nil || ends(line))
 }
 
 // EndPasses is Keeper.EndPasses where no daemon runs.
-func EndPasses(db *storage.DB, m *traffic.Memory, e164 string, lines []string) error {
+func EndPasses(db *storage.DB, m *traffic.Memory, e164 string, ends func(line string) bool) error {
 	if e164 == "" {
 		return nil
 	}
 	name := m.Name(e164)
 	_, err := db.SweepStamps(storage.Passed, func(s *storage.Stamp) storage.Fate {
-		if isPass(s.Key, e164, name, lines) {
+		if isPass(s.Key, e164, name, ends) {
 			return storage.Drop
 		}
 		return storage.Stay
@@ -262,11 +282,12 @@ func (k *Keeper) write() error {
 func (k *Keeper) prune(now time.Time) error {
 	p := k.rules()
 	keepKnown, keepPassed := traffic.KeepKnown(p), traffic.KeepPassed(p)
-	k.memory.Forget(now, keepKnown, keepPassed)
+	k.memory.Forget(p, now)
 	return errors.Join(
 		dropBefore(k.db, storage.Known, now.Add(-keepKnown)),
 		dropBefore(k.db, storage.Emergency, now.Add(-policy.CallbackWindow)),
 		dropBefore(k.db, storage.Passed, now.Add(-keepPassed)),
+		dropBefore(k.db, storage.Realms, now.Add(-traffic.KeepRealms)),
 	)
 }
 

@@ -68,6 +68,67 @@ func TestLearntWhileTheDiskFails(t *testing.T) {
 	}
 }
 
+// Where there is no room for all that is on disk, lines that are there come before those that are gone.
+func TestGoneLinesAreReadLast(t *testing.T) {
+	db, err := storage.Open(filepath.Join(t.TempDir(), "x.db"), storage.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	now := time.Now()
+	var put []storage.Stamp
+	for _, key := range []string{"gone~a\x00+861", "gone~a\x00+862", "staff\x00+863", "staff\x00+864"} {
+		put = append(put, storage.Stamp{Key: key, At: now})
+	}
+	if err := db.PutStamps(storage.Known, put, nil); err != nil {
+		t.Fatal(err)
+	}
+	p, _ := policy.Load("policy.toml", []byte("country = \"CN\"\n[lines.staff]\nnumbers = [\"05925550100\"]\n"))
+	for room, want := range map[int]string{2: "+863 +864", 3: "+863 +864", 5: "+861 +862 +863 +864"} {
+		m := traffic.New(nil)
+		m.Known = traffic.NewKnown(room, nil)
+		if err := LoadFacts(db, m, p, now.Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		var known []string
+		for _, number := range []string{"+861", "+862", "+863", "+864"} {
+			if m.Known.Has(number) {
+				known = append(known, number)
+			}
+		}
+		if got := strings.Join(known, " "); got != want {
+			t.Errorf("with room for %d: %s, want %s", room, got, want)
+		}
+	}
+}
+
+// What is imported is on disk as it was imported, whatever older waits to be written there.
+func TestImportedIsNotPutBack(t *testing.T) {
+	db, err := storage.Open(filepath.Join(t.TempDir(), "x.db"), storage.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	k, m := keeperOf(db)
+	now := time.UnixMilli(time.Now().UnixMilli())
+	m.Known.Meet("staff", "+861", now.Add(-time.Hour))
+	a := &Acquaintances{DB: db, Memory: m, Keeper: k}
+	if _, err := a.Meet(t.Context(), []traffic.Meeting{{Line: "staff", Number: "+861", At: now}}, false); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Settle(); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.EachStamp(storage.Known, func(s storage.Stamp) error {
+		if !s.At.Equal(now) {
+			t.Errorf("it is on disk as of %v, want %v", s.At, now)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // The keeper ends in time when the disk hangs, and says what was lost.
 func TestKeeperEnds(t *testing.T) {
 	db, err := storage.Open(filepath.Join(t.TempDir(), "x.db"), storage.Options{})

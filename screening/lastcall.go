@@ -1,11 +1,13 @@
 package screening
 
 import (
+	"slices"
 	"strings"
 	"time"
 
 	"ringfence/attach"
 	"ringfence/bridge"
+	"ringfence/inforce"
 	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/storage"
@@ -19,7 +21,8 @@ type screened struct {
 	caller   number.Number
 	withheld bool
 	callee   string
-	line     string
+	line     string // its key
+	customer string
 	trunk    string
 	refused  bool     // by us
 	gone     bool     // the caller hung up while we had the call
@@ -38,7 +41,7 @@ func (sc *Screener) remember(f *bridge.Facts, end ending, c *considered, passed,
 	caller := end.call.Caller
 	caller.Raw = strings.Clone(caller.Raw) // not a part of a larger text
 	sc.calls.Add(traffic.CallKey(f.UUID, f.Channel), screened{
-		id: end.rec.ID, time: end.call.Time, caller: caller, withheld: end.call.Withheld, callee: strings.Clone(end.rec.Callee), line: end.rec.Line, trunk: strings.Clone(end.rec.Trunk),
+		id: end.rec.ID, time: end.call.Time, caller: caller, withheld: end.call.Withheld, callee: strings.Clone(end.rec.Callee), line: strings.Clone(c.decision.LineKey), customer: strings.Clone(c.decision.Customer), trunk: strings.Clone(end.rec.Trunk),
 		refused: end.refuses && end.failOpen == "" && !gone, gone: gone,
 		counted: c.counted.keep(), stopped: c.stopped && !passed, passed: passed, end: &end,
 	})
@@ -50,34 +53,62 @@ func (sc *Screener) rang(p *policy.Policy, e *attach.CallEnd, s screened) {
 		return // busy, or not there
 	}
 	if s.id == "" {
-		s = screenedBefore(p, e)
+		s = sc.screenedBefore(p, e)
 	}
-	sc.memory.Realms.See(e.DialledRealm)
-	extension := e.DialledUser              // the account, where the phone's own address is something else
+	extension, realm := e.DialledUser, e.DialledRealm // the account, where the phone's own address is something else
+	if e.Channel != "" {
+		realm = traffic.Endpoint
+	} else {
+		sc.seeRealm(realm)
+	}
+	if extension != "" {
+		sc.rangAt(accountKey(p, extension), realm, s)
+	}
 	if extension == "" || e.Channel != "" { // the phone of an endpoint may also have the number
-		sc.rangAt(p, e.Callee, "", s)
+		sc.rangAt(extensionKey(p, e.Callee), "", s)
 	}
-	sc.rangAt(p, extension, e.DialledRealm, s)
+	if !isPlain(extension) {
+		sc.rangAt(extensionKey(p, extension), "", s)
+	}
 }
 
-func (sc *Screener) rangAt(p *policy.Policy, extension, realm string, s screened) {
-	if key := extensionKey(p, extension); key != "" {
+func (sc *Screener) rangAt(key, realm string, s screened) {
+	if key != "" {
 		sc.memory.LastCalls.Put(key, traffic.LastCall{
-			Caller: s.caller, Callee: s.callee, Trunk: s.trunk, Realm: traffic.RealmName(realm), Withheld: s.withheld, ID: s.id, Time: s.time, Line: s.line,
+			Caller: s.caller, Callee: s.callee, Trunk: s.trunk, Realm: traffic.RealmName(realm), Withheld: s.withheld, ID: s.id, Time: s.time, Line: s.line, Customer: s.customer,
 		}, sc.o.Now())
 	}
 }
 
+// extensionKey is under what the last call of an extension is kept, whatever its realm.
+func extensionKey(p *policy.Policy, extension string) string {
+	n := p.Call(policy.Facts{Callee: strings.TrimSpace(extension)}).Callee
+	return traffic.Cut(traffic.NumberKey(&n))
+}
+
+// accountKey is extensionKey of an account or endpoint, whose name may be more than the number in it.
+func accountKey(p *policy.Policy, account string) string {
+	if isPlain(account) {
+		return extensionKey(p, account)
+	}
+	return strings.ToLower(traffic.Cut(account))
+}
+
 // stopped notes a call that did not get through, for who finds that it should have: under the number that was called, and its line.
-func (sc *Screener) stopped(p *policy.Policy, rec *storage.Record, c *policy.Call) {
+func (sc *Screener) stopped(p *policy.Policy, rec *storage.Record, by *considered) {
+	c, called := &by.call, strings.Clone(by.decision.LineKey)
 	caller := c.Caller
 	caller.Raw = strings.Clone(caller.Raw)
 	last := traffic.LastCall{
-		Caller: caller, Callee: strings.Clone(rec.Callee), Trunk: strings.Clone(rec.Trunk), Withheld: c.Withheld, ID: rec.ID, Time: c.Time, Line: rec.Line,
+		Caller: caller, Callee: strings.Clone(rec.Callee), Trunk: strings.Clone(rec.Trunk), Withheld: c.Withheld, ID: rec.ID, Time: c.Time, Line: called, Customer: strings.Clone(by.decision.Customer),
 	}
-	sc.memory.Stopped.Put(strings.Clone(traffic.CalleeKey(&c.Callee)), last, sc.o.Now())
-	for _, line := range p.AppendLines(nil, &c.Callee) {
-		last.Line = line
+	sc.memory.Stopped.Put(strings.Clone(traffic.OwnKey(called, &c.Callee)), last, sc.o.Now())
+	lines := p.AppendLineKeys(nil, &c.Callee)
+	if !slices.Contains(lines, called) {
+		return // the number has come to another line meanwhile, or is on none
+	}
+	for _, line := range lines {
+		last.Line, last.Customer = strings.Clone(line), p.CustomerOf(line)
 		sc.memory.Stopped.Put(traffic.StoppedLineKey(line), last, sc.o.Now())
 	}
 }
@@ -86,9 +117,37 @@ func (sc *Screener) stopped(p *policy.Policy, rec *storage.Record, c *policy.Cal
 // known once the call is over there, as long as this program runs and the switch is attached. Where there are several
 // tenants it is that of the realm's extension alone.
 func (sc *Screener) LastCallAt(extension, realm string) (traffic.LastCall, bool) {
-	key := extensionKey(sc.force.Rules().Policy, extension)
-	if key == "" {
-		return traffic.LastCall{}, false
+	return sc.lastCall(sc.force.Rules(), extension, realm, false)
+}
+
+// lastCall is LastCallAt; said: the extension is the administrator's word. A whole number that was rung as such is then whose it is, whatever the
+// realm: no two have it.
+func (sc *Screener) lastCall(r *inforce.Rules, extension, realm string, said bool) (last traffic.LastCall, ok bool) {
+	if extension == "" || len(extension) > traffic.MaxKey {
+		return last, false
 	}
-	return sc.memory.LastCalls.Get(key, func(other string) bool { return sc.memory.Realms.Same(realm, other) }, sc.o.Now())
+	n := r.Policy.Call(policy.Facts{Callee: strings.TrimSpace(extension)}).Callee
+	strict := sc.several(r)
+	will := func(other string) bool {
+		switch {
+		case said && n.E164 != "" && other == "":
+			return true
+		case strict && n.E164 == "" && (realm == "" || other == "" || (realm == traffic.Endpoint) != (other == traffic.Endpoint)):
+			return false // the same name says nothing, where it is not known to be the same tenant's
+		}
+		return sc.memory.Realms.Same(realm, other)
+	}
+	last, ok = sc.memory.LastCalls.Get(accountKey(r.Policy, extension), will, sc.o.Now())
+	if !ok && !strict && !isPlain(extension) { // another phone of the extension
+		last, ok = sc.memory.LastCalls.Get(extensionKey(r.Policy, extension), will, sc.o.Now())
+	}
+	return last, ok && isStillOf(r.Policy, &last)
+}
+
+// isStillOf reports whether the number that was called is on the line that it was on then, as far as the database has or had it: else it is another
+// customer's to say something of that call.
+func isStillOf(p *policy.Policy, last *traffic.LastCall) bool {
+	callee := p.Call(policy.Facts{Callee: last.Callee}).Callee
+	line, _ := p.LineCalled(&callee)
+	return line.Key == last.Line || !line.Kept && policy.LineName(last.Line) == last.Line
 }

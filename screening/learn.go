@@ -2,10 +2,10 @@ package screening
 
 import (
 	"slices"
-	"strings"
 
 	"ringfence/attach"
 	"ringfence/bridge"
+	"ringfence/inforce"
 	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/traffic"
@@ -23,6 +23,7 @@ func (sc *Screener) Ended(e attach.CallEnd) {
 	}
 	s, screened := sc.calls.Find(traffic.CallKey(uuid, channel))
 	p := sc.force.Rules().Policy
+	sc.seeEndpoint(p, &e)
 	switch {
 	case screened && e.Inbound:
 		sc.ended(&e, s)
@@ -32,7 +33,7 @@ func (sc *Screener) Ended(e attach.CallEnd) {
 	case e.RingfenceID != "":
 		sc.outcome(&e)
 		if e.Inbound {
-			s = screenedBefore(p, &e)
+			s = sc.screenedBefore(p, &e)
 			s.stopped = sc.countedBefore(&e)
 			sc.called(p, &e, s)
 		} else {
@@ -91,10 +92,14 @@ func (sc *Screener) called(p *policy.Policy, e *attach.CallEnd, s screened) {
 		return
 	}
 	callee := p.Call(policy.Facts{Callee: s.callee}).Callee
-	if p.IsDecoy(&callee) { // whoever took it, nobody there deals with its caller
+	if p.IsDecoy(&callee) || callee.E164 == "" && sc.memory.Realms.Several() { // whoever took it, nobody there deals with its caller; or it is not known whose extension it is
 		return
 	}
-	for _, line := range p.AppendLines(nil, &callee) {
+	lines := p.AppendLineKeys(nil, &callee)
+	if !slices.Contains(lines, s.line) {
+		return // the number came to another line while they talked
+	}
+	for _, line := range lines {
 		sc.memory.Meet(line, s.caller.E164, sc.o.Now())
 	}
 }
@@ -105,7 +110,7 @@ func (sc *Screener) behaved(p *policy.Policy, caller *number.Number, e *attach.C
 }
 
 // screenedBefore makes up for what was not noted, from what the leg carries.
-func screenedBefore(p *policy.Policy, e *attach.CallEnd) screened {
+func (sc *Screener) screenedBefore(p *policy.Policy, e *attach.CallEnd) screened {
 	trunk := trunkOfEnd(p, e)
 	withheld := e.Withheld || e.Channel != "" // Asterisk does not say: rather not shown than shown
 	s := screened{id: e.RingfenceID, time: e.Started, withheld: withheld, callee: e.Line, trunk: trunk.Name}
@@ -115,8 +120,9 @@ func screenedBefore(p *policy.Policy, e *attach.CallEnd) screened {
 	if s.callee == "" {
 		s.callee = e.Callee
 	}
-	c := p.Call(policy.Facts{Caller: e.Caller, Callee: s.callee, Trunk: trunk.Name, Withheld: withheld, Inside: e.AuthUser != "" || isPhone(p, e.Endpoint)})
-	s.caller, s.line = c.Caller, p.LineOf(&c.Callee)
+	c := p.Call(policy.Facts{Caller: e.Caller, Callee: s.callee, Trunk: trunk.Name, Withheld: withheld, Inside: e.AuthUser != "" || sc.isPhone(p, e.Endpoint, e.Context)})
+	line, _ := p.LineCalled(&c.Callee)
+	s.caller, s.line, s.customer = c.Caller, line.Key, line.Customer
 	return s
 }
 
@@ -125,113 +131,126 @@ func trunkOfEnd(p *policy.Policy, e *attach.CallEnd) policy.Trunk {
 	return p.Trunk(policy.TrunkFacts{Named: e.Trunk, Gateway: e.Gateway, Endpoint: e.Endpoint, Profile: e.Profile})
 }
 
-// isPhone: an endpoint of Asterisk is a phone of the house. Asterisk does not say who showed a password, so it counts
-// what the administrator has written, and a caller cannot: the endpoint is of a trunk with internal = true, or of
-// none and named by an internal number.
-func isPhone(p *policy.Policy, endpoint string) bool {
-	if endpoint == "" {
-		return false
-	}
-	if trunk := p.Trunk(policy.TrunkFacts{Endpoint: endpoint}); trunk.Known {
-		return trunk.Internal
-	}
-	n := p.Call(policy.Facts{Callee: endpoint}).Callee
-	return n.Kinds.Has(number.Internal)
-}
-
 // placed learns from a leg of a call that was not screened: one that a phone of the house began, or one that the
 // switch placed for it. What is shown as its caller counts only there; a leg that came in from outside could
 // claim to be ours and make us wait for an emergency service's call-back. Asterisk says for whom it placed a leg.
 func (sc *Screener) placed(p *policy.Policy, e *attach.CallEnd) {
 	talked := e.Answered && e.Bridged && e.Talk >= policy.DialledTalk
 	if !e.Inbound {
-		if e.Channel == "" || isPhone(p, e.FromEndpoint) {
-			sc.learnDialled(p, e.Callee, talked, phone{shown: []string{e.Caller, e.FromUser, e.FromEndpoint}, claimed: []string{e.OtherCaller}})
-		}
+		sc.placedFor(e, talked)
 		return
 	}
-	account := e.AuthUser
-	if isPhone(p, e.Endpoint) {
-		account = e.Endpoint
+	by := phone{account: e.AuthUser, realm: realmOf(e.AuthUser, e.AuthRealm, e.Domain), said: []string{e.Line}, set: []string{e.Outbound}, shown: []string{e.OtherCaller}, claimed: []string{e.Caller, e.FromUser}, wrote: []string{e.Asserted, e.Preferred, e.RemoteID}}
+	if sc.isPhone(p, e.Endpoint, e.Context) {
+		by.account, by.realm, by.context = e.Endpoint, traffic.Endpoint, e.Context
 	}
-	if account == "" && !trunkOfEnd(p, e).Internal {
+	if by.account == "" && !trunkOfEnd(p, e).Internal {
 		return
 	}
-	sc.memory.Realms.See(e.AuthRealm)
+	if by.realm != traffic.Endpoint {
+		sc.seeRealm(by.realm)
+	}
 	callee := e.Callee // as the phone dialled it, perhaps with a prefix
 	if e.OtherCallee != "" {
 		callee = e.OtherCallee // as it went out
 	} else {
 		talked = false
 	}
-	sc.learnDialled(p, callee, talked, phone{account: account, realm: e.AuthRealm, shown: []string{e.OtherCaller, e.Line}, claimed: []string{e.Caller, e.FromUser}})
+	sc.learnDialled(callee, talked, &by)
+}
+
+// placedFor learns from a leg that the switch placed. FreeSWITCH does not say there for whom, so that where there are several tenants only the
+// caller's leg teaches.
+func (sc *Screener) placedFor(e *attach.CallEnd, talked bool) {
+	r := sc.force.Rules()
+	by := phone{shown: []string{e.Caller, e.FromUser}, claimed: []string{e.OtherCaller}}
+	if e.Channel != "" {
+		if !sc.isPhone(r.Policy, e.FromEndpoint, e.FromContext) {
+			return
+		}
+		by.account, by.realm, by.context = e.FromEndpoint, traffic.Endpoint, e.FromContext
+	} else if sc.several(r) {
+		if e.FromCaller {
+			return
+		}
+		talked = false // somebody had the switch place both legs
+	}
+	sc.learnDialled(e.Callee, talked, &by)
 }
 
 // Dialled notes that a line is calling a number, for a dialplan that says so because no switch is attached. When
 // the call will be answered is not known here, so the number counts as known from now on.
 func (sc *Screener) Dialled(f *bridge.Facts) {
 	p := sc.force.Rules().Policy
-	callee := f.Callee
+	callee, by := f.Callee, sc.phoneOf(f)
 	if f.Line != "" {
 		if n := p.Call(policy.Facts{Callee: f.Line}).Callee; p.LineOf(&n) == "" {
-			callee = f.Line // to be used instead, as in a call that is screened
+			callee, by.said = f.Line, nil // to be used instead, as in a call that is screened
 		}
 	}
-	sc.memory.Realms.See(f.AuthRealm)
-	sc.learnDialled(p, callee, true, phone{account: f.AuthUser, realm: f.AuthRealm, shown: []string{f.Line}, claimed: []string{f.Number, f.FromUser}})
-}
-
-// phone is somebody of ours who calls, by the texts that may tell who it is.
-type phone struct {
-	account, realm string   // whose password was shown, and of which tenant
-	shown          []string // what the dialplan shows or says for it
-	claimed        []string // what it says of itself: where there are several tenants, it could be another's
+	sc.learnDialled(callee, true, &by)
 }
 
 // learnDialled notes that somebody of ours called a number.
-func (sc *Screener) learnDialled(p *policy.Policy, callee string, talked bool, by phone) {
+func (sc *Screener) learnDialled(callee string, talked bool, by *phone) {
+	r := sc.force.Rules()
+	p, now := r.Policy, sc.o.Now()
 	to := p.Call(policy.Facts{Callee: callee}).Callee
-	emergency := to.Kinds.Has(number.Emergency)
-	if !emergency && (!talked || to.E164 == "" || p.LineOf(&to) != "") {
+	if to.Kinds.Has(number.Emergency) {
+		for _, key := range sc.callbackKeys(r, callee, by) {
+			sc.memory.Callbacks.Dialled(key, now)
+		}
 		return
 	}
-	several := sc.memory.Realms.Several()
-	ours := append([]string{by.account}, by.shown...)
-	if !several {
-		ours = append(ours, by.claimed...)
+	called, ours := p.LineCalled(&to)
+	if !talked || to.E164 == "" || ours && !called.Kept {
+		return
 	}
-	var lines, keys []string
-	for i, text := range ours {
-		if text == "" || slices.Contains(ours[:i], text) || text == callee {
+	var lines []string
+	numbers, texts := sc.numbersOf(r, by)
+	for i := range numbers {
+		if texts[i] == callee {
 			continue
 		}
-		n := p.Call(policy.Facts{Callee: text}).Callee
-		if key := traffic.PhoneKey(&n, by.realm); key != "" {
-			keys = append(keys, key)
-		}
-		if several && n.E164 == "" {
-			continue // an extension is no line's number, where each tenant may have it
-		}
-		for _, line := range p.AppendLines(nil, &n) {
-			if !slices.Contains(lines, line) {
+		for _, line := range p.AppendLineKeys(nil, &numbers[i]) {
+			// A number of a firm's own is not known to it. The customers of a provider call each other as they call anybody.
+			if !slices.Contains(lines, line) && (!ours || p.CustomerOf(line) != called.Customer) {
 				lines = append(lines, line)
 			}
 		}
 	}
-	now := sc.o.Now()
-	if emergency {
-		for _, key := range keys {
-			sc.memory.Callbacks.Dialled(key, now)
-		}
-		return
+	if only, ok := onlyLine(r, customerOf(r, by)); ok && len(lines) == 0 && (!ours || only.Customer != called.Customer) {
+		lines = append(lines, only.Key)
 	}
 	for _, line := range lines {
 		sc.memory.Meet(line, to.E164, now)
 	}
 }
 
-// extensionKey is under what the last call of an extension is kept, whatever its realm.
-func extensionKey(p *policy.Policy, extension string) string {
-	n := p.Call(policy.Facts{Callee: strings.TrimSpace(extension)}).Callee
-	return traffic.Cut(traffic.NumberKey(&n))
+// callbackKeys are under what it is kept that a phone dialled an emergency number: its own numbers, and what was shown on that call, whoever
+// wrote it, for that is who will be called back; but no other customer's. Asterisk's endpoint is an extension's key only where no other tenant can have the extension.
+func (sc *Screener) callbackKeys(r *inforce.Rules, callee string, by *phone) (keys []string) {
+	strict, customer := sc.several(r), customerOf(r, by)
+	add := func(n *number.Number, text string, realm string) {
+		if key := traffic.PhoneKey(n, realm); key != "" && text != callee && !slices.Contains(keys, key) {
+			keys = append(keys, key)
+		}
+	}
+	if numbers, texts := sc.numbersOf(r, by); len(numbers) > 0 {
+		for i := range numbers {
+			if !strict || numbers[i].E164 != "" {
+				add(&numbers[i], texts[i], by.realm)
+			}
+		}
+	}
+	if !strict {
+		return keys
+	}
+	for _, text := range append([]string{by.account}, by.shown...) {
+		n := r.Policy.Call(policy.Facts{Callee: text}).Callee
+		if text != "" && (n.E164 != "" && text != by.account && sc.mayHave(r, &n, customer) || n.E164 == "" && text == by.account && isPlain(text) && by.realm != "" && by.realm != traffic.Endpoint) {
+			add(&n, text, by.realm)
+		}
+	}
+	return keys
 }

@@ -18,7 +18,7 @@ const unseenWait = 2 * time.Second
 // missed notes the end of a call from outside that was not screened, if it should have been: the dialplan's screening
 // took it, or its caller hung up before the dialplan came so far, in a context whose calls are screened.
 func (sc *Screener) missed(p *policy.Policy, e *attach.CallEnd) {
-	if e.AuthUser != "" || isPhone(p, e.Endpoint) || trunkOfEnd(p, e).Internal {
+	if e.AuthUser != "" || sc.isPhone(p, e.Endpoint, e.Context) || trunkOfEnd(p, e).Internal {
 		return
 	}
 	if e.Action != "" {

@@ -1,6 +1,8 @@
 package screening
 
 import (
+	"strings"
+
 	"ringfence/bridge"
 	"ringfence/detect"
 	"ringfence/policy"
@@ -38,7 +40,7 @@ func (sc *Screener) Record(f *bridge.Facts, v *bridge.Verdict, res bridge.Result
 	}
 	if v.Challenge != nil {
 		if !res.Dismissed && !f.Test {
-			sc.challengeMet(&c.call, res.Keyed)
+			sc.challengeMet(&c.call, c.decision.LineKey, res.Keyed)
 		}
 		rec.Reason += keyedText(res.Keyed)
 	}
@@ -46,14 +48,15 @@ func (sc *Screener) Record(f *bridge.Facts, v *bridge.Verdict, res bridge.Result
 		rec.Reason += "; gave way to another call"
 	}
 	rec.Passed = v.Challenge != nil && res.Keyed == bridge.KeyedRight
-	end := ending{call: &c.call, id: c.id, rec: rec, refuses: turnsAway(v, res)}
+	end := ending{call: &c.call, id: c.id, rec: rec, line: stoppedKey(c), refuses: turnsAway(v, res)}
 	switch {
 	case res.FailOpen != "":
 		end.failOpen = res.FailOpen
 		rec.Action, rec.Rule, rec.List = policy.Allow.String(), policy.RuleFailOpen, ""
 		rec.Reason = "let through: " + failOpenText(res.FailOpen)
 	case rec.List != "" && !f.Test:
-		sc.memory.Hits.Note(rec.List, c.decision.Entry.Pattern.String(), rec.Time)
+		list, pattern := keptAs(&c.decision.Entry)
+		sc.memory.Hits.Note(list, pattern, rec.Time)
 	}
 	if res.HungUp {
 		rec.Outcome = &storage.Outcome{Cause: causeGone, By: "caller"}
@@ -62,10 +65,29 @@ func (sc *Screener) Record(f *bridge.Facts, v *bridge.Verdict, res bridge.Result
 		}
 	}
 	if end.refuses && res.FailOpen == "" && !f.Test {
-		sc.stopped(r.Policy, &rec, &c.call)
+		sc.stopped(r.Policy, &rec, c)
+		rec.Stopped = end.line
 	}
 	sc.remember(f, end, c, rec.Passed, rec.Outcome != nil)
 	sc.write(&rec, &c.call, &c.id, false)
+}
+
+// stoppedKey is that of the line of the database whose customer may be told of a call that was turned away; "" for a line of the policy.
+func stoppedKey(c *considered) string {
+	if key := c.decision.LineKey; key != c.decision.Line {
+		return key
+	}
+	return ""
+}
+
+// keptAs is where the database has an entry that decided.
+func keptAs(e *policy.ListEntry) (list, pattern string) {
+	list, pattern = e.List, e.Pattern.String()
+	if e.Line != "" {
+		_, own, _ := strings.Cut(list, ":")
+		list, pattern = storage.OwnTable(own), storage.OwnText(e.Line, pattern)
+	}
+	return list, pattern
 }
 
 // causeGone is the cause of a caller who hung up before anybody answered.
@@ -81,9 +103,12 @@ func (sc *Screener) recordOf(f *bridge.Facts, id string, c *considered) storage.
 	rec := storage.Record{
 		ID: id, Time: c.call.Time, Node: sc.o.Node, Trunk: c.call.Trunk,
 		Caller: storage.Caller{Raw: c.id.number, E164: c.call.Caller.E164, Kind: c.call.Caller.Kind.String(), Withheld: c.call.Withheld, From: c.id.from, Diverted: c.id.diverted},
-		Name:   c.call.Name, Callee: calleeOf(f), Line: c.decision.Line,
+		Name:   c.call.Name, Callee: calleeOf(f), Line: c.decision.Line, Customer: c.decision.Customer,
 		Action: c.decision.Action.String(), Would: c.decision.Would.String(), Mode: c.decision.Mode.String(),
 		Rule: c.decision.Rule, Reason: c.decision.Reason(), List: c.decision.List, Test: f.Test,
+	}
+	if rec.Customer == rec.Line {
+		rec.Customer = ""
 	}
 	if c.policy != nil {
 		sawOf(&rec, c.policy, &c.call)
@@ -144,9 +169,9 @@ func failOpenText(reason string) string {
 	return reason
 }
 
-// challengeMet remembers how the caller of a call met its challenge.
-func (sc *Screener) challengeMet(c *policy.Call, keyed bridge.Keyed) {
-	asked := traffic.Asked{Line: traffic.PassKey(sc.force.Rules().Policy, &c.Callee), Callee: traffic.CalleeKey(&c.Callee), Caller: sc.memory.Name(c.Caller.E164), At: c.Time}
+// challengeMet remembers how the caller of a call to a line, by its key, met its challenge.
+func (sc *Screener) challengeMet(c *policy.Call, line string, keyed bridge.Keyed) {
+	asked := traffic.Asked{Line: traffic.PassKeyOf(line, &c.Callee), Callee: traffic.OwnKey(line, &c.Callee), Caller: sc.memory.Name(c.Caller.E164), At: c.Time}
 	switch keyed {
 	case bridge.KeyedRight:
 		sc.memory.Challenges.Passed(asked)

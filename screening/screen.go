@@ -35,7 +35,8 @@ func (sc *Screener) Screen(f *bridge.Facts) bridge.Verdict {
 		sc.memory.Called(r.Policy, &c.call)
 	}
 	sc.decide(r, c, f, detect.Way{Look: f.Test, Paused: c.paused, Grace: func(call *policy.Call) bool {
-		return sc.memory.Challenges.TakeGrace(traffic.CalleeKey(&call.Callee), sc.memory.Name(call.Caller.E164), now)
+		line, _ := r.Policy.LineCalled(&call.Callee)
+		return sc.memory.Challenges.TakeGrace(traffic.OwnKey(line.Key, &call.Callee), sc.memory.Name(call.Caller.E164), now)
 	}})
 	v := bridge.Verdict{ID: storage.NewID(now), Would: c.decision.Would.String(), Note: c}
 	if c.paused {
@@ -47,7 +48,7 @@ func (sc *Screener) Screen(f *bridge.Facts) bridge.Verdict {
 	}
 	v.Action, v.Rule, v.Reason = c.decision.Action.String(), number.Inert(c.decision.Rule), number.InertUpTo(c.decision.Reason(), maxReason)
 	sc.carryOut(&v, f, c, r)
-	if r.Policy.Mode() == policy.Enforce {
+	if !c.decision.HandsOff {
 		showIdentity(&v, f, c)
 	}
 	sc.hold(&v, f, c, r.Policy)

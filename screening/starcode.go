@@ -3,7 +3,6 @@ package screening
 import (
 	"cmp"
 	"context"
-	"slices"
 	"strings"
 
 	"ringfence/bridge"
@@ -27,11 +26,11 @@ func (sc *Screener) StarCode(f *bridge.Facts) bridge.Inquiry {
 	if f.Intent == bridge.IntentRelease {
 		return sc.release(r, f, say)
 	}
-	for _, extension := range sc.extensionsOf(f) {
-		last, ok := sc.LastCallAt(extension, f.AuthRealm)
-		if !ok {
-			continue
-		}
+	if !sc.inside(f) {
+		return bridge.Inquiry{Prompt: say("report-none")}
+	}
+	last, extension, ok := sc.lastRang(r, f)
+	if ok {
 		if err := sc.o.Reports.CanReport(last); err != nil {
 			sc.o.Log.Info("the last caller of an extension is none who can be reported", "extension", extension, "call", last.ID) // the log is to have no number of his
 			return bridge.Inquiry{Prompt: say("star-refused")}
@@ -50,7 +49,7 @@ func (sc *Screener) StarCode(f *bridge.Facts) bridge.Inquiry {
 // release asks whether the caller shall get through who was last stopped on his way to the number of this phone, else to its line. The number is
 // read out, so that nobody lets a stranger through whom another phone of the line was spared.
 func (sc *Screener) release(r *inforce.Rules, f *bridge.Facts, say func(string) bridge.Sound) bridge.Inquiry {
-	last, line, extension, ok := sc.lastStopped(r.Policy, f)
+	last, line, extension, ok := sc.lastStopped(r, f)
 	if !ok {
 		return bridge.Inquiry{Prompt: say("release-none")}
 	}
@@ -78,49 +77,75 @@ func (sc *Screener) release(r *inforce.Rules, f *bridge.Facts, say func(string) 
 	}}
 }
 
-// lastStopped is the call that was last stopped on its way to the number of a phone of the house, else to its line, and the line. A phone whose
-// number belongs to no line has none; where there are several tenants an extension is no line's number.
-func (sc *Screener) lastStopped(p *policy.Policy, f *bridge.Facts) (last traffic.LastCall, line, extension string, ok bool) {
-	now := sc.o.Now()
+// lastStopped is the call that was last stopped on its way to the number of a phone of the house, else to its line, and the line's key. A phone whose
+// number belongs to no line has none; where there are several tenants an extension is no line's number. One of a customer with one line
+// is that line's.
+func (sc *Screener) lastStopped(r *inforce.Rules, f *bridge.Facts) (last traffic.LastCall, line, extension string, ok bool) {
+	if !sc.inside(f) {
+		return last, "", "", false
+	}
+	p, now, by := r.Policy, sc.o.Now(), sc.phoneOf(f)
+	numbers, texts := sc.numbersOf(r, &by)
 	for _, key := range []func(line string, n *number.Number) string{
-		func(_ string, n *number.Number) string { return traffic.CalleeKey(n) },
+		traffic.OwnKey,
 		func(line string, _ *number.Number) string { return traffic.StoppedLineKey(line) },
 	} {
-		for _, extension := range sc.extensionsOf(f) {
-			n := p.Call(policy.Facts{Callee: strings.TrimSpace(extension)}).Callee
-			line := p.LineOf(&n)
-			if line == "" || n.E164 == "" && sc.memory.Realms.Several() {
+		for i := range numbers {
+			line, called := p.LineCalled(&numbers[i])
+			if !called {
 				continue
 			}
-			if last, ok := sc.memory.Stopped.Get(key(line, &n), func(string) bool { return true }, now); ok {
-				return last, line, extension, true
+			if last, ok := sc.memory.Stopped.Get(key(line.Key, &numbers[i]), anyRealm, now); ok {
+				return last, line.Key, texts[i], true
 			}
 		}
+	}
+	if only, ok := onlyLine(r, customerOf(r, &by)); ok {
+		last, ok := sc.memory.Stopped.Get(traffic.StoppedLineKey(only.Key), anyRealm, now)
+		return last, only.Key, by.account, ok
 	}
 	return traffic.LastCall{}, "", "", false
 }
 
-// extensionsOf are the names of a phone of the house, in the order to look for its last call; none of a caller
-// from outside.
-func (sc *Screener) extensionsOf(f *bridge.Facts) []string {
-	trunk := trunkFactsOf(f)
-	inside, t := f.Authorized && f.AuthUser != "", sc.force.Rules().Policy.Trunk(trunk)
-	if f.Endpoint != "" && t.Known {
-		inside = false // Asterisk does not say who has authenticated: the policy knows this one for a trunk
+func anyRealm(string) bool { return true }
+
+// onlyLine is the line of a customer of the database who has one.
+func onlyLine(r *inforce.Rules, customer string) (only policy.Line, ok bool) {
+	if customer == "" || r.Lines == nil {
+		return only, false
 	}
-	if !inside && !t.Internal {
-		return nil
+	n := 0
+	for line := range r.Lines.Of(customer) {
+		if n++; n > 1 {
+			return policy.Line{}, false
+		}
+		only = line
 	}
-	sc.memory.Realms.See(f.AuthRealm)
-	claimed := []string{f.Number, f.FromUser}
-	if f.AuthUser != "" && sc.memory.Realms.Several() {
-		claimed = nil // what a phone says of itself could be another tenant's
+	return only, n == 1
+}
+
+// lastRang is the last call that rang at the phone that a star code comes from, and by which of its names.
+func (sc *Screener) lastRang(r *inforce.Rules, f *bridge.Facts) (last traffic.LastCall, extension string, ok bool) {
+	by := sc.phoneOf(f)
+	realm := by.realm
+	if realm == traffic.Endpoint {
+		realm = "" // as numbers are rung
 	}
-	var names []string
-	for _, name := range append([]string{f.Line, f.AuthUser}, claimed...) {
-		if name != "" && len(name) <= traffic.MaxKey && !slices.Contains(names, name) {
-			names = append(names, name)
+	for _, name := range by.said {
+		if last, ok := sc.lastCall(r, name, realm, true); ok {
+			return last, name, true
 		}
 	}
-	return names
+	if last, ok := sc.lastCall(r, by.account, by.realm, false); ok {
+		return last, by.account, true
+	}
+	if sc.several(r) {
+		return last, "", false
+	}
+	for _, name := range by.claimed {
+		if last, ok := sc.lastCall(r, name, realm, false); ok {
+			return last, name, true
+		}
+	}
+	return last, "", false
 }

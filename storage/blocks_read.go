@@ -106,7 +106,7 @@ func (r *reader) texts() []sourceRecord {
 		s.updated = r.since(s.stamp.Wall)
 		s.added = r.since(s.updated)
 		s.expires = r.millis()
-		s.reason, s.who = r.text(MaxReason), r.text(MaxText)
+		s.reason, s.who = r.text(maxLineValue), r.text(MaxText) // a line takes more than a reason
 	}
 	return texts
 }

@@ -18,6 +18,7 @@ type VerifyReport struct {
 	Bytes   int64    `json:"bytes"` // of the file
 	Lists   int      `json:"lists"`
 	Entries int      `json:"entries"`
+	Lines   int      `json:"lines"`   // of the database
 	Changes int      `json:"changes"` // that are kept
 	Records int      `json:"records"` // of the journal
 	Faults  []string `json:"faults"`  // at most 100; none: all is well
@@ -74,7 +75,6 @@ func (d *DB) Verify() (*VerifyReport, error) {
 		}
 		known := map[string]bool{}
 		err = tx.Bucket(bucketLists).ForEach(func(k, v []byte) error {
-			r.Lists++
 			var meta listMeta
 			if err := decodeMeta(k, v, &meta); err != nil {
 				r.fault("%v", err)
@@ -96,6 +96,12 @@ func (d *DB) Verify() (*VerifyReport, error) {
 			if n.deleted != meta.Deleted {
 				r.fault("list %s: it says %d records were taken away, and remembers %d", k, meta.Deleted, n.deleted)
 			}
+			if string(k) == lineTable {
+				r.Lines = n.entries
+				r.verifyLines(tx, &meta)
+				return nil
+			}
+			r.Lists++
 			r.Entries += n.entries
 			return nil
 		})
@@ -131,6 +137,28 @@ func (d *DB) Verify() (*VerifyReport, error) {
 		return err
 	})
 	return r, err
+}
+
+// verifyLines reads what lines say.
+func (r *VerifyReport) verifyLines(tx *bolt.Tx, meta *listMeta) {
+	b := tx.Bucket(bucketEntries).Bucket(meta.bucket(lineTable))
+	if b == nil {
+		return
+	}
+	var rows []listRow
+	c := b.Cursor()
+	for k, v := c.First(); k != nil; k, v = c.Next() {
+		rows, _ = decodeBlock(rows[:0], k, v, 1) // what is wrong with the block has been said
+		for i := range rows {
+			if rows[i].now.gone {
+				continue
+			}
+			e := rows[i].entry()
+			if _, err := lineOf(&e); err != nil {
+				r.fault("%v", err)
+			}
+		}
+	}
 }
 
 // blockVerifier reads blocks whose keys have a prefix.
@@ -254,10 +282,7 @@ func (d *DB) liveTo(f *os.File) (size int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	d.readers.RLock()
-	defer d.readers.RUnlock()
-	itself := func(do func(*bolt.Tx) error) error { return do(nil) } // bbolt begins the transactions
-	err = d.transact(itself, func(*bolt.Tx) error { return bolt.Compact(to, d.bolt, 4<<20) }, false)
+	err = d.view(func(tx *bolt.Tx) error { return copyLive(to, tx) })
 	if err == nil {
 		err = to.View(func(tx *bolt.Tx) error { size = tx.Size(); return nil })
 	}

@@ -46,6 +46,9 @@ func checkListName(name string) error {
 	if name == "" || len(name) > MaxListName {
 		return invalid("a list's name must have 1 to %d bytes, not %d", MaxListName, len(name))
 	}
+	if name == lineTable {
+		return invalid("%q is no list: it has the lines, see ringfence line", name)
+	}
 	if !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsGraphic(r) || unicode.IsSpace(r) }) {
 		return invalid("the list name %q must be UTF-8 without spaces and control characters", name)
 	}

@@ -35,7 +35,6 @@ func crashUndoes(i int) bool { return i%3 == 2 }
 
 // crashImports imports and undoes until it is killed.
 func crashImports(d *DB, fail func(error), say func(string, ...any)) {
-	d.maxEdit, d.stageBytes = 500, 4<<10 // a large import in small
 	last := uint64(0)
 	for i := 0; ; i++ {
 		if crashUndoes(i) {
@@ -87,6 +86,8 @@ func crashState(state map[string]string, round, imports int) map[string]string {
 //	journal N       record N is in the journal
 //	import N        and all of this import or undo counts, see crashImports
 //	own PATTERN     a person's record is on the list of imports, beside theirs
+//	few N           some lines say that, see crashLines
+//	many N          and so do very many, or an undo had them say again what they said before
 func crashChild(file string) {
 	fail := func(err error) {
 		if err != nil {
@@ -98,6 +99,7 @@ func crashChild(file string) {
 	fmt.Sscan(os.Getenv(crashFromEnv), &from)
 	d, err := Open(file, Options{KeepDeleted: 20 * time.Millisecond})
 	fail(err)
+	d.maxEdit, d.stageBytes = 500, 4<<10 // a large import in small
 	// One write to the pipe a line: what the parent reads was acknowledged.
 	say := func(format string, args ...any) { os.Stdout.WriteString(fmt.Sprintf(format+"\n", args...)) }
 	j := d.StartJournal(JournalOptions{Delay: 2 * time.Millisecond, MaxBytes: 1 << 30})
@@ -115,6 +117,7 @@ func crashChild(file string) {
 		}
 	}()
 	go crashImports(d, fail, say)
+	go crashLines(d, fail, say)
 	for n := from; ; n++ {
 		list := fmt.Sprint("list", n%3)
 		// In one edit with company, so that it takes several pages.
@@ -141,7 +144,7 @@ func crashChild(file string) {
 		_, err = d.PruneDeleted()
 		fail(err)
 		if n%4 == 0 {
-			if _, err := d.ForgetTraces(entry(n*50).Pattern, false); !errors.Is(err, ErrBusy) { // an import is under way
+			if _, err := d.ForgetTraces([]string{entry(n * 50).Pattern}, false); !errors.Is(err, ErrBusy) { // an import is under way
 				fail(err)
 			}
 			fail(d.WipeFreed())
@@ -179,8 +182,11 @@ type crashed struct {
 	journal map[int]bool
 	reports map[string]bool
 	state   map[string]string // of the list of imports: what they say
+	few     string            // what the few lines say
+	many    [2]string         // what the many say, and what they said before, which an undo gives back
 	acked   int
 	imports int
+	lines   int // changes of lines acknowledged
 }
 
 // round is what a child said in one round.
@@ -190,6 +196,8 @@ type round struct {
 	done     int // imports acknowledged
 	lastEdit int
 	journal  int // the first record that was not acknowledged
+	few      int // changes of lines acknowledged
+	many     int
 }
 
 func killOften(t *testing.T, rounds int) {
@@ -202,7 +210,7 @@ func killOften(t *testing.T, rounds int) {
 	for n := range rounds {
 		from := n * 100_000
 		r := &round{n: n, from: from, lastEdit: from - 1, journal: from}
-		after, early, first := time.Duration(c.rnd.IntN(80_000))*time.Microsecond, c.rnd.IntN(4) == 0, ""
+		after, early, first := time.Duration(c.rnd.IntN(80_000))*time.Microsecond, c.rnd.IntN(4) == 0, []string{"", "few", "many"}[c.rnd.IntN(3)]
 		if n == 0 {
 			early, first = false, "import" // whatever the machine's speed, there is one in each file
 		}
@@ -216,6 +224,7 @@ func killOften(t *testing.T, rounds int) {
 		}
 		c.counts(d, r)
 		c.importsAreThere(d, r)
+		c.linesAreThere(d, r)
 		if report, err := d.Verify(); err != nil || len(report.Faults) > 0 {
 			t.Fatalf("round %d: %+v, %v", n, report, err)
 		}
@@ -226,7 +235,8 @@ func killOften(t *testing.T, rounds int) {
 		check(t, d.Close())
 	}
 	t.Logf("%d acknowledged in %d rounds, %d of them imports", c.acked, rounds, c.imports)
-	if c.acked < rounds || c.imports == 0 {
+	t.Logf("%d acknowledged changes of lines in %d rounds", c.lines, rounds)
+	if c.acked < rounds || c.imports == 0 || c.lines == 0 {
 		t.Error("hardly any edit was acknowledged: the children were killed too early to show anything")
 	}
 }
@@ -256,6 +266,12 @@ func (c *crashed) read(r *round, line string) {
 		fmt.Sscanf(line, "import %d", &n)
 		r.done = n + 1
 		c.imports++
+	case "few":
+		fmt.Sscanf(line, "few %d", &n)
+		r.few = n + 1
+	case "many":
+		fmt.Sscanf(line, "many %d", &n)
+		r.many = n + 1
 	case "journal":
 		fmt.Sscanf(line, "journal %d", &n)
 		for ; r.journal <= n; r.journal++ {

@@ -109,7 +109,7 @@ func TestWritesCutShort(t *testing.T) {
 	check(t, d.AddHits([]Hit{{"blacklist", entry(4).Pattern, 1, time.Now()}}))
 	_, err = d.Undo(r.ID, By{}, nil)
 	check(t, err)
-	_, err = d.ForgetTraces(entry(3).Pattern, false)
+	_, err = d.ForgetTraces([]string{entry(3).Pattern}, false)
 	check(t, err)
 	check(t, d.WipeFreed())
 	d.committed() // it changes nothing that is committed

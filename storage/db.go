@@ -60,19 +60,24 @@ import (
 //	          "clock"   → Tick as JSON, the latest that was given out
 //	          "journal" → journalSize as JSON
 //	          "reports" → reportCount as JSON
+//	          "notices" → how many records customers are to be told of
 //	          "changes" → changeState as JSON
 //	          "staged"  → staged as JSON, while an import is under way
 //	settings  key       → bytes
 //	lists     name      → listMeta as JSON
 //	entries   name, or after an import name NUL its id → bucket: first pattern → block (see blocks.go)
+//	          The list "line:" has the lines, see lines.go
 //	changes   id, 8 bytes → keptRecord as JSON
 //	changed   id, 8 bytes, and first pattern → block of what the change did
 //	hits      list NUL pattern → how often and when last
 //	journal   ULID text → Record as JSON
-//	known     line NUL number → milliseconds since 1970
+//	known     key of a line NUL number → milliseconds since 1970
 //	emergency whose → milliseconds since 1970
-//	passed    number → milliseconds since 1970
+//	passed    key of a line, or a called number, NUL caller → milliseconds since 1970
+//	gone      key of a line → milliseconds since 1970
+//	realms    of phones → milliseconds since 1970
 //	breakers  whose → what is kept of a breaker that tripped, or that a person holds
+//	notices   what customers are yet to be told, see notices.go
 //	reports   "all"     → bucket: ULID → Report as JSON
 //	          "open"    → bucket: caller NUL extension → ULID
 //	          "decided" → bucket: ULID → nothing
@@ -101,9 +106,14 @@ var (
 	bucketChanged   = []byte("changed")
 	bucketHits      = []byte("hits")
 	bucketBreakers  = []byte("breakers")
+	bucketNotices   = []byte("notices")
+	bucketGone      = []byte("gone")
+	bucketRealms    = []byte("realms")
 
 	// laterBuckets may be missing from a file that an older version wrote.
-	laterBuckets = [][]byte{bucketKnown, bucketEmergency, bucketPassed, bucketReports, bucketChanges, bucketChanged, bucketHits, bucketBreakers}
+	laterBuckets = [][]byte{
+		bucketKnown, bucketEmergency, bucketPassed, bucketReports, bucketChanges, bucketChanged, bucketHits, bucketBreakers, bucketGone, bucketRealms, bucketNotices,
+	}
 
 	keySchema = []byte("schema")
 )
@@ -159,7 +169,7 @@ type DB struct {
 	importing atomic.Pointer[importing]
 
 	// MaxReports and so on; tests make them smaller.
-	maxReports, maxChanges, maxChangeRows, maxEdit, maxDeleted, stageBytes int
+	maxReports, maxChanges, maxChangeRows, maxEdit, maxDeleted, stageBytes, maxLines int
 
 	committed func() // after each write; for tests
 }
@@ -189,7 +199,7 @@ func Open(file string, o Options) (*DB, error) {
 	}
 	d := &DB{
 		file: file, now: o.Now, node: o.Node, keepDeleted: o.KeepDeleted, edits: make(chan struct{}, 1), imports: make(chan struct{}, 1),
-		maxReports: MaxReports, maxChanges: MaxChanges, maxChangeRows: MaxChangeRows, maxEdit: MaxEdit, maxDeleted: maxDeleted, stageBytes: stageBytes,
+		maxReports: MaxReports, maxChanges: MaxChanges, maxChangeRows: MaxChangeRows, maxEdit: MaxEdit, maxDeleted: maxDeleted, stageBytes: stageBytes, maxLines: MaxLines,
 		wipeWait: wipeWait,
 	}
 	err := guard(func() (err error) {

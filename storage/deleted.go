@@ -15,6 +15,9 @@ const maxDeleted = 1 << 20
 // pruneBlocks is how many blocks one transaction frees of old tombstones.
 const pruneBlocks = 256
 
+// KeptDeleted is how long it is remembered that a record was taken away.
+func (d *DB) KeptDeleted() time.Duration { return d.keepDeleted }
+
 // forgetBefore is the time before which it need not be known any more what was taken away, in milliseconds since 1970.
 func (d *DB) forgetBefore() int64 { return d.now().Add(-d.keepDeleted).UnixMilli() }
 

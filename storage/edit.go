@@ -172,7 +172,11 @@ func (d *DB) changeTx(tx *bolt.Tx, r *ChangeRecord, edits []edit, tell func(int,
 		return errNothing
 	}
 	now := millis(d.now())
+	had := meta.Entries
 	meta.take(m)
+	if err := d.checkSize(r.List, had, meta.Entries); err != nil {
+		return err
+	}
 	meta.Changed = now
 	if err := putList(tx, r.List, meta); err != nil {
 		return err
@@ -183,6 +187,7 @@ func (d *DB) changeTx(tx *bolt.Tx, r *ChangeRecord, edits []edit, tell func(int,
 	}
 	d.touch(r.List, log)
 	r.Time, r.Rows = now, len(log)
+	r.Line = lineOfLog(r.List, log)
 	r.count(m.told)
 	if err := putLog(tx, r.ID, log); err != nil {
 		return err

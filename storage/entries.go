@@ -32,9 +32,14 @@ func (d *DB) Entries(list string, yield func(Entry) error) error {
 // EntryPages is Entries for who reads very many: some thousand at a time, with their
 // hits only if that is asked for. The records of one entry are in one page. The slice is used again for the next page.
 func (d *DB) EntryPages(list string, hits bool, yield func([]Entry) error) error {
+	return d.entryPages(list, "", hits, yield)
+}
+
+// entryPages is EntryPages for a list, or for what it has of one line.
+func (d *DB) entryPages(list, line string, hits bool, yield func([]Entry) error) error {
 	var es []Entry
 	var damage damage
-	err := d.rows(list, &damage, func(rows []listRow) error {
+	err := d.rowsUnder(list, line, &damage, func(rows []listRow) error {
 		es = es[:0]
 		var last *sourceRecord // what the last of es says, if nobody else says anything of its pattern
 		for i, end := 0, 0; i < len(rows); i = end {
@@ -158,6 +163,11 @@ const pageBlocks = 32
 // rows calls yield for the rows of a list, tombstones included, in order and in pages, which are used again. All rows of a pattern are
 // in one page. What cannot be read is noted as damage.
 func (d *DB) rows(list string, damage *damage, yield func([]listRow) error) error {
+	return d.rowsUnder(list, "", damage, yield)
+}
+
+// rowsUnder is rows for a list, or for what it has of one line.
+func (d *DB) rowsUnder(list, line string, damage *damage, yield func([]listRow) error) error {
 	p := pager{d: d, columns: 1, damage: damage, find: func(tx *bolt.Tx) (*bolt.Bucket, error) {
 		meta, isNew, err := d.listMeta(tx, list)
 		if err != nil {
@@ -168,7 +178,16 @@ func (d *DB) rows(list string, damage *damage, yield func([]listRow) error) erro
 		}
 		return tx.Bucket(bucketEntries).Bucket(meta.bucket(list)), nil
 	}}
-	return p.run(yield)
+	if line == "" {
+		return p.run(yield)
+	}
+	p.after, p.upTo = []byte(OwnText(line, "")), line+ownEnd
+	return p.run(func(rows []listRow) error {
+		if rows = rows[:searchRows(rows, p.upTo)]; len(rows) == 0 {
+			return nil
+		}
+		return yield(rows)
+	})
 }
 
 // pager reads the blocks of a bucket whose keys have a prefix, some in each transaction. A pattern that was yielded is
@@ -179,6 +198,7 @@ type pager struct {
 	prefix  []byte
 	columns int
 	damage  *damage
+	upTo    string // blocks of later patterns are not read; "" reads all
 
 	after []byte // the last pattern passed, or the last key that could not be read
 	raw   []block
@@ -227,6 +247,9 @@ func (p *pager) collect(c *bolt.Cursor) (more bool) {
 			return true
 		}
 		k = k[len(p.prefix):]
+		if p.upTo != "" && string(k) > p.upTo {
+			return false
+		}
 		if len(k) > MaxPattern || len(v) > maxBlock {
 			p.damage.note(fmt.Errorf("block %q has %d bytes", short(k), len(v)))
 			k, v = k[:min(len(k), MaxPattern)], nil

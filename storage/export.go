@@ -40,9 +40,11 @@ type ExportReport struct {
 	Bytes   int64 `json:"bytes"` // of the file
 	Lists   int   `json:"lists"`
 	Entries int   `json:"entries"`
-	Merged  int   `json:"merged"`  // entries that several sources named, of which one is left
-	Changes int   `json:"changes"` // that can be looked up and undone
-	Left    int   `json:"left"`    // changes that the older version cannot have: what they did is there
+	Merged  int   `json:"merged"`        // entries that several sources named, of which one is left
+	Changes int   `json:"changes"`       // that can be looked up and undone
+	Left    int   `json:"left"`          // changes that the older version cannot have: what they did is there
+	Lines   int   `json:"lines"`         // that the older version cannot have
+	Own     int   `json:"own,omitempty"` // entries of own lists of these, which are left out as well
 }
 
 // Export writes what a database holds as a new file of an older schema, whole and on disk, or none. Nobody else may
@@ -101,7 +103,7 @@ func (d *DB) export(f *os.File, schema int, report *ExportReport) error {
 
 // takeStep writes, into an empty file, a database of the schema before that of from.
 func takeStep(from, to *bolt.DB, schema int, now int64, report *ExportReport) error {
-	*report = ExportReport{Schema: report.Schema, Merged: report.Merged, Left: report.Left}
+	*report = ExportReport{Schema: report.Schema, Merged: report.Merged, Left: report.Left, Lines: report.Lines, Own: report.Own}
 	return guard(func() error {
 		return from.View(func(tx *bolt.Tx) (err error) {
 			c, err := newCopier(to)
@@ -187,10 +189,13 @@ func back3to2(s *stepBack) error {
 	if err := s.settings2(); err != nil {
 		return err
 	}
-	for _, name := range [][]byte{bucketJournal, bucketHits, bucketKnown, bucketEmergency} {
+	for _, name := range [][]byte{bucketJournal, bucketKnown, bucketEmergency} {
 		if err := s.to.copyBucket(s.from.Bucket(name), name); err != nil {
 			return err
 		}
+	}
+	if err := s.hits2(); err != nil {
+		return err
 	}
 	if err := s.reports2(); err != nil {
 		return err
@@ -267,11 +272,36 @@ func (s *stepBack) reports2() error {
 	})
 }
 
-// list2 writes a list as schema 2 had it.
+// hits2 writes the hits of entries but for those of own lists of lines.
+func (s *stepBack) hits2() error {
+	if _, err := s.to.bucket(bucketHits); err != nil {
+		return err
+	}
+	b := s.from.Bucket(bucketHits)
+	if b == nil {
+		return nil
+	}
+	return b.ForEach(func(k, v []byte) error {
+		if list, _, _ := bytes.Cut(k, []byte{0}); IsOwn(string(list)) {
+			return nil
+		}
+		return s.to.put(v, k, bucketHits)
+	})
+}
+
+// list2 writes a list as schema 2 had it. Own lists of lines are left out: nothing there asks them, and their patterns are none there.
 func (s *stepBack) list2(name string, kept []byte) error {
 	var meta listMeta
 	if err := decodeMeta([]byte(name), kept, &meta); err != nil {
 		return err
+	}
+	switch {
+	case name == lineTable: // it would be a list there
+		s.report.Lines = meta.Entries
+		return nil
+	case IsOwn(name):
+		s.report.Own += meta.Entries
+		return nil
 	}
 	old := struct {
 		Entries int       `json:"entries"`

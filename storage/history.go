@@ -34,6 +34,7 @@ type ChangeRecord struct {
 	By
 	Kind    string `json:"kind"`
 	List    string `json:"list"`
+	Line    string `json:"line,omitempty"`   // of own lists of lines, the key of the one whose list it is; "": of several
 	Source  string `json:"source,omitempty"` // of an import: the file
 	Added   int    `json:"added,omitempty"`
 	Updated int    `json:"updated,omitempty"`
@@ -56,6 +57,7 @@ type keptRecord struct {
 	From    string    `json:"from,omitempty"`
 	Kind    string    `json:"kind"`
 	List    string    `json:"list"`
+	Line    string    `json:"line,omitempty"`
 	Source  string    `json:"source,omitempty"`
 	Added   int       `json:"added,omitempty"`
 	Updated int       `json:"updated,omitempty"`
@@ -112,7 +114,7 @@ func (d *DB) putChange(tx *bolt.Tx, r ChangeRecord) error {
 	}
 	s.Next, s.Records, s.Rows = max(s.Next, r.ID), s.Records+1, s.Rows+r.Rows
 	records := tx.Bucket(bucketChanges)
-	k := keptRecord{r.Time, r.Who, r.From, r.Kind, r.List, r.Source, r.Added, r.Updated, r.Removed, r.Joined, r.Undoes, r.Undone, r.Skipped, r.Rows}
+	k := keptRecord{r.Time, r.Who, r.From, r.Kind, r.List, r.Line, r.Source, r.Added, r.Updated, r.Removed, r.Joined, r.Undoes, r.Undone, r.Skipped, r.Rows}
 	if err := putJSON(records, string(changeKey(r.ID)), k); err != nil {
 		return err
 	}
@@ -190,7 +192,7 @@ func decodeChange(k, v []byte) (ChangeRecord, error) {
 		return ChangeRecord{}, fmt.Errorf("change %d: %w", id, err)
 	}
 	return ChangeRecord{
-		ID: id, Time: kept.Time, By: By{kept.Who, kept.From}, Kind: kept.Kind, List: kept.List, Source: kept.Source,
+		ID: id, Time: kept.Time, By: By{kept.Who, kept.From}, Kind: kept.Kind, List: kept.List, Line: kept.Line, Source: kept.Source,
 		Added: kept.Added, Updated: kept.Updated, Removed: kept.Removed, Joined: kept.Joined, Undoes: kept.Undoes, Undone: kept.Undone, Skipped: kept.Skipped,
 		Rows: kept.Rows,
 	}, nil
@@ -227,29 +229,27 @@ func (d *DB) changeOf(tx *bolt.Tx, id uint64) (ChangeRecord, error) {
 	return r, nil
 }
 
-// PatternChange is what a change did to one source's record of a pattern. Before or After is nil if it was not there.
+// PatternChange is what a change did to one source's record of a pattern. Before or After is nil if it was not there. Of an own list of a line
+// Line is whose, also where the change was of several.
 type PatternChange struct {
 	ChangeRecord
 	Before *Entry `json:"before"`
 	After  *Entry `json:"after"`
 }
 
-// History calls yield for each change that is kept of a pattern, on every list and by every source, the oldest first.
+// History calls yield for each change that is kept of a pattern, on every list and by every source, the oldest first. The patterns of own lists
+// are without the line's key.
 func (d *DB) History(pattern string, yield func(PatternChange) error) error {
 	return d.Changes(func(r ChangeRecord) error {
-		var rows []listRow
-		err := d.view(func(tx *bolt.Tx) (err error) {
-			f := finder{bucket: tx.Bucket(bucketChanged), prefix: changeKey(r.ID), columns: 2}
-			if rows, err = f.find(pattern); err != nil {
-				return corrupt(d.file, fmt.Errorf("change %d: %w", r.ID, err))
-			}
-			return nil
-		})
+		rows, err := d.changedIn(&r, pattern)
 		if err != nil {
 			return err
 		}
 		for _, row := range rows {
 			c := PatternChange{ChangeRecord: r}
+			if IsOwn(r.List) {
+				c.Line, _, _ = CutOwn(row.pattern)
+			}
 			for _, side := range []struct {
 				from *sourceRecord
 				to   **Entry
@@ -265,6 +265,35 @@ func (d *DB) History(pattern string, yield func(PatternChange) error) error {
 		}
 		return nil
 	})
+}
+
+// changedIn is what a change did to a pattern, on an own list to that of every line.
+func (d *DB) changedIn(r *ChangeRecord, pattern string) (rows []listRow, err error) {
+	text := pattern
+	switch {
+	case r.List == lineTable: // a line may be named like a number
+		return nil, nil
+	case IsOwn(r.List) && r.Line == "":
+		err := d.changedRows(r.ID, func(all []listRow) error {
+			for i := range all {
+				if _, p, ok := CutOwn(all[i].pattern); ok && p == pattern {
+					rows = append(rows, all[i])
+				}
+			}
+			return nil
+		})
+		return rows, err
+	case IsOwn(r.List):
+		text = OwnText(r.Line, pattern)
+	}
+	err = d.view(func(tx *bolt.Tx) (err error) {
+		f := finder{bucket: tx.Bucket(bucketChanged), prefix: changeKey(r.ID), columns: 2}
+		if rows, err = f.find(text); err != nil {
+			return corrupt(d.file, fmt.Errorf("change %d: %w", r.ID, err))
+		}
+		return nil
+	})
+	return rows, err
 }
 
 // Listed is a pattern with what its sources say of it, a person's record first, then the newest; none: it is not on the list.

@@ -123,14 +123,14 @@ func (d *DB) apply(r ChangeRecord, edits iter.Seq[edit], ended *error, o ImportO
 	next, stop := iter.Pull(edits)
 	defer stop()
 	q := editQueue{next: next}
-	few := q.take(nil, "", d.maxEdit)
+	few := q.take(nil, "", d.atOnce(r.List))
 	if *ended != nil || q.bad != nil {
 		if *ended != nil {
 			return ChangeRecord{}, *ended
 		}
 		return ChangeRecord{}, q.bad
 	}
-	if len(few) < d.maxEdit && !o.DryRun {
+	if len(few) < d.atOnce(r.List) && !o.DryRun {
 		return d.applyFew(r, few, o)
 	}
 	q.putBack(few)

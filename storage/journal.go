@@ -43,6 +43,8 @@ type JournalOptions struct {
 	MaxBytes int64
 	// Merge is how long after a record calls that repeat it are counted on it, by their times; 0: each call has its own.
 	Merge time.Duration
+	// Notices says which calls the customers of lines are to be told of; nil for none.
+	Notices NoticeTaker
 }
 
 // Journal writes records to the database in the background, so that the call path
@@ -410,6 +412,7 @@ func (j *Journal) rows(batch []*Record) ([]row, error) {
 			} else {
 				r.into = j.repeats.place(r)
 			}
+			r.told = r.Stopped != "" && !r.Test && j.o.Notices != nil && j.o.Notices.Wants(r)
 		}
 		if o := j.early[r.ID]; o != nil {
 			r.Outcome = o
@@ -427,7 +430,7 @@ func (j *Journal) rows(batch []*Record) ([]row, error) {
 		if err != nil {
 			return nil, fmt.Errorf("journal record %s: %w", r.ID, err)
 		}
-		rows = append(rows, row{key: []byte(r.ID), value: value, amends: r.amends})
+		rows = append(rows, row{key: []byte(r.ID), value: value, amends: r.amends, told: r.tellOf()})
 	}
 	for _, id := range order {
 		rows = append(rows, row{key: []byte(id), counting: counts[id]})
@@ -474,6 +477,7 @@ func (j *Journal) finish(batch []*Record, err error) {
 		}
 	}
 	j.followers.send(batch) // before Flush returns
+	j.noteKept(batch)
 	j.mu.Lock()
 	clear(j.queue[:len(batch)])
 	j.queue = j.queue[len(batch):]

@@ -158,12 +158,15 @@ func (d *DB) newList(tx *bolt.Tx, list string) (meta listMeta, isNew bool, err e
 	return meta, true, nil
 }
 
-// Lists returns all lists by name. Counts are kept with the list, not scanned.
+// Lists returns all lists by name, not the table of lines. Counts are kept with the list, not scanned.
 func (d *DB) Lists() ([]ListInfo, error) {
 	var lists []ListInfo
 	err := d.view(func(tx *bolt.Tx) error {
 		lists = nil
 		return tx.Bucket(bucketLists).ForEach(func(k, v []byte) error {
+			if string(k) == lineTable {
+				return nil
+			}
 			var m listMeta
 			if err := decodeMeta(k, v, &m); err != nil {
 				return corrupt(d.file, err)

@@ -30,6 +30,8 @@ type Query struct {
 	Caller string
 	// Callee, Action and ID are compared as they are.
 	Callee, Action, ID string
+	// Customer is whose line was called (Record.Owner).
+	Customer string
 	// Limit is how many records to return at most; 0 means all.
 	Limit int
 	// Newest reads backwards, newest first.
@@ -111,7 +113,7 @@ func newScan(q Query) (*scan, error) {
 	}
 	// A record that has a text in it has the text's JSON in it. Looking for that
 	// first saves decoding the others, which is most of the work.
-	for _, text := range []string{q.Caller, q.Callee, q.Action} {
+	for _, text := range []string{q.Caller, q.Callee, q.Action, q.Customer} {
 		if text != "" {
 			s.texts = append(s.texts, jsonText(text))
 		}
@@ -233,7 +235,8 @@ func (s *scan) mayMatch(v []byte) bool {
 func (s *scan) matches(r Record) bool {
 	return (s.q.Caller == "" || r.Caller.E164 == s.q.Caller || r.Caller.Raw == s.q.Caller) &&
 		(s.q.Callee == "" || r.Callee == s.q.Callee) &&
-		(s.q.Action == "" || r.Action == s.q.Action)
+		(s.q.Action == "" || r.Action == s.q.Action) &&
+		(s.q.Customer == "" || r.Owner() == s.q.Customer)
 }
 
 // jsonText is a text as Record.MarshalJSON writes it, in quotes.

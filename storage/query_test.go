@@ -21,6 +21,9 @@ func queried(t *testing.T, d *DB, n int) []Record {
 		if i%2 == 0 {
 			rs[i].Caller.Raw = fmt.Sprintf("0952 \"%d\xe9", i)
 		}
+		if rs[i].Line = "staff"; i%100 == 7 {
+			rs[i].Line, rs[i].Customer = "shop", "J\"s\xe9"
+		}
 		rs[i].ID = NewID(rs[i].Time)
 	}
 	addAll(t, startJournal(t, d, JournalOptions{}), rs...)
@@ -70,6 +73,9 @@ func TestQuery(t *testing.T) {
 		{"the callee's number as caller", Query{Caller: "05925550005"}, nil},
 		{"action", Query{Action: "warn", Newest: true, Limit: 3}, []int{998, 995, 992}},
 		{"would is not action", Query{Action: "reject"}, raws(func(i int, r Record) bool { return r.Action == "reject" })},
+		{"customer", Query{Customer: "J\"s\xe9", Limit: 3}, []int{7, 107, 207}},
+		{"a line of its own", Query{Customer: "staff", Until: at(9)}, []int{0, 1, 2, 3, 4, 5, 6, 8}},
+		{"a line of another's", Query{Customer: "shop"}, nil},
 		{"id", Query{ID: strings.ToLower(rs[7].ID)}, []int{7}},
 		{"id, newest", Query{ID: rs[7].ID, Newest: true}, []int{7}},
 		{"id and another action", Query{ID: rs[7].ID, Action: "reject"}, nil},

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -32,23 +33,27 @@ const (
 //
 // In the file it is JSON, in which rawtext escapes what is no text.
 type Record struct {
-	ID      string    `json:"id"`
-	Time    time.Time `json:"time"`
-	Node    string    `json:"node"`
-	Trunk   string    `json:"trunk"`
-	Caller  Caller    `json:"caller"`
-	Name    string    `json:"name"` // the caller's name
-	Callee  string    `json:"callee"`
-	Line    string    `json:"line"`
-	Action  string    `json:"action"` // what was done
-	Would   string    `json:"would"`  // what the rule says
-	Mode    string    `json:"mode"`
-	Rule    string    `json:"rule"`
-	Reason  string    `json:"reason"`
-	List    string    `json:"list"`             // the list that decided, if one did
-	Test    bool      `json:"test,omitempty"`   // a doctor's call: decided as any other, counted nowhere
-	Passed  bool      `json:"passed,omitempty"` // its caller was challenged, and passed
-	Outcome *Outcome  `json:"outcome,omitempty"`
+	ID       string    `json:"id"`
+	Time     time.Time `json:"time"`
+	Node     string    `json:"node"`
+	Trunk    string    `json:"trunk"`
+	Caller   Caller    `json:"caller"`
+	Name     string    `json:"name"` // the caller's name
+	Callee   string    `json:"callee"`
+	Line     string    `json:"line"`
+	Customer string    `json:"customer,omitempty"` // whose the line was, where that is not its own name
+	Action   string    `json:"action"`             // what was done
+	Would    string    `json:"would"`              // what the rule says
+	Mode     string    `json:"mode"`
+	Rule     string    `json:"rule"`
+	Reason   string    `json:"reason"`
+	List     string    `json:"list"`             // the list that decided, if one did
+	Test     bool      `json:"test,omitempty"`   // a doctor's call: decided as any other, counted nowhere
+	Passed   bool      `json:"passed,omitempty"` // its caller was challenged, and passed
+	Outcome  *Outcome  `json:"outcome,omitempty"`
+
+	// Stopped is the key of the line of the database whose caller was turned away, for its customer's notice; "" where none was.
+	Stopped string `json:"stopped,omitempty"`
 
 	// What detectors saw, as it was when the call came: the breakers that held for it ("range wakes: 952116", with why in brackets where
 	// one only recorded it), MaxTripped at most; who holds the caller's range, by [ranges]; where a rule asks the score, its sum and its terms
@@ -72,7 +77,11 @@ type Record struct {
 
 	placed bool   // whether it is one of its own was decided: into
 	into   string // the record that it is counted on, "" for none
+	told   bool   // its line's customer is to be told
 }
+
+// Owner is the customer whose line was called, "" for a number of no line.
+func (r *Record) Owner() string { return cmp.Or(r.Customer, r.Line) }
 
 // PrivateMark begins the Raw of a caller in a journal that is kept private: a token follows, of which no number can
 // be made.
@@ -141,8 +150,8 @@ func (p plain) record() Record {
 // eachText replaces each text of the record by f of it.
 func eachText(r *Record, f func(string) string) {
 	for _, s := range []*string{
-		&r.ID, &r.Node, &r.Trunk, &r.Caller.Raw, &r.Caller.E164, &r.Caller.Kind, &r.Caller.From, &r.Caller.Diverted, &r.Name, &r.Callee, &r.Line,
-		&r.Action, &r.Would, &r.Mode, &r.Rule, &r.Reason, &r.List,
+		&r.ID, &r.Node, &r.Trunk, &r.Caller.Raw, &r.Caller.E164, &r.Caller.Kind, &r.Caller.From, &r.Caller.Diverted, &r.Name, &r.Callee, &r.Line, &r.Customer,
+		&r.Action, &r.Would, &r.Mode, &r.Rule, &r.Reason, &r.List, &r.Stopped,
 	} {
 		*s = f(*s)
 	}

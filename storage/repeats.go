@@ -44,9 +44,9 @@ func newRepeats(within time.Duration) *repeats {
 // sameness is what two records have in common that are of one caller, called number and decision. The name is not in it: the
 // caller may show another one each time.
 type sameness struct {
-	caller, callee, node, trunk, line             string
-	kind, action, would, mode, rule, reason, list string
-	withheld, test                                bool
+	caller, callee, node, trunk, line, customer            string
+	kind, action, would, mode, rule, reason, list, stopped string
+	withheld, test                                         bool
 }
 
 func (p *repeats) sameness(r *Record) uint64 {
@@ -55,7 +55,7 @@ func (p *repeats) sameness(r *Record) uint64 {
 		caller = r.Caller.Raw
 	}
 	return maphash.Comparable(p.seed, sameness{
-		caller, r.Callee, r.Node, r.Trunk, r.Line, r.Caller.Kind, r.Action, r.Would, r.Mode, r.Rule, r.Reason, r.List, r.Caller.Withheld, r.Test,
+		caller, r.Callee, r.Node, r.Trunk, r.Line, r.Customer, r.Caller.Kind, r.Action, r.Would, r.Mode, r.Rule, r.Reason, r.List, r.Stopped, r.Caller.Withheld, r.Test,
 	})
 }
 

@@ -127,6 +127,19 @@ func TestRepeatsStayApart(t *testing.T) {
 	sizeIsTrue(t, d)
 }
 
+// The calls of two customers are not one, be the line called the same.
+func TestRepeatsOfCustomers(t *testing.T) {
+	d := open(t, Options{})
+	j := startJournal(t, d, JournalOptions{Merge: time.Minute})
+	before, after := again(epoch), again(epoch.Add(time.Second))
+	after.Customer = "next"
+	addAll(t, j, before, after)
+	check(t, j.Flush(soon(t)))
+	if rs := readJournal(t, d, Query{}); len(rs) != 2 || rs[1].Customer != "next" {
+		t.Errorf("%+v", rs)
+	}
+}
+
 // A call that was put right has a record of its own, and stands in no other.
 func TestRepeatsOfAmended(t *testing.T) {
 	d := open(t, Options{})

@@ -23,6 +23,7 @@ type row struct {
 	amends     bool      // in the place of one that is there, with the calls that were counted on it
 	counting   *counting // what is to be counted on a record that is there
 	own        string    // the id of the call that was counted on it, was answered, and so has a record of its own
+	told       string    // the key of the line whose customer is to be told of the record
 	stray      bool      // set by putRows: there is no record for the outcome, or for the calls, the first of which became it
 }
 
@@ -101,6 +102,9 @@ func (d *DB) putRows(rows []row, oldest string, maxBytes int64) (trimmed int, mo
 				size.Records++
 			}
 			size.Bytes += r.size()
+			if err := d.noteStopped(tx, r, key, old); err != nil {
+				return err
+			}
 			if err := b.Put(key, r.value); err != nil {
 				return err
 			}

@@ -15,12 +15,16 @@ import (
 type StampTable uint8
 
 const (
-	// Known has who is known to a line: the key is the line's name, NUL, and the number.
+	// Known has who is known to a line: the key is the line's (policy.Line), NUL, and the number.
 	Known StampTable = iota
 	// Emergency has who dialled an emergency number; the key is whoever learns it to choose.
 	Emergency
-	// Passed has who passed a challenge; the key is the number.
+	// Passed has who passed a challenge: the key is the line's or, of a number of no line, traffic.CalleeKey, then NUL, and the caller.
 	Passed
+	// Gone has the lines that have own lists and are not there any more, by their keys, since when that was noticed.
+	Gone
+	// Realms has in which realms phones were seen; the key is whoever learns it to choose.
+	Realms
 )
 
 func (t StampTable) bucket() []byte {
@@ -29,6 +33,10 @@ func (t StampTable) bucket() []byte {
 		return bucketEmergency
 	case Passed:
 		return bucketPassed
+	case Gone:
+		return bucketGone
+	case Realms:
+		return bucketRealms
 	}
 	return bucketKnown
 }

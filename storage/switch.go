@@ -28,9 +28,12 @@ func (s *stage) switchOver(tx *bolt.Tx) error {
 			return err
 		}
 	}
-	now := millis(d.now())
+	now, had := millis(d.now()), meta.Entries
 	meta.Entries, meta.Records, meta.Deleted, meta.Changed, meta.Built = 0, 0, 0, now, r.ID
 	meta.take(&m)
+	if err := d.checkSize(r.List, had, meta.Entries); err != nil {
+		return err
+	}
 	if err := putList(tx, r.List, meta); err != nil {
 		return err
 	}

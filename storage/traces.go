@@ -9,29 +9,36 @@ import (
 )
 
 // EachPattern calls yield for each pattern that lists have, or had as far as that is remembered: a pattern may come more
-// than once. What cannot be read is passed over and reported at the end.
+// than once. Those of own lists come without the line's key. What cannot be read is passed over and reported at the end.
 func (d *DB) EachPattern(yield func(pattern string) error) error {
 	var damage damage
-	each := func(rows []listRow) error {
-		for i := range rows {
-			if i == 0 || rows[i].pattern != rows[i-1].pattern {
-				if err := yield(rows[i].pattern); err != nil {
+	each := func(list string) func([]listRow) error {
+		return func(rows []listRow) error {
+			for i := range rows {
+				if i > 0 && rows[i].pattern == rows[i-1].pattern {
+					continue
+				}
+				pattern := rows[i].pattern
+				if IsOwn(list) {
+					_, pattern, _ = CutOwn(pattern)
+				}
+				if err := yield(pattern); err != nil {
 					return err
 				}
 			}
+			return nil
 		}
-		return nil
 	}
 	lists, err := d.Lists()
 	if err != nil {
 		return err
 	}
 	for _, l := range lists {
-		if err := d.rows(l.Name, &damage, each); err != nil {
+		if err := d.rows(l.Name, &damage, each(l.Name)); err != nil {
 			return err
 		}
 	}
-	return joinDamage(d.Changes(func(r ChangeRecord) error { return d.changedRows(r.ID, each) }), damage.err(d.file, "blocks of entries"))
+	return joinDamage(d.Changes(func(r ChangeRecord) error { return d.changedRows(r.ID, each(r.List)) }), damage.err(d.file, "blocks of entries"))
 }
 
 func joinDamage(err, damaged error) error {
@@ -47,53 +54,54 @@ type Traces struct {
 	Deleted int // notes that it was taken off a list
 }
 
-// ForgetTraces takes a pattern out of all that is remembered of the past, for lists that do not have it: what changes did to it, which
-// cannot be undone as far as that goes, that it was taken off, how often it decided. Of lists that have it all stays. With count it says
-// what there is and changes nothing. An import or undo under way gives ErrBusy.
-func (d *DB) ForgetTraces(pattern string, count bool) (n Traces, err error) {
+// ForgetTraces takes patterns out of all that is remembered of the past, for lists that do not have them: what changes did to them, which
+// cannot be undone as far as that goes, that they were taken off, how often they decided. Of lists that have a pattern all of it stays. Own lists of
+// lines are each a list here. With count it says what there is and changes nothing. An import or undo under way gives ErrBusy.
+func (d *DB) ForgetTraces(patterns []string, count bool) (n Traces, err error) {
 	select {
 	case d.imports <- struct{}{}:
 		defer func() { <-d.imports }()
 	default:
 		return n, &fault{kind: ErrBusy, text: "an import or undo is under way: try again when it is done"}
 	}
-	lists, err := d.Lists()
+	has, gone, err := d.tracesOf(patterns)
 	if err != nil {
 		return n, err
 	}
-	has := make(map[string]bool)
-	for _, l := range lists {
-		if has[l.Name] = d.HasEntry(l.Name, pattern); has[l.Name] {
-			continue
+	for len(gone) > 0 {
+		list, mine := gone[0].List, 1
+		for mine < min(len(gone), sweepBatch) && gone[mine].List == list {
+			mine++
 		}
-		gone, err := d.forgetDeleted(l.Name, pattern, count)
+		deleted, err := d.forgetDeleted(list, gone[:mine], count)
 		if err != nil {
-			return n, explain("forgetting what was taken off the list "+l.Name, err)
+			return n, explain("forgetting what was taken off the list "+list, err)
 		}
-		n.Deleted += gone
+		n.Deleted, gone = n.Deleted+deleted, gone[mine:]
 	}
-	var ids []uint64
+	var logged []loggedPattern
 	err = d.Changes(func(r ChangeRecord) error {
-		if has[r.List] {
-			return nil
-		}
-		return d.view(func(tx *bolt.Tx) error {
-			f := finder{bucket: tx.Bucket(bucketChanged), prefix: changeKey(r.ID), columns: 2}
-			rows, err := f.find(pattern)
+		for _, pattern := range patterns {
+			rows, err := d.changedIn(&r, pattern)
 			if err != nil {
-				return corrupt(d.file, fmt.Errorf("change %d: %w", r.ID, err))
+				return err
 			}
-			if n.Changes += len(rows); len(rows) > 0 {
-				ids = append(ids, r.ID)
+			for i := range rows {
+				if has[Place{r.List, rows[i].pattern}] {
+					continue
+				}
+				if n.Changes++; len(logged) == 0 || logged[len(logged)-1] != (loggedPattern{r.ID, rows[i].pattern}) {
+					logged = append(logged, loggedPattern{r.ID, rows[i].pattern})
+				}
 			}
-			return nil
-		})
+		}
+		return nil
 	})
 	if err != nil || count {
 		return n, err
 	}
-	for ; len(ids) > 0; ids = ids[min(len(ids), sweepBatch):] {
-		err := d.edit(func(tx *bolt.Tx) error { return d.unlogPattern(tx, ids[:min(len(ids), sweepBatch)], pattern) })
+	for ; len(logged) > 0; logged = logged[min(len(logged), sweepBatch):] {
+		err := d.edit(func(tx *bolt.Tx) error { return d.unlogPatterns(tx, logged[:min(len(logged), sweepBatch)]) })
 		if err != nil {
 			return n, explain("forgetting what changes did", err)
 		}
@@ -101,8 +109,54 @@ func (d *DB) ForgetTraces(pattern string, count bool) (n Traces, err error) {
 	return n, nil
 }
 
-// forgetDeleted removes tombstones and hits of a pattern that a list does not have.
-func (d *DB) forgetDeleted(list, pattern string, count bool) (n int, err error) {
+// tracesOf says where patterns are, and where it may only be remembered that they were.
+func (d *DB) tracesOf(patterns []string) (has map[Place]bool, gone []Place, err error) {
+	has = make(map[Place]bool)
+	lists, err := d.Lists()
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, l := range lists {
+		if IsOwn(l.Name) {
+			continue
+		}
+		for _, p := range patterns {
+			if at := (Place{l.Name, p}); d.HasEntry(l.Name, p) {
+				has[at] = true
+			} else {
+				gone = append(gone, at)
+			}
+		}
+	}
+	once := make(map[Place]bool)
+	err = d.eachOwn(patterns, func(at Place, alive bool) {
+		if alive {
+			has[at] = true
+		} else {
+			gone = append(gone, at)
+			once[at] = true
+		}
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	hits, err := d.ownHits(patterns)
+	for _, at := range hits {
+		if !has[at] && !once[at] {
+			gone = append(gone, at)
+		}
+	}
+	return has, gone, err
+}
+
+// loggedPattern is a pattern that a change did something to.
+type loggedPattern struct {
+	change uint64
+	text   string
+}
+
+// forgetDeleted removes tombstones and hits of patterns that a list does not have, in one transaction.
+func (d *DB) forgetDeleted(list string, gone []Place, count bool) (n int, err error) {
 	run := d.edit
 	if count {
 		run = d.view
@@ -113,34 +167,20 @@ func (d *DB) forgetDeleted(list, pattern string, count bool) (n int, err error) 
 		if err != nil {
 			return err
 		}
-		hits := tx.Bucket(bucketHits)
-		hit := !count && hits.Get(hitKey(list, pattern)) != nil
-		if hit {
-			if err := hits.Delete(hitKey(list, pattern)); err != nil {
+		changed := false
+		for _, at := range gone {
+			stones, hit, err := d.forgetStones(tx, &meta, at, count)
+			if err != nil {
 				return err
 			}
+			n += stones
+			changed = changed || hit || stones > 0
 		}
-		b := tx.Bucket(bucketEntries).Bucket(meta.bucket(list))
-		var k, v []byte
-		var rows []listRow
-		if b != nil {
-			k, v = blockOf(b.Cursor(), []byte(pattern))
-		}
-		if k != nil {
-			if rows, err = decodeBlock(nil, k, v, 1); err != nil {
-				return corrupt(d.file, err)
-			}
-		}
-		stay := slices.DeleteFunc(slices.Clone(rows), func(r listRow) bool { return r.pattern == pattern && r.now.gone })
-		n = len(rows) - len(stay)
-		if n == 0 || count {
-			if hit {
-				return nil
-			}
+		if count || !changed {
 			return errNothing
 		}
-		if err := replaceBlock(b, nil, bytes.Clone(k), appendBlocks(nil, stay, 1)); err != nil {
-			return err
+		if n == 0 {
+			return nil
 		}
 		meta.Deleted -= n
 		return putJSON(tx.Bucket(bucketLists), list, meta) // with the stamp that it has: no entry has changed
@@ -151,14 +191,42 @@ func (d *DB) forgetDeleted(list, pattern string, count bool) (n int, err error) 
 	return n, err
 }
 
-// unlogPattern takes a pattern out of what changes did.
-func (d *DB) unlogPattern(tx *bolt.Tx, ids []uint64, pattern string) error {
+// forgetStones is forgetDeleted for one place, without its list's counts.
+func (d *DB) forgetStones(tx *bolt.Tx, meta *listMeta, at Place, count bool) (stones int, hit bool, err error) {
+	hits := tx.Bucket(bucketHits)
+	if hit = !count && hits.Get(hitKey(at.List, at.Text)) != nil; hit {
+		if err := hits.Delete(hitKey(at.List, at.Text)); err != nil {
+			return 0, hit, err
+		}
+	}
+	b := tx.Bucket(bucketEntries).Bucket(meta.bucket(at.List))
+	if b == nil {
+		return 0, hit, nil
+	}
+	k, v := blockOf(b.Cursor(), []byte(at.Text))
+	if k == nil {
+		return 0, hit, nil
+	}
+	rows, err := decodeBlock(nil, k, v, 1)
+	if err != nil {
+		return 0, hit, corrupt(d.file, err)
+	}
+	stay := slices.DeleteFunc(slices.Clone(rows), func(r listRow) bool { return r.pattern == at.Text && r.now.gone })
+	if stones = len(rows) - len(stay); stones == 0 || count {
+		return stones, hit, nil
+	}
+	return stones, hit, replaceBlock(b, nil, bytes.Clone(k), appendBlocks(nil, stay, 1))
+}
+
+// unlogPatterns takes patterns out of what changes did.
+func (d *DB) unlogPatterns(tx *bolt.Tx, logged []loggedPattern) error {
 	b := tx.Bucket(bucketChanged)
 	state, err := d.changeState(tx)
 	if err != nil {
 		return err
 	}
-	for _, id := range ids {
+	for _, l := range logged {
+		id, pattern := l.change, l.text
 		prefix := changeKey(id)
 		kept := tx.Bucket(bucketChanges).Get(prefix)
 		key := append(bytes.Clone(prefix), pattern...)

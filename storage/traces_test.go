@@ -23,14 +23,14 @@ func TestForgetTraces(t *testing.T) {
 	_, err = d.RemoveAll("a", []string{entry(2).Pattern, entry(3).Pattern}, who)
 	check(t, err)
 	pattern := entry(2).Pattern
-	would, err := d.ForgetTraces(pattern, true)
+	would, err := d.ForgetTraces([]string{pattern}, true)
 	check(t, err)
-	n, err := d.ForgetTraces(pattern, false)
+	n, err := d.ForgetTraces([]string{pattern}, false)
 	check(t, err)
 	if n != would || n.Deleted != 2 || n.Changes != 4 {
 		t.Errorf("forgotten %+v, and it would be %+v", n, would)
 	}
-	if again, err := d.ForgetTraces(pattern, false); err != nil || again != (Traces{}) {
+	if again, err := d.ForgetTraces([]string{pattern}, false); err != nil || again != (Traces{}) {
 		t.Errorf("again %+v, %v", again, err)
 	}
 	lists := map[string]int{}
@@ -83,7 +83,7 @@ func TestForgetTracesFromBefore(t *testing.T) {
 			_, err := d.RemoveAll(l.Name, []string{p}, By{})
 			check(t, err)
 		}
-		_, err := d.ForgetTraces(p, false)
+		_, err := d.ForgetTraces([]string{p}, false)
 		check(t, err)
 		check(t, d.History(p, func(c PatternChange) error { t.Errorf("%s is in change %d", p, c.ID); return nil }))
 	}

@@ -2,6 +2,7 @@ package traffic
 
 import (
 	"hash/maphash"
+	"strings"
 	"sync"
 	"time"
 
@@ -55,8 +56,11 @@ func (a *Again) Note(line, callee, caller string, at time.Time) time.Time {
 	if a.newer == nil {
 		a.newer = make(map[pair]called)
 	}
-	if _, there := a.newer[key]; !there && len(a.newer) >= a.most/2 {
-		a.turn(ms)
+	if _, there := a.newer[key]; !there {
+		if len(a.newer) >= a.most/2 {
+			a.turn(ms)
+		}
+		key.line = strings.Clone(key.line) // it may be a part of the text of all lines
 	}
 	a.newer[key] = c
 	delete(a.old, key)

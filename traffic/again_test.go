@@ -2,9 +2,23 @@ package traffic
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
+	"unsafe"
 )
+
+// What is remembered of a call does not keep all lines in memory that there were then.
+func TestAgainKeepsNoText(t *testing.T) {
+	a := NewAgain(100)
+	lines := strings.Repeat("line", 1000)
+	a.Note(lines[4:8], "+865925550100", "+8613800138000", time.Now())
+	for key := range a.newer {
+		if unsafe.StringData(key.line) == unsafe.StringData(lines[4:]) {
+			t.Error("the line is a part of the text that it came with")
+		}
+	}
+}
 
 // long: because it is one table, of the calls of a day in their order
 func TestAgain(t *testing.T) {

@@ -25,19 +25,29 @@ func TestCallTablesAreBounded(t *testing.T) {
 	}
 	var l LastCalls
 	now := time.Now()
-	for i := range maxLastCalls + 5 {
-		l.Put(fmt.Sprint(i), LastCall{ID: "x", Time: now}, now)
+	for i := range maxLastCalls {
+		l.Put(fmt.Sprint(i), LastCall{ID: "x", Time: now.Add(time.Duration(i) * time.Millisecond)}, now)
 	}
-	l.Put("0", LastCall{ID: "y", Time: now}, now)
-	if n, over := l.Count(); n != maxLastCalls || over != 5 {
+	l.Put("0", LastCall{ID: "y", Time: now.Add(time.Hour)}, now)
+	if n, over := l.Count(); n != maxLastCalls || over != 0 {
 		t.Errorf("%d extensions, %d had no room", n, over)
 	}
-	if c, _ := l.Get("0", func(string) bool { return true }, now); c.ID != "y" {
-		t.Errorf("%+v", c)
+	// Whoever has a dialler call one number after the other keeps nobody's call of just now out.
+	l.Put("new", LastCall{ID: "z", Time: now.Add(time.Hour)}, now.Add(time.Hour))
+	if n, over := l.Count(); n != maxLastCalls/2+1 || over != maxLastCalls/2 {
+		t.Errorf("%d extensions, %d had no room", n, over)
 	}
-	later := now.Add(lastCallAge + time.Minute)
-	l.Put("new", LastCall{ID: "z", Time: later}, later)
-	if n, over := l.Count(); n != 1 || over != 5 {
+	for extension, want := range map[string]string{"new": "z", "0": "y", "1": "", fmt.Sprint(maxLastCalls / 2): "", fmt.Sprint(maxLastCalls - 1): "x"} {
+		if c, _ := l.Get(extension, func(string) bool { return true }, now); c.ID != want {
+			t.Errorf("%s: %+v", extension, c)
+		}
+	}
+	later := now.Add(lastCallAge + 2*time.Hour)
+	for i := range maxLastCalls/2 - 1 {
+		l.Put(fmt.Sprint("filled", i), LastCall{ID: "x", Time: now.Add(time.Hour)}, now.Add(time.Hour))
+	}
+	l.Put("later", LastCall{ID: "z", Time: later}, later)
+	if n, over := l.Count(); n != 1 || over != maxLastCalls/2 {
 		t.Errorf("%d extensions, %d had no room", n, over)
 	}
 }

@@ -2,7 +2,6 @@ package traffic
 
 import (
 	"container/list"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -26,13 +25,13 @@ type Challenges struct {
 	some atomic.Bool // somebody was asked since the start, or passed before: else calls need no lock
 
 	mu     sync.Mutex
-	passes moments // by line and caller
-	tries  moments // by called number and caller
+	passes moments // by PassKey and caller
+	tries  moments // by OwnKey and caller
 }
 
 // Asked is a call that was challenged.
 type Asked struct {
-	Line, Callee string // PassKey and CalleeKey
+	Line, Callee string // PassKey and OwnKey
 	Caller       string // Memory.Name of the E.164 number, "" for none
 	At           time.Time
 }
@@ -179,12 +178,12 @@ func (c *Challenges) Forget(passedBefore, triedBefore time.Time) {
 	c.tries.dropIf(func(x *met) bool { return x.at.Before(triedBefore) && x.graced.Before(triedBefore) })
 }
 
-// End drops the passes of a caller on these lines (PassKey), on all where there are none.
-func (c *Challenges) End(e164 string, lines []string) {
+// End drops the passes of a caller on lines that a function names (by PassKey); a nil one all.
+func (c *Challenges) End(e164 string, ends func(line string) bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.passes.dropIf(func(x *met) bool {
-		return x.key.number == e164 && (len(lines) == 0 || slices.Contains(lines, x.key.line))
+		return x.key.number == e164 && (ends == nil || ends(x.key.line))
 	})
 }
 

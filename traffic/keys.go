@@ -30,13 +30,28 @@ func NumberKey(n *number.Number) string {
 // CalleeKey is a called number as a key. Lines have no space in their names.
 func CalleeKey(callee *number.Number) string { return "number " + Cut(NumberKey(callee)) }
 
-// StoppedLineKey is under what the last call is kept that was stopped on its way to a line.
+// StoppedLineKey is under what the last call is kept that was stopped on its way to a line, by the line's key.
 func StoppedLineKey(line string) string { return "line " + line }
 
-// PassKey is under what it is kept that somebody passed on a call: the line, or the number where it belongs to none.
+// PassKey is under what it is kept that somebody passed on a call: the key of the line, or the number where it belongs to none.
 func PassKey(p *policy.Policy, callee *number.Number) string {
-	if line := p.LineOf(callee); line != "" {
+	line, _ := p.LineCalled(callee)
+	return PassKeyOf(line.Key, callee)
+}
+
+// PassKeyOf is PassKey where the line's key is known, "" for a number of no line.
+func PassKeyOf(line string, callee *number.Number) string {
+	if line != "" {
 		return line
+	}
+	return CalleeKey(callee)
+}
+
+// OwnKey is a called number of a line as a key, by the line's: what is kept under it does not go along when the number comes to another line.
+// Of a number of no line it is the CalleeKey.
+func OwnKey(line string, callee *number.Number) string {
+	if line != "" {
+		return line + " " + CalleeKey(callee)
 	}
 	return CalleeKey(callee)
 }

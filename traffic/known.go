@@ -8,10 +8,15 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"ringfence/policy"
 )
 
-// maxPairs bounds the pairs of a line and a number that it knows. A pair takes up to 190 bytes.
+// maxPairs bounds the pairs of a line and a number that it knows. A pair takes up to 270 bytes.
 const maxPairs = 1_000_000
+
+// maxPairsLine bounds what calls teach of one line once half of all pairs are taken, so that who calls very many leaves room for others.
+const maxPairsLine = 20_000
 
 // Known is who is known to which line. Calls only read it, under the lock of a small part of it.
 type Known struct {
@@ -21,6 +26,16 @@ type Known struct {
 	shards [256]shard
 	pairs  atomic.Int64
 	full   atomic.Uint64
+
+	share  int // of pairs of one line that calls teach, once half of all are taken
+	naming sync.Mutex
+	names  map[string]*knownLine
+}
+
+// knownLine is a line that knows somebody.
+type knownLine struct {
+	text  string // one for each line, not one for each number, and no part of a larger text
+	pairs int
 }
 
 // shard has the callers whose numbers fall on it.
@@ -33,8 +48,23 @@ type shard struct {
 // acquaintance is a number that some line knows.
 type acquaintance struct {
 	twice
-	lines int32 // that know it
-	since twice // when the two became so that came to know it last
+	last string  // the line that dealt with it last
+	more *others // nil: no other line knows it
+}
+
+// others is of a number that several lines know. Whose these are is looked up when a call asks, as far as it has to be: lines come and go.
+type others struct {
+	n     int32                   // how many lines
+	asked int32                   // n when customers was found out; anything else: it has to be found out again
+	lines [enoughCustomers]string // one of each of different customers, as many as there are
+}
+
+// enoughCustomers is how many customers are told apart of those that know a number.
+const enoughCustomers = policy.MinKnownLines
+
+// Whose tells whose a line is, by its key, and of one that is not there any more that it is nobody's. It is a policy.
+type Whose interface {
+	CustomerOfKey(line string) (customer string, ok bool)
 }
 
 // twice is when a number was known last, and before that: a call may come in while one goes on from which its
@@ -68,7 +98,7 @@ func NewKnown(most int, sink Sink) *Known {
 	if sink == nil {
 		sink = nowhere{}
 	}
-	k := &Known{sink: sink, most: int64(most), seed: maphash.MakeSeed()}
+	k := &Known{sink: sink, most: int64(most), seed: maphash.MakeSeed(), share: maxPairsLine, names: make(map[string]*knownLine)}
 	for i := range k.shards {
 		k.shards[i].lines, k.shards[i].any = make(map[pair]twice), make(map[string]acquaintance)
 	}
@@ -82,13 +112,13 @@ func (k *Known) shard(number string) *shard {
 // To says when a number was last known to one of the lines, and when to any at all; zero for never. now leaves out what
 // came later; a zero now leaves out nothing.
 func (k *Known) To(number string, lines []string, now time.Time) (line, all time.Time) {
-	line, all, _ = k.Of(number, lines, now)
+	line, all, _ = k.Of(number, lines, now, nil)
 	return line, all
 }
 
-// Of is To, and says to how many lines the number is known. Those that came to know it later than now are left out, as far as they are
-// two; a line that was forgotten because it was too long ago does not count.
-func (k *Known) Of(number string, lines []string, now time.Time) (line, all time.Time, known int) {
+// Of is To, and says to how many customers the number is known by their lines, enoughCustomers at most. Lines that are not there any more
+// count neither for that nor as any, and none that came to know it later than now.
+func (k *Known) Of(number string, lines []string, now time.Time, whose Whose) (line, all time.Time, customers int) {
 	if number == "" {
 		return line, all, 0
 	}
@@ -106,13 +136,78 @@ func (k *Known) Of(number string, lines []string, now time.Time) (line, all time
 	for _, name := range lines {
 		here = max(here, s.lines[pair{name, number}].by(ms))
 	}
-	known = int(any.lines)
-	for _, since := range [...]int64{any.since.last, any.since.before} {
-		if since > ms {
-			known--
+	at := any.by(ms)
+	if whose != nil {
+		at, customers = s.vouch(number, any, ms, whose)
+	}
+	return moment(here), moment(at), customers
+}
+
+// vouch says when a number was last known to a line that is there by a moment, and of how many customers such lines are. s is locked.
+func (s *shard) vouch(number string, any acquaintance, ms int64, whose Whose) (at int64, customers int) {
+	isThere := func(line string) (there bool) {
+		_, there = customerOf(whose, line)
+		return there
+	}
+	switch {
+	case any.more == nil && !isThere(any.last):
+		return 0, 0
+	case any.more == nil:
+		if at = any.by(ms); at != 0 {
+			customers = 1
+		}
+		return at, customers
+	case any.more.asked == any.more.n && isThere(any.last):
+		for _, line := range any.more.lines {
+			switch {
+			case line == "":
+				return any.by(ms), customers
+			case !isThere(line) || s.lines[pair{line, number}].by(ms) == 0:
+				return s.askAll(number, any, ms, whose)
+			}
+			customers++
+		}
+		return any.by(ms), customers
+	}
+	return s.askAll(number, any, ms, whose)
+}
+
+// askAll is vouch of a number whose lines have to be looked at again. It goes through all that are known of the numbers that fall on the same
+// part. s is locked.
+func (s *shard) askAll(number string, any acquaintance, ms int64, whose Whose) (at int64, customers int) {
+	o, gone, later := any.more, false, false
+	var of [enoughCustomers]string
+	for who, known := range s.lines {
+		if who.number != number {
+			continue
+		}
+		customer, ok := customerOf(whose, who.line)
+		switch by := known.by(ms); {
+		case !ok:
+			gone = true
+		case by == 0:
+			later = true
+		default:
+			at = max(at, by)
+			if customers < len(of) && !slices.Contains(of[:customers], customer) {
+				of[customers], o.lines[customers] = customer, who.line
+				customers++
+			}
 		}
 	}
-	return moment(here), moment(any.by(ms)), known
+	clear(o.lines[customers:])
+	if o.asked = o.n; gone && customers < len(of) || later { // an undo may bring it back
+		o.asked = -1
+	}
+	return at, customers
+}
+
+// customerOf is whose a line is. That of a replay's phone on no line is its own.
+func customerOf(whose Whose, line string) (string, bool) {
+	if line == "" {
+		return "", true
+	}
+	return whose.CustomerOfKey(line)
 }
 
 // Has reports whether a number was ever known.
@@ -124,8 +219,12 @@ func (k *Known) Has(number string) bool {
 	return ok && number != ""
 }
 
-// Meet makes a number known to a line, and tells the sink.
+// Meet makes a number known to a line, unless the line knows so many that others would find no room, and tells the sink.
 func (k *Known) Meet(line, number string, at time.Time) {
+	if !k.hasShare(line, number) {
+		k.full.Add(1)
+		return
+	}
 	if k.Remember(line, number, at) {
 		k.sink.Keep(KnownFacts, line+"\x00"+number, at.UnixMilli())
 	}
@@ -144,26 +243,75 @@ func (k *Known) Remember(line, number string, at time.Time) bool {
 		k.sink.NoRoom(KnownFacts)
 		return false
 	case !there:
-		who.number = strings.Clone(number) // not a part of a larger text
+		who.line, who.number = k.count(line, 1), strings.Clone(number) // not a part of a larger text
 		k.pairs.Add(1)
 	}
 	s.lines[who] = was.add(ms)
-	any := s.any[number]
-	if any.twice = any.add(ms); !there {
-		any.lines, any.since = any.lines+1, any.since.add(ms)
+	any, more := s.any[number]
+	switch {
+	case there, !more:
+	case any.more == nil:
+		any.more = &others{n: 2}
+	default:
+		any.more.n++
+	}
+	if any.twice = any.add(ms); any.twice.last == ms && any.last != line {
+		any.last = k.text(line)
 	}
 	s.any[who.number] = any
 	return ms > was.last
 }
 
-// Forget drops callers that were last known before a time. It holds the lock of one part at a time.
-func (k *Known) Forget(before time.Time) {
+// text is a line that knows somebody, as it is kept.
+func (k *Known) text(line string) string { return k.count(line, 0) }
+
+// count counts pairs of a line, and gives the line as it is kept.
+func (k *Known) count(line string, more int) string {
+	k.naming.Lock()
+	defer k.naming.Unlock()
+	l := k.names[line]
+	if l == nil {
+		l = &knownLine{text: strings.Clone(line)}
+		k.names[l.text] = l
+	}
+	if l.pairs += more; l.pairs <= 0 {
+		delete(k.names, l.text)
+	}
+	return l.text
+}
+
+// hasShare reports whether a line may come to know a number by a call.
+func (k *Known) hasShare(line, number string) bool {
+	if k.pairs.Load() < k.most/2 {
+		return true
+	}
+	k.naming.Lock()
+	l := k.names[line]
+	has := l == nil || l.pairs < k.share
+	k.naming.Unlock()
+	if has {
+		return true
+	}
+	at, _ := k.To(number, []string{line}, time.Time{})
+	return !at.IsZero()
+}
+
+// Forget drops callers that were last known before a time. While there is no room, it drops those of lines that are not there any more as well;
+// a nil whose spares them. It holds the lock of one part at a time.
+func (k *Known) Forget(before time.Time, whose Whose) {
 	oldest := before.UnixMilli()
+	gone := func(string) bool { return false }
+	if whose != nil && k.IsFull() {
+		gone = func(line string) bool {
+			_, there := customerOf(whose, line)
+			return !there
+		}
+	}
 	for i := range k.shards {
 		s := &k.shards[i]
 		s.Lock()
 		for who, at := range s.lines {
-			if at.last < oldest {
+			if at.last < oldest || gone(who.line) {
 				k.part(s, who)
 			}
 		}
@@ -175,12 +323,13 @@ func (k *Known) Forget(before time.Time) {
 func (k *Known) part(s *shard, who pair) {
 	delete(s.lines, who)
 	k.pairs.Add(-1)
+	k.count(who.line, -1)
 	any := s.any[who.number]
-	if any.lines--; any.lines > 0 {
-		s.any[who.number] = any
+	if any.more == nil || any.more.n == 1 {
+		delete(s.any, who.number)
 		return
 	}
-	delete(s.any, who.number)
+	any.more.n, any.more.asked = any.more.n-1, -1
 }
 
 // Lines are those that a number is known to. It goes through all that are known of the numbers that fall on the same part.
@@ -215,7 +364,7 @@ func (k *Known) Part(number, line string) (n int) {
 		}
 		k.part(s, who)
 		if any, more := s.any[number]; more { // it may have been this line that dealt with it last
-			any.twice = s.latest(number)
+			any.twice, any.last = s.latest(number)
 			s.any[number] = any
 		}
 		return 1
@@ -229,14 +378,16 @@ func (k *Known) Part(number, line string) (n int) {
 	return n
 }
 
-// latest is when a number was known to any line, by those that know it now. s is locked.
-func (s *shard) latest(number string) (t twice) {
+// latest is when a number was known to any line, by those that know it now, and the last one. s is locked.
+func (s *shard) latest(number string) (t twice, line string) {
 	for who, at := range s.lines {
 		if who.number == number {
-			t = t.add(at.last).add(at.before)
+			if t = t.add(at.last).add(at.before); t.last == at.last {
+				line = who.line
+			}
 		}
 	}
-	return t
+	return t, line
 }
 
 // Len is how many pairs there are.

@@ -34,7 +34,7 @@ func TestLearntIsBounded(t *testing.T) {
 	if at := m.Callbacks.awaits("line 4"); at.IsZero() || m.Callbacks.Len() != 1 {
 		t.Errorf("old ones make no room: %v", m.Callbacks.last)
 	}
-	m.Known.Forget(now.Add(500 * time.Millisecond))
+	m.Known.Forget(now.Add(500*time.Millisecond), nil)
 	if m.Known.Len() != 1 {
 		t.Errorf("%d pairs are left", m.Known.Len())
 	}
@@ -56,7 +56,11 @@ func (s *sink) NoRoom(Table)                    { s.full++ }
 
 // BenchmarkRecall is what a call pays to look up what was learnt, with a million pairs of 50 lines.
 func BenchmarkRecall(b *testing.B) {
-	p, _ := policy.Load("p", []byte("country = \"CN\"\n[lines.staff]\nnumbers = [\"05925550100-05925550199\"]\n[[rule]]\nname = \"known\"\nwhen = { known_caller = \"30d\" }\naction = \"allow\"\n"))
+	text := "country = \"CN\"\n[lines.line0]\nnumbers = [\"05925550100-05925550199\"]\n"
+	for i := range 49 {
+		text += fmt.Sprintf("[lines.line%d]\nnumbers = [\"059255502%02d\"]\n", i+1, i)
+	}
+	p, _ := policy.Load("p", []byte(text+"[[rule]]\nname = \"known\"\nwhen = { known_caller = \"30d\" }\naction = \"allow\"\n"))
 	m, now := New(nil), time.Now()
 	for i := range maxPairs {
 		m.Known.Remember(fmt.Sprint("line", i%50), fmt.Sprintf("+86139%08d", i), now)
@@ -80,5 +84,38 @@ func TestTwice(t *testing.T) {
 		if at := x.by(now); at != want {
 			t.Errorf("by %d: %v", now, at)
 		}
+	}
+}
+
+// One line that deals with very many leaves room for those of others.
+func TestKnownLeavesOthersRoom(t *testing.T) {
+	k, at := NewKnown(20, nil), time.UnixMilli(1_800_000_000_000)
+	k.share = 4
+	number := func(i int) string { return fmt.Sprintf("+86138%08d", i) }
+	for i := range 30 {
+		k.Meet("dialler", number(i), at)
+	}
+	if k.Len() != 10 || k.Full() != 20 {
+		t.Errorf("the dialler knows %d, and %d found no room", k.Len(), k.Full())
+	}
+	k.Meet("dialler", number(0), at.Add(time.Hour))
+	if line, _ := k.To(number(0), []string{"dialler"}, time.Time{}); !line.Equal(at.Add(time.Hour)) {
+		t.Errorf("whom the dialler knows was known last at %s", line)
+	}
+	for i := range 3 {
+		k.Meet("shop", number(i), at)
+	}
+	if k.Len() != 13 {
+		t.Errorf("%d pairs, where the shop's should be 3", k.Len()-10)
+	}
+	for i := range 8 {
+		k.Part(number(i), "dialler")
+	}
+	k.Meet("dialler", number(20), at)
+	if k.Len() != 6 || len(k.names) != 2 {
+		t.Errorf("%d pairs of %d lines, once there is room", k.Len(), len(k.names))
+	}
+	if k.Forget(at.Add(time.Minute), nil); k.Len() != 0 || len(k.names) != 0 {
+		t.Errorf("%d pairs of %d lines are left", k.Len(), len(k.names))
 	}
 }

@@ -22,15 +22,15 @@ type LastCall struct {
 	Withheld bool   // the number, if there is one, must not be shown or read out
 	ID       string // the journal's
 	Time     time.Time
-	Line     string // "" if the called number belongs to none
+	Line     string // its key; "" if the called number belonged to none
+	Customer string // whose the line was then
 }
 
 // LastCalls is the last call of each extension, of each of the realms that have one of its name.
 type LastCalls struct {
-	mu     sync.Mutex
-	at     map[string][]LastCall
-	pruned time.Time
-	over   uint64 // calls that had no room
+	mu   sync.Mutex
+	at   map[string][]LastCall
+	over uint64 // extensions that were forgotten before their time
 }
 
 // maxSameName is how many realms' extensions of one name are kept; the longest unused goes.
@@ -42,18 +42,7 @@ func (l *LastCalls) Put(extension string, c LastCall, now time.Time) {
 	defer l.mu.Unlock()
 	of, there := l.at[extension]
 	if !there && len(l.at) >= maxLastCalls {
-		if now.Sub(l.pruned) >= time.Minute {
-			l.pruned = now
-			for extension, of := range l.at {
-				if !slices.ContainsFunc(of, func(c LastCall) bool { return now.Sub(c.Time) <= lastCallAge }) {
-					delete(l.at, extension)
-				}
-			}
-		}
-		if len(l.at) >= maxLastCalls {
-			l.over++
-			return
-		}
+		l.makeRoom(now)
 	}
 	if l.at == nil {
 		l.at = make(map[string][]LastCall)
@@ -68,6 +57,35 @@ func (l *LastCalls) Put(extension string, c LastCall, now time.Time) {
 		of = slices.Delete(of, 0, 1)
 	}
 	l.at[extension] = append(of, c)
+}
+
+// makeRoom forgets the half whose calls are the oldest, and all that are too old: a campaign that goes through all numbers of a provider must not keep out
+// the call of just now, which somebody is about to ask for. l is locked.
+func (l *LastCalls) makeRoom(now time.Time) {
+	type latest struct {
+		extension string
+		at        time.Time
+	}
+	all := make([]latest, 0, len(l.at))
+	for extension, of := range l.at {
+		x := latest{extension: extension}
+		for i := range of {
+			if of[i].Time.After(x.at) {
+				x.at = of[i].Time
+			}
+		}
+		all = append(all, x)
+	}
+	slices.SortFunc(all, func(a, b latest) int { return a.at.Compare(b.at) })
+	for i, x := range all {
+		old := now.Sub(x.at) > lastCallAge
+		if !old && i >= len(all)/2 {
+			return
+		}
+		if delete(l.at, x.extension); !old {
+			l.over++
+		}
+	}
 }
 
 // Get is the last call of an extension in a realm that will do.
@@ -116,7 +134,7 @@ func (l *LastCalls) forgetNumber(e164 string) (n int) {
 	return n
 }
 
-// Count is how many extensions there are, and how many calls had no room.
+// Count is how many extensions there are, and how many were forgotten before their time.
 func (l *LastCalls) Count() (extensions int, over uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -17,7 +17,7 @@ func KeepKnown(p *policy.Policy) time.Duration {
 // KeepPassed is how long it is kept who passed a challenge, by the same measure.
 func KeepPassed(p *policy.Policy) time.Duration { return max(p.RememberWindow(), keepAtLeast) }
 
-// Meeting says that a number was known to a line at a moment. Number is under what it is known, see Memory.Name.
+// Meeting says that a number was known to a line, by its key, at a moment. Number is under what it is known, see Memory.Name.
 type Meeting struct {
 	Line, Number string
 	At           time.Time

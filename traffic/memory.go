@@ -13,7 +13,7 @@ type Memory struct {
 	Callbacks  *Callbacks
 	Challenges *Challenges
 	LastCalls  *LastCalls
-	Stopped    *LastCalls // the last that was stopped, by StoppedKey and StoppedLineKey
+	Stopped    *LastCalls // the last that was stopped, by OwnKey and StoppedLineKey
 	Again      *Again
 	Behaviour  *Behaviour
 	Held       *Held
@@ -34,7 +34,7 @@ func New(sink Sink) *Memory {
 	}
 	return &Memory{
 		Known: NewKnown(maxPairs, sink), Callbacks: newCallbacks(sink), Challenges: newChallenges(sink),
-		LastCalls: &LastCalls{}, Stopped: &LastCalls{}, Again: NewAgain(maxAgain), Behaviour: NewBehaviour(maxBehaviour), Held: &Held{}, Hits: &Hits{}, Realms: &Realms{}, Refused: &Refused{}, Contexts: &Contexts{},
+		LastCalls: &LastCalls{}, Stopped: &LastCalls{}, Again: NewAgain(maxAgain), Behaviour: NewBehaviour(maxBehaviour), Held: &Held{}, Hits: &Hits{}, Realms: newRealms(sink), Refused: &Refused{}, Contexts: &Contexts{},
 		Trials: &Trials{},
 	}
 }
@@ -69,12 +69,13 @@ type Sink interface {
 // Table is a kind of fact.
 type Table int
 
-// The kinds of facts that are kept, each with its key: a line, a zero byte and a number; a phone of ours; a line or a
-// called number, a zero byte and a caller.
+// The kinds of facts that are kept, each with its key: a line's key, a zero byte and a number; a phone of ours; a PassKey, a zero byte
+// and a caller; what Realms has seen.
 const (
 	KnownFacts Table = iota
 	EmergencyFacts
 	PassedFacts
+	RealmFacts
 	Tables = iota
 )
 
@@ -106,7 +107,7 @@ func (m *Memory) Ended(p *policy.Policy, caller *number.Number, rang, answered b
 func (m *Memory) Recall(p *policy.Policy, c *policy.Call) {
 	if p.AsksKnown() {
 		var room [4]string
-		c.KnownToLine, c.KnownToAll, c.KnownLines = m.Known.Of(m.Name(c.Caller.E164), p.AppendLines(room[:0], &c.Callee), time.Time{})
+		c.KnownToLine, c.KnownToAll, c.KnownLines = m.Known.Of(m.Name(c.Caller.E164), p.AppendLineKeys(room[:0], &c.Callee), time.Time{}, p)
 	}
 	m.Again.recall(p, c)
 	if p.AsksScore() {
@@ -116,7 +117,8 @@ func (m *Memory) Recall(p *policy.Policy, c *policy.Call) {
 		c.EmergencyDialled = m.awaits(&c.Callee)
 	}
 	if m.Challenges.Any() {
-		c.ChallengePassed, c.ChallengeTried = m.Challenges.Of(PassKey(p, &c.Callee), CalleeKey(&c.Callee), m.Name(c.Caller.E164), c.Time)
+		line, _ := p.LineCalled(&c.Callee)
+		c.ChallengePassed, c.ChallengeTried = m.Challenges.Of(PassKeyOf(line.Key, &c.Callee), OwnKey(line.Key, &c.Callee), m.Name(c.Caller.E164), c.Time)
 	}
 }
 
@@ -147,11 +149,13 @@ func (m *Memory) awaits(callee *number.Number) time.Time {
 	})
 }
 
-// Forget drops what no rule asks for any more: callers who were known last keepKnown ago, passes of keepPassed ago.
-func (m *Memory) Forget(now time.Time, keepKnown, keepPassed time.Duration) {
-	m.Known.Forget(now.Add(-keepKnown))
+// Forget drops what no rule of a policy asks for any more: callers who were known too long ago, passes of too long ago.
+func (m *Memory) Forget(p *policy.Policy, now time.Time) {
+	keepKnown, keepPassed := KeepKnown(p), KeepPassed(p)
+	m.Known.Forget(now.Add(-keepKnown), p)
 	m.Challenges.Forget(now.Add(-keepPassed), now.Add(-policy.MaxGrace))
 	m.Callbacks.Forget(now)
+	m.Realms.Forget(now.Add(-KeepRealms))
 	m.Again.Forget(now.Add(-policy.MaxAgain))
 	m.Behaviour.Forget(now.Add(-subWindows * subWindow))
 }

@@ -3,22 +3,95 @@ package traffic
 import (
 	"fmt"
 	"testing"
+	"time"
 )
 
 func TestRealmsAreBounded(t *testing.T) {
-	var r Realms
+	r, now := newRealms(nowhere{}), time.Now()
 	for i := range maxRealms + 10 {
-		r.See(fmt.Sprint("tenant", i))
-		r.See(fmt.Sprintf("10.0.%d.%d", i/256, i%256))
+		r.See(fmt.Sprint("tenant", i), now)
+		r.See(fmt.Sprintf("10.0.%d.%d", i/256, i%256), now)
 	}
 	if len(r.names) != maxRealms || len(r.hosts) != maxRealms || !r.Several() {
 		t.Errorf("%d names, %d hosts", len(r.names), len(r.hosts))
 	}
-	var one Realms
+	one := newRealms(nowhere{})
 	for _, host := range []string{"192.0.2.1", "[2001:db8::1]"} {
-		one.See(host)
+		one.See(host, now)
 	}
 	if !one.Several() || one.Same("192.0.2.1", "2001:db8::1") {
 		t.Error("two addresses alone are one tenant")
+	}
+}
+
+// kept is what a sink was told.
+type kept map[string]int64
+
+func (k kept) Keep(t Table, key string, at int64) {
+	if t == RealmFacts {
+		k[key] = at
+	}
+}
+func (kept) NoRoom(Table) {}
+
+func TestRealmsAreKept(t *testing.T) {
+	now := time.UnixMilli(1_800_000_000_000)
+	told := kept{}
+	r := newRealms(told)
+	r.See("A.example", now)
+	r.See("a.example", now.Add(time.Hour)) // seen all the time, kept once a day
+	if len(told) != 1 || told["realm a.example"] != now.UnixMilli() {
+		t.Errorf("%v", told)
+	}
+	r.See("a.example", now.Add(25*time.Hour))
+	r.See("b.example", now)
+	if len(told) != 2 || told["realm a.example"] != now.Add(25*time.Hour).UnixMilli() {
+		t.Errorf("%v", told)
+	}
+	for after, want := range map[time.Duration]bool{0: true, KeepRealms - time.Hour: true, KeepRealms: false} {
+		again := newRealms(nowhere{})
+		for key, at := range told {
+			again.Remember(key, time.UnixMilli(at), now.Add(after))
+		}
+		if again.Several() != want {
+			t.Errorf("several %v after they were seen: %v", after, !want)
+		}
+	}
+	r.Forget(now.Add(time.Hour))
+	if r.Several() || r.Has("b.example") || !r.Has("A.EXAMPLE") {
+		t.Error("what was not seen since is still there")
+	}
+}
+
+func TestRealmsOfContexts(t *testing.T) {
+	type at struct{ extension, endpoint, context string }
+	for name, test := range map[string]struct {
+		seen []at
+		want bool
+	}{
+		"two tenants":                       {[]at{{"101", "101-acme", "acme"}, {"101", "globex-101", "globex"}}, true},
+		"two devices of one":                {[]at{{"101", "101-desk", "house"}, {"101", "101-mobile", "house"}}, false},
+		"two extensions":                    {[]at{{"101", "101", "house"}, {"102", "102", "lobby"}}, false},
+		"one endpoint has got another":      {[]at{{"101", "101", "house"}, {"101", "101", "house-2"}}, false},
+		"and the other device keeps it":     {[]at{{"101", "101-a", "house"}, {"101", "101-a", "house-2"}, {"101", "101-b", "house-2"}}, false},
+		"nothing is known of its extension": {[]at{{"", "a", "house"}, {"", "b", "lobby"}}, false},
+		"nor of its context":                {[]at{{"101", "101-a", ""}, {"101", "101-b", "house"}}, false},
+	} {
+		now := time.UnixMilli(1_800_000_000_000)
+		told := kept{}
+		r := newRealms(told)
+		for _, s := range test.seen {
+			r.SeeAt(s.extension, s.endpoint, s.context, now)
+		}
+		if r.Several() != test.want || (told[sharedKey] != 0) != test.want {
+			t.Errorf("%s: several %v, kept %v", name, r.Several(), told)
+		}
+		again := newRealms(nowhere{})
+		for key, at := range told {
+			again.Remember(key, time.UnixMilli(at), now)
+		}
+		if again.Several() != test.want {
+			t.Errorf("%s, after a restart: %v", name, again.Several())
+		}
 	}
 }

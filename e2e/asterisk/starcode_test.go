@@ -74,7 +74,7 @@ func TestStarCodeAsterisk(t *testing.T) {
 		return h.Final
 	}
 	reports := func() (all []console.Report) {
-		if err := d.Desk().Reports(ctx, "", func(r console.Report) error { all = append(all, r); return nil }); err != nil {
+		if err := d.Desk().Reports(ctx, console.ReportsQuery{}, func(r console.Report) error { all = append(all, r); return nil }); err != nil {
 			t.Fatal(err)
 		}
 		return all

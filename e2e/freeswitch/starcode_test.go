@@ -64,7 +64,7 @@ func TestStarCodeReal(t *testing.T) {
 	dial := func(extension, keys string) { t.Helper(); dialCode("*57", extension, keys) }
 	reports := func() (all []console.Report) {
 		t.Helper()
-		if err := d.Desk().Reports(ctx, "", func(r console.Report) error { all = append(all, r); return nil }); err != nil {
+		if err := d.Desk().Reports(ctx, console.ReportsQuery{}, func(r console.Report) error { all = append(all, r); return nil }); err != nil {
 			t.Fatal(err)
 		}
 		return all

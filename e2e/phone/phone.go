@@ -255,6 +255,13 @@ func (p *Phone) Invited(callee string) (invite, bool) {
 	return i, ok
 }
 
+// Again has the handset note once more what it is shown for a callee that rang already.
+func (p *Phone) Again(callee string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.invites, callee)
+}
+
 // RangAt are the numbers that rang so far, in no order.
 func (p *Phone) RangAt() []string {
 	p.mu.Lock()

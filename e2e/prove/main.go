@@ -33,6 +33,7 @@ var proofs = []proof{
 	{"crash", "an acknowledged edit survives `kill -9` and a write cut short", crashFigures, nothing},
 	{"flood", "a hundred million forged callers hide no campaign from ten detectors", floodFigures, nothing},
 	{"bench-lists", "ten million numbers: import, restart, memory, look-ups", scaleFigures, nothing},
+	{"bench-lines", "100,000 lines of customers: memory, restart, import, look-ups, decisions", lineFigures, nothing},
 	{"tables", "what callers and handsets see of FreeSWITCH", always("the tables of FreeSWITCH on this page"), program("freeswitch")},
 	{"tables-asterisk", "what callers and handsets see of Asterisk", always("the tables of Asterisk on this page"), nothing},
 	{"soak", "a hundred thousand calls through Asterisk leave nothing behind", soakFigures, nothing},
@@ -215,6 +216,28 @@ func scaleFigures(output string) string {
 	}
 	return fmt.Sprintf("%s numbers imported in %s, ready after a restart in %s (from a cold disk in %s, without the piece in %s), %s of memory a number (%s without the piece), a hit in %s, a miss in %s",
 		memory[0], memory[1], times[5], times[6], times[7], memory[5], memory[7], looks[3], looks[4])
+}
+
+// lineFigures are those of the table of lines, and of the benchmarks behind it.
+func lineFigures(output string) string {
+	row := regexp.MustCompile(`(?m)^\| (\d+) \| (\d+) \| [\d.]+ s \| [^|]+ \| [^|]+ \| (\d+ B) \| (\d+ ms) \|`).FindStringSubmatch(output)
+	took := func(bench string) string {
+		m := regexp.MustCompile(`(?m)^Benchmark` + bench + `\S*\s+\d+\s+([\d.]+) ns/op`).FindStringSubmatch(output)
+		if m == nil {
+			return ""
+		}
+		ns, _ := strconv.ParseFloat(m[1], 64)
+		if ns < 1e6 {
+			return fmt.Sprintf("%.0f ns", ns)
+		}
+		return fmt.Sprintf("%.2f s", ns/1e9)
+	}
+	imported, hit, miss, decided := took("Lines/import"), took("LineOf/hit"), took("LineOf/miss"), took("DecideLines/unmatched")
+	if row == nil || imported == "" || hit == "" || miss == "" || decided == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s lines with %s numbers imported in %s, %s of memory a line, ready after a restart in %s, a number found in %s, a miss in %s, a decision in %s (200 rules, 1,000,000 entries)",
+		row[1], row[2], imported, row[3], row[4], hit, miss, decided)
 }
 
 // machine is what the figures depend on.

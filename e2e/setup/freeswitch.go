@@ -92,7 +92,10 @@ const switchFile = `<?xml version="1.0"?>
   <section name="dialplan">
     <X-PRE-PROCESS cmd="include" data="dialplan/*.xml"/>
   </section>
-  <section name="directory"><domain name="127.0.0.1"/></section>
+  <section name="directory">
+    <X-PRE-PROCESS cmd="include" data="directory/*.xml"/>
+    <domain name="127.0.0.1"/>
+  </section>
 </document>
 `
 
