@@ -315,7 +315,7 @@ func liveIn(t *testing.T, seed uint64, market bool, from time.Time) []string {
 func TestCustomersLeaveEachOtherAlone(t *testing.T) {
 	from := time.Now().Add(-time.Hour).Truncate(time.Second)
 	var all strings.Builder
-	seeds := uint64(12)
+	seeds := uint64(9)
 	if testing.Short() {
 		seeds = 3
 	}

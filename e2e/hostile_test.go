@@ -247,7 +247,7 @@ func TestHostileSimulated(t *testing.T) {
 	for mode, async := range map[string]bool{"sync": false, "async": true} {
 		t.Run(mode, func(t *testing.T) {
 			mark := filepath.Join(t.TempDir(), "executed")
-			runHostile(t, hostileCalls(5000), mark, func(screen string) func(context.Context, int, string, string) error {
+			runHostile(t, hostileCalls(2000), mark, func(screen string) func(context.Context, int, string, string) error {
 				sw := &standin.Switch{Address: screen, Speed: 100}
 				return func(ctx context.Context, i int, number, name string) error {
 					r, err := sw.Place(ctx, standin.Call{From: sip.InUser(number), Display: sip.InDisplay(name), To: "05925550100", Async: async, Resume: async})

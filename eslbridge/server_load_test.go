@@ -175,13 +175,13 @@ func TestNoGoroutineLeft(t *testing.T) {
 	waitFor(t, func() bool { return runtime.NumGoroutine() <= before })
 }
 
-// 1,000 hostile connections do not keep real calls from being answered, and cost bounded memory.
+// 400 hostile connections do not keep real calls from being answered, and cost bounded memory.
 func TestHostilePeers(t *testing.T) {
 	s, addr := serve(t, &bridgetest.Screener{}, bridge.Options{})
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	const hostile = 1000
+	const hostile = 400
 	var wg sync.WaitGroup
 	for i := range hostile {
 		conn, err := net.Dial("tcp", addr)

@@ -208,7 +208,7 @@ func TestEffect(t *testing.T) {
 // Whatever is known of a block, no range is proposed that has somebody in it whom somebody wants, nor one with too few marks.
 func TestProposeNever(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
-	for range 20_000 {
+	for range 8_000 {
 		b := blockOf(t, fmt.Sprintf("952116%02d", rnd.IntN(100)))
 		wanted := map[int]bool{}
 		marked, listed, customers := map[int]bool{}, map[int]bool{}, map[int]bool{}

@@ -30,7 +30,7 @@ func TestBackupBesideEdits(t *testing.T) {
 		}
 	}()
 	folder := t.TempDir()
-	for i := range 20 {
+	for i := range 12 {
 		file := filepath.Join(folder, fmt.Sprint(i))
 		f, err := os.Create(file)
 		check(t, err)

@@ -68,10 +68,7 @@ func TestUndoRandomHistories(t *testing.T) {
 	now := epoch
 	d := open(t, Options{Now: func() time.Time { now = now.Add(time.Second); return now }})
 	var steps []historyStep
-	rounds, large := 24, 2
-	if testing.Short() {
-		rounds, large = 15, 1
-	}
+	rounds, large := 15, 1
 	for round := range rounds {
 		before := wholeList(t, d, "blacklist")
 		reason := fmt.Sprint("reason ", rnd.IntN(3))

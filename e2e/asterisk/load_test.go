@@ -18,7 +18,7 @@ import (
 )
 
 var (
-	loadCalls = flag.Int("calls", 5000, "how many calls TestLoad places")
+	loadCalls = flag.Int("calls", 2500, "how many calls TestLoad places")
 	loadRate  = flag.Int("rate", 100, "how many of them a second")
 )
 
