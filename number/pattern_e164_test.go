@@ -45,7 +45,7 @@ func TestInE164(t *testing.T) {
 			next:
 			}
 		}
-		if numbers < 50 || met == 0 {
+		if numbers < 12 || met == 0 {
 			t.Errorf("%s: hardly any of the numbers is one", country)
 		}
 	}
