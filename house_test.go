@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -137,4 +138,50 @@ func saysWhy(comments *ast.CommentGroup) bool {
 		why, ok := strings.CutPrefix(c.Text, "// long: because ")
 		return ok && len(strings.Fields(why)) >= 3
 	})
+}
+
+// TestRunOnceMore holds that a test which leaves itself to `make test` to run it without the race detector is run there: else nobody would miss it, since
+// what was not tested does not name it.
+func TestRunOnceMore(t *testing.T) {
+	text, err := fs.ReadFile(repository, "Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := regexp.MustCompile(`(?m)^test:.*\n\t\$\(GO\) test -run '(.*)' (.*)$`).FindStringSubmatch(string(text))
+	if plain == nil {
+		t.Fatal("the Makefile's test does not begin with the tests that are run without the race detector")
+	}
+	pattern, rooms := regexp.MustCompile("^("+strings.ReplaceAll(plain[1], "$$", "$")+")"), strings.Fields(plain[2])
+	_, all := sources(t)
+	found := 0
+	for _, s := range all {
+		for _, d := range s.tree.Decls {
+			f, ok := d.(*ast.FuncDecl)
+			if !ok || !leavesItself(f) {
+				continue
+			}
+			if found++; !pattern.MatchString(f.Name.Name) || !slices.Contains(rooms, "./"+s.room) {
+				t.Errorf("%s %s says that `make test` runs it once more, which it does not: add it to the first command there", s.name, f.Name.Name)
+			}
+		}
+	}
+	if found < 4 {
+		t.Errorf("found %d such tests, want all of them", found)
+	}
+}
+
+// leavesItself reports whether a test skips itself with the words that the list of what was not tested passes over.
+func leavesItself(f *ast.FuncDecl) (leaves bool) {
+	ast.Inspect(f, func(n ast.Node) bool {
+		call, ok := n.(*ast.CallExpr)
+		if !ok || len(call.Args) != 1 {
+			return true
+		}
+		if skip, ok := call.Fun.(*ast.SelectorExpr); ok && skip.Sel.Name == "Skip" {
+			why, ok := call.Args[0].(*ast.BasicLit)
+			leaves = leaves || ok && strings.Contains(why.Value, "`make test` runs this once more")
+		}
+		return true
+	})
+	return leaves
 }
