@@ -16,6 +16,10 @@ import (
 // Desk is everything that can be asked of Ringfence. Errors are for the person who asked; those that
 // are his mistake wrap ErrBad, what does not exist wraps ErrNotFound.
 type Desk interface {
+	Calls
+	Policies
+	People
+
 	Check(ctx context.Context, q CheckQuery) (*CheckReport, error)
 
 	Lists(ctx context.Context) ([]ListSummary, error)

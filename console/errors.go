@@ -48,6 +48,8 @@ func writeError(w http.ResponseWriter, err error) {
 		status, code = http.StatusNotFound, "not_found"
 	case errors.Is(err, ErrConflict):
 		status, code = http.StatusConflict, "conflict"
+	case errors.Is(err, ErrForbidden):
+		status, code = http.StatusForbidden, "forbidden"
 	}
 	writeErrorCode(w, status, code, err.Error())
 }
@@ -73,6 +75,8 @@ func readError(status int, body []byte) error {
 		return NotFound(b.Error.Message)
 	case "conflict":
 		return Conflict(b.Error.Message)
+	case "forbidden":
+		return Forbidden(b.Error.Message)
 	}
 	return errors.New(b.Error.Message)
 }

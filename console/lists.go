@@ -38,6 +38,7 @@ const headerFrom = "Ringfence-From"
 const (
 	FromCommandLine = "command line"
 	FromAPI         = "API"
+	FromConsole     = "console"
 )
 
 // ImportQuery says how a file is to be imported.

@@ -156,6 +156,18 @@ type Query struct {
 	Callee, Action, ID string
 	// Customer is whose line was called; the name of a line whose customer nobody says.
 	Customer string
+	// Line, Rule, Trunk, Kind, Would, Holder and List are compared as they are. Detector is the name of one that had tripped for the call.
+	Line, Rule, Trunk, Kind, Would, Holder, List, Detector string
+	// Range is a pattern that the caller's number must match, as a list would have it.
+	Range string
+	// Text is in the caller's name, number, reason or callee, whatever the case of its letters.
+	Text string
+	// Outcome is answered, unanswered, stopped (it was kept from ringing) or rang; "" for any.
+	Outcome string
+	// MinTalk and MaxTalk bound the seconds of conversation; zero: no bound. A bound wants a call that was answered.
+	MinTalk, MaxTalk float64
+	// Lines are those of which one must have been called; nil: any. Only whoever bounds people to lines sets it.
+	Lines []string
 	// Limit is how many records to give at most; 0 means all.
 	Limit int
 	// Newest is newest first.

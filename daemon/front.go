@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"ringfence/access"
 	"ringfence/conf"
 	"ringfence/console"
 	"ringfence/desk"
@@ -21,6 +22,7 @@ import (
 // Front is everything that people can ask of a running daemon, or of its files when none runs.
 type Front struct {
 	*desk.Desk
+	*access.Book // who may use the console
 
 	daemon *Daemon // nil when none runs
 }
@@ -28,7 +30,7 @@ type Front struct {
 var _ console.Desk = (*Front)(nil)
 
 // Desk answers questions and takes edits.
-func (d *Daemon) Desk() *Front { return &Front{d.desk, d} }
+func (d *Daemon) Desk() *Front { return &Front{d.desk, d.book, d} }
 
 // Screener decides on calls, and is told of their ends.
 func (d *Daemon) Screener() *screening.Screener { return d.screener }
@@ -70,7 +72,11 @@ func OpenDesk(c *conf.Daemon, readOnly bool, log *slog.Logger) (*Front, error) {
 	if err := d.Load(); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	return &Front{Desk: d}, nil
+	book, err := access.Open(access.Options{DB: db, Log: log})
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return &Front{Desk: d, Book: book}, nil
 }
 
 // sectionsOf are the parts of a memory that are kept in the file of counts.

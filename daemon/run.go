@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"ringfence/access"
 	"ringfence/agibridge"
 	"ringfence/alert"
 	"ringfence/conf"
@@ -44,6 +45,7 @@ type Daemon struct {
 	keeper   *screening.Keeper
 	screener *screening.Screener
 	desk     *desk.Desk
+	book     *access.Book
 	feeds    *feed.Feeds
 	alerts   *alert.Book
 	notices  *notice.Notices
@@ -163,6 +165,9 @@ func (d *Daemon) openDesk(c *conf.Daemon) (err error) {
 		ReadFacts: d.keeper.ReadAgain, Trials: d.memory.Trials, Sections: sectionsOf(d.memory), Alerts: d.alerts, Log: d.log, Now: d.clock,
 	})
 	d.memory.CountMarks(d.desk.MarksOf)
+	if d.book, err = access.Open(access.Options{DB: d.db, Log: d.log, Now: d.clock}); err != nil {
+		return err
+	}
 	if err := d.desk.Load(); err != nil {
 		return err
 	}

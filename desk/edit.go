@@ -298,7 +298,7 @@ func (d *Desk) Journal(ctx context.Context, q console.Query, yield func(console.
 	}
 	d.canonical(&q)
 	found := false
-	err := d.db.Journal(storage.Query(q), func(r storage.Record) error {
+	err := d.db.Journal(queryOf(q), func(r storage.Record) error {
 		found = true
 		if err := ctx.Err(); err != nil {
 			return err
@@ -317,7 +317,7 @@ func (d *Desk) countedOn(q console.Query, yield func(console.Record) error) erro
 	at := storage.TimeOf(id)
 	q.ID, q.Limit = "", 0
 	q.Since, q.Until = at.Add(-2*time.Minute), at.Add(time.Minute)
-	return d.db.Journal(storage.Query(q), func(r storage.Record) error {
+	return d.db.Journal(queryOf(q), func(r storage.Record) error {
 		if !slices.Contains(r.Also, id) {
 			return nil
 		}
@@ -346,7 +346,7 @@ func (d *Desk) DeleteRecords(ctx context.Context, q console.Query) (*console.Del
 		}
 	}
 	d.canonical(&q)
-	n, err := d.db.DeleteRecords(storage.Query(q))
+	n, err := d.db.DeleteRecords(queryOf(q))
 	if err != nil {
 		return nil, refused(err)
 	}

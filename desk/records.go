@@ -35,3 +35,11 @@ func reportOf(r *storage.Report) console.Report {
 	}
 	return out
 }
+
+// queryOf is what people ask of the journal, as the database is asked.
+func queryOf(q console.Query) storage.Query {
+	return storage.Query{
+		Since: q.Since, Until: q.Until, Caller: q.Caller, Callee: q.Callee, Action: q.Action, ID: q.ID, Customer: q.Customer,
+		Limit: q.Limit, Newest: q.Newest, Cursor: q.Cursor,
+	}
+}

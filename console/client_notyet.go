@@ -1,0 +1,54 @@
+package console
+
+import (
+	"context"
+	"errors"
+)
+
+// errNotYet: to be replaced.
+var errNotYet = errors.New("not yet")
+
+func (c *Client) Search(ctx context.Context, q SearchQuery) (*SearchPage, error) {
+	return nil, errNotYet
+}
+func (c *Client) Call(ctx context.Context, id string) (*CallDetail, error) { return nil, errNotYet }
+func (c *Client) Activity(ctx context.Context, q ActivityQuery) (*Activity, error) {
+	return nil, errNotYet
+}
+func (c *Client) Ranges(ctx context.Context, q RangeQuery) (*RangeReport, error) {
+	return nil, errNotYet
+}
+func (c *Client) EffectOf(ctx context.Context, q EffectQuery) (*EntryEffect, error) {
+	return nil, errNotYet
+}
+func (c *Client) Correct(ctx context.Context, id string) (*Corrected, error) { return nil, errNotYet }
+func (c *Client) Policy(ctx context.Context) (*PolicyText, error)            { return nil, errNotYet }
+func (c *Client) CheckPolicy(ctx context.Context, text string) (*ReloadReport, error) {
+	return nil, errNotYet
+}
+func (c *Client) PutPolicy(ctx context.Context, edit PolicyEdit) (*PolicyPut, error) {
+	return nil, errNotYet
+}
+func (c *Client) PolicyVersions(ctx context.Context, yield func(PolicyVersion) error) error {
+	return errNotYet
+}
+func (c *Client) PolicyVersion(ctx context.Context, id string) (*PolicyVersionText, error) {
+	return nil, errNotYet
+}
+func (c *Client) TryPolicy(ctx context.Context, q TryQuery) (*TryReport, error) {
+	return nil, errNotYet
+}
+func (c *Client) Users(ctx context.Context) ([]User, error)                 { return nil, errNotYet }
+func (c *Client) AddUser(ctx context.Context, u NewUser) (*UserEdit, error) { return nil, errNotYet }
+func (c *Client) SetUser(ctx context.Context, u UserSet) (*UserEdit, error) { return nil, errNotYet }
+func (c *Client) RemoveUser(ctx context.Context, name string) (*UserEdit, error) {
+	return nil, errNotYet
+}
+func (c *Client) Tokens(ctx context.Context) ([]Token, error)                  { return nil, errNotYet }
+func (c *Client) AddToken(ctx context.Context, t NewToken) (*MadeToken, error) { return nil, errNotYet }
+func (c *Client) RevokeToken(ctx context.Context, id string) (*Token, error)   { return nil, errNotYet }
+func (c *Client) Sessions(ctx context.Context) ([]Session, error)              { return nil, errNotYet }
+func (c *Client) EndSession(ctx context.Context, id string) error              { return errNotYet }
+func (c *Client) Audit(ctx context.Context, q AuditQuery, yield func(AuditEntry) error) error {
+	return errNotYet
+}
