@@ -210,9 +210,12 @@ func (l *lateHeader) Write(b []byte) (int, error) {
 	return l.w.Write(b)
 }
 
-// claim puts who asks into the request's context.
+// claim puts who asks into the request's context, unless that was found out before by more than the socket (WithWho).
 func claim(r *http.Request) *http.Request {
-	by := By{Who: peerOf(r.Context()), From: FromAPI}
+	if w := WhoOf(r.Context()); w != nil && w.Way != BySocket {
+		return r
+	}
+	by := By{Who: PeerOf(r.Context()), From: FromAPI}
 	if r.Header.Get(headerFrom) == FromCommandLine {
 		by.From = FromCommandLine
 	}

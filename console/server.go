@@ -73,6 +73,7 @@ func Handler(d Desk) http.Handler {
 	mux.HandleFunc("GET /api/v1/status", ask(func(r *http.Request) (any, error) { return d.Status(r.Context()) }))
 	serveLists(mux, d)
 	serveLines(mux, d)
+	servePeople(mux, d)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r = claim(r)
 		if h, pattern := mux.Handler(r); pattern == "" {
