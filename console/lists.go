@@ -210,12 +210,12 @@ func (l *lateHeader) Write(b []byte) (int, error) {
 	return l.w.Write(b)
 }
 
-// claim puts who asks into the request's context, where that is not known yet.
+// claim puts who asks into the request's context, unless that was found out before by more than the socket (WithWho).
 func claim(r *http.Request) *http.Request {
 	if w := WhoOf(r.Context()); w != nil && w.Way != BySocket {
-		return r // the port that they came by has found out
+		return r
 	}
-	by := By{Who: peerOf(r.Context()), From: FromAPI}
+	by := By{Who: PeerOf(r.Context()), From: FromAPI}
 	if r.Header.Get(headerFrom) == FromCommandLine {
 		by.From = FromCommandLine
 	}

@@ -86,6 +86,7 @@ func serve(d Desk) *routes {
 	mux.HandleFunc("GET /api/v1/status", ask(func(r *http.Request) (any, error) { return d.Status(r.Context()) }))
 	serveLists(mux, d)
 	serveLines(mux, d)
+	servePeople(mux, d)
 	return mux
 }
 

@@ -32,6 +32,9 @@ var _ console.Desk = (*Front)(nil)
 // Desk answers questions and takes edits.
 func (d *Daemon) Desk() *Front { return &Front{d.desk, d.book, d} }
 
+// Guarded does for each who asks what is theirs (access.Guard).
+func (f *Front) Guarded() console.Desk { return access.Guard(f, f.Book) }
+
 // Screener decides on calls, and is told of their ends.
 func (d *Daemon) Screener() *screening.Screener { return d.screener }
 
@@ -175,6 +178,7 @@ func (d *Daemon) count(s *console.Status) {
 	s.Count("alerts.full", d.alerts.Full.Load())
 	s.Count("notify.failed", d.alerts.Failed.Load())
 	d.countNotices(s)
+	d.book.Count(under("access"))
 	s.Count("calls.forgotten", d.screener.Forgotten())
 	s.Count("calls.again_lost", d.memory.Again.Lost())
 	s.Count("calls.behaviour_lost", d.memory.Behaviour.Lost())

@@ -99,6 +99,7 @@ func (d *Daemon) start(ctx context.Context, c *conf.Daemon) error {
 	d.background("the file of lists", d.desk.KeepPieces)
 	d.background("hits", d.writeHits)
 	d.background("notices", d.notices.Run)
+	d.background("who uses the console", d.book.Run)
 	d.background("own lists of lines that were removed", d.desk.ForgetGone)
 	d.background("breakers", d.desk.KeepBreakers)
 	d.background("what was counted", d.desk.KeepCounts)
@@ -253,8 +254,8 @@ func (d *Daemon) serveCommands(ctx context.Context, path string) error {
 	}
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	server := &http.Server{
-		Handler: console.Handler(d.Desk()), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute,
-		BaseContext: func(net.Listener) context.Context { return base }, ConnContext: console.WithPeer,
+		Handler: console.Handler(access.Guard(d.Desk(), d.book)), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute,
+		BaseContext: func(net.Listener) context.Context { return base }, ConnContext: withAdmin,
 		ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelWarn),
 	}
 	d.serve(func() error { return server.Serve(ln) })
@@ -263,6 +264,12 @@ func (d *Daemon) serveCommands(ctx context.Context, path string) error {
 		return server.Shutdown(ctx)
 	})
 	return nil
+}
+
+// withAdmin says who is at the other end of the command socket. Its file mode says who may use it, and whoever may is an administrator.
+func withAdmin(ctx context.Context, conn net.Conn) context.Context {
+	ctx = console.WithPeer(ctx, conn)
+	return console.WithWho(ctx, &console.Who{Name: console.PeerOf(ctx), Way: console.BySocket, Role: console.Admin})
 }
 
 // Failed delivers the error that ends the daemon by itself: a port that no longer takes connections.
