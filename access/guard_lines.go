@@ -94,8 +94,14 @@ func settingsOf(s *console.LineSet) string {
 		name string
 		said bool
 	}{
-		{"numbers", s.Numbers != nil || len(s.Add)+len(s.Drop) > 0}, {"customer", s.Customer != nil}, {"profile", s.Profile != nil}, {"mode", s.Mode != nil},
-		{"timezone", s.Timezone != nil}, {"language", s.Language != nil}, {"notify", s.Notify != nil}, {"note", s.Note != nil},
+		{"numbers", s.Numbers != nil || len(s.Add)+len(s.Drop) > 0},
+		{"customer", s.Customer != nil},
+		{"profile", s.Profile != nil},
+		{"mode", s.Mode != nil},
+		{"timezone", s.Timezone != nil},
+		{"language", s.Language != nil},
+		{"notify", s.Notify != nil},
+		{"note", s.Note != nil},
 	} {
 		if f.said {
 			text += " " + f.name
