@@ -25,7 +25,7 @@ func TestDaemonFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if empty.Screen.Listen != d.Screen.Listen || empty.Policy != d.Policy || empty.Journal != d.Journal || empty.Screen.Deadline != d.Screen.Deadline {
+	if empty.Screen.Listen != d.Screen.Listen || empty.Policy != "/etc/ringfence/policy.toml" || empty.Journal != d.Journal || empty.Screen.Deadline != d.Screen.Deadline {
 		t.Errorf("the sample shows other defaults than an empty file has: %+v", empty)
 	}
 }
