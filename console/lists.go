@@ -142,7 +142,7 @@ func ParseExpiry(text string, now time.Time) (time.Time, error) {
 }
 
 // serveLists adds the paths of what is here.
-func serveLists(mux *http.ServeMux, d Desk) {
+func serveLists(mux *routes, d Desk) {
 	mux.HandleFunc("POST /api/v1/lists/{list}/import", takeFile("file format column encoding threshold window", "dry_run strict force replace", func(r *http.Request, v url.Values) (any, error) {
 		q := ImportQuery{
 			List: r.PathValue("list"), File: v.Get("file"), Format: v.Get("format"), Who: ByOf(r.Context()).Who,

@@ -9,7 +9,7 @@ import (
 )
 
 // servePeople serves who may use the console.
-func servePeople(mux *http.ServeMux, d Desk) {
+func servePeople(mux *routes, d Desk) {
 	mux.HandleFunc("GET /api/v1/users", ask(func(r *http.Request) (any, error) {
 		all, err := d.Users(r.Context())
 		return nonNil(all), err
