@@ -41,7 +41,7 @@ func (g *guard) Lines(ctx context.Context, q console.LineQuery, yield func(conso
 		names, err := a.scope.lines(ctx, maxScopeLines)
 		for i := 0; i < len(names) && err == nil; i++ {
 			err = g.desk.Lines(ctx, console.LineQuery{Name: names[i]}, func(l console.Line) error {
-				if q.Customer != "" && l.Customer != q.Customer || q.Profile != "" && l.Profile != q.Profile {
+				if l.Name != names[i] || q.Customer != "" && l.Customer != q.Customer || q.Profile != "" && l.Profile != q.Profile {
 					return nil
 				}
 				return give(cutLine(l))
@@ -94,8 +94,14 @@ func settingsOf(s *console.LineSet) string {
 		name string
 		said bool
 	}{
-		{"numbers", s.Numbers != nil || len(s.Add)+len(s.Drop) > 0}, {"customer", s.Customer != nil}, {"profile", s.Profile != nil}, {"mode", s.Mode != nil},
-		{"timezone", s.Timezone != nil}, {"language", s.Language != nil}, {"notify", s.Notify != nil}, {"note", s.Note != nil},
+		{"numbers", s.Numbers != nil || len(s.Add)+len(s.Drop) > 0},
+		{"customer", s.Customer != nil},
+		{"profile", s.Profile != nil},
+		{"mode", s.Mode != nil},
+		{"timezone", s.Timezone != nil},
+		{"language", s.Language != nil},
+		{"notify", s.Notify != nil},
+		{"note", s.Note != nil},
 	} {
 		if f.said {
 			text += " " + f.name

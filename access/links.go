@@ -53,7 +53,9 @@ func (b *Book) FirstLink() (path string, err error) {
 }
 
 // unbound reports whether somebody is an administrator of everything.
-func (u *user) unbound() bool { return u.Role == console.Admin && len(u.Lines) == 0 && u.Customer == "" }
+func (u *user) unbound() bool {
+	return u.Role == console.Admin && len(u.Lines) == 0 && u.Customer == ""
+}
 
 // LinkOf is the name of the user who chooses a password by a link, ErrLink if it is none.
 func (b *Book) LinkOf(path string) (name string, err error) {

@@ -30,7 +30,9 @@ func (s *scope) ownerOf(ctx context.Context, line string) (owner string, err err
 	}
 	owner = line
 	err = s.desk.Lines(ctx, console.LineQuery{Name: line}, func(l console.Line) error {
-		owner = l.Customer
+		if l.Name == line {
+			owner = l.Customer
+		}
 		return nil
 	})
 	if err != nil && !errors.Is(err, console.ErrNotFound) {
@@ -88,7 +90,9 @@ func (s *scope) lines(ctx context.Context, most int) (names []string, err error)
 	names = slices.Clone(s.who.Lines)
 	if s.who.Customer != "" {
 		err = s.desk.Lines(ctx, console.LineQuery{Customer: s.who.Customer}, func(l console.Line) error {
-			names = append(names, l.Name)
+			if l.Customer == s.who.Customer {
+				names = append(names, l.Name)
+			}
 			return nil
 		})
 		if errors.Is(err, console.ErrNotFound) {

@@ -30,7 +30,7 @@ var (
 
 const (
 	maxTries   = 10_000 // addresses or accounts that are remembered
-	forgetTry  = time.Minute
+	forgetTry  = 15 * time.Minute
 	maxFailed  = 600 // failures that come to the audit within failedSpan
 	failedSpan = time.Hour
 )

@@ -79,6 +79,7 @@ import (
 //	users, sessions, tokens, links, audit: who may use the console, see access.go
 //	breakers  whose → what is kept of a breaker that tripped, or that a person holds
 //	notices   what customers are yet to be told, see notices.go
+//	policies  those that were in force, see policies.go
 //	reports   "all"     → bucket: ULID → Report as JSON
 //	          "open"    → bucket: caller NUL extension → ULID
 //	          "decided" → bucket: ULID → nothing
@@ -110,6 +111,7 @@ var (
 	bucketNotices   = []byte("notices")
 	bucketGone      = []byte("gone")
 	bucketRealms    = []byte("realms")
+	bucketPolicies  = []byte("policies")
 
 	bucketUsers    = []byte("users")
 	bucketSessions = []byte("sessions")
@@ -119,7 +121,7 @@ var (
 
 	// laterBuckets may be missing from a file that an older version wrote.
 	laterBuckets = [][]byte{
-		bucketKnown, bucketEmergency, bucketPassed, bucketReports, bucketChanges, bucketChanged, bucketHits, bucketBreakers, bucketGone, bucketRealms, bucketNotices,
+		bucketKnown, bucketEmergency, bucketPassed, bucketReports, bucketChanges, bucketChanged, bucketHits, bucketBreakers, bucketGone, bucketRealms, bucketNotices, bucketPolicies,
 		bucketUsers, bucketSessions, bucketTokens, bucketLinks, bucketAudit,
 	}
 
