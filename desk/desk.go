@@ -59,6 +59,8 @@ type Desk struct {
 
 	missed atomic.Uint64 // records that who follows the journal was too slow for
 
+	trying chan struct{} // holds one token: one policy is tried at a time
+
 	refused atomic.Pointer[console.PolicyRefused] // the policy file as it is on disk; nil: it is in force
 }
 
@@ -117,7 +119,7 @@ func New(c *conf.Daemon, db *storage.DB, force *inforce.State, o Options) *Desk 
 		o.LastCalls = func(string, func(string, traffic.LastCall)) {}
 	}
 	return &Desk{
-		conf: c, db: db, force: force, o: o, unread: map[string]loader{}, listsRead: make(chan struct{}), rules: make(chan struct{}, 1), pieces: newPieces(),
+		conf: c, db: db, force: force, o: o, unread: map[string]loader{}, listsRead: make(chan struct{}), rules: make(chan struct{}, 1), trying: make(chan struct{}, 1), pieces: newPieces(),
 		marked:   make(chan string, maxMarked),
 		breakers: newBreakers(db, o.Private),
 	}
@@ -156,7 +158,7 @@ func (d *Desk) Load() error {
 	}
 	d.edit.Lock()
 	defer d.edit.Unlock()
-	report, err := d.reload()
+	report, err := d.reload(context.Background(), "")
 	if err == nil && report.Loaded {
 		return d.noteReading()
 	}
