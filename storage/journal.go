@@ -361,6 +361,11 @@ func (j *Journal) write(batch []*Record) (more bool, err error) {
 	j.trimmed.Add(uint64(trimmed))
 	loud, moreLoud, err := j.trimmer.some()
 	j.trimmed.Add(uint64(loud))
+	if err == nil {
+		var moreIndex bool
+		moreIndex, err = j.d.indexMore()
+		more = more || moreIndex
+	}
 	if more = more || moreLoud; err != nil && len(batch) == 0 {
 		return more, err // else the batch is on disk, and that is what is to be said; it is met again
 	}
@@ -430,7 +435,7 @@ func (j *Journal) rows(batch []*Record) ([]row, error) {
 		if err != nil {
 			return nil, fmt.Errorf("journal record %s: %w", r.ID, err)
 		}
-		rows = append(rows, row{key: []byte(r.ID), value: value, amends: r.amends, told: r.tellOf()})
+		rows = append(rows, row{key: []byte(r.ID), value: value, rec: r, amends: r.amends, told: r.tellOf()})
 	}
 	for _, id := range order {
 		rows = append(rows, row{key: []byte(id), counting: counts[id]})
