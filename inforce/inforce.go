@@ -16,11 +16,12 @@ import (
 
 // Rules is a loaded policy with everything that was made for it. It is replaced as a whole.
 type Rules struct {
-	Policy *policy.Policy
-	Lists  *lists.Lists
-	Lines  *lines.Lines // those of the database; Policy knows them as well
-	Sounds *conf.Sounds // nil when no daemon runs
-	Loaded time.Time
+	Policy  *policy.Policy
+	Version string // of its text: the begin of its SHA-256, 12 hexadecimal digits
+	Lists   *lists.Lists
+	Lines   *lines.Lines // those of the database; Policy knows them as well
+	Sounds  *conf.Sounds // nil when no daemon runs
+	Loaded  time.Time
 	// Detectors count what calls do, for as long as the program runs: a policy that follows takes over what it counts as well.
 	Detectors *detect.Set
 	Strays    map[string]int // by list: entries that this policy's country could not read; of desk alone

@@ -69,6 +69,9 @@ func (sc *Screener) Record(f *bridge.Facts, v *bridge.Verdict, res bridge.Result
 		rec.Stopped = end.line
 	}
 	sc.remember(f, end, c, rec.Passed, rec.Outcome != nil)
+	if res.FailOpen != bridge.FailPanic { // the fault may be met again
+		rec.Trace = traceOf(c)
+	}
 	sc.write(&rec, &c.call, &c.id, false)
 }
 
@@ -110,8 +113,8 @@ func (sc *Screener) recordOf(f *bridge.Facts, id string, c *considered) storage.
 	if rec.Customer == rec.Line {
 		rec.Customer = ""
 	}
-	if c.policy != nil {
-		sawOf(&rec, c.policy, &c.call)
+	if c.rules != nil {
+		sawOf(&rec, c.rules.Policy, &c.call)
 	}
 	return rec
 }

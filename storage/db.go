@@ -165,6 +165,7 @@ type DB struct {
 	damaged atomic.Pointer[fault] // set once bbolt's locks can no longer be trusted
 
 	unindexed atomic.Bool // the journal's index does not go back to its begin
+	badIndex  atomic.Bool // a block of it cannot be read: the next write makes it anew
 
 	readers  sync.RWMutex // held by reads; for writing while freed pages are overwritten, see wipe.go
 	wipeWait time.Duration

@@ -44,7 +44,7 @@ type journalTx struct {
 	size    journalSize
 	index   outlines
 	from    ulid.ULID
-	indexed bool
+	indexed bool // when it began
 }
 
 func (d *DB) journalTx(tx *bolt.Tx) (*journalTx, error) {
@@ -54,7 +54,7 @@ func (d *DB) journalTx(tx *bolt.Tx) (*journalTx, error) {
 	if j.size, err = d.journalSize(tx); err != nil {
 		return nil, err
 	}
-	if j.from, j.indexed = j.size.from(); !j.indexed {
+	if j.from, j.indexed = j.size.from(); !j.indexed || d.badIndex.Swap(false) {
 		if err := j.resetIndex(); err != nil {
 			return nil, err
 		}

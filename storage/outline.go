@@ -214,16 +214,15 @@ func callerCode(e164 string) uint64 {
 	return v | uint64(len(e164)-1)<<sizeShift
 }
 
-// codeIn reports whether a caller's code is of a number that a pattern of E.164 digits matches.
+// codeIn reports whether a caller's code is of a number that a pattern of E.164 digits matches; of a token the digits that it shows must be enough to
+// tell.
 func codeIn(code uint64, p *number.Pattern) bool {
-	if code&textCaller != 0 {
+	o := Outline{caller: code}
+	v, size, _ := o.Digits()
+	hidden := code&hiddenCaller == hiddenCaller
+	if p.Size == 0 || size < int(p.Size) || !p.Open && (hidden || size != int(p.Size)) {
 		return false
 	}
-	size := int(code >> sizeShift)
-	if p.Size == 0 || size < int(p.Size) || !p.Open && size != int(p.Size) {
-		return false
-	}
-	v := code & (1<<sizeShift - 1)
 	for ; size > int(p.Size); size-- {
 		v /= 10
 	}

@@ -130,7 +130,8 @@ type scan struct {
 	last   []byte   // the key looked at last
 	texts  [][]byte // each of which a record must have
 	any    [][]byte // and one of these, if there are some
-	text   []byte   // and this, whatever the case of its letters
+	text   folded   // and this in one of the texts that people see
+	plain  bool     // which is in the JSON as it is
 	sieve  sieve
 	looked int // how many records were looked at
 	found  int
@@ -186,6 +187,7 @@ func newScan(q Query) (*scan, error) {
 		}
 	}
 	s.text = foldedText(q.Text)
+	s.plain = string(jsonText(q.Text)) == `"`+q.Text+`"`
 	return s, nil
 }
 
@@ -213,7 +215,7 @@ func (s *scan) page(d *DB, tx *bolt.Tx) []Record {
 		lo, hi := s.left()
 		switch first := from.String(); {
 		case s.q.Newest && (hi == nil || from.Compare(*hi) < 0), !s.q.Newest && from.Compare(lo) <= 0:
-			page, end := s.outlines(tx, maxID(lo, from), hi)
+			page, end := s.outlines(d, tx, maxID(lo, from), hi)
 			switch {
 			case !end:
 			case s.q.Newest && lo.Compare(from) < 0: // what is older is not in the index yet
@@ -339,7 +341,7 @@ func (s *scan) mayMatch(v []byte) bool {
 			return false
 		}
 	}
-	return (len(s.any) == 0 || slices.ContainsFunc(s.any, func(text []byte) bool { return bytes.Contains(v, text) })) && holdsFolded(v, s.text)
+	return (len(s.any) == 0 || slices.ContainsFunc(s.any, func(text []byte) bool { return bytes.Contains(v, text) })) && (!s.plain || s.text.in(v))
 }
 
 func (s *scan) matches(r *Record) bool {
@@ -352,7 +354,7 @@ func (s *scan) matches(r *Record) bool {
 		is(q.Kind, r.Caller.Kind) && is(q.Would, r.Would) && is(q.Holder, r.Holder) && is(q.List, r.List) && is(q.Customer, r.Owner()) &&
 		(q.Lines == nil || slices.Contains(q.Lines, r.Line)) &&
 		(q.Detector == "" || slices.ContainsFunc(r.Tripped, func(t string) bool { return strings.HasPrefix(t, q.Detector+": ") })) &&
-		q.Became.is(r) && talked(r, q.MinTalk, q.MaxTalk) && holdsText(r, q.Text) && (q.Is == nil || q.Is(r))
+		q.Became.is(r) && talked(r, q.MinTalk, q.MaxTalk) && holdsText(r, &s.text) && (q.Is == nil || q.Is(r))
 }
 
 // is reports whether it is what became of a call.

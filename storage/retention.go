@@ -191,10 +191,13 @@ func (r *row) complete(old []byte) bool {
 	switch r.stray = !found && !r.amends; {
 	case r.amends:
 		var anew Record
-		if !found || rec.Repeats == 0 || anew.UnmarshalJSON(r.value) != nil {
+		if !found || rec.Repeats == 0 && rec.Trace == nil || anew.UnmarshalJSON(r.value) != nil {
 			return true
 		}
 		anew.Repeats, anew.Last, anew.Also = rec.Repeats, rec.Last, rec.Also
+		if anew.Trace == nil { // what is known by now is not why it was decided so
+			anew.Trace = rec.Trace
+		}
 		rec = anew
 	case !found && (r.outcome != nil || len(r.counting.calls) == 0):
 		return false

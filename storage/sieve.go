@@ -2,6 +2,7 @@ package storage
 
 import (
 	"bytes"
+	"context"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -211,57 +212,56 @@ func idBound(k []byte) ulid.ULID {
 }
 
 // outlines collects the next records by the index, of ids from lo on and before hi. end says that there are no more of those.
-func (s *scan) outlines(tx *bolt.Tx, lo ulid.ULID, hi *ulid.ULID) (page []Record, end bool) {
-	journal, c := tx.Bucket(bucketJournal), tx.Bucket(bucketIndex).Cursor()
-	var rows []Outline
-	read, looked := 0, 0
+func (s *scan) outlines(d *DB, tx *bolt.Tx, lo ulid.ULID, hi *ulid.ULID) (page []Record, end bool) {
+	journal, read := tx.Bucket(bucketJournal), 0
 	var key [ulid.EncodedSize]byte
-	look := func(o *Outline) (enough bool) {
-		s.looked++
-		looked++
-		if s.sieve.lets(o) {
-			o.id.MarshalTextTo(key[:]) // the size is right
-			read++
-			if v := journal.Get(key[:]); v != nil && len(v) <= maxValue {
-				page = s.take(page, key[:], v)
-			}
+	end = s.walk(d, tx, lo, hi, func(o *Outline) (enough bool) {
+		o.id.MarshalTextTo(key[:]) // the size is right
+		read++
+		if v := journal.Get(key[:]); v != nil && len(v) <= maxValue {
+			page = s.take(page, key[:], v)
 		}
-		return s.full || len(page) == pageRecords || read == pageScanned || s.damage.hopeless()
-	}
+		s.done = s.full || s.damage.hopeless()
+		return s.done || len(page) == pageRecords || read == pageScanned
+	})
+	return page, end
+}
+
+// walk calls look for the outlines that the sieve lets through, of ids from lo on and before hi, until it has enough or has seen as many as one
+// transaction may. end says that there are no more.
+func (s *scan) walk(d *DB, tx *bolt.Tx, lo ulid.ULID, hi *ulid.ULID, look func(*Outline) (enough bool)) (end bool) {
+	c := tx.Bucket(bucketIndex).Cursor()
+	var rows []Outline
+	looked := 0
 	last := func(o *Outline) { s.last = append(s.last[:0], o.id.String()...) }
-	var k, v []byte
+	k, v := firstBlock(c, lo)
 	if s.q.Newest {
 		k, v = lastBlock(c, hi)
-	} else {
-		k, v = firstBlock(c, lo)
 	}
 	for k != nil && looked < pageOutlines {
 		var ok bool
 		if rows, ok = decodeOutlines(rows[:0], v); !ok {
-			s.sieve.narrow = false // it is damaged: the journal itself is read from here on
-			return page, false
+			s.sieve.narrow = false // the journal itself is read from here on
+			d.badIndex.Store(true)
+			return false
 		}
 		for i := range rows {
 			o := &rows[i]
 			if s.q.Newest {
 				o = &rows[len(rows)-1-i]
 			}
-			switch {
-			case o.id.Compare(lo) < 0:
-				if s.q.Newest {
-					return page, true
-				}
-				continue
-			case hi != nil && o.id.Compare(*hi) >= 0:
-				if !s.q.Newest {
-					return page, true
-				}
+			before, behind := o.id.Compare(lo) < 0, hi != nil && o.id.Compare(*hi) >= 0
+			if before && s.q.Newest || behind && !s.q.Newest {
+				return true
+			}
+			if before || behind {
 				continue
 			}
-			if look(o) {
+			s.looked++
+			looked++
+			if s.sieve.lets(o) && look(o) {
 				last(o)
-				s.done = s.full || s.damage.hopeless()
-				return page, false
+				return false
 			}
 		}
 		if len(rows) > 0 {
@@ -277,7 +277,62 @@ func (s *scan) outlines(tx *bolt.Tx, lo ulid.ULID, hi *ulid.ULID) (page []Record
 			k, v = c.Next()
 		}
 	}
-	return page, k == nil
+	return k == nil
+}
+
+// Outlines calls yield for the outlines of the records that a query asks for, some at a time, the newest first, until yield returns an error or ctx ends.
+// Of texts the index has hashes: there may be others among them, one of some ten thousand. Text, Limit and Is are not asked. Records that the
+// index does not have yet are read.
+func (d *DB) Outlines(ctx context.Context, q Query, yield func([]Outline) error) (Looked, error) {
+	q.Newest, q.Text, q.Limit, q.Is = true, "", 0, nil
+	s, err := newScan(q)
+	if err != nil {
+		return Looked{}, err
+	}
+	s.sieve.narrow = true
+	rows := make([]Outline, 0, outlinesPage)
+	for !s.done && ctx.Err() == nil {
+		rows = rows[:0]
+		err := d.view(func(tx *bolt.Tx) error {
+			rows = s.outlinesPage(d, tx, rows)
+			return nil
+		})
+		if err != nil {
+			return s.came(), err
+		}
+		if err := yield(rows); err != nil {
+			return s.came(), err
+		}
+	}
+	return s.came(), s.damage.err(d.file, "records of the journal")
+}
+
+// outlinesPage is how many outlines are given at a time.
+const outlinesPage = 4096
+
+// outlinesPage collects the next outlines, backwards.
+func (s *scan) outlinesPage(d *DB, tx *bolt.Tx, rows []Outline) []Outline {
+	if from, ok := d.indexFrom(tx); ok && s.sieve.narrow {
+		if lo, hi := s.left(); hi == nil || from.Compare(*hi) < 0 {
+			end := s.walk(d, tx, maxID(lo, from), hi, func(o *Outline) (enough bool) {
+				rows = append(rows, *o)
+				return len(rows) == cap(rows)
+			})
+			if end {
+				s.last = []byte(from.String())
+				s.done = lo.Compare(from) >= 0
+			}
+			return rows
+		}
+	}
+	page, end := s.records(tx.Bucket(bucketJournal).Cursor(), nil)
+	for i := range page {
+		if o, ok := outlineOf(&page[i]); ok {
+			rows = append(rows, o)
+		}
+	}
+	s.done = s.done || end
+	return rows
 }
 
 // lastBlock is the last block that may have an id before hi, firstBlock the first that may have one from lo on.
@@ -308,21 +363,30 @@ func firstBlock(c *bolt.Cursor, lo ulid.ULID) (k, v []byte) {
 	return c.First()
 }
 
-// foldedText is a text that records have in them as it is, but for the case of its letters; nil if that cannot be looked for without reading them.
-func foldedText(text string) []byte {
-	if text == "" || string(jsonText(text)) != `"`+text+`"` {
-		return nil
-	}
-	for _, c := range text {
-		if c >= utf8.RuneSelf && (unicode.ToLower(c) != c || unicode.ToUpper(c) != c) {
-			return nil
-		}
-	}
-	return []byte(strings.ToLower(text))
+// folded is a text that is looked for whatever the case of its letters.
+type folded struct {
+	ascii []byte // in small letters; nil where there are letters beyond ASCII that have a case
+	runes []rune // in small letters
 }
 
-// holdsFolded reports whether bytes have a text in them, which is in small letters, whatever the case of those of ASCII.
-func holdsFolded(v, text []byte) bool {
+func foldedText(text string) (f folded) {
+	text = strings.ToLower(text)
+	f.runes = []rune(text)
+	for _, c := range text {
+		if c >= utf8.RuneSelf && unicode.ToUpper(c) != c {
+			return f
+		}
+	}
+	f.ascii = []byte(text)
+	return f
+}
+
+// in reports whether bytes have the text in them. Letters of ASCII have a case among themselves alone.
+func (f *folded) in(v []byte) bool {
+	if f.ascii == nil {
+		return f.runesIn(v)
+	}
+	text := f.ascii
 	if len(text) == 0 {
 		return true
 	}
@@ -336,14 +400,7 @@ func holdsFolded(v, text []byte) bool {
 			continue
 		}
 		k := 1
-		for ; k < len(text); k++ {
-			c := v[i+k]
-			if c >= 'A' && c <= 'Z' {
-				c += 'a' - 'A'
-			}
-			if c != text[k] {
-				break
-			}
+		for ; k < len(text) && smallByte(v[i+k]) == text[k]; k++ {
 		}
 		if k == len(text) {
 			return true
@@ -352,14 +409,52 @@ func holdsFolded(v, text []byte) bool {
 	return false
 }
 
+func smallByte(c byte) byte {
+	if c >= 'A' && c <= 'Z' {
+		return c - 'A' + 'a'
+	}
+	return c
+}
+
+func (f *folded) runesIn(v []byte) bool {
+	for i := 0; i < len(v); {
+		c, n := smallRune(v[i:])
+		if c == f.runes[0] {
+			k, at := 1, i+n
+			for k < len(f.runes) {
+				c, n := smallRune(v[at:])
+				if c != f.runes[k] {
+					break
+				}
+				k, at = k+1, at+n
+			}
+			if k == len(f.runes) {
+				return true
+			}
+		}
+		i += n
+	}
+	return len(f.runes) == 0
+}
+
+func smallRune(v []byte) (rune, int) {
+	if len(v) == 0 {
+		return -1, 0
+	}
+	if v[0] < utf8.RuneSelf {
+		return rune(smallByte(v[0])), 1
+	}
+	c, n := utf8.DecodeRune(v)
+	return unicode.ToLower(c), n
+}
+
 // holdsText reports whether what people look for in a record has a text in it.
-func holdsText(r *Record, text string) bool {
-	if text == "" {
+func holdsText(r *Record, text *folded) bool {
+	if len(text.runes) == 0 {
 		return true
 	}
-	folded := foldedText(text)
 	for _, s := range []string{r.Name, r.Caller.E164, r.Caller.Raw, r.Reason, r.Callee} {
-		if folded != nil && holdsFolded([]byte(s), folded) || folded == nil && strings.Contains(strings.ToLower(s), strings.ToLower(text)) {
+		if text.in([]byte(s)) {
 			return true
 		}
 	}
