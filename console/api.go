@@ -241,6 +241,8 @@ type Edit struct {
 	Warning string `json:"warning,omitempty"`
 	// Still names the sources that have a pattern that was to be removed on the list nevertheless.
 	Still []string `json:"still,omitempty"`
+	// ID is that of the change that this was part of, which undo takes; 0: nothing was changed.
+	ID uint64 `json:"id,omitempty"`
 	// Reason and Expires are what a dry run would write; nothing of an entry whose reason or expiry the file does not say.
 	Reason  string    `json:"reason,omitempty"`
 	Expires time.Time `json:"expires,omitzero"`
