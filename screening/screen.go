@@ -7,6 +7,7 @@ import (
 
 	"ringfence/bridge"
 	"ringfence/detect"
+	"ringfence/inforce"
 	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/storage"
@@ -16,7 +17,7 @@ import (
 // considered is what Record needs of Screen.
 type considered struct {
 	call     policy.Call
-	policy   *policy.Policy // by which it was decided; nil: it was not
+	rules    *inforce.Rules // by which it was decided; nil: it was not
 	id       identity
 	decision policy.Decision
 	counted  counted
@@ -27,6 +28,7 @@ type considered struct {
 
 // Screen decides on a call that a switch handed over. It only computes: policy and lists are in memory.
 func (sc *Screener) Screen(f *bridge.Facts) bridge.Verdict {
+	began := time.Now()
 	r, now := sc.force.Rules(), sc.o.Now()
 	sc.memory.Contexts.See(f.Context)
 	c := &considered{paused: sc.force.Paused(now) != nil}
@@ -38,6 +40,9 @@ func (sc *Screener) Screen(f *bridge.Facts) bridge.Verdict {
 		line, _ := r.Policy.LineCalled(&call.Callee)
 		return sc.memory.Challenges.TakeGrace(traffic.OwnKey(line.Key, &call.Callee), sc.memory.Name(call.Caller.E164), now)
 	}})
+	if sc.o.Measure != nil && !f.Test {
+		sc.o.Measure.Decided(time.Since(began))
+	}
 	v := bridge.Verdict{ID: storage.NewID(now), Would: c.decision.Would.String(), Note: c}
 	if c.paused {
 		v.Action, v.Rule, v.Reason = policy.Allow.String(), policy.RulePaused, "screening is paused"
