@@ -87,6 +87,7 @@ func open(t testing.TB, section string) *house {
 	h := &house{t: t, folder: folder, base: "https://" + name + ":8085", roots: x509.NewCertPool(), log: &lockedText{}}
 	h.certify(1)
 	h.write("policy.toml", testPolicy)
+	h.write("ringfence.secret", "their secret\n")
 	h.write("ringfence.toml", "data = \"data\"\nsocket = \"s\"\nnode = \"pbx1\"\n[screen]\nlisten = \"127.0.0.1:0\"\n[console]\n"+section)
 	c, err := conf.LoadDaemon(filepath.Join(folder, "ringfence.toml"))
 	if err != nil {
