@@ -107,6 +107,8 @@ func Main(args []string, in io.Reader, out, errs io.Writer) int {
 		return misused
 	}
 	ctx = console.WithBy(ctx, console.By{Who: whoami(), From: console.FromCommandLine})
+	// Who may open the files of the daemon is an administrator, as who may use its socket is.
+	ctx = console.WithWho(ctx, &console.Who{Name: whoami(), Way: console.BySocket, Role: console.Admin})
 	a := &app{ctx: ctx, config: c.Config, json: c.JSON, in: in, out: out, err: errs}
 	err = parsed.Run(a)
 	var usage usageError
@@ -160,7 +162,7 @@ func (a *app) desk(readOnly bool) (*desk, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &desk{d, func() { d.Close() }}, nil
+	return &desk{d.Guarded(), func() { d.Close() }}, nil
 }
 
 // dial reaches the running daemon through the socket that its file names, the only thing of the file that is needed for that: the

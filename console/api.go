@@ -237,6 +237,8 @@ type Edit struct {
 	Number string `json:"number"` // canonical; as it was written if refused
 	Change string `json:"change"`
 	Why    string `json:"why,omitempty"` // of a refused one
+	// ID is that of the change, which undo takes: one for all patterns of an edit. 0: nothing changed.
+	ID uint64 `json:"change_id,omitempty"`
 	// Warning says what is probably not meant by an entry that went in nevertheless, as the rest of a sentence that begins with it.
 	Warning string `json:"warning,omitempty"`
 	// Still names the sources that have a pattern that was to be removed on the list nevertheless.
@@ -283,6 +285,7 @@ type Status struct {
 	Started time.Time `json:"started"`
 	Screen  string    `json:"screen"`        // where the switch connects
 	AGI     string    `json:"agi,omitempty"` // where Asterisk connects; "" for nowhere
+	Console string    `json:"console,omitempty"` // where browsers and scripts come to; "" for nowhere
 	Policy  string    `json:"policy"`
 	Loaded  time.Time `json:"policy_loaded"`
 	Mode    string    `json:"mode"`

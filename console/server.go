@@ -24,7 +24,20 @@ const (
 
 // Handler serves a Desk under /api/v1/.
 func Handler(d Desk) http.Handler {
-	mux := http.NewServeMux()
+	mux := serve(d)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r = claim(r)
+		if h, pattern := mux.Handler(r); pattern == "" {
+			refuse(h, w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// serve makes the routes.
+func serve(d Desk) *routes {
+	mux := newRoutes()
 	mux.HandleFunc("POST /api/v1/check", answer(func(r *http.Request, q CheckQuery) (any, error) {
 		return d.Check(r.Context(), q)
 	}))
@@ -74,18 +87,12 @@ func Handler(d Desk) http.Handler {
 	mux.HandleFunc("GET /api/v1/status", ask(func(r *http.Request) (any, error) { return d.Status(r.Context()) }))
 	serveLists(mux, d)
 	serveLines(mux, d)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r = claim(r)
-		if h, pattern := mux.Handler(r); pattern == "" {
-			refuse(h, w, r)
-			return
-		}
-		mux.ServeHTTP(w, r)
-	})
+	servePeople(mux, d)
+	return mux
 }
 
 // serveCalls serves the journal.
-func serveCalls(mux *http.ServeMux, d Desk) {
+func serveCalls(mux *routes, d Desk) {
 	mux.HandleFunc("GET /api/v1/calls", func(w http.ResponseWriter, r *http.Request) {
 		q, err := journalQuery(r)
 		if err != nil {

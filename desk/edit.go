@@ -143,14 +143,14 @@ func (d *Desk) addEntries(ctx context.Context, find func(*inforce.Rules) (place,
 	if err := errors.Join(d.ownRoomFor(&at, entries), d.keepReasons(at.table, entries)); err != nil {
 		return nil, err
 	}
-	changes, err := d.db.AddEntries(at.table, entries)
+	changes, id, err := d.db.Add(at.table, entries)
 	d.pieces.edited(err)
 	if err != nil {
 		return nil, refused(err)
 	}
 	warn := d.cautionsFor(r.Policy, &at)
 	for i := range entries {
-		edit := console.Edit{List: at.name, Number: patterns[i].String(), Change: editText(changes[i])}
+		edit := console.Edit{List: at.name, Number: patterns[i].String(), Change: editText(changes[i]), ID: id}
 		edit.Warning, _ = warn.of(patterns[i])
 		out[good[i]] = edit
 	}
@@ -228,14 +228,21 @@ func (d *Desk) recordsOf(list string, keys []string) ([][]storage.Entry, error) 
 // that cannot be read may still be the key of an entry from before the policy's country was changed; if it is not,
 // nothing at all is removed.
 func (d *Desk) RemoveEntries(ctx context.Context, list string, remove []string, all bool) ([]console.Edit, error) {
-	if all {
-		return d.removeEntries(ctx, d.named(list), remove, d.db.RemoveAll)
+	return d.removeEntries(ctx, d.named(list), remove, d.taking(all))
+}
+
+// takes is what takes patterns off a list: it gives what became of each, and the id of the change, if it tells.
+type takes func(list string, patterns []string, by storage.By) ([]storage.Change, uint64, error)
+
+// taking takes away what a person said, or with all what every source does.
+func (d *Desk) taking(all bool) takes {
+	return func(list string, patterns []string, by storage.By) ([]storage.Change, uint64, error) {
+		return d.db.Remove(list, patterns, by, all)
 	}
-	return d.removeEntries(ctx, d.named(list), remove, d.db.RemoveEntries)
 }
 
 // removeEntries is RemoveEntries for what take takes away, of the list that find finds.
-func (d *Desk) removeEntries(ctx context.Context, find func(*inforce.Rules) (place, error), remove []string, take func(string, []string, storage.By) ([]storage.Change, error)) ([]console.Edit, error) {
+func (d *Desk) removeEntries(ctx context.Context, find func(*inforce.Rules) (place, error), remove []string, take takes) ([]console.Edit, error) {
 	d.edit.Lock()
 	defer d.edit.Unlock()
 	r := d.force.Rules()
@@ -259,7 +266,7 @@ func (d *Desk) removeEntries(ctx context.Context, find func(*inforce.Rules) (pla
 	if len(wrong) > 0 {
 		return nil, console.Bad("nothing was changed:\n" + strings.Join(wrong, "\n"))
 	}
-	changes, err := take(at.table, keys, byOf(ctx))
+	changes, id, err := take(at.table, keys, byOf(ctx))
 	d.pieces.edited(err)
 	if err != nil {
 		return nil, refused(err)
@@ -273,7 +280,7 @@ func (d *Desk) removeEntries(ctx context.Context, find func(*inforce.Rules) (pla
 	}
 	out := make([]console.Edit, len(keys))
 	for i, key := range keys {
-		out[i] = console.Edit{List: at.name, Number: at.pattern(key), Change: changes[i].String()}
+		out[i] = console.Edit{List: at.name, Number: at.pattern(key), Change: changes[i].String(), ID: id}
 		for _, e := range records[i] {
 			out[i].Still = append(out[i].Still, cmp.Or(e.Source, e.Origin.String()))
 		}

@@ -18,19 +18,25 @@ import (
 // disk, and when it returns an error nothing was changed (after ErrWrite: all or
 // nothing; repeat the call).
 func (d *DB) AddEntries(list string, es []Entry) ([]Change, error) {
+	changes, _, err := d.Add(list, es)
+	return changes, err
+}
+
+// Add is AddEntries that also gives the id of the change, by which it can be undone; 0 if nothing changed.
+func (d *DB) Add(list string, es []Entry) ([]Change, uint64, error) {
 	if err := checkListName(list); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if len(es) > MaxEdit {
-		return nil, invalid("%d entries are too many for one edit: add at most %d at a time", len(es), MaxEdit)
+		return nil, 0, invalid("%d entries are too many for one edit: add at most %d at a time", len(es), MaxEdit)
 	}
 	for i := range es {
 		if err := checkEntry(&es[i]); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 	}
 	if len(es) == 0 {
-		return []Change{}, d.makeList(list)
+		return []Change{}, 0, d.makeList(list)
 	}
 	by := By{Who: es[0].Who, From: es[0].Source}
 	edits := make([]edit, len(es))
@@ -40,11 +46,11 @@ func (d *DB) AddEntries(list string, es []Entry) ([]Change, error) {
 		last = saidBy(&es[i], now, last)
 		edits[i] = edit{pattern: es[i].Pattern, key: keyOf(es[i].Origin, es[i].Source), to: last}
 	}
-	changes, _, err := d.change(ChangeRecord{List: list, Kind: KindAdd, By: by}, edits)
+	changes, r, err := d.change(ChangeRecord{List: list, Kind: KindAdd, By: by}, edits)
 	if err != nil {
-		return nil, explain("adding to the list "+list, err)
+		return nil, 0, explain("adding to the list "+list, err)
 	}
-	return changes, nil
+	return changes, r.ID, nil
 }
 
 // saidBy is what an entry says; last, if that is the same.
@@ -69,39 +75,51 @@ func saidBy(e *Entry, now time.Time, last *sourceRecord) *sourceRecord {
 // remove, which is no error; a list whose last entry goes stays, empty. The call is one
 // transaction, as that of AddEntries.
 func (d *DB) RemoveEntries(list string, patterns []string, by By) ([]Change, error) {
-	return d.remove(list, patterns, by, edit{key: keyOf(FromPerson, "")})
+	changes, _, err := d.Remove(list, patterns, by, false)
+	return changes, err
+}
+
+// Remove is RemoveEntries, or with all RemoveAll, that also gives the id of the change, by which it can be undone; 0 if nothing changed.
+func (d *DB) Remove(list string, patterns []string, by By, all bool) ([]Change, uint64, error) {
+	take := edit{key: keyOf(FromPerson, "")}
+	if all {
+		take = edit{all: true}
+	}
+	return d.remove(list, patterns, by, take)
 }
 
 // RemoveReported is RemoveEntries for the records of reports that were confirmed.
 func (d *DB) RemoveReported(list string, patterns []string, by By) ([]Change, error) {
-	return d.remove(list, patterns, by, edit{key: keyOf(FromReport, "")})
+	changes, _, err := d.remove(list, patterns, by, edit{key: keyOf(FromReport, "")})
+	return changes, err
 }
 
 // RemoveAll is RemoveEntries for the records of all sources.
 func (d *DB) RemoveAll(list string, patterns []string, by By) ([]Change, error) {
-	return d.remove(list, patterns, by, edit{all: true})
+	changes, _, err := d.Remove(list, patterns, by, true)
+	return changes, err
 }
 
-func (d *DB) remove(list string, patterns []string, by By, take edit) ([]Change, error) {
+func (d *DB) remove(list string, patterns []string, by By, take edit) ([]Change, uint64, error) {
 	if err := checkListName(list); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if err := by.check(); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if len(patterns) > MaxEdit {
-		return nil, invalid("%d patterns are too many for one edit: remove at most %d at a time", len(patterns), MaxEdit)
+		return nil, 0, invalid("%d patterns are too many for one edit: remove at most %d at a time", len(patterns), MaxEdit)
 	}
 	edits := make([]edit, len(patterns))
 	for i, p := range patterns {
 		take.pattern = p
 		edits[i] = take
 	}
-	changes, _, err := d.change(ChangeRecord{List: list, Kind: KindRemove, By: by}, edits)
+	changes, r, err := d.change(ChangeRecord{List: list, Kind: KindRemove, By: by}, edits)
 	if err != nil {
-		return nil, explain("removing from the list "+list, err)
+		return nil, 0, explain("removing from the list "+list, err)
 	}
-	return changes, nil
+	return changes, r.ID, nil
 }
 
 // change makes an edit of at most MaxEdit records, in one transaction. They may come in any order; what became
