@@ -237,12 +237,12 @@ type Edit struct {
 	Number string `json:"number"` // canonical; as it was written if refused
 	Change string `json:"change"`
 	Why    string `json:"why,omitempty"` // of a refused one
-	// ID is that of the change, which undo takes: one for all patterns of an edit. 0: nothing changed.
-	ID uint64 `json:"change_id,omitempty"`
 	// Warning says what is probably not meant by an entry that went in nevertheless, as the rest of a sentence that begins with it.
 	Warning string `json:"warning,omitempty"`
 	// Still names the sources that have a pattern that was to be removed on the list nevertheless.
 	Still []string `json:"still,omitempty"`
+	// ID is that of the change that this was part of, which undo takes; 0: nothing was changed.
+	ID uint64 `json:"id,omitempty"`
 	// Reason and Expires are what a dry run would write; nothing of an entry whose reason or expiry the file does not say.
 	Reason  string    `json:"reason,omitempty"`
 	Expires time.Time `json:"expires,omitzero"`

@@ -12,7 +12,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -195,21 +194,7 @@ func (c *Client) RemoveEntries(ctx context.Context, list string, patterns []stri
 }
 
 func (c *Client) Journal(ctx context.Context, q Query, yield func(Record) error) error {
-	v := url.Values{"limit": {strconv.Itoa(q.Limit)}}
-	for name, text := range map[string]string{"caller": q.Caller, "callee": q.Callee, "action": q.Action, "id": q.ID, "customer": q.Customer, "cursor": q.Cursor} {
-		if text != "" {
-			v.Set(name, text)
-		}
-	}
-	for name, t := range map[string]time.Time{"since": q.Since, "until": q.Until} {
-		if !t.IsZero() {
-			v.Set(name, t.UTC().Format(time.RFC3339Nano))
-		}
-	}
-	if !q.Newest {
-		v.Set("order", "oldest")
-	}
-	return lines(ctx, c, "calls?"+v.Encode(), yield)
+	return lines(ctx, c, "calls?"+q.values().Encode(), yield)
 }
 
 func (c *Client) DeleteRecords(ctx context.Context, q Query) (*Deleted, error) {
@@ -224,8 +209,16 @@ func (c *Client) Follow(ctx context.Context, yield func(Record) error) error {
 	defer resp.Body.Close()
 	sc := bufio.NewScanner(resp.Body)
 	sc.Buffer(nil, 1<<20)
+	failed := false
 	for sc.Scan() {
+		if sc.Text() == "event: error" {
+			failed = true
+			continue
+		}
 		data, ok := strings.CutPrefix(sc.Text(), "data: ")
+		if text := ""; ok && failed && json.Unmarshal([]byte(data), &text) == nil {
+			return errors.New(text)
+		}
 		if !ok {
 			continue
 		}

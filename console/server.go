@@ -1,15 +1,12 @@
 package console
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"mime"
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -89,29 +86,6 @@ func serve(d Desk) *routes {
 	serveLines(mux, d)
 	servePeople(mux, d)
 	return mux
-}
-
-// serveCalls serves the journal.
-func serveCalls(mux *routes, d Desk) {
-	mux.HandleFunc("GET /api/v1/calls", func(w http.ResponseWriter, r *http.Request) {
-		q, err := journalQuery(r)
-		if err != nil {
-			writeError(w, err)
-			return
-		}
-		stream(w, func(yield func(any) error) error {
-			return d.Journal(r.Context(), q, func(r Record) error { return yield(r) })
-		})
-	})
-	mux.HandleFunc("DELETE /api/v1/calls", ask(func(r *http.Request) (any, error) {
-		q, err := journalQuery(r)
-		if err != nil {
-			return nil, err
-		}
-		q.Limit, q.Newest = 0, false
-		return d.DeleteRecords(r.Context(), q)
-	}))
-	mux.HandleFunc("GET /api/v1/calls/stream", func(w http.ResponseWriter, r *http.Request) { follow(d, w, r) })
 }
 
 // refuse says in JSON what the mux would say in plain text: no such path, or not with this method.
@@ -229,55 +203,4 @@ func stream(w http.ResponseWriter, each func(yield func(any) error) error) {
 	default:
 		start()
 	}
-}
-
-// follow sends records as server-sent events. A comment now and then lets a dead reader be noticed.
-func follow(d Desk, w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
-	flusher := http.NewResponseController(w)
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("Cache-Control", "no-store")
-	fmt.Fprint(w, ": following\n\n")
-	flusher.Flush()
-	err := d.Follow(ctx, func(rec Record) error {
-		line, err := json.Marshal(rec)
-		if err != nil {
-			return err
-		}
-		flusher.SetWriteDeadline(time.Now().Add(10 * time.Second))
-		if _, err := fmt.Fprintf(w, "data: %s\n\n", line); err != nil {
-			return err
-		}
-		return flusher.Flush()
-	})
-	if err != nil && !errors.Is(err, context.Canceled) {
-		fmt.Fprintf(w, "event: error\ndata: %q\n\n", err.Error())
-	}
-}
-
-// journalQuery reads the parameters of GET calls.
-func journalQuery(r *http.Request) (Query, error) {
-	v := r.URL.Query()
-	q := Query{
-		Caller: v.Get("caller"), Callee: v.Get("callee"), Action: v.Get("action"), ID: v.Get("id"), Customer: v.Get("customer"),
-		Cursor: v.Get("cursor"), Newest: v.Get("order") != "oldest", Limit: 100,
-	}
-	for name, at := range map[string]*time.Time{"since": &q.Since, "until": &q.Until} {
-		if text := v.Get(name); text != "" {
-			t, err := time.Parse(time.RFC3339, text)
-			if err != nil {
-				return q, Bad(name + " is not a time like 2026-11-24T08:00:00Z")
-			}
-			*at = t
-		}
-	}
-	if text := v.Get("limit"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 0 {
-			return q, Bad("limit is not a whole number")
-		}
-		q.Limit = n
-	}
-	return q, nil
 }

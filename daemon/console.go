@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"time"
 
 	"ringfence/access"
@@ -67,7 +66,7 @@ func (d *Daemon) startConsole(ctx context.Context, c *conf.Console) error {
 		return err
 	}
 	server, err := web.New(web.Options{
-		Conf: c, Node: d.conf.Node, Desk: guarded, Book: d.book, Pages: shown, Ready: d.states, Metrics: d.metrics(), Log: d.log, Now: d.clock,
+		Conf: c, Node: d.conf.Node, Desk: guarded, Book: d.book, Pages: shown, Ready: d.states, Metrics: d.Metrics(), Log: d.log, Now: d.clock,
 		Trouble: func(err error) {
 			text := "the console has a certificate that counts."
 			if err != nil {
@@ -103,9 +102,6 @@ func (d *Daemon) stopConsole(ctx context.Context) error {
 	}
 	return nil
 }
-
-// metrics is what a Prometheus reads; nil: nothing.
-func (d *Daemon) metrics() http.Handler { return nil }
 
 // ConsoleAddress is what to write into a browser, "" where there is no console.
 func (d *Daemon) ConsoleAddress() string {

@@ -57,7 +57,11 @@ type Desk struct {
 
 	today today // calls to customers, for the status
 
-	missed atomic.Uint64 // records that who follows the journal was too slow for
+	ranges rangesSeen // the last answers on ranges
+
+	hub    hub           // tells who follows the calls
+	slow   atomic.Uint64 // who was let go of by it
+	missed atomic.Uint64 // records that a watch of the journal was too slow for
 
 	trying chan struct{} // holds one token: one policy is tried at a time
 

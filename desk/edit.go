@@ -228,21 +228,14 @@ func (d *Desk) recordsOf(list string, keys []string) ([][]storage.Entry, error) 
 // that cannot be read may still be the key of an entry from before the policy's country was changed; if it is not,
 // nothing at all is removed.
 func (d *Desk) RemoveEntries(ctx context.Context, list string, remove []string, all bool) ([]console.Edit, error) {
-	return d.removeEntries(ctx, d.named(list), remove, d.taking(all))
-}
-
-// takes is what takes patterns off a list: it gives what became of each, and the id of the change, if it tells.
-type takes func(list string, patterns []string, by storage.By) ([]storage.Change, uint64, error)
-
-// taking takes away what a person said, or with all what every source does.
-func (d *Desk) taking(all bool) takes {
-	return func(list string, patterns []string, by storage.By) ([]storage.Change, uint64, error) {
-		return d.db.Remove(list, patterns, by, all)
+	if all {
+		return d.removeEntries(ctx, d.named(list), remove, storage.TakeAll)
 	}
+	return d.removeEntries(ctx, d.named(list), remove, storage.TakePersons)
 }
 
 // removeEntries is RemoveEntries for what take takes away, of the list that find finds.
-func (d *Desk) removeEntries(ctx context.Context, find func(*inforce.Rules) (place, error), remove []string, take takes) ([]console.Edit, error) {
+func (d *Desk) removeEntries(ctx context.Context, find func(*inforce.Rules) (place, error), remove []string, take storage.Take) ([]console.Edit, error) {
 	d.edit.Lock()
 	defer d.edit.Unlock()
 	r := d.force.Rules()
@@ -266,7 +259,7 @@ func (d *Desk) removeEntries(ctx context.Context, find func(*inforce.Rules) (pla
 	if len(wrong) > 0 {
 		return nil, console.Bad("nothing was changed:\n" + strings.Join(wrong, "\n"))
 	}
-	changes, id, err := take(at.table, keys, byOf(ctx))
+	changes, id, err := d.db.Remove(at.table, keys, byOf(ctx), take)
 	d.pieces.edited(err)
 	if err != nil {
 		return nil, refused(err)
@@ -298,14 +291,13 @@ func refused(err error) error {
 
 // Journal calls yield for the records asked for. The caller may be given in any spelling.
 func (d *Desk) Journal(ctx context.Context, q console.Query, yield func(console.Record) error) error {
-	if d.o.Journal != nil {
-		wait, cancel := context.WithTimeout(ctx, 2*time.Second)
-		defer cancel()
-		d.o.Journal.Flush(wait) // what cannot be written now is not shown; the status says why
+	asked, err := d.queryOf(q)
+	if err != nil {
+		return err
 	}
-	d.canonical(&q)
+	d.flush(ctx)
 	found := false
-	err := d.db.Journal(queryOf(q), func(r storage.Record) error {
+	err = d.db.Journal(asked, func(r storage.Record) error {
 		found = true
 		if err := ctx.Err(); err != nil {
 			return err
@@ -313,22 +305,31 @@ func (d *Desk) Journal(ctx context.Context, q console.Query, yield func(console.
 		return yield(recordOf(&r))
 	})
 	if err != nil || found || q.ID == "" {
-		return err
+		return refused(err)
 	}
-	return d.countedOn(q, yield)
+	return d.countedOn(asked, func(r *storage.Record) error { return yield(recordOf(r)) })
+}
+
+// flush has the calls of until now be on disk. What cannot be written now is not shown; the status says why.
+func (d *Desk) flush(ctx context.Context) {
+	if d.o.Journal != nil {
+		wait, cancel := context.WithTimeout(ctx, 2*time.Second)
+		defer cancel()
+		d.o.Journal.Flush(wait)
+	}
 }
 
 // countedOn yields the record that a call was counted on which a query asks for by its id.
-func (d *Desk) countedOn(q console.Query, yield func(console.Record) error) error {
+func (d *Desk) countedOn(q storage.Query, yield func(*storage.Record) error) error {
 	id := strings.ToUpper(q.ID)
 	at := storage.TimeOf(id)
-	q.ID, q.Limit = "", 0
+	q.ID, q.Limit, q.Cursor = "", 0, ""
 	q.Since, q.Until = at.Add(-2*time.Minute), at.Add(time.Minute)
-	return d.db.Journal(queryOf(q), func(r storage.Record) error {
+	return d.db.Journal(q, func(r storage.Record) error {
 		if !slices.Contains(r.Also, id) {
 			return nil
 		}
-		return yield(recordOf(&r))
+		return yield(&r)
 	})
 }
 
@@ -352,8 +353,11 @@ func (d *Desk) DeleteRecords(ctx context.Context, q console.Query) (*console.Del
 			return nil, err
 		}
 	}
-	d.canonical(&q)
-	n, err := d.db.DeleteRecords(queryOf(q))
+	asked, err := d.queryOf(q)
+	if err != nil {
+		return nil, err
+	}
+	n, err := d.db.DeleteRecords(asked)
 	if err != nil {
 		return nil, refused(err)
 	}
@@ -361,45 +365,3 @@ func (d *Desk) DeleteRecords(ctx context.Context, q console.Query) (*console.Del
 	d.o.Log.Info("records were deleted from the journal", "records", n, "who", number.Inert(by.Who), "from", number.Inert(by.From))
 	return &console.Deleted{Records: n}, nil
 }
-
-// Follow calls yield for each record from now on, until ctx ends.
-func (d *Desk) Follow(ctx context.Context, yield func(console.Record) error) error {
-	if d.o.Journal == nil {
-		return fmt.Errorf("%w, so no call can be followed", console.ErrNotRunning)
-	}
-	records, stop := d.Watch()
-	defer stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case r, ok := <-records:
-			if !ok {
-				return nil
-			}
-			if err := yield(r); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-// Watch delivers records from now on, until stop. Who does not keep up misses some.
-func (d *Desk) Watch() (records <-chan console.Record, stop func()) {
-	written, stop := d.o.Journal.Watch(maxFollow)
-	seen := make(chan console.Record, maxFollow)
-	go func() { // until stop
-		defer close(seen)
-		for r := range written {
-			select {
-			case seen <- recordOf(&r):
-			default:
-				d.missed.Add(1)
-			}
-		}
-	}()
-	return seen, stop
-}
-
-// maxFollow is how many records wait for who follows the journal.
-const maxFollow = 1024

@@ -235,19 +235,8 @@ func (d *Desk) lookThrough(ctx context.Context, b *marks.Block, names map[string
 	done()
 	look, cancel := context.WithTimeout(ctx, evidenceWait)
 	defer cancel()
-	begins := make(map[string]bool)
-	for name := range names {
-		if at := strings.LastIndexByte(name, ':'); at >= 0 {
-			begins[name[:at+1]] = true
-		} else {
-			begins[name[:len(name)-2]] = true
-		}
-	}
 	p := d.force.Rules().Policy
-	query := storage.CallersQuery{
-		Since: e.Since, Begins: slices.Sorted(maps.Keys(begins)), Most: evidenceRecords,
-		Is: func(e164 string) bool { _, ok := names[e164]; return ok },
-	}
+	query := storage.CallersQuery{Since: e.Since, Names: slices.Sorted(maps.Keys(names)), Most: evidenceRecords}
 	e.Looked, e.Cut, err = d.db.JournalOf(look, query, func(r storage.Record) error {
 		if !r.Test {
 			call := callOf(p, &r)
@@ -270,7 +259,7 @@ func callOf(p *policy.Policy, r *storage.Record) marks.Call {
 		whose = r.Owner()
 	}
 	c := marks.Call{
-		Callee: number.InertUpTo(r.Callee, 64), Customer: cmp.Or(whose, storage.NoLine), Time: r.Time, Count: r.Repeats + 1, Rang: rang(r),
+		Callee: number.InertUpTo(r.Callee, 64), Customer: cmp.Or(whose, storage.NoLine), Time: r.Time, Count: r.Repeats + 1, Rang: r.Rang(),
 		Warned: r.Action == policy.Warn.String() || r.Action == policy.Challenge.String(),
 	}
 	if o := r.Outcome; o != nil {

@@ -121,7 +121,7 @@ func (d *Desk) callThatRang(ctx context.Context, p *policy.Policy, n *number.Num
 	line, onLine := p.LineCalled(&where)
 	id := strings.ToUpper(q.Call)
 	names := d.tokensOf(n)
-	query := storage.CallersQuery{Since: d.o.Now().Add(-rangWithin), Begins: names, Most: lookRecords, Is: func(e164 string) bool { return slices.Contains(names, e164) }}
+	query := storage.CallersQuery{Since: d.o.Now().Add(-rangWithin), Names: names, Most: lookRecords}
 	var found *storage.Record
 	stopped := false
 	_, cut, err := d.db.JournalOf(ctx, query, func(r storage.Record) error {
@@ -133,7 +133,7 @@ func (d *Desk) callThatRang(ctx context.Context, p *policy.Policy, n *number.Num
 		switch {
 		case !here || r.Test || !isOf(&r, p, &callee):
 			return nil
-		case !rang(&r):
+		case !r.Rang():
 			stopped = true
 			return nil
 		}
@@ -212,26 +212,6 @@ func (d *Desk) tokensOf(n *number.Number) []string {
 	}
 	return names
 }
-
-// rang reports whether a phone rang for a call, as far as its record says. Without a switch that tells what became of calls, one that was let
-// through rang.
-func rang(r *storage.Record) bool {
-	switch r.Action {
-	case policy.Reject.String():
-		return false
-	case policy.Challenge.String():
-		if !r.Passed {
-			return false
-		}
-	}
-	if o := r.Outcome; o != nil {
-		return (o.Answered || o.RingS > 0) && (o.By != byRingfence || o.RingS > 0)
-	}
-	return true
-}
-
-// byRingfence is what records say of calls that we ended.
-const byRingfence = "ringfence"
 
 // mark takes a mark of a call that rang.
 func (d *Desk) mark(ctx context.Context, extension string, c traffic.LastCall) (*console.ReportEdit, error) {

@@ -62,7 +62,7 @@ func (d *Desk) removeAll(ctx context.Context, table string, found []foundAt) err
 		for i := range found {
 			patterns[i] = found[i].pattern
 		}
-		_, err := d.removeEntries(ctx, found[0].found, patterns, d.taking(true))
+		_, err := d.removeEntries(ctx, found[0].found, patterns, storage.TakeAll)
 		return err
 	}
 	d.edit.Lock()

@@ -58,27 +58,37 @@ func (d *Desk) releaseList(line string) func(*inforce.Rules) (place, error) {
 // Release lets the caller of a call that was stopped through to a line, by its key. An entry that lasts longer stays as it is. When it returns
 // without an error that is on disk, and the next call sees it.
 func (d *Desk) Release(line, extension string, c traffic.LastCall) error {
+	extension = number.Inert(extension)
+	ctx := console.WithBy(context.Background(), console.By{Who: extension, From: releaseSource})
+	_, err := d.release(ctx, line, "let through by "+extension+" after a call was stopped", releaseSource, c)
+	return err
+}
+
+// release is Release by anybody.
+func (d *Desk) release(ctx context.Context, line, reason, source string, c traffic.LastCall) (*console.Corrected, error) {
 	if err := d.CanRelease(line, c); err != nil {
-		return err
+		return nil, err
 	}
 	list, until := d.releaseList(line), d.o.Now().Add(releaseFor)
 	at, err := list(d.force.Rules())
 	if err != nil {
-		return err
+		return nil, err
 	}
+	done := &console.Corrected{List: at.name, Number: c.Caller.E164, Until: until.UTC()}
 	records, err := d.db.Lookup(at.table, at.text(c.Caller.E164))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if slices.ContainsFunc(records[0], func(e storage.Entry) bool {
-		return e.Origin == storage.FromPerson && (e.Expires.IsZero() || e.Expires.After(until))
-	}) {
-		return nil
+	for _, e := range records[0] {
+		if e.Origin == storage.FromPerson && (e.Expires.IsZero() || e.Expires.After(until)) {
+			done.Until = e.Expires
+			return done, nil
+		}
 	}
-	extension = number.Inert(extension)
-	ctx := console.WithBy(context.Background(), console.By{Who: extension, From: releaseSource})
-	_, err = d.addEntries(ctx, list, storage.FromPerson, []console.NewEntry{{
-		Number: c.Caller.E164, Reason: "let through by " + extension + " after a call was stopped", Source: releaseSource, Expires: until,
-	}}, false)
-	return err
+	edits, err := d.addEntries(ctx, list, storage.FromPerson, []console.NewEntry{{Number: c.Caller.E164, Reason: reason, Source: source, Expires: until}}, false)
+	if err != nil {
+		return nil, err
+	}
+	done.Change = edits[0].ID
+	return done, nil
 }

@@ -150,10 +150,7 @@ func (d *Desk) LiftReport(ctx context.Context, id string) (*console.ReportEdit, 
 	plan := d.force.Rules().Policy.Plan()
 	n := plan.Parse(named.Caller.E164)
 	edit := &console.ReportEdit{Change: console.Lifted, List: reportList, Number: rangeAround(plan, &n, r.Free)}
-	removed, err := d.removeEntries(ctx, d.named(reportList), []string{edit.Number}, func(list string, patterns []string, by storage.By) ([]storage.Change, uint64, error) {
-		changes, err := d.db.RemoveReported(list, patterns, by)
-		return changes, 0, err
-	})
+	removed, err := d.removeEntries(ctx, d.named(reportList), []string{edit.Number}, storage.TakeReported)
 	if err != nil {
 		return nil, err
 	}

@@ -116,7 +116,8 @@ func (s *subject) in(r *storage.Record) part {
 	for i := range r.Tripped {
 		r.Tripped[i] = s.blot(r.Tripped[i], r.Time)
 	}
-	if !slices.Equal(r.Tripped, before.Tripped) || r.Caller != before.Caller || r.Name != before.Name || r.Reason != before.Reason {
+	trace, named := r.Trace.EachText(func(text string) string { return s.blot(text, r.Time) })
+	if r.Trace = trace; named || !slices.Equal(r.Tripped, before.Tripped) || r.Caller != before.Caller || r.Name != before.Name || r.Reason != before.Reason {
 		return partMentioned
 	}
 	return partNone

@@ -13,11 +13,12 @@ import (
 type nowData struct {
 	Status   *console.Status
 	Well     bool // nothing is wrong, and calls are screened
+	Idle     bool // nothing is wrong, but no switch is there and no call has come
 	Figures  []figure
 	Chart    *chart
 	Rows     []row
 	Size     int
-	NoCalls  string // why there are no rows: what the daemon says; "" there were none yet
+	NoCalls  bool   // the rows cannot be read; else there were none yet
 	Filter   string // of the live rows
 	Wanted   bool   // it can be looked for who was turned away
 	Switches int    // that are attached
@@ -63,7 +64,8 @@ func (p *Pages) now(w http.ResponseWriter, r *http.Request) error {
 				d.Switches++
 			}
 		}
-		d.Well = len(view.State) == 0
+		d.Well = len(view.State) == 0 && (d.Switches > 0 || status.Calls > 0)
+		d.Idle = len(view.State) == 0 && !d.Well
 	}
 	if d.Figures, err = p.figures(ctx); seen(err) != nil {
 		p.o.Log.Warn("the page Now has no figures", "error", err)
@@ -78,7 +80,7 @@ func (p *Pages) now(w http.ResponseWriter, r *http.Request) error {
 	if err == nil {
 		d.Rows = rowsOf(page.Records, mayAct(console.WhoOf(ctx)))
 	} else {
-		d.NoCalls = err.Error()
+		d.NoCalls = true
 		p.o.Log.Warn("the page Now has no calls", "error", err)
 	}
 	p.show(w, r, http.StatusOK, view)

@@ -18,8 +18,7 @@ type Step struct {
 // Explain decides like Decide, by the same code, and says what each rule made of the call, in their order. Rules behind the
 // one that decides have steps too, which say that they were not tried.
 func (p *Policy) Explain(c *Call, lists ListSource) (Decision, []Step) {
-	steps := make([]Step, 0, len(p.rules)+3)
-	d := p.decide(c, lists, &steps)
+	d, steps := p.Tried(c, lists)
 	reserved := 2 // never_screen and internal
 	if d.Rule == RulePaused {
 		reserved++ // the line called is off
@@ -31,6 +30,13 @@ func (p *Policy) Explain(c *Call, lists ListSource) (Decision, []Step) {
 	for i := max(len(steps)-reserved, 0); i < len(p.rules); i++ {
 		steps = append(steps, Step{Rule: p.rules[i].name, Why: "not tried, since " + decider + " decided"})
 	}
+	return d, steps
+}
+
+// Tried is Explain without the rules behind the one that decides.
+func (p *Policy) Tried(c *Call, lists ListSource) (Decision, []Step) {
+	steps := make([]Step, 0, len(p.rules)+3)
+	d := p.decide(c, lists, &steps)
 	return d, steps
 }
 

@@ -149,7 +149,7 @@ func macOf(token string) (mac string, ok bool) {
 func (p *Key) Hide(rec *storage.Record, c *policy.Call, raw string, plan *number.Plan) {
 	if c.OtherIdentity != "" {
 		other := plan.Parse(c.OtherIdentity)
-		rec.Reason = strings.ReplaceAll(rec.Reason, c.OtherIdentity, p.Token(&other))
+		inTexts(rec, c.OtherIdentity, p.Token(&other))
 	}
 	p.hide(rec, &c.Caller, c.Name, raw, plan)
 }
@@ -203,7 +203,7 @@ func (p *Key) hide(rec *storage.Record, caller *number.Number, name, raw string,
 	rec.Tripped = slices.Clone(rec.Tripped)
 	for i := 0; i < len(hidden); i += 2 {
 		text, instead := hidden[i], hidden[i+1]
-		rec.Reason = strings.ReplaceAll(rec.Reason, text, instead)
+		inTexts(rec, text, instead)
 		for i, tripped := range rec.Tripped {
 			at := strings.LastIndex(tripped, ": ") + 2
 			if key := tripped[at:]; at > 2 && (key == text || strings.HasPrefix(key, text+" (")) {
@@ -219,9 +219,17 @@ func (p *Key) hide(rec *storage.Record, caller *number.Number, name, raw string,
 		if *other != "" {
 			n := plan.Parse(*other)
 			if len(n.E164) > 2 { // the reason names it where a rule looked at both
-				rec.Reason = strings.ReplaceAll(rec.Reason, n.E164, p.Token(&n))
+				inTexts(rec, n.E164, p.Token(&n))
 			}
 			*other = p.Token(&n)
 		}
+	}
+}
+
+// inTexts has the reason and the trace of a record name something else.
+func inTexts(rec *storage.Record, text, instead string) {
+	rec.Reason = strings.ReplaceAll(rec.Reason, text, instead)
+	if trace, named := rec.Trace.EachText(func(s string) string { return strings.ReplaceAll(s, text, instead) }); named {
+		rec.Trace = trace
 	}
 }

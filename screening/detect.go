@@ -30,7 +30,7 @@ func (c *counted) keep() *counted {
 // decide has detectors count a call and the policy decide on it, once a call.
 func (sc *Screener) decide(r *inforce.Rules, c *considered, f *bridge.Facts, w detect.Way) {
 	w.Leg = traffic.CallKey(f.UUID, f.Channel)
-	c.policy = r.Policy
+	c.rules = r
 	c.decision, c.counted.count = r.Detectors.Consider(r.Policy, &c.call, r.Lists, w)
 	c.stopped = r.Policy.Stops(&c.decision)
 	if w.Look {

@@ -72,6 +72,9 @@ func (sc *Screener) Record(f *bridge.Facts, v *bridge.Verdict, res bridge.Result
 		sc.o.Measure.Done(rec.Action, rec.Mode, res.Took)
 	}
 	sc.remember(f, end, c, rec.Passed, rec.Outcome != nil)
+	if res.FailOpen != bridge.FailPanic { // the fault may be met again
+		rec.Trace = traceOf(c)
+	}
 	sc.write(&rec, &c.call, &c.id, false)
 }
 
@@ -113,8 +116,8 @@ func (sc *Screener) recordOf(f *bridge.Facts, id string, c *considered) storage.
 	if rec.Customer == rec.Line {
 		rec.Customer = ""
 	}
-	if c.policy != nil {
-		sawOf(&rec, c.policy, &c.call)
+	if c.rules != nil {
+		sawOf(&rec, c.rules.Policy, &c.call)
 	}
 	return rec
 }

@@ -7,6 +7,7 @@ import (
 
 	"ringfence/bridge"
 	"ringfence/detect"
+	"ringfence/inforce"
 	"ringfence/number"
 	"ringfence/policy"
 	"ringfence/storage"
@@ -16,7 +17,7 @@ import (
 // considered is what Record needs of Screen.
 type considered struct {
 	call     policy.Call
-	policy   *policy.Policy // by which it was decided; nil: it was not
+	rules    *inforce.Rules // by which it was decided; nil: it was not
 	id       identity
 	decision policy.Decision
 	counted  counted

@@ -125,13 +125,18 @@ func (d *DB) Verify() (*VerifyReport, error) {
 		if err != nil {
 			r.fault("%v", err)
 		}
+		index := newIndexVerifier(tx, &size, func(err error) { r.fault("journal: its index: %v", err) })
 		err = tx.Bucket(bucketJournal).ForEach(func(k, v []byte) error {
 			r.Records++
-			if _, err := decodeRecord(k, v); err != nil {
+			rec, err := decodeRecord(k, v)
+			if err != nil {
 				r.fault("journal: %v", err)
+				return nil
 			}
+			index.record(&rec)
 			return nil
 		})
+		index.end()
 		if int64(r.Records) != size.Records {
 			r.fault("journal: it says %d records and has %d", size.Records, r.Records)
 		}

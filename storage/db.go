@@ -71,6 +71,7 @@ import (
 //	changed   id, 8 bytes, and first pattern → block of what the change did
 //	hits      list NUL pattern → how often and when last
 //	journal   ULID text → Record as JSON
+//	index     ULID, 16 bytes → outlines of records from that one on, see index.go
 //	known     key of a line NUL number → milliseconds since 1970
 //	emergency whose → milliseconds since 1970
 //	passed    key of a line, or a called number, NUL caller → milliseconds since 1970
@@ -112,6 +113,7 @@ var (
 	bucketGone      = []byte("gone")
 	bucketRealms    = []byte("realms")
 	bucketPolicies  = []byte("policies")
+	bucketIndex     = []byte("index")
 
 	bucketUsers    = []byte("users")
 	bucketSessions = []byte("sessions")
@@ -121,7 +123,7 @@ var (
 
 	// laterBuckets may be missing from a file that an older version wrote.
 	laterBuckets = [][]byte{
-		bucketKnown, bucketEmergency, bucketPassed, bucketReports, bucketChanges, bucketChanged, bucketHits, bucketBreakers, bucketGone, bucketRealms, bucketNotices, bucketPolicies,
+		bucketKnown, bucketEmergency, bucketPassed, bucketReports, bucketChanges, bucketChanged, bucketHits, bucketBreakers, bucketGone, bucketRealms, bucketNotices, bucketPolicies, bucketIndex,
 		bucketUsers, bucketSessions, bucketTokens, bucketLinks, bucketAudit,
 	}
 
@@ -171,6 +173,9 @@ type DB struct {
 
 	edits   chan struct{}         // holds one token: edits take turns, see edit
 	damaged atomic.Pointer[fault] // set once bbolt's locks can no longer be trusted
+
+	unindexed atomic.Bool // the journal's index does not go back to its begin
+	badIndex  atomic.Bool // a block of it cannot be read: the next write makes it anew
 
 	readers  sync.RWMutex // held by reads; for writing while freed pages are overwritten, see wipe.go
 	wipeWait time.Duration
@@ -371,13 +376,18 @@ func (d *DB) checkFormat(keepAt string) error {
 			"the database %s was written by an older version of ringfence (schema %d, this one reads %d): start the daemon, or edit a list, once; that brings it up to date",
 			d.file, version, schemaVersion)}
 	case version < schemaVersion:
-		return d.upgrade(version, keepAt)
+		if err := d.upgrade(version, keepAt); err != nil {
+			return err
+		}
 	case d.bolt.IsReadOnly():
 		return nil
 	case older:
 		if err := d.update(addLater); err != nil {
 			return err
 		}
+	}
+	if err := d.openIndex(); err != nil {
+		return err
 	}
 	return d.clearStaged()
 }
@@ -390,6 +400,9 @@ func layOut(tx *bolt.Tx) error {
 		}
 	}
 	if err := addLater(tx); err != nil {
+		return err
+	}
+	if err := putJSON(tx.Bucket(bucketMeta), string(keyJournal), journalSize{Index: &indexState{Version: indexVersion}}); err != nil {
 		return err
 	}
 	return tx.Bucket(bucketMeta).Put(keySchema, []byte(strconv.Itoa(schemaVersion)))

@@ -22,7 +22,7 @@ func (d *DB) AddEntries(list string, es []Entry) ([]Change, error) {
 	return changes, err
 }
 
-// Add is AddEntries that also gives the id of the change, by which it can be undone; 0 if nothing changed.
+// Add is AddEntries that also gives the id of the change, 0 if nothing changed.
 func (d *DB) Add(list string, es []Entry) ([]Change, uint64, error) {
 	if err := checkListName(list); err != nil {
 		return nil, 0, err
@@ -75,32 +75,33 @@ func saidBy(e *Entry, now time.Time, last *sourceRecord) *sourceRecord {
 // remove, which is no error; a list whose last entry goes stays, empty. The call is one
 // transaction, as that of AddEntries.
 func (d *DB) RemoveEntries(list string, patterns []string, by By) ([]Change, error) {
-	changes, _, err := d.Remove(list, patterns, by, false)
+	changes, _, err := d.Remove(list, patterns, by, TakePersons)
 	return changes, err
-}
-
-// Remove is RemoveEntries, or with all RemoveAll, that also gives the id of the change, by which it can be undone; 0 if nothing changed.
-func (d *DB) Remove(list string, patterns []string, by By, all bool) ([]Change, uint64, error) {
-	take := edit{key: keyOf(FromPerson, "")}
-	if all {
-		take = edit{all: true}
-	}
-	return d.remove(list, patterns, by, take)
 }
 
 // RemoveReported is RemoveEntries for the records of reports that were confirmed.
 func (d *DB) RemoveReported(list string, patterns []string, by By) ([]Change, error) {
-	changes, _, err := d.remove(list, patterns, by, edit{key: keyOf(FromReport, "")})
+	changes, _, err := d.Remove(list, patterns, by, TakeReported)
 	return changes, err
 }
 
 // RemoveAll is RemoveEntries for the records of all sources.
 func (d *DB) RemoveAll(list string, patterns []string, by By) ([]Change, error) {
-	changes, _, err := d.Remove(list, patterns, by, true)
+	changes, _, err := d.Remove(list, patterns, by, TakeAll)
 	return changes, err
 }
 
-func (d *DB) remove(list string, patterns []string, by By, take edit) ([]Change, uint64, error) {
+// Take says whose records Remove takes away.
+type Take uint8
+
+const (
+	TakePersons  Take = iota // those that persons made
+	TakeReported             // those of reports that were confirmed
+	TakeAll
+)
+
+// Remove is RemoveEntries for the records that take says. It also gives the id of the change, 0 if nothing changed.
+func (d *DB) Remove(list string, patterns []string, by By, take Take) ([]Change, uint64, error) {
 	if err := checkListName(list); err != nil {
 		return nil, 0, err
 	}
@@ -110,10 +111,17 @@ func (d *DB) remove(list string, patterns []string, by By, take edit) ([]Change,
 	if len(patterns) > MaxEdit {
 		return nil, 0, invalid("%d patterns are too many for one edit: remove at most %d at a time", len(patterns), MaxEdit)
 	}
+	one := edit{all: take == TakeAll}
+	switch take {
+	case TakePersons:
+		one.key = keyOf(FromPerson, "")
+	case TakeReported:
+		one.key = keyOf(FromReport, "")
+	}
 	edits := make([]edit, len(patterns))
 	for i, p := range patterns {
-		take.pattern = p
-		edits[i] = take
+		edits[i] = one
+		edits[i].pattern = p
 	}
 	changes, r, err := d.change(ChangeRecord{List: list, Kind: KindRemove, By: by}, edits)
 	if err != nil {

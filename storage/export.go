@@ -201,12 +201,13 @@ func back3to2(s *stepBack) error {
 		return err
 	}
 	meta := s.from.Bucket(bucketMeta)
-	for _, key := range [][]byte{keyJournal, keyReports} {
-		if v := meta.Get(key); v != nil {
-			if err := s.to.put(v, key, bucketMeta); err != nil {
-				return err
-			}
+	if v := meta.Get(keyReports); v != nil {
+		if err := s.to.put(v, keyReports, bucketMeta); err != nil {
+			return err
 		}
+	}
+	if err := s.journal2(); err != nil {
+		return err
 	}
 	for _, name := range [][]byte{bucketLists, bucketEntries, bucketChanges, bucketChanged, bucketPassed} {
 		if _, err := s.to.bucket(name); err != nil {
@@ -220,6 +221,26 @@ func back3to2(s *stepBack) error {
 		return err
 	}
 	return s.from.Bucket(bucketLists).ForEach(func(k, v []byte) error { return s.list2(string(k), v) })
+}
+
+// journal2 writes the size of the journal, without a word of its index, which schema 2 has not.
+func (s *stepBack) journal2() error {
+	v := s.from.Bucket(bucketMeta).Get(keyJournal)
+	if v == nil {
+		return nil
+	}
+	var size journalSize
+	if err := decodeJSON(v, &size); err != nil {
+		return fmt.Errorf("the size of the journal cannot be read: %w", err)
+	}
+	if size.Index = nil; size == (journalSize{}) {
+		return nil
+	}
+	text, err := json.Marshal(size)
+	if err != nil {
+		return err
+	}
+	return s.to.put(text, keyJournal, bucketMeta)
 }
 
 // settings2 writes the settings but for those that schema 2 did not have. They say how far a database has been brought, which is not

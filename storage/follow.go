@@ -10,12 +10,13 @@ type followers struct {
 	mu     sync.Mutex
 	all    map[chan Record]struct{}
 	closed bool
+	any    atomic.Bool // there are some
 	missed atomic.Uint64
 }
 
-// Watch returns a channel of the records written from now on, and a function that
-// ends it. Records come after they are on disk, so whoever watches first and then
-// reads the journal misses none (but may see some twice, with the same ID).
+// Watch returns a channel of the records added from now on, and a function that
+// ends it. Records come at once, before they are on disk (they may still be lost with it), so whoever watches first, has the
+// journal be flushed and then reads it misses none (but may see some twice, with the same ID).
 //
 // n is how many records may wait for the follower, 1 to 1024. One that is slower
 // misses records, which Missed counts; it never delays the journal. The channel is
@@ -47,6 +48,7 @@ func (f *followers) add(n int) (<-chan Record, func()) {
 		f.all = make(map[chan Record]struct{})
 	}
 	f.all[c] = struct{}{}
+	f.any.Store(true)
 	return c, func() { f.remove(c) }
 }
 
@@ -56,19 +58,17 @@ func (f *followers) remove(c chan Record) {
 	if _, ok := f.all[c]; ok {
 		delete(f.all, c)
 		close(c)
+		f.any.Store(len(f.all) > 0)
 	}
 }
 
-func (f *followers) send(batch []*Record) {
+func (f *followers) send(batch []Record) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for c := range f.all {
-		for _, r := range batch {
-			if r.late || r.amends {
-				continue // they follow decisions
-			}
+		for i := range batch {
 			select {
-			case c <- *r:
+			case c <- batch[i]:
 			default:
 				f.missed.Add(1)
 			}

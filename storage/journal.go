@@ -77,6 +77,9 @@ type Journal struct {
 	dropped, written, failures, trimmed, strays atomic.Uint64
 
 	followers followers
+	fresh     []Record      // that followers have not been told of
+	tell      chan struct{} // holds one token: there are some, or no more will come
+	told      chan struct{} // closed when followers have been told of all
 }
 
 // StartJournal starts writing. End it with Close, before that of the DB.
@@ -97,8 +100,11 @@ func (d *DB) StartJournal(o JournalOptions) *Journal {
 		wake:     make(chan struct{}, 1),
 		abandon:  make(chan struct{}),
 		ended:    make(chan struct{}),
+		tell:     make(chan struct{}, 1),
+		told:     make(chan struct{}),
 	}
 	go j.run()
+	go j.tellFollowers()
 	return j
 }
 
@@ -130,6 +136,14 @@ func (j *Journal) Add(r Record) bool {
 	}
 	j.queue = append(j.queue, &r)
 	j.added++
+	if !r.late && !r.amends && j.followers.any.Load() { // they follow decisions
+		if len(j.fresh) < j.o.Queue {
+			j.fresh = append(j.fresh, r)
+		} else {
+			j.followers.missed.Add(1)
+		}
+		token(j.tell)
+	}
 	if n := len(j.queue); n == 1 || n == j.o.Batch {
 		j.kick()
 	}
@@ -241,10 +255,31 @@ func (j *Journal) lost(cause error) error {
 }
 
 // kick makes the writer look at the queue. The caller holds the lock.
-func (j *Journal) kick() {
+func (j *Journal) kick() { token(j.wake) }
+
+// token puts one into a channel that holds one.
+func token(c chan struct{}) {
 	select {
-	case j.wake <- struct{}{}:
+	case c <- struct{}{}:
 	default:
+	}
+}
+
+// tellFollowers hands records on as they come: who follows calls is not to wait for a disk.
+func (j *Journal) tellFollowers() {
+	defer close(j.told)
+	var batch []Record
+	for range j.tell {
+		for {
+			j.mu.Lock()
+			batch, j.fresh = j.fresh, batch[:0]
+			j.mu.Unlock()
+			if len(batch) == 0 {
+				break
+			}
+			j.followers.send(batch)
+			clear(batch)
+		}
 	}
 }
 
@@ -253,6 +288,7 @@ func (j *Journal) kick() {
 func (j *Journal) run() {
 	defer close(j.ended)
 	defer j.followers.close()
+	defer func() { <-j.told }()
 	defer j.giveUp()
 	var tick <-chan time.Time
 	if j.o.Keep > 0 || j.o.MaxBytes > 0 {
@@ -361,6 +397,11 @@ func (j *Journal) write(batch []*Record) (more bool, err error) {
 	j.trimmed.Add(uint64(trimmed))
 	loud, moreLoud, err := j.trimmer.some()
 	j.trimmed.Add(uint64(loud))
+	if err == nil {
+		var moreIndex bool
+		moreIndex, err = j.d.indexMore()
+		more = more || moreIndex
+	}
 	if more = more || moreLoud; err != nil && len(batch) == 0 {
 		return more, err // else the batch is on disk, and that is what is to be said; it is met again
 	}
@@ -430,7 +471,7 @@ func (j *Journal) rows(batch []*Record) ([]row, error) {
 		if err != nil {
 			return nil, fmt.Errorf("journal record %s: %w", r.ID, err)
 		}
-		rows = append(rows, row{key: []byte(r.ID), value: value, amends: r.amends, told: r.tellOf()})
+		rows = append(rows, row{key: []byte(r.ID), value: value, rec: r, amends: r.amends, told: r.tellOf()})
 	}
 	for _, id := range order {
 		rows = append(rows, row{key: []byte(id), counting: counts[id]})
@@ -476,7 +517,6 @@ func (j *Journal) finish(batch []*Record, err error) {
 			j.written.Add(1)
 		}
 	}
-	j.followers.send(batch) // before Flush returns
 	j.noteKept(batch)
 	j.mu.Lock()
 	clear(j.queue[:len(batch)])
@@ -495,4 +535,5 @@ func (j *Journal) giveUp() {
 	j.closed = true
 	j.dropped.Add(uint64(len(j.queue)))
 	j.queue = nil
+	close(j.tell) // nothing is added any more
 }

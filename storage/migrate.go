@@ -19,6 +19,9 @@ func (d *DB) migrate(tx *bolt.Tx, from int) error {
 	if err := addLater(tx); err != nil {
 		return err
 	}
+	if err := d.beginIndex(tx); err != nil {
+		return err
+	}
 	var names []string
 	if err := tx.Bucket(bucketLists).ForEach(func(k, _ []byte) error { names = append(names, string(k)); return nil }); err != nil {
 		return err
@@ -118,7 +121,7 @@ func decodeEntry1(k, v []byte) (Entry, error) {
 	return Entry{Pattern: string(k), Reason: e.Reason, Source: e.Source, Who: e.Who, Added: e.Added, Expires: e.Expires}, nil
 }
 
-// upgrade does it, once the file as it is was copied, and then clears away what an import left that was cut off.
+// upgrade does it, once the file as it is was copied.
 func (d *DB) upgrade(from int, keepAt string) error {
 	copied, err := d.keepBefore(from, keepAt)
 	if err != nil {
@@ -128,7 +131,7 @@ func (d *DB) upgrade(from int, keepAt string) error {
 		os.Remove(copied) // else each start that fails would leave one
 		return err
 	}
-	return d.clearStaged()
+	return nil
 }
 
 // clearStaged removes what an import left that was cut off.

@@ -232,7 +232,7 @@ func sample(t testing.TB) []byte {
 		r.ID = firstID(r.Time)
 		v, err := r.MarshalJSON()
 		check(t, err)
-		rows[i] = row{key: []byte(r.ID), value: v}
+		rows[i] = row{key: []byte(r.ID), value: v, rec: &r}
 	}
 	_, _, err = d.putRows(rows, "", 0)
 	check(t, err)
@@ -275,7 +275,8 @@ func tryDamaged(t *testing.T, data []byte, readOnly, write bool) (opened bool) {
 		d.AddReport(report(3))
 		d.AddReport(report(1000))
 		d.DecideReport(firstID(report(5).Time), ReportDismissed, "root")
-		d.putRows([]row{{key: []byte(NewID(epoch)), value: []byte("{}")}}, firstID(epoch.Add(time.Minute)), 0)
+		id := NewID(epoch)
+		d.putRows([]row{{key: []byte(id), value: []byte("{}"), rec: &Record{ID: id}}}, firstID(epoch.Add(time.Minute)), 0)
 	}
 	if err := d.Close(); err != nil {
 		t.Errorf("closing: %v", err)

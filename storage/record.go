@@ -72,6 +72,9 @@ type Record struct {
 	Last    time.Time `json:"last,omitzero"`
 	Also    []string  `json:"also,omitempty"`
 
+	// Trace is how the call was decided, as it was then; nil where nothing is known of that.
+	Trace *Trace `json:"trace,omitempty"`
+
 	late   bool // only the outcome of an earlier record
 	amends bool // takes the place of an earlier record
 
@@ -185,6 +188,7 @@ func (r *Record) bound() {
 	if math.IsNaN(r.Score) || math.IsInf(r.Score, 0) {
 		r.Score = 0
 	}
+	r.Trace = r.Trace.bounded()
 	raw, callee := rawtext.Cut(r.Caller.Raw, maxRawText), rawtext.Cut(r.Callee, maxRawText)
 	eachText(r, func(s string) string { return rawtext.Cut(s, maxRecordText) })
 	r.Caller.Raw, r.Callee = raw, callee

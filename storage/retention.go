@@ -19,6 +19,7 @@ var keyJournal = []byte("journal")
 // a record that is there already.
 type row struct {
 	key, value []byte
+	rec        *Record // what the value says
 	outcome    *Outcome
 	amends     bool      // in the place of one that is there, with the calls that were counted on it
 	counting   *counting // what is to be counted on a record that is there
@@ -29,10 +30,11 @@ type row struct {
 
 func (r row) size() int64 { return int64(len(r.key) + len(r.value)) }
 
-// journalSize is kept in the file, so that nobody has to count.
+// journalSize is kept in the file, so that nobody has to count. Bytes are of records and their keys.
 type journalSize struct {
-	Records int64 `json:"records"`
-	Bytes   int64 `json:"bytes"`
+	Records int64       `json:"records"`
+	Bytes   int64       `json:"bytes"`
+	Index   *indexState `json:"index,omitempty"` // nil: an older program wrote it, see index.go
 }
 
 // JournalSize returns how many records the journal holds and how many bytes they
@@ -74,66 +76,19 @@ func (d *DB) putRows(rows []row, oldest string, maxBytes int64) (trimmed int, mo
 		}
 	}
 	err = d.update(func(tx *bolt.Tx) error {
-		b := tx.Bucket(bucketJournal)
-		b.FillPercent = 0.9 // keys come nearly in order, so pages need little room to split
-		size, err := d.journalSize(tx)
+		j, err := d.journalTx(tx)
 		if err != nil {
 			return err
 		}
 		for i := range rows {
-			r := &rows[i]
-			old := b.Get(r.key)
-			if r.own != "" {
-				if old, err = r.part(b, old, &size); err != nil {
-					return err
-				}
-			}
-			if !r.complete(old) {
-				continue
-			}
-			key := r.key
-			if r.counting != nil && r.stray {
-				key = []byte(r.counting.calls[0].ID)
-				old = b.Get(key)
-			}
-			if old != nil {
-				size.Bytes -= row{key: key, value: old}.size()
-			} else {
-				size.Records++
-			}
-			size.Bytes += r.size()
-			if err := d.noteStopped(tx, r, key, old); err != nil {
-				return err
-			}
-			if err := b.Put(key, r.value); err != nil {
+			if err := j.putRow(&rows[i]); err != nil {
 				return err
 			}
 		}
-		// Gather first: bbolt's cursor may skip keys after a deletion.
-		var gone [][]byte
-		c := b.Cursor()
-		for k, v := c.First(); k != nil; k, v = c.Next() {
-			if !(string(k) < oldest || maxBytes > 0 && size.Bytes > maxBytes) {
-				break
-			}
-			if len(gone) == trimBatch {
-				more = true
-				break
-			}
-			gone = append(gone, bytes.Clone(k[:min(len(k), ulid.EncodedSize)]))
-			size.Records--
-			size.Bytes -= row{key: k, value: v}.size()
+		if trimmed, more, err = j.trim(oldest, maxBytes); err != nil {
+			return err
 		}
-		for _, k := range gone {
-			if err := b.Delete(k); err != nil {
-				return err
-			}
-		}
-		if k, _ := b.Cursor().First(); more && bytes.Equal(k, gone[0]) {
-			more = false // a damaged file, in which it cannot be found: do not try for ever
-		}
-		trimmed = len(gone)
-		return putJSON(tx.Bucket(bucketMeta), string(keyJournal), size)
+		return j.done()
 	})
 	if err != nil {
 		return 0, false, fmt.Errorf("writing the journal: %w", err)
@@ -141,10 +96,59 @@ func (d *DB) putRows(rows []row, oldest string, maxBytes int64) (trimmed int, mo
 	return trimmed, more, nil
 }
 
+// putRow writes a row, if there is anything to write.
+func (j *journalTx) putRow(r *row) (err error) {
+	old := j.b.Get(r.key)
+	if r.own != "" {
+		if old, err = j.part(r, old); err != nil {
+			return err
+		}
+	}
+	if !r.complete(old) {
+		return nil
+	}
+	if r.counting != nil && r.stray {
+		old = j.b.Get([]byte(r.rec.ID))
+	}
+	if err := j.d.noteStopped(j.tx, r, []byte(r.rec.ID), old); err != nil {
+		return err
+	}
+	return j.put(r.rec, r.value)
+}
+
+// trim removes the oldest records: those with a key below oldest, and those that make the journal larger than maxBytes (unless it is 0).
+func (j *journalTx) trim(oldest string, maxBytes int64) (trimmed int, more bool, err error) {
+	// Gather first: bbolt's cursor may skip keys after a deletion.
+	type record struct{ key, value []byte }
+	var gone []record
+	left := j.size.Bytes
+	c := j.b.Cursor()
+	for k, v := c.First(); k != nil; k, v = c.Next() {
+		if !(string(k) < oldest || maxBytes > 0 && left > maxBytes) {
+			break
+		}
+		if len(gone) == trimBatch {
+			more = true
+			break
+		}
+		gone = append(gone, record{bytes.Clone(k[:min(len(k), ulid.EncodedSize)]), v})
+		left -= row{key: k, value: v}.size()
+	}
+	for _, r := range gone {
+		if err := j.delete(r.key, r.value); err != nil {
+			return 0, false, err
+		}
+	}
+	if k, _ := j.b.Cursor().First(); more && bytes.Equal(k, gone[0].key) {
+		more = false // a damaged file, in which it cannot be found: do not try for ever
+	}
+	return len(gone), more, nil
+}
+
 // part takes an answered call off the record that it was counted on, and makes it a record of its own, which it gives as a record without the
 // outcome that is to come.
-func (r *row) part(b *bolt.Bucket, old []byte, size *journalSize) ([]byte, error) {
-	if own := b.Get([]byte(r.own)); own != nil { // it has one already
+func (j *journalTx) part(r *row, old []byte) ([]byte, error) {
+	if own := j.b.Get([]byte(r.own)); own != nil { // it has one already
 		r.key = []byte(r.own)
 		return own, nil
 	}
@@ -159,22 +163,15 @@ func (r *row) part(b *bolt.Bucket, old []byte, size *journalSize) ([]byte, error
 	own.ID, own.Time, own.Outcome = r.own, millis(TimeOf(r.own)), nil
 	own.Repeats, own.Last, own.Also = 0, time.Time{}, nil
 	rec = (&counting{less: []string{r.own}}).into(rec)
-	for _, put := range []Record{rec, own} {
+	for _, put := range []*Record{&rec, &own} {
 		value, err := put.MarshalJSON()
 		if err != nil {
 			return nil, err
 		}
-		key := []byte(put.ID)
-		if old := b.Get(key); old != nil {
-			size.Bytes -= row{key: key, value: old}.size()
-			size.Records--
-		}
-		size.Bytes += row{key: key, value: value}.size()
-		size.Records++
-		if err := b.Put(key, value); err != nil {
+		if err := j.put(put, value); err != nil {
 			return nil, err
 		}
-		r.key, old = key, value // those of its own, at last
+		r.key, old = []byte(put.ID), value // those of its own, at last
 	}
 	return old, nil
 }
@@ -194,10 +191,13 @@ func (r *row) complete(old []byte) bool {
 	switch r.stray = !found && !r.amends; {
 	case r.amends:
 		var anew Record
-		if !found || rec.Repeats == 0 || anew.UnmarshalJSON(r.value) != nil {
+		if !found || rec.Repeats == 0 && rec.Trace == nil || anew.UnmarshalJSON(r.value) != nil {
 			return true
 		}
 		anew.Repeats, anew.Last, anew.Also = rec.Repeats, rec.Last, rec.Also
+		if anew.Trace == nil { // what is known by now is not why it was decided so
+			anew.Trace = rec.Trace
+		}
 		rec = anew
 	case !found && (r.outcome != nil || len(r.counting.calls) == 0):
 		return false
@@ -212,7 +212,7 @@ func (r *row) complete(old []byte) bool {
 	}
 	value, err := rec.MarshalJSON()
 	if err == nil {
-		r.value = value
+		r.value, r.rec = value, &rec
 	}
 	return err == nil
 }
@@ -252,24 +252,21 @@ func (d *DB) DeleteRecords(q Query) (int, error) {
 func (d *DB) dropRecords(ids []string) (n int, err error) {
 	err = d.update(func(tx *bolt.Tx) error {
 		n = 0
-		b := tx.Bucket(bucketJournal)
-		size, err := d.journalSize(tx)
+		j, err := d.journalTx(tx)
 		if err != nil {
 			return err
 		}
 		for _, id := range ids {
-			v := b.Get([]byte(id))
+			v := j.b.Get([]byte(id))
 			if v == nil {
 				continue // it has become too old meanwhile
 			}
 			n++
-			size.Records--
-			size.Bytes -= row{key: []byte(id), value: v}.size()
-			if err := b.Delete([]byte(id)); err != nil {
+			if err := j.delete([]byte(id), v); err != nil {
 				return err
 			}
 		}
-		return putJSON(tx.Bucket(bucketMeta), string(keyJournal), size)
+		return j.done()
 	})
 	if err != nil {
 		return 0, err

@@ -23,6 +23,7 @@ func sizeIsTrue(t *testing.T, d *DB) (records, bytes int64) {
 	if n != records || sum != bytes {
 		t.Errorf("the journal says %d records of %d bytes, and has %d of %d", records, bytes, n, sum)
 	}
+	indexIsTrue(t, d)
 	return records, bytes
 }
 

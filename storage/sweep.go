@@ -129,16 +129,13 @@ func (d *DB) SweepJournal(judge func(*Record) Fate) (Swept, error) {
 		d: d, what: "records of the journal", maxKey: ulid.EncodedSize, decode: decodeRecord,
 		find: func(tx *bolt.Tx) *bolt.Bucket { return tx.Bucket(bucketJournal) },
 		write: func(tx *bolt.Tx, rows []*sweptRow[Record]) error {
-			b := tx.Bucket(bucketJournal)
-			size, err := d.journalSize(tx)
+			j, err := d.journalTx(tx)
 			if err != nil {
 				return err
 			}
 			for _, r := range rows {
-				size.Bytes -= row{key: r.key, value: r.value}.size()
 				if r.drop {
-					size.Records--
-					if err := b.Delete(r.key); err != nil {
+					if err := j.delete(r.key, r.value); err != nil {
 						return err
 					}
 					continue
@@ -148,12 +145,11 @@ func (d *DB) SweepJournal(judge func(*Record) Fate) (Swept, error) {
 				if err != nil {
 					return err
 				}
-				size.Bytes += row{key: r.key, value: value}.size()
-				if err := b.Put(r.key, value); err != nil {
+				if err := j.put(&r.is, value); err != nil {
 					return err
 				}
 			}
-			return putJSON(tx.Bucket(bucketMeta), string(keyJournal), size)
+			return j.done()
 		},
 	}
 	done, err := t.sweep(judge)

@@ -18,7 +18,7 @@
     if (sheet && e.detail.target.id === "sheet-body" && !sheet.open && e.detail.target.childElementCount) {
       opener = document.activeElement;
       sheet.showModal();
-      $("[autofocus], input:not([type=hidden]), select, button", sheet)?.focus();
+      ($("[data-first]", sheet) ?? $("input:not([type=hidden]), select, button", sheet))?.focus();
     }
     if (e.detail.target.id === "toasts") sheet?.close();
   });
@@ -42,7 +42,7 @@
     if (!b) return;
     if (b.dataset.opens) $("#" + b.dataset.opens)?.showModal();
     else if (b.dataset.closes === "toast") b.closest(".toast").remove();
-    else if (sheet?.open) { e.preventDefault(); sheet.close(); }
+    else if (sheet?.open) { e.preventDefault(); sheet.close(); } else b.closest(".problem")?.remove();
   });
   // A form with data-auto is sent when something in it is chosen.
   document.addEventListener("change", (e) => { if (e.target.form?.dataset.auto !== undefined && e.target.type !== "text") e.target.form.requestSubmit(); });
