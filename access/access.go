@@ -67,6 +67,7 @@ type Book struct {
 	first    string // the secret of the first administrator's link; "": not asked for yet
 
 	hashing   chan struct{} // holds a token for each password that is being looked at
+	guessing  chan struct{} // and of these, for each that may be a guess
 	waiting   atomic.Int64  // for that
 	addresses *tries
 	accounts  *tries
@@ -178,6 +179,7 @@ func Open(o Options) (*Book, error) {
 		o: o, cost: usual, seal: newSealer(),
 		users: map[string]*user{}, byHandle: map[string]string{}, sessions: map[hash]*session{}, tokens: map[hash]*token{}, links: map[hash]*link{},
 		hashing:   make(chan struct{}, hashesAtOnce),
+		guessing:  make(chan struct{}, hashesAtOnce-1),
 		addresses: newTries(maxTries), accounts: newTries(maxTries), noisy: newTries(1),
 	}
 	for t, take := range map[storage.AccessTable]func(storage.AccessRow) error{

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -22,6 +23,7 @@ const (
 	minDistinct  = 5   // different characters
 	hashesAtOnce = 2   // each takes 64 MiB
 	maxWaiting   = 32  // who waits for that
+	keptWaiting  = 16  // of these places, for who is trusted
 	hashWait     = 5 * time.Second
 	keyLength    = 32
 	saltLength   = 16
@@ -94,33 +96,54 @@ func rightPassword(usual cost, kept, password string) (right, again bool) {
 	return subtle.ConstantTimeCompare(got, key) == 1 && ok, c != usual
 }
 
-// Hashing waits for one of the places in which passwords are looked at, and gives what lets go of it.
-func (b *Book) hash(ctx context.Context) (done func(), err error) {
-	if b.waiting.Add(1) > maxWaiting {
-		b.waiting.Add(-1)
-		b.Busy.Add(1)
-		return nil, &TooMany{Wait: hashWait}
+// hash waits for one of the places in which passwords are looked at, and gives what lets go of it. One place, and places to wait in, are for those alone who
+// are trusted: whom a link let choose a password, or who comes from where the user was before. Else a flood of guesses would keep everybody out.
+func (b *Book) hash(ctx context.Context, trusted bool) (done func(), err error) {
+	most := int64(maxWaiting)
+	if !trusted {
+		most -= keptWaiting
 	}
 	defer b.waiting.Add(-1)
-	timer := time.NewTimer(hashWait)
-	defer timer.Stop()
-	select {
-	case b.hashing <- struct{}{}:
-		return func() { <-b.hashing }, nil
-	case <-timer.C:
+	if b.waiting.Add(1) > most {
 		b.Busy.Add(1)
 		return nil, &TooMany{Wait: hashWait}
-	case <-ctx.Done():
-		return nil, ctx.Err()
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, hashWait, errBusy)
+	defer cancel()
+	places := []chan struct{}{b.hashing}
+	if !trusted {
+		places = []chan struct{}{b.guessing, b.hashing}
+	}
+	for i, place := range places {
+		select {
+		case place <- struct{}{}:
+		case <-ctx.Done():
+			for _, had := range places[:i] {
+				<-had
+			}
+			if context.Cause(ctx) == errBusy {
+				b.Busy.Add(1)
+				return nil, &TooMany{Wait: hashWait}
+			}
+			return nil, ctx.Err()
+		}
+	}
+	return func() {
+		for _, place := range places {
+			<-place
+		}
+	}, nil
 }
+
+// errBusy ends the wait for a place.
+var errBusy = errors.New("too many passwords are being looked at")
 
 // choose makes what is kept of a new password.
 func (b *Book) choose(ctx context.Context, name, password string) (string, error) {
 	if advice := badPassword(name, password); advice != "" {
 		return "", console.Bad(advice)
 	}
-	done, err := b.hash(ctx)
+	done, err := b.hash(ctx, true)
 	if err != nil {
 		return "", err
 	}

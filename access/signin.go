@@ -75,8 +75,10 @@ func (b *Book) tryPassword(ctx context.Context, key, password string, from Origi
 	if wait > 0 {
 		return kept, &TooMany{Wait: wait}
 	}
-	done, err := b.hash(ctx)
-	if err != nil {
+	done, err := b.hash(ctx, familiar)
+	if err != nil { // nothing was tried: who comes while others flood us is not to wait for it as well
+		b.addresses.forgive(place, false)
+		b.accounts.forgive(key, false)
 		return kept, err
 	}
 	if u != nil {

@@ -135,7 +135,7 @@ func (f *Front) Status(context.Context) (*console.Status, error) {
 	if d == nil {
 		return nil, console.ErrNotRunning
 	}
-	s := &console.Status{Version: d.version, Started: d.started, Screen: d.Address(), AGI: d.AsteriskAddress()}
+	s := &console.Status{Version: d.version, Started: d.started, Screen: d.Address(), AGI: d.AsteriskAddress(), Console: d.ConsoleAddress()}
 	if err := d.desk.Status(s); err != nil {
 		return nil, err
 	}
@@ -174,6 +174,9 @@ func (d *Daemon) count(s *console.Status) {
 	}
 	for _, a := range d.attached {
 		a.attach.Counters.Each(under("attach." + a.name))
+	}
+	if server := d.web.Load(); server != nil {
+		server.Counters.Each(under("console"))
 	}
 	s.Count("alerts.full", d.alerts.Full.Load())
 	s.Count("notify.failed", d.alerts.Failed.Load())

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"ringfence/access"
@@ -23,11 +24,13 @@ import (
 	"ringfence/eslbridge"
 	"ringfence/feed"
 	"ringfence/inforce"
+	"ringfence/metrics"
 	"ringfence/notice"
 	"ringfence/policy"
 	"ringfence/screening"
 	"ringfence/storage"
 	"ringfence/traffic"
+	"ringfence/web"
 )
 
 // Daemon is a running Ringfence. Start makes it, Stop ends it.
@@ -49,12 +52,14 @@ type Daemon struct {
 	feeds    *feed.Feeds
 	alerts   *alert.Book
 	notices  *notice.Notices
+	metrics  *metrics.Metrics
 
 	screen   *eslbridge.Server
 	listener net.Listener
 	agi      *agibridge.Server // nil: no Asterisk
 	asterisk net.Listener
 	attached []namedAttach
+	web      atomic.Pointer[web.Server] // nil: there is no console, or not yet
 
 	failed   chan error // what ends the daemon by itself
 	teardown []step     // in the order things were started; Stop goes backwards
@@ -66,7 +71,7 @@ type step struct {
 }
 
 // Start brings everything up in this order: the database with its lists and what was learnt, the policy, the announcements, the
-// journal, the switches to learn from, the port that FreeSWITCH connects to, the socket for commands. When something fails, what was
+// journal, the switches to learn from, the port that FreeSWITCH connects to, the console, the socket for commands. When something fails, what was
 // started is stopped again.
 func Start(ctx context.Context, c *conf.Daemon, version string, log *slog.Logger) (*Daemon, error) {
 	return (&Daemon{conf: c, version: version, log: log, now: time.Now}).begin(ctx)
@@ -126,6 +131,8 @@ func (d *Daemon) start(ctx context.Context, c *conf.Daemon) error {
 	d.background("feeds", d.feeds.Run)
 	d.background("calls that did not come", d.screener.RecordMissed)
 	d.background("watch", d.watch)
+	d.onStop("console", d.stopConsole)
+	d.openConsole(ctx, c.Console)
 	if err := d.serveCommands(ctx, c.Socket); err != nil {
 		return err
 	}
@@ -179,8 +186,10 @@ func (d *Daemon) openDesk(c *conf.Daemon) (err error) {
 		return err
 	}
 	d.desk.LoadDetectors()
+	d.metrics = metrics.New(&asked{d.Desk()})
 	d.screener = screening.New(&d.force, d.memory, screening.Options{
-		Node: c.Node, Attached: len(c.Attach) > 0, Reject: c.Reject, Journal: d.journal, Reports: d.desk, Private: private, Log: d.log, Now: d.clock,
+		Node: c.Node, Attached: len(c.Attach) > 0, Reject: c.Reject, Journal: d.journal, Reports: d.desk, Private: private, Measure: d.metrics.Calls, Log: d.log,
+		Now: d.clock,
 	})
 	return nil
 }
