@@ -92,7 +92,7 @@ func (g *guard) AddEntries(ctx context.Context, list string, add []console.NewEn
 		if a.scope != nil && isNotFound(err) {
 			err = unusedList()
 		}
-		a.entry.Detail = outcome(edits)
+		a.entry.Detail, a.entry.Change = outcome(edits), changeOf(edits)
 		return edits, err
 	})
 }
@@ -105,7 +105,7 @@ func (g *guard) RemoveEntries(ctx context.Context, list string, patterns []strin
 			}
 		}
 		edits, err := g.desk.RemoveEntries(ctx, list, patterns, all)
-		a.entry.Detail = outcome(edits)
+		a.entry.Detail, a.entry.Change = outcome(edits), changeOf(edits)
 		if a.scope != nil {
 			for i := range edits {
 				edits[i].Still = nil
@@ -136,6 +136,14 @@ func outcome(edits []console.Edit) string {
 		}
 	}
 	return cmp.Or(text, "nothing")
+}
+
+// changeOf is the change that an edit made, 0 if it made none.
+func changeOf(edits []console.Edit) (id uint64) {
+	for i := range edits {
+		id = max(id, edits[i].ID)
+	}
+	return id
 }
 
 func (g *guard) Import(ctx context.Context, q console.ImportQuery, file io.Reader) (*console.ImportReport, error) {

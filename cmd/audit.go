@@ -22,7 +22,7 @@ func (c *auditCmd) Run(a *app) error {
 	}
 	q := console.AuditQuery{Who: c.Who, What: c.What, Limit: c.Limit}
 	var err error
-	if q.Since, err = since(c.Since); err != nil {
+	if q.Since, err = past(c.Since, time.Now()); err != nil {
 		return usageError{"--since: " + err.Error()}
 	}
 	d, err := a.desk(true)
@@ -73,12 +73,4 @@ func auditLine(e *console.AuditEntry) string {
 		text += ", refused: " + shown(e.Failed)
 	}
 	return strings.TrimRight(text, " ")
-}
-
-// since reads how far to go back; "" is all the way.
-func since(text string) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	return sinceText(text)
 }

@@ -51,7 +51,11 @@ type commands struct {
 	Journal journalCmd `cmd:"" group:"What was done" help:"Read the record of decisions."`
 	Score   scoreCmd   `cmd:"" group:"What was done" help:"Propose weights of the score by what people decided."`
 	Status  statusCmd  `cmd:"" group:"What was done" help:"Say how the running daemon is."`
+	Audit   auditCmd   `cmd:"" group:"What was done" help:"Say who changed what, from where, and who tried to."`
 	Forget  forgetCmd  `cmd:"" group:"What was done" help:"Forget a number: all that is held of it."`
+
+	User  userCmd  `cmd:"" group:"The console" help:"Say who may use the console."`
+	Token tokenCmd `cmd:"" group:"The console" help:"Make tokens by which scripts use the console's API."`
 
 	Freeswitch freeswitchCmd `cmd:"" group:"Your switch" name:"freeswitch" help:"Put the dialplan into FreeSWITCH, and check that it works."`
 	Asterisk   asteriskCmd   `cmd:"" group:"Your switch" name:"asterisk" help:"Put the subroutine into Asterisk, and check that it works."`

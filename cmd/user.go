@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/term"
 
+	"ringfence/conf"
 	"ringfence/console"
 	"ringfence/terminal"
 )
@@ -81,8 +82,6 @@ type boundFlags struct {
 	Lines    []string `placeholder:"LINE,…" help:"Bound to these lines: sees their calls and own lists, and nothing else."`
 	Customer string   `placeholder:"CUSTOMER" help:"Bound to the lines of this customer, those to come too."`
 }
-
-const roleHelp = "viewer (sees), reviewer (decides marks and edits lists too) or admin (everything)."
 
 // passwordFlags are where a password comes from.
 type passwordFlags struct {
@@ -157,7 +156,14 @@ func (a *app) linkText(path string) string {
 	if path == "" {
 		return ""
 	}
-	return "\nOnce, and within a week, a password is chosen at\n  " + consoleAddress(a.config) + path
+	c, err := conf.LoadForCommand(a.config)
+	switch {
+	case err != nil: // the daemon's file is not for everybody who may give commands
+		return "\nOnce, and within a week, a password is chosen under the console's address:\n  " + path
+	case c.Console == nil:
+		return "\nOnce, and within a week, a password is chosen under the console's address, when ringfence.toml has a section [console]:\n  " + path
+	}
+	return "\nOnce, and within a week, a password is chosen at\n  " + c.Console.Address() + path
 }
 
 type userSetCmd struct {

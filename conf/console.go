@@ -199,3 +199,14 @@ func (d *Daemon) asteriskListen() string {
 	}
 	return d.AGI.Listen
 }
+
+// Address is how people reach the console: what browsers call it, else what it listens on.
+func (c *Console) Address() string {
+	switch {
+	case c.URL != "":
+		return strings.TrimSuffix(c.URL, "/")
+	case c.TLS():
+		return "https://" + c.Listen
+	}
+	return "http://" + c.Listen
+}
