@@ -682,12 +682,16 @@ func TestNoticeLinks(t *testing.T) {
 	if _, err := s.useNotice(w); err != nil {
 		t.Fatal(err)
 	}
-	if s = s.again(t); true {
-		if _, err := s.NoticeOf(link, ""); err != ErrLink {
-			t.Errorf("a used link after a restart: got %v", err)
+	s = s.again(t)
+	for name, used := range map[string]string{"a used link after a restart": link, "another to the same call": s.NoticeLink(call, "bakery~ab12", s.now().Add(time.Hour))} {
+		if _, err := s.NoticeOf(used, ""); err != ErrLink {
+			t.Errorf("%s: got %v", name, err)
 		}
 	}
-	other := s.NoticeLink(call, "bakery~ab12", s.now().Add(time.Hour))
+	other := s.NoticeLink(storage.NewID(s.now()), "bakery~ab12", s.now().Add(time.Hour))
+	if _, err := s.NoticeOf(other, ""); err != nil {
+		t.Errorf("one of another call: got %v", err)
+	}
 	s.add(time.Hour)
 	if _, err := s.NoticeOf(other, ""); err != ErrLink {
 		t.Errorf("a link that has expired: got %v", err)
