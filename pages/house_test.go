@@ -1,8 +1,10 @@
 package pages
 
 import (
+	"cmp"
 	"context"
 	"encoding/xml"
+	"html"
 	"io"
 	"log/slog"
 	"net/http"
@@ -283,9 +285,11 @@ func wantStatus(t testing.TB, what string, a answer, status int) {
 // wantHas fails where a text is not on a page.
 func wantHas(t testing.TB, what string, a answer, texts ...string) {
 	t.Helper()
+	page := html.UnescapeString(a.body) // a + is written as a reference
 	for _, text := range texts {
-		if !strings.Contains(a.body, text) {
-			t.Errorf("%s: %q is not on the page:\n%.2000s", what, text, a.body)
+		if !strings.Contains(page, text) {
+			_, main, _ := strings.Cut(page, "<main")
+			t.Errorf("%s: %q is not on the page:\n%.1500s", what, text, cmp.Or(main, page))
 		}
 	}
 }
