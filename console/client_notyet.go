@@ -8,22 +8,6 @@ import (
 // errNotYet: to be replaced.
 var errNotYet = errors.New("not yet")
 
-func (c *Client) Policy(ctx context.Context) (*PolicyText, error)            { return nil, errNotYet }
-func (c *Client) CheckPolicy(ctx context.Context, text string) (*ReloadReport, error) {
-	return nil, errNotYet
-}
-func (c *Client) PutPolicy(ctx context.Context, edit PolicyEdit) (*PolicyPut, error) {
-	return nil, errNotYet
-}
-func (c *Client) PolicyVersions(ctx context.Context, yield func(PolicyVersion) error) error {
-	return errNotYet
-}
-func (c *Client) PolicyVersion(ctx context.Context, id string) (*PolicyVersionText, error) {
-	return nil, errNotYet
-}
-func (c *Client) TryPolicy(ctx context.Context, q TryQuery) (*TryReport, error) {
-	return nil, errNotYet
-}
 func (c *Client) Users(ctx context.Context) ([]User, error)                 { return nil, errNotYet }
 func (c *Client) AddUser(ctx context.Context, u NewUser) (*UserEdit, error) { return nil, errNotYet }
 func (c *Client) SetUser(ctx context.Context, u UserSet) (*UserEdit, error) { return nil, errNotYet }

@@ -2,6 +2,10 @@ package console
 
 import (
 	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -67,9 +71,8 @@ type PolicyVersionText struct {
 
 // TryQuery says which policy to try, and on which calls.
 type TryQuery struct {
-	Text         string    `json:"text"`
-	Since, Until time.Time `json:"-"`
-	Days         int       `json:"days,omitempty"` // of the journal, up to now: 7 by default, 31 at most
+	Text string `json:"text"`
+	Days int    `json:"days,omitempty"` // of the journal, up to now: 7 by default, 31 at most
 }
 
 // TryReport is what a policy would have done to past calls.
@@ -98,4 +101,80 @@ type TryMove struct {
 type TryRule struct {
 	Rule  string `json:"rule"`
 	Calls int    `json:"calls"`
+}
+
+// policyText is a text to look at.
+type policyText struct {
+	Text string `json:"text"`
+}
+
+// servePolicies serves the policy. The ETag of GET goes into If-Match of PUT, or into its body.
+func servePolicies(mux *http.ServeMux, d Desk) {
+	mux.HandleFunc("GET /api/v1/policy", func(w http.ResponseWriter, r *http.Request) {
+		p, err := d.Policy(r.Context())
+		if err != nil {
+			writeError(w, err)
+			return
+		}
+		tag := strconv.Quote(p.ETag)
+		w.Header().Set("ETag", tag)
+		if r.Header.Get("If-None-Match") == tag {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		ask(func(*http.Request) (any, error) { return p, nil })(w, r)
+	})
+	mux.HandleFunc("PUT /api/v1/policy", func(w http.ResponseWriter, r *http.Request) {
+		answer(func(r *http.Request, edit PolicyEdit) (any, error) {
+			if tag := r.Header.Get("If-Match"); tag != "" {
+				edit.ETag = strings.Trim(tag, `"`)
+			}
+			if edit.ETag == "" {
+				return nil, Bad("say which policy the text was made from: the ETag of GET policy, in If-Match or as etag")
+			}
+			put, err := d.PutPolicy(r.Context(), edit)
+			if err == nil {
+				w.Header().Set("ETag", strconv.Quote(put.ETag))
+			}
+			return put, err
+		})(w, r)
+	})
+	mux.HandleFunc("POST /api/v1/policy/check", answer(func(r *http.Request, q policyText) (any, error) {
+		return d.CheckPolicy(r.Context(), q.Text)
+	}))
+	mux.HandleFunc("POST /api/v1/policy/try", answer(func(r *http.Request, q TryQuery) (any, error) {
+		return d.TryPolicy(r.Context(), q)
+	}))
+	mux.HandleFunc("GET /api/v1/policy/versions", func(w http.ResponseWriter, r *http.Request) {
+		stream(w, func(yield func(any) error) error {
+			return d.PolicyVersions(r.Context(), func(v PolicyVersion) error { return yield(v) })
+		})
+	})
+	mux.HandleFunc("GET /api/v1/policy/versions/{id}", ask(func(r *http.Request) (any, error) {
+		return d.PolicyVersion(r.Context(), r.PathValue("id"))
+	}))
+}
+
+func (c *Client) Policy(ctx context.Context) (*PolicyText, error) {
+	return call[*PolicyText](ctx, c, "GET", "policy", nil)
+}
+
+func (c *Client) CheckPolicy(ctx context.Context, text string) (*ReloadReport, error) {
+	return call[*ReloadReport](ctx, c, "POST", "policy/check", policyText{text})
+}
+
+func (c *Client) PutPolicy(ctx context.Context, edit PolicyEdit) (*PolicyPut, error) {
+	return call[*PolicyPut](ctx, c, "PUT", "policy", edit)
+}
+
+func (c *Client) TryPolicy(ctx context.Context, q TryQuery) (*TryReport, error) {
+	return call[*TryReport](ctx, c, "POST", "policy/try", q)
+}
+
+func (c *Client) PolicyVersions(ctx context.Context, yield func(PolicyVersion) error) error {
+	return lines(ctx, c, "policy/versions", yield)
+}
+
+func (c *Client) PolicyVersion(ctx context.Context, id string) (*PolicyVersionText, error) {
+	return call[*PolicyVersionText](ctx, c, "GET", "policy/versions/"+url.PathEscape(id), nil)
 }

@@ -62,6 +62,7 @@ func Handler(d Desk) http.Handler {
 	serveKnown(mux, d)
 	serveUsage(mux, d)
 	serveScore(mux, d)
+	servePolicies(mux, d)
 	mux.HandleFunc("POST /api/v1/policy/reload", ask(func(r *http.Request) (any, error) { return d.Reload(r.Context()) }))
 	mux.HandleFunc("POST /api/v1/pause", answer(func(r *http.Request, q pauseQuery) (any, error) {
 		return d.Pause(r.Context(), time.Duration(q.Seconds*float64(time.Second)))

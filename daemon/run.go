@@ -23,6 +23,7 @@ import (
 	"ringfence/eslbridge"
 	"ringfence/feed"
 	"ringfence/inforce"
+	"ringfence/metrics"
 	"ringfence/notice"
 	"ringfence/policy"
 	"ringfence/screening"
@@ -49,6 +50,7 @@ type Daemon struct {
 	feeds    *feed.Feeds
 	alerts   *alert.Book
 	notices  *notice.Notices
+	metrics  *metrics.Metrics
 
 	screen   *eslbridge.Server
 	listener net.Listener
@@ -178,8 +180,10 @@ func (d *Daemon) openDesk(c *conf.Daemon) (err error) {
 		return err
 	}
 	d.desk.LoadDetectors()
+	d.metrics = metrics.New(&asked{d.Desk()})
 	d.screener = screening.New(&d.force, d.memory, screening.Options{
-		Node: c.Node, Attached: len(c.Attach) > 0, Reject: c.Reject, Journal: d.journal, Reports: d.desk, Private: private, Log: d.log, Now: d.clock,
+		Node: c.Node, Attached: len(c.Attach) > 0, Reject: c.Reject, Journal: d.journal, Reports: d.desk, Private: private, Measure: d.metrics.Calls, Log: d.log,
+		Now: d.clock,
 	})
 	return nil
 }

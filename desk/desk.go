@@ -63,6 +63,8 @@ type Desk struct {
 	slow   atomic.Uint64 // who was let go of by it
 	missed atomic.Uint64 // records that a watch of the journal was too slow for
 
+	trying chan struct{} // holds one token: one policy is tried at a time
+
 	refused atomic.Pointer[console.PolicyRefused] // the policy file as it is on disk; nil: it is in force
 }
 
@@ -121,7 +123,7 @@ func New(c *conf.Daemon, db *storage.DB, force *inforce.State, o Options) *Desk 
 		o.LastCalls = func(string, func(string, traffic.LastCall)) {}
 	}
 	return &Desk{
-		conf: c, db: db, force: force, o: o, unread: map[string]loader{}, listsRead: make(chan struct{}), rules: make(chan struct{}, 1), pieces: newPieces(),
+		conf: c, db: db, force: force, o: o, unread: map[string]loader{}, listsRead: make(chan struct{}), rules: make(chan struct{}, 1), trying: make(chan struct{}, 1), pieces: newPieces(),
 		marked:   make(chan string, maxMarked),
 		breakers: newBreakers(db, o.Private),
 	}
@@ -160,7 +162,7 @@ func (d *Desk) Load() error {
 	}
 	d.edit.Lock()
 	defer d.edit.Unlock()
-	report, err := d.reload()
+	report, err := d.reload(context.Background(), "")
 	if err == nil && report.Loaded {
 		return d.noteReading()
 	}

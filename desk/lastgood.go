@@ -80,7 +80,7 @@ func (d *Desk) loadLastGood(why error) error {
 	case err != nil:
 		return fmt.Errorf("%w\nand the last good policy cannot be read: %w", why, err)
 	}
-	p, _, faults, err := readPolicy(file)
+	p, text, faults, err := readPolicy(file)
 	if err != nil {
 		return fmt.Errorf("%w\nand so it is with the last good one: %w", why, err)
 	}
@@ -91,7 +91,7 @@ func (d *Desk) loadLastGood(why error) error {
 	if err != nil {
 		return err
 	}
-	if err := d.install(p, sounds); err != nil {
+	if err := d.install(p, text, sounds); err != nil {
 		return err
 	}
 	r := *d.refused.Load()

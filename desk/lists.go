@@ -13,15 +13,15 @@ import (
 	"ringfence/storage"
 )
 
-// install makes p the policy in force, with the lists as its country reads them. d.edit is held. At the start of
+// install makes p the policy in force, by the version of its text, with the lists as its country reads them. d.edit is held. At the start of
 // the daemon ReadLists reads the lists afterwards.
-func (d *Desk) install(p *policy.Policy, sounds *conf.Sounds) error {
+func (d *Desk) install(p *policy.Policy, text []byte, sounds *conf.Sounds) error {
 	kept, err := d.readLines(p.Plan())
 	if err != nil {
 		return err
 	}
 	p = p.WithLines(kept)
-	r := &inforce.Rules{Policy: p, Lists: lists.New(), Lines: kept, Sounds: sounds, Loaded: d.o.Now(), Strays: make(map[string]int), Detectors: d.detectorsOf(p)}
+	r := &inforce.Rules{Policy: p, Version: versionOf(text), Lists: lists.New(), Lines: kept, Sounds: sounds, Loaded: d.o.Now(), Strays: make(map[string]int), Detectors: d.detectorsOf(p)}
 	r.Lists.OnFault = func(string) { signal(d.pieces.broken) }
 	infos, err := d.db.Lists()
 	if err != nil {

@@ -22,16 +22,16 @@ func readPolicy(file string) (*policy.Policy, []byte, []policy.Fault, error) {
 
 // Reload reads the policy file again. With faults, or if it cannot be read, the running policy stays, and the report or the error says
 // so. What is taken into force is kept as the last good policy.
-func (d *Desk) Reload(context.Context) (*console.ReloadReport, error) {
+func (d *Desk) Reload(ctx context.Context) (*console.ReloadReport, error) {
 	d.edit.Lock()
 	defer d.edit.Unlock()
-	report, err := d.reload()
+	report, err := d.reload(ctx, "")
 	d.alertRefused()
 	return report, err
 }
 
-// reload is Reload, but for telling a person that the file was refused. d.edit is held.
-func (d *Desk) reload() (*console.ReloadReport, error) {
+// reload is Reload with a note on what the policy is for, but for telling a person that the file was refused. d.edit is held.
+func (d *Desk) reload(ctx context.Context, note string) (*console.ReloadReport, error) {
 	p, text, faults, err := readPolicy(d.conf.Policy)
 	if err != nil {
 		d.refuse([]string{err.Error()})
@@ -43,17 +43,14 @@ func (d *Desk) reload() (*console.ReloadReport, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := d.install(p, sounds); err != nil {
+		if err := d.install(p, text, sounds); err != nil {
 			return nil, err
 		}
 		signal(d.rules)
-		faults = append(faults, p.CheckLists(d.force.Rules().Lists)...)
-		faults = append(faults, p.CheckKept(d.force.Rules().Lines)...)
-		if sounds != nil {
-			faults = append(faults, p.CheckAnnouncements(sounds.Has)...)
-		}
+		faults = append(faults, d.checkAgainst(p, sounds)...)
 		report.Rules = len(p.Rules())
 		d.keepLastGood(text)
+		d.keepVersion(ctx, text, len(p.Rules()), note)
 		d.refused.Store(nil)
 		d.o.Alerts.End(alert.Policy, "", fmt.Sprintf("the policy %s was read and is in force.", d.conf.Policy))
 	} else {
@@ -73,6 +70,16 @@ func (d *Desk) reload() (*console.ReloadReport, error) {
 		d.o.Log.Error("the running policy stays, since the file has faults", "file", d.conf.Policy)
 	}
 	return report, nil
+}
+
+// checkAgainst says what is probably not meant of a policy, by the lists, lines and announcements that there are.
+func (d *Desk) checkAgainst(p *policy.Policy, sounds *conf.Sounds) []policy.Fault {
+	r := d.force.Rules()
+	faults := append(p.CheckLists(r.Lists), p.CheckKept(r.Lines)...)
+	if sounds != nil {
+		faults = append(faults, p.CheckAnnouncements(sounds.Has)...)
+	}
+	return faults
 }
 
 // sounds prepares the announcements for a policy. Only the daemon does that.

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	"ringfence/tomlfile"
@@ -85,6 +86,9 @@ func (p *Policy) TrunkNamed(name string) Trunk {
 	}
 	return unknownTrunk(name)
 }
+
+// TrunkNames are the trunks of the file, in its order.
+func (p *Policy) TrunkNames() []string { return slices.Clone(p.trunkNames) }
 
 // trunkRange is an address range of one trunk.
 type trunkRange struct {

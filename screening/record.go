@@ -68,6 +68,9 @@ func (sc *Screener) Record(f *bridge.Facts, v *bridge.Verdict, res bridge.Result
 		sc.stopped(r.Policy, &rec, c)
 		rec.Stopped = end.line
 	}
+	if sc.o.Measure != nil && !f.Test {
+		sc.o.Measure.Done(rec.Action, rec.Mode, res.Took)
+	}
 	sc.remember(f, end, c, rec.Passed, rec.Outcome != nil)
 	if res.FailOpen != bridge.FailPanic { // the fault may be met again
 		rec.Trace = traceOf(c)

@@ -28,6 +28,7 @@ type considered struct {
 
 // Screen decides on a call that a switch handed over. It only computes: policy and lists are in memory.
 func (sc *Screener) Screen(f *bridge.Facts) bridge.Verdict {
+	began := time.Now()
 	r, now := sc.force.Rules(), sc.o.Now()
 	sc.memory.Contexts.See(f.Context)
 	c := &considered{paused: sc.force.Paused(now) != nil}
@@ -39,6 +40,9 @@ func (sc *Screener) Screen(f *bridge.Facts) bridge.Verdict {
 		line, _ := r.Policy.LineCalled(&call.Callee)
 		return sc.memory.Challenges.TakeGrace(traffic.OwnKey(line.Key, &call.Callee), sc.memory.Name(call.Caller.E164), now)
 	}})
+	if sc.o.Measure != nil && !f.Test {
+		sc.o.Measure.Decided(time.Since(began))
+	}
 	v := bridge.Verdict{ID: storage.NewID(now), Would: c.decision.Would.String(), Note: c}
 	if c.paused {
 		v.Action, v.Rule, v.Reason = policy.Allow.String(), policy.RulePaused, "screening is paused"

@@ -32,6 +32,7 @@ type Options struct {
 	Journal  Journal
 	Reports  Reports
 	Private  *pseudonym.Key // nil: records name callers
+	Measure  Measure        // nil: nobody
 	Log      *slog.Logger
 	Now      func() time.Time
 }
@@ -56,6 +57,14 @@ type Reports interface {
 	CanRelease(line string, c traffic.LastCall) error
 	// Release lets the caller of a call that was stopped through to a line, for a month. When it returns nil that is on disk.
 	Release(line, extension string, c traffic.LastCall) error
+}
+
+// Measure takes how long calls take, on their way: it waits for nothing.
+type Measure interface {
+	// Decided takes how long a decision took.
+	Decided(took time.Duration)
+	// Done takes a call that was given back or refused, with the time from the switch's connection until then.
+	Done(action, mode string, took time.Duration)
 }
 
 // Screener screens calls. It is a bridge.Screener.

@@ -79,6 +79,7 @@ import (
 //	realms    of phones → milliseconds since 1970
 //	breakers  whose → what is kept of a breaker that tripped, or that a person holds
 //	notices   what customers are yet to be told, see notices.go
+//	policies  those that were in force, see policies.go
 //	reports   "all"     → bucket: ULID → Report as JSON
 //	          "open"    → bucket: caller NUL extension → ULID
 //	          "decided" → bucket: ULID → nothing
@@ -111,10 +112,11 @@ var (
 	bucketGone      = []byte("gone")
 	bucketRealms    = []byte("realms")
 	bucketIndex     = []byte("index")
+	bucketPolicies  = []byte("policies")
 
 	// laterBuckets may be missing from a file that an older version wrote.
 	laterBuckets = [][]byte{
-		bucketKnown, bucketEmergency, bucketPassed, bucketReports, bucketChanges, bucketChanged, bucketHits, bucketBreakers, bucketGone, bucketRealms, bucketNotices, bucketIndex,
+		bucketKnown, bucketEmergency, bucketPassed, bucketReports, bucketChanges, bucketChanged, bucketHits, bucketBreakers, bucketGone, bucketRealms, bucketNotices, bucketIndex, bucketPolicies,
 	}
 
 	keySchema = []byte("schema")

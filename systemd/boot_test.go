@@ -38,7 +38,7 @@ func boot(t *testing.T) *machine {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	for from, to := range map[string]string{
-		"../conf/ringfence.toml": "etc/ringfence/ringfence.toml", "../conf/policy.toml": "etc/ringfence/policy.toml", "ringfence.service": "etc/systemd/system/ringfence.service",
+		"../conf/ringfence.toml": "etc/ringfence/ringfence.toml", "../conf/policy.toml": "var/lib/ringfence/policy.toml", "ringfence.service": "etc/systemd/system/ringfence.service",
 		"testdata/test.target": "etc/systemd/system/test.target",
 	} {
 		text, err := os.ReadFile(from)
@@ -158,7 +158,7 @@ func (m *machine) policy(t *testing.T, line string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join("/proc", m.pid, "root/etc/ringfence/policy.toml")
+	file := filepath.Join("/proc", m.pid, "root/var/lib/ringfence/policy.toml")
 	if err := os.WriteFile(file, append([]byte(line), text...), 0o644); err != nil {
 		t.Fatal(err)
 	}
