@@ -2,15 +2,17 @@ package pages
 
 import (
 	"embed"
+	"errors"
 	"fmt"
 	"net/http"
+	"path"
 	"strconv"
 	"strings"
 
 	"golang.org/x/text/language"
 )
 
-//go:embed texts/texts.tsv
+//go:embed texts
 var textsFile embed.FS
 
 // Languages are those that every text is there in, by their names on the web. The first is for who asks for another one.
@@ -23,9 +25,9 @@ var languageMatch = language.NewMatcher([]language.Tag{language.English, languag
 // texts are the strings of a language, by key.
 type texts map[string]string
 
-// readTexts reads texts/texts.tsv: a line a string, its key, English and Chinese. Lines that begin with # are for who reads it.
+// readTexts reads the files texts/*.tsv: a line a string, its key, English and Chinese. Lines that begin with # are for who reads it.
 func readTexts() (map[string]texts, error) {
-	file, err := textsFile.ReadFile("texts/texts.tsv")
+	files, err := textsFile.ReadDir("texts")
 	if err != nil {
 		return nil, err
 	}
@@ -33,25 +35,38 @@ func readTexts() (map[string]texts, error) {
 	for _, lang := range Languages {
 		all[lang] = make(texts)
 	}
-	for i, line := range strings.Split(strings.TrimSuffix(string(file), "\n"), "\n") {
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
+	for _, f := range files {
+		file, err := textsFile.ReadFile(path.Join("texts", f.Name()))
+		if err != nil {
+			return nil, err
 		}
-		cells := strings.Split(line, "\t")
-		if len(cells) != 1+len(Languages) {
-			return nil, fmt.Errorf("texts.tsv:%d: has %d cells, want a key and %d texts", i+1, len(cells), len(Languages))
-		}
-		for n, lang := range Languages {
-			if cells[0] == "" || cells[n+1] == "" {
-				return nil, fmt.Errorf("texts.tsv:%d: a cell is empty", i+1)
+		for i, line := range strings.Split(strings.TrimSuffix(string(file), "\n"), "\n") {
+			if line == "" || strings.HasPrefix(line, "#") {
+				continue
 			}
-			if _, twice := all[lang][cells[0]]; twice {
-				return nil, fmt.Errorf("texts.tsv:%d: %s is there twice", i+1, cells[0])
+			if err := takeText(all, strings.Split(line, "\t")); err != nil {
+				return nil, fmt.Errorf("%s:%d: %w", f.Name(), i+1, err)
 			}
-			all[lang][cells[0]] = cells[n+1]
 		}
 	}
 	return all, nil
+}
+
+// takeText takes the cells of a line.
+func takeText(all map[string]texts, cells []string) error {
+	if len(cells) != 1+len(Languages) {
+		return fmt.Errorf("%d cells, want a key and %d texts", len(cells), len(Languages))
+	}
+	for n, lang := range Languages {
+		if cells[0] == "" || cells[n+1] == "" {
+			return errors.New("a cell is empty")
+		}
+		if _, twice := all[lang][cells[0]]; twice {
+			return fmt.Errorf("%s is there twice", cells[0])
+		}
+		all[lang][cells[0]] = cells[n+1]
+	}
+	return nil
 }
 
 // languageOf is the language that a request is answered in: what ?lang says, else what was chosen before, else what the browser asks for.

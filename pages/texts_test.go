@@ -39,7 +39,9 @@ func families() map[string][]string {
 	}
 	return map[string][]string{
 		"language": Languages, "nav": nav, "keys.of": nav,
-		"error": {"400", "403", "404", "405", "409", "500"}, "error.do": {"400", "403", "404", "405", "409", "500"},
+		"error": {"400", "401", "403", "404", "405", "409", "415", "429", "500"}, "error.do": {"400", "401", "403", "404", "405", "409", "415", "429", "500"},
+		"signin.wrong": {"password", "oidc", "role"}, "password.wrong": {"differ", "busy", "said", "current", "empty"}, "account.done": {"password", "passkey", "session"}, // of package web
+		"role":   {string(console.Viewer), string(console.Reviewer), string(console.Admin)},
 		"action": append(policy.ActionNames(), contractActions(policy.ActionNames())...), "kind": number.KindNames(), "rule": policy.ReservedRules(), "outcome": outcomes,
 		"by":      {"caller", "callee", "ringfence", "switch"},
 		"breaker": {console.BreakerClosed, console.BreakerTripped, console.BreakerProbing},
