@@ -225,7 +225,7 @@
   pauseButton?.addEventListener("click", () => {
     paused = !paused;
     pauseButton.setAttribute("aria-pressed", paused);
-    pauseButton.textContent = paused ? pauseButton.dataset.on : pauseButton.dataset.off;
+    pauseButton.textContent = paused ? pauseButton.dataset.go : pauseButton.dataset.hold;
     delete pauseButton.dataset.missed;
     if (!paused) { if (missed) refresh(true); missed = 0; }
   });
