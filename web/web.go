@@ -43,6 +43,7 @@ type Server struct {
 	Counters Counters
 
 	o        Options
+	pace     pace
 	hosts    hosts
 	secret   *sealer
 	rates    *rates
@@ -81,7 +82,7 @@ func (c *Counters) Each(yield func(name string, n uint64)) {
 
 // New makes a Server. The error says what of the daemon's file cannot be used.
 func New(o Options) (*Server, error) {
-	s := &Server{o: o, hosts: hostsOf(o.Conf, o.Node), secret: newSealer(o.Now)}
+	s := &Server{o: o, pace: usualPace, hosts: hostsOf(o.Conf, o.Node), secret: newSealer(o.Now)}
 	s.rates = newRates(o.Now)
 	if o.Conf.TLS() {
 		var err error
