@@ -26,7 +26,7 @@ numbers = ["05925550000-05925550999"]
 numbers = ["4008001234"]
 [[rule]]
 name = "listed"
-when = { list = ["blacklist", "line:blacklist"] }
+when = { list = ["blacklist", "line:blacklist"], list_not = ["line:allowlist"] }
 action = "reject"
 `
 
@@ -333,5 +333,59 @@ func TestConsoleInTheWay(t *testing.T) {
 	}
 	if s, err := in(d).Status(t.Context()); err != nil || s.Console != "" {
 		t.Errorf("the status says %q, %v", s.Console, err)
+	}
+}
+
+// A notice's link shows its call to whoever has it, lets the caller through once when asked to, and nothing else.
+func TestNoticeLinkPage(t *testing.T) {
+	d, admin := withConsole(t, twoLines)
+	in := in(d)
+	if _, err := in.AddEntries(t.Context(), "blacklist", []console.NewEntry{{Number: "95211613", Reason: "sales"}}, false); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := in.AddLines(t.Context(), []console.LineSet{{Name: "kunde", Numbers: &[]string{"05925560001"}}}); err != nil {
+		t.Fatal(err)
+	}
+	f := &bridge.Facts{Number: "95211613", Callee: "05925560001", UUID: "u"}
+	v := in.Screen(f)
+	in.Record(f, &v, bridge.Result{})
+	if v.Action != "reject" {
+		t.Fatalf("the call got %s", v.Action)
+	}
+	waitFor(t, func() bool { _, err := in.Call(t.Context(), v.ID); return err == nil })
+	call, err := in.Call(t.Context(), v.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := d.book.NoticeLink(v.ID, "kunde~ab12", time.Now().Add(time.Hour))
+	if link == "" {
+		t.Fatalf("there is no link for %+v", call)
+	}
+	nobody := &visitor{t: t, base: admin.base, browser: true}
+	for range 2 { // to look at it uses nothing up
+		if status, _, said := nobody.ask("GET", link, "", ""); status != http.StatusOK || !strings.Contains(said, "95211613") {
+			t.Fatalf("the page: %d %s", status, said)
+		}
+	}
+	const form = "application/x-www-form-urlencoded"
+	forged := link[:len(link)-4] + "AAAA"
+	for _, path := range []string{forged, "/l/x", "/l/" + strings.Repeat("A", 600)} {
+		for _, method := range []string{"GET", "POST"} {
+			if status, _, said := nobody.ask(method, path, form, ""); status != http.StatusGone || strings.Contains(said, "95211613") {
+				t.Errorf("%s %.40s: %d %.100s", method, path, status, said)
+			}
+		}
+	}
+	if status, _, said := nobody.ask("POST", link, form, ""); status != http.StatusOK {
+		t.Fatalf("letting through: %d %s", status, said)
+	}
+	if v := in.Screen(f); v.Action == "reject" {
+		t.Errorf("the next call got %s by %s", v.Action, v.Rule)
+	}
+	if status, _, _ := nobody.ask("POST", link, form, ""); status != http.StatusGone {
+		t.Errorf("once more: %d", status)
+	}
+	if status, to, _ := nobody.ask("GET", "/calls", "", ""); status != http.StatusSeeOther || !strings.HasPrefix(to, "/signin") {
+		t.Errorf("the link signs in: %d", status)
 	}
 }
