@@ -46,8 +46,8 @@ const (
 // lineModes are how a line may be screened.
 var lineModes = []string{"enforce", "observe", "off"}
 
-// ownLists are the lists that each line has.
-var ownLists = []string{"blacklist", "allowlist"}
+// usualLists are the lists that marks and the console write, and that each line has of its own.
+var usualLists = []string{"blacklist", "allowlist"}
 
 func (p *Pages) linePages() {
 	p.handle("GET /lines", p.lines)
@@ -111,7 +111,7 @@ func (p *Pages) lines(w http.ResponseWriter, r *http.Request) error {
 // OwnLists are the names of the lists of the line.
 func (l lineCard) OwnLists() []string {
 	var out []string
-	for _, name := range ownLists {
+	for _, name := range usualLists {
 		out = append(out, l.Name+":"+name)
 	}
 	return out

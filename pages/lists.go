@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -148,7 +149,7 @@ func (p *Pages) showList(w http.ResponseWriter, r *http.Request, status int, d *
 		d.Entries = append(d.Entries, e)
 		return nil
 	})
-	if enough(err) != nil {
+	if err := p.orUnused(ctx, d.List, enough(err)); err != nil {
 		return err
 	}
 	if d.From > 0 {
@@ -165,6 +166,28 @@ func (p *Pages) showList(w http.ResponseWriter, r *http.Request, status int, d *
 	}
 	p.Show(w, r, status, "list", d)
 	return nil
+}
+
+// orUnused drops the error that a list is not there, if it is only that nothing has been put on it yet.
+func (p *Pages) orUnused(ctx context.Context, list string, err error) error {
+	if who := console.WhoOf(ctx); !errors.Is(err, console.ErrNotFound) || who == nil || who.Bound() {
+		return err
+	}
+	if slices.Contains(usualLists, list) {
+		return nil
+	}
+	if rules := p.policy(); rules != nil && slices.Contains(rules.Lists(), list) {
+		return nil
+	}
+	if line, name, own := strings.Cut(list, ":"); own && slices.Contains(usualLists, name) {
+		if line == "line" {
+			return nil
+		}
+		if _, lineErr := p.o.Desk.ListsOf(ctx, line); lineErr == nil {
+			return nil
+		}
+	}
+	return err
 }
 
 func pageOfList(list, find string, from int) string {
@@ -225,14 +248,15 @@ func (p *Pages) exportList(w http.ResponseWriter, r *http.Request) error {
 			w.Write(console.AppendEntryHeader([]byte("\ufeff")))
 		}
 	}
-	err := p.o.Desk.Entries(r.Context(), r.PathValue("list"), func(e console.ListEntry) error {
+	list := r.PathValue("list")
+	err := p.orUnused(r.Context(), list, p.o.Desk.Entries(r.Context(), list, func(e console.ListEntry) error {
 		if !holds(&e, find) {
 			return nil
 		}
 		begin()
 		_, err := w.Write(e.AppendCSV(nil))
 		return err
-	})
+	}))
 	if err != nil && begun {
 		panic(http.ErrAbortHandler) // half a table must not look whole
 	}

@@ -39,6 +39,9 @@ const (
 
 func (p *Pages) importPages() {
 	p.handle("GET /lists/{list}/import", func(w http.ResponseWriter, r *http.Request) error {
+		if who := console.WhoOf(r.Context()); who == nil || who.Bound() { // who is bound imports nothing
+			return console.NotFound("")
+		}
 		p.Show(w, r, http.StatusOK, "import", &importData{List: r.PathValue("list")})
 		return nil
 	})

@@ -159,16 +159,14 @@ func (s *sample) Known(context.Context, console.KnownQuery, func(console.Acquain
 	return s.err
 }
 
-func (s *sample) Reports(context.Context, console.ReportsQuery, func(console.Report) error) error {
-	return s.err
-}
-
 func (s *sample) Check(_ context.Context, q console.CheckQuery) (*console.CheckReport, error) {
 	if s.err != nil {
 		return nil, s.err
 	}
-	return &console.CheckReport{Action: "reject", Would: "reject", Rule: "listed", Reason: q.Caller + " is on list blacklist", Lists: []console.OnList{{List: "blacklist", Pattern: q.Caller, Reason: "loan sharks"}},
-		Steps: []console.Step{{Rule: "listed", Matched: true, Why: "list: blacklist has it"}}}, nil
+	return &console.CheckReport{
+		Action: "reject", Would: "reject", Rule: "listed", Reason: q.Caller + " is on list blacklist", Lists: []console.OnList{{List: "blacklist", Pattern: q.Caller, Reason: "loan sharks"}},
+		Steps: []console.Step{{Rule: "listed", Matched: true, Why: "list: blacklist has it"}},
+	}, nil
 }
 
 func (s *sample) EffectOf(_ context.Context, q console.EffectQuery) (*console.EntryEffect, error) {
