@@ -24,6 +24,7 @@ type lineCard struct {
 	console.Line
 	Kept  bool // the database has it; else the policy does
 	Lists []console.ListSummary
+	Own   []string // the names of the lists of its own that rules ask for
 }
 
 // lineData is the page "line".
@@ -104,15 +105,21 @@ func (p *Pages) lines(w http.ResponseWriter, r *http.Request) error {
 			}
 		}
 	}
+	for i := range d.Lines {
+		d.Lines[i].Own = p.ownListsOf(d.Lines[i].Name)
+	}
 	p.Show(w, r, http.StatusOK, "lines", d)
 	return nil
 }
 
-// OwnLists are the names of the lists of the line.
-func (l lineCard) OwnLists() []string {
+// ownListsOf are the names of the lists of a line that rules ask for: of another one nothing would come.
+func (p *Pages) ownListsOf(line string) []string {
+	rules := p.policy()
 	var out []string
 	for _, name := range usualLists {
-		out = append(out, l.Name+":"+name)
+		if rules == nil || slices.Contains(rules.Lists(), "line:"+name) {
+			out = append(out, line+":"+name)
+		}
 	}
 	return out
 }
@@ -158,6 +165,7 @@ func (p *Pages) showLine(w http.ResponseWriter, r *http.Request, status int, wro
 		return err
 	}
 	slices.Reverse(d.History)
+	d.Own = p.ownListsOf(name)
 	d.All = who != nil && who.Role.Covers(console.Admin) && !who.Bound()
 	d.May = d.Kept && (d.All || who != nil && who.Bound() && who.Role.Covers(console.Reviewer))
 	p.Show(w, r, status, "line", d)
