@@ -171,6 +171,21 @@ func (s *scan) holdsOne(r *rule, bit uint16) bool {
 	return false
 }
 
+// exceptsHeld: a number that the caller's text holds is excepted from a rule that lets calls pass. From one that refuses it is not:
+// to spoil one's number is no way to be spared either.
+func (s *scan) exceptsHeld(r *rule, bit uint16) bool {
+	if r.refuses() {
+		return false
+	}
+	for i := range s.held {
+		if s.held[i].has(bit) {
+			s.heldBy = &s.held[i]
+			return true
+		}
+	}
+	return false
+}
+
 // The calls that no rule is asked about are decided by these.
 var (
 	passNeverScreen = &rule{name: RuleNeverScreen}
@@ -408,7 +423,7 @@ func (s *scan) holds(r *rule, c *condition) bool {
 	case onCaller:
 		return s.caller.has(c.bit) || s.held != nil && s.holdsOne(r, c.bit)
 	case onCallerNot:
-		return !s.caller.has(c.bit)
+		return !s.caller.has(c.bit) && !(s.held != nil && s.exceptsHeld(r, c.bit))
 	case onCallee:
 		return s.callee.has(c.bit)
 	case onCalleeNot:
@@ -427,7 +442,7 @@ func (s *scan) holds(r *rule, c *condition) bool {
 	case onList:
 		return s.listed(c) || s.held != nil && r.refuses() && s.heldListed(c)
 	case onListNot:
-		return !s.listed(c)
+		return !s.listed(c) && !(s.held != nil && !r.refuses() && s.heldListed(c))
 	case onTrunk:
 		return contains(c.words, s.c.Trunk)
 	case onAttestation:

@@ -84,6 +84,59 @@ func TestDecideHeld(t *testing.T) {
 	}
 }
 
+// A rule that lets all pass but some does not let those pass who spoil their number, nor tells a withheld one.
+func TestExceptHeld(t *testing.T) {
+	p := mustLoad(t, `
+country = "CN"
+[[rule]]
+name = "no sales"
+when = { caller_not = ["9521????", "+1202*"] }
+action = "allow"
+[[rule]]
+name = "not listed"
+when = { list_not = ["blacklist"] }
+action = "allow"
+[[rule]]
+name = "others"
+action = "reject"
+`)
+	lists := plainLists{}
+	for _, text := range []string{"95210001", "+12025550143", "95200001"} {
+		q, err := p.Plan().Pattern(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lists.put(ListEntry{List: "blacklist", Pattern: q, Reason: "why"})
+	}
+	for _, c := range []struct{ caller, rule, why string }{
+		{"95210001", "others", "caller_not: number +8695210001 is excepted by 9521????"},
+		{"95210001#", "others", "caller_not: caller 95210001#, which holds +8695210001, is excepted by 9521????"},
+		{"+12025550143#", "others", "caller_not: caller +12025550143#, which holds +12025550143, is excepted by +1202*"},
+		{"95210002#", "not listed", "caller_not: caller 95210002#, which holds +8695210002, is excepted by 9521????"},
+		{"95200001#", "no sales", ""},
+		{"13800138000#", "no sales", ""},
+	} {
+		call := p.Call(Facts{Caller: c.caller})
+		d, steps := p.Explain(&call, lists)
+		why := ""
+		for _, s := range steps {
+			if s.Rule == "no sales" && !s.Matched {
+				why = s.Why
+			}
+		}
+		if d.Rule != c.rule || why != c.why {
+			t.Errorf("%s: %s (%s), want %s (%s)", c.caller, d.Rule, why, c.rule, c.why)
+		}
+		if plain := p.Decide(&call, lists); plain.Rule != d.Rule {
+			t.Errorf("%s: decided %s, explained %s", c.caller, plain.Rule, d.Rule)
+		}
+	}
+	call := p.Call(Facts{Caller: "95210001#", Withheld: true})
+	if d, steps := p.Explain(&call, lists); d.Rule != "others" || strings.Contains(fmt.Sprint(steps), "95210001") {
+		t.Errorf("withheld: %s, %+v", d.Rule, steps)
+	}
+}
+
 // However the number of a listed caller is spoilt, he is refused.
 func TestSpoiltNumbersNeverPass(t *testing.T) {
 	p := mustLoad(t, spoiltPolicy)
