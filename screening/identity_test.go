@@ -6,6 +6,23 @@ import (
 	"ringfence/bridge"
 )
 
+// What was called is known, whatever of it the switch leaves out.
+func TestCalleeOf(t *testing.T) {
+	for _, c := range []struct {
+		facts bridge.Facts
+		want  string
+	}{
+		{bridge.Facts{Line: "1", Callee: "2", ReqUser: "3", PlainTo: "4"}, "1"},
+		{bridge.Facts{Callee: "2", ReqUser: "3", PlainTo: "4"}, "2"},
+		{bridge.Facts{ReqUser: "3", PlainTo: "4"}, "3"},
+		{bridge.Facts{PlainTo: "05925550100"}, "05925550100"},
+	} {
+		if got := calleeOf(&c.facts); got != c.want || !named(&c.facts) {
+			t.Errorf("%+v is a call to %q, want %q", c.facts, got, c.want)
+		}
+	}
+}
+
 // Who calls is read by the headers that the trunk may say it with, in their order; and the handset shows that
 // number, whatever the switch would show.
 //

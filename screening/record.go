@@ -95,7 +95,7 @@ const causeGone = "ORIGINATOR_CANCEL"
 
 // named: the switch has said who calls whom. A call may be over before it could.
 func named(f *bridge.Facts) bool {
-	return f.Number != "" || f.FromUser != "" || f.Callee != "" || f.ReqUser != ""
+	return f.Number != "" || f.FromUser != "" || f.Callee != "" || f.ReqUser != "" || f.PlainTo != ""
 }
 
 // recordOf is the record of a call that was decided on, as if it was carried out.

@@ -88,5 +88,6 @@ func trunkFactsOf(f *bridge.Facts) policy.TrunkFacts {
 }
 
 // calleeOf is the called number: the one the dialplan names, else the destination, else what was dialled at first: a caller
-// can dial what the switch does not give as a destination.
-func calleeOf(f *bridge.Facts) string { return cmp.Or(f.Line, f.Callee, f.ReqUser) }
+// can dial what the switch does not give as a destination. FreeSWITCH gives neither where there is a line break behind the number,
+// which an expression that ends in $ takes all the same; then it is what the dialplan will go on with.
+func calleeOf(f *bridge.Facts) string { return cmp.Or(f.Line, f.Callee, f.ReqUser, f.PlainTo) }
