@@ -84,6 +84,26 @@ func (p *Plan) ParseCalled(raw string) Number {
 	return n
 }
 
+// Beginning gives the number of the country that a text of digits begins with which is none, as 059255501001 does: an extension whose
+// expression has no end takes that too. It is false of any other text. Extensions and service numbers are not looked for, as too
+// much begins with one.
+func (n *Number) Beginning() (Number, bool) {
+	if n.plan == nil || n.Kind != Invalid || n.national != n.Raw {
+		return Number{}, false
+	}
+	for size := min(len(n.Raw), maxPatternDigits) - 1; size >= leastWhole; size-- {
+		called := n.plan.ParseInternal(n.Raw[:size])
+		if called.E164 != "" && called.Kinds&kindsOf(Service, Emergency, International, Unassigned) == 0 {
+			called.Raw = n.Raw
+			return called, true
+		}
+	}
+	return Number{}, false
+}
+
+// leastWhole is how many digits a number of a subscriber has at least.
+const leastWhole = 7
+
 // maxRuns is how many runs of digits of one text are looked at.
 const maxRuns = 10
 

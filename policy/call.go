@@ -157,7 +157,7 @@ func (p *Policy) Call(f Facts) Call {
 		Attestation: f.Attestation,
 		Time:        f.Time,
 		Diverted:    f.Diverted,
-		Callee:      p.plan.ParseCalled(f.Callee),
+		Callee:      p.called(f.Callee),
 	}
 	if c.FromInside {
 		c.Caller = p.plan.ParseInternal(f.Caller)
@@ -175,6 +175,30 @@ func (p *Policy) Call(f Facts) Call {
 	}
 	c.held, c.heldBy = p.numbersIn(&c.Caller), p
 	return c
+}
+
+// called reads a called number. Digits that are no number, and that no line or rule names, are to the number that they begin with: a
+// caller who dials one digit more, where the dialplan takes it, does not get past what is for the line.
+func (p *Policy) called(text string) number.Number {
+	n := p.plan.ParseCalled(text)
+	if n.Kind != number.Invalid || p.namesCalled(&n) {
+		return n
+	}
+	if begins, ok := n.Beginning(); ok && p.namesCalled(&begins) {
+		return begins
+	}
+	return n
+}
+
+// namesCalled reports whether a called number is on a line, or in a rule.
+func (p *Policy) namesCalled(n *number.Number) bool {
+	var m met
+	p.callees.find(&m, n)
+	if len(m.all()) > 0 || p.kept == nil {
+		return len(m.all()) > 0
+	}
+	_, ok := p.kept.LineOf(n)
+	return ok
 }
 
 // ListEntry is one line of an administrator's list.

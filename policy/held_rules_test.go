@@ -296,7 +296,7 @@ func TestCalledNumbers(t *testing.T) {
 	for text, want := range map[string]string{
 		"05925550100": "staff", "05925550100a": "staff", "05925550100;user=phone": "staff", "05925550100 XML default": "staff", "05925550100-": "staff",
 		"05925550100,1": "staff", "05925550100'": "staff", "05925550100" + strings.Repeat("0", 40): "staff", "sip:05925550100;x": "staff",
-		"05925559999a": "", "059255501001": "", "": "", "x": "", "1104": "", "110a": "", "0592555": "",
+		"05925559999a": "", "059255501001": "staff", "0592555010000000000": "staff", "059255599991": "", "959255501001": "", "": "", "x": "", "1104": "", "110a": "", "0592555": "",
 	} {
 		c := p.Call(Facts{Callee: text})
 		if got := p.LineOf(&c.Callee); got != want || c.Callee.Raw != text {
@@ -305,6 +305,13 @@ func TestCalledNumbers(t *testing.T) {
 		if c.Callee.Kinds.Has(number.Emergency) {
 			t.Errorf("%q is an emergency number", text)
 		}
+	}
+	// Digits that a line or a rule names are what they are.
+	longer := mustLoad(t, strings.Replace(spoiltPolicy, `["05925550000-05925550999"]`, `["05925550000-05925550999"]
+[lines.lift]
+numbers = ["0592555010??"]`, 1))
+	if c := longer.Call(Facts{Callee: "059255501001"}); longer.LineOf(&c.Callee) != "lift" {
+		t.Errorf("a line's number of twelve digits is to line %q", longer.LineOf(&c.Callee))
 	}
 	if c := p.Call(Facts{Callee: "8001a"}); c.Callee.Kind != number.Internal || c.Callee.National() != "8001" {
 		t.Errorf("%+v", c.Callee)
