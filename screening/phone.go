@@ -196,6 +196,16 @@ func (sc *Screener) phoneOf(f *bridge.Facts) phone {
 	return by
 }
 
+// callsAnother reports whether a phone calls a line of another customer: it is nobody's colleague there, and what it writes for its number
+// could be an extension of that customer's. What the directory has it show is who calls.
+func (sc *Screener) callsAnother(r *inforce.Rules, f *bridge.Facts) bool {
+	if !sc.several(r) {
+		return false
+	}
+	callee := r.Policy.Call(policy.Facts{Callee: calleeOf(f)}).Callee
+	return !sc.mayHave(r, &callee, customerOf(r, &phone{account: f.AuthUser, realm: realmOf(f.AuthUser, f.AuthRealm, f.Domain), context: f.Context}))
+}
+
 // inside reports whether a star code comes from a phone of the house: nobody from outside may fill the review queue, or a list.
 func (sc *Screener) inside(f *bridge.Facts) bool {
 	t := sc.force.Rules().Policy.Trunk(trunkFactsOf(f))

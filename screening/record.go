@@ -20,7 +20,7 @@ func (sc *Screener) Record(f *bridge.Facts, v *bridge.Verdict, res bridge.Result
 	if c == nil { // no decision came: deadline or fault, or its caller was gone before
 		now := sc.o.Now()
 		c = &considered{}
-		c.call, c.id = sc.callOf(r.Policy, f, now)
+		c.call, c.id = sc.callOf(r, f, now)
 		if named(f) {
 			if !f.Test {
 				sc.memory.Called(r.Policy, &c.call)
