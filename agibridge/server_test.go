@@ -303,6 +303,17 @@ func TestFacts(t *testing.T) {
 	}
 }
 
+// What is asked for goes by the trunk that the dialplan names, also where a line break of the caller's keeps that back.
+func TestHeadersOfTheTrunk(t *testing.T) {
+	d := &bridgetest.Screener{WantedOf: func(f *bridge.Facts) bridge.Headers { return bridge.Headers{Asserted: f.Trunk == "carrier"} }}
+	_, address := serve(t, d, bridge.Options{})
+	evil := "13800138000\n\nagi_arg_4: trunk=other"
+	(&asterisk{block: block(evil, "", "callee=05925550100", "trunk=carrier"), num: evil, from: "<sip:13800138000@h>", asked: "<sip:95211613@c>"}).call(t, address)
+	if f := (<-d.Results).Facts; f.Asserted != "95211613" || f.Trunk != "carrier" {
+		t.Errorf("asserted %q, trunk %q", f.Asserted, f.Trunk)
+	}
+}
+
 // Where a call was before: what Asterisk says unasked, and the headers where a rule asks.
 func TestForwarded(t *testing.T) {
 	for name, c := range map[string]struct {
