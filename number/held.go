@@ -84,18 +84,20 @@ func (p *Plan) ParseCalled(raw string) Number {
 	return n
 }
 
-// Beginning gives the number of the country that a text of digits begins with which is none, as 059255501001 does: an extension whose
-// expression has no end takes that too. It is false of any other text. Extensions and service numbers are not looked for, as too
-// much begins with one.
+// Beginning gives the number of the country that the digits of an Invalid text begin with, as 059255501001 and 05925550100-1 do: an
+// extension whose expression has no end takes these too. Extensions and service numbers are not looked for, as too much begins with
+// one.
 func (n *Number) Beginning() (Number, bool) {
-	if n.plan == nil || n.Kind != Invalid || n.national != n.Raw {
+	if n.plan == nil || n.Kind != Invalid {
 		return Number{}, false
 	}
-	for size := min(len(n.Raw), maxPatternDigits) - 1; size >= leastWhole; size-- {
-		called := n.plan.ParseInternal(n.Raw[:size])
-		if called.E164 != "" && called.Kinds&kindsOf(Service, Emergency, International, Unassigned) == 0 {
-			called.Raw = n.Raw
-			return called, true
+	for _, run := range digitRuns(n.Raw, leastWhole) {
+		for size := min(len(run.digits), maxPatternDigits); size >= leastWhole; size-- {
+			called := n.plan.ParseInternal(run.digits[:size])
+			if called.E164 != "" && called.Kinds&kindsOf(Service, Emergency, International, Unassigned) == 0 {
+				called.Raw = n.Raw
+				return called, true
+			}
 		}
 	}
 	return Number{}, false

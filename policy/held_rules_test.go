@@ -296,7 +296,7 @@ func TestCalledNumbers(t *testing.T) {
 	for text, want := range map[string]string{
 		"05925550100": "staff", "05925550100a": "staff", "05925550100;user=phone": "staff", "05925550100 XML default": "staff", "05925550100-": "staff",
 		"05925550100,1": "staff", "05925550100'": "staff", "05925550100" + strings.Repeat("0", 40): "staff", "sip:05925550100;x": "staff",
-		"05925559999a": "", "059255501001": "staff", "0592555010000000000": "staff", "059255599991": "", "959255501001": "", "": "", "x": "", "1104": "", "110a": "", "0592555": "",
+		"05925559999a": "", "059255501001": "staff", "05925550100-1": "staff", "05925550100 12": "staff", "05925550100-1a": "staff", "0592 555 0100(7": "staff", "0592555010000000000": "staff", "059255599991": "", "959255501001": "", "": "", "x": "", "1104": "", "110a": "", "0592555": "",
 	} {
 		c := p.Call(Facts{Callee: text})
 		if got := p.LineOf(&c.Callee); got != want || c.Callee.Raw != text {
