@@ -341,6 +341,15 @@ func TestPhonesCallOtherCustomers(t *testing.T) {
 	if v := d.Screen(&f); v.Rule != "ours" {
 		t.Errorf("the other customer's number is on the line's own list: %s (%s)", v.Rule, v.Reason)
 	}
+	// On Asterisk phones are inside where the policy says so of their trunk.
+	d = in(start(t, attached(t, strings.Replace(tenantPolicy, `match    = ["gateway:branch"]`, `match    = ["endpoint:8001-acme", "endpoint:8001-globex", "endpoint:branch"]`, 1))))
+	linesOf(t, d, map[string]string{a: "acme", b: "globex"})
+	for endpoint, want := range map[string]string{"8001-acme": policy.RuleInternal, "8001-globex": "strangers", "branch": policy.RuleInternal} {
+		v := d.Screen(&bridge.Facts{Number: "8001", FromUser: "8001", Callee: a, Channel: "PJSIP/" + endpoint + "-1", Endpoint: endpoint, Context: "phones"})
+		if v.Rule != want {
+			t.Errorf("%s: %s (%s), want %s", endpoint, v.Rule, v.Reason, want)
+		}
+	}
 }
 
 // Customers of the database on an Asterisk that is not attached: what a phone writes is nothing, what the dialplan says is all.

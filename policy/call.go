@@ -134,6 +134,7 @@ type Facts struct {
 	Trunk       string
 	Withheld    bool
 	Inside      bool // an authenticated user calls; a trunk with internal = true need not say so
+	Another     bool // a phone of another customer calls than the one whose line is called: it is not inside there, whatever its trunk
 	Attestation string
 	Time        time.Time
 
@@ -153,7 +154,7 @@ func (p *Policy) Call(f Facts) Call {
 		Name:        f.Name,
 		Trunk:       f.Trunk,
 		Withheld:    f.Withheld,
-		FromInside:  f.Inside || p.TrunkNamed(f.Trunk).Internal,
+		FromInside:  !f.Another && (f.Inside || p.TrunkNamed(f.Trunk).Internal),
 		Attestation: f.Attestation,
 		Time:        f.Time,
 		Diverted:    f.Diverted,

@@ -203,7 +203,11 @@ func (sc *Screener) callsAnother(r *inforce.Rules, f *bridge.Facts) bool {
 		return false
 	}
 	callee := r.Policy.Call(policy.Facts{Callee: calleeOf(f)}).Callee
-	return !sc.mayHave(r, &callee, customerOf(r, &phone{account: f.AuthUser, realm: realmOf(f.AuthUser, f.AuthRealm, f.Domain), context: f.Context}))
+	by := phone{account: f.AuthUser, realm: realmOf(f.AuthUser, f.AuthRealm, f.Domain), context: f.Context}
+	if f.Channel != "" {
+		by.account, by.realm = f.Endpoint, traffic.Endpoint
+	}
+	return !sc.mayHave(r, &callee, customerOf(r, &by))
 }
 
 // inside reports whether a star code comes from a phone of the house: nobody from outside may fill the review queue, or a list.

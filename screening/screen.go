@@ -68,8 +68,8 @@ func (sc *Screener) callOf(r *inforce.Rules, f *bridge.Facts, now time.Time) (po
 	trunk := p.Trunk(trunkFactsOf(f))
 	id := identify(f, trunk)
 	inside := f.Authorized && f.AuthUser != ""
-	if inside && sc.callsAnother(r, f) {
-		inside = false
+	another := (inside || trunk.Internal) && sc.callsAnother(r, f)
+	if another {
 		if n := p.Plan().Parse(f.Outbound); n.E164 != "" {
 			id.number, id.from = f.Outbound, id.number
 		}
@@ -80,7 +80,7 @@ func (sc *Screener) callOf(r *inforce.Rules, f *bridge.Facts, now time.Time) (po
 	}
 	c := p.Call(policy.Facts{
 		Caller: bare(id.number), Name: id.name, Callee: calleeOf(f), Trunk: trunk.Name, Withheld: id.withheld,
-		Inside: inside, Attestation: attestationOf(id.verstat), Time: now,
+		Inside: inside, Another: another, Attestation: attestationOf(id.verstat), Time: now,
 		Other: bare(id.other), Diverted: diverted,
 	})
 	if n := p.Plan().Parse(bare(id.from)); n.E164 == c.Caller.E164 || id.from == "" {
