@@ -147,8 +147,14 @@ func TestSpoiltNumbersNeverPass(t *testing.T) {
 	prefixes := []string{"", "", "0", "00", "000", "86", "8686", "+86", "++86", "+", "0592", "05920", "010", "+860", "0086", "008686"}
 	for range 20_000 {
 		number := fmt.Sprintf("9521%04d", r.IntN(10_000))
-		if r.IntN(3) == 0 {
+		before := prefixes
+		switch r.IntN(5) {
+		case 0:
 			number = fmt.Sprintf("1%d%09d", 3+r.IntN(7), r.IntN(1_000_000_000))
+		case 1:
+			number, before = fmt.Sprintf("+1202555%04d", r.IntN(10_000)), []string{"", "+", "tel:", "a", "95588#", "0 "}
+		case 2:
+			number, before = fmt.Sprintf("+4420794%05d", r.IntN(100_000)), []string{"", "00 ", "＋", "x"}
 		}
 		lists := plainLists{}
 		q, err := p.Plan().Pattern(number)
@@ -156,14 +162,17 @@ func TestSpoiltNumbersNeverPass(t *testing.T) {
 			t.Fatal(err)
 		}
 		lists.put(ListEntry{List: "blacklist", Pattern: q})
-		text := pick(prefixes) + number
-		switch r.IntN(4) {
+		text := pick(before) + number
+		switch r.IntN(6) {
 		case 0:
 			text += pick(junk)
 		case 1:
 			text = pick(junk) + text
 		case 2:
 			text += pick(junk) + strings.Repeat(fmt.Sprint(r.IntN(10)), r.IntN(20))
+		case 3: // one of its digits as a switch undoes it
+			i := len(text) - 1 - r.IntN(5)
+			text = fmt.Sprintf("%s%%%02X%s", text[:i], text[i], text[i+1:])
 		}
 		call := p.Call(Facts{Caller: text, Callee: "05925550100"})
 		if d := p.Decide(&call, lists); d.Action == Allow && call.Caller.E164 == "" { // else it is another number
