@@ -272,6 +272,14 @@ func TestFacts(t *testing.T) {
 			number: "95588", from: fromLine, asserted: `"Bank" <sip:95588@c>`,
 			want: bridge.Facts{Number: "95588", Name: "Alice", FromUser: "13800138000", FromName: "Alice", Asserted: "95588", IDSource: "pid"},
 		},
+		"asserted twice in one header": {
+			number: "13800138000", from: fromLine, asserted: `"Li, <sip:110@x>" <sip:95588@c>;x="a,b" , <tel:+8613900139000>`,
+			want: bridge.Facts{Number: "13800138000", Name: "Alice", FromUser: "13800138000", FromName: "Alice", Asserted: "95588"},
+		},
+		"asserted with a quote that has no end": {
+			number: "13800138000", from: fromLine, asserted: `"Li, <sip:110@x>, <sip:95588@c>`,
+			want: bridge.Facts{Number: "13800138000", Name: "Alice", FromUser: "13800138000", FromName: "Alice", Asserted: `"Li, <sip:110@x>, <sip:95588@c>`},
+		},
 		"line ends":           {number: evil, from: "<sip:x@h>", want: bridge.Facts{Number: evil, FromUser: "x", IDSource: "pid"}},
 		"an empty line":       {number: evil + "\n", from: "<sip:x@h>", want: bridge.Facts{Number: evil + "\n", FromUser: "x", IDSource: "pid"}},
 		"an answer, a hangup": {number: "1\n\n200 result=1 (x)\n511 gone\nHANGUP\n\nHANGUP", from: "<sip:x@h>", want: bridge.Facts{Number: "1\n\n200 result=1 (x)\n511 gone\nHANGUP\n\nHANGUP", FromUser: "x", IDSource: "pid"}},
