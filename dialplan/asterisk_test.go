@@ -1,4 +1,4 @@
-package kit
+package dialplan
 
 import (
 	"io/fs"
@@ -175,7 +175,7 @@ func TestInstallAndUninstallAsterisk(t *testing.T) {
 			if got := installAsterisk(t, folder, usualAsterisk, false); got != "unchanged extensions_ringfence.conf\nunchanged extensions.conf" || !maps.Equal(tree(t, folder), after) {
 				t.Errorf("second: %s", got)
 			}
-			d, err := ReadDialplan(folder)
+			d, err := Read(folder)
 			if err != nil || d.Context(Subroutine) == nil || d.Context(TestContext) == nil {
 				t.Fatalf("the dialplan does not have it: %v", err)
 			}
@@ -369,7 +369,7 @@ func TestInstallAsteriskFreePBX(t *testing.T) {
 	if got := installAsterisk(t, folder, s, false); got != "unchanged extensions_ringfence.conf\nunchanged extensions_custom.conf" {
 		t.Error(got)
 	}
-	d, err := ReadDialplan(folder)
+	d, err := Read(folder)
 	if err != nil || !slices.Contains(d.Context("from-internal-custom").Includes, "ringfence-phones") || d.Context("from-internal-custom").Extension("1234") == nil {
 		t.Errorf("the phones' context: %+v %v", d.Context("from-internal-custom"), err)
 	}
