@@ -163,6 +163,16 @@ func (a *app) desk(readOnly bool) (*desk, error) {
 	return &desk{d, func() { d.Close() }}, nil
 }
 
+// withDesk does something with a desk and closes it.
+func (a *app) withDesk(readOnly bool, do func(d *desk) error) error {
+	d, err := a.desk(readOnly)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	return do(d)
+}
+
 // dial reaches the running daemon through the socket that its file names, the only thing of the file that is needed for that: the
 // passwords in it are not for everybody who may give commands, and faults that it has by now are of its next start.
 func (a *app) dial() (client *console.Client, socket string, err error) {

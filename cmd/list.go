@@ -78,17 +78,14 @@ type listShowCmd struct {
 }
 
 func (c *listShowCmd) Run(a *app) error {
-	d, err := a.desk(true)
-	if err != nil {
-		return err
-	}
-	defer d.close()
-	return d.Entries(a.ctx, c.List, func(e console.ListEntry) error {
-		whose := ""
-		if e.List != c.List { // of the own lists of all lines
-			whose = e.List + "  "
-		}
-		return a.print(e, "%s%s", whose, entryText(&e))
+	return a.withDesk(true, func(d *desk) error {
+		return d.Entries(a.ctx, c.List, func(e console.ListEntry) error {
+			whose := ""
+			if e.List != c.List { // of the own lists of all lines
+				whose = e.List + "  "
+			}
+			return a.print(e, "%s%s", whose, entryText(&e))
+		})
 	})
 }
 
@@ -148,20 +145,17 @@ func (c *listAddCmd) Run(a *app) error {
 	if err != nil {
 		return usageError{"--expires: " + err.Error()}
 	}
-	d, err := a.desk(false)
-	if err != nil {
-		return err
-	}
-	defer d.close()
-	var add []console.NewEntry
-	for _, p := range c.Patterns {
-		add = append(add, console.NewEntry{Number: p, Reason: c.Reason, Expires: expires})
-	}
-	edits, err := d.AddEntries(a.ctx, c.List, add, false)
-	if err != nil {
-		return err
-	}
-	return a.printEdits(edits)
+	return a.withDesk(false, func(d *desk) error {
+		var add []console.NewEntry
+		for _, p := range c.Patterns {
+			add = append(add, console.NewEntry{Number: p, Reason: c.Reason, Expires: expires})
+		}
+		edits, err := d.AddEntries(a.ctx, c.List, add, false)
+		if err != nil {
+			return err
+		}
+		return a.printEdits(edits)
+	})
 }
 
 type listRemoveCmd struct {
