@@ -24,7 +24,7 @@ import (
 // Exit statuses.
 const (
 	done    = 0 // done
-	undone  = 1 // it could not be done; the reason is on standard error
+	failed  = 1 // it could not be done; the reason is on standard error
 	misused = 2 // wrong usage
 )
 
@@ -92,7 +92,7 @@ func Main(args []string, in io.Reader, out, errs io.Writer) int {
 		kong.Exit(func(code int) { exited = code; panic(helpShown{}) }))
 	if err != nil {
 		fmt.Fprintln(errs, "ringfence:", err)
-		return undone
+		return failed
 	}
 	if len(args) == 0 {
 		overview(errs, parser.Model)
@@ -119,7 +119,7 @@ func Main(args []string, in io.Reader, out, errs io.Writer) int {
 	case !errors.Is(err, errSilent):
 		why(errs, err)
 	}
-	return undone
+	return failed
 }
 
 // helpShown unwinds out of kong once it has printed what was asked for: kong counts on the process ending

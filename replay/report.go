@@ -22,12 +22,12 @@ type Report struct {
 
 	// What the detectors did, in the order of the policy, and how its decisions meet the labels, if the files have some; nil if none has.
 	// Against is the same of the policy to compare with.
-	Course
-	Against Course `json:",omitzero"`
+	LiveRun
+	Against LiveRun `json:",omitzero"`
 }
 
-// Course is what a policy did with calls in their own time.
-type Course struct {
+// LiveRun is what a policy did with calls in their own time.
+type LiveRun struct {
 	Detectors []Detector `json:",omitempty"`
 	Labels    *Labels    `json:",omitempty"`
 }

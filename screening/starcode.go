@@ -131,7 +131,7 @@ func (sc *Screener) lastRang(r *inforce.Rules, f *bridge.Facts) (last traffic.La
 	if realm == traffic.Endpoint {
 		realm = "" // as numbers are rung
 	}
-	for _, name := range by.said {
+	for _, name := range by.assigned {
 		if last, ok := sc.lastCall(r, name, realm, true); ok {
 			return last, name, true
 		}
