@@ -3,6 +3,7 @@
 package cmd
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -197,6 +198,19 @@ func (a *app) running() (*console.Client, error) {
 		return nil, fmt.Errorf("the daemon is not running (nobody answers on %s): start it with `systemctl start ringfence` or `ringfence run`", socket)
 	}
 	return client, err
+}
+
+// bufferedApp is an app that prints what may be long: flush writes the rest of it.
+type bufferedApp struct {
+	app
+	flush func() error
+}
+
+func (a *app) buffered() *bufferedApp {
+	out := bufio.NewWriter(a.out)
+	b := &bufferedApp{*a, out.Flush}
+	b.out = out
+	return b
 }
 
 // print writes one JSON object, or the line for people.

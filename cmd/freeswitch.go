@@ -13,12 +13,12 @@ import (
 )
 
 type freeswitchCmd struct {
-	Install   kitInstallCmd   `cmd:"" help:"Write the dialplan that hands calls to the daemon into a FreeSWITCH configuration."`
-	Uninstall kitUninstallCmd `cmd:"" help:"Take it out again."`
-	Doctor    doctorCmd       `cmd:"" help:"Check the whole chain on a live system, and say what to fix."`
+	Install   freeswitchInstallCmd   `cmd:"" help:"Write the dialplan that hands calls to the daemon into a FreeSWITCH configuration."`
+	Uninstall freeswitchUninstallCmd `cmd:"" help:"Take it out again."`
+	Doctor    doctorCmd              `cmd:"" help:"Check the whole chain on a live system, and say what to fix."`
 }
 
-type kitInstallCmd struct {
+type freeswitchInstallCmd struct {
 	Conf         string `required:"" placeholder:"DIR" help:"FreeSWITCH's configuration: the folder that freeswitch.xml is in."`
 	DryRun       bool   `help:"Say what would be done, and do nothing."`
 	Screen       string `placeholder:"ADDR" help:"Where the daemon listens, as the switch reaches it (its [screen] listen)."`
@@ -30,7 +30,7 @@ type kitInstallCmd struct {
 	FusionPBX    *bool  `name:"fusionpbx" negatable:"" help:"Write files to copy into FusionPBX's dialplan manager; see docs/fusionpbx.md."`
 }
 
-func (c *kitInstallCmd) Run(a *app) error {
+func (c *freeswitchInstallCmd) Run(a *app) error {
 	s, known, err := dialplan.Recorded(c.Conf)
 	if err != nil {
 		return err
@@ -70,7 +70,7 @@ func (c *kitInstallCmd) Run(a *app) error {
 }
 
 // choose lets flags win over what was remembered.
-func (c *kitInstallCmd) choose(s *dialplan.Settings) {
+func (c *freeswitchInstallCmd) choose(s *dialplan.Settings) {
 	if c.Screen != "" {
 		s.Screen = c.Screen
 	}
@@ -146,7 +146,7 @@ func emergencyOf(named []string, settings *conf.Daemon, loadErr error) (dialplan
 }
 
 // next says what there is left to do.
-func (c *kitInstallCmd) next(a *app, s dialplan.Settings, e dialplan.Emergency, changes []dialplan.Change) {
+func (c *freeswitchInstallCmd) next(a *app, s dialplan.Settings, e dialplan.Emergency, changes []dialplan.Change) {
 	switch {
 	case !a.installed(e, changes, c.DryRun):
 	case s.FusionPBX:
@@ -170,12 +170,12 @@ func (a *app) installed(e dialplan.Emergency, changes []dialplan.Change, dry boo
 	return false
 }
 
-type kitUninstallCmd struct {
+type freeswitchUninstallCmd struct {
 	Conf   string `required:"" placeholder:"DIR" help:"FreeSWITCH's configuration: the folder that freeswitch.xml is in."`
 	DryRun bool   `help:"Say what would be done, and do nothing."`
 }
 
-func (c *kitUninstallCmd) Run(a *app) error {
+func (c *freeswitchUninstallCmd) Run(a *app) error {
 	changes, err := dialplan.Uninstall(c.Conf, c.DryRun)
 	if err := a.printChanges(changes, c.DryRun); err != nil {
 		return err

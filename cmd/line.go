@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"strings"
@@ -38,13 +37,11 @@ func (c *lineLsCmd) Run(a *app) error {
 		return err
 	}
 	defer d.close()
-	out := bufio.NewWriter(a.out)
-	buffered := *a
-	buffered.out = out
+	out := a.buffered()
 	n := 0
 	err = d.Lines(a.ctx, console.LineQuery{Customer: c.Customer, Profile: c.Profile}, func(l console.Line) error {
 		n++
-		return buffered.print(l, "%s", lineText(&l))
+		return out.print(l, "%s", lineText(&l))
 	})
 	switch {
 	case err != nil || n > 0 || a.json:
@@ -53,7 +50,7 @@ func (c *lineLsCmd) Run(a *app) error {
 	default:
 		fmt.Fprintln(a.err, "there are no lines in the database yet: `ringfence line add NAME NUMBER` makes one; those of the policy are in its file")
 	}
-	return errors.Join(err, out.Flush())
+	return errors.Join(err, out.flush())
 }
 
 // lineText is a line in one line of a terminal.
@@ -233,20 +230,18 @@ func (c *lineExportCmd) Run(a *app) error {
 		return err
 	}
 	defer d.close()
-	out := bufio.NewWriter(a.out)
-	buffered := *a
-	buffered.out = out
-	table := listfile.NewTableWriter(out, listfile.LineColumns...)
+	out := a.buffered()
+	table := listfile.NewTableWriter(out.out, listfile.LineColumns...)
 	err = d.Lines(a.ctx, console.LineQuery{Customer: c.Customer}, func(l console.Line) error {
 		if a.json {
-			return buffered.print(l, "")
+			return out.print(l, "")
 		}
 		return table.Write(l.Name, strings.Join(l.Numbers, " "), l.Customer, l.Profile, l.Mode, l.Timezone, l.Language, l.Notify, l.Note)
 	})
 	if err == nil && !a.json {
 		err = table.Begin()
 	}
-	return errors.Join(err, table.Flush(), out.Flush())
+	return errors.Join(err, table.Flush(), out.flush())
 }
 
 type lineChangesCmd struct{}

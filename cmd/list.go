@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"os"
@@ -225,14 +224,14 @@ func (c *listExportCmd) Run(a *app) error {
 		return err
 	}
 	defer d.close()
-	out := bufio.NewWriter(a.out)
-	table := listfile.NewWriter(out)
+	out := a.buffered()
+	table := listfile.NewWriter(out.out)
 	err = d.Entries(a.ctx, c.List, func(e console.ListEntry) error {
 		switch {
 		case a.json:
-			return a.print(e, "")
+			return out.print(e, "")
 		case c.Format == "text":
-			_, err := fmt.Fprintln(out, e.Number)
+			_, err := fmt.Fprintln(out.out, e.Number)
 			return err
 		}
 		return table.Write(e.Number, e.Reason, lastExpiry(&e))
@@ -240,7 +239,7 @@ func (c *listExportCmd) Run(a *app) error {
 	if err == nil && !a.json && c.Format == "csv" {
 		err = table.Begin()
 	}
-	return errors.Join(err, table.Flush(), out.Flush())
+	return errors.Join(err, table.Flush(), out.flush())
 }
 
 // lastExpiry is when the last of an entry's sources ends, zero for never: until then the number is on the list.
