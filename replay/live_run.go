@@ -285,7 +285,7 @@ type hearing struct {
 // Dismiss has the call give way to another one.
 func (x *hearing) Dismiss() { x.run.ahead.put(x.run.now.Add(hearsEnd), event{hearing: x}) }
 
-// Passed reports whether the caller has keyed in what he was asked for.
+// Passed reports whether the caller has keyed in what they were asked for.
 func (x *hearing) Passed() bool { return false }
 
 func (x *hearing) leave() {

@@ -159,7 +159,7 @@ type callerStats struct {
 }
 
 // harm is how many people were rung for nothing, roughly: the calls that nobody answered or that were over
-// within seconds, weighted by how many different people they went to. Who dials his way through the numbers of
+// within seconds, weighted by how many different people they went to. Who dials their way through the numbers of
 // a firm comes before one who rings the same colleague again and again, and before one whom many people
 // talk to. A call of which nothing is known counts half.
 func (c *callerStats) harm() float64 {
