@@ -59,7 +59,7 @@ var rooms = map[string]room{
 	"notice":    {imports: []string{"alert", "number", "policy", "storage"}},
 	"feed":      {imports: []string{"alert", "conf", "console", "listfile", "number", "policy"}},
 	"console":   {imports: []string{"number", "policy", "rawtext", "tomlfile"}},
-	"replay":    {imports: []string{"console", "detect", "number", "policy", "textfile", "traffic"}},
+	"replay":    {imports: []string{"console", "detect", "lists", "number", "policy", "textfile", "traffic"}},
 	"dialplan":  {imports: []string{"conf"}},
 	"doctor":    {imports: []string{"conf", "console", "dialplan", "eslbridge", "policy"}},
 	"standin":   {},
