@@ -107,6 +107,7 @@ type scan struct {
 	caller, callee met
 	profile        uint32 // the number of its profile, 0 if it has none that a rule names
 	called         Line   // the line called; its name is "" if the callee belongs to none
+	own            ownAnswer
 
 	clock    clock // of the policy's time zone, once clockSet
 	clockSet bool
