@@ -15,6 +15,7 @@ import (
 	"ringfence/lines"
 	"ringfence/listfile"
 	"ringfence/number"
+	"ringfence/policy"
 	"ringfence/storage"
 )
 
@@ -81,7 +82,8 @@ type linesFile struct {
 	byName   map[string]*fileLine
 	inOrder  []*fileLine // of the file
 	gone     []storage.Line
-	nameless int // rows of which nobody can tell what line they name
+	nameless int             // rows of which nobody can tell what line they name
+	broken   map[string]bool // customers that have rows of which only that can be told
 	warned   int
 	before   int            // lines that the source kept
 	changes  []lines.Change // what goes in, and what goes
@@ -150,9 +152,7 @@ func (f *linesFile) read(ctx context.Context, file io.Reader, m *lineMaker) erro
 		case skip:
 			f.report.Skipped++
 		case err != nil:
-			if line.name == "" {
-				f.nameless++
-			}
+			f.unread(&line)
 			f.refusal(r.No, line.name, err.Error())
 		default:
 			f.add(r.No, &line, m)
@@ -176,6 +176,18 @@ func (f *linesFile) read(ctx context.Context, file io.Reader, m *lineMaker) erro
 		f.fill(l, rows, info.Has)
 	}
 	return nil
+}
+
+// unread notes a row that may be about any line, or about any one of a customer: in a whole file none of these goes by what the file does not name.
+func (f *linesFile) unread(l *rowLine) {
+	if l.customer == "" {
+		f.nameless++
+		return
+	}
+	if f.broken == nil {
+		f.broken = make(map[string]bool)
+	}
+	f.broken[strings.Clone(l.customer)] = true
 }
 
 // strange reports whether a text of the file is no UTF-8.
@@ -269,6 +281,9 @@ func (f *linesFile) compare(d *Desk) error {
 	for _, l := range f.inOrder {
 		if err := f.maker.name(l.set.Name); err != nil {
 			l.refuse(l.row, "%s", err)
+			if policy.BadLineName(l.set.Name) != "" { // no line has it, so that the row is meant for another one
+				f.nameless++
+			}
 		}
 		if l.why != "" {
 			continue
@@ -306,9 +321,14 @@ func (f *linesFile) goneLines() error {
 		return nil
 	}
 	if f.nameless > 0 { // it may be one of these
-		f.warn(fmt.Sprintf("%d lines that the file does not name stay, because %d rows of it cannot be read: put these right", len(f.gone), f.nameless))
+		f.warn(fmt.Sprintf("%d lines that the file does not name stay, because of %d rows nobody can tell which line they name: put these right", len(f.gone), f.nameless))
 		f.gone = nil
 		return nil
+	}
+	all := len(f.gone)
+	f.gone = slices.DeleteFunc(f.gone, func(l storage.Line) bool { return f.broken[l.Customer] })
+	if stay := all - len(f.gone); stay > 0 {
+		f.warn(fmt.Sprintf("%d lines that the file does not name stay, because rows of their customers cannot be read: put these right, or remove the lines (ringfence line remove)", stay))
 	}
 	if f.q.Force || f.before < console.LinesGoneFloor || float64(len(f.gone)) <= console.MaxLinesGone*float64(f.before) {
 		return nil

@@ -185,6 +185,12 @@ func TestImportLinesWhole(t *testing.T) {
 	if r := expect("a row that names nobody", q, "+0 ~0 -0 =19 !1 21:", append(slices.Clone(rows[:19]), `"`)...); len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], "1 lines that the file does not name stay") {
 		t.Errorf("%+v", r)
 	}
+	if r := expect("a row with a name that no line has", q, "+0 ~0 -0 =19 !1 21:c:19", append(slices.Clone(rows[:19]), "c:19,05927770119,")...); len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], "1 lines that the file does not name stay") {
+		t.Errorf("%+v", r)
+	}
+	if r := expect("the same, forced", console.LineImport{Source: "billing", Whole: true, Force: true}, "+0 ~0 -0 =19 !1 21:c:19", append(slices.Clone(rows[:19]), "c:19,05927770119,")...); len(r.Warnings) != 1 {
+		t.Errorf("%+v", r)
+	}
 	if r := expect("a line that is refused is named all the same", q, "+0 ~0 -0 =19 !1 21:c19", append(slices.Clone(rows[:19]), "c19,x,")...); len(r.Warnings) != 0 {
 		t.Errorf("%+v", r)
 	}

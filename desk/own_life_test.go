@@ -168,6 +168,16 @@ func TestOwnListsRelease(t *testing.T) {
 	if err := h.Release(h.ann.Key, "8001", c); err != nil || h.changes("") == before {
 		t.Logf("again: %v", err) // it lasts longer by a moment
 	}
+	// An import holds the turn for longer than a person at the phone waits.
+	h.edit.Lock()
+	began := time.Now()
+	done := make(chan error, 1)
+	go func() { done <- h.release(h.bob.Key, "8002", c, 10*time.Millisecond) }()
+	if err := <-done; err == nil || !strings.Contains(err.Error(), "still under way") || time.Since(began) < 10*time.Millisecond {
+		t.Errorf("while an import is under way: %v", err)
+	}
+	h.edit.Unlock()
+	h.must("not let through", "own allow", "own block")
 	other := h.ann
 	other.Key, other.Customer = policy.NewLineKey("ann", storage.LineOwn()), "somebody else"
 	h.lines(t, other)
