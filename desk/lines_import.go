@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"ringfence/console"
@@ -19,8 +20,11 @@ import (
 	"ringfence/storage"
 )
 
+// importWait is how long an import of lines waits for another import or undo. It is a cron job, and nobody is there to try again.
+const importWait = 5 * time.Minute
+
 // ImportLines makes the lines of a file what it says of them, all from one moment on or nothing. Lines of the file that cannot be are refused and
-// stay as they are, and the others go in, unless q.Strict.
+// stay as they are, and the others go in, unless q.Strict. It waits for another import, and says so in the report.
 func (d *Desk) ImportLines(ctx context.Context, q console.LineImport, file io.Reader) (*console.LineReport, error) {
 	f := &linesFile{
 		q: q, byName: map[string]*fileLine{},
@@ -32,6 +36,11 @@ func (d *Desk) ImportLines(ctx context.Context, q console.LineImport, file io.Re
 	if err := f.read(ctx, file, newLineMaker(d.force.Rules().Policy)); err != nil {
 		return nil, err
 	}
+	turn, err := f.turn(ctx, d.db, importWait)
+	if err != nil {
+		return nil, err
+	}
+	defer turn.End()
 	d.edit.Lock()
 	defer d.edit.Unlock()
 	rules := d.force.Rules()
@@ -51,7 +60,7 @@ func (d *Desk) ImportLines(ctx context.Context, q console.LineImport, file io.Re
 		f.report.Strict = true
 	case q.DryRun, len(edits) == 0:
 	default:
-		_, r, err := d.changeLines(ctx, storage.ChangeRecord{Kind: storage.KindImport, Source: fileName(q.File)}, edits)
+		_, r, err := d.changeLinesBy(ctx, turn.ChangeLines, storage.ChangeRecord{Kind: storage.KindImport, Source: fileName(q.File)}, edits)
 		if err != nil {
 			return nil, err
 		}
@@ -63,6 +72,26 @@ func (d *Desk) ImportLines(ctx context.Context, q console.LineImport, file io.Re
 		debug.FreeOSMemory()
 	}
 	return report, nil
+}
+
+// turn waits for the turn to import, as long as there may be so many edits that they need it. Without it the change is tried all the same: they may be few.
+func (f *linesFile) turn(ctx context.Context, db *storage.DB, wait time.Duration) (*storage.ImportTurn, error) {
+	edits := len(f.inOrder)
+	switch {
+	case f.q.DryRun:
+		edits = 0
+	case f.q.Whole: // those that go are not known yet
+		edits = storage.MaxLines
+	}
+	began := time.Now()
+	turn, err := db.LineTurn(ctx, edits, wait)
+	if errors.Is(err, storage.ErrBusy) {
+		turn, err = db.LineTurn(ctx, 0, 0)
+	}
+	if waited := time.Since(began); waited >= time.Second {
+		f.warn(fmt.Sprintf("it has waited %v for another import or undo", waited.Round(time.Second)))
+	}
+	return turn, err
 }
 
 // fileName is the name of a file as it is kept: of a long one what tells it from others, which is at its end.
