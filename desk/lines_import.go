@@ -55,6 +55,7 @@ func (d *Desk) ImportLines(ctx context.Context, q console.LineImport, file io.Re
 		return nil, err
 	}
 	f.count()
+	f.leftBehind(d)
 	switch edits := f.edits(); {
 	case q.Strict && f.report.Refused > 0:
 		f.report.Strict = true
@@ -459,6 +460,28 @@ func (f *linesFile) count() {
 	r.Removed = len(f.gone)
 	for i := range f.gone {
 		f.would(f.gone[i].Name, console.LineRemoved, &f.gone[i], nil)
+	}
+}
+
+// maxLeftBehind is of how many new lines it is looked whether one of the name was there before.
+const maxLeftBehind = 1000
+
+// leftBehind warns of new lines whose name another had before, from which nothing goes along.
+func (f *linesFile) leftBehind(d *Desk) {
+	looked, found := 0, 0
+	for _, l := range f.inOrder {
+		if l.why != "" || l.change != console.LineAdded {
+			continue
+		}
+		if looked++; looked > maxLeftBehind {
+			break
+		}
+		if d.leftBehind(l.set.Name) > 0 {
+			found++
+		}
+	}
+	if found > 0 {
+		f.warn(fmt.Sprintf("%d lines that are new have the name of one that was there before, whose own lists, and whom it knew, stay behind: an undo of its removal has them (`ringfence line history NAME`)", found))
 	}
 }
 

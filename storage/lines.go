@@ -76,11 +76,17 @@ func (d *DB) LineTurn(ctx context.Context, edits int, wait time.Duration) (*Impo
 	if edits < d.atOnce(lineTable) {
 		return &ImportTurn{d: d}, nil
 	}
+	turn := &ImportTurn{d: d, is: true}
+	select {
+	case d.imports <- struct{}{}:
+		return turn, nil
+	default:
+	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case d.imports <- struct{}{}:
-		return &ImportTurn{d: d, is: true}, nil
+		return turn, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	case <-timer.C:
