@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"ringfence/console"
 	"ringfence/listfile"
@@ -290,4 +291,30 @@ type lineUndoCmd struct {
 	ID uint64 "arg:\"\" help:\"The change, as `line changes` and `line history` number them.\""
 }
 
-func (c *lineUndoCmd) Run(a *app) error { return (&listUndoCmd{ID: c.ID}).Run(a) }
+func (c *lineUndoCmd) Run(a *app) error {
+	if err := (&listUndoCmd{ID: c.ID}).Run(a); err != nil {
+		return err
+	}
+	d, err := a.desk(true)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	return d.Changes(a.ctx, console.LineTable, func(of console.ListChange) error {
+		if of.ID == c.ID {
+			fmt.Fprint(a.err, undoneLate(&of, time.Now()))
+		}
+		return nil
+	})
+}
+
+// ownListsStay is how long own lists stay of a line that was removed, or given to another customer.
+const ownListsStay = 30 * 24 * time.Hour
+
+// undoneLate says what the undo of a change of lines could not bring back, "" if nothing.
+func undoneLate(of *console.ListChange, now time.Time) string {
+	if of.Removed+of.Updated == 0 || now.Sub(of.Time) < ownListsStay {
+		return ""
+	}
+	return "warning: that change is older than 30 days, for which own lists stay: what it took away or gave to another customer is back without them (`ringfence list ls --line NAME` names those a line has)\n"
+}

@@ -19,6 +19,7 @@ import (
 const (
 	releaseFor    = 30 * 24 * time.Hour
 	releaseSource = "star code"
+	releaseWait   = 10 * time.Second // of a person at the phone, for an import or a reload that is under way
 )
 
 // CanRelease says why the caller of a call that was stopped cannot be let through to a line, by its key; nil if they can.
@@ -56,8 +57,12 @@ func (d *Desk) releaseList(line string) func(*inforce.Rules) (place, error) {
 }
 
 // Release lets the caller of a call that was stopped through to a line, by its key. An entry that lasts longer stays as it is. When it returns
-// without an error that is on disk, and the next call sees it.
+// without an error that is on disk, and the next call sees it. It waits for other edits for releaseWait.
 func (d *Desk) Release(line, extension string, c traffic.LastCall) error {
+	return d.release(line, extension, c, releaseWait)
+}
+
+func (d *Desk) release(line, extension string, c traffic.LastCall, wait time.Duration) error {
 	if err := d.CanRelease(line, c); err != nil {
 		return err
 	}
@@ -77,7 +82,11 @@ func (d *Desk) Release(line, extension string, c traffic.LastCall) error {
 	}
 	extension = number.Inert(extension)
 	ctx := console.WithBy(context.Background(), console.By{Who: extension, From: releaseSource})
-	_, err = d.addEntries(ctx, list, storage.FromPerson, []console.NewEntry{{
+	if !d.edit.LockWithin(wait) {
+		return console.Conflict(fmt.Sprintf("another edit or import is still under way after %v: the caller can be let through when it is done", wait))
+	}
+	defer d.edit.Unlock()
+	_, err = d.addInTurn(ctx, list, storage.FromPerson, []console.NewEntry{{
 		Number: c.Caller.E164, Reason: "let through by " + extension + " after a call was stopped", Source: releaseSource, Expires: until,
 	}}, false)
 	return err
