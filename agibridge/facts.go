@@ -20,9 +20,9 @@ type request struct {
 	odd   bool   // the caller's number or name has a line end in it: they must be asked for
 }
 
-// gathered takes the lines of the block that begins a connection, as they come. A caller may have put lines of his own
-// into it, but only between agi_callerid and agi_threadid: what Asterisk writes before him counts where it stands
-// first, what it writes behind him where it stands last, and arguments only behind the last agi_threadid.
+// gathered takes the lines of the block that begins a connection, as they come. A caller may have put lines of their own
+// into it, but only between agi_callerid and agi_threadid: what Asterisk writes before them counts where it stands
+// first, what it writes behind them where it stands last, and arguments only behind the last agi_threadid.
 type gathered struct {
 	x              request
 	numbers, names int

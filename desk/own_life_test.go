@@ -53,7 +53,7 @@ func TestOwnListsForget(t *testing.T) {
 		t.Errorf("a dry run: %+v, %v", would, err)
 	}
 	kept, err := h.Forget(t.Context(), console.ForgetQuery{Number: nuisance})
-	if err != nil || len(kept.Lists) != 1 || kept.Lists[0].Removed || kept.History != 3 { // bob's change, his removal and its tombstone
+	if err != nil || len(kept.Lists) != 1 || kept.Lists[0].Removed || kept.History != 3 { // bob's change, the removal and its tombstone
 		t.Errorf("but for lists: %+v, %v", kept, err)
 	}
 	h.must("but for lists", "own block", "default")

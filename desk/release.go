@@ -14,14 +14,14 @@ import (
 	"ringfence/traffic"
 )
 
-// A person in the house lets a caller through who was stopped: to the line of his phone, by its own list, for a month.
+// A person in the house lets a caller through who was stopped: to the line of their phone, by its own list, for a month.
 
 const (
 	releaseFor    = 30 * 24 * time.Hour
 	releaseSource = "star code"
 )
 
-// CanRelease says why the caller of a call that was stopped cannot be let through to a line, by its key; nil if he can.
+// CanRelease says why the caller of a call that was stopped cannot be let through to a line, by its key; nil if they can.
 func (d *Desk) CanRelease(line string, c traffic.LastCall) error {
 	r := d.force.Rules()
 	_, err := d.releaseList(line)(r)

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"ringfence/dialplan"
 	"ringfence/eslbridge"
-	"ringfence/kit"
 )
 
 // needed are the modules that the chain hangs on.
@@ -206,7 +206,7 @@ func (x *examination) checkEnds(c *dialContext) {
 	if len(open) == 0 {
 		return
 	}
-	x.warn("extensions of the context "+x.o.Context+" take numbers with anything behind them: "+kit.Some(open),
+	x.warn("extensions of the context "+x.o.Context+" take numbers with anything behind them: "+dialplan.Some(open),
 		"write the end, $, into each expression, as in ^(\\d+)$: without it 1000 is reached by `1000 XML default` too, and a rule about the line 1000 may not see it")
 }
 

@@ -45,15 +45,15 @@ action = "allow"
 	verified := from
 	verified.Verstat = "TN-Validation-Passed-C"
 	claimed := bridge.Facts{Number: "13800138000;verstat=TN-Validation-Failed", Name: "F", FromUser: "13800138000;verstat=TN-Validation-Failed"}
-	wish := all // his P-Preferred-Identity is what the switch takes
-	wish.Preferred, wish.Number, wish.Name = "<sip:110@x>", "110", "Police"
-	wishAlone := wish
-	wishAlone.Asserted, wishAlone.RemoteID = "", ""
+	preferred := all // his P-Preferred-Identity is what the switch takes
+	preferred.Preferred, preferred.Number, preferred.Name = "<sip:110@x>", "110", "Police"
+	preferredAlone := preferred
+	preferredAlone.Asserted, preferredAlone.RemoteID = "", ""
 	verbatim := all
 	verbatim.Asserted = `"Paid" <sip:+8613912345678@carrier.example>`
 	withHost := all
 	withHost.Asserted = "+8613912345678@carrier.example"
-	smuggled := wish // a user part that reads as a header once its %XX are undone
+	smuggled := preferred // a user part that reads as a header once its %XX are undone
 	smuggled.Asserted = "1<sip:110@evil>"
 	quoted := all
 	quoted.RemoteID = `"x<sip:110@evil>" <sip:13700137000@carrier>`
@@ -82,9 +82,9 @@ action = "allow"
 		"withheld, asserted, trusted":      {hidden, "carrier", "+8613912345678", "Real", "default", "anonymous", "", ""},
 		"withheld, asserted by anyone":     {hidden, "plain", "", "Anonymous", "default", "", "anonymous", "anonymous"},
 		"From alone":                       {from, "carrier", "+8613800138000", "F", "default", "", "", ""},
-		"a wish beside what is asserted":   {wish, "carrier", "+8613912345678", "", "default", "13800138000", "+8613912345678", "+8613912345678"},
-		"a wish alone":                     {wishAlone, "carrier", "+8613800138000", "F", "default", "", "13800138000", "F"},
-		"a wish from anywhere":             {wishAlone, "", "+8613800138000", "F", "default", "", "13800138000", "F"},
+		"preferred beside an asserted":     {preferred, "carrier", "+8613912345678", "", "default", "13800138000", "+8613912345678", "+8613912345678"},
+		"preferred alone":                  {preferredAlone, "carrier", "+8613800138000", "F", "default", "", "13800138000", "F"},
+		"preferred, from anywhere":         {preferredAlone, "", "+8613800138000", "F", "default", "", "13800138000", "F"},
 		"asserted, the whole header":       {verbatim, "carrier", "+8613912345678", "Paid", "default", "13800138000", "", ""},
 		"asserted, with its host":          {withHost, "carrier", "+8613912345678", "Paid", "default", "13800138000", "", ""},
 		"asserted, with more in it":        {smuggled, "carrier", "", "", "default", "13800138000", "1 sip:110@evil", "1 sip:110@evil"},
