@@ -66,6 +66,8 @@ type Book struct {
 	key      []byte // signs the links of notices; nil: not made yet
 	first    string // the secret of the first administrator's link; "": not asked for yet
 
+	version atomic.Uint64 // another one after each change to what is above
+
 	hashing   chan struct{} // holds a token for each password that is being looked at
 	guessing  chan struct{} // and of these, for each that may be a guess
 	waiting   atomic.Int64  // for that
@@ -361,6 +363,7 @@ func (b *Book) write(rows []storage.AccessRow, then func(), audit ...storage.Aud
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	then()
+	b.version.Add(1)
 	return nil
 }
 

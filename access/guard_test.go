@@ -125,10 +125,7 @@ func TestEveryMethodForEverybody(t *testing.T) {
 			e := newEverybody(3)
 			e.records = append(e.records, ownRecord(1, "bakery"))
 			e.reports = append(e.reports, console.Report{ID: "report-1", Line: "bakery", Customer: "Li", State: console.ReportOpen, Caller: console.Caller{E164: "+8613800000009"}})
-			before := 0
-			if r.what != "" {
-				before = len(s.audit(t))
-			}
+			before := s.newest(t)
 			ctx := context.Background()
 			if w != nil {
 				ctx = asWho(w)
@@ -165,7 +162,10 @@ func TestEveryMethodForEverybody(t *testing.T) {
 			if r.what == "" {
 				continue
 			}
-			noted := len(s.audit(t)) - before
+			noted := 0
+			if s.newest(t) != before {
+				noted = 1
+			}
 			if wantNoted := w != nil; (noted == 1) != wantNoted && !(noted == 0 && s.Skipped.Load() > 0) {
 				t.Errorf("%s, %s: %d entries in the audit", name, method, noted)
 			}
@@ -186,7 +186,7 @@ func TestNothingOfOthers(t *testing.T) {
 		"own-1", "own-3", secret + "-1", secret + "-2", "report-1", secret + "-report-1", "100", "101", "200", "li", "Li", secret, "~", "~AAAA", "line:",
 	}
 	found := 0
-	for seed := range uint64(25) {
+	for seed := range uint64(10) {
 		e := newEverybody(seed)
 		at := int(seed)
 		text := func() string { at += 7; return texts[at%len(texts)] }
@@ -238,7 +238,7 @@ func TestNothingOfOthers(t *testing.T) {
 			e.added = nil
 		}
 	}
-	if found < 50 {
+	if found < 40 {
 		t.Errorf("what is theirs was in %d answers: this shows little", found)
 	}
 }
