@@ -51,9 +51,10 @@ const (
 
 // Book is who may use the console. It may be used by many goroutines at once.
 type Book struct {
-	o    Options
-	cost cost
-	seal sealer
+	o      Options
+	cost   cost
+	derive deriver
+	seal   sealer
 
 	change sync.Mutex // one at a time, and the disk before memory
 
@@ -178,7 +179,7 @@ func Open(o Options) (*Book, error) {
 		o.Now = time.Now
 	}
 	b := &Book{
-		o: o, cost: usual, seal: newSealer(),
+		o: o, cost: usual, derive: derive, seal: newSealer(),
 		users: map[string]*user{}, byHandle: map[string]string{}, sessions: map[hash]*session{}, tokens: map[hash]*token{}, links: map[hash]*link{},
 		hashing:   make(chan struct{}, hashesAtOnce),
 		guessing:  make(chan struct{}, hashesAtOnce-1),
