@@ -246,7 +246,7 @@ func TestNothingOfOthers(t *testing.T) {
 // TestBoundToOneLine: who is bound to one line of a customer sees nothing of the customer's other lines.
 func TestBoundToOneLine(t *testing.T) {
 	s := openBook(t, "", newClock())
-	for seed := range uint64(20) {
+	for seed := range uint64(5) {
 		e := newEverybody(seed)
 		d := reflect.TypeFor[console.Desk]()
 		for i := range d.NumMethod() {
