@@ -31,7 +31,10 @@ func (g *guard) records(ctx context.Context, a *asked, q console.Query, yield fu
 		if mine, err := a.scope.record(ctx, &r); err != nil || !mine {
 			return err
 		}
-		return give(cut(r))
+		if r = cut(r); !hasText(&r, q.Text) {
+			return nil
+		}
+		return give(r)
 	})
 }
 
@@ -56,20 +59,20 @@ func (g *guard) Search(ctx context.Context, q console.SearchQuery) (*console.Sea
 		if err != nil {
 			return nil, err
 		}
-		return g.own(ctx, a, page)
+		return g.own(ctx, a, page, q.Text)
 	})
 }
 
 // own is a page of calls of theirs: what it says of how far it came may be another's call.
-func (g *guard) own(ctx context.Context, a *asked, page *console.SearchPage) (*console.SearchPage, error) {
+func (g *guard) own(ctx context.Context, a *asked, page *console.SearchPage, text string) (*console.SearchPage, error) {
 	out := &console.SearchPage{Records: []console.Record{}, Done: page.Done, Cursor: g.book.seal.close(page.Cursor), Through: page.Through.Truncate(time.Minute)}
 	for i := range page.Records {
 		mine, err := a.scope.record(ctx, &page.Records[i])
 		if err != nil {
 			return nil, err
 		}
-		if mine {
-			out.Records = append(out.Records, cut(page.Records[i]))
+		if r := cut(page.Records[i]); mine && hasText(&r, text) {
+			out.Records = append(out.Records, r)
 		}
 	}
 	out.Looked = len(out.Records)

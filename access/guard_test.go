@@ -258,6 +258,29 @@ func TestBoundToOneLine(t *testing.T) {
 	}
 }
 
+// TestTextsThatAreCut: what they do not see of their own calls cannot be found out by asking for it.
+func TestTextsThatAreCut(t *testing.T) {
+	s := openBook(t, "", newClock())
+	e := newEverybody(1)
+	r := ownRecord(1, "bakery")
+	r.List, r.Reason = "blacklist", "number 1 is on list blacklist (told by the clinic)"
+	e.records = []console.Record{r}
+	g, li := Guard(e, s.Book), asWho(&console.Who{Name: "li", Way: console.ByToken, Role: viewer, Customer: "Li"})
+	for text, want := range map[string]int{"": 1, "A CALLER": 1, "138": 1, "clinic": 0, "on list": 0} {
+		page, err := g.Search(li, console.SearchQuery{Query: console.Query{Text: text}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		if err := g.Journal(li, console.Query{Text: text}, func(console.Record) error { n++; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		if n != want || len(page.Records) != want {
+			t.Errorf("%q: got %d and %d calls, want %d", text, n, len(page.Records), want)
+		}
+	}
+}
+
 func TestOwnLines(t *testing.T) {
 	s := openBook(t, "", newClock())
 	li := asWho(&console.Who{Name: "li", Way: console.ByToken, Role: reviewer, Customer: "Li"})
@@ -372,47 +395,6 @@ func TestOwnPassword(t *testing.T) {
 	if err := g.EndSession(asWho(w), w.Session); err != nil {
 		t.Errorf("the own session: %v", err)
 	}
-}
-
-// together is everybody with the people of a book.
-type together struct {
-	*everybody
-	*Book
-}
-
-func (d *together) Users(ctx context.Context) ([]console.User, error) { return d.Book.Users(ctx) }
-func (d *together) AddUser(ctx context.Context, u console.NewUser) (*console.UserEdit, error) {
-	return d.Book.AddUser(ctx, u)
-}
-
-func (d *together) SetUser(ctx context.Context, u console.UserSet) (*console.UserEdit, error) {
-	return d.Book.SetUser(ctx, u)
-}
-
-func (d *together) RemoveUser(ctx context.Context, name string) (*console.UserEdit, error) {
-	return d.Book.RemoveUser(ctx, name)
-}
-
-func (d *together) Tokens(ctx context.Context) ([]console.Token, error) { return d.Book.Tokens(ctx) }
-
-func (d *together) AddToken(ctx context.Context, t console.NewToken) (*console.MadeToken, error) {
-	return d.Book.AddToken(ctx, t)
-}
-
-func (d *together) RevokeToken(ctx context.Context, id string) (*console.Token, error) {
-	return d.Book.RevokeToken(ctx, id)
-}
-
-func (d *together) Sessions(ctx context.Context) ([]console.Session, error) {
-	return d.Book.Sessions(ctx)
-}
-
-func (d *together) EndSession(ctx context.Context, id string) error {
-	return d.Book.EndSession(ctx, id)
-}
-
-func (d *together) Audit(ctx context.Context, q console.AuditQuery, yield func(console.AuditEntry) error) error {
-	return d.Book.Audit(ctx, q, yield)
 }
 
 // TestFollowEnds: who is signed out, or may see less, sees no call more.
