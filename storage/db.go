@@ -111,8 +111,8 @@ var (
 	bucketNotices   = []byte("notices")
 	bucketGone      = []byte("gone")
 	bucketRealms    = []byte("realms")
-	bucketPolicies  = []byte("policies")
 	bucketIndex     = []byte("index")
+	bucketPolicies  = []byte("policies")
 
 	bucketUsers    = []byte("users")
 	bucketSessions = []byte("sessions")
@@ -127,12 +127,6 @@ var (
 	}
 
 	keySchema = []byte("schema")
-)
-
-// Bounds on settings.
-const (
-	maxSettingKey   = 64
-	maxSettingValue = 64 << 10
 )
 
 const (
@@ -275,43 +269,6 @@ func release(f *os.File) {
 
 // File returns the path the database was opened with.
 func (d *DB) File() string { return d.file }
-
-// Setting returns a value stored by PutSetting, nil if there is none.
-func (d *DB) Setting(key string) ([]byte, error) {
-	var v []byte
-	err := d.view(func(tx *bolt.Tx) error {
-		// Copied: bbolt's bytes are only valid inside the transaction. Made
-		// non-nil, so that an empty value differs from none.
-		found := tx.Bucket(bucketSettings).Get([]byte(key))
-		switch {
-		case len(found) > maxSettingValue:
-			return corrupt(d.file, fmt.Errorf("the setting %.40q claims to have %d bytes", key, len(found)))
-		case found != nil:
-			v = append([]byte{}, found...)
-		}
-		return nil
-	})
-	return v, err
-}
-
-// PutSetting stores a small value that must survive a restart; it is on disk when
-// PutSetting returns. A nil value removes the key. Keys have 1 to 64 bytes, values
-// at most 64 KiB; others give ErrInvalid.
-func (d *DB) PutSetting(key string, v []byte) error {
-	if key == "" || len(key) > maxSettingKey {
-		return invalid("a setting's key must have 1 to %d bytes, not %d", maxSettingKey, len(key))
-	}
-	if len(v) > maxSettingValue {
-		return invalid("the setting %s is %d bytes long; at most %d are kept", key, len(v), maxSettingValue)
-	}
-	return d.edit(func(tx *bolt.Tx) error {
-		b := tx.Bucket(bucketSettings)
-		if v == nil {
-			return b.Delete([]byte(key))
-		}
-		return b.Put([]byte(key), v)
-	})
-}
 
 // view runs fn in a read transaction. Keep it short, and copy what outlives it.
 func (d *DB) view(fn func(*bolt.Tx) error) error {
