@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"slices"
 	"strings"
@@ -423,4 +424,50 @@ func TestSearchEnds(t *testing.T) {
 	if _, err := d.Search(ctx, console.SearchQuery{}); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
+}
+
+var benchCalls = flag.Int("calls", 0, "how many calls TestBenchRanges counts")
+
+// TestBenchRanges counts a journal of as many calls as -calls says by ranges and over time, and looks at one of them.
+func TestBenchRanges(t *testing.T) {
+	if *benchCalls == 0 {
+		t.Skip("NOT TESTED: make bench-calls does, which takes a minute")
+	}
+	d := callsDesk(t)
+	span := 6 * 24 * time.Hour
+	var last storage.Record
+	for i := range *benchCalls {
+		last = pastCall(span-time.Duration(i)*span/time.Duration(*benchCalls), fmt.Sprintf("+86%d", 9521_000_000+i*7919%900_000_000), staffNumber, "staff", "allow", float64(i%90))
+		for !d.journal.Add(last) {
+			d.flush(t.Context())
+		}
+	}
+	d.flush(t.Context())
+	timed := func(what string, f func() (any, error)) {
+		at := time.Now()
+		got, err := f()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%-16s %v %+.120v", what, time.Since(at).Round(time.Millisecond), got)
+	}
+	for _, prefix := range []string{"", "9", "9521", "95211", "+44"} {
+		timed("range "+prefix, func() (any, error) {
+			r, err := d.Ranges(t.Context(), console.RangeQuery{Prefix: prefix, Look: 10 * time.Second})
+			if err == nil && !r.Done {
+				err = errors.New("it was not through in 10 s")
+			}
+			return len(r.Next), err
+		})
+	}
+	timed("an hour", func() (any, error) { _, err := d.Activity(t.Context(), console.ActivityQuery{}); return "", err })
+	timed("a week", func() (any, error) {
+		a, err := d.Activity(t.Context(), console.ActivityQuery{Since: time.Now().Add(-7 * 24 * time.Hour), Step: time.Hour})
+		return sumOf(a.Counts["allow"]), err
+	})
+	timed("a call", func() (any, error) { c, err := d.Call(t.Context(), last.ID); return len(c.Around), err })
+	timed("an effect", func() (any, error) {
+		e, err := d.EffectOf(t.Context(), console.EffectQuery{Pattern: "95211*"})
+		return e.Stops, err
+	})
 }
