@@ -133,9 +133,9 @@ func TestIndexModel(t *testing.T) {
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	file := filepath.Join(t.TempDir(), "ringfence.db")
-	rounds := 12
+	rounds := 6
 	if testing.Short() {
-		rounds = 4
+		rounds = 3
 	}
 	at := epoch
 	for round := range rounds {

@@ -16,10 +16,11 @@ import (
 // sieve is what of a query can be asked of outlines. It lets through all records that the query asks for, and few others.
 type sieve struct {
 	narrow bool // there is something to ask
+	probes []probe
 
 	caller                    []uint64 // codes
 	raw                       uint16
-	byRaw                     bool
+	code, rawCode             string // of the caller, as they lie in the file
 	callers                   map[uint64]bool
 	ranges                    []number.Pattern
 	callee                    uint32
@@ -32,6 +33,49 @@ type sieve struct {
 	tripped                   bool
 	minTalk, maxTalk          uint16
 	talk                      bool
+}
+
+// probe is what bytes of an outline, as it lies in the file, must be.
+type probe struct {
+	at, end int
+	want    string
+}
+
+// quick reports whether an outline as it lies in the file may be let through; most are not, and need not be read for that.
+func (s *sieve) quick(row []byte) bool {
+	for i := range s.probes {
+		if p := &s.probes[i]; string(row[p.at:p.end]) != p.want {
+			return false
+		}
+	}
+	return row[40]&s.didMask == s.did && (s.asks&askCaller == 0 || string(row[16:24]) == s.code || string(row[34:36]) == s.rawCode)
+}
+
+// prepare makes the probes: what is to be the same whatever else is asked.
+func (s *sieve) prepare() {
+	like := Outline{callee: s.callee, line: s.line, rule: s.rule, customer: s.customer, trunk: s.trunk, kind: s.kind, list: s.list, holder: s.holder, raw: s.raw}
+	if s.asks&askCaller != 0 {
+		like.caller = s.caller[0]
+	}
+	row := string(like.append(nil))
+	s.code, s.rawCode = row[16:24], row[34:36]
+	for _, f := range []struct {
+		ask     asks
+		at, end int
+	}{
+		{askCallee, 24, 28},
+		{askLine, 28, 30},
+		{askRule, 30, 32},
+		{askCustomer, 32, 34},
+		{askTrunk, 36, 37},
+		{askKind, 37, 38},
+		{askList, 38, 39},
+		{askHolder, 39, 40},
+	} {
+		if s.asks&f.ask != 0 {
+			s.probes = append(s.probes, probe{f.at, f.end, row[f.at:f.end]})
+		}
+	}
 }
 
 // asks are those fields of a sieve that are asked for, a bit each.
@@ -113,6 +157,7 @@ func sieveOf(q *Query) (s sieve) {
 			s.maxTalk = tenths(q.MaxTalk)
 		}
 	}
+	s.prepare()
 	s.narrow = s.asks != 0 || s.didMask != 0 || s.became != AnyEnd || s.tripped || s.talk
 	return s
 }
@@ -231,53 +276,62 @@ func (s *scan) outlines(d *DB, tx *bolt.Tx, lo ulid.ULID, hi *ulid.ULID) (page [
 // transaction may. end says that there are no more.
 func (s *scan) walk(d *DB, tx *bolt.Tx, lo ulid.ULID, hi *ulid.ULID, look func(*Outline) (enough bool)) (end bool) {
 	c := tx.Bucket(bucketIndex).Cursor()
-	var rows []Outline
 	looked := 0
-	last := func(o *Outline) { s.last = append(s.last[:0], o.id.String()...) }
+	last := func(row []byte) { s.last = append(s.last[:0], ulid.ULID(row[:len(lo)]).String()...) }
 	k, v := firstBlock(c, lo)
 	if s.q.Newest {
 		k, v = lastBlock(c, hi)
 	}
-	for k != nil && looked < pageOutlines {
-		var ok bool
-		if rows, ok = decodeOutlines(rows[:0], v); !ok {
+	var o Outline
+	for ; k != nil && looked < pageOutlines; k, v = s.nextBlock(c) {
+		n, ok := countOutlines(v)
+		if !ok {
 			s.sieve.narrow = false // the journal itself is read from here on
 			d.badIndex.Store(true)
 			return false
 		}
-		for i := range rows {
-			o := &rows[i]
+		if n == 0 {
+			continue
+		}
+		rows := v[outlineHead:]
+		first, final := rows[:outlineSize], rows[(n-1)*outlineSize:]
+		edge := bytes.Compare(first[:len(lo)], lo[:]) < 0 || hi != nil && bytes.Compare(final[:len(lo)], hi[:]) >= 0
+		for i := range n {
+			row := rows[i*outlineSize:][:outlineSize]
 			if s.q.Newest {
-				o = &rows[len(rows)-1-i]
+				row = rows[(n-1-i)*outlineSize:][:outlineSize]
 			}
-			before, behind := o.id.Compare(lo) < 0, hi != nil && o.id.Compare(*hi) >= 0
-			if before && s.q.Newest || behind && !s.q.Newest {
-				return true
-			}
-			if before || behind {
-				continue
+			if edge {
+				before, behind := bytes.Compare(row[:len(lo)], lo[:]) < 0, hi != nil && bytes.Compare(row[:len(lo)], hi[:]) >= 0
+				if before && s.q.Newest || behind && !s.q.Newest {
+					return true
+				}
+				if before || behind {
+					continue
+				}
 			}
 			s.looked++
 			looked++
-			if s.sieve.lets(o) && look(o) {
-				last(o)
+			if !s.sieve.quick(row) {
+				continue
+			}
+			if o.read(row); s.sieve.lets(&o) && look(&o) {
+				last(row)
 				return false
 			}
 		}
-		if len(rows) > 0 {
-			if s.q.Newest {
-				last(&rows[0])
-			} else {
-				last(&rows[len(rows)-1])
-			}
-		}
-		if s.q.Newest {
-			k, v = c.Prev()
-		} else {
-			k, v = c.Next()
+		if last(final); s.q.Newest {
+			last(first)
 		}
 	}
 	return k == nil
+}
+
+func (s *scan) nextBlock(c *bolt.Cursor) (k, v []byte) {
+	if s.q.Newest {
+		return c.Prev()
+	}
+	return c.Next()
 }
 
 // Outlines calls yield for the outlines of the records that a query asks for, some at a time, the newest first, until yield returns an error or ctx ends.
