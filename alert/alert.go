@@ -30,6 +30,7 @@ const (
 	Journal  = "journal"   // records cannot be written
 	Trip     = "trip"      // a breaker holds
 	Notice   = "notice"    // customers cannot be told of stopped calls
+	Console  = "console"   // there is no console, or its new certificate cannot be used
 )
 
 // Bounds. All incidents together fit into one setting of the database.

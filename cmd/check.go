@@ -280,6 +280,9 @@ func (statusCmd) Run(a *app) error {
 	fmt.Fprintf(a.out, "ringfence %s on %s, running since %s\n", s.Version, s.Node, when(s.Started))
 	a.printAlerts(s)
 	fmt.Fprintf(a.out, "calls    %d screened on %s, %d in hand\n", s.Calls, s.Screen, s.InHand)
+	if s.Console != "" {
+		fmt.Fprintf(a.out, "console  %s\n", s.Console)
+	}
 	for reason, n := range s.FailOpen {
 		fmt.Fprintf(a.out, "         %d let through unscreened: %s\n", n, reason)
 	}

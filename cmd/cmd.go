@@ -51,7 +51,11 @@ type commands struct {
 	Journal journalCmd `cmd:"" group:"What was done" help:"Read the record of decisions."`
 	Score   scoreCmd   `cmd:"" group:"What was done" help:"Propose weights of the score by what people decided."`
 	Status  statusCmd  `cmd:"" group:"What was done" help:"Say how the running daemon is."`
+	Audit   auditCmd   `cmd:"" group:"What was done" help:"Say who changed what, from where, and who tried to."`
 	Forget  forgetCmd  `cmd:"" group:"What was done" help:"Forget a number: all that is held of it."`
+
+	User  userCmd  `cmd:"" group:"The console" help:"Say who may use the console."`
+	Token tokenCmd `cmd:"" group:"The console" help:"Make tokens by which scripts use the console's API."`
 
 	Freeswitch freeswitchCmd `cmd:"" group:"Your switch" name:"freeswitch" help:"Put the dialplan into FreeSWITCH, and check that it works."`
 	Asterisk   asteriskCmd   `cmd:"" group:"Your switch" name:"asterisk" help:"Put the subroutine into Asterisk, and check that it works."`
@@ -107,6 +111,8 @@ func Main(args []string, in io.Reader, out, errs io.Writer) int {
 		return misused
 	}
 	ctx = console.WithBy(ctx, console.By{Who: whoami(), From: console.FromCommandLine})
+	// Who may open the files of the daemon is an administrator, as who may use its socket is.
+	ctx = console.WithWho(ctx, &console.Who{Name: whoami(), Way: console.BySocket, Role: console.Admin})
 	a := &app{ctx: ctx, config: c.Config, json: c.JSON, in: in, out: out, err: errs}
 	err = parsed.Run(a)
 	var usage usageError
@@ -160,7 +166,7 @@ func (a *app) desk(readOnly bool) (*desk, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &desk{d, func() { d.Close() }}, nil
+	return &desk{d.Guarded(), func() { d.Close() }}, nil
 }
 
 // dial reaches the running daemon through the socket that its file names, the only thing of the file that is needed for that: the

@@ -147,7 +147,7 @@ var onTrial = regexp.MustCompile(`(?m)^mode +=\s*"observe"`)
 // layOutDemo writes a daemon's file and the sample policy, enforced, into a folder.
 func layOutDemo(folder, zone string) (string, error) {
 	const first = "# 1. Whom you trust"
-	text := "policy = \"policy.toml\"\ndata = \"data\"\nnode = \"demo\"\nsocket = \"ringfence.sock\"\n[screen]\nlisten = \"127.0.0.1:0\"\n"
+	text := "policy = \"policy.toml\"\ndata = \"data\"\nnode = \"demo\"\nsocket = \"ringfence.sock\"\n[screen]\nlisten = \"127.0.0.1:0\"\n[console]\nlisten = \"127.0.0.1:0\"\n"
 	enforced := onTrial.ReplaceAllString(string(conf.SamplePolicy), `mode = "enforce"`)
 	enforced = strings.Replace(enforced, `"Asia/Shanghai"`, strconv.Quote(zone), 1)
 	enforced = strings.Replace(enforced, first, hotlineAbroad+first, 1)

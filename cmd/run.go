@@ -14,6 +14,7 @@ import (
 	"ringfence/conf"
 	"ringfence/console"
 	"ringfence/daemon"
+	"ringfence/terminal"
 )
 
 type runCmd struct{}
@@ -35,6 +36,9 @@ func (runCmd) Run(a *app) error {
 		return err
 	}
 	sd.SdNotify(false, sd.SdNotifyReady)
+	if link := d.FirstLink(); link != "" && terminal.Is(a.err) { // the log has it too, among other things
+		fmt.Fprintf(a.err, "\nNobody may use the console yet. Open this once, in a browser, to be its administrator:\n\n  %s\n\n", link)
+	}
 	watch, stopWatch := watchdog()
 	defer stopWatch()
 	for {

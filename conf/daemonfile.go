@@ -28,6 +28,7 @@ type Daemon struct {
 	Reports Reports
 	Attach  []Attach
 	Feeds   []Feed
+	Console *Console // where browsers and scripts come to; nil: nowhere
 }
 
 // Database is the file of the lists and the journal.
@@ -47,7 +48,7 @@ const DefaultFile = "/etc/ringfence/ringfence.toml"
 
 // sectionKeys are the keys of the file, by the section they stand in; "" is the top.
 var sectionKeys = map[string][]string{
-	"":        {"policy", "data", "node", "socket", "screen", "agi", "journal", "reject", "notify", "reports", "attach", "feed"},
+	"":        {"policy", "data", "node", "socket", "screen", "agi", "journal", "reject", "notify", "reports", "attach", "feed", "console"},
 	"screen":  {"listen", "allow", "deadline"},
 	"agi":     {"listen", "allow", "deadline"},
 	"journal": {"keep", "max_size", "private"},
@@ -56,6 +57,9 @@ var sectionKeys = map[string][]string{
 	"reports": {"auto_confirm"},
 	"attach":  {"kind", "name", "address", "user", "password", "password_file"},
 	"feed":    {"list", "source", "format", "every", "max_change"},
+	"console": {"listen", "url", "tls_cert", "tls_key", "insecure", "metrics", "oidc"},
+
+	"console.oidc": {"issuer", "client_id", "client_secret_file", "role_claim", "roles"},
 }
 
 // LoadDaemon reads the daemon's file for the daemon: with the passwords, which lie in files that are often the daemon's alone. The
@@ -143,6 +147,7 @@ func readDaemon(file string, text []byte, secrets bool) (*Daemon, error) {
 	d.Reports = readReports(top.table("reports"))
 	d.Attach = readAttach(top.tables("attach"), filepath.Dir(file), secrets)
 	d.Feeds = readFeeds(top.tables("feed"), filepath.Dir(file))
+	d.readConsole(top, filepath.Dir(file), secrets)
 	if top.told("socket") {
 		d.Socket = ""
 	}

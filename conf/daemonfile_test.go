@@ -78,6 +78,42 @@ func TestReject(t *testing.T) {
 	}
 }
 
+// The console is there if its section is, and its files count from the daemon's.
+func TestConsole(t *testing.T) {
+	folder := withPassword(t)
+	d, err := parseDaemon(filepath.Join(folder, "ringfence.toml"), []byte(`[console]
+listen = "0.0.0.0:8085"
+url = "https://PBX1.example.com:8085/"
+tls_cert = "c.crt"
+tls_key = "/k.key"
+[console.oidc]
+issuer = "https://login.example.com/"
+client_id = "ringfence"
+client_secret_file = "pw"
+roles = { "pbx-admins" = "admin" }
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := d.Console
+	if c == nil || c.URL != "https://pbx1.example.com:8085" || c.Cert != filepath.Join(folder, "c.crt") || c.Key != "/k.key" || !c.TLS() || len(c.Metrics) != 2 ||
+		c.OIDC.RoleClaim != "groups" || c.OIDC.Roles["pbx-admins"] != "admin" {
+		t.Errorf("got %+v, %+v", c, c.OIDC)
+	}
+	if secret, err := c.OIDC.ReadSecret(); err != nil || secret != "secret" {
+		t.Errorf("the secret is %q, %v", secret, err)
+	}
+	for text, want := range map[string]string{"": "", "[console]\n": "127.0.0.1:8085", "[console]\nlisten = \"[::1]:1\"\n": "[::1]:1", "[console]\nlisten = \":1\"\ninsecure = true\n": ":1"} {
+		d, err := parseDaemon("/f.toml", []byte(text))
+		if err != nil {
+			t.Fatalf("%q: %v", text, err)
+		}
+		if (d.Console == nil) != (want == "") || d.Console != nil && d.Console.Listen != want {
+			t.Errorf("%q: got %+v, want %q", text, d.Console, want)
+		}
+	}
+}
+
 // wrongFiles are texts with the beginning of each fault that they must give, in the order of the lines.
 var wrongFiles = map[string]struct{ text, want string }{
 	"unknown keys": {
@@ -114,9 +150,29 @@ var wrongFiles = map[string]struct{ text, want string }{
 	"syntax":             {"policy = \"x\"\ndata = /var\n", "f.toml:2: syntax: expected value but found '/' instead: write a text in quotes"},
 	"syntax of a header": {"[screen]\n[[attach]\nkind = \"asterisk\"\n", "f.toml:2: syntax: expected end of table array name ']'"},
 	"an open list":       {"[screen]\nallow = [\"::1\",\n[agi]\n", "f.toml:2: syntax: the bracket [ that is opened on this line is not closed: write ] where it ends"},
-	"too much":           {strings.Repeat("#\n", 3<<20), "f.toml:1: file: is larger than 4 MiB"},
-	"host name":          {"[screen]\nlisten = \"pbx:8084\"\n", "f.toml:2: screen.listen: \"pbx\" is no address"},
-	"a long way":         {"socket = \"/" + strings.Repeat("x", 120) + "\"\n", "f.toml:1: socket: is longer"},
+	"console beyond this machine": {
+		"[console]\nlisten = \":8085\"\n",
+		"f.toml:2: console.listen: \":8085\" can be reached from other machines, and passwords would go over the wire for all to read: write tls_cert and tls_key, or listen on \"127.0.0.1:8085\" (insecure = true allows it nevertheless)",
+	},
+	"console, a port of another":  {"[console]\nlisten = \"127.0.0.1:8084\"\n", "f.toml:2: console.listen: is where FreeSWITCH connects (screen.listen): give the console a port of its own"},
+	"console, half a certificate": {"[console]\nlisten = \"[2001:db8::1]:8085\"\ntls_key = \"k\"\n", "f.toml:3: console.tls_key: stands without tls_cert"},
+	"console, address": {
+		"[console]\nlisten = \"pbx1:8085\"\nurl = \"pbx1:8085\"\nmetrics = [\"all\"]\ntls_cert = \"\"\n",
+		"f.toml:2: console.listen: \"pbx1\" is no address: write an IP address of this machine, as in \"127.0.0.1:8085\"; what browsers call it is url\nf.toml:3: console.url: \"pbx1:8085\" is no web address\nf.toml:4: console.metrics: \"all\" is no address range\nf.toml:5: console.tls_cert: is empty: name a file",
+	},
+	"console, a path":          {"[console]\nurl = \"https://pbx1/console\"\n", "f.toml:2: console.url: \"https://pbx1/console\" has more than a name and a port"},
+	"console, http with a key": {"[console]\nurl = \"http://pbx1\"\ntls_cert = \"c\"\ntls_key = \"k\"\n", "f.toml:2: console.url: \"http://pbx1\" says http, but there is a certificate: write \"https://pbx1\""},
+	"oidc, nothing said": {
+		"[console.oidc]\n",
+		"f.toml:1: console.oidc: needs url\nf.toml:1: console.oidc.client_id: is missing\nf.toml:1: console.oidc.issuer: \"\" is no web address\nf.toml:1: console.oidc.roles: names nobody",
+	},
+	"oidc, wrong": {
+		"[console]\nurl = \"https://pbx1\"\n[console.oidc]\nissuer = \"http://login.example.com\"\nclient_id = \"x\"\nclient_secret_file = \"/no/such/file\"\nrole_claim = \"\"\nroles = { a = \"root\" }\n",
+		"f.toml:4: console.oidc.issuer: \"http://login.example.com\" is not encrypted\nf.toml:6: console.oidc.client_secret_file: /no/such/file cannot be read\nf.toml:7: console.oidc.role_claim: is empty\nf.toml:8: console.oidc.roles: \"a\" gets \"root\", which is no role: write \"viewer\", \"reviewer\" or \"admin\"",
+	},
+	"too much":   {strings.Repeat("#\n", 3<<20), "f.toml:1: file: is larger than 4 MiB"},
+	"host name":  {"[screen]\nlisten = \"pbx:8084\"\n", "f.toml:2: screen.listen: \"pbx\" is no address"},
+	"a long way": {"socket = \"/" + strings.Repeat("x", 120) + "\"\n", "f.toml:1: socket: is longer"},
 	"attach": {
 		"[[attach]]\nkind = \"freeswitch\"\npassword = \"x\"\n[[attach]]\nkind = \"cisco\"\nname = \"127.0.0.1:8021\"\naddress = \"pbx\"\npassword = \"x\"\npassword_file = \"y\"\n",
 		"f.toml:5: attach.kind: \"cisco\" cannot be attached to\nf.toml:6: attach.name: \"127.0.0.1:8021\" is the name of two switches\nf.toml:7: attach.address: \"pbx\" is no address\nf.toml:8: attach.password: stands beside password_file",

@@ -26,6 +26,19 @@ deadline = "700ms"
 keep = "30d"
 max_size = "1GiB"
 private = true
+[console]
+listen = "192.0.2.1:8085"
+url = "https://pbx1.example.com:8085"
+tls_cert = "c.crt"
+tls_key = "c.key"
+insecure = true
+metrics = ["192.0.2.0/24"]
+[console.oidc]
+issuer = "https://login.example.com"
+client_id = "ringfence"
+client_secret_file = "pw"
+role_claim = "groups"
+roles = { "pbx-admins" = "admin" }
 [notify]
 command = "/bin/true"
 [reject]
@@ -144,8 +157,11 @@ func TestOneFaultIsOne(t *testing.T) {
 		for _, wrong := range []string{`7`, `1.5`, `[1]`, `2026-10-01`, `{}`, `{ a = 1 }`, `[{}]`, `[["x"]]`} {
 			check(i, key+" = "+wrong)
 		}
-		if key != "private" {
+		if key != "private" && key != "insecure" {
 			check(i, key+" = true")
+		}
+		if key == "metrics" {
+			continue // [] is right: all need a token
 		}
 		if key != "allow" {
 			check(i, key+" = []")
@@ -159,13 +175,13 @@ func TestOneWrongTable(t *testing.T) {
 	const right = "[notify]\ncommand = \"/bin/true\"\n[reject]\nredress = \"https://example.com/r.jws\"\n[journal]\nkeep = \"30d\"\n"
 	for _, wrong := range []string{
 		"screen = 8084", "screen = \"127.0.0.1:8084\"", "agi = true", "agi = \"127.0.0.1:4573\"", "attach = \"pbx1\"", "attach = [1]", "attach = { kind = \"freeswitch\" }",
-		"feed = {}", "feed = 1.5", "screen = []", "agi = [{}]",
+		"feed = {}", "feed = 1.5", "screen = []", "agi = [{}]", "console = true", "console = []", "console = { oidc = 1 }",
 	} {
 		if got := fileFaults(t, folder, "\n"+wrong+"\n"+right); len(got) != 1 || !strings.HasPrefix(got[0], "f.toml:2: ") {
 			t.Errorf("%s: got %q, want one fault on line 2", wrong, got)
 		}
 		table, _, _ := strings.Cut(wrong, " ")
-		for _, header := range []string{"[[screen]]", "[[agi]]", "[attach]", "[feed]"} {
+		for _, header := range []string{"[[screen]]", "[[agi]]", "[[console]]", "[attach]", "[feed]"} {
 			if strings.Trim(header, "[]") != table {
 				continue
 			}

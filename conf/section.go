@@ -145,17 +145,40 @@ func (s *section) yes(key string) bool {
 	return yes
 }
 
+// textsByName reads a table of texts under names of the operator's own; a missing one is empty.
+func (s *section) textsByName(key string) map[string]string {
+	v, there := s.values[key]
+	if !there {
+		return nil
+	}
+	table, ok := v.(map[string]any)
+	texts := make(map[string]string, len(table))
+	for name, value := range table {
+		text, isText := value.(string)
+		ok = ok && isText
+		texts[name] = text
+	}
+	if !ok {
+		s.wrongType(key, fmt.Sprintf("a table of texts in quotes, as in %s = { \"name\" = \"value\" }", key))
+		return nil
+	}
+	return texts
+}
+
 // table reads a table. A missing one is as good as an empty one: every key has its standard.
 func (s *section) table(name string) *section {
 	t := &section{faults: s.faults, name: name, at: s.at.Key(name)}
+	if s.name != "" {
+		t.name = s.name + "." + name
+	}
 	if v, there := s.values[name]; there {
 		values, ok := v.(map[string]any)
 		if !ok {
-			s.wrongType(name, fmt.Sprintf("a table, [%s] on a line of its own and its keys below", name))
+			s.wrongType(name, fmt.Sprintf("a table, [%s] on a line of its own and its keys below", t.name))
 		}
 		t.values = values
 	}
-	t.only(sectionKeys[name])
+	t.only(sectionKeys[t.name])
 	return t
 }
 

@@ -285,6 +285,7 @@ type Status struct {
 	Started time.Time `json:"started"`
 	Screen  string    `json:"screen"`        // where the switch connects
 	AGI     string    `json:"agi,omitempty"` // where Asterisk connects; "" for nowhere
+	Console string    `json:"console,omitempty"` // where browsers and scripts come to; "" for nowhere
 	Policy  string    `json:"policy"`
 	Loaded  time.Time `json:"policy_loaded"`
 	Mode    string    `json:"mode"`

@@ -15,7 +15,7 @@ import (
 )
 
 // serveCalls serves the journal, and what can be asked of it.
-func serveCalls(mux *http.ServeMux, d Desk) {
+func serveCalls(mux *routes, d Desk) {
 	mux.HandleFunc("GET /api/v1/calls", func(w http.ResponseWriter, r *http.Request) {
 		q, err := journalQuery(r)
 		if err != nil {

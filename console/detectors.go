@@ -134,7 +134,7 @@ type pinQuery struct {
 }
 
 // serveDetectors serves the detectors and their breakers.
-func serveDetectors(mux *http.ServeMux, d Desk) {
+func serveDetectors(mux *routes, d Desk) {
 	mux.HandleFunc("GET /api/v1/detectors", func(w http.ResponseWriter, r *http.Request) {
 		v := r.URL.Query()
 		q := BreakerQuery{Detector: v.Get("detector"), Trunk: v.Get("trunk"), All: v.Get("all") == "true"}

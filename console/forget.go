@@ -88,7 +88,7 @@ type Behaviour struct {
 }
 
 // serveForget serves what data protection asks for.
-func serveForget(mux *http.ServeMux, d Desk) {
+func serveForget(mux *routes, d Desk) {
 	mux.HandleFunc("POST /api/v1/forget", answer(func(r *http.Request, q ForgetQuery) (any, error) { return d.Forget(r.Context(), q) }))
 	mux.HandleFunc("GET /api/v1/held", func(w http.ResponseWriter, r *http.Request) {
 		q := HeldQuery{Number: r.URL.Query().Get("number")}

@@ -74,7 +74,7 @@ type KnownForgotten struct {
 }
 
 // serveKnown serves acquaintances.
-func serveKnown(mux *http.ServeMux, d Desk) {
+func serveKnown(mux *routes, d Desk) {
 	mux.HandleFunc("GET /api/v1/known", func(w http.ResponseWriter, r *http.Request) {
 		v := r.URL.Query()
 		stream(w, func(yield func(any) error) error {

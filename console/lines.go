@@ -138,7 +138,7 @@ type LineRefusal struct {
 const maxLineEdits = 10_000
 
 // serveLines adds the paths of what is here.
-func serveLines(mux *http.ServeMux, d Desk) {
+func serveLines(mux *routes, d Desk) {
 	mux.HandleFunc("GET /api/v1/lines", func(w http.ResponseWriter, r *http.Request) {
 		v := r.URL.Query()
 		stream(w, func(yield func(any) error) error {

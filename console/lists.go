@@ -142,7 +142,7 @@ func ParseExpiry(text string, now time.Time) (time.Time, error) {
 }
 
 // serveLists adds the paths of what is here.
-func serveLists(mux *http.ServeMux, d Desk) {
+func serveLists(mux *routes, d Desk) {
 	mux.HandleFunc("POST /api/v1/lists/{list}/import", takeFile("file format column encoding threshold window", "dry_run strict force replace", func(r *http.Request, v url.Values) (any, error) {
 		q := ImportQuery{
 			List: r.PathValue("list"), File: v.Get("file"), Format: v.Get("format"), Who: ByOf(r.Context()).Who,
@@ -210,9 +210,12 @@ func (l *lateHeader) Write(b []byte) (int, error) {
 	return l.w.Write(b)
 }
 
-// claim puts who asks into the request's context.
+// claim puts who asks into the request's context, unless that was found out before by more than the socket (WithWho).
 func claim(r *http.Request) *http.Request {
-	by := By{Who: peerOf(r.Context()), From: FromAPI}
+	if w := WhoOf(r.Context()); w != nil && w.Way != BySocket {
+		return r
+	}
+	by := By{Who: PeerOf(r.Context()), From: FromAPI}
 	if r.Header.Get(headerFrom) == FromCommandLine {
 		by.From = FromCommandLine
 	}

@@ -44,8 +44,8 @@ func peerName(conn net.Conn) string {
 	return name
 }
 
-// peerOf is what WithPeer kept.
-func peerOf(ctx context.Context) string {
+// PeerOf is what WithPeer kept.
+func PeerOf(ctx context.Context) string {
 	name, _ := ctx.Value(peerKey{}).(string)
 	return name
 }

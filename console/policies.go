@@ -109,7 +109,7 @@ type policyText struct {
 }
 
 // servePolicies serves the policy. The ETag of GET goes into If-Match of PUT, or into its body.
-func servePolicies(mux *http.ServeMux, d Desk) {
+func servePolicies(mux *routes, d Desk) {
 	mux.HandleFunc("GET /api/v1/policy", func(w http.ResponseWriter, r *http.Request) {
 		p, err := d.Policy(r.Context())
 		if err != nil {

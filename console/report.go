@@ -154,7 +154,7 @@ type Proposal struct {
 }
 
 // serveReports serves what people reported as a nuisance.
-func serveReports(mux *http.ServeMux, d Desk) {
+func serveReports(mux *routes, d Desk) {
 	mux.HandleFunc("GET /api/v1/reports", func(w http.ResponseWriter, r *http.Request) {
 		state := r.URL.Query().Get("state")
 		switch state {

@@ -39,7 +39,7 @@ type FittedTerm struct {
 }
 
 // serveScore serves what marks suggest.
-func serveScore(mux *http.ServeMux, d Desk) {
+func serveScore(mux *routes, d Desk) {
 	mux.HandleFunc("GET /api/v1/score/fit", ask(func(r *http.Request) (any, error) {
 		q := FitQuery{Allowlist: r.URL.Query().Get("allowlist") == "true"}
 		if text := r.URL.Query().Get("since"); text != "" {

@@ -21,7 +21,20 @@ const (
 
 // Handler serves a Desk under /api/v1/.
 func Handler(d Desk) http.Handler {
-	mux := http.NewServeMux()
+	mux := serve(d)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r = claim(r)
+		if h, pattern := mux.Handler(r); pattern == "" {
+			refuse(h, w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// serve makes the routes.
+func serve(d Desk) *routes {
+	mux := newRoutes()
 	mux.HandleFunc("POST /api/v1/check", answer(func(r *http.Request, q CheckQuery) (any, error) {
 		return d.Check(r.Context(), q)
 	}))
@@ -71,14 +84,8 @@ func Handler(d Desk) http.Handler {
 	mux.HandleFunc("GET /api/v1/status", ask(func(r *http.Request) (any, error) { return d.Status(r.Context()) }))
 	serveLists(mux, d)
 	serveLines(mux, d)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r = claim(r)
-		if h, pattern := mux.Handler(r); pattern == "" {
-			refuse(h, w, r)
-			return
-		}
-		mux.ServeHTTP(w, r)
-	})
+	servePeople(mux, d)
+	return mux
 }
 
 // refuse says in JSON what the mux would say in plain text: no such path, or not with this method.

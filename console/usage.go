@@ -50,7 +50,7 @@ func (u *Usage) AppendCSV(dst []byte) []byte {
 }
 
 // serveUsage serves what came to the lines of customers.
-func serveUsage(mux *http.ServeMux, d Desk) {
+func serveUsage(mux *routes, d Desk) {
 	mux.HandleFunc("GET /api/v1/usage", func(w http.ResponseWriter, r *http.Request) {
 		q, err := journalQuery(r)
 		if err != nil {

@@ -38,8 +38,9 @@ type Who struct {
 	Name    string // a user's name, a token's, a login name
 	Way     string // BySocket and so on
 	Address string // where from; "" for the unix socket
-	Session string // the public id of the session, or of the token; "" for neither
+	Session string // the public id of the session, or of the token; of ByLink what its links to this call have in common; "" for none
 	Role    Role
+	Call    string // of ByLink: the one call that they see
 
 	// Lines and Customer bind them to the lines named, and to all lines of a customer. With neither they see everything that their role may.
 	Lines    []string

@@ -32,6 +32,9 @@ var _ console.Desk = (*Front)(nil)
 // Desk answers questions and takes edits.
 func (d *Daemon) Desk() *Front { return &Front{d.desk, d.book, d} }
 
+// Guarded does for each who asks what is theirs (access.Guard).
+func (f *Front) Guarded() console.Desk { return access.Guard(f, f.Book) }
+
 // Screener decides on calls, and is told of their ends.
 func (d *Daemon) Screener() *screening.Screener { return d.screener }
 
@@ -132,7 +135,7 @@ func (f *Front) Status(context.Context) (*console.Status, error) {
 	if d == nil {
 		return nil, console.ErrNotRunning
 	}
-	s := &console.Status{Version: d.version, Started: d.started, Screen: d.Address(), AGI: d.AsteriskAddress()}
+	s := &console.Status{Version: d.version, Started: d.started, Screen: d.Address(), AGI: d.AsteriskAddress(), Console: d.ConsoleAddress()}
 	if err := d.desk.Status(s); err != nil {
 		return nil, err
 	}
@@ -172,9 +175,13 @@ func (d *Daemon) count(s *console.Status) {
 	for _, a := range d.attached {
 		a.attach.Counters.Each(under("attach." + a.name))
 	}
+	if server := d.web.Load(); server != nil {
+		server.Counters.Each(under("console"))
+	}
 	s.Count("alerts.full", d.alerts.Full.Load())
 	s.Count("notify.failed", d.alerts.Failed.Load())
 	d.countNotices(s)
+	d.book.Count(under("access"))
 	s.Count("calls.forgotten", d.screener.Forgotten())
 	s.Count("calls.again_lost", d.memory.Again.Lost())
 	s.Count("calls.behaviour_lost", d.memory.Behaviour.Lost())

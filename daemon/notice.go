@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"time"
+
 	"ringfence/conf"
 	"ringfence/console"
 	"ringfence/notice"
@@ -17,8 +19,23 @@ func (d *Daemon) openNotices(c *conf.Daemon) {
 			}
 			return nil
 		},
-		Alerts: d.alerts, Log: d.log, Now: d.clock,
+		Link: d.noticeLink, Alerts: d.alerts, Log: d.log, Now: d.clock,
 	})
+}
+
+// noticeFor is how long the link of a notice works.
+const noticeFor = 7 * 24 * time.Hour
+
+// noticeLink is where the customer of a line can let the caller of a stopped call through; "" without an address that browsers know.
+func (d *Daemon) noticeLink(call, line string) string {
+	if d.conf.Console == nil || d.conf.Console.URL == "" {
+		return ""
+	}
+	path := d.book.NoticeLink(call, line, d.now().Add(noticeFor))
+	if path == "" {
+		return ""
+	}
+	return d.conf.Console.Address() + path
 }
 
 func (d *Daemon) countNotices(s *console.Status) {

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"ringfence/access"
@@ -29,6 +30,7 @@ import (
 	"ringfence/screening"
 	"ringfence/storage"
 	"ringfence/traffic"
+	"ringfence/web"
 )
 
 // Daemon is a running Ringfence. Start makes it, Stop ends it.
@@ -57,6 +59,7 @@ type Daemon struct {
 	agi      *agibridge.Server // nil: no Asterisk
 	asterisk net.Listener
 	attached []namedAttach
+	web      atomic.Pointer[web.Server] // nil: there is no console, or not yet
 
 	failed   chan error // what ends the daemon by itself
 	teardown []step     // in the order things were started; Stop goes backwards
@@ -68,7 +71,7 @@ type step struct {
 }
 
 // Start brings everything up in this order: the database with its lists and what was learnt, the policy, the announcements, the
-// journal, the switches to learn from, the port that FreeSWITCH connects to, the socket for commands. When something fails, what was
+// journal, the switches to learn from, the port that FreeSWITCH connects to, the console, the socket for commands. When something fails, what was
 // started is stopped again.
 func Start(ctx context.Context, c *conf.Daemon, version string, log *slog.Logger) (*Daemon, error) {
 	return (&Daemon{conf: c, version: version, log: log, now: time.Now}).begin(ctx)
@@ -101,6 +104,7 @@ func (d *Daemon) start(ctx context.Context, c *conf.Daemon) error {
 	d.background("the file of lists", d.desk.KeepPieces)
 	d.background("hits", d.writeHits)
 	d.background("notices", d.notices.Run)
+	d.background("who uses the console", d.book.Run)
 	d.background("own lists of lines that were removed", d.desk.ForgetGone)
 	d.background("breakers", d.desk.KeepBreakers)
 	d.background("what was counted", d.desk.KeepCounts)
@@ -127,6 +131,8 @@ func (d *Daemon) start(ctx context.Context, c *conf.Daemon) error {
 	d.background("feeds", d.feeds.Run)
 	d.background("calls that did not come", d.screener.RecordMissed)
 	d.background("watch", d.watch)
+	d.onStop("console", d.stopConsole)
+	d.openConsole(ctx, c.Console)
 	if err := d.serveCommands(ctx, c.Socket); err != nil {
 		return err
 	}
@@ -257,8 +263,8 @@ func (d *Daemon) serveCommands(ctx context.Context, path string) error {
 	}
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	server := &http.Server{
-		Handler: console.Handler(d.Desk()), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute,
-		BaseContext: func(net.Listener) context.Context { return base }, ConnContext: console.WithPeer,
+		Handler: console.Handler(access.Guard(d.Desk(), d.book)), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute,
+		BaseContext: func(net.Listener) context.Context { return base }, ConnContext: withAdmin,
 		ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelWarn),
 	}
 	d.serve(func() error { return server.Serve(ln) })
@@ -267,6 +273,12 @@ func (d *Daemon) serveCommands(ctx context.Context, path string) error {
 		return server.Shutdown(ctx)
 	})
 	return nil
+}
+
+// withAdmin says who is at the other end of the command socket. Its file mode says who may use it, and whoever may is an administrator.
+func withAdmin(ctx context.Context, conn net.Conn) context.Context {
+	ctx = console.WithPeer(ctx, conn)
+	return console.WithWho(ctx, &console.Who{Name: console.PeerOf(ctx), Way: console.BySocket, Role: console.Admin})
 }
 
 // Failed delivers the error that ends the daemon by itself: a port that no longer takes connections.

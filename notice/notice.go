@@ -46,8 +46,9 @@ type Options struct {
 	StarCode string // by which a phone lets the caller through who was stopped last; "" for none
 	// Policy is the one in force; nil before there is one.
 	Policy func() *policy.Policy
-	// Link is the address of a page where a caller of a line, by its key, can be let through; nil for none.
-	Link   func(line string) string
+	// Link is the address of a page that shows one call to a line, by its key, and lets its caller through, once and within a week (access.Book.NoticeLink);
+	// "" where there is none, nil for no console.
+	Link   func(call, line string) string
 	Alerts *alert.Book // is told of notices that were given up; nil for nobody
 	Log    *slog.Logger
 	Now    func() time.Time

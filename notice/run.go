@@ -277,11 +277,9 @@ func (n *Notices) deliver(ctx context.Context, l *storage.Line, to Target, m *me
 		for _, list := range p.OwnLists() {
 			if list == trusted {
 				m.StarCode = n.o.StarCode
+				n.addLinks(l.Key, m)
 			}
 		}
-	}
-	if n.o.Link != nil {
-		m.Link = n.o.Link(l.Key)
 	}
 	if to.Hook != nil {
 		return n.hook.post(ctx, to.Hook, customerOf(l), m)
@@ -294,5 +292,14 @@ func (n *Notices) deliver(ctx context.Context, l *storage.Line, to Target, m *me
 	return n.mails.send(ctx, to.Address, mail)
 }
 
-// trusted is the line's own list that the star code puts a caller on.
+// addLinks gives each call whose caller can be let through the link that does so. Of who withholds his number no list can have it.
+func (n *Notices) addLinks(line string, m *message) {
+	for i := range m.Calls {
+		if c := &m.Calls[i]; n.o.Link != nil && !c.Withheld && c.Caller != "" {
+			c.Link = n.o.Link(c.ID, line)
+		}
+	}
+}
+
+// trusted is the line's own list that the star code and the links put a caller on.
 const trusted = "allowlist"

@@ -21,7 +21,6 @@ type message struct {
 	More    int           `json:"more"`    // calls that are not shown, because they are too many or were taken out of the journal
 	// How to let the caller through who was stopped last; left out where no rule asks for the line's own list.
 	StarCode string `json:"star_code,omitempty"`
-	Link     string `json:"link,omitempty"`
 
 	daily bool
 	zone  *time.Location
@@ -39,6 +38,8 @@ type messageCall struct {
 	Action   string    `json:"action"` // reject, challenge, warn or another
 	Rule     string    `json:"rule"`
 	Reason   string    `json:"reason"`
+	// Link shows this call, and lets its caller through, to whoever has it: once, and within a week. Left out as StarCode is, and without a console's url.
+	Link string `json:"link,omitempty"`
 }
 
 // Characters that a notice has of a text at most.
@@ -133,7 +134,7 @@ type words struct {
 	caller, name, called, rule           string
 	actions                              map[string]string
 	more                                 string // how many
-	star, link                           string
+	star, link, links                    string // the code; the address; what is to be known of addresses
 	end                                  string
 }
 
@@ -146,7 +147,8 @@ var languages = map[string]*words{
 		actions: map[string]string{"reject": "refused", "challenge": "did not pass the question", "warn": "heard the announcement, and was hung up", "ask": "was not let through"},
 		more:    "And %d more that are not shown.",
 		star:    "To let the caller through who was stopped last, dial %s from a phone of this line.",
-		link:    "To let a caller through: %s",
+		link:    "Let this caller through: %s",
+		links:   "Each address works once, and for a week, for whoever has this mail: do not pass it on.",
 		end:     "Names and numbers are what callers say of themselves. This mail is sent by a program: answers are not read.",
 	},
 	"zh": {
@@ -157,7 +159,8 @@ var languages = map[string]*words{
 		actions: map[string]string{"reject": "已拒接", "challenge": "未通过验证", "warn": "播放提示后挂断", "ask": "未被接听人放行"},
 		more:    "另有 %d 个来电未列出。",
 		star:    "如需放行最近一次被拦截的主叫，请用本线路的话机拨 %s。",
-		link:    "放行主叫：%s",
+		link:    "放行此主叫：%s",
+		links:   "每个链接一周内有效，仅可使用一次；任何持有本邮件的人均可使用，请勿转发。",
 		end:     "名称和号码均由主叫自行提供，不一定真实。本邮件由程序发送，请勿回复。",
 	},
 }
@@ -187,6 +190,7 @@ func (m *message) mailText(w *words) (subject, text string) {
 	}
 	subject = fmt.Sprintf(form, m.Stopped, m.Line)
 	var b strings.Builder
+	links := false
 	fmt.Fprintf(&b, w.intro+"\n", m.Line, m.Stopped, m.zone)
 	for i := range m.Calls {
 		c := &m.Calls[i]
@@ -207,6 +211,10 @@ func (m *message) mailText(w *words) (subject, text string) {
 			fmt.Fprintf(&b, "  %s%s\n", w.name, c.Name)
 		}
 		fmt.Fprintf(&b, "  %s%s\n  %s%s\n", w.called, c.Called, w.rule, c.why())
+		if c.Link != "" {
+			fmt.Fprintf(&b, "  "+w.link+"\n", c.Link)
+			links = true
+		}
 	}
 	if m.More > 0 {
 		fmt.Fprintf(&b, "\n"+w.more+"\n", m.More)
@@ -214,8 +222,8 @@ func (m *message) mailText(w *words) (subject, text string) {
 	if m.StarCode != "" {
 		fmt.Fprintf(&b, "\n"+w.star+"\n", m.StarCode)
 	}
-	if m.Link != "" {
-		fmt.Fprintf(&b, "\n"+w.link+"\n", m.Link)
+	if links {
+		fmt.Fprintf(&b, "\n%s\n", w.links)
 	}
 	fmt.Fprintf(&b, "\n%s\n", w.end)
 	return subject, b.String()

@@ -62,6 +62,8 @@ func TestMailText(t *testing.T) {
 		t.Fatalf("got %+v", m)
 	}
 	m.StarCode = "*58"
+	(&Notices{o: Options{Link: func(call, line string) string { return "https://pbx1.example.com/l/" + line + call[:4] }}}).addLinks("shop~1", m)
+	begin := calls[0].ID[:4]
 	for name, want := range map[string]struct{ subject, text string }{
 		"en": {"4 calls to 铺面 were stopped", `Line 铺面: 4 stopped. Times are those of Asia/Shanghai.
 
@@ -70,6 +72,7 @@ func TestMailText(t *testing.T) {
   Calls himself: Ann
   Called: 05925550100
   Why: listed (+8613800138000 is on the list blacklist)
+  Let this caller through: https://pbx1.example.com/l/shop~1` + begin + `
 
 2026-11-02 17:01:00  refused
   Caller: number withheld
@@ -77,6 +80,8 @@ func TestMailText(t *testing.T) {
   Why: listed
 
 To let the caller through who was stopped last, dial *58 from a phone of this line.
+
+Each address works once, and for a week, for whoever has this mail: do not pass it on.
 
 Names and numbers are what callers say of themselves. This mail is sent by a program: answers are not read.
 `},
@@ -87,6 +92,7 @@ Names and numbers are what callers say of themselves. This mail is sent by a pro
   自称：Ann
   被叫：05925550100
   原因：listed (+8613800138000 is on the list blacklist)
+  放行此主叫：https://pbx1.example.com/l/shop~1` + begin + `
 
 2026-11-02 17:01:00  已拒接
   主叫：号码未显示
@@ -94,6 +100,8 @@ Names and numbers are what callers say of themselves. This mail is sent by a pro
   原因：listed
 
 如需放行最近一次被拦截的主叫，请用本线路的话机拨 *58。
+
+每个链接一周内有效，仅可使用一次；任何持有本邮件的人均可使用，请勿转发。
 
 名称和号码均由主叫自行提供，不一定真实。本邮件由程序发送，请勿回复。
 `},

@@ -120,6 +120,7 @@ func (d *DB) Verify() (*VerifyReport, error) {
 		if err := d.verifyChanges(tx, r, clock); err != nil {
 			return err
 		}
+		r.verifyAccess(tx)
 		size, err := d.journalSize(tx)
 		if err != nil {
 			r.fault("%v", err)
@@ -251,7 +252,7 @@ func (d *DB) verifyChanges(tx *bolt.Tx, r *VerifyReport, clock Tick) error {
 }
 
 // BackupTo writes a consistent copy of the database to w, as it is at one moment, and of what is there alone: nothing that was
-// deleted is in it. Edits and the journal go on meanwhile, unless the file has to grow. The copy is made in a file without a name beside
+// deleted is in it, nor who is signed in (passing). Edits and the journal go on meanwhile, unless the file has to grow. The copy is made in a file without a name beside
 // the database first, so that a slow w keeps nobody from writing.
 func (d *DB) BackupTo(w io.Writer) error {
 	f, err := os.CreateTemp(filepath.Dir(d.file), filepath.Base(d.file)+".backup-*")
@@ -262,7 +263,7 @@ func (d *DB) BackupTo(w io.Writer) error {
 	if err := os.Remove(f.Name()); err != nil {
 		return err
 	}
-	size, err := d.liveTo(f)
+	size, err := d.liveTo(f, passing...)
 	if err != nil {
 		return explainCopy("the backup", d.file+".backup", err)
 	}
@@ -274,8 +275,8 @@ func (d *DB) BackupTo(w io.Writer) error {
 }
 
 // liveTo writes what is in the database to a new file, page by page as it is used and nothing else, and gives how much of that file it
-// is. It is not synced.
-func (d *DB) liveTo(f *os.File) (size int64, err error) {
+// is. It is not synced. Of some buckets it has nothing but that they are there.
+func (d *DB) liveTo(f *os.File, without ...[]byte) (size int64, err error) {
 	to, err := bolt.Open(f.Name(), 0o600, &bolt.Options{
 		FreelistType: bolt.FreelistMapType, NoSync: true, NoGrowSync: true, NoStatistics: true,
 		// bbolt gets a handle of its own, which it closes: the name may be gone.
@@ -287,7 +288,7 @@ func (d *DB) liveTo(f *os.File) (size int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	err = d.view(func(tx *bolt.Tx) error { return copyLive(to, tx) })
+	err = d.view(func(tx *bolt.Tx) error { return copyLive(to, tx, without) })
 	if err == nil {
 		err = to.View(func(tx *bolt.Tx) error { size = tx.Size(); return nil })
 	}

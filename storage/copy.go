@@ -1,21 +1,30 @@
 package storage
 
 import (
+	"bytes"
+	"slices"
+
 	bolt "go.etcd.io/bbolt"
 )
 
 // copyAtOnce is how much is copied in one transaction, in bytes of keys and values.
 const copyAtOnce = 4 << 20
 
-// copyLive writes all that a transaction sees to an empty file, and nothing of what was freed. bolt.Compact does the same of a file that nobody writes
+// copyLive writes all that a transaction sees to an empty file, but what is in some buckets, and nothing of what was freed. bolt.Compact does the same of a file that nobody writes
 // to: it commits the last of its transactions when its reading one has ended, and by then others may have written over the values that are to be
 // committed. Here the caller's transaction holds them.
-func copyLive(to *bolt.DB, from *bolt.Tx) (err error) {
+func copyLive(to *bolt.DB, from *bolt.Tx, without [][]byte) (err error) {
 	c := liveCopy{to: to}
 	if c.tx, err = to.Begin(true); err != nil {
 		return err
 	}
-	err = from.ForEach(func(name []byte, b *bolt.Bucket) error { return c.bucket(b, [][]byte{name}) })
+	err = from.ForEach(func(name []byte, b *bolt.Bucket) error {
+		if slices.ContainsFunc(without, func(w []byte) bool { return bytes.Equal(w, name) }) {
+			_, err := c.open([][]byte{name})
+			return err
+		}
+		return c.bucket(b, [][]byte{name})
+	})
 	if err != nil {
 		c.tx.Rollback() // after a commit that failed it is over already
 		return err

@@ -77,6 +77,7 @@ import (
 //	passed    key of a line, or a called number, NUL caller → milliseconds since 1970
 //	gone      key of a line → milliseconds since 1970
 //	realms    of phones → milliseconds since 1970
+//	users, sessions, tokens, links, audit: who may use the console, see access.go
 //	breakers  whose → what is kept of a breaker that tripped, or that a person holds
 //	notices   what customers are yet to be told, see notices.go
 //	policies  those that were in force, see policies.go
@@ -111,12 +112,19 @@ var (
 	bucketNotices   = []byte("notices")
 	bucketGone      = []byte("gone")
 	bucketRealms    = []byte("realms")
-	bucketIndex     = []byte("index")
 	bucketPolicies  = []byte("policies")
+	bucketIndex     = []byte("index")
+
+	bucketUsers    = []byte("users")
+	bucketSessions = []byte("sessions")
+	bucketTokens   = []byte("tokens")
+	bucketLinks    = []byte("links")
+	bucketAudit    = []byte("audit")
 
 	// laterBuckets may be missing from a file that an older version wrote.
 	laterBuckets = [][]byte{
-		bucketKnown, bucketEmergency, bucketPassed, bucketReports, bucketChanges, bucketChanged, bucketHits, bucketBreakers, bucketGone, bucketRealms, bucketNotices, bucketIndex, bucketPolicies,
+		bucketKnown, bucketEmergency, bucketPassed, bucketReports, bucketChanges, bucketChanged, bucketHits, bucketBreakers, bucketGone, bucketRealms, bucketNotices, bucketPolicies, bucketIndex,
+		bucketUsers, bucketSessions, bucketTokens, bucketLinks, bucketAudit,
 	}
 
 	keySchema = []byte("schema")
@@ -170,7 +178,9 @@ type DB struct {
 	importing atomic.Pointer[importing]
 
 	// MaxReports and so on; tests make them smaller.
-	maxReports, maxChanges, maxChangeRows, maxEdit, maxDeleted, stageBytes, maxLines int
+	maxReports, maxChanges, maxChangeRows, maxEdit, maxDeleted, stageBytes, maxLines, maxAudit int
+
+	auditDropped atomic.Uint64 // entries of the audit that gave way before their time
 
 	committed func() // after each write; for tests
 }
@@ -200,7 +210,7 @@ func Open(file string, o Options) (*DB, error) {
 	}
 	d := &DB{
 		file: file, now: o.Now, node: o.Node, keepDeleted: o.KeepDeleted, edits: make(chan struct{}, 1), imports: make(chan struct{}, 1),
-		maxReports: MaxReports, maxChanges: MaxChanges, maxChangeRows: MaxChangeRows, maxEdit: MaxEdit, maxDeleted: maxDeleted, stageBytes: stageBytes, maxLines: MaxLines,
+		maxReports: MaxReports, maxChanges: MaxChanges, maxChangeRows: MaxChangeRows, maxEdit: MaxEdit, maxDeleted: maxDeleted, stageBytes: stageBytes, maxLines: MaxLines, maxAudit: MaxAudit,
 		wipeWait: wipeWait,
 	}
 	err := guard(func() (err error) {

@@ -139,7 +139,8 @@ func TestIndexModel(t *testing.T) {
 	}
 	at := epoch
 	for round := range rounds {
-		now := func() time.Time { return at.Add(time.Hour) }
+		clock := at.Add(48 * time.Hour) // when all of the round is past
+		now := func() time.Time { return clock }
 		d, err := Open(file, Options{Now: now})
 		check(t, err)
 		if round%4 == 2 {

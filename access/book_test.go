@@ -1,0 +1,702 @@
+package access
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"ringfence/console"
+	"ringfence/storage"
+)
+
+// cheap makes passwords cost next to nothing, where it is not they that are tested.
+var cheap = cost{memory: 64, passes: 1, threads: 1}
+
+const longPassword = "four geese on a frozen pond"
+
+// clock is a time that tests set.
+type clock struct{ at atomic.Int64 }
+
+func (c *clock) now() time.Time      { return time.UnixMilli(c.at.Load()).UTC() }
+func (c *clock) add(d time.Duration) { c.at.Add(d.Milliseconds()) }
+func newClock() *clock               { c := &clock{}; c.at.Store(1_764_400_000_000); return c }
+func home(address string) Origin     { return Origin{Address: address, Browser: "a browser"} }
+func asAdmin() context.Context {
+	return asWho(&console.Who{Name: "root", Way: console.BySocket, Role: admin})
+}
+func asWho(w *console.Who) context.Context { return console.WithWho(context.Background(), w) }
+
+type shelf struct {
+	*Book
+	*clock
+	db   *storage.DB
+	file string
+}
+
+// openBook opens the book of a database file; "" for a new one.
+func openBook(t testing.TB, file string, c *clock) *shelf {
+	t.Helper()
+	if file == "" {
+		file = filepath.Join(t.TempDir(), "ringfence.db")
+	}
+	db, err := storage.Open(file, storage.Options{Now: c.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := Open(Options{DB: db, Now: c.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.cost = cheap
+	s := &shelf{b, c, db, file}
+	t.Cleanup(func() { db.Close() })
+	return s
+}
+
+func (s *shelf) again(t testing.TB) *shelf {
+	t.Helper()
+	if err := s.db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return openBook(t, s.file, s.clock)
+}
+
+func (s *shelf) user(t testing.TB, n console.NewUser) *console.UserEdit {
+	t.Helper()
+	e, err := s.AddUser(asAdmin(), n)
+	if err != nil {
+		t.Fatalf("adding %s: %v", n.Name, err)
+	}
+	return e
+}
+
+func (s *shelf) signIn(t testing.TB, name, password, address string) string {
+	t.Helper()
+	secret, w, err := s.SignIn(context.Background(), name, password, home(address))
+	if err != nil || w == nil {
+		t.Fatalf("%s signs in from %s: got %v, %v", name, address, w, err)
+	}
+	return secret
+}
+
+func (s *shelf) audit(t testing.TB) (lines []string) {
+	t.Helper()
+	err := s.Audit(context.Background(), console.AuditQuery{Limit: 1000}, func(e console.AuditEntry) error {
+		lines = append(lines, strings.TrimSpace(fmt.Sprintf("%s: %s %s %s %s", e.Who, e.What, e.Subject, e.Address, e.Failed)))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return lines
+}
+
+func TestSignInAndSessions(t *testing.T) {
+	s := openBook(t, "", newClock())
+	s.user(t, console.NewUser{Name: "Ann", Role: viewer, Lines: []string{"bakery"}, Password: longPassword})
+	secret := s.signIn(t, "aNN", longPassword, "192.0.2.7:4711")
+	w := s.Session(secret)
+	if w == nil || w.Name != "Ann" || w.Role != viewer || !slices.Equal(w.Lines, []string{"bakery"}) || w.Address != "192.0.2.7" || w.Way != console.BySession {
+		t.Fatalf("got %+v, want Ann, a viewer of bakery from 192.0.2.7", w)
+	}
+	if strings.Contains(secret, w.Session) {
+		t.Error("the public id is in the secret")
+	}
+	for _, other := range []string{"", secret + "x", secret[1:], w.Session} {
+		if got := s.Session(other); got != nil {
+			t.Errorf("the secret %q: got %+v, want nobody", other, got)
+		}
+	}
+	for _, wrong := range [][2]string{{"Ann", longPassword + "x"}, {"Bob", longPassword}, {"", ""}, {"Ann", ""}, {"Ann", strings.Repeat("x", 300)}} {
+		if _, _, err := s.SignIn(context.Background(), wrong[0], wrong[1], home("192.0.2.9")); err != ErrSignIn {
+			t.Errorf("%q signs in with %.20q: got %v, want %v", wrong[0], wrong[1], err, ErrSignIn)
+		}
+	}
+
+	s = s.again(t)
+	if s.Session(secret) == nil {
+		t.Error("the session did not outlive a restart")
+	}
+	role := admin
+	if _, err := s.SetUser(asAdmin(), console.UserSet{Name: "ann", Role: &role}); err != nil {
+		t.Fatal(err)
+	}
+	if w := s.Session(secret); w == nil || w.Role != admin {
+		t.Errorf("after the role changed: got %+v, want an administrator", w)
+	}
+	if err := s.SignOut(secret); err != nil || s.Session(secret) != nil {
+		t.Errorf("after signing out: got %v, %v, want nobody", s.Session(secret), err)
+	}
+	if s = s.again(t); s.Session(secret) != nil {
+		t.Error("a session that was ended is there after a restart")
+	}
+}
+
+func TestSessionsEnd(t *testing.T) {
+	s := openBook(t, "", newClock())
+	s.user(t, console.NewUser{Name: "ann", Role: viewer, Password: longPassword})
+	busy, idle := s.signIn(t, "ann", longPassword, "192.0.2.7"), s.signIn(t, "ann", longPassword, "192.0.2.7")
+	for range 7*2 - 1 {
+		s.add(11*time.Hour + 59*time.Minute)
+		if s.Session(busy) == nil {
+			t.Fatal("a session that is used has ended before its time")
+		}
+	}
+	if s.Session(idle) != nil {
+		t.Error("a session that nobody used for 12 hours counts")
+	}
+	if err := s.tidy(); err != nil {
+		t.Fatal(err)
+	}
+	s.add(8 * time.Hour)
+	s = s.again(t)
+	if w := s.Session(busy); w == nil {
+		t.Error("when a session was seen last did not come to the disk")
+	}
+	s.add(7 * time.Hour)
+	if s.Session(busy) != nil {
+		t.Error("a session lasts longer than 7 days")
+	}
+	if all, err := s.Sessions(asAdmin()); err != nil || len(all) != 0 {
+		t.Errorf("got the sessions %v, %v, want none", all, err)
+	}
+	if err := s.tidy(); err != nil || len(s.sessions) != 0 {
+		t.Errorf("what has expired is kept: %d, %v", len(s.sessions), err)
+	}
+}
+
+func TestPasswordChangeEndsSessions(t *testing.T) {
+	s := openBook(t, "", newClock())
+	s.user(t, console.NewUser{Name: "ann", Role: viewer, Password: longPassword})
+	mine, other := s.signIn(t, "ann", longPassword, "192.0.2.7"), s.signIn(t, "ann", longPassword, "192.0.2.8")
+	next := "another set of five words"
+	if _, err := s.SetUser(asWho(s.Session(mine)), console.UserSet{Name: "ann", Password: &next}); err != nil {
+		t.Fatal(err)
+	}
+	if s.Session(mine) == nil || s.Session(other) != nil {
+		t.Errorf("got the own session %v and the other %v, want the own alone", s.Session(mine), s.Session(other))
+	}
+	if _, _, err := s.SignIn(context.Background(), "ann", longPassword, home("192.0.2.7")); err != ErrSignIn {
+		t.Errorf("the old password: got %v, want %v", err, ErrSignIn)
+	}
+	s.signIn(t, "ann", next, "192.0.2.7")
+	if _, err := s.RemoveUser(asAdmin(), "ann"); err != nil {
+		t.Fatal(err)
+	}
+	if s.Session(mine) != nil {
+		t.Error("the session of a user who was removed counts")
+	}
+}
+
+func TestPasswordsThatWillNotDo(t *testing.T) {
+	for password, want := range map[string]string{
+		"short": "needs 12", "aaaaaaaaaaaaaa": "different", "annabel-annabel": "name in it", strings.Repeat("long ", 60): "longer", "abcdefgh\xffijklmnop": "UTF-8",
+		"三十功名尘与土八千里路": "needs 12", "三十功名尘与土八千里路云": "", longPassword: "",
+	} {
+		if got := badPassword("annabel", password); got == "" != (want == "") || !strings.Contains(got, want) {
+			t.Errorf("%.30q: got %q, want %q", password, got, want)
+		}
+	}
+}
+
+func TestPasswordsAreKept(t *testing.T) {
+	kept := makePassword(cheap, longPassword)
+	if right, again := rightPassword(cheap, kept, longPassword); !right || again {
+		t.Errorf("got %v, %v for the right one", right, again)
+	}
+	if right, again := rightPassword(usual, kept, longPassword); !right || !again {
+		t.Errorf("got %v, %v, want it made again with more", right, again)
+	}
+	for _, bad := range []string{"", "x", strings.Replace(kept, "m=64", "m=99999999", 1), strings.Replace(kept, "t=1", "t=4000000", 1), strings.Replace(kept, "argon2id", "argon2i", 1)} {
+		if right, _ := rightPassword(cheap, bad, longPassword); right {
+			t.Errorf("%q counts", bad)
+		}
+	}
+	if usual.memory < 19<<10 || usual.passes < 2 {
+		t.Errorf("%+v is below what OWASP asks", usual)
+	}
+
+	s := openBook(t, "", newClock())
+	s.user(t, console.NewUser{Name: "ann", Role: viewer, Password: longPassword})
+	s.cost = cost{memory: 128, passes: 1, threads: 1}
+	s.signIn(t, "ann", longPassword, "192.0.2.7")
+	if got := s.users["ann"].Password; !strings.Contains(got, "m=128") {
+		t.Errorf("got %q, want it made anew with the cost of today", got)
+	}
+	s.signIn(t, "ann", longPassword, "192.0.2.7")
+}
+
+// TestUnknownNamesTakeAsLong: the least of several times says what it costs, whatever else the machine does.
+func TestUnknownNamesTakeAsLong(t *testing.T) {
+	s := openBook(t, "", newClock())
+	s.cost = cost{memory: 8 << 10, passes: 2, threads: 1}
+	s.user(t, console.NewUser{Name: "ann", Role: viewer, Password: longPassword})
+	s.user(t, console.NewUser{Name: "guest", Role: viewer}) // without a password
+	least := map[string]time.Duration{}
+	for range 7 {
+		for _, name := range []string{"ann", "guest", "nobody"} {
+			began := time.Now()
+			s.SignIn(context.Background(), name, "not this one, surely", home("192.0.2.1"))
+			if took := time.Since(began); least[name] == 0 || took < least[name] {
+				least[name] = took
+			}
+			s.add(time.Hour)
+		}
+	}
+	for _, name := range []string{"guest", "nobody"} {
+		if least[name] < least["ann"]/2 {
+			t.Errorf("%s takes %v, and ann %v: time tells who has an account", name, least[name], least["ann"])
+		}
+	}
+}
+
+func TestLastAdministratorStays(t *testing.T) {
+	s := openBook(t, "", newClock())
+	s.user(t, console.NewUser{Name: "ann", Role: admin, Password: longPassword})
+	s.user(t, console.NewUser{Name: "bound", Role: admin, Lines: []string{"bakery"}, Password: longPassword})
+	s.user(t, console.NewUser{Name: "invited", Role: admin})
+	less, lines, customer := viewer, []string{"bakery"}, "Li"
+	for name, set := range map[string]console.UserSet{"role": {Name: "ann", Role: &less}, "lines": {Name: "ann", Lines: &lines}, "customer": {Name: "ann", Customer: &customer}} {
+		if _, err := s.SetUser(asAdmin(), set); !errors.Is(err, console.ErrConflict) {
+			t.Errorf("the last administrator with less by %s: got %v, want a conflict", name, err)
+		}
+	}
+	if _, err := s.RemoveUser(asAdmin(), "ann"); !errors.Is(err, console.ErrConflict) {
+		t.Errorf("removing the last administrator: got %v, want a conflict", err)
+	}
+	if _, err := s.RemoveUser(asAdmin(), "invited"); err != nil {
+		t.Errorf("removing one who never signed in: %v", err)
+	}
+	s.user(t, console.NewUser{Name: "eve", Role: admin, Password: longPassword})
+	if _, err := s.RemoveUser(asAdmin(), "ann"); err != nil {
+		t.Errorf("removing one of two administrators: %v", err)
+	}
+}
+
+func TestLinksWorkOnce(t *testing.T) {
+	s := openBook(t, "", newClock())
+	first, err := s.FirstLink()
+	if err != nil || !strings.HasPrefix(first, WelcomePath) {
+		t.Fatalf("got the first link %q, %v", first, err)
+	}
+	if again, _ := s.FirstLink(); again != first {
+		t.Errorf("it is another when it is asked for again: %q and %q", first, again)
+	}
+	if _, _, err := s.Redeem(context.Background(), first, "short", home("192.0.2.7")); !errors.Is(err, console.ErrBad) {
+		t.Fatalf("a bad password: got %v, want ErrBad", err)
+	}
+	secret, w, err := s.Redeem(context.Background(), first, longPassword, home("192.0.2.7"))
+	if err != nil || w.Role != admin || s.Session(secret) == nil {
+		t.Fatalf("got %+v, %v, want an administrator who is signed in", w, err)
+	}
+	if _, _, err := s.Redeem(context.Background(), first, longPassword, home("192.0.2.7")); err != ErrLink {
+		t.Errorf("the link once more: got %v, want %v", err, ErrLink)
+	}
+	if path, _ := s.FirstLink(); path != "" {
+		t.Errorf("there is a link %q where there is an administrator", path)
+	}
+	s.signIn(t, FirstAdmin, longPassword, "192.0.2.7")
+
+	link := s.user(t, console.NewUser{Name: "ann", Role: viewer}).Link
+	late := s.user(t, console.NewUser{Name: "bob", Role: viewer}).Link
+	s = s.again(t)
+	if name, err := s.LinkOf(link); err != nil || name != "ann" {
+		t.Errorf("got %q, %v after a restart, want ann", name, err)
+	}
+	if _, w, err = s.Redeem(context.Background(), link, longPassword, home("192.0.2.7")); err != nil || w.Name != "ann" {
+		t.Fatalf("got %+v, %v", w, err)
+	}
+	s = s.again(t)
+	if _, _, err := s.Redeem(context.Background(), link, longPassword, home("192.0.2.7")); err != ErrLink {
+		t.Errorf("the link once more: got %v, want %v", err, ErrLink)
+	}
+	s.add(inviteFor)
+	if _, _, err := s.Redeem(context.Background(), late, longPassword, home("192.0.2.7")); err != ErrLink {
+		t.Errorf("a link of a week ago: got %v, want %v", err, ErrLink)
+	}
+	none := ""
+	edit, err := s.SetUser(asAdmin(), console.UserSet{Name: "ann", Password: &none})
+	if err != nil || edit.Link == "" || edit.Password {
+		t.Errorf("got %+v, %v, want no password and a link", edit, err)
+	}
+	if _, _, err := s.Redeem(context.Background(), late, longPassword, home("192.0.2.7")); err != ErrLink {
+		t.Errorf("another's link: got %v, want %v", err, ErrLink)
+	}
+}
+
+// TestLinkAtOnce: of several who use a link at the same moment one gets in.
+func TestLinkAtOnce(t *testing.T) {
+	s := openBook(t, "", newClock())
+	first, _ := s.FirstLink()
+	invited := s.user(t, console.NewUser{Name: "ann", Role: viewer}).Link
+	for _, link := range []string{first, invited} {
+		var in atomic.Int64
+		var all sync.WaitGroup
+		for range 8 {
+			all.Go(func() {
+				if _, _, err := s.Redeem(context.Background(), link, longPassword, home("192.0.2.7")); err == nil {
+					in.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		if n := in.Load(); n != 1 {
+			t.Errorf("%d got in by one link, want 1", n)
+		}
+	}
+}
+
+func TestTokens(t *testing.T) {
+	s := openBook(t, "", newClock())
+	made, err := s.AddToken(asAdmin(), console.NewToken{Name: "export", Role: viewer, Customer: "Li", Expires: s.now().Add(time.Hour)})
+	if err != nil || !strings.HasPrefix(made.Secret, tokenMark) || made.Who != "root" {
+		t.Fatalf("got %+v, %v", made, err)
+	}
+	s.add(time.Minute)
+	if w := s.Token(made.Secret, "192.0.2.7"); w == nil || w.Customer != "Li" || w.Way != console.ByToken || w.Session != made.ID {
+		t.Fatalf("got %+v, want a viewer of Li’s", w)
+	}
+	if s.Token(strings.TrimPrefix(made.Secret, tokenMark), "") != nil || s.Session(made.Secret) != nil || s.Token(made.ID, "") != nil {
+		t.Error("what is no token counts")
+	}
+	if err := s.tidy(); err != nil {
+		t.Fatal(err)
+	}
+	s = s.again(t)
+	if all, _ := s.Tokens(asAdmin()); len(all) != 1 || !all[0].LastUsed.Equal(s.now().Truncate(time.Minute)) {
+		t.Errorf("got %+v, want one used at %v", all, s.now().Truncate(time.Minute))
+	}
+	if _, err := s.AddToken(asAdmin(), console.NewToken{Name: "Export", Role: viewer}); !errors.Is(err, console.ErrConflict) {
+		t.Errorf("a second of the name: got %v", err)
+	}
+	s.add(time.Hour)
+	if s.Token(made.Secret, "") != nil {
+		t.Error("a token counts that has expired")
+	}
+	forever, err := s.AddToken(asAdmin(), console.NewToken{Name: "forever", Role: reviewer})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.RevokeToken(asAdmin(), "forever"); err != nil || s.Token(forever.Secret, "") != nil {
+		t.Errorf("a token counts that was revoked (%v)", err)
+	}
+	if s = s.again(t); s.Token(forever.Secret, "") != nil {
+		t.Error("it counts after a restart")
+	}
+}
+
+func TestTriesAreBounded(t *testing.T) {
+	s := openBook(t, "", newClock())
+	s.user(t, console.NewUser{Name: "ann", Role: admin, Password: longPassword})
+	s.signIn(t, "ann", longPassword, "192.0.2.7")
+	try := func(name, address string) error {
+		_, _, err := s.SignIn(context.Background(), name, "wrong wrong wrong", home(address))
+		return err
+	}
+	var busy *TooMany
+	for i := range byAddress.free {
+		if err := try(fmt.Sprint("name", i), "192.0.2.66"); err != ErrSignIn {
+			t.Fatalf("try %d: got %v, want %v", i, err, ErrSignIn)
+		}
+	}
+	if err := try("ann", "192.0.2.66"); !errors.As(err, &busy) || busy.Wait != time.Second {
+		t.Errorf("got %v, want a wait of a second", err)
+	}
+	longest := time.Duration(0)
+	for range 40 {
+		if err := try("ann", "192.0.2.66"); errors.As(err, &busy) {
+			longest = max(longest, busy.Wait)
+			s.add(busy.Wait)
+		}
+	}
+	if longest != byAddress.most {
+		t.Errorf("the longest wait is %v, want %v", longest, byAddress.most)
+	}
+	s.signIn(t, "ann", longPassword, "192.0.2.7") // from elsewhere nobody waits
+
+	// From as many networks as one likes, the account is tried no faster; its owner comes in from where she was before.
+	refused := 0
+	for i := range 200 {
+		if err := try("ann", fmt.Sprintf("2001:db8:%x::1", i)); errors.As(err, &busy) {
+			refused++
+		}
+	}
+	if refused != 200-byAccount.free {
+		t.Errorf("%d of 200 tries were refused, want %d", refused, 200-byAccount.free)
+	}
+	if _, _, err := s.SignIn(context.Background(), "ann", longPassword, home("198.51.100.3")); !errors.As(err, &busy) || busy.Wait > byAccount.most {
+		t.Errorf("got %v from a new network, want a wait of %v at most", err, byAccount.most)
+	}
+	s.signIn(t, "ann", longPassword, "192.0.2.7")
+	s.add(byAccount.most)
+	s.signIn(t, "ann", longPassword, "198.51.100.3")
+
+	// One network of IPv6 is one, whatever address somebody takes in it.
+	refused = 0
+	for i := range 100 {
+		if err := try(fmt.Sprint("other", i), fmt.Sprintf("2001:db8:ffff:1::%x", i)); errors.As(err, &busy) {
+			refused++
+		}
+	}
+	if refused != 100-byAddress.free {
+		t.Errorf("%d of 100 tries from one /64 were refused, want %d", refused, 100-byAddress.free)
+	}
+	if got := s.Session(s.signIn(t, "ann", longPassword, "192.0.2.7")); got == nil {
+		t.Error("ann cannot sign in any more")
+	}
+}
+
+// TestNobodyIsLockedOutBehindAProxy: all come from one address, and one who guesses must keep no other out.
+func TestNobodyIsLockedOutBehindAProxy(t *testing.T) {
+	s := openBook(t, "", newClock())
+	s.user(t, console.NewUser{Name: "ann", Role: admin, Password: longPassword})
+	s.user(t, console.NewUser{Name: "bob", Role: admin, Password: longPassword})
+	for range 50 {
+		s.SignIn(context.Background(), "ann", "wrong wrong wrong", home("127.0.0.1"))
+	}
+	s.signIn(t, "bob", longPassword, "127.0.0.1")
+	s.add(byLoopback.most)
+	s.signIn(t, "ann", longPassword, "127.0.0.1")
+}
+
+func TestTriesTableIsBounded(t *testing.T) {
+	tries := newTries(100)
+	now := newClock().now()
+	for range 20 {
+		tries.begin("guesser", byAddress, now)
+	}
+	for i := range 100_000 {
+		tries.begin(fmt.Sprint(i), byAddress, now)
+	}
+	if len(tries.of) > 100 || tries.full.Load() == 0 {
+		t.Errorf("got %d in a table of 100, and %d that gave way", len(tries.of), tries.full.Load())
+	}
+}
+
+// TestFloodOfPasswords: many at once take the memory of two, and who waits too long is told so.
+func TestFloodOfPasswords(t *testing.T) {
+	s := openBook(t, "", newClock())
+	s.user(t, console.NewUser{Name: "ann", Role: admin, Password: longPassword})
+	s.hashing <- struct{}{}
+	s.hashing <- struct{}{} // both places are taken
+	ctx, cancel := context.WithCancel(context.Background())
+	var waiting sync.WaitGroup
+	for i := range maxWaiting {
+		waiting.Go(func() { s.SignIn(ctx, fmt.Sprint("name", i), longPassword, home(fmt.Sprintf("10.0.%d.1", i))) })
+	}
+	for s.waiting.Load() < maxWaiting {
+		time.Sleep(time.Millisecond)
+	}
+	var busy *TooMany
+	if _, _, err := s.SignIn(context.Background(), "ann", longPassword, home("192.0.2.7")); !errors.As(err, &busy) || s.Busy.Load() != 1 {
+		t.Errorf("got %v, %d, want to be told to come again", err, s.Busy.Load())
+	}
+	cancel()
+	waiting.Wait()
+	<-s.hashing
+	s.signIn(t, "ann", longPassword, "192.0.2.7")
+	if n := s.waiting.Load(); n != 0 {
+		t.Errorf("%d wait, want nobody", n)
+	}
+}
+
+func TestSessionsAreBounded(t *testing.T) {
+	s := openBook(t, "", newClock())
+	s.user(t, console.NewUser{Name: "ann", Role: viewer, Password: longPassword})
+	oldest := s.signIn(t, "ann", longPassword, "192.0.2.7")
+	for range MaxUserSessions {
+		s.add(time.Second)
+		s.signIn(t, "ann", longPassword, "192.0.2.7")
+	}
+	if all, _ := s.Sessions(asAdmin()); len(all) != MaxUserSessions || s.Session(oldest) != nil {
+		t.Errorf("got %d sessions, and the oldest %v; want %d without it", len(all), s.Session(oldest), MaxUserSessions)
+	}
+}
+
+func TestOIDC(t *testing.T) {
+	s := openBook(t, "", newClock())
+	s.user(t, console.NewUser{Name: "ann", Role: viewer, Password: longPassword})
+	them := OIDCUser{Issuer: "https://id.example", Subject: "1", Name: "li", Role: reviewer, Customer: "Li"}
+	_, w, err := s.SignInFrom(context.Background(), them, home("192.0.2.7"))
+	if err != nil || w.Name != "li" || w.Role != reviewer || w.Customer != "Li" {
+		t.Fatalf("got %+v, %v", w, err)
+	}
+	them.Role, them.Name = viewer, "li again"
+	if _, w, err = s.SignInFrom(context.Background(), them, home("192.0.2.7")); err != nil || w.Name != "li" || w.Role != viewer {
+		t.Errorf("got %+v, %v, want li with the role of today", w, err)
+	}
+	for _, bad := range []OIDCUser{
+		{Issuer: "https://id.example", Subject: "2", Name: "Ann", Role: admin}, // not who has the name here
+		{Issuer: "https://id.example", Subject: "3", Name: "li", Role: admin},
+		{Issuer: "https://id.example", Subject: "4", Name: "x", Role: "owner"},
+		{Issuer: "https://id.example", Name: "x", Role: admin},
+		{Issuer: "https://id.example", Subject: "5", Name: "a\nb", Role: admin},
+	} {
+		if _, w, err := s.SignInFrom(context.Background(), bad, home("192.0.2.7")); err == nil {
+			t.Errorf("%+v signed in as %+v", bad, w)
+		}
+	}
+	if _, _, err := s.SignIn(context.Background(), "li", "", home("192.0.2.7")); err != ErrSignIn {
+		t.Errorf("without a password: got %v, want %v", err, ErrSignIn)
+	}
+}
+
+func TestPasskeys(t *testing.T) {
+	s := openBook(t, "", newClock())
+	s.user(t, console.NewUser{Name: "ann", Role: viewer})
+	ctx := context.Background()
+	if err := s.AddPasskey(ctx, "ann", Passkey{ID: []byte{1}, Name: "phone", Data: []byte(`{"n":1}`)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.AddPasskey(ctx, "ann", Passkey{ID: []byte{1}, Data: []byte(`{}`)}); !errors.Is(err, console.ErrConflict) {
+		t.Errorf("the same once more: got %v", err)
+	}
+	handle, _, err := s.PasskeysOf("ann")
+	if err != nil || s.UserByHandle(handle) != "ann" || s.UserByHandle([]byte("x")) != "" {
+		t.Errorf("got %q by the handle, %v", s.UserByHandle(handle), err)
+	}
+	s = s.again(t)
+	if _, w, err := s.UsedPasskey(ctx, "ann", Passkey{ID: []byte{1}, Data: []byte(`{"n":2}`)}, home("192.0.2.7")); err != nil || w.Name != "ann" {
+		t.Errorf("got %+v, %v", w, err)
+	}
+	if _, keys, _ := s.PasskeysOf("ann"); len(keys) != 1 || string(keys[0].Data) != `{"n":2}` || keys[0].Used.IsZero() {
+		t.Errorf("got %+v, want one that was used", keys)
+	}
+	if _, _, err := s.UsedPasskey(ctx, "ann", Passkey{ID: []byte{2}}, home("192.0.2.7")); err != ErrSignIn {
+		t.Errorf("one that she has not: got %v", err)
+	}
+	if err := s.RemovePasskey(ctx, "ann", []byte{1}); err != nil {
+		t.Error(err)
+	}
+	if _, _, err := s.UsedPasskey(ctx, "ann", Passkey{ID: []byte{1}}, home("192.0.2.7")); err != ErrSignIn {
+		t.Errorf("one that was removed: got %v", err)
+	}
+}
+
+func TestAuditOfSignIns(t *testing.T) {
+	s := openBook(t, "", newClock())
+	s.user(t, console.NewUser{Name: "ann", Role: viewer, Password: longPassword})
+	s.signIn(t, "ann", longPassword, "192.0.2.7")
+	s.SignIn(context.Background(), "ann", "wrong wrong wrong", home("192.0.2.8"))
+	s.SignIn(context.Background(), longPassword, "", home("192.0.2.9")) // in the wrong place
+	got := s.audit(t)
+	want := []string{": sign in  192.0.2.9 wrong name or password", "ann: sign in  192.0.2.8 wrong name or password", "ann: sign in ann 192.0.2.7"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q\nwant %q", got, want)
+	}
+	for i := range 2 * maxFailed {
+		s.SignIn(context.Background(), "eve", "wrong wrong wrong", home(fmt.Sprintf("10.%d.%d.1", i/200, i%200)))
+		s.add(31 * time.Millisecond)
+	}
+	if n := len(s.audit(t)); n > maxFailed+3 || s.accounts.refused.Load() == 0 {
+		t.Errorf("a flood put %d entries into the audit", n)
+	}
+}
+
+// TestBackupHasNoSessions: a backup that is put back must not sign in whose session was ended meanwhile, nor make a used link work again.
+func TestBackupHasNoSessions(t *testing.T) {
+	s := openBook(t, "", newClock())
+	s.user(t, console.NewUser{Name: "ann", Role: viewer, Password: longPassword})
+	link := s.user(t, console.NewUser{Name: "bob", Role: viewer}).Link
+	secret := s.signIn(t, "ann", longPassword, "192.0.2.7")
+	made, err := s.AddToken(asAdmin(), console.NewToken{Name: "x", Role: viewer})
+	if err != nil {
+		t.Fatal(err)
+	}
+	notice := s.NoticeLink(storage.NewID(s.now()), "bakery~1", s.now().Add(time.Hour))
+	if notice == "" {
+		t.Fatal("no link of a notice")
+	}
+	var copied bytes.Buffer
+	if err := s.db.BackupTo(&copied); err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(copied.Bytes(), []byte(secret)) || bytes.Contains(copied.Bytes(), []byte(made.Secret)) {
+		t.Error("a secret is in the backup")
+	}
+	file := filepath.Join(t.TempDir(), "copy.db")
+	if err := os.WriteFile(file, copied.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := openBook(t, file, s.clock)
+	if c.Session(secret) != nil {
+		t.Error("the session is in the backup")
+	}
+	if _, err := c.LinkOf(link); err != ErrLink {
+		t.Errorf("the link is in the backup: %v", err)
+	}
+	if _, err := c.NoticeOf(notice, ""); err != ErrLink {
+		t.Errorf("the notice's link works with the backup: %v", err)
+	}
+	if c.Token(made.Secret, "") == nil {
+		t.Error("the token is not in the backup")
+	}
+	c.signIn(t, "ann", longPassword, "192.0.2.7")
+	if r, err := c.db.Verify(); err != nil || len(r.Faults) > 0 {
+		t.Errorf("verify: %v, %v", r, err)
+	}
+}
+
+func TestNoticeLinks(t *testing.T) {
+	s := openBook(t, "", newClock())
+	call := storage.NewID(s.now())
+	link := s.NoticeLink(call, "bakery~ab12", s.now().Add(7*24*time.Hour))
+	w, err := s.NoticeOf(link, "192.0.2.7")
+	if err != nil || w.Call != call || !slices.Equal(w.Lines, []string{"bakery"}) || w.Way != console.ByLink {
+		t.Fatalf("got %+v, %v", w, err)
+	}
+	for i := range len(link) - len(NoticePath) {
+		at := len(NoticePath) + i
+		other := link[:at] + string('A'+(link[at]+1)%26) + link[at+1:]
+		if other == link {
+			continue
+		}
+		if got, err := s.NoticeOf(other, ""); err == nil {
+			t.Fatalf("a link whose character %d is another: got %+v", i, got)
+		}
+	}
+	s = s.again(t)
+	back, err := s.useNotice(w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.NoticeOf(link, ""); err != ErrLink {
+		t.Errorf("a used link: got %v", err)
+	}
+	if _, err := s.useNotice(w); err != ErrLink {
+		t.Errorf("used once more: got %v", err)
+	}
+	back()
+	if _, err := s.NoticeOf(link, ""); err != nil {
+		t.Errorf("one that did nothing: got %v", err)
+	}
+	if _, err := s.useNotice(w); err != nil {
+		t.Fatal(err)
+	}
+	s = s.again(t)
+	for name, used := range map[string]string{"a used link after a restart": link, "another to the same call": s.NoticeLink(call, "bakery~ab12", s.now().Add(time.Hour))} {
+		if _, err := s.NoticeOf(used, ""); err != ErrLink {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	other := s.NoticeLink(storage.NewID(s.now()), "bakery~ab12", s.now().Add(time.Hour))
+	if _, err := s.NoticeOf(other, ""); err != nil {
+		t.Errorf("one of another call: got %v", err)
+	}
+	s.add(time.Hour)
+	if _, err := s.NoticeOf(other, ""); err != ErrLink {
+		t.Errorf("a link that has expired: got %v", err)
+	}
+	if got := s.NoticeLink("no ulid", "x", s.now()); got != "" {
+		t.Errorf("got %q for no call", got)
+	}
+}

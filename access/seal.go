@@ -1,0 +1,64 @@
+package access
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"strings"
+
+	"ringfence/console"
+)
+
+// sealer hides where a search came to: a cursor names a call, which may be another's. What it sealed opens until the program ends.
+type sealer struct{ gcm cipher.AEAD }
+
+const sealMark = "~"
+
+func newSealer() sealer {
+	key := make([]byte, 32)
+	rand.Read(key)
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		panic(err) // of a key of that length it does not
+	}
+	gcm, err := cipher.NewGCMWithRandomNonce(block)
+	if err != nil {
+		panic(err)
+	}
+	return sealer{gcm}
+}
+
+func (s sealer) close(cursor string) string {
+	if cursor == "" {
+		return ""
+	}
+	return sealMark + base64.RawURLEncoding.EncodeToString(s.gcm.Seal(nil, nil, []byte(cursor), nil))
+}
+
+// open gives a cursor that close sealed. One that is the ID of a call they have as it is.
+func (s sealer) open(cursor string) (string, error) {
+	text, sealed := strings.CutPrefix(cursor, sealMark)
+	if !sealed {
+		return cursor, nil
+	}
+	b, err := base64.RawURLEncoding.DecodeString(text)
+	if err == nil {
+		b, err = s.gcm.Open(nil, nil, b, nil)
+	}
+	if err != nil {
+		return "", console.Bad("the cursor is of before the program was started anew: search once more")
+	}
+	return string(b), nil
+}
+
+func containsText(text, part string) bool { return strings.Contains(text, part) }
+
+// plenty is a number of things.
+func plenty(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
