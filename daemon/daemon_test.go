@@ -99,7 +99,7 @@ func TestDeskThroughSocket(t *testing.T) {
 	ctx := t.Context()
 
 	edits, err := client.AddEntries(ctx, "blacklist", []console.NewEntry{{Number: "0086 95211613", Reason: "fake"}, {Number: "9521????"}}, false)
-	if err != nil || len(edits) != 2 || !reflect.DeepEqual(edits[0], console.Edit{List: "blacklist", Number: "+8695211613", Change: "added"}) {
+	if err != nil || len(edits) != 2 || !reflect.DeepEqual(edits[0], console.Edit{List: "blacklist", Number: "+8695211613", Change: "added", ID: 1}) {
 		t.Fatalf("%v %v", edits, err)
 	}
 	if _, err := client.AddEntries(ctx, "blacklist", []console.NewEntry{{Number: "1380013800"}, {Number: "95x"}, {Number: "13800138000", Expires: time.Now().Add(-time.Hour)}}, false); !errors.Is(err, console.ErrBad) || strings.Count(err.Error(), "\n") < 2 {

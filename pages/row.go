@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +17,17 @@ type row struct {
 
 // Stopped reports whether the call was kept from ringing.
 func (r row) Stopped() bool { return stopped(&r.Record) }
+
+// Named reports whether the caller says a name that is not just the number again.
+func (r row) Named() bool { return r.Name != "" && r.Name != r.Caller.Raw && r.Name != r.Caller.E164 }
+
+// Why is the reason, where it says more than the rule's name does.
+func (r row) Why() string {
+	if r.Rule == "default" {
+		return ""
+	}
+	return r.Reason
+}
 
 // Unscreened reports whether it was let through without having been looked at.
 func (r row) Unscreened() bool { return r.Rule == "fail-open" || r.Rule == "paused" }
@@ -92,9 +104,15 @@ func (c *rowCache) get(key string, render func() ([]byte, error)) ([]byte, error
 	return html, nil
 }
 
-// renderRow renders a call as the tables have it.
+// renderRow renders a call as the tables have it, as a string in JSON.
 func (p *Pages) renderRow(lang string, w *console.Who, r console.Record) ([]byte, error) {
-	render := func() ([]byte, error) { return p.render(lang, "calls", "callrow", row{r, mayAct(w)}) }
+	render := func() ([]byte, error) {
+		html, err := p.render(lang, "calls", "callrow", row{r, mayAct(w)})
+		if err != nil {
+			return nil, err
+		}
+		return json.Marshal(string(html))
+	}
 	if w.Bound() || r.Outcome != nil { // one whose end is known is an older one, and may change again
 		return render()
 	}

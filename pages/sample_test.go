@@ -50,15 +50,6 @@ when = { tripped = ["range wakes"] }
 action = "challenge"
 `
 
-func policyOf(t testing.TB, text string) *policy.Policy {
-	t.Helper()
-	p, faults := policy.Load("policy.toml", []byte(text))
-	if p == nil {
-		t.Fatalf("the policy is refused: %v", faults)
-	}
-	return p
-}
-
 // sample is a desk whose answers a test sets, to show what a real one seldom says: it stands for states, not for the desk. What it has not been given
 // it does not have.
 type sample struct {
@@ -84,8 +75,7 @@ func (s *sample) Search(_ context.Context, q console.SearchQuery) (*console.Sear
 		return nil, s.err
 	}
 	page := &console.SearchPage{Done: true}
-	p, _ := New(Options{Desk: s, Policy: samplePolicyOf})
-	holds := p.matcher(&filter{query: q.Query})
+	holds := (&Pages{o: Options{Policy: samplePolicyOf}}).matcher(&filter{query: q.Query})
 	for _, r := range slices.Backward(s.records) {
 		if q.Cursor != "" && r.ID >= q.Cursor || !holds(&r) {
 			continue
@@ -145,7 +135,7 @@ func (s *sample) Activity(_ context.Context, q console.ActivityQuery) (*console.
 		return a, nil
 	}
 	steps := 60
-	if q.Step > time.Hour {
+	if q.Step > time.Minute {
 		steps = 1
 	}
 	for i, action := range []string{"allow", "reject", "challenge", "warn"} {
@@ -168,8 +158,10 @@ func (s *sample) Check(_ context.Context, q console.CheckQuery) (*console.CheckR
 	if s.err != nil {
 		return nil, s.err
 	}
-	return &console.CheckReport{Action: "reject", Would: "reject", Rule: "listed", Reason: q.Caller + " is on list blacklist", Lists: []console.OnList{{List: "blacklist", Pattern: q.Caller, Reason: "loan sharks"}},
-		Steps: []console.Step{{Rule: "listed", Matched: true, Why: "list: blacklist has it"}}}, nil
+	return &console.CheckReport{
+		Action: "reject", Would: "reject", Rule: "listed", Reason: q.Caller + " is on list blacklist", Lists: []console.OnList{{List: "blacklist", Pattern: q.Caller, Reason: "loan sharks"}},
+		Steps: []console.Step{{Rule: "listed", Matched: true, Why: "list: blacklist has it"}},
+	}, nil
 }
 
 func (s *sample) EffectOf(_ context.Context, q console.EffectQuery) (*console.EntryEffect, error) {
