@@ -99,6 +99,16 @@ func (s *shelf) audit(t testing.TB) (lines []string) {
 	return lines
 }
 
+// newest is the ID of the last entry of the audit.
+func (s *shelf) newest(t testing.TB) (id string) {
+	t.Helper()
+	err := s.Audit(context.Background(), console.AuditQuery{Limit: 1}, func(e console.AuditEntry) error { id = e.ID; return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
 func TestSignInAndSessions(t *testing.T) {
 	s := openBook(t, "", newClock())
 	s.user(t, console.NewUser{Name: "Ann", Role: viewer, Lines: []string{"bakery"}, Password: longPassword})

@@ -48,6 +48,9 @@ func TestPages(t *testing.T) {
 	links := make(map[string]string)
 	for _, lang := range Languages {
 		for _, who := range []*console.Who{admin, reviewer, viewer} {
+			if lang != "en" && who == viewer { // what a role sees has no language
+				continue
+			}
 			for _, at := range pagesOf(h.pages, ids[119]) {
 				what := lang + " " + string(who.Role) + " " + at
 				a := h.get(who, withLanguage(at, lang))
@@ -209,8 +212,11 @@ func TestHostile(t *testing.T) {
 			plain(t, at, a)
 		}
 	}
-	for _, id := range ids {
+	for i, id := range ids {
 		for _, at := range append(pagesOf(h.pages, id), "/calls?lang=zh") {
+			if i > 0 && !strings.Contains(at, id) { // the same page again
+				continue
+			}
 			a := h.get(admin, at)
 			if !strings.HasPrefix(a.Header().Get("Content-Type"), "text/html") {
 				continue

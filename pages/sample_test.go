@@ -50,15 +50,6 @@ when = { tripped = ["range wakes"] }
 action = "challenge"
 `
 
-func policyOf(t testing.TB, text string) *policy.Policy {
-	t.Helper()
-	p, faults := policy.Load("policy.toml", []byte(text))
-	if p == nil {
-		t.Fatalf("the policy is refused: %v", faults)
-	}
-	return p
-}
-
 // sample is a desk whose answers a test sets, to show what a real one seldom says: it stands for states, not for the desk. What it has not been given
 // it does not have.
 type sample struct {

@@ -96,7 +96,9 @@ func open(t testing.TB, section string) *house {
 	if !c.Console.TLS() {
 		h.base = "http://localhost:8085"
 	}
-	if h.d, err = daemon.Start(context.Background(), c, "test", slog.New(slog.NewTextHandler(h.log, nil))); err != nil {
+	// As `ringfence run` does, which says that whoever starts it asks: nobody who comes to the port must be taken for them.
+	started := console.WithWho(context.Background(), &console.Who{Name: "root", Way: console.BySocket, Role: console.Admin})
+	if h.d, err = daemon.Start(started, c, "test", slog.New(slog.NewTextHandler(h.log, nil))); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

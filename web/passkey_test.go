@@ -155,6 +155,12 @@ func TestPasskeys(t *testing.T) {
 	if got := anna.add(d); got.StatusCode != http.StatusOK {
 		t.Fatalf("adding: %d %s", got.StatusCode, got.text)
 	}
+	if got := h.browser().get("/signin"); !strings.Contains(got.text, "data-passkey=") {
+		t.Error("the sign-in does not offer it")
+	}
+	if got := h.browser().get("/signin", func(r *http.Request) { r.Host = "localhost" }); strings.Contains(got.text, "data-passkey=") {
+		t.Error("it is offered where browsers know the console by another name")
+	}
 	if got := anna.get("/account"); !strings.Contains(got.text, "phone") {
 		t.Errorf("the account does not show it: %s", got.text)
 	}

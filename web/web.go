@@ -117,7 +117,8 @@ func (s *Server) Listen(ctx context.Context) error {
 		return fmt.Errorf("the console's port ([console] listen) cannot be opened: %w", err)
 	}
 	s.listener = &crowd{Listener: ln, refused: &s.Counters.Connections, by: map[string]int{}}
-	base, end := context.WithCancel(context.WithoutCancel(ctx))
+	// Not from ctx: with that comes whoever has started the daemon (console.WithWho), and everybody would be them.
+	base, end := context.WithCancel(context.Background())
 	s.end = end
 	s.http = &http.Server{
 		Handler: s.handler, ReadHeaderTimeout: headerWait, IdleTimeout: idleWait, MaxHeaderBytes: maxHeader,

@@ -14,9 +14,9 @@ import (
 	"time"
 
 	"ringfence/cmd"
+	"ringfence/dialplan"
 	"ringfence/e2e/phone"
 	"ringfence/e2e/setup"
-	"ringfence/kit"
 	"ringfence/number"
 )
 
@@ -148,8 +148,8 @@ func TestEmergencyAsteriskCountries(t *testing.T) {
 	address, _ := setup.Fault{Serve: func(c net.Conn) { asked.Add(1); c.Close() }}.Listen(t, "127.0.0.1:0")
 	handset, caller := phone.New(t), phone.New(t)
 	a := startPlainAsterisk(t, handset.Addr)
-	dialplan := a.ReadConf("extensions.conf")
-	a.SetConf("extensions.conf", strings.Replace(dialplan, "exten => _[+0-9]!,1,Dial(", screenedLine, 1)+
+	conf := a.ReadConf("extensions.conf")
+	a.SetConf("extensions.conf", strings.Replace(conf, "exten => _[+0-9]!,1,Dial(", screenedLine, 1)+
 		"[from-telecom](+)\nexten => _o[u]t-.,1,Gosub(ringfence,dialled,1)\n same => n,Dial(PJSIP/handset/sip:${EXTEN}@"+handset.Addr+",30)\n"+
 		"exten => _li[n]e-.,1,Set(RINGFENCE_LINE=${EXTEN:5})\n same => n,Gosub(ringfence,dialled,1)\n same => n,Dial(PJSIP/handset/sip:${EXTEN}@"+handset.Addr+",30)\n")
 	for _, c := range []struct {
@@ -169,14 +169,14 @@ func TestEmergencyAsteriskCountries(t *testing.T) {
 				t.Fatal(err)
 			}
 			numbers := p.EmergencyNumbers()
-			e := kit.Emergency{Numbers: numbers, Expression: p.EmergencyExpression(numbers)}
-			if _, err := kit.InstallAsterisk(a.Folder, kit.Asterisk{AGI: address, Star: kit.DefaultStar, Release: kit.DefaultRelease}, e, false); err != nil {
+			e := dialplan.Emergency{Numbers: numbers, Expression: p.EmergencyExpression(numbers)}
+			if _, err := dialplan.InstallAsterisk(a.Folder, dialplan.Asterisk{AGI: address, Star: dialplan.DefaultStar, Release: dialplan.DefaultRelease}, e, false); err != nil {
 				t.Fatal(err)
 			}
 			a.MustCLI("dialplan reload")
-			if shown := kit.ReadShown(a.MustCLI("dialplan show ringfence")); len(shown.Contexts) != 1 {
+			if shown := dialplan.ReadShown(a.MustCLI("dialplan show ringfence")); len(shown.Contexts) != 1 {
 				t.Fatalf("%+v", shown)
-			} else if inFile, err := kit.ReadDialplan(a.Folder); err != nil || !inFile.Context("ringfence").Same(shown.Contexts[0]) {
+			} else if inFile, err := dialplan.Read(a.Folder); err != nil || !inFile.Context("ringfence").Same(shown.Contexts[0]) {
 				t.Error("what Asterisk shows is not what the file says")
 			}
 			try := func(from, to string, want int32) {

@@ -1,4 +1,4 @@
-package kit
+package dialplan
 
 import (
 	"encoding/json"
@@ -84,8 +84,8 @@ func tree(t *testing.T, folder string) map[string]string {
 	return out
 }
 
-// said is changes as one line each.
-func said(changes []Change) string {
+// lineEach is changes as one line each.
+func lineEach(changes []Change) string {
 	lines := []string{}
 	for _, c := range changes {
 		lines = append(lines, c.Did+" "+c.File)
@@ -114,7 +114,7 @@ func install(t *testing.T, folder string, s Settings, dry bool) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return said(changes)
+	return lineEach(changes)
 }
 
 func TestInstallAndUninstall(t *testing.T) {
@@ -155,11 +155,11 @@ func TestInstallAndUninstall(t *testing.T) {
 	}
 	// What sends calls into a context goes before the context.
 	want := "removed dialplan/public/000_ringfence.xml\nremoved dialplan/default/000_ringfence_report.xml\nremoved dialplan/default/000_ringfence_release.xml\nremoved dialplan/ringfence-open.xml\nremoved dialplan/ringfence-after.xml"
-	if said(changes) != want {
-		t.Errorf("uninstall would say %s", said(changes))
+	if lineEach(changes) != want {
+		t.Errorf("uninstall would say %s", lineEach(changes))
 	}
-	if changes, err := Uninstall(folder, false); err != nil || said(changes) != want {
-		t.Errorf("uninstall: %s %v", said(changes), err)
+	if changes, err := Uninstall(folder, false); err != nil || lineEach(changes) != want {
+		t.Errorf("uninstall: %s %v", lineEach(changes), err)
 	}
 	if !maps.Equal(tree(t, folder), before) {
 		t.Errorf("uninstall left %v", slices.Sorted(maps.Keys(tree(t, folder))))
@@ -212,15 +212,15 @@ func TestInstallBesideOthers(t *testing.T) {
 				t.Errorf("the file is now %s", got)
 			}
 			changes, err := Examine(folder)
-			if wanted := map[string]string{Kept: Kept, Updated: Unchanged, Unchanged: Unchanged}[c.did]; err != nil || wanted != "" && !strings.Contains(said(changes)+"\n", wanted+" "+name+"\n") {
-				t.Errorf("Examine says %s (%v)", said(changes), err)
+			if wanted := map[string]string{Kept: Kept, Updated: Unchanged, Unchanged: Unchanged}[c.did]; err != nil || wanted != "" && !strings.Contains(lineEach(changes)+"\n", wanted+" "+name+"\n") {
+				t.Errorf("Examine says %s (%v)", lineEach(changes), err)
 			}
 			changes, err = Uninstall(folder, false)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if c.undone != "" && !strings.Contains(said(changes)+"\n", c.undone+" "+name+"\n") {
-				t.Errorf("uninstall says %s", said(changes))
+			if c.undone != "" && !strings.Contains(lineEach(changes)+"\n", c.undone+" "+name+"\n") {
+				t.Errorf("uninstall says %s", lineEach(changes))
 			}
 			if got := tree(t, folder)[name]; (got == "") != (c.undone == Removed) {
 				t.Errorf("after uninstall the file is %q", got)
@@ -242,8 +242,8 @@ func TestInstallOtherSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	changes, err := Examine(folder)
-	if err != nil || !strings.Contains(said(changes), "missing dialplan/ringfence-open.xml") {
-		t.Errorf("Examine says %s (%v)", said(changes), err)
+	if err != nil || !strings.Contains(lineEach(changes), "missing dialplan/ringfence-open.xml") {
+		t.Errorf("Examine says %s (%v)", lineEach(changes), err)
 	}
 	less := Settings{Screen: usual.Screen}
 	got := install(t, folder, less, false)
@@ -288,8 +288,8 @@ func TestInstallEventSocket(t *testing.T) {
 	if now, _ := ReadEventSocket(folder); now.Password != e.Password {
 		t.Error("the password changed")
 	}
-	if changes, err := Uninstall(folder, false); err != nil || !strings.Contains(said(changes), "removed "+eventSocket) {
-		t.Errorf("%s %v", said(changes), err)
+	if changes, err := Uninstall(folder, false); err != nil || !strings.Contains(lineEach(changes), "removed "+eventSocket) {
+		t.Errorf("%s %v", lineEach(changes), err)
 	}
 }
 
@@ -334,7 +334,7 @@ func TestInstallRefuses(t *testing.T) {
 			folder := vanilla(t, c.other)
 			before := tree(t, folder)
 			if changes, err := Install(folder, c.s, china, false); err == nil || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("%s, %v", said(changes), err)
+				t.Errorf("%s, %v", lineEach(changes), err)
 			}
 			if !maps.Equal(tree(t, folder), before) {
 				t.Error("something was written")

@@ -1,4 +1,4 @@
-package kit
+package dialplan
 
 import (
 	"encoding/json"
@@ -243,7 +243,7 @@ func UninstallAsterisk(folder string, dry bool) ([]Change, []Note, error) {
 		}
 	}
 	var n notes
-	if d, err := ReadDialplan(folder); err == nil {
+	if d, err := Read(folder); err == nil {
 		steps, _ := d.Calls()
 		for _, c := range steps {
 			n.add(Must, "%s still calls the subroutine: take %s out before you reload the dialplan, or the calls that come there end", c.Where, c)

@@ -1,4 +1,4 @@
-package kit
+package dialplan
 
 import (
 	"io/fs"
@@ -54,7 +54,7 @@ func installAsterisk(t *testing.T, folder string, s Asterisk, dry bool) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return said(changes)
+	return lineEach(changes)
 }
 
 // emergencyOf are a country's emergency numbers.
@@ -175,7 +175,7 @@ func TestInstallAndUninstallAsterisk(t *testing.T) {
 			if got := installAsterisk(t, folder, usualAsterisk, false); got != "unchanged extensions_ringfence.conf\nunchanged extensions.conf" || !maps.Equal(tree(t, folder), after) {
 				t.Errorf("second: %s", got)
 			}
-			d, err := ReadDialplan(folder)
+			d, err := Read(folder)
 			if err != nil || d.Context(Subroutine) == nil || d.Context(TestContext) == nil {
 				t.Fatalf("the dialplan does not have it: %v", err)
 			}
@@ -183,11 +183,11 @@ func TestInstallAndUninstallAsterisk(t *testing.T) {
 				t.Errorf("remembered: %+v %v %v", s, known, err)
 			}
 			gone := "updated extensions.conf\nremoved extensions_ringfence.conf"
-			if changes, _, err := UninstallAsterisk(folder, true); err != nil || said(changes) != gone || !maps.Equal(tree(t, folder), after) {
-				t.Errorf("dry: %s %v", said(changes), err)
+			if changes, _, err := UninstallAsterisk(folder, true); err != nil || lineEach(changes) != gone || !maps.Equal(tree(t, folder), after) {
+				t.Errorf("dry: %s %v", lineEach(changes), err)
 			}
-			if changes, _, err := UninstallAsterisk(folder, false); err != nil || said(changes) != gone || !maps.Equal(tree(t, folder), before) {
-				t.Errorf("uninstall: %s %v, left %v", said(changes), err, cmp.Diff(before, tree(t, folder)))
+			if changes, _, err := UninstallAsterisk(folder, false); err != nil || lineEach(changes) != gone || !maps.Equal(tree(t, folder), before) {
+				t.Errorf("uninstall: %s %v, left %v", lineEach(changes), err, cmp.Diff(before, tree(t, folder)))
 			}
 			if _, _, err := UninstallAsterisk(folder, false); err == nil || !strings.Contains(err.Error(), "nothing was installed") {
 				t.Errorf("a second uninstall: %v", err)
@@ -290,8 +290,8 @@ func TestInstallAsteriskBesideOthers(t *testing.T) {
 				t.Errorf("install says %s", got)
 			}
 			changes, _, err := UninstallAsterisk(folder, false)
-			if want, refuses := strings.CutPrefix(c.undone, "!"); refuses && (err == nil || !strings.Contains(err.Error(), want)) || !refuses && (err != nil || said(changes) != c.undone) {
-				t.Errorf("uninstall says %s, %v", said(changes), err)
+			if want, refuses := strings.CutPrefix(c.undone, "!"); refuses && (err == nil || !strings.Contains(err.Error(), want)) || !refuses && (err != nil || lineEach(changes) != c.undone) {
+				t.Errorf("uninstall says %s, %v", lineEach(changes), err)
 			}
 			if text, _ := os.ReadFile(filepath.Join(folder, "extensions.conf")); !strings.HasSuffix(string(text), c.lineEnd) {
 				t.Errorf("extensions.conf is now %q", text)
@@ -369,7 +369,7 @@ func TestInstallAsteriskFreePBX(t *testing.T) {
 	if got := installAsterisk(t, folder, s, false); got != "unchanged extensions_ringfence.conf\nunchanged extensions_custom.conf" {
 		t.Error(got)
 	}
-	d, err := ReadDialplan(folder)
+	d, err := Read(folder)
 	if err != nil || !slices.Contains(d.Context("from-internal-custom").Includes, "ringfence-phones") || d.Context("from-internal-custom").Extension("1234") == nil {
 		t.Errorf("the phones' context: %+v %v", d.Context("from-internal-custom"), err)
 	}
@@ -385,7 +385,7 @@ func TestInstallAsteriskFreePBX(t *testing.T) {
 	}
 	changes, notes, err := UninstallAsterisk(folder, true)
 	if err != nil || len(notes) != 1 || !strings.Contains(notes[0].Text, "the endpoint telecom has the context from-trunk-ringfence (pjsip.endpoint.conf:3)") {
-		t.Errorf("%s %+v %v", said(changes), notes, err)
+		t.Errorf("%s %+v %v", lineEach(changes), notes, err)
 	}
 	write(t, endpoints, string(text))
 	if _, notes, err := UninstallAsterisk(folder, false); err != nil || len(notes) != 0 || !maps.Equal(tree(t, folder), before) {
@@ -406,7 +406,7 @@ func TestInstallAsteriskRefuses(t *testing.T) {
 		folder := plainAsterisk(t, c.other)
 		before := tree(t, folder)
 		if changes, err := InstallAsterisk(folder, usualAsterisk, china, false); err == nil || !strings.Contains(err.Error(), c.want) || !maps.Equal(tree(t, folder), before) {
-			t.Errorf("%s: %s, %v", title, said(changes), err)
+			t.Errorf("%s: %s, %v", title, lineEach(changes), err)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package kit
+package dialplan
 
 import (
 	"fmt"
@@ -9,7 +9,7 @@ import (
 )
 
 // Calls gives the steps that call the subroutine, each with its context.
-func (d *Dialplan) Calls() (steps []DialStep, contexts []string) {
+func (d *Plan) Calls() (steps []DialStep, contexts []string) {
 	for _, c := range d.Contexts {
 		if slices.Contains(ownContexts, c.Name) {
 			continue
@@ -62,7 +62,7 @@ const hangup = "h"
 
 // Gaps gives where calls to a context get past the subroutine, as far as can be read: conditions are taken for true
 // nowhere. A context that is not there has none.
-func (d *Dialplan) Gaps(context string) []Gap {
+func (d *Plan) Gaps(context string) []Gap {
 	w := &walk{plan: d, seen: map[string]bool{}}
 	w.context(context)
 	return w.gaps
@@ -70,7 +70,7 @@ func (d *Dialplan) Gaps(context string) []Gap {
 
 // walk follows calls through a dialplan.
 type walk struct {
-	plan *Dialplan
+	plan *Plan
 	seen map[string]bool
 	gaps []Gap
 }
@@ -164,7 +164,7 @@ func (w *walk) follow(c *DialContext, e *DialExtension, s DialStep) {
 }
 
 // find is the extension written so, in a context or those that it includes.
-func (d *Dialplan) find(c *DialContext, name string, seen map[string]bool) *DialExtension {
+func (d *Plan) find(c *DialContext, name string, seen map[string]bool) *DialExtension {
 	if c == nil || seen[c.Name] {
 		return nil
 	}

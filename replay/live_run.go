@@ -22,9 +22,9 @@ const (
 	hearsEnd          = 3 * time.Second // of what it is told when it gives way to another
 )
 
-// course is a policy that goes through calls in their own time, as it would have gone through them live: with what its detectors
+// liveRun is a policy that goes through calls in their own time, as it would have gone through them live: with what its detectors
 // have counted, and what the ends of calls have taught so far. A call ends when it did, and a later one sees that.
-type course struct {
+type liveRun struct {
 	mind   *mind
 	set    *detect.Set     // nil for a policy without detectors
 	memory *traffic.Memory // challenges, and who is held
@@ -34,7 +34,7 @@ type course struct {
 	ahead               queue[event]
 	calls               uint64
 
-	tally courseTally
+	tally liveTally
 
 	// Of the call that is decided.
 	call  policy.Call
@@ -57,55 +57,55 @@ type event struct {
 	hearing *hearing // of a call that hears us: it is over
 }
 
-func newCourse(m *mind, o *Options) *course {
-	co := &course{mind: m, memory: traffic.New(nil), passes: o.WantedPass}
+func newLiveRun(m *mind, o *Options) *liveRun {
+	run := &liveRun{mind: m, memory: traffic.New(nil), passes: o.WantedPass}
 	if k := m.known; k != nil {
-		if co.memory.Known = k.Known; k.again != nil {
-			co.memory.Again = k.again
+		if run.memory.Known = k.Known; k.again != nil {
+			run.memory.Again = k.again
 		}
 	}
 	if detectors := m.judge.Policy.Detectors(); len(detectors) > 0 {
-		co.set = detect.New(detectors, detect.Options{Zone: m.judge.Policy.Zone(), Sink: &co.tally})
+		run.set = detect.New(detectors, detect.Options{Zone: m.judge.Policy.Zone(), Sink: &run.tally})
 	}
-	co.tally.begin(m.judge.Policy)
-	return co
+	run.tally.begin(m.judge.Policy)
+	return run
 }
 
 // pass lets time go by up to a moment: calls end, breakers move on.
-func (co *course) pass(to time.Time) {
-	for co.due(to) {
-		co.happens()
+func (run *liveRun) pass(to time.Time) {
+	for run.due(to) {
+		run.happens()
 	}
-	co.tick(to)
-	if to.After(co.now) {
-		co.now = to
+	run.tick(to)
+	if to.After(run.now) {
+		run.now = to
 	}
 }
 
-func (co *course) due(to time.Time) bool {
-	at, ok := co.ahead.first()
+func (run *liveRun) due(to time.Time) bool {
+	at, ok := run.ahead.first()
 	return ok && at <= to.UnixNano()
 }
 
 // happens takes what comes next.
-func (co *course) happens() {
-	at, _ := co.ahead.first()
+func (run *liveRun) happens() {
+	at, _ := run.ahead.first()
 	moment := time.Unix(0, at).UTC()
-	co.tick(moment)
-	if moment.After(co.now) {
-		co.now = moment
+	run.tick(moment)
+	if moment.After(run.now) {
+		run.now = moment
 	}
-	e := co.ahead.take()
+	e := run.ahead.take()
 	if e.count != nil {
-		co.tally.holder = e.holder
-		co.set.Ended(e.count, e.end)
+		run.tally.holder = e.holder
+		run.set.Ended(e.count, e.end)
 	}
-	if p := co.mind.judge.Policy; e.call != nil {
+	if p := run.mind.judge.Policy; e.call != nil {
 		if e.way == directionIn {
-			co.memory.Ended(p, &e.call.Caller, e.end.Rang, e.end.Answered, e.talked, moment)
+			run.memory.Ended(p, &e.call.Caller, e.end.Rang, e.end.Answered, e.talked, moment)
 		}
 		if e.teaches {
-			co.mind.known.over(p, e.call, e.way, e.shown, e.talked, moment)
+			run.mind.known.over(p, e.call, e.way, e.shown, e.talked, moment)
 		}
 	}
 	if e.hearing != nil {
@@ -115,70 +115,70 @@ func (co *course) happens() {
 
 // tick tells the detectors of the time, once a minute as the daemon does; where no calls came for long, less often. What no rule asks
 // for any more is forgotten.
-func (co *course) tick(to time.Time) {
-	if co.ticked.IsZero() {
-		co.ticked, co.forgot = to, to
+func (run *liveRun) tick(to time.Time) {
+	if run.ticked.IsZero() {
+		run.ticked, run.forgot = to, to
 	}
-	if to.Sub(co.forgot) >= forgetsEvery {
-		co.memory.Forget(co.mind.judge.Policy, to)
-		co.forgot = to
+	if to.Sub(run.forgot) >= forgetsEvery {
+		run.memory.Forget(run.mind.judge.Policy, to)
+		run.forgot = to
 	}
-	if co.set == nil {
+	if run.set == nil {
 		return
 	}
 	const most = 10_000
-	step := max(time.Minute, to.Sub(co.ticked)/most)
-	for next := co.ticked.Add(step); !next.After(to); next = next.Add(step) {
-		co.set.Tick(next)
-		co.ticked = next
+	step := max(time.Minute, to.Sub(run.ticked)/most)
+	for next := run.ticked.Add(step); !next.After(to); next = next.Add(step) {
+		run.set.Tick(next)
+		run.ticked = next
 	}
 }
 
-// decide takes a call that came in through the policy. What is found stands in co until the next one.
-func (co *course) decide(c *Call) does {
-	m, p := co.mind, co.mind.judge.Policy
-	co.calls++
-	co.call = m.call(c)
-	call := &co.call
-	co.memory.Recall(p, call)
+// decide takes a call that came in through the policy. What is found stands in run until the next one.
+func (run *liveRun) decide(c *Call) does {
+	m, p := run.mind, run.mind.judge.Policy
+	run.calls++
+	run.call = m.call(c)
+	call := &run.call
+	run.memory.Recall(p, call)
 	if m.known != nil {
 		m.known.knows(p, call) // with the house
 	}
-	co.memory.Called(p, call)
-	w := detect.Way{Grace: co.grace}
-	if co.tally.legs {
-		w.Leg = strconv.FormatUint(co.calls, 10)
+	run.memory.Called(p, call)
+	w := detect.Way{Grace: run.grace}
+	if run.tally.legs {
+		w.Leg = strconv.FormatUint(run.calls, 10)
 	}
-	co.tally.holder = p.HolderOf(&call.Caller)
-	d, n := co.set.Consider(p, call, m.judge.Lists, w)
-	co.d = d
-	what := co.carryOut(c, call, &d)
+	run.tally.holder = p.HolderOf(&call.Caller)
+	d, n := run.set.Consider(p, call, m.judge.Lists, w)
+	run.d = d
+	what := run.carryOut(c, call, &d)
 	passed := false
 	if what == challenged {
 		asked := traffic.Asked{Line: traffic.PassKeyOf(d.LineKey, &call.Callee), Callee: traffic.OwnKey(d.LineKey, &call.Callee), Caller: call.Caller.E164, At: call.Time}
-		if passed = co.passes && c.label.given && !c.label.unwanted; passed {
-			co.memory.Challenges.Passed(asked)
+		if passed = run.passes && c.label.given && !c.label.unwanted; passed {
+			run.memory.Challenges.Passed(asked)
 		} else {
-			co.memory.Challenges.KeyedNothing(asked)
+			run.memory.Challenges.KeyedNothing(asked)
 		}
 	}
-	co.rings = what <= labelled || passed || what == challenged && d.Otherwise == "allow"
-	co.follow(c, &n, passed, p.Stops(&d))
+	run.rings = what <= labelled || passed || what == challenged && d.Otherwise == "allow"
+	run.follow(c, &n, passed, p.Stops(&d))
 	return what
 }
 
 // grace uses up the grace of a call.
-func (co *course) grace(c *policy.Call) bool {
-	line, _ := co.mind.judge.Policy.LineCalled(&c.Callee)
-	return co.memory.Challenges.TakeGrace(traffic.OwnKey(line.Key, &c.Callee), c.Caller.E164, c.Time)
+func (run *liveRun) grace(c *policy.Call) bool {
+	line, _ := run.mind.judge.Policy.LineCalled(&c.Callee)
+	return run.memory.Challenges.TakeGrace(traffic.OwnKey(line.Key, &c.Callee), c.Caller.E164, c.Time)
 }
 
 // follow notes what is still to come of a call that was decided. One that is not let through is over.
-func (co *course) follow(c *Call, n *detect.Count, passed, stopped bool) {
+func (run *liveRun) follow(c *Call, n *detect.Count, passed, stopped bool) {
 	start := c.Facts.Time
-	if !co.rings {
-		if co.set != nil {
-			co.set.Ended(n, detect.End{At: start})
+	if !run.rings {
+		if run.set != nil {
+			run.set.Ended(n, detect.End{At: start})
 		}
 		return
 	}
@@ -188,43 +188,43 @@ func (co *course) follow(c *Call, n *detect.Count, passed, stopped bool) {
 	e := event{way: directionIn, talked: c.talked()}
 	at := start.Add(c.rang() + e.talked)
 	e.end = detect.End{At: at, Answered: c.Answered, Talk: e.talked, Rang: c.Answered || !c.ringKnown || c.Ring > 0, Passed: passed}
-	if co.set != nil {
+	if run.set != nil {
 		count := *n
-		e.count, e.holder = &count, co.tally.holder
+		e.count, e.holder = &count, run.tally.holder
 	}
 	if passed || !stopped {
-		e.teaches = c.Answered && e.talked >= policy.DialledTalk && co.mind.known != nil
+		e.teaches = c.Answered && e.talked >= policy.DialledTalk && run.mind.known != nil
 	}
-	if e.teaches || co.mind.judge.Policy.AsksScore() {
-		call := co.call
+	if e.teaches || run.mind.judge.Policy.AsksScore() {
+		call := run.call
 		e.call = &call
 	}
 	if e.count != nil || e.call != nil {
-		co.later(at, e)
+		run.later(at, e)
 	}
 }
 
 // dialled notes a call that went out: whom it was with is learnt when it ends.
-func (co *course) dialled(c *Call) {
+func (run *liveRun) dialled(c *Call) {
 	talked := c.talked()
-	if co.mind.known == nil || !c.Answered || talked < policy.DialledTalk {
+	if run.mind.known == nil || !c.Answered || talked < policy.DialledTalk {
 		return
 	}
-	call := co.mind.call(c)
-	co.later(call.Time.Add(c.rang()+talked), event{call: &call, teaches: true, way: directionOut, shown: c.shown, talked: talked})
+	call := run.mind.call(c)
+	run.later(call.Time.Add(c.rang()+talked), event{call: &call, teaches: true, way: directionOut, shown: c.shown, talked: talked})
 }
 
-func (co *course) later(at time.Time, e event) {
-	if len(co.ahead.of) >= maxUnderWay {
-		co.happens()
+func (run *liveRun) later(at time.Time, e event) {
+	if len(run.ahead.of) >= maxUnderWay {
+		run.happens()
 	}
-	co.ahead.put(at, e)
+	run.ahead.put(at, e)
 }
 
 // finish lets all calls end.
-func (co *course) finish() {
-	for len(co.ahead.of) > 0 {
-		co.happens()
+func (run *liveRun) finish() {
+	for len(run.ahead.of) > 0 {
+		run.happens()
 	}
 }
 
@@ -252,7 +252,7 @@ var doesNames = [...]string{"lets", "labels", "challenges", "diverts", "rejects"
 func (d does) String() string { return doesNames[d] }
 
 // carryOut is what becomes of a decision: where the trunk holds as many calls as it may, what overflow says.
-func (co *course) carryOut(c *Call, call *policy.Call, d *policy.Decision) does {
+func (run *liveRun) carryOut(c *Call, call *policy.Call, d *policy.Decision) does {
 	what := [...]does{policy.Allow: lets, policy.Tag: labelled, policy.Warn: labelled, policy.Challenge: challenged, policy.Divert: diverted, policy.Reject: rejected}[d.Action]
 	if d.Action == policy.Warn && d.Then == "hangup" {
 		what = rejected
@@ -264,7 +264,7 @@ func (co *course) carryOut(c *Call, call *policy.Call, d *policy.Decision) does 
 	case d.Announcement == "":
 		return what
 	}
-	took, own := co.hold(c, call, hears)
+	took, own := run.hold(c, call, hears)
 	if took || d.Action == policy.Reject {
 		return what
 	}
@@ -277,28 +277,28 @@ func (co *course) carryOut(c *Call, call *policy.Call, d *policy.Decision) does 
 
 // hearing is the room that a call has which hears us.
 type hearing struct {
-	course *course
-	taken  *traffic.Place
-	left   bool
+	run   *liveRun
+	taken *traffic.Place
+	left  bool
 }
 
 // Dismiss has the call give way to another one.
-func (x *hearing) Dismiss() { x.course.ahead.put(x.course.now.Add(hearsEnd), event{hearing: x}) }
+func (x *hearing) Dismiss() { x.run.ahead.put(x.run.now.Add(hearsEnd), event{hearing: x}) }
 
-// Passed reports whether the caller has keyed in what he was asked for.
+// Passed reports whether the caller has keyed in what they were asked for.
 func (x *hearing) Passed() bool { return false }
 
 func (x *hearing) leave() {
 	if !x.left {
 		x.left = true
-		x.course.memory.Held.Release(x.taken)
+		x.run.memory.Held.Release(x.taken)
 	}
 }
 
 // hold takes room for a call that hears us, as screening does. own says that it was the caller's own share that was full.
-func (co *course) hold(c *Call, call *policy.Call, hears time.Duration) (took, own bool) {
-	trunk := co.mind.judge.Policy.TrunkNamed(call.Trunk)
-	x := &hearing{course: co}
+func (run *liveRun) hold(c *Call, call *policy.Call, hears time.Duration) (took, own bool) {
+	trunk := run.mind.judge.Policy.TrunkNamed(call.Trunk)
+	x := &hearing{run: run}
 	want := traffic.Place{Account: trunk.Name, Caller: call.Caller.E164, Range: traffic.RangeOf(&call.Caller), Call: x}
 	if !trunk.Known {
 		want.Account, want.Unnamed = "address ", true
@@ -306,9 +306,9 @@ func (co *course) hold(c *Call, call *policy.Call, hears time.Duration) (took, o
 			want.Account += traffic.AddressOf(a.String())
 		}
 	}
-	if x.taken, own = co.memory.Held.Take(want, trunk.MaxHeld); x.taken == nil {
+	if x.taken, own = run.memory.Held.Take(want, trunk.MaxHeld); x.taken == nil {
 		return false, own
 	}
-	co.later(co.now.Add(hears), event{hearing: x})
+	run.later(run.now.Add(hears), event{hearing: x})
 	return true, false
 }

@@ -213,24 +213,24 @@ overflow = "reject"
 }
 
 // Calls that go on for ever, and more at once than are followed, end; time that stands still for a year passes.
-func TestCourseIsBounded(t *testing.T) {
+func TestLiveRunIsBounded(t *testing.T) {
 	p := mustLoad(t, breakerPolicy)
-	co := newCourse(newMind(NewJudge(p, nil), nil, 1<<8), &Options{})
+	run := newLiveRun(newMind(NewJudge(p, nil), nil, 1<<8), &Options{})
 	at := time.Date(2026, 3, 2, 1, 0, 0, 0, time.UTC)
 	for i := range maxUnderWay + 1000 {
 		c := Call{Ended: true, Answered: true, Talk: 1e9, ringKnown: true, Ring: 1e9}
 		c.Facts.Caller, c.Facts.Callee, c.Facts.Time = fmt.Sprintf("138%08d", i), "05925550100", at
-		co.pass(at)
-		co.decide(&c)
+		run.pass(at)
+		run.decide(&c)
 		at = at.Add(time.Second)
 	}
-	if n := len(co.ahead.of); n > maxUnderWay {
+	if n := len(run.ahead.of); n > maxUnderWay {
 		t.Errorf("%d calls under way", n)
 	}
-	co.pass(at.AddDate(1, 0, 0))
-	co.finish()
-	if len(co.ahead.of) != 0 {
-		t.Errorf("%d calls have not ended", len(co.ahead.of))
+	run.pass(at.AddDate(1, 0, 0))
+	run.finish()
+	if len(run.ahead.of) != 0 {
+		t.Errorf("%d calls have not ended", len(run.ahead.of))
 	}
-	var _ detect.Sink = &co.tally
+	var _ detect.Sink = &run.tally
 }

@@ -1,9 +1,9 @@
-// Package kit puts the dialplan that hands calls to the daemon into the configuration of a switch, and takes it
+// Package dialplan puts the dialplan that hands calls to the daemon into the configuration of a switch, and takes it
 // out again. The files are those of conf/freeswitch and conf/asterisk; what differs from switch to switch (the
 // daemon's address, the emergency numbers, the star code) is written into them here. It writes its own files
 // only, and the one line by which Asterisk includes them: what an administrator has written or changed stays,
 // and is named.
-package kit
+package dialplan
 
 import (
 	"errors"

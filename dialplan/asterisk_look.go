@@ -1,4 +1,4 @@
-package kit
+package dialplan
 
 import (
 	"fmt"
@@ -86,7 +86,7 @@ func AsteriskUser(folder string) Reader {
 }
 
 // contexts notes where calls from outside get past the subroutine.
-func (n *notes) contexts(d *Dialplan, outside []Endpoint, s Asterisk) {
+func (n *notes) contexts(d *Plan, outside []Endpoint, s Asterisk) {
 	byContext := map[string][]string{}
 	var order []string
 	for _, e := range outside {
@@ -123,7 +123,7 @@ func Some(names []string) string {
 
 // GapNotes says for a context which of its extensions take calls before they are screened, each as "what is so: write the
 // lines". who are the calls, as in "calls of telecom".
-func GapNotes(d *Dialplan, context, who string, freePBX bool) (out []string) {
+func GapNotes(d *Plan, context, who string, freePBX bool) (out []string) {
 	gaps := d.Gaps(context)
 	if len(gaps) > 0 && freePBX {
 		return []string{fmt.Sprintf("%s come to the context %s and are not screened: give the trunk the context from-trunk-ringfence (in its advanced settings), which hands them on to from-trunk", who, context)}
@@ -157,7 +157,7 @@ func (g Gap) note(who string) string {
 }
 
 // PhoneNotes says what the contexts of phones need for the star code and for what is dialled.
-func PhoneNotes(d *Dialplan, s Asterisk) []Note {
+func PhoneNotes(d *Plan, s Asterisk) []Note {
 	var n notes
 	included := slices.ContainsFunc(d.Contexts, func(c *DialContext) bool { return slices.Contains(c.Includes, "ringfence-phones") })
 	var codes []string

@@ -1,4 +1,4 @@
-package kit
+package dialplan
 
 import (
 	"io/fs"
@@ -96,7 +96,7 @@ func TestReadShown(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(folder, "extensions.conf"), string(text))
-	d, err := ReadDialplan(folder)
+	d, err := Read(folder)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +131,7 @@ func FuzzReadConf(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		folder := t.TempDir()
 		write(t, filepath.Join(folder, "extensions.conf"), strings.ReplaceAll(text, "#", "//")) // nothing of this machine's
-		if d, err := ReadDialplan(folder); err == nil {
+		if d, err := Read(folder); err == nil {
 			for _, c := range d.Contexts {
 				for _, g := range d.Gaps(c.Name) {
 					if g.note("calls") == "" {

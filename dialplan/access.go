@@ -1,4 +1,4 @@
-package kit
+package dialplan
 
 import (
 	"io/fs"
@@ -50,7 +50,7 @@ func (r Reader) may(info fs.FileInfo, permission fs.FileMode) bool {
 	return mode&permission != 0
 }
 
-// Closed names what keeps a reader from a file: the file itself, or the folder nearest to the root that he may not
+// Closed names what keeps a reader from a file: the file itself, or the folder nearest to the root that they may not
 // enter. "" if nothing does, as far as modes tell; what is not there keeps nobody.
 func (r Reader) Closed(file string) (path string, mode fs.FileMode) {
 	for dir := filepath.Dir(file); ; dir = filepath.Dir(dir) {

@@ -1,4 +1,4 @@
-package kit
+package dialplan
 
 import (
 	"regexp"
@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Dialplan is what an Asterisk does with calls: read from its files, or from what it shows.
-type Dialplan struct {
+// Plan is what an Asterisk does with calls: read from its files, or from what it shows.
+type Plan struct {
 	Contexts []*DialContext
 }
 
@@ -35,7 +35,7 @@ type DialStep struct {
 }
 
 // Context is the context of that name, nil if there is none.
-func (d *Dialplan) Context(name string) *DialContext {
+func (d *Plan) Context(name string) *DialContext {
 	for _, c := range d.Contexts {
 		if c.Name == name {
 			return c
@@ -44,7 +44,7 @@ func (d *Dialplan) Context(name string) *DialContext {
 	return nil
 }
 
-func (d *Dialplan) context(name string) *DialContext {
+func (d *Plan) context(name string) *DialContext {
 	c := d.Context(name)
 	if c == nil {
 		c = &DialContext{Name: name}
@@ -72,9 +72,9 @@ func (c *DialContext) extension(name string) *DialExtension {
 	return e
 }
 
-// ReadDialplan reads extensions.conf of a configuration and what it includes, as pbx_config does. What comes from
+// Read reads extensions.conf of a configuration and what it includes, as pbx_config does. What comes from
 // AEL, Lua or a database is not seen.
-func ReadDialplan(folder string) (*Dialplan, error) {
+func Read(folder string) (*Plan, error) {
 	c, err := readConf(folder, "extensions.conf")
 	if err != nil {
 		return nil, err
@@ -82,8 +82,8 @@ func ReadDialplan(folder string) (*Dialplan, error) {
 	return c.dialplan(), nil
 }
 
-func (c *confFile) dialplan() *Dialplan {
-	d := &Dialplan{}
+func (c *confFile) dialplan() *Plan {
+	d := &Plan{}
 	for _, s := range c.sections {
 		if s.Template || s.Name == "general" || s.Name == "globals" {
 			continue
@@ -171,8 +171,8 @@ var (
 )
 
 // ReadShown reads what `dialplan show` prints.
-func ReadShown(text string) *Dialplan {
-	d := &Dialplan{}
+func ReadShown(text string) *Plan {
+	d := &Plan{}
 	var c *DialContext
 	var e *DialExtension
 	for line := range strings.Lines(text) {

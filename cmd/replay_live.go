@@ -11,8 +11,8 @@ import (
 	"ringfence/replay"
 )
 
-// course tells what the detectors of a policy did, and how its decisions meet the labels.
-func (p *replayPrinter) course(file string, c *replay.Course) {
+// liveRun tells what the detectors of a policy did, and how its decisions meet the labels.
+func (p *replayPrinter) liveRun(file string, c *replay.LiveRun) {
 	if len(c.Detectors) > 0 {
 		p.printf("\n")
 		p.item2("the detectors of %s, in the calls' own time; talked: calls touched that were answered, and people talked for more than a minute: most likely mistakes", file)

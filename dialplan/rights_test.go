@@ -1,4 +1,4 @@
-package kit
+package dialplan
 
 import (
 	"errors"
@@ -99,8 +99,8 @@ func TestWithoutRights(t *testing.T) {
 				})
 			})
 			changes, err := c.install(c.folder, "*58")
-			if err != nil || !strings.Contains(said(changes), Updated) || strings.Contains(said(changes), Kept) {
-				t.Errorf("with the rights: %s, %v", said(changes), err)
+			if err != nil || !strings.Contains(lineEach(changes), Updated) || strings.Contains(lineEach(changes), Kept) {
+				t.Errorf("with the rights: %s, %v", lineEach(changes), err)
 			}
 			refused(func() ([]Change, error) { return c.uninstall(c.folder) })
 			if _, err := c.uninstall(c.folder); err != nil {
