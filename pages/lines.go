@@ -117,7 +117,7 @@ func (p *Pages) ownListsOf(line string) []string {
 	rules := p.policy()
 	var out []string
 	for _, name := range usualLists {
-		if rules == nil || slices.Contains(rules.Lists(), "line:"+name) {
+		if rules == nil || slices.Contains(rules.OwnLists(), name) {
 			out = append(out, line+":"+name)
 		}
 	}
