@@ -51,9 +51,10 @@ const (
 
 // Book is who may use the console. It may be used by many goroutines at once.
 type Book struct {
-	o    Options
-	cost cost
-	seal sealer
+	o      Options
+	cost   cost
+	derive deriver
+	seal   sealer
 
 	change sync.Mutex // one at a time, and the disk before memory
 
@@ -65,6 +66,8 @@ type Book struct {
 	links    map[hash]*link
 	key      []byte // signs the links of notices; nil: not made yet
 	first    string // the secret of the first administrator's link; "": not asked for yet
+
+	version atomic.Uint64 // another one after each change to what is above
 
 	hashing   chan struct{} // holds a token for each password that is being looked at
 	guessing  chan struct{} // and of these, for each that may be a guess
@@ -176,7 +179,7 @@ func Open(o Options) (*Book, error) {
 		o.Now = time.Now
 	}
 	b := &Book{
-		o: o, cost: usual, seal: newSealer(),
+		o: o, cost: usual, derive: derive, seal: newSealer(),
 		users: map[string]*user{}, byHandle: map[string]string{}, sessions: map[hash]*session{}, tokens: map[hash]*token{}, links: map[hash]*link{},
 		hashing:   make(chan struct{}, hashesAtOnce),
 		guessing:  make(chan struct{}, hashesAtOnce-1),
@@ -361,6 +364,7 @@ func (b *Book) write(rows []storage.AccessRow, then func(), audit ...storage.Aud
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	then()
+	b.version.Add(1)
 	return nil
 }
 

@@ -367,3 +367,44 @@ func (e *everybody) EndSession(_ context.Context, id string) error {
 	e.asked("EndSession")
 	return nil
 }
+
+// together is everybody with the people of a book.
+type together struct {
+	*everybody
+	*Book
+}
+
+func (d *together) Users(ctx context.Context) ([]console.User, error) { return d.Book.Users(ctx) }
+func (d *together) AddUser(ctx context.Context, u console.NewUser) (*console.UserEdit, error) {
+	return d.Book.AddUser(ctx, u)
+}
+
+func (d *together) SetUser(ctx context.Context, u console.UserSet) (*console.UserEdit, error) {
+	return d.Book.SetUser(ctx, u)
+}
+
+func (d *together) RemoveUser(ctx context.Context, name string) (*console.UserEdit, error) {
+	return d.Book.RemoveUser(ctx, name)
+}
+
+func (d *together) Tokens(ctx context.Context) ([]console.Token, error) { return d.Book.Tokens(ctx) }
+
+func (d *together) AddToken(ctx context.Context, t console.NewToken) (*console.MadeToken, error) {
+	return d.Book.AddToken(ctx, t)
+}
+
+func (d *together) RevokeToken(ctx context.Context, id string) (*console.Token, error) {
+	return d.Book.RevokeToken(ctx, id)
+}
+
+func (d *together) Sessions(ctx context.Context) ([]console.Session, error) {
+	return d.Book.Sessions(ctx)
+}
+
+func (d *together) EndSession(ctx context.Context, id string) error {
+	return d.Book.EndSession(ctx, id)
+}
+
+func (d *together) Audit(ctx context.Context, q console.AuditQuery, yield func(console.AuditEntry) error) error {
+	return d.Book.Audit(ctx, q, yield)
+}

@@ -31,7 +31,10 @@ func (g *guard) records(ctx context.Context, a *asked, q console.Query, yield fu
 		if mine, err := a.scope.record(ctx, &r); err != nil || !mine {
 			return err
 		}
-		return give(cut(r))
+		if r = cut(r); !hasText(&r, q.Text) {
+			return nil
+		}
+		return give(r)
 	})
 }
 
@@ -56,20 +59,20 @@ func (g *guard) Search(ctx context.Context, q console.SearchQuery) (*console.Sea
 		if err != nil {
 			return nil, err
 		}
-		return g.own(ctx, a, page)
+		return g.own(ctx, a, page, q.Text)
 	})
 }
 
 // own is a page of calls of theirs: what it says of how far it came may be another's call.
-func (g *guard) own(ctx context.Context, a *asked, page *console.SearchPage) (*console.SearchPage, error) {
+func (g *guard) own(ctx context.Context, a *asked, page *console.SearchPage, text string) (*console.SearchPage, error) {
 	out := &console.SearchPage{Records: []console.Record{}, Done: page.Done, Cursor: g.book.seal.close(page.Cursor), Through: page.Through.Truncate(time.Minute)}
 	for i := range page.Records {
 		mine, err := a.scope.record(ctx, &page.Records[i])
 		if err != nil {
 			return nil, err
 		}
-		if mine {
-			out.Records = append(out.Records, cut(page.Records[i]))
+		if r := cut(page.Records[i]); mine && hasText(&r, text) {
+			out.Records = append(out.Records, r)
 		}
 	}
 	out.Looked = len(out.Records)
@@ -144,19 +147,20 @@ func (g *guard) Follow(ctx context.Context, yield func(console.Record) error) er
 			})
 		}
 		give := back(yield)
+		var looked uint64 // of the book as it was when who asks was looked at last: records come by the hundred a second, and to hundreds who look on
 		err := g.desk.Follow(ctx, func(r console.Record) error {
-			if a.scope == nil {
+			if v := g.book.version.Load(); v != looked {
 				if !g.same(a.who) {
 					return over
 				}
+				looked = v
+			}
+			if a.scope == nil {
 				return give(r)
 			}
 			s := &scope{who: a.who, desk: g.desk} // lines change hands while somebody looks on
 			if mine, err := s.record(ctx, &r); err != nil || !mine {
 				return err
-			}
-			if !g.same(a.who) {
-				return over
 			}
 			return give(cut(r))
 		})

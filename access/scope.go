@@ -174,6 +174,14 @@ func cut(r console.Record) console.Record {
 	return r
 }
 
+// hasText reports whether a text that was asked for is in what they see of a call: a desk finds it in what is cut out as well.
+func hasText(r *console.Record, text string) bool {
+	text = strings.ToLower(text)
+	return text == "" || slices.ContainsFunc([]string{r.Name, r.Caller.Raw, r.Caller.E164, r.Reason, r.Callee}, func(of string) bool {
+		return strings.Contains(strings.ToLower(of), text)
+	})
+}
+
 // ownListOf reports whether a list is one that a line has of its own, as records name it.
 func ownListOf(list, line string) bool {
 	of, own, ok := strings.Cut(list, ":")

@@ -84,7 +84,7 @@ func (b *Book) tryPassword(ctx context.Context, key, password string, from Origi
 	if u != nil {
 		kept.was = u.Password
 	}
-	right, again := rightPassword(b.cost, kept.was, password)
+	right, again := rightPassword(b.derive, b.cost, kept.was, password)
 	if right && again {
 		kept.anew = makePassword(b.cost, password)
 	}

@@ -26,6 +26,26 @@ func guarded(d *house, customer string, lines ...string) (console.Desk, context.
 	return access.Guard(d.d.Desk(), d.d.book), console.WithWho(context.Background(), w)
 }
 
+// callersOf are those of the calls that somebody sees, by whichever way.
+func callersOf(t *testing.T, g console.Desk, ctx context.Context) (callers []string) {
+	t.Helper()
+	if err := g.Journal(ctx, console.Query{}, func(r console.Record) error { callers = append(callers, r.Caller.E164); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	page, err := g.Search(ctx, console.SearchQuery{Query: console.Query{Limit: 100}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, r := range page.Records {
+		found = append(found, r.Caller.E164)
+	}
+	if !slices.Equal(callers, found) {
+		t.Errorf("the journal has %q, and the search %q", callers, found)
+	}
+	return callers
+}
+
 // A customer of a running daemon sees the calls to his own lines, by whatever way he asks, and edits their own lists: not those of others, nor of before
 // a line was his.
 func TestCustomerSeesHisOwn(t *testing.T) {
@@ -45,29 +65,11 @@ func TestCustomerSeesHisOwn(t *testing.T) {
 	flushed(t, d)
 
 	g, acme := guarded(d, "acme")
-	seen := func(g console.Desk, ctx context.Context) (callers []string) {
-		t.Helper()
-		if err := g.Journal(ctx, console.Query{}, func(r console.Record) error { callers = append(callers, r.Caller.E164); return nil }); err != nil {
-			t.Fatal(err)
-		}
-		page, err := g.Search(ctx, console.SearchQuery{Query: console.Query{Limit: 100}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		var found []string
-		for _, r := range page.Records {
-			found = append(found, r.Caller.E164)
-		}
-		if !slices.Equal(callers, found) {
-			t.Errorf("the journal has %q, and the search %q", callers, found)
-		}
-		return callers
-	}
-	if got, want := seen(g, acme), []string{"+8613800138001", "+8613800138003"}; !slices.Equal(got, want) {
+	if got, want := callersOf(t, g, acme), []string{"+8613800138001", "+8613800138003"}; !slices.Equal(got, want) {
 		t.Errorf("acme sees %q, want %q", got, want)
 	}
 	_, one := guarded(d, "", "acme2")
-	if got, want := seen(g, one), []string{"+8613800138003"}; !slices.Equal(got, want) {
+	if got, want := callersOf(t, g, one), []string{"+8613800138003"}; !slices.Equal(got, want) {
 		t.Errorf("who is bound to acme2 sees %q, want %q", got, want)
 	}
 	var baker console.Record
@@ -102,7 +104,7 @@ func TestCustomerSeesHisOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, asBaker := guarded(d, "baker")
-	if got, want := seen(g, asBaker), []string{"+8613800138002"}; !slices.Equal(got, want) {
+	if got, want := callersOf(t, g, asBaker), []string{"+8613800138002"}; !slices.Equal(got, want) {
 		t.Errorf("the baker sees %q, want %q", got, want)
 	}
 	if err := g.Entries(acme, "acme1:blacklist", func(console.ListEntry) error { return nil }); !errors.Is(err, console.ErrNotFound) {

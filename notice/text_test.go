@@ -46,6 +46,7 @@ func written(t *testing.T, m *message, w *words) (head mail.Header, raw, subject
 	return read.Header, string(b), subject, string(body)
 }
 
+// long: because the two mails are read as they are.
 func TestMailText(t *testing.T) {
 	zone, err := time.LoadLocation("Asia/Shanghai")
 	if err != nil {

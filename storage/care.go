@@ -121,28 +121,33 @@ func (d *DB) Verify() (*VerifyReport, error) {
 			return err
 		}
 		r.verifyAccess(tx)
-		size, err := d.journalSize(tx)
-		if err != nil {
-			r.fault("%v", err)
-		}
-		index := newIndexVerifier(tx, &size, func(err error) { r.fault("journal: its index: %v", err) })
-		err = tx.Bucket(bucketJournal).ForEach(func(k, v []byte) error {
-			r.Records++
-			rec, err := decodeRecord(k, v)
-			if err != nil {
-				r.fault("journal: %v", err)
-				return nil
-			}
-			index.record(&rec)
-			return nil
-		})
-		index.end()
-		if int64(r.Records) != size.Records {
-			r.fault("journal: it says %d records and has %d", size.Records, r.Records)
-		}
-		return err
+		return d.verifyJournal(tx, r)
 	})
 	return r, err
+}
+
+// verifyJournal reads each record of the journal, and holds its size and its index against them.
+func (d *DB) verifyJournal(tx *bolt.Tx, r *VerifyReport) error {
+	size, err := d.journalSize(tx)
+	if err != nil {
+		r.fault("%v", err)
+	}
+	index := newIndexVerifier(tx, &size, func(err error) { r.fault("journal: its index: %v", err) })
+	err = tx.Bucket(bucketJournal).ForEach(func(k, v []byte) error {
+		r.Records++
+		rec, err := decodeRecord(k, v)
+		if err != nil {
+			r.fault("journal: %v", err)
+			return nil
+		}
+		index.record(&rec)
+		return nil
+	})
+	index.end()
+	if int64(r.Records) != size.Records {
+		r.fault("journal: it says %d records and has %d", size.Records, r.Records)
+	}
+	return err
 }
 
 // verifyLines reads what lines say.

@@ -78,7 +78,7 @@ type Journal struct {
 
 	followers followers
 	fresh     []Record      // that followers have not been told of
-	tell      chan struct{} // holds one token: there are some, or no more will come
+	tell      chan struct{} // holds one token: there are followers; closed when no more will come
 	told      chan struct{} // closed when followers have been told of all
 }
 
@@ -142,7 +142,6 @@ func (j *Journal) Add(r Record) bool {
 		} else {
 			j.followers.missed.Add(1)
 		}
-		token(j.tell)
 	}
 	if n := len(j.queue); n == 1 || n == j.o.Batch {
 		j.kick()
@@ -262,24 +261,6 @@ func token(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
 	default:
-	}
-}
-
-// tellFollowers hands records on as they come: who follows calls is not to wait for a disk.
-func (j *Journal) tellFollowers() {
-	defer close(j.told)
-	var batch []Record
-	for range j.tell {
-		for {
-			j.mu.Lock()
-			batch, j.fresh = j.fresh, batch[:0]
-			j.mu.Unlock()
-			if len(batch) == 0 {
-				break
-			}
-			j.followers.send(batch)
-			clear(batch)
-		}
 	}
 }
 
