@@ -166,3 +166,17 @@ func (h *house) record(caller string) console.Record {
 		}
 	}
 }
+
+// waitForStream waits until the page hears of calls as they come.
+func (h *house) waitForStream(tab *Tab) {
+	h.t.Helper()
+	for end := time.Now().Add(pageWait); ; <-time.After(look) {
+		followed, _ := h.d.Desk().Followed()
+		if followed > 0 && tab.Streams() > 0 {
+			return
+		}
+		if time.Now().After(end) {
+			h.t.Fatalf("%d streams are followed, and the page has opened %d", followed, tab.Streams())
+		}
+	}
+}

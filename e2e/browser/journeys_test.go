@@ -24,7 +24,7 @@ func TestJourneyOfAFirstDay(t *testing.T) {
 	}
 	tab.welcome(h.d.FirstLink())
 	tab.Shows("main", "No call has come yet")
-	waitForStream(tab)
+	h.waitForStream(tab)
 
 	if r := h.call("95211613", "05925550100", "JD service"); !r.Rang {
 		t.Fatalf("the first call: got SIP %d, want that it rings", r.SIP)
@@ -53,9 +53,7 @@ func TestJourneyOfAFirstDay(t *testing.T) {
 	other.Language("en")
 	other.Go(h.home + "/calls?caller=95211613")
 	other.Shows("main", "95211613")
-	if got := Ask[int](other, "document.querySelectorAll('tr[data-row]').length"); got != 3 {
-		t.Errorf("the filter shows %d calls, want 3", got)
-	}
+	other.Until("document.querySelectorAll('tr[data-row]').length === 3", "the filter shows the three calls")
 	tab.Click("form[action='/signout'] button")
 	tab.Until("location.pathname === '/signin'", "signed out")
 	other.Go(h.home + "/calls")
@@ -66,16 +64,6 @@ func TestJourneyOfAFirstDay(t *testing.T) {
 	tab.Shows("nav", "Calls")
 	tab.Quiet(h.home)
 	other.Quiet(h.home)
-}
-
-// waitForStream waits until the page hears of calls as they come.
-func waitForStream(tab *Tab) {
-	tab.t.Helper()
-	for end := time.Now().Add(pageWait); tab.Streams() == 0; <-time.After(look) {
-		if time.Now().After(end) {
-			tab.t.Fatalf("the page has opened no stream; it asked for %+v", tab.Requests())
-		}
-	}
 }
 
 // The keys do what the mouse does: a row is gone to, its caller blocked, the sheet closed without doing anything.
@@ -174,7 +162,7 @@ func TestBoundUserSeesHisOwnLineAlone(t *testing.T) {
 	tab := h.user(console.NewUser{Name: "shopkeeper", Role: console.Reviewer, Lines: []string{"shop"}})
 	tab.Go(h.home + "/calls")
 	tab.Shows("tr[data-row]", "for the shop")
-	waitForStream(tab)
+	h.waitForStream(tab)
 
 	const elsewhere = "95212222"
 	clean := func(where, text string) {
@@ -222,7 +210,7 @@ func TestBoundUserSeesHisOwnLineAlone(t *testing.T) {
 
 	// Of two calls that come, the stream brings the line's own: the other would have come first.
 	tab.Go(h.home + "/calls")
-	waitForStream(tab)
+	h.waitForStream(tab)
 	h.call("95212223", "05925550101", "for the staff")
 	h.call("95211112", "4008001234", "for the shop")
 	tab.Shows(row("95211112"), "for the shop")
@@ -244,7 +232,7 @@ func TestFirstViewAndHowLiveItIs(t *testing.T) {
 	before := len(reader.Requests())
 	reader.Go(h.home + "/")
 	reader.Shows(row("95213039"), "")
-	waitForStream(reader)
+	h.waitForStream(reader)
 	bytes := 0
 	for _, r := range reader.Requests()[before:] {
 		bytes += r.Bytes
@@ -256,7 +244,7 @@ func TestFirstViewAndHowLiveItIs(t *testing.T) {
 
 	tab := h.admin
 	tab.Go(h.home + "/")
-	waitForStream(tab)
+	h.waitForStream(tab)
 	h.call("95214999", "05925550100", "")
 	tab.Shows(row("95214999"), "")
 	Ask[bool](tab, `(window.seen = {}, new MutationObserver((all) => all.forEach((m) => m.addedNodes.forEach((n) => {

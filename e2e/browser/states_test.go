@@ -24,6 +24,9 @@ func (h *house) emptyStates() []state {
 	return []state{
 		{name: "now-empty", path: "/", by: h.admin},
 		{name: "calls-empty", path: "/calls", by: h.admin},
+		{name: "lists-empty", path: "/lists", by: h.admin},
+		{name: "marks-empty", path: "/marks", by: h.admin},
+		{name: "ranges-empty", path: "/ranges", by: h.admin},
 		{name: "account", path: "/account", by: h.admin},
 		{name: "not-found", path: "/calls/01K00000000000000000000000", by: h.admin},
 	}
@@ -40,6 +43,11 @@ func (h *house) fullStates() []state {
 	h.call("", "05925550100", "")
 	h.call("95213333", "05925550100", "<script>alert(1)</script>\u202egnp.exe A very long name of a caller that goes on and on and on")
 	last := h.record("95213333")
+	for number, reason := range map[string]string{"95240303": "loans, thrice", "0592555????": "=HYPERLINK(1)", "95213333": "假冒京东客服"} {
+		if _, err := h.d.Desk().AddEntries(h.t.Context(), "blacklist", []console.NewEntry{{Number: number, Reason: reason}}, false); err != nil {
+			h.t.Fatal(err)
+		}
+	}
 	stopped := h.record("95240303")
 	shop := h.user(console.NewUser{Name: "shopkeeper", Role: console.Reviewer, Lines: []string{"shop"}})
 	sheet := func(key string) func(*Tab) {
@@ -64,6 +72,21 @@ func (h *house) fullStates() []state {
 			tab.Press("?")
 			tab.Until("document.querySelector('#keys').open", "the keys are shown")
 		}},
+		{name: "lists", path: "/lists", by: h.admin},
+		{name: "list", path: "/lists/blacklist", by: h.admin},
+		{name: "list-changes", path: "/lists/blacklist/changes", by: h.admin},
+		{name: "list-import", path: "/lists/blacklist/import", by: h.admin},
+		{name: "marks", path: "/marks", by: h.admin},
+		{name: "ranges", path: "/ranges?prefix=9", by: h.admin},
+		{name: "policy", path: "/policy", by: h.admin},
+		{name: "policy-versions", path: "/policy/versions", by: h.admin},
+		{name: "lines", path: "/lines", by: h.admin},
+		{name: "line", path: "/lines/staff", by: h.admin},
+		{name: "people", path: "/people", by: h.admin},
+		{name: "audit", path: "/people/audit", by: h.admin},
+		{name: "health", path: "/health", by: h.admin},
+		{name: "bound-lines", path: "/lines", by: shop},
+		{name: "bound-line", path: "/lines/shop", by: shop},
 		{name: "bound-now", path: "/", by: shop},
 		{name: "bound-calls", path: "/calls", by: shop},
 		{name: "bound-forbidden", path: "/policy", by: shop},

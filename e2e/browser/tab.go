@@ -23,7 +23,7 @@ import (
 const (
 	wide, narrow, tall = 1280, 360, 860
 
-	pageWait = 25 * time.Second
+	pageWait = 90 * time.Second
 	look     = 40 * time.Millisecond // between two looks at a page for what is awaited
 )
 

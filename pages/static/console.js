@@ -140,7 +140,7 @@
   if (!body.dataset.live || !table) return;
   const filter = table.dataset.filter, most = Number(table.dataset.rows);
   const me = Math.random().toString(36).slice(2);
-  let calm = 0, source = null, wants = new Map(), last = "", opened = "", held = null, paused = false, missed = 0;
+  let calm = 0, source = null, wants = new Map(), last = $("tr[data-row]", table)?.dataset.row ?? "", opened = "", held = null, paused = false, missed = 0;
   const says = $("[data-live-note]"), pauseButton = $("[data-pause]");
   const say = (text) => { if (says) says.textContent = text ?? ""; };
   const channel = "BroadcastChannel" in window && navigator.locks ? new BroadcastChannel("ringfence-live") : null;
@@ -185,7 +185,8 @@
     if (last) q.set("after", last);
     source = new EventSource(body.dataset.live + "?" + q);
     const named = (m) => ({ ...m, filters: m.for.map((i) => filters[i]) });
-    source.addEventListener("open", () => tell({ say: "" }));
+    const blind = !last; // there was no call yet to go on after: one may have come since the page was made
+    source.addEventListener("open", () => { tell({ say: "" }); if (blind) refresh(true); });
     source.addEventListener("row", (e) => { const m = JSON.parse(e.data); last = m.id; tell({ row: named(m) }); });
     source.addEventListener("over", (e) => tell({ over: e.data }));
     source.addEventListener("gone", () => { close(); location.reload(); });

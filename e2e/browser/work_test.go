@@ -1,0 +1,95 @@
+package browser
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+
+	"ringfence/console"
+)
+
+// A policy that is broken is told of at its line as it is typed, and cannot be activated; mended it is tried, activated, and the one before is
+// rolled back to. What the switch's callers get goes with it.
+func TestJourneyOfAPolicy(t *testing.T) {
+	h := newHouse(t)
+	tab := h.admin
+	tab.welcome(h.d.FirstLink())
+	h.call("95211001", "05925550100", "sales")
+	h.record("95211001")
+	tab.Go(h.home + "/policy")
+	broken := strings.Replace(housePolicy, "action = \"tag\"", "action = \"tagg\"", 1)
+	line := 1 + strings.Count(broken[:strings.Index(broken, "tagg")], "\n")
+	write := func(text string) {
+		t.Helper()
+		Ask[bool](tab, fmt.Sprintf("((e) => (e.value = %s, e.dispatchEvent(new Event('input', {bubbles: true})), true))(document.querySelector('[data-editor]'))", quote(text)))
+	}
+	write(broken)
+	tab.Shows("#policy-faults", "tagg")
+	tab.Until(fmt.Sprintf("document.querySelector('#policy-faults [data-level=bad]')?.dataset.line === '%d'", line), "the fault is at line %d", line)
+	tab.Click("form[action='/policy'] .policy-do button")
+	tab.Shows("main", "tagg")
+	if r := h.call("95211001", "05925550100", "sales"); !r.Rang {
+		t.Errorf("a broken policy decided: SIP %d", r.SIP)
+	}
+
+	mended := strings.Replace(housePolicy, "action = \"tag\"\nlabel = \"外呼\"", "action = \"reject\"\nsip = 603", 1)
+	write(mended)
+	tab.Until("!document.querySelector('#policy-faults [data-level=bad]')", "the fault is gone")
+	tab.Click("[formaction='/policy/try']")
+	tab.Shows("#tried", "sales")
+	tab.Click("form[action='/policy'] .policy-do button")
+	tab.Shows(".note.good", "")
+	if r := h.call("95211001", "05925550100", "sales"); r.SIP != 603 {
+		t.Errorf("the new policy: rang %v, SIP %d, want 603", r.Rang, r.SIP)
+	}
+	tab.Quiet(h.home)
+}
+
+// A list of ten thousand lines, three of them bad, is looked at before it is taken in, and undone in one step.
+func TestJourneyOfAnImport(t *testing.T) {
+	h := newHouse(t)
+	tab := h.admin
+	tab.welcome(h.d.FirstLink())
+	if _, err := h.d.Desk().AddEntries(t.Context(), "blacklist", []console.NewEntry{{Number: "95219999"}}, false); err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	b.WriteString("number,reason\n")
+	for i := range 10000 {
+		switch i {
+		case 10, 500, 9000:
+			fmt.Fprintf(&b, "no number %d,bad\n", i)
+		default:
+			fmt.Fprintf(&b, "9524%04d,loans\n", i)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "loans.csv")
+	if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	tab.Go(h.home + "/lists/blacklist/import")
+	do(tab, "choose a file", chromedp.SetUploadFiles(chromedp.CSS("input[type=file]"), []string{file}))
+	tab.Click("button[name=preview]")
+	tab.Shows("#report-h", "loans.csv")
+	tab.Shows(".figures", "9,997")
+	for _, bad := range []string{"no number 10", "no number 500", "no number 9000"} {
+		tab.Shows("main table", bad)
+	}
+	if r := h.call("95245555", "4008001234", ""); r.SIP != 603 { // the rule "loan offers"
+		t.Errorf("a loan offer: SIP %d", r.SIP)
+	}
+	if got := h.record("95245555").Rule; got != "loan offers" {
+		t.Errorf("after the preview a call is decided by %q, want that nothing was taken in", got)
+	}
+	tab.Click("button[name=import]")
+	tab.Until("!document.querySelector('button[name=import]') && document.querySelector('#report-h')", "it is taken in")
+	h.call("95246666", "4008001234", "")
+	if got := h.record("95246666").Rule; got != "listed" {
+		t.Errorf("after the import a call is decided by %q, want listed", got)
+	}
+	tab.Quiet(h.home)
+}
