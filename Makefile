@@ -3,7 +3,7 @@
 GO ?= go
 export CGO_ENABLED ?= 1
 
-.PHONY: help build demo demo-sip soak test prove catch race-tools short lint fuzz crash flood bench-lists bench-lines bench-calls bench tables tables-asterisk sounds asterisk clean
+.PHONY: help build demo demo-sip soak test prove catch race-tools short lint fuzz crash flood bench-lists bench-lines bench-calls bench tables tables-asterisk pictures sounds asterisk chromium clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,7 +14,7 @@ build: ## build ./ringfence
 demo: build ## watch calls being screened: a daemon on a throw-away folder and a simulated FreeSWITCH
 	./ringfence demo
 
-test: race-tools asterisk lint ## all tests, with the race detector; ends with what was not tested and what failed
+test: race-tools asterisk chromium lint ## all tests, with the race detector; ends with what was not tested and what failed
 	$(GO) test -run 'TestDamaged$$|TestAttackFlood$$|TestProperty|TestCatch$$|TestOwnMemory$$' ./storage ./detect ./e2e/traces ./lists
 	@mkdir -p build; rm -f build/tests.json
 	@failed=0; \
@@ -70,6 +70,9 @@ bench: ## the benchmarks, each beside what it is compared with
 tables: ## measure a real FreeSWITCH and rewrite docs/measured.md (needs a `freeswitch` on PATH, root, 10 minutes)
 	RINGFENCE_WRITE_TABLES=1 $(GO) test ./e2e ./e2e/freeswitch -p 1 -count 1 -run 'ActionsReal|FaultsReal' -timeout 30m
 
+pictures: chromium ## pictures of every page of the console, in both languages, wide and narrow, light and dark, into build/pictures
+	RINGFENCE_NEED_CHROMIUM=1 RINGFENCE_PICTURES=$(CURDIR)/build/pictures $(GO) test ./e2e/browser -run 'TestPictures|TestFirstView' -count 1 -timeout 30m -v
+
 tables-asterisk: ## measure a real Asterisk, which it gets from Debian, and rewrite its part of docs/measured.md
 	RINGFENCE_NEED_ASTERISK=1 RINGFENCE_WRITE_TABLES=1 $(GO) test ./e2e ./e2e/asterisk -p 1 -count 1 -run 'ActionsAsterisk|FaultsAsterisk|OutcomesAsterisk|TestLoad$$' -timeout 30m
 
@@ -94,6 +97,10 @@ clean: ## remove what was built
 # The tests place calls through a real Asterisk, unpacked from Debian's packages once. Without one they say so.
 asterisk:
 	@sh e2e/asterisk/get.sh >/dev/null 2>&1 || echo "THIS RUN HAS NO REAL ASTERISK: sh e2e/asterisk/get.sh says why" >&2
+
+# The tests look at the console in a real Chromium, installed from Debian. Without one they say so.
+chromium:
+	@sh e2e/browser/get.sh >/dev/null 2>&1 || echo "THIS RUN HAS NO CHROMIUM: sh e2e/browser/get.sh says why" >&2
 
 # The race detector wants a C compiler; a fresh machine may have none.
 race-tools:

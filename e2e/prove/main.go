@@ -36,6 +36,7 @@ var proofs = []proof{
 	{"bench-lines", "100,000 lines of customers: memory, restart, import, look-ups, decisions", lineFigures, nothing},
 	{"tables", "what callers and handsets see of FreeSWITCH", always("the tables of FreeSWITCH on this page"), program("freeswitch")},
 	{"tables-asterisk", "what callers and handsets see of Asterisk", always("the tables of Asterisk on this page"), nothing},
+	{"pictures", "every page of the console in a real Chromium, in both languages, wide and narrow, light and dark", pictureFigures, nothing},
 	{"soak", "a hundred thousand calls through Asterisk leave nothing behind", soakFigures, nothing},
 }
 
@@ -164,6 +165,15 @@ func floodFigures(output string) string {
 		return ""
 	}
 	return m[1]
+}
+
+// pictureFigures are what the tests in the browser measured.
+func pictureFigures(output string) string {
+	var all []string
+	for _, m := range regexp.MustCompile(`(?m)figure: (.*)$`).FindAllStringSubmatch(output, -1) {
+		all = append(all, m[1])
+	}
+	return strings.Join(all, "; ")
 }
 
 // soakFigures are the last but one row of the soak's own table.

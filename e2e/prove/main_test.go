@@ -29,6 +29,7 @@ func TestFigures(t *testing.T) {
 			"100000 lines with 200000 numbers imported in 2.18 s, 74 B of memory a line, ready after a restart in 379 ms, a number found in 94 ns, a miss in 62 ns, a decision in 830 ns (200 rules, 1,000,000 entries)",
 		},
 		{"bench-lines", "BenchmarkLineOf/hit-2 \t 1000000 \t 93.9 ns/op\n", ""},
+		{"pictures", "    states_test.go:194: figure: 320 pictures\n    x_test.go:1: figure: so fast\nPASS\n", "320 pictures; so fast"},
 		{"soak", "| listed | silent 603 | 20000 |\n| all | in 16m46s, 0 let through by the deadline, otherwise than promised: | 0 |\n", "in 16m46s, 0 let through by the deadline, otherwise than promised: 0"},
 	} {
 		for _, p := range proofs {
