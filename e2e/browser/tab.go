@@ -15,6 +15,7 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 )
@@ -158,10 +159,29 @@ func (tab *Tab) Shows(selector, text string) {
 	tab.Until(fmt.Sprintf("[...document.querySelectorAll(%s)].some((e) => e.checkVisibility() && e.textContent.includes(%s))", quote(selector), quote(text)), "%s has %q", selector, text)
 }
 
-// Click clicks on the first element that a selector finds, as a mouse does.
+// Click clicks on the first element that a selector finds, as a mouse does, where it is at that moment: the page may put another in its place.
 func (tab *Tab) Click(selector string) {
 	tab.t.Helper()
-	do(tab, "click on "+selector, chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible))
+	tab.Until(fmt.Sprintf("document.querySelector(%s)?.checkVisibility()", quote(selector)), "%s can be seen", selector)
+	at := Ask[[]float64](tab, fmt.Sprintf(`((e) => { if (!e) return null; e.scrollIntoView({block: "center", behavior: "instant"}); const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; })(document.querySelector(%s))`, quote(selector)))
+	if len(at) == 2 {
+		command(tab, page.BringToFront, cdp.Empty{}) // a tab that lies behind another gets no mouse
+		do(tab, "click on "+selector, chromedp.MouseClickXY(at[0], at[1]))
+	}
+}
+
+// ClickFor clicks until an expression is true: again where rows that came moved what was aimed at.
+func (tab *Tab) ClickFor(selector, expression string) {
+	tab.t.Helper()
+	for range 10 {
+		tab.Click(selector)
+		for end := time.Now().Add(pageWait / 10); time.Now().Before(end); <-time.After(look) {
+			if Ask[bool](tab, "Boolean("+expression+")") {
+				return
+			}
+		}
+	}
+	tab.t.Fatalf("ten clicks on %s did not lead to %s", selector, expression)
 }
 
 // Fill writes a text into a field, in place of what it has.
