@@ -15,7 +15,6 @@ type state struct {
 	name string // of its picture: now-full
 	path string // "" where the tab is there already
 	by   *Tab
-	show string // what is on it, in the language of neither
 	do   func(*Tab)
 }
 
