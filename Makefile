@@ -3,7 +3,7 @@
 GO ?= go
 export CGO_ENABLED ?= 1
 
-.PHONY: help build demo demo-sip soak test prove catch race-tools short lint fuzz crash flood bench-lists bench-lines bench tables tables-asterisk sounds asterisk clean
+.PHONY: help build demo demo-sip soak test prove catch race-tools short lint fuzz crash flood bench-lists bench-lines bench-calls bench tables tables-asterisk sounds asterisk clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,12 @@ bench-lists: ## lists of up to ten million numbers: import, restart, memory, loo
 bench-lines: ## 100,000 lines of customers with 200,000 numbers: memory, restart, import, look-ups, and decisions with them
 	$(GO) test -run 'TestBenchLines$$' -count 1 -timeout 10m -v ./daemon -lines 100000
 	$(GO) test -run '^$$' -bench 'Lines|LineOf' ./lines ./desk ./inforce
+
+bench-calls: ## a million calls: how large the journal's index is, and how long searches take; 200 live views beside 500 calls a second
+	$(GO) test -run 'TestBenchSearch$$' -count 1 -timeout 20m -v ./storage -records 1000000
+	$(GO) test -run 'TestBenchRanges$$' -count 1 -timeout 20m -v ./desk -calls 1000000
+	$(GO) test -run 'TestBenchFollow$$' -count 1 -timeout 10m -v ./desk -follow 10s
+	$(GO) test -run '^$$' -bench Record ./screening
 
 crash: ## the storage's crash test with 500 kills instead of a few dozen
 	$(GO) test -run 'TestKill|TestWritesCutShort' -count 1 -timeout 30m -v ./storage -crash 500

@@ -45,6 +45,9 @@ type journalExportCmd struct {
 	Caller   string `placeholder:"NUMBER" help:"All that is held of a number, not only its calls: an object a line, each with its kind."`
 	Since    string `placeholder:"WHEN" help:"Only from then on: 7d back, a date 2026-11-01, or a time 2026-11-01T08:00:00+08:00."`
 	Customer string `placeholder:"CUSTOMER" help:"Only calls to lines of this customer."`
+	Line     string `placeholder:"LINE" help:"Only calls to this line."`
+	Rule     string `placeholder:"RULE" help:"Only calls that this rule decided."`
+	Trunk    string `placeholder:"TRUNK" help:"Only calls from this trunk."`
 	Format   string `default:"jsonl" enum:"jsonl,csv" help:"jsonl or csv (jsonl)."`
 }
 
@@ -56,8 +59,10 @@ func (c *journalExportCmd) Run(a *app) error {
 	if c.Caller != "" && c.Format == "csv" {
 		return usageError{"--caller writes what is held of a number, which is no table: leave out --format csv"}
 	}
-	if c.Caller != "" && c.Customer != "" {
-		return usageError{"--caller writes all that is held of a number, whoever was called: leave out --customer"}
+	for name, text := range map[string]string{"customer": c.Customer, "line": c.Line, "rule": c.Rule, "trunk": c.Trunk} {
+		if c.Caller != "" && text != "" {
+			return usageError{"--caller writes all that is held of a number, whoever was called: leave out --" + name}
+		}
 	}
 	d, err := a.desk(true)
 	if err != nil {
@@ -75,7 +80,7 @@ func (c *journalExportCmd) Run(a *app) error {
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
 	var line []byte
-	err = d.Journal(a.ctx, console.Query{Since: since, Customer: c.Customer}, func(r console.Record) error {
+	err = d.Journal(a.ctx, console.Query{Since: since, Customer: c.Customer, Line: c.Line, Rule: c.Rule, Trunk: c.Trunk}, func(r console.Record) error {
 		if !csv {
 			return enc.Encode(r)
 		}
@@ -127,6 +132,9 @@ type journalTailCmd struct {
 	Action   string `help:"Only with this action."`
 	ID       string `name:"id" help:"Only the call with this id."`
 	Customer string `placeholder:"CUSTOMER" help:"Only to lines of this customer."`
+	Line     string `placeholder:"LINE" help:"Only to this line."`
+	Rule     string `placeholder:"RULE" help:"Only those that this rule decided."`
+	Trunk    string `placeholder:"TRUNK" help:"Only from this trunk."`
 }
 
 func checkOf(caller string) console.CheckQuery { return console.CheckQuery{Caller: caller} }
@@ -145,7 +153,7 @@ func (c *journalTailCmd) Run(a *app) error {
 		return err
 	}
 	defer d.close()
-	q := console.Query{Caller: c.Caller, Callee: c.Callee, Action: c.Action, ID: c.ID, Customer: c.Customer, Limit: c.N, Newest: true}
+	q := console.Query{Caller: c.Caller, Callee: c.Callee, Action: c.Action, ID: c.ID, Customer: c.Customer, Line: c.Line, Rule: c.Rule, Trunk: c.Trunk, Limit: c.N, Newest: true}
 	var last []console.Record
 	if c.N > 0 {
 		err = d.Journal(a.ctx, q, func(r console.Record) error {
@@ -179,7 +187,10 @@ func (c *journalTailCmd) Run(a *app) error {
 			c.Callee != "" && r.Callee != c.Callee,
 			c.Action != "" && r.Action != c.Action,
 			c.ID != "" && r.ID != c.ID,
-			c.Customer != "" && r.Owner() != c.Customer:
+			c.Customer != "" && r.Owner() != c.Customer,
+			c.Line != "" && r.Line != c.Line,
+			c.Rule != "" && r.Rule != c.Rule,
+			c.Trunk != "" && r.Trunk != c.Trunk:
 			return nil
 		}
 		return a.printRecord(r)

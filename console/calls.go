@@ -215,11 +215,11 @@ type events struct {
 	cancel  context.CancelFunc
 	flusher *http.ResponseController
 
-	mu      sync.Mutex
-	w       io.Writer
-	waits   bool      // something is written that is not sent
-	last    time.Time // when something was sent
-	err     error
+	mu    sync.Mutex
+	w     io.Writer
+	waits bool      // something is written that is not sent
+	last  time.Time // when something was sent
+	err   error
 }
 
 // write writes an event, and sends it now or soon.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -25,7 +26,9 @@ const (
 	overSteps   = 48
 	shortTalk   = 6 * time.Second
 	maxInRange  = 5       // breakers that are named
-	maxWritten  = 1 << 18 // callers whose digits are remembered during one look
+	maxAsked    = 200     // callers of a range whose holder is looked for
+	formDigits  = 8       // of a number, with its country code, say how it is written
+	maxForms    = 1 << 18 // beginnings of which that is remembered during one look
 )
 
 // rangesSeen are the last answers.
@@ -130,7 +133,14 @@ type rangeCount struct {
 	step    int64
 	whole   inRange
 	next    [11]inRange // by the digit; the last is of other countries' numbers
-	written map[uint64]string
+	forms   map[uint64]form
+	buf     []byte
+}
+
+// form is how numbers that begin alike are written inside the country: the digits of their E.164 but for the first, behind a trunk prefix.
+type form struct {
+	cut int
+	add string
 }
 
 // inRange is what is counted of one range.
@@ -138,13 +148,14 @@ type inRange struct {
 	console.RangeCalls
 	callers, callees *distinct
 	holder           string
+	asked            int  // callers whose holder was asked for
 	mixed            bool // there are several holders in it
 }
 
 func newRangeCount(plan *number.Plan, p *policy.Policy, prefix string, since, until time.Time) *rangeCount {
 	c := &rangeCount{
 		plan: plan, policy: p, prefix: prefix, since: since.UnixMilli(), step: max(1, (until.Sub(since).Milliseconds()+overSteps-1)/overSteps),
-		written: make(map[uint64]string),
+		forms: make(map[uint64]form),
 	}
 	c.whole.Prefix = prefix
 	for i := range c.next {
@@ -159,21 +170,15 @@ func (c *rangeCount) add(o *storage.Outline) {
 	if o.Test() || !ok {
 		return
 	}
-	text, known := c.written[o.Caller()]
-	if !known {
-		text = writtenAs(c.plan, digits, size, strings.HasPrefix(c.prefix, "+"))
-		if len(c.written) < maxWritten {
-			c.written[o.Caller()] = text
-		}
-	}
-	rest, in := strings.CutPrefix(text, c.prefix)
-	if !in {
+	text := c.written(digits, size)
+	if len(text) < len(c.prefix) || string(text[:len(c.prefix)]) != c.prefix {
 		return
 	}
+	rest := text[len(c.prefix):]
 	at := int((o.Millis() - c.since) / c.step)
 	c.whole.add(c, o, at, text)
 	switch {
-	case rest == "":
+	case len(rest) == 0:
 	case rest[0] == '+':
 		c.next[10].add(c, o, at, text)
 	default:
@@ -181,21 +186,21 @@ func (c *rangeCount) add(o *storage.Outline) {
 	}
 }
 
-func (r *inRange) add(c *rangeCount, o *storage.Outline, at int, text string) {
+func (r *inRange) add(c *rangeCount, o *storage.Outline, at int, text []byte) {
 	if r.callers == nil {
 		r.callers, r.callees = &distinct{}, &distinct{}
 		r.Over, r.OverStop = make([]int, overSteps), make([]int, overSteps)
 	}
 	n := o.Calls()
 	r.Calls += n
-	if r.callers.add(o.Caller()) && !r.mixed {
-		caller := c.plan.Parse(text)
-		if holder := c.policy.HolderOf(&caller); r.Callers == 0 {
-			r.holder = holder
-		} else if r.mixed = holder != r.holder; r.mixed {
-			r.holder = ""
+	if r.callers.add(o.Caller()) && !r.mixed && r.asked < maxAsked {
+		caller := c.plan.Parse(string(text))
+		holder := c.policy.HolderOf(&caller)
+		if r.mixed = r.asked > 0 && holder != r.holder; r.mixed {
+			holder = ""
 		}
-		r.Callers = 1
+		r.holder = holder
+		r.asked++
 	}
 	r.callees.add(uint64(o.Callee()))
 	if at >= 0 && at < overSteps {
@@ -217,24 +222,59 @@ func (r *inRange) add(c *rangeCount, o *storage.Outline, at int, text string) {
 	}
 }
 
-// writtenAs is how a number is written inside the country, or with plus, and for other countries, + and its digits. Where a token shows only how a number
-// begins, so much of it.
-func writtenAs(plan *number.Plan, digits uint64, size int, plus bool) string {
-	text := fmt.Sprintf("+%0*d", size, digits)
-	if plus {
-		return text
+// written is how a number is written inside the country, or, where the range is one with a plus and for other countries, + and its digits. Where a token
+// shows only how a number begins, it is so much of it. It is valid until the next.
+func (c *rangeCount) written(digits uint64, size int) []byte {
+	c.buf = append(c.buf[:0], '+')
+	for n := numberOfDigits(digits); n < size; n++ {
+		c.buf = append(c.buf, '0')
 	}
+	c.buf = strconv.AppendUint(c.buf, digits, 10)
+	if strings.HasPrefix(c.prefix, "+") {
+		return c.buf
+	}
+	begin := digits
+	for n := size; n > formDigits; n-- {
+		begin /= 10
+	}
+	key := begin<<8 | uint64(size)
+	f, known := c.forms[key]
+	if !known {
+		f = formOf(c.plan, string(c.buf))
+		if len(c.forms) < maxForms {
+			c.forms[key] = f
+		}
+	}
+	if f.cut == 0 {
+		return c.buf
+	}
+	n := copy(c.buf, f.add) // shorter than what is cut, by the plus at least
+	return append(c.buf[:n], c.buf[f.cut:]...)
+}
+
+func numberOfDigits(v uint64) (n int) {
+	for n = 1; v >= 10; v /= 10 {
+		n++
+	}
+	return n
+}
+
+// formOf is how a number, or all that begin so, are written inside the country.
+func formOf(plan *number.Plan, e164 string) form {
 	for pad := range 9 {
-		n := plan.Parse(text + strings.Repeat("0", pad))
-		if n.E164 == "" {
+		n := plan.Parse(e164 + strings.Repeat("0", pad))
+		written := n.National()
+		if n.E164 == "" || pad > 0 && written == "" {
 			continue
 		}
-		if written := n.National(); written != "" {
-			return written[:len(written)-min(pad, len(written))]
+		for cut := 1; written != "" && cut < len(n.E164); cut++ {
+			if add, ok := strings.CutSuffix(written, n.E164[cut:]); ok && len(add) <= cut {
+				return form{cut, add}
+			}
 		}
-		return text
+		return form{}
 	}
-	return text
+	return form{}
 }
 
 // report gives what was counted.

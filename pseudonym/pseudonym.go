@@ -201,9 +201,9 @@ func (p *Key) hide(rec *storage.Record, caller *number.Number, name, raw string,
 		}
 	}
 	rec.Tripped = slices.Clone(rec.Tripped)
+	inTexts(rec, hidden...)
 	for i := 0; i < len(hidden); i += 2 {
 		text, instead := hidden[i], hidden[i+1]
-		inTexts(rec, text, instead)
 		for i, tripped := range rec.Tripped {
 			at := strings.LastIndex(tripped, ": ") + 2
 			if key := tripped[at:]; at > 2 && (key == text || strings.HasPrefix(key, text+" (")) {
@@ -226,10 +226,16 @@ func (p *Key) hide(rec *storage.Record, caller *number.Number, name, raw string,
 	}
 }
 
-// inTexts has the reason and the trace of a record name something else.
-func inTexts(rec *storage.Record, text, instead string) {
-	rec.Reason = strings.ReplaceAll(rec.Reason, text, instead)
-	if trace, named := rec.Trace.EachText(func(s string) string { return strings.ReplaceAll(s, text, instead) }); named {
+// inTexts has the reason and the trace of a record name something else: of each two texts the second for the first.
+func inTexts(rec *storage.Record, texts ...string) {
+	instead := func(s string) string {
+		for i := 0; i < len(texts); i += 2 {
+			s = strings.ReplaceAll(s, texts[i], texts[i+1])
+		}
+		return s
+	}
+	rec.Reason = instead(rec.Reason)
+	if trace, named := rec.Trace.EachText(instead); named {
 		rec.Trace = trace
 	}
 }

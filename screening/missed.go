@@ -70,7 +70,7 @@ func (sc *Screener) recordUnseen(e *attach.CallEnd) {
 	} else {
 		rec.Reason += "; the caller hung up before the call was screened"
 	}
-	rec.Outcome = outcomeOf(e)
+	rec.Outcome, rec.Trace = outcomeOf(e), traceOf(c)
 	sc.over(&c.counted, e, false)
 	sc.write(&rec, &c.call, &c.id, false)
 }

@@ -29,7 +29,7 @@ func traceOf(c *considered) *storage.Trace {
 	if set := c.counted.set; set != nil {
 		x := detect.SubjectOf(r.Policy, &c.call, r.Lists)
 		for _, f := range set.Explain(&x) {
-			if f.Key == "" {
+			if f.Key == "" && !f.Protected {
 				continue // it has nothing to say of such a call
 			}
 			t.Saw = append(t.Saw, storage.TraceFinding{Name: f.Detector, Text: number.InertUpTo(strings.TrimPrefix(f.Text, f.Detector+": "), maxReason)})

@@ -3,6 +3,7 @@ package storage
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // followers are those who watch the journal grow. The zero value is ready for use.
@@ -23,7 +24,41 @@ type followers struct {
 // closed by the function, and when the journal ends; at once if 64 others follow
 // already. Treat a record's Outcome as read-only: followers share it.
 func (j *Journal) Watch(n int) (<-chan Record, func()) {
-	return j.followers.add(min(max(n, 1), maxFollow))
+	c, end := j.followers.add(min(max(n, 1), maxFollow))
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if !j.closed {
+		token(j.tell)
+	}
+	return c, end
+}
+
+// tellEvery is how often followers are told: a record waits no longer, and whoever adds one wakes nobody.
+const tellEvery = 10 * time.Millisecond
+
+// tellFollowers hands records on as they come: who follows calls is not to wait for a disk.
+func (j *Journal) tellFollowers() {
+	defer close(j.told)
+	tick := time.NewTicker(tellEvery)
+	defer tick.Stop()
+	var batch []Record
+	for more := true; more; {
+		var due <-chan time.Time
+		if j.followers.any.Load() {
+			due = tick.C
+		}
+		select {
+		case _, more = <-j.tell:
+		case <-due:
+		}
+		j.mu.Lock()
+		batch, j.fresh = j.fresh, batch[:0]
+		j.mu.Unlock()
+		if len(batch) > 0 {
+			j.followers.send(batch)
+			clear(batch)
+		}
+	}
 }
 
 // Missed is how many records followers were too slow for, each counted per follower.

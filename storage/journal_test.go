@@ -234,6 +234,35 @@ func TestWatch(t *testing.T) {
 
 func first[A, B any](a A, _ B) A { return a }
 
+// Who follows calls does not wait for the disk.
+func TestWatchBeforeTheDisk(t *testing.T) {
+	d := open(t, Options{})
+	j := startJournal(t, d, JournalOptions{})
+	c, end := j.Watch(10)
+	defer end()
+	busy, release, ended := make(chan struct{}), make(chan struct{}), make(chan error)
+	go func() {
+		ended <- d.update(func(*bolt.Tx) error { close(busy); <-release; return nil })
+	}()
+	<-busy
+	r := record(1)
+	j.Add(r)
+	select {
+	case got := <-c:
+		if got.ID != r.ID || j.Written() != 0 {
+			t.Errorf("%+v, %d written", got, j.Written())
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("no record while the disk is busy")
+	}
+	close(release)
+	check(t, <-ended)
+	check(t, j.Flush(soon(t)))
+	if got := readJournal(t, d, Query{}); len(got) != 1 {
+		t.Errorf("%d records", len(got))
+	}
+}
+
 func TestWatchBounds(t *testing.T) {
 	d := open(t, Options{})
 	j := startJournal(t, d, JournalOptions{})

@@ -285,16 +285,25 @@ func encodeOutlines(rows []Outline) []byte {
 	return b
 }
 
+// countOutlines is how many outlines a block has; false if it is none.
+func countOutlines(v []byte) (n int, ok bool) {
+	if len(v) < outlineHead {
+		return 0, false
+	}
+	n = (len(v) - outlineHead) / outlineSize
+	return n, len(v) == outlineHead+n*outlineSize && n <= 2*blockOutlines && v[0] == outlineVersion &&
+		binary.BigEndian.Uint32(v[1:]) == crc32.Checksum(v[outlineHead:], castagnoli)
+}
+
 // decodeOutlines appends the outlines of a block; false if it is none.
 func decodeOutlines(to []Outline, v []byte) ([]Outline, bool) {
-	n := (len(v) - outlineHead) / outlineSize
-	if len(v) < outlineHead || len(v) != outlineHead+n*outlineSize || n > 2*blockOutlines || v[0] != outlineVersion ||
-		binary.BigEndian.Uint32(v[1:]) != crc32.Checksum(v[outlineHead:], castagnoli) {
+	n, ok := countOutlines(v)
+	if !ok {
 		return to, false
 	}
-	for at := outlineHead; at < len(v); at += outlineSize {
+	for i := range n {
 		var o Outline
-		o.read(v[at:])
+		o.read(v[outlineHead+i*outlineSize:])
 		to = append(to, o)
 	}
 	return to, true
