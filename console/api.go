@@ -283,8 +283,8 @@ type Status struct {
 	Version string    `json:"version"`
 	Node    string    `json:"node"`
 	Started time.Time `json:"started"`
-	Screen  string    `json:"screen"`        // where the switch connects
-	AGI     string    `json:"agi,omitempty"` // where Asterisk connects; "" for nowhere
+	Screen  string    `json:"screen"`            // where the switch connects
+	AGI     string    `json:"agi,omitempty"`     // where Asterisk connects; "" for nowhere
 	Console string    `json:"console,omitempty"` // where browsers and scripts come to; "" for nowhere
 	Policy  string    `json:"policy"`
 	Loaded  time.Time `json:"policy_loaded"`

@@ -57,10 +57,13 @@ func installation(t testing.TB, policy string) *conf.Daemon {
 	return c
 }
 
+// startedBy is what `ringfence run` starts a daemon with: it says that whoever gives that command asks. Nobody who comes to a port must be taken for them.
+var startedBy = console.WithWho(context.Background(), &console.Who{Name: "root", Way: console.BySocket, Role: console.Admin})
+
 func start(t testing.TB, c *conf.Daemon) *Daemon {
 	t.Helper()
 	tells := &clock{}
-	d, err := (&Daemon{conf: c, version: "test", log: slog.New(slog.DiscardHandler), now: tells.now}).begin(context.Background())
+	d, err := (&Daemon{conf: c, version: "test", log: slog.New(slog.DiscardHandler), now: tells.now}).begin(startedBy)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +102,7 @@ func TestDeskThroughSocket(t *testing.T) {
 	ctx := t.Context()
 
 	edits, err := client.AddEntries(ctx, "blacklist", []console.NewEntry{{Number: "0086 95211613", Reason: "fake"}, {Number: "9521????"}}, false)
-	if err != nil || len(edits) != 2 || !reflect.DeepEqual(edits[0], console.Edit{List: "blacklist", Number: "+8695211613", Change: "added"}) {
+	if err != nil || len(edits) != 2 || edits[0].ID == 0 || !reflect.DeepEqual(edits[0], console.Edit{List: "blacklist", Number: "+8695211613", Change: "added", ID: edits[0].ID}) {
 		t.Fatalf("%v %v", edits, err)
 	}
 	if _, err := client.AddEntries(ctx, "blacklist", []console.NewEntry{{Number: "1380013800"}, {Number: "95x"}, {Number: "13800138000", Expires: time.Now().Add(-time.Hour)}}, false); !errors.Is(err, console.ErrBad) || strings.Count(err.Error(), "\n") < 2 {

@@ -43,6 +43,7 @@ func RunAsterisk(ctx context.Context, o AsteriskOptions, say func(Check)) bool {
 		}
 		x.attached(conf.KindAsterisk, "add an [[attach]] of kind \"asterisk\" with a user of its manager to "+x.settings.File+"; docs/asterisk.md has both files")
 		x.agiPort(ctx)
+		x.consolePort()
 	}
 	running := x.connect(ctx)
 	x.kit()

@@ -61,6 +61,7 @@ func Run(ctx context.Context, o Options, say func(Check)) bool {
 		}
 		x.attached(conf.KindFreeSWITCH, "add an [[attach]] with the event socket's password to "+x.settings.File)
 		x.screeningPort(ctx)
+		x.consolePort()
 	}
 	x.kit()
 	if x.connect(ctx) {

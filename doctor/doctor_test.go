@@ -59,7 +59,9 @@ func TestBroken(t *testing.T) {
 			s.write("policy.toml", `mode = "observe"`+"\n"+testPolicy)
 			s.daemon.Desk().Reload(s.t.Context())
 		}, `^warn the policy only observes.* — .*mode = "enforce"`},
-		"paused": {func(s *system) { s.daemon.Desk().Pause(s.t.Context(), time.Hour) }, `^warn screening is paused.* — .ringfence resume`},
+		"console without TLS": {func(s *system) { s.add("ringfence.toml", "[console]\nlisten = \":8085\"\ninsecure = true\n") }, `^warn the console \(:8085\) can be reached from other machines without TLS.* — write tls_cert`},
+		"console not there":   {func(s *system) { s.add("ringfence.toml", "[console]\n") }, `^warn there is no console.* — see .ringfence status`},
+		"paused":              {func(s *system) { s.daemon.Desk().Pause(s.t.Context(), time.Hour) }, `^warn screening is paused.* — .ringfence resume`},
 		"not installed": {func(s *system) {
 			s.write("other/freeswitch.xml", `<X-PRE-PROCESS cmd="include" data="dialplan/*.xml"/>`)
 			s.o.Conf = s.file("other")

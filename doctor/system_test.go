@@ -224,6 +224,16 @@ func startSystem(t *testing.T) *system {
 	return s
 }
 
+// add adds to a file.
+func (s *system) add(file, text string) {
+	s.t.Helper()
+	had, err := os.ReadFile(s.file(file))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.write(file, string(had)+text)
+}
+
 func (s *system) stop() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()

@@ -10,6 +10,7 @@ import (
 	"ringfence/console"
 	"ringfence/number"
 	"ringfence/policy"
+	"ringfence/rawtext"
 )
 
 // filter is which calls a page shows. It lives in the address, under the names of the API; what is empty is not there.
@@ -44,7 +45,7 @@ const maxField = 300
 func (p *Pages) readFilter(v url.Values) *filter {
 	f := &filter{}
 	for name, to := range f.fields() {
-		*to = strings.TrimSpace(v.Get(name))
+		*to = strings.TrimSpace(rawtext.Unescape(v.Get(name)))
 		if len(*to) > maxField {
 			*to = ""
 			f.Wrong = append(f.Wrong, wrongField{name, "filter.long"})
@@ -139,12 +140,15 @@ func readTime(text string, now time.Time) (time.Time, bool) {
 	return time.Time{}, false
 }
 
+// Shown is a condition as a field has it: what is no text is escaped, and read back as it was.
+func (f *filter) Shown(name string) string { return rawtext.Escape(*f.fields()[name]) }
+
 // Values are the conditions as they stand in an address.
 func (f *filter) Values() url.Values {
 	v := url.Values{}
 	for name, text := range f.fields() {
 		if *text != "" {
-			v.Set(name, *text)
+			v.Set(name, rawtext.Escape(*text))
 		}
 	}
 	return v
@@ -223,7 +227,7 @@ func (p *Pages) matcher(f *filter) func(r *console.Record) bool {
 		case !is(q.Callee, r.Callee), !is(q.Line, r.Line), !is(q.Action, r.Action), !is(q.Would, r.Would), !is(q.Rule, r.Rule), !is(q.Trunk, r.Trunk),
 			!is(q.Kind, r.Caller.Kind), !is(q.Holder, r.Holder), !is(q.List, r.List), !is(q.Customer, r.Owner()),
 			caller != "" && caller != r.Caller.E164 && q.Caller != r.Caller.Raw,
-			q.Detector != "" && !slices.ContainsFunc(r.Tripped, func(s string) bool { return s == q.Detector || strings.HasPrefix(s, q.Detector+": ") }),
+			q.Detector != "" && !slices.ContainsFunc(r.Tripped, func(s string) bool { return strings.HasPrefix(s, q.Detector+": ") }),
 			!q.Since.IsZero() && r.Time.Before(q.Since), !q.Until.IsZero() && !r.Time.Before(q.Until),
 			text != "" && !mentions(r, text), !became(r, q.Outcome), !talked(r, q.MinTalk, q.MaxTalk):
 			return false
@@ -251,13 +255,13 @@ func mentions(r *console.Record, text string) bool {
 func became(r *console.Record, outcome string) bool {
 	switch outcome {
 	case "answered":
-		return r.Outcome != nil && r.Outcome.Answered && !stopped(r)
+		return r.Outcome != nil && r.Outcome.Answered
 	case "unanswered":
-		return r.Outcome != nil && !r.Outcome.Answered && !stopped(r)
+		return r.Outcome != nil && !r.Outcome.Answered && rang(r)
 	case "stopped":
 		return stopped(r)
 	case "rang":
-		return !stopped(r)
+		return rang(r)
 	}
 	return true
 }
@@ -269,7 +273,13 @@ func talked(r *console.Record, least, most float64) bool {
 	return r.Outcome != nil && r.Outcome.Answered && r.Outcome.TalkS >= least && (most == 0 || r.Outcome.TalkS <= most)
 }
 
-// stopped reports whether a call was kept from ringing.
+// stopped reports whether a call was turned away by what was done with it.
 func stopped(r *console.Record) bool {
-	return r.Action == "reject" || r.Action == "challenge" && !r.Passed || r.Action == "listen"
+	return r.Action == "reject" || r.Action == "challenge" && !r.Passed
+}
+
+// rang reports whether a phone rang, as far as the record says. Without a switch that tells what became of calls, one that was let through rang.
+func rang(r *console.Record) bool {
+	o := r.Outcome
+	return !stopped(r) && (o == nil || (o.Answered || o.RingS > 0) && (o.By != "ringfence" || o.RingS > 0))
 }

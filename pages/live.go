@@ -17,6 +17,7 @@ import (
 //
 //	event: row    {"id":"01K…","for":[0,2],"html":"<tr …"}
 //	event: over   how many calls there was no time to show
+//	event: gone   who looks was signed out, or may see something else now
 //	event: slow   the browser did not take the calls as fast as they came, and is dropped
 //
 // With after=ID it begins with the calls since that one.
@@ -117,11 +118,7 @@ func (s *stream) run(ctx context.Context, records <-chan console.Record, ended <
 		case <-s.p.stop:
 			return
 		case end := <-ended:
-			if end != nil && !errors.Is(end, context.Canceled) {
-				s.p.o.Log.Info("a live view was dropped", "error", end)
-				fmt.Fprint(s.w, "event: slow\ndata: \n\n")
-				s.flush()
-			}
+			s.end(end)
 			return
 		case rec := <-records:
 			if !s.take(&rec) {
@@ -142,6 +139,20 @@ func (s *stream) run(ctx context.Context, records <-chan console.Record, ended <
 			return
 		}
 	}
+}
+
+// end tells the reader why the desk has let go of it.
+func (s *stream) end(why error) {
+	switch {
+	case why == nil, errors.Is(why, context.Canceled):
+		return
+	case errors.Is(why, console.ErrForbidden):
+		fmt.Fprint(s.w, "event: gone\ndata: \n\n")
+	default:
+		s.p.o.Log.Info("a live view was dropped", "error", why)
+		fmt.Fprint(s.w, "event: slow\ndata: \n\n")
+	}
+	s.flush()
 }
 
 // take puts a call among those to write, if a filter wants it.

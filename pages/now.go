@@ -103,7 +103,8 @@ func (p *Pages) figures(ctx context.Context) ([]figure, error) {
 		return callsPath(f.Values())
 	}
 	counts := make(map[string]int)
-	a, err := p.o.Desk.Activity(ctx, console.ActivityQuery{Since: midnight, Step: 24 * time.Hour})
+	// Steps begin at their own multiples: those of a quarter of an hour at each midnight there is.
+	a, err := p.o.Desk.Activity(ctx, console.ActivityQuery{Since: midnight, Step: 15 * time.Minute})
 	switch {
 	case err == nil:
 		for action, steps := range a.Counts {

@@ -17,6 +17,17 @@ type row struct {
 // Stopped reports whether the call was kept from ringing.
 func (r row) Stopped() bool { return stopped(&r.Record) }
 
+// Named reports whether the caller says a name that is not just the number again.
+func (r row) Named() bool { return r.Name != "" && r.Name != r.Caller.Raw && r.Name != r.Caller.E164 }
+
+// Why is the reason, where it says more than the rule's name does.
+func (r row) Why() string {
+	if r.Rule == "default" {
+		return ""
+	}
+	return r.Reason
+}
+
 // Unscreened reports whether it was let through without having been looked at.
 func (r row) Unscreened() bool { return r.Rule == "fail-open" || r.Rule == "paused" }
 

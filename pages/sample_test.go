@@ -84,8 +84,7 @@ func (s *sample) Search(_ context.Context, q console.SearchQuery) (*console.Sear
 		return nil, s.err
 	}
 	page := &console.SearchPage{Done: true}
-	p, _ := New(Options{Desk: s, Policy: samplePolicyOf})
-	holds := p.matcher(&filter{query: q.Query})
+	holds := (&Pages{o: Options{Policy: samplePolicyOf}}).matcher(&filter{query: q.Query})
 	for _, r := range slices.Backward(s.records) {
 		if q.Cursor != "" && r.ID >= q.Cursor || !holds(&r) {
 			continue
@@ -145,7 +144,7 @@ func (s *sample) Activity(_ context.Context, q console.ActivityQuery) (*console.
 		return a, nil
 	}
 	steps := 60
-	if q.Step > time.Hour {
+	if q.Step > time.Minute {
 		steps = 1
 	}
 	for i, action := range []string{"allow", "reject", "challenge", "warn"} {

@@ -32,7 +32,7 @@ type PasskeyView struct {
 }
 
 func (s *Server) accountView(r *http.Request, who *console.Who) (AccountView, error) {
-	v := AccountView{CanAdd: s.passkeys != nil, Done: doneIn(r.URL.Query().Get("done"))}
+	v := AccountView{CanAdd: s.passkeysHere(r), Done: doneIn(r.URL.Query().Get("done"))}
 	users, err := s.o.Book.Users(r.Context())
 	if err != nil {
 		return v, err

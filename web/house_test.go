@@ -87,6 +87,7 @@ func open(t testing.TB, section string) *house {
 	h := &house{t: t, folder: folder, base: "https://" + name + ":8085", roots: x509.NewCertPool(), log: &lockedText{}}
 	h.certify(1)
 	h.write("policy.toml", testPolicy)
+	h.write("ringfence.secret", "their secret\n")
 	h.write("ringfence.toml", "data = \"data\"\nsocket = \"s\"\nnode = \"pbx1\"\n[screen]\nlisten = \"127.0.0.1:0\"\n[console]\n"+section)
 	c, err := conf.LoadDaemon(filepath.Join(folder, "ringfence.toml"))
 	if err != nil {
@@ -95,7 +96,9 @@ func open(t testing.TB, section string) *house {
 	if !c.Console.TLS() {
 		h.base = "http://localhost:8085"
 	}
-	if h.d, err = daemon.Start(context.Background(), c, "test", slog.New(slog.NewTextHandler(h.log, nil))); err != nil {
+	// As `ringfence run` does, which says that whoever starts it asks: nobody who comes to the port must be taken for them.
+	started := console.WithWho(context.Background(), &console.Who{Name: "root", Way: console.BySocket, Role: console.Admin})
+	if h.d, err = daemon.Start(started, c, "test", slog.New(slog.NewTextHandler(h.log, nil))); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

@@ -2,8 +2,10 @@ package web
 
 import (
 	"fmt"
+	"net/http"
 	"net/netip"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -50,6 +52,11 @@ func newPasskeys(c *conf.Console, now func() time.Time) (*passkeys, error) {
 		return nil, fmt.Errorf("url %s cannot have passkeys: %w", c.URL, err)
 	}
 	return &passkeys{WebAuthn: w, now: now, used: map[string]time.Time{}}, nil
+}
+
+// passkeysHere reports whether a browser can use passkeys: they are for the name in url alone, whatever else the console is called.
+func (s *Server) passkeysHere(r *http.Request) bool {
+	return s.passkeys != nil && hostname(r.Host) == strings.ToLower(s.hosts.url.Hostname())
 }
 
 // once reports whether a challenge was not used before. What a browser brings back of a sign-in that was begun is sealed, and counts for a time: who

@@ -53,7 +53,7 @@ type WelcomeView struct {
 
 // signInView is the page as it is before a try.
 func (s *Server) signInView(r *http.Request, next string) SignInView {
-	v := SignInView{Next: next, Passkeys: s.passkeys != nil, Open: !s.hosts.secure(r) && !local(addressOf(r.RemoteAddr))}
+	v := SignInView{Next: next, Passkeys: s.passkeysHere(r), Open: !s.hosts.secure(r) && !local(addressOf(r.RemoteAddr))}
 	if s.oidc != nil {
 		if u, err := url.Parse(s.oidc.conf.Issuer); err == nil {
 			v.OIDC = u.Hostname()

@@ -43,6 +43,7 @@ type Server struct {
 	Counters Counters
 
 	o        Options
+	pace     pace
 	hosts    hosts
 	secret   *sealer
 	rates    *rates
@@ -81,7 +82,7 @@ func (c *Counters) Each(yield func(name string, n uint64)) {
 
 // New makes a Server. The error says what of the daemon's file cannot be used.
 func New(o Options) (*Server, error) {
-	s := &Server{o: o, hosts: hostsOf(o.Conf, o.Node), secret: newSealer(o.Now)}
+	s := &Server{o: o, pace: usualPace, hosts: hostsOf(o.Conf, o.Node), secret: newSealer(o.Now)}
 	s.rates = newRates(o.Now)
 	if o.Conf.TLS() {
 		var err error
@@ -116,7 +117,8 @@ func (s *Server) Listen(ctx context.Context) error {
 		return fmt.Errorf("the console's port ([console] listen) cannot be opened: %w", err)
 	}
 	s.listener = &crowd{Listener: ln, refused: &s.Counters.Connections, by: map[string]int{}}
-	base, end := context.WithCancel(context.WithoutCancel(ctx))
+	// Not from ctx: with that comes whoever has started the daemon (console.WithWho), and everybody would be them.
+	base, end := context.WithCancel(context.Background())
 	s.end = end
 	s.http = &http.Server{
 		Handler: s.handler, ReadHeaderTimeout: headerWait, IdleTimeout: idleWait, MaxHeaderBytes: maxHeader,

@@ -68,6 +68,9 @@ func origin(r *http.Request) access.Origin {
 func (s *Server) findOut(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var who *console.Who
+		if console.WhoOf(r.Context()) != nil {
+			panic("somebody said who asks before it was found out") // and everybody would be them
+		}
 		if header := r.Header.Get("Authorization"); header != "" {
 			scheme, token, _ := strings.Cut(header, " ")
 			if strings.EqualFold(scheme, "Bearer") {

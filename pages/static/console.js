@@ -31,6 +31,11 @@
     $("#toasts")?.prepend(t);
     setTimeout(() => t.remove(), 10000);
   };
+  // A note whose button was used has had its time, and no more than some are on the page.
+  document.addEventListener("htmx:afterRequest", (e) => {
+    if (e.detail.successful) e.detail.elt.closest(".toast")?.remove();
+    all("#toasts .toast").slice(4).forEach((t) => t.remove());
+  });
   document.addEventListener("htmx:sendError", () => note(body.dataset.failed));
   // An answer that says what is wrong replaces what was asked for; one about signing in is a page of its own.
   document.addEventListener("htmx:beforeSwap", (e) => {
@@ -126,7 +131,7 @@
   if (!body.dataset.live || !table) return;
   const filter = table.dataset.filter, most = Number(table.dataset.rows);
   const me = Math.random().toString(36).slice(2);
-  let source = null, wants = new Map(), last = "", opened = "", held = null, paused = false, missed = 0;
+  let calm = 0, source = null, wants = new Map(), last = "", opened = "", held = null, paused = false, missed = 0;
   const says = $("[data-live-note]"), pauseButton = $("[data-pause]");
   const say = (text) => { if (says) says.textContent = text ?? ""; };
   const channel = "BroadcastChannel" in window && navigator.locks ? new BroadcastChannel("ringfence-live") : null;
@@ -151,7 +156,11 @@
   };
   const hear = (m) => {
     if (m.row) put(m.row);
-    else if (m.over) say(body.dataset.over.replace("{0}", m.over));
+    else if (m.over) {
+      say(body.dataset.over.replace("{0}", m.over));
+      clearTimeout(calm);
+      calm = setTimeout(() => { if (!paused) refresh(true).then(() => say("")); }, 3000); // when the storm is over, all are there
+    }
     else if (m.say !== undefined) say(m.say);
   };
   const tell = (m) => { hear(m); channel?.postMessage(m); };
@@ -170,6 +179,7 @@
     source.addEventListener("open", () => tell({ say: "" }));
     source.addEventListener("row", (e) => { const m = JSON.parse(e.data); last = m.id; tell({ row: named(m) }); });
     source.addEventListener("over", (e) => tell({ over: e.data }));
+    source.addEventListener("gone", () => { close(); location.reload(); });
     source.addEventListener("slow", () => { close(); tell({ say: body.dataset.slow }); setTimeout(open, 3000); });
     source.addEventListener("error", () => {
       tell({ say: body.dataset.lost });
@@ -225,7 +235,7 @@
   pauseButton?.addEventListener("click", () => {
     paused = !paused;
     pauseButton.setAttribute("aria-pressed", paused);
-    pauseButton.textContent = paused ? pauseButton.dataset.on : pauseButton.dataset.off;
+    pauseButton.textContent = paused ? pauseButton.dataset.go : pauseButton.dataset.hold;
     delete pauseButton.dataset.missed;
     if (!paused) { if (missed) refresh(true); missed = 0; }
   });
