@@ -107,7 +107,13 @@ func TestBound(t *testing.T) {
 	if got := h.entries("hotline:blacklist"); len(got) != 1 {
 		t.Errorf("the line's list has %q", got)
 	}
+}
 
+// TestBoundLive holds the same for the stream, and that who may see less than before is told to sign in again.
+func TestBoundLive(t *testing.T) {
+	h := open(t)
+	h.guard()
+	bound := h.signIn(console.NewUser{Name: "bea", Role: console.Reviewer, Lines: []string{"hotline"}})
 	events := follow(t, h.serve(t, bound), url.Values{"f": {"", "line=staff", "text=MARKER"}}.Encode())
 	for h.journal.Followers() == 0 {
 		time.Sleep(time.Millisecond)

@@ -190,20 +190,6 @@ func (f *filter) Chosen() []wrongField {
 	return out
 }
 
-// More reports whether a condition holds that is among those folded away.
-func (f *filter) More() bool {
-	for name, text := range f.fields() {
-		switch name {
-		case "caller", "callee", "line", "action", "text", "since", "cursor":
-		default:
-			if *text != "" {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // matcher makes of a filter what tells for a new call whether it holds, as the journal's search would. Numbers are read once, here.
 func (p *Pages) matcher(f *filter) func(r *console.Record) bool {
 	q := f.query

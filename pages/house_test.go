@@ -50,6 +50,7 @@ func (f front) Status(context.Context) (*console.Status, error) {
 
 // There are no feeds here.
 func (f front) Feeds(context.Context) ([]console.FeedStatus, error) { return nil, nil }
+
 func (f front) FetchFeed(context.Context, string) (*console.FeedStatus, error) {
 	return nil, console.NotFound("there is no feed")
 }

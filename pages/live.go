@@ -36,9 +36,15 @@ func (p *Pages) livePages() {
 
 // liveRow is a call on its way to the tabs.
 type liveRow struct {
-	ID   string `json:"id"`
-	For  []int  `json:"for"`
-	HTML string `json:"html"`
+	ID   string          `json:"id"`
+	For  []int           `json:"for"`
+	HTML json.RawMessage `json:"html"` // a string
+}
+
+// waiting is a call that is to be written.
+type waiting struct {
+	record console.Record
+	wanted []int // the filters that want it
 }
 
 // stream is one reader.
@@ -49,7 +55,7 @@ type stream struct {
 	who     *console.Who
 	lang    string
 	filters []func(*console.Record) bool
-	wait    []liveRow // for the next write
+	wait    []waiting // for the next write
 	over    int       // that found no room in it
 	last    time.Time // of the last write
 	b       bytes.Buffer
@@ -124,8 +130,9 @@ func (s *stream) run(ctx context.Context, records <-chan console.Record, ended <
 			if !s.take(&rec) {
 				continue
 			}
-			if left := livePace - time.Since(s.last); left > 0 {
-				pace.Reset(left)
+			if now := time.Now(); now.Sub(s.last) < livePace {
+				// All streams write at the same moments of the clock, and so the same calls: each is rendered once.
+				pace.Reset(now.Truncate(livePace).Add(livePace).Sub(now))
 				continue
 			}
 			err = s.write()
@@ -170,12 +177,7 @@ func (s *stream) take(r *console.Record) bool {
 		s.wait = append(s.wait[:0], s.wait[1:]...)
 		s.over++
 	}
-	html, err := s.p.renderRow(s.lang, s.who, *r)
-	if err != nil {
-		s.p.o.Log.Error("a call cannot be rendered", "id", r.ID, "error", err)
-		return false
-	}
-	s.wait = append(s.wait, liveRow{r.ID, wants, string(html)})
+	s.wait = append(s.wait, waiting{*r, wants})
 	return true
 }
 
@@ -184,11 +186,17 @@ func (s *stream) write() error {
 	s.last = time.Now()
 	s.b.Reset()
 	for i := range s.wait {
-		data, err := json.Marshal(&s.wait[i])
+		id := s.wait[i].record.ID
+		html, err := s.p.renderRow(s.lang, s.who, s.wait[i].record)
+		if err != nil {
+			s.p.o.Log.Error("a call cannot be rendered", "id", id, "error", err)
+			continue
+		}
+		data, err := json.Marshal(liveRow{id, s.wait[i].wanted, html})
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(&s.b, "event: row\nid: %s\ndata: %s\n\n", s.wait[i].ID, data)
+		fmt.Fprintf(&s.b, "event: row\nid: %s\ndata: %s\n\n", id, data)
 	}
 	if s.over > 0 {
 		fmt.Fprintf(&s.b, "event: over\ndata: %d\n\n", s.over)

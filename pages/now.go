@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync"
 	"time"
 
 	"ringfence/console"
@@ -67,15 +68,7 @@ func (p *Pages) now(w http.ResponseWriter, r *http.Request) error {
 		d.Well = len(view.State) == 0 && (d.Switches > 0 || status.Calls > 0)
 		d.Idle = len(view.State) == 0 && !d.Well
 	}
-	if d.Figures, err = p.figures(ctx); seen(err) != nil {
-		p.o.Log.Warn("the page Now has no figures", "error", err)
-	}
-	activity, err := p.o.Desk.Activity(ctx, console.ActivityQuery{Since: p.o.Now().Add(-time.Hour).Truncate(time.Minute).Add(time.Minute), Step: time.Minute})
-	if err == nil {
-		d.Chart = chartOf(activity, func(action string) string { return callsPath((&filter{Action: action, Since: "1h"}).Values()) })
-	} else if seen(err) != nil {
-		p.o.Log.Warn("the page Now has no chart", "error", err)
-	}
+	d.Figures, d.Chart = p.counts(ctx)
 	page, err := p.o.Desk.Search(ctx, console.SearchQuery{Query: console.Query{Newest: true, Limit: nowRows}})
 	if err == nil {
 		d.Rows = rowsOf(page.Records, mayAct(console.WhoOf(ctx)))
@@ -85,6 +78,45 @@ func (p *Pages) now(w http.ResponseWriter, r *http.Request) error {
 	}
 	p.show(w, r, http.StatusOK, view)
 	return nil
+}
+
+// countsCache keeps what the page Now counts, which many look at again and again, and which takes a look at all calls of the day.
+type countsCache struct {
+	sync.Mutex
+	at      time.Time
+	figures []figure
+	chart   *chart
+}
+
+const countsFresh = 5 * time.Second
+
+// counts are the figures and the chart; nil where they cannot be had, or are not for who asks.
+func (p *Pages) counts(ctx context.Context) ([]figure, *chart) {
+	if who := console.WhoOf(ctx); who == nil || who.Bound() { // what they get is not what others get
+		return p.count(ctx)
+	}
+	c := &p.counted
+	c.Lock()
+	defer c.Unlock()
+	if now := time.Now(); c.figures == nil || c.chart == nil || now.Sub(c.at) >= countsFresh {
+		c.figures, c.chart = p.count(ctx)
+		c.at = now
+	}
+	return c.figures, c.chart
+}
+
+func (p *Pages) count(ctx context.Context) (figures []figure, drawn *chart) {
+	figures, err := p.figures(ctx)
+	if seen(err) != nil {
+		p.o.Log.Warn("the page Now has no figures", "error", err)
+	}
+	activity, err := p.o.Desk.Activity(ctx, console.ActivityQuery{Since: p.o.Now().Add(-time.Hour).Truncate(time.Minute).Add(time.Minute), Step: time.Minute})
+	if err == nil {
+		drawn = chartOf(activity, func(action string) string { return callsPath((&filter{Action: action, Since: "1h"}).Values()) })
+	} else if seen(err) != nil {
+		p.o.Log.Warn("the page Now has no chart", "error", err)
+	}
+	return figures, drawn
 }
 
 // seen drops the errors that say that something is not for who asks: it is left out then.

@@ -40,9 +40,10 @@ type Pages struct {
 	mux    *http.ServeMux
 	routes []string
 
-	rows   rowCache
-	stated stateCache
-	wanted wantedCache
+	rows    rowCache
+	stated  stateCache
+	wanted  wantedCache
+	counted countsCache
 
 	stop    chan struct{} // closed: live streams end
 	stopped sync.Once

@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"sync"
@@ -103,9 +104,15 @@ func (c *rowCache) get(key string, render func() ([]byte, error)) ([]byte, error
 	return html, nil
 }
 
-// renderRow renders a call as the tables have it.
+// renderRow renders a call as the tables have it, as a string in JSON.
 func (p *Pages) renderRow(lang string, w *console.Who, r console.Record) ([]byte, error) {
-	render := func() ([]byte, error) { return p.render(lang, "calls", "callrow", row{r, mayAct(w)}) }
+	render := func() ([]byte, error) {
+		html, err := p.render(lang, "calls", "callrow", row{r, mayAct(w)})
+		if err != nil {
+			return nil, err
+		}
+		return json.Marshal(string(html))
+	}
 	if w.Bound() || r.Outcome != nil { // one whose end is known is an older one, and may change again
 		return render()
 	}

@@ -50,15 +50,6 @@ when = { tripped = ["range wakes"] }
 action = "challenge"
 `
 
-func policyOf(t testing.TB, text string) *policy.Policy {
-	t.Helper()
-	p, faults := policy.Load("policy.toml", []byte(text))
-	if p == nil {
-		t.Fatalf("the policy is refused: %v", faults)
-	}
-	return p
-}
-
 // sample is a desk whose answers a test sets, to show what a real one seldom says: it stands for states, not for the desk. What it has not been given
 // it does not have.
 type sample struct {
@@ -167,8 +158,10 @@ func (s *sample) Check(_ context.Context, q console.CheckQuery) (*console.CheckR
 	if s.err != nil {
 		return nil, s.err
 	}
-	return &console.CheckReport{Action: "reject", Would: "reject", Rule: "listed", Reason: q.Caller + " is on list blacklist", Lists: []console.OnList{{List: "blacklist", Pattern: q.Caller, Reason: "loan sharks"}},
-		Steps: []console.Step{{Rule: "listed", Matched: true, Why: "list: blacklist has it"}}}, nil
+	return &console.CheckReport{
+		Action: "reject", Would: "reject", Rule: "listed", Reason: q.Caller + " is on list blacklist", Lists: []console.OnList{{List: "blacklist", Pattern: q.Caller, Reason: "loan sharks"}},
+		Steps: []console.Step{{Rule: "listed", Matched: true, Why: "list: blacklist has it"}},
+	}, nil
 }
 
 func (s *sample) EffectOf(_ context.Context, q console.EffectQuery) (*console.EntryEffect, error) {

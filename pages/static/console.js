@@ -109,9 +109,10 @@
   const refresh = async (everything) => {
     if (refreshing || document.hidden) return;
     refreshing = true;
+    const whole = everything || $("[data-refresh=often]");
     try {
-      const r = await fetch(location.href, { headers: { "Ringfence-Refresh": "1" } });
-      if (r.redirected && new URL(r.url).pathname !== location.pathname) { location.reload(); return; }
+      const r = await fetch(whole ? location.href : "/state", { headers: { "Ringfence-Refresh": "1" } });
+      if (r.redirected && new URL(r.url).pathname !== (whole ? location.pathname : "/state")) { location.reload(); return; }
       if (!r.ok) return;
       const page = new DOMParser().parseFromString(await r.text(), "text/html");
       for (const old of all(everything ? "#state, [data-refresh]" : "#state, [data-refresh=often]")) {
