@@ -125,7 +125,14 @@ func TestDemoConsole(t *testing.T) {
 	}
 	get(links[1])
 	const password = "a word for the demo"
-	resp, err := browser.PostForm(links[1], url.Values{"password": {password}, "again": {password}})
+	form := strings.NewReader(url.Values{"password": {password}, "again": {password}}.Encode())
+	r, err := http.NewRequestWithContext(ctx, "POST", links[1], form)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Sec-Fetch-Site", "same-origin")
+	resp, err := browser.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}

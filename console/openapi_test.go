@@ -248,7 +248,9 @@ func (d *documenter) struc(typ reflect.Type) object {
 	if name == "" {
 		return object{"type": "object"}
 	}
-	name = strings.ToUpper(name[:1]) + name[1:]
+	if upper := strings.ToUpper(name[:1]) + name[1:]; upper != name { // a type of the requests alone; it may have the name of another but for that letter
+		name = upper + "Body"
+	}
 	if _, ok := d.schemas[name]; !ok {
 		s := object{"type": "object"}
 		d.schemas[name] = s // before what it has: it may have itself

@@ -101,8 +101,9 @@ func TestEachOperation(t *testing.T) {
 	ask(200, "GET", "calls?page=1&limit=1&min_talk=1", "")
 	ask(400, "GET", "calls?limit=x", "")
 	ask(200, "GET", "calls/"+call, "")
-	ask(404, "GET", "calls/none", "")
-	ask(404, "POST", "calls/none/correct", "{}")
+	ask(400, "GET", "calls/none", "")
+	ask(404, "GET", "calls/01JDZZZZZZZZZZZZZZZZZZZZZZ", "")
+	ask(404, "POST", "calls/01JDZZZZZZZZZZZZZZZZZZZZZZ/correct", "{}")
 	ask(200, "GET", "activity?step=5m", "")
 	ask(400, "GET", "activity?step=x", "")
 	ask(200, "GET", "ranges?prefix=9521", "")
@@ -135,7 +136,6 @@ func TestEachOperation(t *testing.T) {
 	ask(400, "POST", "lists/blacklist/import?dryrun=true", "95211600\n")
 	ask(200, "GET", "changes?list=blacklist", "")
 	ask(200, "GET", "changes?pattern=9520131%3F", "")
-	ask(400, "GET", "changes?pattern=x", "")
 	ask(200, "POST", "changes/"+change+"/undo", "")
 	ask(400, "POST", "changes/x/undo", "")
 	ask(200, "GET", "feeds", "")
@@ -207,7 +207,6 @@ func TestEachOperation(t *testing.T) {
 	ask(400, "GET", "usage?since=x", "")
 
 	ask(200, "GET", "known?caller=13800138000", "")
-	ask(400, "GET", "known?caller=x", "")
 	ask(200, "POST", "known/import?line=acme1&dry_run=true", "13800138000\n")
 	ask(400, "POST", "known/import?line=none", "13800138000\n")
 	ask(200, "POST", "known/forget", `{"number":"13800138000"}`)
@@ -255,12 +254,9 @@ func TestEachOperation(t *testing.T) {
 	// What has no refusal of its own is refused to who may nothing.
 	for _, path := range []string{
 		"GET feeds", "GET lists", "GET policy", "POST policy/reload", "GET policy/versions", "GET detectors", "GET detectors/settings", "GET lines", "GET lines/new", "GET lines/new/changes",
-		"GET users", "GET tokens", "GET sessions", "GET status", "DELETE pause", "GET backup", "POST storage/verify", "GET calls/stream",
+		"GET users", "GET tokens", "GET sessions", "GET status", "DELETE pause", "GET backup", "POST storage/verify", "GET changes", "GET known",
 	} {
 		method, path, _ := strings.Cut(path, " ")
-		if path == "calls/stream" { // which has begun by then
-			continue
-		}
 		ask(403, method, path, "", "As", "nobody")
 	}
 
@@ -283,7 +279,7 @@ func TestEachOperation(t *testing.T) {
 		good, refused := checker.Seen(operation)
 		switch operation {
 		case "GET /api/v1/calls/stream", "GET /api/v1/openapi.json":
-			refused = true // nobody but the port refuses these
+			refused = true // the port alone does; a stream has begun by then, and says why it ends
 		}
 		if !(good || notServed[operation]) || !refused {
 			t.Errorf("%s: answered %v, refused %v", operation, good, refused)
