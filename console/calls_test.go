@@ -61,7 +61,9 @@ func (a *aboutCalls) Correct(_ context.Context, id string) (*Corrected, error) {
 	return &Corrected{List: "staff:allowlist", Change: 9}, nil
 }
 
-func (a *aboutCalls) Follow(_ context.Context, yield func(Record) error) error { return a.follow(yield) }
+func (a *aboutCalls) Follow(_ context.Context, yield func(Record) error) error {
+	return a.follow(yield)
+}
 
 // What is asked of calls at one end is what is asked at the other, each filter of it.
 func TestCallsThroughSocket(t *testing.T) {

@@ -31,6 +31,7 @@ hold = "24h"
 var notServed = map[string]bool{"POST /api/v1/feeds/{list}/fetch": true, "POST /api/v1/feeds/{list}/accept": true}
 
 // Each operation of the API is as its document says, against a real daemon: once answered and once refused.
+// long: because it is one request a line, in the order in which each has what it needs of those before.
 func TestEachOperation(t *testing.T) {
 	d := in(start(t, installation(t, watching)))
 	provided(t, d)

@@ -21,6 +21,7 @@ var benchLive = flag.Duration("live", 0, "how long TestBenchLive measures with a
 
 // TestBenchLive measures decisions at 500 calls a second with nobody looking and with 200 open live views, of the pages and of the API by halves, over real
 // TCP with a session and a token, side by side in one run (make bench-calls). The readers are part of the same process, and cost as much again.
+// long: because it is one measurement with what it needs.
 func TestBenchLive(t *testing.T) {
 	if *benchLive == 0 {
 		t.Skip("a benchmark: make bench-calls")
