@@ -1,15 +1,21 @@
 package main
 
 import (
+	"flag"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"ringfence/e2e/tables"
 )
+
+var update = flag.Bool("update", false, "write the table of who may import whom into docs/architecture.md")
 
 // room is what a package, or the packages in a folder at the top, may use.
 type room struct {
@@ -18,7 +24,7 @@ type room struct {
 	wires   bool     // it puts all others together
 }
 
-// rooms is the table of docs/architecture.md. A room that is not there yet is not checked.
+// rooms is who may import whom; docs/architecture.md has it as a table. A room that is not there yet is not checked.
 var rooms = map[string]room{
 	// What is true of numbers and rules, whatever the machine.
 	"tomlfile": {pure: true},
@@ -34,32 +40,32 @@ var rooms = map[string]room{
 	"textfile": {},
 	"listfile": {imports: []string{"textfile"}},
 	"rawtext":  {pure: true},
-	"storage":  {imports: []string{"lists", "number", "rawtext"}},
+	"storage":  {imports: []string{"number", "rawtext"}},
 
 	// What is told to us, and by whom.
 	"conf":      {imports: []string{"tomlfile"}},
 	"alert":     {imports: []string{"number", "rawtext"}},
-	"bridge":    {imports: []string{"number"}},
+	"bridge":    {},
 	"eslbridge": {imports: []string{"attach", "bridge"}},
-	"agibridge": {imports: []string{"attach", "bridge"}},
+	"agibridge": {imports: []string{"bridge"}},
 	"attach":    {},
 	"ami":       {imports: []string{"attach", "bridge"}},
 
 	// What is done with it.
-	"inforce":   {imports: []string{"conf", "detect", "lines", "lists", "number", "policy"}},
+	"inforce":   {imports: []string{"conf", "detect", "lines", "lists", "policy"}},
 	"pseudonym": {imports: []string{"number", "policy", "storage"}},
-	"screening": {imports: []string{"attach", "bridge", "conf", "detect", "inforce", "lists", "number", "policy", "pseudonym", "storage", "traffic"}},
+	"screening": {imports: []string{"attach", "bridge", "conf", "detect", "inforce", "number", "policy", "pseudonym", "storage", "traffic"}},
 	"desk":      {imports: []string{"alert", "conf", "console", "detect", "inforce", "lines", "listfile", "lists", "marks", "notice", "number", "policy", "pseudonym", "replay", "storage", "tomlfile", "traffic"}},
 	"notice":    {imports: []string{"alert", "number", "policy", "storage"}},
-	"feed":      {imports: []string{"alert", "conf", "console", "listfile", "lists", "number", "policy", "storage"}},
+	"feed":      {imports: []string{"alert", "conf", "console", "listfile", "number", "policy"}},
 	"console":   {imports: []string{"number", "policy", "rawtext", "tomlfile"}},
 	"access":    {imports: []string{"console", "number", "policy", "rawtext", "storage"}},
 	"pages":     {imports: []string{"console", "number", "policy", "rawtext"}},
 	"metrics":   {imports: []string{"console", "policy"}},
 	"web":       {imports: []string{"access", "conf", "console", "metrics", "number", "pages"}},
 	"replay":    {imports: []string{"console", "detect", "lists", "number", "policy", "textfile", "traffic"}},
-	"kit":       {imports: []string{"conf", "number", "policy"}},
-	"doctor":    {imports: []string{"conf", "console", "eslbridge", "kit", "number", "policy"}},
+	"dialplan":  {imports: []string{"conf"}},
+	"doctor":    {imports: []string{"conf", "console", "dialplan", "eslbridge", "policy"}},
 	"standin":   {},
 	"terminal":  {},
 	"daemon":    {wires: true},
@@ -133,6 +139,67 @@ func TestRooms(t *testing.T) {
 	if circle := findCircle(graph); circle != nil {
 		t.Errorf("rooms import each other in a circle: %s", strings.Join(circle, " → "))
 	}
+}
+
+// TestRoomsTable holds that the page says who may import whom, as rooms has it.
+func TestRoomsTable(t *testing.T) {
+	const page = "docs/architecture.md"
+	rows := importRows(func(name string) bool { _, err := os.Stat(name); return err == nil })
+	if *update {
+		if err := tables.Put(page, "imports", rows); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(text), "<!-- table: imports -->\n")
+	table, _, _ := strings.Cut(after, "\n<!-- end -->")
+	if want := strings.Join(rows, "\n"); table != want {
+		t.Errorf("%s does not say who may import whom: `go test . -run TestRoomsTable -update` writes it. got:\n%s\nwant:\n%s", page, table, want)
+	}
+	for name, r := range rooms {
+		for _, other := range r.imports {
+			if _, known := rooms[other]; !known || other == name {
+				t.Errorf("rooms_test.go: %s may import %s, which is no other room", name, other)
+			}
+		}
+		if r.pure {
+			for _, other := range r.imports {
+				if !rooms[other].pure {
+					t.Errorf("rooms_test.go: %s is pure and may import %s, which is not", name, other)
+				}
+			}
+		}
+	}
+}
+
+// importRows is rooms as rows of Markdown, those that are there: the pure ones first, those that may import all last.
+func importRows(there func(name string) bool) []string {
+	rows := []string{"| room | may import |", "| --- | --- |"}
+	var last []string
+	for _, pure := range []bool{true, false} {
+		for _, name := range slices.Sorted(maps.Keys(rooms)) {
+			r := rooms[name]
+			if r.pure != pure || name == "." || !there(name) {
+				continue
+			}
+			if r.wires {
+				last = append(last, "| `"+name+"` | all rooms |")
+				continue
+			}
+			may := "no other room"
+			if len(r.imports) > 0 {
+				may = "`" + strings.Join(r.imports, "`, `") + "`"
+			}
+			if pure {
+				may += "; pure"
+			}
+			rows = append(rows, "| `"+name+"` | "+may+" |")
+		}
+	}
+	return append(rows, last...)
 }
 
 // impurities are what a file uses of the machine and its clock.

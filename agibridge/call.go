@@ -47,9 +47,13 @@ func (c *call) Facts() (f *bridge.Facts, again bool, err error) {
 	e := c.facts.expressions(c.srv.screener.Headers(f))
 	noisy := false
 	values, err := c.ask(func(l []byte) { g.line(l); noisy = true }, e.from, e.asserted, e.remoteID, e.address)
-	if noisy { // an empty line of the caller's had ended the block
+	if noisy { // an empty line of the caller's had ended the block, and only now it is known which trunk the dialplan names
 		c.facts = g.request()
 		c.facts.odd = true
+		if err == nil {
+			e = c.facts.expressions(c.srv.screener.Headers(f))
+			values, err = c.ask(func([]byte) {}, e.from, e.asserted, e.remoteID, e.address)
+		}
 	}
 	if err != nil {
 		return f, false, err

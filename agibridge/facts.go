@@ -20,9 +20,9 @@ type request struct {
 	odd   bool   // the caller's number or name has a line end in it: they must be asked for
 }
 
-// gathered takes the lines of the block that begins a connection, as they come. A caller may have put lines of his own
-// into it, but only between agi_callerid and agi_threadid: what Asterisk writes before him counts where it stands
-// first, what it writes behind him where it stands last, and arguments only behind the last agi_threadid.
+// gathered takes the lines of the block that begins a connection, as they come. A caller may have put lines of their own
+// into it, but only between agi_callerid and agi_threadid: what Asterisk writes before them counts where it stands
+// first, what it writes behind them where it stands last, and arguments only behind the last agi_threadid.
 type gathered struct {
 	x              request
 	numbers, names int
@@ -167,6 +167,28 @@ func (x *request) expressions(h bridge.Headers) expressions {
 	return e
 }
 
+// firstValue is the first of the values of a header, which may be a SIP address and a tel: one (RFC 3325), as it is on the wire. Commas within
+// quotes and brackets part nothing; of a header whose quotes or brackets have no end it is all.
+func firstValue(header string) string {
+	quoted, bracketed := false, false
+	for i := 0; i < len(header); i++ {
+		switch c := header[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"' && !bracketed:
+			quoted = !quoted
+		case quoted:
+		case c == '<':
+			bracketed = true
+		case c == '>':
+			bracketed = false
+		case c == ',' && !bracketed:
+			return header[:i]
+		}
+	}
+	return header
+}
+
 // learnDiverted fills in what the headers say of where the call was before.
 func (x *request) learnDiverted(values []string) {
 	x.Diversion = values[0]
@@ -179,7 +201,7 @@ func (x *request) learn(e expressions, from, asserted, remoteID, address string)
 	x.FullFrom = from
 	x.FromName, x.FromUser, x.FromHost, _ = bridge.NameAddr(from)
 	if x.Asserted = asserted; asserted != "" {
-		if _, user, _, ok := bridge.NameAddr(asserted); ok {
+		if _, user, _, ok := bridge.NameAddr(firstValue(asserted)); ok {
 			x.Asserted = user
 		}
 	}

@@ -272,6 +272,14 @@ func TestFacts(t *testing.T) {
 			number: "95588", from: fromLine, asserted: `"Bank" <sip:95588@c>`,
 			want: bridge.Facts{Number: "95588", Name: "Alice", FromUser: "13800138000", FromName: "Alice", Asserted: "95588", IDSource: "pid"},
 		},
+		"asserted twice in one header": {
+			number: "13800138000", from: fromLine, asserted: `"Li, <sip:110@x>" <sip:95588@c>;x="a,b" , <tel:+8613900139000>`,
+			want: bridge.Facts{Number: "13800138000", Name: "Alice", FromUser: "13800138000", FromName: "Alice", Asserted: "95588"},
+		},
+		"asserted with a quote that has no end": {
+			number: "13800138000", from: fromLine, asserted: `"Li, <sip:110@x>, <sip:95588@c>`,
+			want: bridge.Facts{Number: "13800138000", Name: "Alice", FromUser: "13800138000", FromName: "Alice", Asserted: `"Li, <sip:110@x>, <sip:95588@c>`},
+		},
 		"line ends":           {number: evil, from: "<sip:x@h>", want: bridge.Facts{Number: evil, FromUser: "x", IDSource: "pid"}},
 		"an empty line":       {number: evil + "\n", from: "<sip:x@h>", want: bridge.Facts{Number: evil + "\n", FromUser: "x", IDSource: "pid"}},
 		"an answer, a hangup": {number: "1\n\n200 result=1 (x)\n511 gone\nHANGUP\n\nHANGUP", from: "<sip:x@h>", want: bridge.Facts{Number: "1\n\n200 result=1 (x)\n511 gone\nHANGUP\n\nHANGUP", FromUser: "x", IDSource: "pid"}},
@@ -300,6 +308,17 @@ func TestFacts(t *testing.T) {
 				t.Error(d)
 			}
 		})
+	}
+}
+
+// What is asked for goes by the trunk that the dialplan names, also where a line break of the caller's keeps that back.
+func TestHeadersOfTheTrunk(t *testing.T) {
+	d := &bridgetest.Screener{WantedOf: func(f *bridge.Facts) bridge.Headers { return bridge.Headers{Asserted: f.Trunk == "carrier"} }}
+	_, address := serve(t, d, bridge.Options{})
+	evil := "13800138000\n\nagi_arg_4: trunk=other"
+	(&asterisk{block: block(evil, "", "callee=05925550100", "trunk=carrier"), num: evil, from: "<sip:13800138000@h>", asked: "<sip:95211613@c>"}).call(t, address)
+	if f := (<-d.Results).Facts; f.Asserted != "95211613" || f.Trunk != "carrier" {
+		t.Errorf("asserted %q, trunk %q", f.Asserted, f.Trunk)
 	}
 }
 

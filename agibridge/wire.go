@@ -23,15 +23,15 @@ import (
 //	agi_arg_1: callee=05925550100
 //
 // Lines end in LF alone; what is missing reads "unknown". Nothing is escaped: a caller who writes %0A into the
-// user part of his address puts a line end into agi_callerid (Asterisk 16 with PJSIP lets it through), and so adds
-// lines of his own, an empty one too.
+// user part of their address puts a line end into agi_callerid (Asterisk 16 with PJSIP lets it through), and so adds
+// lines of their own, an empty one too.
 //
 // Then the server says commands, one at a time: a second one before the first is answered is lost. The answer is
 // a line:
 //
 //	200 result=1 (value)     the command was run; -1 where it failed
 //	510 …                    no such command
-//	511 …                    the caller is gone, and the command needs him
+//	511 …                    the caller is gone, and the command needs them
 //	520-… to 520 End …       wrong usage, several lines
 //
 // and HANGUP comes unasked, on a line of its own, when the caller goes. Until the server then closes the
@@ -39,7 +39,7 @@ import (
 // Arguments are words, or stand in double quotes with a backslash before " and \.
 
 // Bounds of what is read. Asterisk's own block has some 25 lines of less than 100 bytes; a caller can make a line of it
-// as long as his INVITE, 64 kB. What is longer than the first is cut and not refused: nobody is let through for it.
+// as long as their INVITE, 64 kB. What is longer than the first is cut and not refused: nobody is let through for it.
 const (
 	maxLine   = 4 << 10   // kept of a line
 	maxAnswer = 256 << 10 // of the answer to a question; the headers asked for are of one INVITE

@@ -43,7 +43,7 @@ func (s *shelf) PutSetting(name string, text []byte) error {
 	return nil
 }
 
-// desk is a book that runs, with a person who notes what he is told.
+// desk is a book that runs, with a person who notes what they are told.
 type desk struct {
 	*Book
 	mu   sync.Mutex

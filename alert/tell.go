@@ -6,11 +6,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -19,7 +17,6 @@ const (
 
 	tellTimeout = 10 * time.Second // how long the command may take
 	stopTime    = 3 * time.Second  // how long it may take when the daemon stops
-	tellOutput  = 4 << 10          // bytes of what it prints that are looked at
 	retryMin    = time.Minute      // how long after a run that failed; doubled each time
 	retryMax    = time.Hour        //
 	giveUp      = 24 * time.Hour   // how long an end is tried to be told
@@ -123,23 +120,9 @@ func (b *Book) told(ctx context.Context, was *Incident, state string, err error)
 
 // run runs the command for one message.
 func (b *Book) run(ctx context.Context, i *Incident, state string) error {
-	ctx, cancel := context.WithTimeout(ctx, tellTimeout)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, b.o.Command, i.Kind, state)
-	cmd.Stdin = strings.NewReader(i.message(state) + "\n")
-	cmd.Env = append(os.Environ(), b.facts(i, state)...)
-	out := &bounded{room: tellOutput}
-	cmd.Stdout, cmd.Stderr = out, out
-	// What the command started ends with it, and a child that keeps the pipe open does not keep us.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = time.Second
-	err := cmd.Run()
-	if ctx.Err() == context.DeadlineExceeded {
-		err = fmt.Errorf("it was not done after %v", tellTimeout)
-	}
-	if err != nil && out.Len() > 0 {
-		err = fmt.Errorf("%w; it printed %.200q", err, out.String())
+	out, err := Run(ctx, tellTimeout, strings.NewReader(i.message(state)+"\n"), append(os.Environ(), b.facts(i, state)...), b.o.Command, i.Kind, state)
+	if err != nil && out != "" {
+		err = fmt.Errorf("%w; it printed %.200q", err, out)
 	}
 	return err
 }
@@ -175,19 +158,6 @@ func (b *Book) facts(i *Incident, state string) []string {
 		facts[at] = "RINGFENCE_ALERT_" + fact
 	}
 	return facts
-}
-
-// bounded keeps the beginning of what is written to it.
-type bounded struct {
-	bytes.Buffer
-	room int
-}
-
-func (b *bounded) Write(p []byte) (int, error) {
-	n := min(len(p), b.room)
-	b.room -= n
-	b.Buffer.Write(p[:n])
-	return len(p), nil
 }
 
 // load reads the incidents that were open when the program ended.

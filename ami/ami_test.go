@@ -265,7 +265,7 @@ func TestChanSIP(t *testing.T) {
 	}
 }
 
-// What a caller writes into his number or the number he dials changes nothing but that.
+// What a caller writes into their number or the number they dial changes nothing but that.
 func TestForged(t *testing.T) {
 	const victim, own = "PJSIP/8001-00000001", "PJSIP/telecom-00000002"
 	before := newchannel(victim, "8001", "13800138000", "1795565587.1", "1795565587.1", 4)
@@ -369,7 +369,7 @@ func FuzzManager(f *testing.F) {
 	})
 }
 
-// FuzzForged: what a caller can write, 79 bytes each into his number and the number he dials (chan_pjsip has no room for more), never
+// FuzzForged: what a caller can write, 79 bytes each into their number and the number they dial (chan_pjsip has no room for more), never
 // becomes an event of another channel, nor one that carries a journal's id.
 func FuzzForged(f *testing.F) {
 	f.Add("1\r\nUniqueid: 1795565587.1", "2")

@@ -43,9 +43,9 @@ var channelKeys = [...]string{
 
 // channelOf reads the description of a channel whose keys have a prefix. ok is false unless each of its lines is there
 // once and in order: a caller may have written lines, or ended the block, within CallerIDNum, ConnectedLineNum and
-// Exten. These hold at most 79 bytes of his (AST_CHANNEL_NAME, AST_MAX_EXTENSION), so he cannot write the lines that are missing
-// between his and a Uniqueid after a number; after Exten he can. But the channel's name stands before all that is his,
-// except that chan_sip names a guest's channel by the domain he gives: docs/asterisk.md says allowguest=no.
+// Exten. These hold at most 79 bytes of theirs (AST_CHANNEL_NAME, AST_MAX_EXTENSION), so they cannot write the lines that are missing
+// between theirs and a Uniqueid after a number; after Exten they can. But the channel's name stands before all that is theirs,
+// except that chan_sip names a guest's channel by the domain they give: docs/asterisk.md says allowguest=no.
 // there is false when no such channel is described at all.
 func (b *block) channelOf(prefix string) (c channel, there, ok bool) {
 	want := 0

@@ -38,7 +38,7 @@ type leg struct {
 func (l *leg) local() bool { return strings.HasPrefix(l.name, "Local/") }
 
 // endpoint is the endpoint that a channel belongs to, "" if its name may be a caller's choice: chan_sip names the
-// channel of a guest by the domain in his From header (chan_sip.c, sip_new).
+// channel of a guest by the domain in their From header (chan_sip.c, sip_new).
 func endpoint(channel string) string {
 	if !strings.HasPrefix(channel, "PJSIP/") {
 		return ""

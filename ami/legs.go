@@ -69,7 +69,7 @@ func (t *legs) take(name string, b *block, now time.Time) (ended *leg, ok bool) 
 	case "DialBegin", "DialState", "DialEnd":
 		return nil, t.dial(name, l, b, now)
 	case "BridgeEnter":
-		if !strings.HasPrefix(b.first("BridgeTechnology"), "holding") { // parked, or on hold: nobody is with him
+		if !strings.HasPrefix(b.first("BridgeTechnology"), "holding") { // parked, or on hold: nobody is with them
 			t.join(l, b.first("BridgeUniqueid"), now)
 			if n := b.first("BridgeNumChannels"); n != "1" {
 				l.withSomebody()
@@ -213,7 +213,7 @@ func (t *legs) remove(l *leg) {
 	l.bridge = ""
 }
 
-// dial takes what becomes of ringing somebody. by is the leg that rings him, nil if it is none's.
+// dial takes what becomes of ringing somebody. by is the leg that rings them, nil if it is none's.
 func (t *legs) dial(event string, by *leg, b *block, now time.Time) bool {
 	c, there, ok := b.channelOf("Dest")
 	if !there || !ok {

@@ -40,6 +40,7 @@ type Facts struct {
 	Context    string
 	Callee     string // "Caller-Destination-Number"
 	ReqUser    string // user part of the request URI
+	PlainTo    string // "ringfence_callee": what the shipped dialplan found plain in the destination
 	CreatedUS  string // "Caller-Channel-Created-Time", microseconds since 1970 by the switch's clock
 	AuthUser   string // "sip_auth_username"
 	AuthRealm  string // "sip_auth_realm": of two tenants each may have an AuthUser of the same name

@@ -26,7 +26,7 @@ func (h *Held) Dismiss() {
 	}
 }
 
-// Passed reports whether the caller has keyed in what he was asked for.
+// Passed reports whether the caller has keyed in what they were asked for.
 func (h *Held) Passed() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -43,7 +43,7 @@ func (h *Held) Dismissed() bool {
 	return h.dismissed
 }
 
-// Pass notes that the caller has keyed in what he was asked for. Other keys are no sign of anything: a dialler presses
+// Pass notes that the caller has keyed in what they were asked for. Other keys are no sign of anything: a dialler presses
 // some as well.
 func (h *Held) Pass() {
 	if h == nil {

@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 
 	"ringfence/conf"
+	"ringfence/dialplan"
 	"ringfence/doctor"
-	"ringfence/kit"
 )
 
 type asteriskCmd struct {
@@ -50,13 +50,13 @@ func (c *asteriskInstallCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	s, known, err := kit.RecordedAsterisk(folder)
+	s, known, err := dialplan.RecordedAsterisk(folder)
 	if err != nil {
 		return err
 	}
 	settings, loadErr := conf.LoadForCommand(a.config)
 	if !known {
-		s = kit.Asterisk{AGI: kit.DefaultAGI, Star: kit.DefaultStar, Release: kit.DefaultRelease, FreePBX: kit.IsFreePBX(folder)}
+		s = dialplan.Asterisk{AGI: dialplan.DefaultAGI, Star: dialplan.DefaultStar, Release: dialplan.DefaultRelease, FreePBX: dialplan.IsFreePBX(folder)}
 		if loadErr == nil && settings.AGI != nil {
 			s.AGI = settings.AGI.Listen
 		}
@@ -69,14 +69,14 @@ func (c *asteriskInstallCmd) Run(a *app) error {
 	if err := s.Check(emergency); err != nil {
 		return usageError{err.Error()}
 	}
-	changes, err := kit.InstallAsterisk(folder, s, emergency, c.DryRun)
+	changes, err := dialplan.InstallAsterisk(folder, s, emergency, c.DryRun)
 	if err := a.printChanges(changes, c.DryRun); err != nil {
 		return err
 	}
 	if err != nil {
 		return err
 	}
-	if err := a.printNotes(append(needsAGI(settings, s), kit.LookAsterisk(folder, s, soundsOf(settings))...)); err != nil {
+	if err := a.printNotes(append(needsAGI(settings, s), dialplan.LookAsterisk(folder, s, soundsOf(settings))...)); err != nil {
 		return err
 	}
 	if !a.json && a.installed(emergency, changes, c.DryRun) {
@@ -97,7 +97,7 @@ func (c *asteriskConf) again() string {
 }
 
 // choose lets flags win over what was remembered.
-func (c *asteriskInstallCmd) choose(s *kit.Asterisk) {
+func (c *asteriskInstallCmd) choose(s *dialplan.Asterisk) {
 	if c.AGI != "" {
 		s.AGI = c.AGI
 	}
@@ -111,11 +111,11 @@ func (c *asteriskInstallCmd) choose(s *kit.Asterisk) {
 }
 
 // needsAGI notes that the daemon does not listen for Asterisk.
-func needsAGI(settings *conf.Daemon, s kit.Asterisk) []kit.Note {
+func needsAGI(settings *conf.Daemon, s dialplan.Asterisk) []dialplan.Note {
 	if settings == nil || settings.AGI != nil {
 		return nil
 	}
-	return []kit.Note{{Level: kit.Must, Text: doctor.WithoutAGI(settings.File, s.AGI)}}
+	return []dialplan.Note{{Level: dialplan.Must, Text: doctor.WithoutAGI(settings.File, s.AGI)}}
 }
 
 // soundsOf is the folder of the announcements, "" if it is not known.
@@ -136,7 +136,7 @@ func (c *asteriskUninstallCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	changes, notes, err := kit.UninstallAsterisk(folder, c.DryRun)
+	changes, notes, err := dialplan.UninstallAsterisk(folder, c.DryRun)
 	if err := a.printChanges(changes, c.DryRun); err != nil {
 		return err
 	}

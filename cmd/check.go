@@ -229,23 +229,17 @@ func (c *pauseCmd) Run(a *app) error {
 		}
 		length = d
 	}
-	d, err := a.desk(false)
-	if err != nil {
-		return err
-	}
-	defer d.close()
-	return a.printPause(d.Pause(a.ctx, length))
+	return a.withDesk(false, func(d *desk) error {
+		return a.printPause(d.Pause(a.ctx, length))
+	})
 }
 
 type resumeCmd struct{}
 
 func (resumeCmd) Run(a *app) error {
-	d, err := a.desk(false)
-	if err != nil {
-		return err
-	}
-	defer d.close()
-	return a.printPause(d.Resume(a.ctx))
+	return a.withDesk(false, func(d *desk) error {
+		return a.printPause(d.Resume(a.ctx))
+	})
 }
 
 func (a *app) printPause(s *console.PauseState, err error) error {

@@ -3,6 +3,7 @@
 package cmd
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,7 +25,7 @@ import (
 // Exit statuses.
 const (
 	done    = 0 // done
-	undone  = 1 // it could not be done; the reason is on standard error
+	failed  = 1 // it could not be done; the reason is on standard error
 	misused = 2 // wrong usage
 )
 
@@ -96,7 +97,7 @@ func Main(args []string, in io.Reader, out, errs io.Writer) int {
 		kong.Exit(func(code int) { exited = code; panic(helpShown{}) }))
 	if err != nil {
 		fmt.Fprintln(errs, "ringfence:", err)
-		return undone
+		return failed
 	}
 	if len(args) == 0 {
 		overview(errs, parser.Model)
@@ -125,7 +126,7 @@ func Main(args []string, in io.Reader, out, errs io.Writer) int {
 	case !errors.Is(err, errSilent):
 		why(errs, err)
 	}
-	return undone
+	return failed
 }
 
 // helpShown unwinds out of kong once it has printed what was asked for: kong counts on the process ending
@@ -169,6 +170,16 @@ func (a *app) desk(readOnly bool) (*desk, error) {
 	return &desk{d.Guarded(), func() { d.Close() }}, nil
 }
 
+// withDesk does something with a desk and closes it.
+func (a *app) withDesk(readOnly bool, do func(d *desk) error) error {
+	d, err := a.desk(readOnly)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	return do(d)
+}
+
 // dial reaches the running daemon through the socket that its file names, the only thing of the file that is needed for that: the
 // passwords in it are not for everybody who may give commands, and faults that it has by now are of its next start.
 func (a *app) dial() (client *console.Client, socket string, err error) {
@@ -193,6 +204,19 @@ func (a *app) running() (*console.Client, error) {
 		return nil, fmt.Errorf("the daemon is not running (nobody answers on %s): start it with `systemctl start ringfence` or `ringfence run`", socket)
 	}
 	return client, err
+}
+
+// bufferedApp is an app that prints what may be long: flush writes the rest of it.
+type bufferedApp struct {
+	app
+	flush func() error
+}
+
+func (a *app) buffered() *bufferedApp {
+	out := bufio.NewWriter(a.out)
+	b := &bufferedApp{*a, out.Flush}
+	b.out = out
+	return b
 }
 
 // print writes one JSON object, or the line for people.

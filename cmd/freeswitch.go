@@ -8,17 +8,17 @@ import (
 	"strings"
 
 	"ringfence/conf"
-	"ringfence/kit"
+	"ringfence/dialplan"
 	"ringfence/policy"
 )
 
 type freeswitchCmd struct {
-	Install   kitInstallCmd   `cmd:"" help:"Write the dialplan that hands calls to the daemon into a FreeSWITCH configuration."`
-	Uninstall kitUninstallCmd `cmd:"" help:"Take it out again."`
-	Doctor    doctorCmd       `cmd:"" help:"Check the whole chain on a live system, and say what to fix."`
+	Install   freeswitchInstallCmd   `cmd:"" help:"Write the dialplan that hands calls to the daemon into a FreeSWITCH configuration."`
+	Uninstall freeswitchUninstallCmd `cmd:"" help:"Take it out again."`
+	Doctor    doctorCmd              `cmd:"" help:"Check the whole chain on a live system, and say what to fix."`
 }
 
-type kitInstallCmd struct {
+type freeswitchInstallCmd struct {
 	Conf         string `required:"" placeholder:"DIR" help:"FreeSWITCH's configuration: the folder that freeswitch.xml is in."`
 	DryRun       bool   `help:"Say what would be done, and do nothing."`
 	Screen       string `placeholder:"ADDR" help:"Where the daemon listens, as the switch reaches it (its [screen] listen)."`
@@ -30,14 +30,14 @@ type kitInstallCmd struct {
 	FusionPBX    *bool  `name:"fusionpbx" negatable:"" help:"Write files to copy into FusionPBX's dialplan manager; see docs/fusionpbx.md."`
 }
 
-func (c *kitInstallCmd) Run(a *app) error {
-	s, known, err := kit.Recorded(c.Conf)
+func (c *freeswitchInstallCmd) Run(a *app) error {
+	s, known, err := dialplan.Recorded(c.Conf)
 	if err != nil {
 		return err
 	}
 	settings, loadErr := conf.LoadForCommand(a.config)
 	if !known {
-		s = kit.Settings{Screen: "127.0.0.1:8084", Star: kit.DefaultStar, Release: kit.DefaultRelease}
+		s = dialplan.Settings{Screen: "127.0.0.1:8084", Star: dialplan.DefaultStar, Release: dialplan.DefaultRelease}
 		if loadErr == nil {
 			s.Screen = settings.Screen.Listen
 		}
@@ -50,14 +50,14 @@ func (c *kitInstallCmd) Run(a *app) error {
 	if err := s.Check(emergency); err != nil {
 		return usageError{err.Error()}
 	}
-	changes, err := kit.Install(c.Conf, s, emergency, c.DryRun)
+	changes, err := dialplan.Install(c.Conf, s, emergency, c.DryRun)
 	if err := a.printChanges(changes, c.DryRun); err != nil {
 		return err
 	}
 	if err != nil {
 		return err
 	}
-	if err := a.printNotes(kit.Look(c.Conf, s)); err != nil {
+	if err := a.printNotes(dialplan.Look(c.Conf, s)); err != nil {
 		return err
 	}
 	if !a.json {
@@ -70,7 +70,7 @@ func (c *kitInstallCmd) Run(a *app) error {
 }
 
 // choose lets flags win over what was remembered.
-func (c *kitInstallCmd) choose(s *kit.Settings) {
+func (c *freeswitchInstallCmd) choose(s *dialplan.Settings) {
 	if c.Screen != "" {
 		s.Screen = c.Screen
 	}
@@ -116,8 +116,8 @@ func chooseStar(flag string, to *string) {
 
 // emergencyOf gives the numbers that were named, else those of the policy's country, and how they stand in a
 // call there. Without the daemon's file (loadErr) they must be named.
-func emergencyOf(named []string, settings *conf.Daemon, loadErr error) (kit.Emergency, error) {
-	e := kit.Emergency{Numbers: named}
+func emergencyOf(named []string, settings *conf.Daemon, loadErr error) (dialplan.Emergency, error) {
+	e := dialplan.Emergency{Numbers: named}
 	switch {
 	case settings == nil && len(named) > 0:
 		return e, nil
@@ -146,7 +146,7 @@ func emergencyOf(named []string, settings *conf.Daemon, loadErr error) (kit.Emer
 }
 
 // next says what there is left to do.
-func (c *kitInstallCmd) next(a *app, s kit.Settings, e kit.Emergency, changes []kit.Change) {
+func (c *freeswitchInstallCmd) next(a *app, s dialplan.Settings, e dialplan.Emergency, changes []dialplan.Change) {
 	switch {
 	case !a.installed(e, changes, c.DryRun):
 	case s.FusionPBX:
@@ -157,7 +157,7 @@ func (c *kitInstallCmd) next(a *app, s kit.Settings, e kit.Emergency, changes []
 }
 
 // installed says what was done, and whether there is something to be loaded by the switch.
-func (a *app) installed(e kit.Emergency, changes []kit.Change, dry bool) bool {
+func (a *app) installed(e dialplan.Emergency, changes []dialplan.Change, dry bool) bool {
 	fmt.Fprintf(a.out, "emergency numbers, never shown to the daemon: %s\n", strings.Join(e.Numbers, " "))
 	switch {
 	case did(changes) && dry:
@@ -170,13 +170,13 @@ func (a *app) installed(e kit.Emergency, changes []kit.Change, dry bool) bool {
 	return false
 }
 
-type kitUninstallCmd struct {
+type freeswitchUninstallCmd struct {
 	Conf   string `required:"" placeholder:"DIR" help:"FreeSWITCH's configuration: the folder that freeswitch.xml is in."`
 	DryRun bool   `help:"Say what would be done, and do nothing."`
 }
 
-func (c *kitUninstallCmd) Run(a *app) error {
-	changes, err := kit.Uninstall(c.Conf, c.DryRun)
+func (c *freeswitchUninstallCmd) Run(a *app) error {
+	changes, err := dialplan.Uninstall(c.Conf, c.DryRun)
 	if err := a.printChanges(changes, c.DryRun); err != nil {
 		return err
 	}
@@ -194,9 +194,9 @@ func (c *kitUninstallCmd) Run(a *app) error {
 }
 
 // did reports whether anything was written or removed.
-func did(changes []kit.Change) bool {
+func did(changes []dialplan.Change) bool {
 	for _, c := range changes {
-		if c.Did == kit.Written || c.Did == kit.Updated || c.Did == kit.Removed {
+		if c.Did == dialplan.Written || c.Did == dialplan.Updated || c.Did == dialplan.Removed {
 			return true
 		}
 	}
@@ -204,19 +204,19 @@ func did(changes []kit.Change) bool {
 }
 
 // blocked reports whether a file could not be written because of another.
-func blocked(changes []kit.Change) bool {
+func blocked(changes []dialplan.Change) bool {
 	for _, c := range changes {
-		if c.Did == kit.InTheWay {
+		if c.Did == dialplan.InTheWay {
 			return true
 		}
 	}
 	return false
 }
 
-func (a *app) printChanges(changes []kit.Change, dry bool) error {
+func (a *app) printChanges(changes []dialplan.Change, dry bool) error {
 	for _, c := range changes {
 		label, text := fmt.Sprintf("%-10s ", c.Did), c.File
-		if dry && did([]kit.Change{c}) {
+		if dry && did([]dialplan.Change{c}) {
 			label = "would be " + label
 		}
 		if c.Note != "" {
@@ -229,10 +229,10 @@ func (a *app) printChanges(changes []kit.Change, dry bool) error {
 	return nil
 }
 
-func (a *app) printNotes(notes []kit.Note) error {
+func (a *app) printNotes(notes []dialplan.Note) error {
 	for _, n := range notes {
 		kind := "to do"
-		if n.Level == kit.Know {
+		if n.Level == dialplan.Know {
 			kind = "note"
 		}
 		if err := a.print(n, "%s", a.prose(kind+": ", oneLine(n.Text))); err != nil {

@@ -4,14 +4,11 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"os"
 	"strings"
-	"time"
 
 	"ringfence/console"
 	"ringfence/listfile"
 	"ringfence/policy"
-	"ringfence/terminal"
 )
 
 type listImportCmd struct {
@@ -49,50 +46,16 @@ func (c *listImportCmd) Run(a *app) error {
 	if q.Format != "" && !strings.Contains(" "+strings.Join(listfile.Formats(), " ")+" ", " "+q.Format+" ") {
 		return usageError{fmt.Sprintf("--format: there is no format %q: use %s", c.Format, strings.Join(listfile.Formats(), ", "))}
 	}
-	in, err := a.openImport(c.File)
-	if err != nil {
+	var report *console.ImportReport
+	err := a.importFile(c.File, false, func(d *desk, name string, in io.Reader) (err error) {
+		q.File = name
+		report, err = d.Import(a.ctx, q, in)
 		return err
-	}
-	defer in.Close()
-	q.File = in.name
-	d, err := a.desk(false)
-	if err != nil {
-		return err
-	}
-	defer d.close()
-	bar := newImportBar(a.err, in.size)
-	report, err := d.Import(a.ctx, q, bar.reader(in))
-	bar.end()
+	})
 	if err != nil {
 		return err
 	}
 	return a.printImport(c.File, report)
-}
-
-// importFile is a file that is imported.
-type importFile struct {
-	io.ReadCloser
-	name string
-	size int64 // bytes; 0 of standard input
-}
-
-// openImport opens a file to import, "-" for standard input.
-func (a *app) openImport(file string) (*importFile, error) {
-	if file == "-" {
-		return &importFile{ReadCloser: io.NopCloser(a.in), name: "standard input"}, nil
-	}
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	in := &importFile{ReadCloser: f, name: file}
-	if info, err := f.Stat(); err == nil {
-		if in.size = info.Size(); info.IsDir() {
-			f.Close()
-			return nil, fmt.Errorf("%s is a folder: name a file in it", file)
-		}
-	}
-	return in, nil
 }
 
 func (a *app) printImport(file string, r *console.ImportReport) error {
@@ -154,84 +117,14 @@ func wouldText(e *console.Edit) string {
 	return text
 }
 
-// importBar shows on a terminal how much of a file has been read.
-type importBar struct {
-	out   io.Writer // nil: no terminal
-	size  int64     // 0: not known
-	read  int64
-	shown time.Time
-	now   func() time.Time
-}
-
-// barEvery is how often it is drawn.
-const barEvery = 200 * time.Millisecond
-
-func newImportBar(out io.Writer, size int64) *importBar {
-	p := &importBar{size: size, now: time.Now}
-	if terminal.Is(out) {
-		p.out = out
-	}
-	return p
-}
-
-func (p *importBar) reader(r io.Reader) io.Reader {
-	if p.out == nil {
-		return r
-	}
-	return &barReader{r, p}
-}
-
-type barReader struct {
-	r io.Reader
-	p *importBar
-}
-
-func (r *barReader) Read(b []byte) (int, error) {
-	n, err := r.r.Read(b)
-	r.p.add(int64(n), err == io.EOF)
-	return n, err
-}
-
-// add counts bytes and draws the bar now and then, and at the end.
-func (p *importBar) add(n int64, last bool) {
-	p.read += n
-	if now := p.now(); last || now.Sub(p.shown) >= barEvery {
-		p.shown = now
-		fmt.Fprintf(p.out, "\r%s\x1b[K", p.bar(last))
-	}
-}
-
-func (p *importBar) bar(last bool) string {
-	const width = 30
-	switch {
-	case last:
-		return "read; sorting and writing …"
-	case p.size <= 0:
-		return fmt.Sprintf("%d MB read", p.read>>20)
-	}
-	done := min(float64(p.read)/float64(p.size), 1)
-	full := int(done * width)
-	return fmt.Sprintf("[%s%s] %3.0f%%", strings.Repeat("#", full), strings.Repeat(".", width-full), 100*done)
-}
-
-// end clears the line.
-func (p *importBar) end() {
-	if p.out != nil {
-		fmt.Fprint(p.out, "\r\x1b[K")
-	}
-}
-
 type listChangesCmd struct {
 	List string `arg:"" optional:"" help:"Only of this list."`
 }
 
 func (c *listChangesCmd) Run(a *app) error {
-	d, err := a.desk(true)
-	if err != nil {
-		return err
-	}
-	defer d.close()
-	return d.Changes(a.ctx, c.List, func(c console.ListChange) error { return a.print(c, "%s", listChangeText(&c)) })
+	return a.withDesk(true, func(d *desk) error {
+		return d.Changes(a.ctx, c.List, func(c console.ListChange) error { return a.print(c, "%s", listChangeText(&c)) })
+	})
 }
 
 // listChangeText is a change in one line.
@@ -269,20 +162,17 @@ type listHistoryCmd struct {
 }
 
 func (c *listHistoryCmd) Run(a *app) error {
-	d, err := a.desk(true)
-	if err != nil {
+	return a.withDesk(true, func(d *desk) error {
+		n := 0
+		err := d.History(a.ctx, c.Pattern, func(h console.ListHistory) error {
+			n++
+			return a.print(h, "%s\n        %s → %s", listChangeText(&h.Change), entryShown(h.Before), entryShown(h.After))
+		})
+		if err == nil && n == 0 && !a.json {
+			fmt.Fprintln(a.err, "no change of that entry is kept")
+		}
 		return err
-	}
-	defer d.close()
-	n := 0
-	err = d.History(a.ctx, c.Pattern, func(h console.ListHistory) error {
-		n++
-		return a.print(h, "%s\n        %s → %s", listChangeText(&h.Change), entryShown(h.Before), entryShown(h.After))
 	})
-	if err == nil && n == 0 && !a.json {
-		fmt.Fprintln(a.err, "no change of that entry is kept")
-	}
-	return err
 }
 
 // entryShown is what an entry said.
@@ -308,17 +198,14 @@ type listUndoCmd struct {
 }
 
 func (c *listUndoCmd) Run(a *app) error {
-	d, err := a.desk(false)
-	if err != nil {
-		return err
-	}
-	defer d.close()
-	change, err := d.Undo(a.ctx, c.ID)
-	if err != nil {
-		return err
-	}
-	if change.ID == 0 {
-		return a.print(change, "nothing was left to undo of change %d: all %d entries were changed since", c.ID, change.Skipped)
-	}
-	return a.print(change, "%s", listChangeText(change))
+	return a.withDesk(false, func(d *desk) error {
+		change, err := d.Undo(a.ctx, c.ID)
+		if err != nil {
+			return err
+		}
+		if change.ID == 0 {
+			return a.print(change, "nothing was left to undo of change %d: all %d entries were changed since", c.ID, change.Skipped)
+		}
+		return a.print(change, "%s", listChangeText(change))
+	})
 }

@@ -29,16 +29,13 @@ func (c *journalDeleteCmd) Run(a *app) error {
 	if c.Caller == "" && c.Callee == "" {
 		return usageError{"name whose records are to go, with --caller or --callee"}
 	}
-	d, err := a.desk(false)
-	if err != nil {
-		return err
-	}
-	defer d.close()
-	done, err := d.DeleteRecords(a.ctx, console.Query{Caller: c.Caller, Callee: c.Callee})
-	if err != nil {
-		return err
-	}
-	return a.print(done, "%d records were deleted", done.Records)
+	return a.withDesk(false, func(d *desk) error {
+		done, err := d.DeleteRecords(a.ctx, console.Query{Caller: c.Caller, Callee: c.Callee})
+		if err != nil {
+			return err
+		}
+		return a.print(done, "%d records were deleted", done.Records)
+	})
 }
 
 type journalExportCmd struct {

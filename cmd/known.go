@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -22,20 +23,17 @@ type knownLsCmd struct {
 }
 
 func (c *knownLsCmd) Run(a *app) error {
-	d, err := a.desk(true)
-	if err != nil {
+	return a.withDesk(true, func(d *desk) error {
+		found := false
+		err := d.Known(a.ctx, console.KnownQuery{Line: c.Line, Caller: c.Caller}, func(k console.Acquaintance) error {
+			found = true
+			return a.print(k, "%s", knownLine(&k))
+		})
+		if err == nil && !found && !a.json {
+			fmt.Fprintln(a.err, "nobody is known")
+		}
 		return err
-	}
-	defer d.close()
-	found := false
-	err = d.Known(a.ctx, console.KnownQuery{Line: c.Line, Caller: c.Caller}, func(k console.Acquaintance) error {
-		found = true
-		return a.print(k, "%s", knownLine(&k))
 	})
-	if err == nil && !found && !a.json {
-		fmt.Fprintln(a.err, "nobody is known")
-	}
-	return err
 }
 
 // knownLine is an acquaintance as a person reads it.
@@ -67,24 +65,16 @@ func (c *knownImportCmd) Run(a *app) error {
 	if q.Format != "" && !slices.Contains(knownFormats(), q.Format) {
 		return usageError{fmt.Sprintf("--format: there is no format %q here: use %s", c.Format, strings.Join(knownFormats(), ", "))}
 	}
-	in, err := a.openImport(c.File)
+	var report *console.KnownReport
+	err := a.importFile(c.File, c.DryRun, func(d *desk, name string, in io.Reader) (err error) {
+		q.File = name
+		report, err = d.ImportKnown(a.ctx, q, in)
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	defer in.Close()
-	q.File = in.name
-	d, err := a.desk(c.DryRun)
-	if err != nil {
-		return err
-	}
-	defer d.close()
-	bar := newImportBar(a.err, in.size)
-	r, err := d.ImportKnown(a.ctx, q, bar.reader(in))
-	bar.end()
-	if err != nil {
-		return err
-	}
-	return a.printKnownImport(c.File, r)
+	return a.printKnownImport(c.File, report)
 }
 
 func (a *app) printKnownImport(file string, r *console.KnownReport) error {

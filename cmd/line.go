@@ -1,10 +1,10 @@
 package cmd
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"ringfence/console"
 	"ringfence/listfile"
@@ -38,13 +38,11 @@ func (c *lineLsCmd) Run(a *app) error {
 		return err
 	}
 	defer d.close()
-	out := bufio.NewWriter(a.out)
-	buffered := *a
-	buffered.out = out
+	out := a.buffered()
 	n := 0
 	err = d.Lines(a.ctx, console.LineQuery{Customer: c.Customer, Profile: c.Profile}, func(l console.Line) error {
 		n++
-		return buffered.print(l, "%s", lineText(&l))
+		return out.print(l, "%s", lineText(&l))
 	})
 	switch {
 	case err != nil || n > 0 || a.json:
@@ -53,7 +51,7 @@ func (c *lineLsCmd) Run(a *app) error {
 	default:
 		fmt.Fprintln(a.err, "there are no lines in the database yet: `ringfence line add NAME NUMBER` makes one; those of the policy are in its file")
 	}
-	return errors.Join(err, out.Flush())
+	return errors.Join(err, out.flush())
 }
 
 // lineText is a line in one line of a terminal.
@@ -80,12 +78,9 @@ type lineShowCmd struct {
 }
 
 func (c *lineShowCmd) Run(a *app) error {
-	d, err := a.desk(true)
-	if err != nil {
-		return err
-	}
-	defer d.close()
-	return d.Lines(a.ctx, console.LineQuery{Name: c.Name}, func(l console.Line) error { return a.print(l, "%s", lineDetails(&l)) })
+	return a.withDesk(true, func(d *desk) error {
+		return d.Lines(a.ctx, console.LineQuery{Name: c.Name}, func(l console.Line) error { return a.print(l, "%s", lineDetails(&l)) })
+	})
 }
 
 // lineDetails is all of a line.
@@ -147,18 +142,15 @@ type lineAddCmd struct {
 }
 
 func (c *lineAddCmd) Run(a *app) error {
-	d, err := a.desk(false)
-	if err != nil {
-		return err
-	}
-	defer d.close()
-	set := c.set(c.Name)
-	set.Numbers = &c.Numbers
-	edits, err := d.AddLines(a.ctx, []console.LineSet{set})
-	if err != nil {
-		return err
-	}
-	return a.printLineEdits(edits)
+	return a.withDesk(false, func(d *desk) error {
+		set := c.set(c.Name)
+		set.Numbers = &c.Numbers
+		edits, err := d.AddLines(a.ctx, []console.LineSet{set})
+		if err != nil {
+			return err
+		}
+		return a.printLineEdits(edits)
+	})
 }
 
 type lineSetCmd struct {
@@ -178,16 +170,13 @@ func (c *lineSetCmd) Run(a *app) error {
 		}
 		set.Numbers = &c.Numbers
 	}
-	d, err := a.desk(false)
-	if err != nil {
-		return err
-	}
-	defer d.close()
-	edit, err := d.SetLine(a.ctx, set)
-	if err != nil {
-		return err
-	}
-	return a.printLineEdits([]console.LineEdit{*edit})
+	return a.withDesk(false, func(d *desk) error {
+		edit, err := d.SetLine(a.ctx, set)
+		if err != nil {
+			return err
+		}
+		return a.printLineEdits([]console.LineEdit{*edit})
+	})
 }
 
 type lineRemoveCmd struct {
@@ -195,16 +184,13 @@ type lineRemoveCmd struct {
 }
 
 func (c *lineRemoveCmd) Run(a *app) error {
-	d, err := a.desk(false)
-	if err != nil {
-		return err
-	}
-	defer d.close()
-	edits, err := d.RemoveLines(a.ctx, c.Names)
-	if err != nil {
-		return err
-	}
-	return a.printLineEdits(edits)
+	return a.withDesk(false, func(d *desk) error {
+		edits, err := d.RemoveLines(a.ctx, c.Names)
+		if err != nil {
+			return err
+		}
+		return a.printLineEdits(edits)
+	})
 }
 
 // maxLineWarning is how many characters of a sentence about a line are shown.
@@ -245,31 +231,26 @@ func (c *lineExportCmd) Run(a *app) error {
 		return err
 	}
 	defer d.close()
-	out := bufio.NewWriter(a.out)
-	buffered := *a
-	buffered.out = out
-	table := listfile.NewTableWriter(out, listfile.LineColumns...)
+	out := a.buffered()
+	table := listfile.NewTableWriter(out.out, listfile.LineColumns...)
 	err = d.Lines(a.ctx, console.LineQuery{Customer: c.Customer}, func(l console.Line) error {
 		if a.json {
-			return buffered.print(l, "")
+			return out.print(l, "")
 		}
 		return table.Write(l.Name, strings.Join(l.Numbers, " "), l.Customer, l.Profile, l.Mode, l.Timezone, l.Language, l.Notify, l.Note)
 	})
 	if err == nil && !a.json {
 		err = table.Begin()
 	}
-	return errors.Join(err, table.Flush(), out.Flush())
+	return errors.Join(err, table.Flush(), out.flush())
 }
 
 type lineChangesCmd struct{}
 
 func (c *lineChangesCmd) Run(a *app) error {
-	d, err := a.desk(true)
-	if err != nil {
-		return err
-	}
-	defer d.close()
-	return d.Changes(a.ctx, console.LineTable, func(c console.ListChange) error { return a.print(c, "%s", listChangeText(&c)) })
+	return a.withDesk(true, func(d *desk) error {
+		return d.Changes(a.ctx, console.LineTable, func(c console.ListChange) error { return a.print(c, "%s", listChangeText(&c)) })
+	})
 }
 
 type lineHistoryCmd struct {
@@ -277,20 +258,17 @@ type lineHistoryCmd struct {
 }
 
 func (c *lineHistoryCmd) Run(a *app) error {
-	d, err := a.desk(true)
-	if err != nil {
+	return a.withDesk(true, func(d *desk) error {
+		n := 0
+		err := d.LineHistory(a.ctx, c.Name, func(h console.LineHistory) error {
+			n++
+			return a.print(h, "%s\n        %s\n        → %s", listChangeText(&h.Change), lineShown(h.Before), lineShown(h.After))
+		})
+		if err == nil && n == 0 && !a.json {
+			fmt.Fprintln(a.err, "no change of that line is kept")
+		}
 		return err
-	}
-	defer d.close()
-	n := 0
-	err = d.LineHistory(a.ctx, c.Name, func(h console.LineHistory) error {
-		n++
-		return a.print(h, "%s\n        %s\n        → %s", listChangeText(&h.Change), lineShown(h.Before), lineShown(h.After))
 	})
-	if err == nil && n == 0 && !a.json {
-		fmt.Fprintln(a.err, "no change of that line is kept")
-	}
-	return err
 }
 
 // lineShown is what a line was.
@@ -313,4 +291,30 @@ type lineUndoCmd struct {
 	ID uint64 "arg:\"\" help:\"The change, as `line changes` and `line history` number them.\""
 }
 
-func (c *lineUndoCmd) Run(a *app) error { return (&listUndoCmd{ID: c.ID}).Run(a) }
+func (c *lineUndoCmd) Run(a *app) error {
+	if err := (&listUndoCmd{ID: c.ID}).Run(a); err != nil {
+		return err
+	}
+	d, err := a.desk(true)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	return d.Changes(a.ctx, console.LineTable, func(of console.ListChange) error {
+		if of.ID == c.ID {
+			fmt.Fprint(a.err, undoneLate(&of, time.Now()))
+		}
+		return nil
+	})
+}
+
+// ownListsStay is how long own lists stay of a line that was removed, or given to another customer.
+const ownListsStay = 30 * 24 * time.Hour
+
+// undoneLate says what the undo of a change of lines could not bring back, "" if nothing.
+func undoneLate(of *console.ListChange, now time.Time) string {
+	if of.Removed+of.Updated == 0 || now.Sub(of.Time) < ownListsStay {
+		return ""
+	}
+	return "warning: that change is older than 30 days, for which own lists stay: what it took away or gave to another customer is back without them (`ringfence list ls --line NAME` names those a line has)\n"
+}

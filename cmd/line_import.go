@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"fmt"
+	"io"
 	"strings"
 
 	"ringfence/console"
@@ -41,20 +42,12 @@ func (c *lineImportCmd) Run(a *app) error {
 	if err := (&listfile.TableOptions{Columns: columns, Named: c.Column}).CheckNamed(); err != nil {
 		return usageError{"--column: " + err.Error()}
 	}
-	in, err := a.openImport(c.File)
-	if err != nil {
+	var report *console.LineReport
+	err := a.importFile(c.File, c.DryRun, func(d *desk, name string, in io.Reader) (err error) {
+		q.File = name
+		report, err = d.ImportLines(a.ctx, q, in)
 		return err
-	}
-	defer in.Close()
-	q.File = in.name
-	d, err := a.desk(c.DryRun)
-	if err != nil {
-		return err
-	}
-	defer d.close()
-	bar := newImportBar(a.err, in.size)
-	report, err := d.ImportLines(a.ctx, q, bar.reader(in))
-	bar.end()
+	})
 	if err != nil {
 		return err
 	}

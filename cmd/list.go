@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"os"
@@ -78,17 +77,14 @@ type listShowCmd struct {
 }
 
 func (c *listShowCmd) Run(a *app) error {
-	d, err := a.desk(true)
-	if err != nil {
-		return err
-	}
-	defer d.close()
-	return d.Entries(a.ctx, c.List, func(e console.ListEntry) error {
-		whose := ""
-		if e.List != c.List { // of the own lists of all lines
-			whose = e.List + "  "
-		}
-		return a.print(e, "%s%s", whose, entryText(&e))
+	return a.withDesk(true, func(d *desk) error {
+		return d.Entries(a.ctx, c.List, func(e console.ListEntry) error {
+			whose := ""
+			if e.List != c.List { // of the own lists of all lines
+				whose = e.List + "  "
+			}
+			return a.print(e, "%s%s", whose, entryText(&e))
+		})
 	})
 }
 
@@ -148,20 +144,17 @@ func (c *listAddCmd) Run(a *app) error {
 	if err != nil {
 		return usageError{"--expires: " + err.Error()}
 	}
-	d, err := a.desk(false)
-	if err != nil {
-		return err
-	}
-	defer d.close()
-	var add []console.NewEntry
-	for _, p := range c.Patterns {
-		add = append(add, console.NewEntry{Number: p, Reason: c.Reason, Expires: expires})
-	}
-	edits, err := d.AddEntries(a.ctx, c.List, add, false)
-	if err != nil {
-		return err
-	}
-	return a.printEdits(edits)
+	return a.withDesk(false, func(d *desk) error {
+		var add []console.NewEntry
+		for _, p := range c.Patterns {
+			add = append(add, console.NewEntry{Number: p, Reason: c.Reason, Expires: expires})
+		}
+		edits, err := d.AddEntries(a.ctx, c.List, add, false)
+		if err != nil {
+			return err
+		}
+		return a.printEdits(edits)
+	})
 }
 
 type listRemoveCmd struct {
@@ -231,14 +224,14 @@ func (c *listExportCmd) Run(a *app) error {
 		return err
 	}
 	defer d.close()
-	out := bufio.NewWriter(a.out)
-	table := listfile.NewWriter(out)
+	out := a.buffered()
+	table := listfile.NewWriter(out.out)
 	err = d.Entries(a.ctx, c.List, func(e console.ListEntry) error {
 		switch {
 		case a.json:
-			return a.print(e, "")
+			return out.print(e, "")
 		case c.Format == "text":
-			_, err := fmt.Fprintln(out, e.Number)
+			_, err := fmt.Fprintln(out.out, e.Number)
 			return err
 		}
 		return table.Write(e.Number, e.Reason, lastExpiry(&e))
@@ -246,7 +239,7 @@ func (c *listExportCmd) Run(a *app) error {
 	if err == nil && !a.json && c.Format == "csv" {
 		err = table.Begin()
 	}
-	return errors.Join(err, table.Flush(), out.Flush())
+	return errors.Join(err, table.Flush(), out.flush())
 }
 
 // lastExpiry is when the last of an entry's sources ends, zero for never: until then the number is on the list.

@@ -82,8 +82,8 @@ func (a *app) printReplayJSON(r *replay.Report) error {
 	for _, c := range r.Callers {
 		lines = append(lines, callerLine{"caller", c})
 	}
-	lines = append(lines, courseLines("policy", &r.Course)...)
-	lines = append(lines, courseLines("against", &r.Against)...)
+	lines = append(lines, liveRunLines("policy", &r.LiveRun)...)
+	lines = append(lines, liveRunLines("against", &r.Against)...)
 	for _, note := range r.Notes {
 		lines = append(lines, noteLine{"note", note})
 	}
@@ -96,8 +96,8 @@ func (a *app) printReplayJSON(r *replay.Report) error {
 	return nil
 }
 
-// courseLines is what detectors did, and how decisions met the labels.
-func courseLines(policy string, c *replay.Course) (lines []any) {
+// liveRunLines is what detectors did, and how decisions met the labels.
+func liveRunLines(policy string, c *replay.LiveRun) (lines []any) {
 	for i := range c.Detectors {
 		d := &c.Detectors[i]
 		lines = append(lines, detectorLine{"detector", policy, *d})

@@ -33,8 +33,8 @@ func (p *replayPrinter) print() error {
 	p.totals()
 	p.changes()
 	p.mistakes()
-	p.course(p.command.Policy, &p.report.Course)
-	p.course(p.command.Against, &p.report.Against)
+	p.liveRun(p.command.Policy, &p.report.LiveRun)
+	p.liveRun(p.command.Against, &p.report.Against)
 	p.callers()
 	return p.err
 }

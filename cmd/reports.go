@@ -116,12 +116,9 @@ func (c *reportsAddCmd) Run(a *app) error {
 	if c.Callee == "" && c.Extension == "" {
 		return usageError{"where did it ring? Name the number that was called (--callee) or the extension (--extension)"}
 	}
-	d, err := a.desk(false)
-	if err != nil {
-		return err
-	}
-	defer d.close()
-	return a.printReport(d.Report(a.ctx, console.NewReport{Caller: c.Caller, Callee: c.Callee, Extension: c.Extension, Call: c.Call}))
+	return a.withDesk(false, func(d *desk) error {
+		return a.printReport(d.Report(a.ctx, console.NewReport{Caller: c.Caller, Callee: c.Callee, Extension: c.Extension, Call: c.Call}))
+	})
 }
 
 type reportsConfirmCmd struct {
@@ -130,12 +127,9 @@ type reportsConfirmCmd struct {
 }
 
 func (c *reportsConfirmCmd) Run(a *app) error {
-	d, err := a.desk(false)
-	if err != nil {
-		return err
-	}
-	defer d.close()
-	return a.printReport(d.ConfirmReport(a.ctx, c.ID, c.Prefix))
+	return a.withDesk(false, func(d *desk) error {
+		return a.printReport(d.ConfirmReport(a.ctx, c.ID, c.Prefix))
+	})
 }
 
 type reportsDismissCmd struct {
@@ -143,12 +137,9 @@ type reportsDismissCmd struct {
 }
 
 func (c *reportsDismissCmd) Run(a *app) error {
-	d, err := a.desk(false)
-	if err != nil {
-		return err
-	}
-	defer d.close()
-	return a.printReport(d.DismissReport(a.ctx, c.ID))
+	return a.withDesk(false, func(d *desk) error {
+		return a.printReport(d.DismissReport(a.ctx, c.ID))
+	})
 }
 
 type reportsLiftCmd struct {
@@ -156,12 +147,9 @@ type reportsLiftCmd struct {
 }
 
 func (c *reportsLiftCmd) Run(a *app) error {
-	d, err := a.desk(false)
-	if err != nil {
-		return err
-	}
-	defer d.close()
-	return a.printReport(d.LiftReport(a.ctx, c.ID))
+	return a.withDesk(false, func(d *desk) error {
+		return a.printReport(d.LiftReport(a.ctx, c.ID))
+	})
 }
 
 func (a *app) printReport(r *console.ReportEdit, err error) error {
@@ -192,16 +180,13 @@ type reportsShowCmd struct {
 }
 
 func (c *reportsShowCmd) Run(a *app) error {
-	d, err := a.desk(true)
-	if err != nil {
-		return err
-	}
-	defer d.close()
-	e, err := d.ShowReport(a.ctx, c.ID)
-	if err != nil {
-		return err
-	}
-	return a.print(e, "%s", evidenceText(e))
+	return a.withDesk(true, func(d *desk) error {
+		e, err := d.ShowReport(a.ctx, c.ID)
+		if err != nil {
+			return err
+		}
+		return a.print(e, "%s", evidenceText(e))
+	})
 }
 
 // evidenceText is a report with its evidence, on a page of 80 columns.

@@ -19,17 +19,14 @@ type backupCmd struct {
 }
 
 func (c *backupCmd) Run(a *app) error {
-	d, err := a.desk(true)
-	if err != nil {
-		return err
-	}
-	defer d.close()
-	size := counter(0)
-	err = storage.WriteNew(c.File, "the backup", func(w io.Writer) error { return d.Backup(a.ctx, io.MultiWriter(w, &size)) })
-	if err != nil {
-		return err
-	}
-	return a.print(map[string]any{"file": c.File, "bytes": int64(size)}, "%s: %d bytes", c.File, int64(size))
+	return a.withDesk(true, func(d *desk) error {
+		size := counter(0)
+		err := storage.WriteNew(c.File, "the backup", func(w io.Writer) error { return d.Backup(a.ctx, io.MultiWriter(w, &size)) })
+		if err != nil {
+			return err
+		}
+		return a.print(map[string]any{"file": c.File, "bytes": int64(size)}, "%s: %d bytes", c.File, int64(size))
+	})
 }
 
 // counter counts the bytes written to it.

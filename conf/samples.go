@@ -13,7 +13,7 @@ var SamplePolicy []byte
 var SampleDaemon []byte
 
 // FreeSWITCH holds the dialplans for FreeSWITCH, under "freeswitch", ready for a switch in China that runs on
-// the daemon's machine. Package kit fits them to others and installs them.
+// the daemon's machine. Package dialplan fits them to others and installs them.
 //
 //go:embed freeswitch
 var FreeSWITCH embed.FS

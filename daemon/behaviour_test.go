@@ -7,7 +7,7 @@ import (
 	"ringfence/console"
 )
 
-// How a caller behaved is held of him, counts after a restart, and is forgotten with him.
+// How a caller behaved is held of them, counts after a restart, and is forgotten with them.
 func TestBehaviourOutlivesTheDaemon(t *testing.T) {
 	c := installation(t, acquainted+`
 [[rule]]

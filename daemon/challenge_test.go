@@ -182,7 +182,7 @@ func TestChallengeWithoutRecordings(t *testing.T) {
 	}
 }
 
-// Who passed a challenge passed it on the line that was called, and until somebody reports him; also after a restart.
+// Who passed a challenge passed it on the line that was called, and until somebody reports them; also after a restart.
 func TestPassIsOfALine(t *testing.T) {
 	c := installation(t, `
 country = "CN"
@@ -224,7 +224,7 @@ action = "challenge"
 	look(d, "and after a restart", "challenge")
 }
 
-// One customer's mark has the caller be asked again on that customer's lines, and nowhere else, on disk as well; everywhere once he is listed for it.
+// One customer's mark has the caller be asked again on that customer's lines, and nowhere else, on disk as well; everywhere once they are listed for it.
 func TestMarkEndsPasses(t *testing.T) {
 	for _, private := range []bool{false, true} {
 		t.Run(fmt.Sprintf("private %v", private), func(t *testing.T) {

@@ -43,13 +43,13 @@ when = { line = ["profile:strict"] }
 action = "challenge"
 `
 
-// A customer's mark is one, by whichever of his lines and by however many extensions, and ends what the caller has with him alone.
+// A customer's mark is one, by whichever of their lines and by however many extensions, and ends what the caller has with them alone.
 func TestMarksOfLinesOfTheDatabase(t *testing.T) {
 	d := in(start(t, attached(t, providing)))
 	provided(t, d)
 	const caller = "+8695211613"
 	callees := []string{"05925550100", "05925550120", "05925550200", "05925550300"}
-	for _, callee := range callees { // he passes, and talks with acme2 and the baker
+	for _, callee := range callees { // they pass, and talk with acme2 and the baker
 		f := bridge.Facts{UUID: callee, Number: caller, FromUser: caller, Callee: callee}
 		v := d.Screen(&f)
 		d.Record(&f, &v, bridge.Result{Keyed: bridge.KeyedRight})

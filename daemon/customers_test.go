@@ -18,17 +18,7 @@ import (
 )
 
 // choices is an ISP's policy: what customers chose are profiles, and what they deal with is theirs alone.
-const choices = `
-country = "CN"
-timezone = "Asia/Shanghai"
-[[rule]]
-name = "own allow"
-when = { list = ["line:allowlist"] }
-action = "allow"
-[[rule]]
-name = "own block"
-when = { list = ["line:blacklist"] }
-action = "reject"
+const choices = ownPolicy + `
 [[rule]]
 name = "known"
 when = { known_caller = "30d" }

@@ -239,7 +239,7 @@ func TestForget(t *testing.T) {
 			if d.d.memory.Known.Has(d.d.memory.Name(goneE164)) {
 				t.Error("the memory knows the number")
 			}
-			d.Record(&bridge.Facts{Number: gone, Callee: "05925550100"}, &bridge.Verdict{}, bridge.Result{}) // he calls again: that is new
+			d.Record(&bridge.Facts{Number: gone, Callee: "05925550100"}, &bridge.Verdict{}, bridge.Result{}) // they call again: that is new
 			halt(t, d.d)
 			d.d.teardown = nil
 

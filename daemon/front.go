@@ -185,6 +185,9 @@ func (d *Daemon) count(s *console.Status) {
 	s.Count("calls.forgotten", d.screener.Forgotten())
 	s.Count("calls.again_lost", d.memory.Again.Lost())
 	s.Count("calls.behaviour_lost", d.memory.Behaviour.Lost())
+	s.Count("calls.refused_full", d.memory.Refused.Full())
+	s.Count("calls.contexts_full", d.memory.Contexts.Full())
+	s.Count("phones.realms_full", d.memory.Realms.Full())
 }
 
 func (d *Daemon) learntStatus() console.LearntStatus {

@@ -86,10 +86,10 @@ announcement = "suspected-nuisance"
 		t.Errorf("free again: %+v", v)
 	}
 	// Made-up trunks share the account of the address that they come from.
-	for i := range 30 {
+	for i := range 90 {
 		f := &bridge.Facts{Number: fmt.Sprintf("9521%04d", i), Trunk: strings.Repeat("x", i+1), NetworkIP: "192.0.2.1"}
-		// Five are held, and twenty may still hear the end of what was broken off.
-		if v := d.Screen(f); (v.Action == "warn") != (i < 25) {
+		// Five are held, and eighty may still hear the end of what was broken off.
+		if v := d.Screen(f); (v.Action == "warn") != (i < 85) {
 			t.Errorf("call %d of made-up trunks: %+v", i, v)
 		}
 	}
@@ -149,6 +149,26 @@ action = "challenge"
 	for i, v := range silent {
 		if v.Held.Dismissed() != (i < 10) {
 			t.Errorf("silent call %d dismissed: %v", i, v.Held.Dismissed())
+		}
+	}
+}
+
+// Nor do twice or thrice as many, of whom those that gave way hear the end of their prompt still.
+func TestManySilentCallsGiveWay(t *testing.T) {
+	d := in(start(t, installation(t, `
+country = "CN"
+[trunks.telecom]
+match = ["gateway:telecom"]
+[[rule]]
+name = "ask"
+action = "challenge"
+`)))
+	for i := range 60 {
+		d.Screen(&bridge.Facts{Number: fmt.Sprintf("1%d%02d130000%d", 3+i%6, i, i%10), Gateway: "telecom"})
+	}
+	for i := range 10 {
+		if v := d.Screen(&bridge.Facts{Number: fmt.Sprintf("05925550%d00", i), Gateway: "telecom"}); v.Challenge == nil {
+			t.Errorf("another caller passes unasked: %+v", v)
 		}
 	}
 }

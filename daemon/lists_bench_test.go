@@ -43,6 +43,10 @@ func TestMain(m *testing.M) {
 		listsChild(file)
 		return
 	}
+	if file := os.Getenv(listsEditEnv); file != "" {
+		listsEdit(file)
+		return
+	}
 	os.Exit(m.Run())
 }
 
@@ -174,6 +178,7 @@ func TestBenchLists(t *testing.T) {
 	}
 	fmt.Printf("%s, %d CPUs, %s/%s\n\n", runtime.Version(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH)
 	memory := []string{"| numbers | import | RssAnon over empty | once written | after a restart | a number | without the piece | a number |", "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"}
+	edited := []string{"| numbers | edit without a daemon | memory |", "| ---: | ---: | ---: |"}
 	restart := []string{"| numbers | database | piece | written in | opened in | ready with it | from a cold disk | without it |", "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"}
 	found := []string{"| numbers | hit | miss | mapped hit | miss | bbolt Get hit | miss | Go map hit | miss | allocs |", "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"}
 	for n := *benchListsFrom; n <= *benchLists; n *= 10 {
@@ -215,6 +220,7 @@ func TestBenchLists(t *testing.T) {
 		}
 		ready, mapped, mappedNumber := restarted(func() {})
 		cold, _, _ := restarted(func() { forget(t, piece) })
+		edited = append(edited, editRow(t, file, n))
 		database, err1 := os.Stat(c.Database())
 		info, err2 := os.Stat(piece)
 		if err1 != nil || err2 != nil {
@@ -228,7 +234,7 @@ func TestBenchLists(t *testing.T) {
 		found = append(found, fmt.Sprintf("| %d | %s | %.0f |", n, strings.Join(l.times, " | "), l.allocs))
 		os.RemoveAll(filepath.Dir(c.Policy))
 	}
-	for _, table := range [][]string{memory, restart, found} {
+	for _, table := range [][]string{memory, restart, edited, found} {
 		fmt.Println(strings.Join(table, "\n") + "\n")
 	}
 }

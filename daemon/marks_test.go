@@ -153,7 +153,7 @@ func TestOneMarkACustomer(t *testing.T) {
 	}
 }
 
-// Numbers of no line are together one customer: whoever has ten of them marks once, and lists nobody by himself.
+// Numbers of no line are together one customer: whoever has ten of them marks once, and lists nobody alone.
 func TestMarksWithoutALine(t *testing.T) {
 	c := installation(t, marking)
 	c.Reports.AutoConfirm = 0.01
@@ -219,7 +219,7 @@ func TestMarkNeedsACall(t *testing.T) {
 	}
 }
 
-// The evidence says what the caller and the numbers around him did; four of ten, listed or marked by different customers, propose the ten, and nothing else can be listed by --prefix. Lifting takes it off.
+// The evidence says what the caller and the numbers around them did; four of ten, listed or marked by different customers, propose the ten, and nothing else can be listed by --prefix. Lifting takes it off.
 //
 // long: because one block of numbers goes from marks to the list and off again
 func TestEvidenceAndRange(t *testing.T) {
@@ -417,7 +417,7 @@ func TestAutoConfirm(t *testing.T) {
 	}
 }
 
-// Who is forgotten is forgotten as the last who was stopped, and his marks count no more.
+// Who is forgotten is forgotten as the last who was stopped, and their marks count no more.
 func TestForgetMarks(t *testing.T) {
 	d := in(start(t, installation(t, marking)))
 	d.AddEntries(t.Context(), "blacklist", []console.NewEntry{{Number: "9521*"}}, false)

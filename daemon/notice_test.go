@@ -15,7 +15,7 @@ import (
 	"ringfence/console"
 )
 
-// A customer is told of the calls that were turned away on the way to his line, and of none that rang; a restart in between loses none. What is no
+// A customer is told of the calls that were turned away on the way to their line, and of none that rang; a restart in between loses none. What is no
 // target for notices is refused when it is set.
 func TestCustomerIsTold(t *testing.T) {
 	got := make(chan string, 10)

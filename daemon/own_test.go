@@ -42,7 +42,7 @@ func lineOf(name, customer, number string) storage.LineEdit {
 }
 
 // The same caller is refused on one customer's line and rings on another's, by the customer's own list, from the edit on and after a restart; a line
-// that is made again or given away has none of it, and the star code lets him through to the line of the phone alone.
+// that is made again or given away has none of it, and the star code lets them through to the line of the phone alone.
 //
 // long: because one line goes through all that can become of it
 func TestOwnLists(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"ringfence/attach"
 	"ringfence/bridge"
 	"ringfence/console"
+	"ringfence/policy"
 )
 
 // tenantPolicy lets through whom a line deals with, and whom a line's own list has, and refuses all others.
@@ -306,6 +307,48 @@ func TestPhonesOfCustomers(t *testing.T) {
 	}))
 	if rule := ruleFor(t, d, "13900139000", a); rule != "never_screen" {
 		t.Errorf("after A's emergency call: %s", rule)
+	}
+}
+
+// A phone that calls another customer's line is a caller like all others there, with the number that the directory has it show: it is not let through
+// for writing an extension.
+func TestPhonesCallOtherCustomers(t *testing.T) {
+	const a, b = "05925550201", "05925550202"
+	d := in(start(t, attached(t, tenantPolicy)))
+	linesOf(t, d, map[string]string{a: "a.example", b: "b.example"})
+	for _, test := range []struct {
+		realm, writes, outbound, callee string
+		rule, shown                     string
+	}{
+		{"a.example", "8001", "", a, policy.RuleInternal, ""},
+		{"b.example", "8001", b, b, policy.RuleInternal, ""},
+		{"b.example", "8001", "", a, "strangers", ""},
+		{"b.example", "8001", b, a, "strangers", b},
+		{"b.example", "110", b, a, "strangers", b},
+		{"b.example", "8001", "", staff, "strangers", ""},
+		{"c.example", "8001", "", staff, policy.RuleInternal, ""}, // whose they are is not known of either
+	} {
+		f := bridge.Facts{Number: test.writes, FromUser: test.writes, Callee: test.callee, AuthUser: "8001", AuthRealm: test.realm, Domain: test.realm, Authorized: true, Outbound: test.outbound}
+		v := d.Screen(&f)
+		if v.Rule != test.rule || v.ShowNumber != test.shown {
+			t.Errorf("%+v: %s (%s), shown %q", test, v.Rule, v.Reason, v.ShowNumber)
+		}
+	}
+	if _, err := d.AddEntries(t.Context(), "a.example.201:allowlist", []console.NewEntry{{Number: b}}, false); err != nil {
+		t.Fatal(err)
+	}
+	f := bridge.Facts{Number: "8001", FromUser: "8001", Callee: a, AuthUser: "8001", AuthRealm: "b.example", Authorized: true, Outbound: b}
+	if v := d.Screen(&f); v.Rule != "ours" {
+		t.Errorf("the other customer's number is on the line's own list: %s (%s)", v.Rule, v.Reason)
+	}
+	// On Asterisk phones are inside where the policy says so of their trunk.
+	d = in(start(t, attached(t, strings.Replace(tenantPolicy, `match    = ["gateway:branch"]`, `match    = ["endpoint:8001-acme", "endpoint:8001-globex", "endpoint:branch"]`, 1))))
+	linesOf(t, d, map[string]string{a: "acme", b: "globex"})
+	for endpoint, want := range map[string]string{"8001-acme": policy.RuleInternal, "8001-globex": "strangers", "branch": policy.RuleInternal} {
+		v := d.Screen(&bridge.Facts{Number: "8001", FromUser: "8001", Callee: a, Channel: "PJSIP/" + endpoint + "-1", Endpoint: endpoint, Context: "phones"})
+		if v.Rule != want {
+			t.Errorf("%s: %s (%s), want %s", endpoint, v.Rule, v.Reason, want)
+		}
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 	"ringfence/traffic"
 )
 
-// A person lets the caller through who was last stopped on the way to his number: to his line alone, for a month.
+// A person lets the caller through who was last stopped on the way to their number: to their line alone, for a month.
 //
 // long: because calls follow each other at the same phones
 func TestRelease(t *testing.T) {
@@ -110,7 +110,7 @@ func TestRelease(t *testing.T) {
 	}
 }
 
-// Without a rule that asks for the list nobody is told that he lets somebody through.
+// Without a rule that asks for the list nobody is told that they let somebody through.
 func TestReleaseWithoutARule(t *testing.T) {
 	d := in(start(t, installation(t, strings.Replace(marking, `, "line:allowlist"`, "", 1))))
 	d.AddEntries(t.Context(), "blacklist", []console.NewEntry{{Number: "9521*"}}, false)

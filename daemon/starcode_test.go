@@ -10,7 +10,7 @@ import (
 	"ringfence/traffic"
 )
 
-// The star code asks a phone of the house about its last caller and reports him when the key is pressed; a caller
+// The star code asks a phone of the house about its last caller and reports them when the key is pressed; a caller
 // from outside, or without a last call, is asked nothing.
 func TestStarCode(t *testing.T) {
 	d := in(start(t, installation(t, `

@@ -51,7 +51,7 @@ func (d *Desk) letThrough(ctx context.Context, r *storage.Record) (*console.Corr
 	}
 	n := p.Plan().Parse(cmp.Or(r.Caller.E164, r.Caller.Raw))
 	by := byOf(ctx)
-	done, err := d.release(ctx, line.Key, "let through after a call was stopped", by.From, traffic.LastCall{Caller: n, Callee: r.Callee, Time: r.Time, ID: r.ID})
+	done, err := d.release(ctx, line.Key, "let through after a call was stopped", by.From, traffic.LastCall{Caller: n, Callee: r.Callee, Time: r.Time, ID: r.ID}, releaseWait)
 	if err != nil {
 		return nil, err
 	}

@@ -36,7 +36,7 @@ type Desk struct {
 	o     Options
 
 	forgetting    sync.Mutex        // one number is forgotten at a time; taken before edit
-	edit          sync.Mutex        // one edit or reload at a time: what is on disk and in the lists in force stays the same
+	edit          turn              // one edit or reload at a time: what is on disk and in the lists in force stays the same
 	unread        map[string]loader // lists that have not been read yet; nil when they are
 	listsRead     chan struct{}     // closed when ReadLists is done
 	rules         chan struct{}     // another policy is in force
@@ -124,6 +124,7 @@ func New(c *conf.Daemon, db *storage.DB, force *inforce.State, o Options) *Desk 
 	}
 	return &Desk{
 		conf: c, db: db, force: force, o: o, unread: map[string]loader{}, listsRead: make(chan struct{}), rules: make(chan struct{}, 1), trying: make(chan struct{}, 1), pieces: newPieces(),
+		edit:     make(turn, 1),
 		marked:   make(chan string, maxMarked),
 		breakers: newBreakers(db, o.Private),
 	}

@@ -278,7 +278,7 @@ func (d *Desk) breakerShown(p *policy.Policy, b *detect.Breaker) console.Breaker
 	return out
 }
 
-// findingShown is what a detector has to say of a call, as people see it. Who asks has written the number himself.
+// findingShown is what a detector has to say of a call, as people see it. Who asks has written the number.
 func (d *Desk) findingShown(p *policy.Policy, f *detect.Finding) console.Finding {
 	out := console.Finding{Name: f.Detector, Breaker: d.breakerShown(p, &f.Breaker), Protected: f.Protected, Text: f.Text}
 	out.Detector, out.Key, out.Trial = "", f.Key, f.Trial

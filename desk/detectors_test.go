@@ -440,7 +440,7 @@ func TestTrialsAreKept(t *testing.T) {
 func TestFaultBesideCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		d := &Desk{force: &inforce.State{}, o: Options{Log: slog.New(slog.NewTextHandler(&log, nil)), Now: time.Now}}
+		d := &Desk{force: &inforce.State{}, edit: make(turn, 1), o: Options{Log: slog.New(slog.NewTextHandler(&log, nil)), Now: time.Now}}
 		d.force.SetRules(&inforce.Rules{Detectors: new(detect.Set)}) // which nobody has made: Tick is a fault
 		ctx, cancel := context.WithCancel(t.Context())
 		go d.TickDetectors(ctx)

@@ -118,6 +118,11 @@ func (d *Desk) AddEntries(ctx context.Context, list string, add []console.NewEnt
 func (d *Desk) addEntries(ctx context.Context, find func(*inforce.Rules) (place, error), origin storage.Origin, add []console.NewEntry, keepGood bool) ([]console.Edit, error) {
 	d.edit.Lock()
 	defer d.edit.Unlock()
+	return d.addInTurn(ctx, find, origin, add, keepGood)
+}
+
+// addInTurn is addEntries for who holds d.edit.
+func (d *Desk) addInTurn(ctx context.Context, find func(*inforce.Rules) (place, error), origin storage.Origin, add []console.NewEntry, keepGood bool) ([]console.Edit, error) {
 	r, now := d.force.Rules(), d.o.Now()
 	at, err := find(r)
 	if err != nil {

@@ -28,7 +28,7 @@ const (
 	maxLineLists    = 200 // lists of lines that are asked whether they trust a number
 )
 
-// book adds up what reports say of each caller, as they have him.
+// book adds up what reports say of each caller, as they have them.
 type book struct {
 	marks     map[customerMark]time.Time
 	dismissed map[string]int
@@ -72,7 +72,7 @@ func (b *book) weight(r *storage.Report, now time.Time) (sum float64) {
 
 func rounded(x float64) float64 { return math.Round(x*1000) / 1000 }
 
-// ShowReport gives a report with what there is to decide it by: what the journal has of this caller and of the numbers around him in the last
+// ShowReport gives a report with what there is to decide it by: what the journal has of this caller and of the numbers around them in the last
 // weeks, and what other reports say.
 func (d *Desk) ShowReport(ctx context.Context, id string) (*console.ReportEvidence, error) {
 	r, err := d.db.Report(id)

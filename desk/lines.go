@@ -155,12 +155,19 @@ func (d *Desk) linesInMemory(edits []storage.LineEdit) ([]lines.Change, error) {
 
 // changeLines makes edits of lines, which are checked: on disk, and then in memory. d.edit is held.
 func (d *Desk) changeLines(ctx context.Context, r storage.ChangeRecord, edits []storage.LineEdit) ([]storage.Change, storage.ChangeRecord, error) {
+	return d.changeLinesBy(ctx, d.db.ChangeLines, r, edits)
+}
+
+// changeLinesBy is changeLines by what changes them on disk.
+func (d *Desk) changeLinesBy(
+	ctx context.Context, change func(storage.ChangeRecord, []storage.LineEdit) ([]storage.Change, storage.ChangeRecord, error), r storage.ChangeRecord, edits []storage.LineEdit,
+) ([]storage.Change, storage.ChangeRecord, error) {
 	memory, err := d.linesInMemory(edits)
 	if err != nil {
 		return nil, r, err
 	}
 	r.By = byOf(ctx)
-	changes, r, err := d.db.ChangeLines(r, edits)
+	changes, r, err := change(r, edits)
 	if err != nil {
 		return nil, r, d.linesFailed(err, namesOf(edits))
 	}

@@ -9,6 +9,7 @@ import (
 
 	"ringfence/console"
 	"ringfence/number"
+	"ringfence/policy"
 	"ringfence/storage"
 )
 
@@ -93,6 +94,11 @@ func (d *Desk) AddLines(ctx context.Context, add []console.LineSet) ([]console.L
 			continue
 		case now == nil:
 			out[i] = console.LineEdit{Name: then.Name, Change: console.LineAdded, Warnings: m.warnings(nil, &then)}
+			if n := d.leftBehind(then.Name); n > 0 {
+				out[i].Warnings = append(out[i].Warnings, fmt.Sprintf(
+					"a line of that name was there before, whose own lists have %d entries: they stay behind, and whom it knew; to have it back with them, remove this one and undo that one's removal (`ringfence line history %s`)",
+					n, then.Name))
+			}
 			edits = append(edits, storage.LineEdit{Line: then})
 		case sameLine(now, &then):
 			out[i] = console.LineEdit{Name: then.Name, Change: console.LineUnchanged}
@@ -105,6 +111,15 @@ func (d *Desk) AddLines(ctx context.Context, add []console.LineSet) ([]console.L
 		return nil, console.Bad("nothing was changed:\n" + strings.Join(wrong, "\n"))
 	}
 	return d.finish(ctx, storage.KindAdd, edits, out)
+}
+
+// leftBehind is how many entries are on own lists of lines that had the name of a new one before. What is damaged was said when it was read.
+func (d *Desk) leftBehind(name string) int {
+	n, err := d.db.PatternsUnder(policy.NewLineKey(name, ""))
+	if err != nil {
+		d.o.Log.Warn("it cannot be said whether a line of the same name has left own lists behind", "line", name, "error", err)
+	}
+	return n
 }
 
 // SetLine changes a line: only what is said.

@@ -9,17 +9,22 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"ringfence/console"
 	"ringfence/lines"
 	"ringfence/listfile"
 	"ringfence/number"
+	"ringfence/policy"
 	"ringfence/storage"
 )
 
+// importWait is how long an import of lines waits for another import or undo. It is a cron job, and nobody is there to try again.
+const importWait = 5 * time.Minute
+
 // ImportLines makes the lines of a file what it says of them, all from one moment on or nothing. Lines of the file that cannot be are refused and
-// stay as they are, and the others go in, unless q.Strict.
+// stay as they are, and the others go in, unless q.Strict. It waits for another import, and says so in the report.
 func (d *Desk) ImportLines(ctx context.Context, q console.LineImport, file io.Reader) (*console.LineReport, error) {
 	f := &linesFile{
 		q: q, byName: map[string]*fileLine{},
@@ -31,6 +36,11 @@ func (d *Desk) ImportLines(ctx context.Context, q console.LineImport, file io.Re
 	if err := f.read(ctx, file, newLineMaker(d.force.Rules().Policy)); err != nil {
 		return nil, err
 	}
+	turn, err := f.turn(ctx, d.db, importWait)
+	if err != nil {
+		return nil, err
+	}
+	defer turn.End()
 	d.edit.Lock()
 	defer d.edit.Unlock()
 	rules := d.force.Rules()
@@ -45,12 +55,13 @@ func (d *Desk) ImportLines(ctx context.Context, q console.LineImport, file io.Re
 		return nil, err
 	}
 	f.count()
+	f.leftBehind(d)
 	switch edits := f.edits(); {
 	case q.Strict && f.report.Refused > 0:
 		f.report.Strict = true
 	case q.DryRun, len(edits) == 0:
 	default:
-		_, r, err := d.changeLines(ctx, storage.ChangeRecord{Kind: storage.KindImport, Source: fileName(q.File)}, edits)
+		_, r, err := d.changeLinesBy(ctx, turn.ChangeLines, storage.ChangeRecord{Kind: storage.KindImport, Source: fileName(q.File)}, edits)
 		if err != nil {
 			return nil, err
 		}
@@ -62,6 +73,26 @@ func (d *Desk) ImportLines(ctx context.Context, q console.LineImport, file io.Re
 		debug.FreeOSMemory()
 	}
 	return report, nil
+}
+
+// turn waits for the turn to import, as long as there may be so many edits that they need it. Without it the change is tried all the same: they may be few.
+func (f *linesFile) turn(ctx context.Context, db *storage.DB, wait time.Duration) (*storage.ImportTurn, error) {
+	edits := len(f.inOrder)
+	switch {
+	case f.q.DryRun:
+		edits = 0
+	case f.q.Whole: // those that go are not known yet
+		edits = storage.MaxLines
+	}
+	began := time.Now()
+	turn, err := db.LineTurn(ctx, edits, wait)
+	if errors.Is(err, storage.ErrBusy) {
+		turn, err = db.LineTurn(ctx, 0, 0)
+	}
+	if waited := time.Since(began); waited >= time.Second {
+		f.warn(fmt.Sprintf("it has waited %v for another import or undo", waited.Round(time.Second)))
+	}
+	return turn, err
 }
 
 // fileName is the name of a file as it is kept: of a long one what tells it from others, which is at its end.
@@ -81,7 +112,8 @@ type linesFile struct {
 	byName   map[string]*fileLine
 	inOrder  []*fileLine // of the file
 	gone     []storage.Line
-	nameless int // rows of which nobody can tell what line they name
+	nameless int             // rows of which nobody can tell what line they name
+	broken   map[string]bool // customers that have rows of which only that can be told
 	warned   int
 	before   int            // lines that the source kept
 	changes  []lines.Change // what goes in, and what goes
@@ -150,9 +182,7 @@ func (f *linesFile) read(ctx context.Context, file io.Reader, m *lineMaker) erro
 		case skip:
 			f.report.Skipped++
 		case err != nil:
-			if line.name == "" {
-				f.nameless++
-			}
+			f.unread(&line)
 			f.refusal(r.No, line.name, err.Error())
 		default:
 			f.add(r.No, &line, m)
@@ -176,6 +206,18 @@ func (f *linesFile) read(ctx context.Context, file io.Reader, m *lineMaker) erro
 		f.fill(l, rows, info.Has)
 	}
 	return nil
+}
+
+// unread notes a row that may be about any line, or about any one of a customer: in a whole file none of these goes by what the file does not name.
+func (f *linesFile) unread(l *rowLine) {
+	if l.customer == "" {
+		f.nameless++
+		return
+	}
+	if f.broken == nil {
+		f.broken = make(map[string]bool)
+	}
+	f.broken[strings.Clone(l.customer)] = true
 }
 
 // strange reports whether a text of the file is no UTF-8.
@@ -269,6 +311,9 @@ func (f *linesFile) compare(d *Desk) error {
 	for _, l := range f.inOrder {
 		if err := f.maker.name(l.set.Name); err != nil {
 			l.refuse(l.row, "%s", err)
+			if policy.BadLineName(l.set.Name) != "" { // no line has it, so that the row is meant for another one
+				f.nameless++
+			}
 		}
 		if l.why != "" {
 			continue
@@ -306,9 +351,14 @@ func (f *linesFile) goneLines() error {
 		return nil
 	}
 	if f.nameless > 0 { // it may be one of these
-		f.warn(fmt.Sprintf("%d lines that the file does not name stay, because %d rows of it cannot be read: put these right", len(f.gone), f.nameless))
+		f.warn(fmt.Sprintf("%d lines that the file does not name stay, because of %d rows nobody can tell which line they name: put these right", len(f.gone), f.nameless))
 		f.gone = nil
 		return nil
+	}
+	all := len(f.gone)
+	f.gone = slices.DeleteFunc(f.gone, func(l storage.Line) bool { return f.broken[l.Customer] })
+	if stay := all - len(f.gone); stay > 0 {
+		f.warn(fmt.Sprintf("%d lines that the file does not name stay, because rows of their customers cannot be read: put these right, or remove the lines (ringfence line remove)", stay))
 	}
 	if f.q.Force || f.before < console.LinesGoneFloor || float64(len(f.gone)) <= console.MaxLinesGone*float64(f.before) {
 		return nil
@@ -410,6 +460,28 @@ func (f *linesFile) count() {
 	r.Removed = len(f.gone)
 	for i := range f.gone {
 		f.would(f.gone[i].Name, console.LineRemoved, &f.gone[i], nil)
+	}
+}
+
+// maxLeftBehind is of how many new lines it is looked whether one of the name was there before.
+const maxLeftBehind = 1000
+
+// leftBehind warns of new lines whose name another had before, from which nothing goes along.
+func (f *linesFile) leftBehind(d *Desk) {
+	looked, found := 0, 0
+	for _, l := range f.inOrder {
+		if l.why != "" || l.change != console.LineAdded {
+			continue
+		}
+		if looked++; looked > maxLeftBehind {
+			break
+		}
+		if d.leftBehind(l.set.Name) > 0 {
+			found++
+		}
+	}
+	if found > 0 {
+		f.warn(fmt.Sprintf("%d lines that are new have the name of one that was there before, whose own lists, and whom it knew, stay behind: an undo of its removal has them (`ringfence line history NAME`)", found))
 	}
 }
 

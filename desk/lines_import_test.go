@@ -185,6 +185,12 @@ func TestImportLinesWhole(t *testing.T) {
 	if r := expect("a row that names nobody", q, "+0 ~0 -0 =19 !1 21:", append(slices.Clone(rows[:19]), `"`)...); len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], "1 lines that the file does not name stay") {
 		t.Errorf("%+v", r)
 	}
+	if r := expect("a row with a name that no line has", q, "+0 ~0 -0 =19 !1 21:c:19", append(slices.Clone(rows[:19]), "c:19,05927770119,")...); len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], "1 lines that the file does not name stay") {
+		t.Errorf("%+v", r)
+	}
+	if r := expect("the same, forced", console.LineImport{Source: "billing", Whole: true, Force: true}, "+0 ~0 -0 =19 !1 21:c:19", append(slices.Clone(rows[:19]), "c:19,05927770119,")...); len(r.Warnings) != 1 {
+		t.Errorf("%+v", r)
+	}
 	if r := expect("a line that is refused is named all the same", q, "+0 ~0 -0 =19 !1 21:c19", append(slices.Clone(rows[:19]), "c19,x,")...); len(r.Warnings) != 0 {
 		t.Errorf("%+v", r)
 	}
@@ -202,6 +208,38 @@ func TestImportLinesWhole(t *testing.T) {
 		t.Errorf("after the undo of what was forced %d lines", got)
 	}
 	d.stop(t)
+}
+
+// An import of many lines waits for another import, one of few goes in beside it, and one that has waited for long enough says why it does not go in.
+func TestImportLinesWaits(t *testing.T) {
+	d := linesDesk(t)
+	defer d.stop(t)
+	rows := make([]string, 2000)
+	for i := range rows {
+		rows[i] = fmt.Sprintf("c%04d,0592777%04d,", i, i)
+	}
+	other, err := d.db.LineTurn(t.Context(), storage.MaxLines, 0) // of an import that is under way
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &linesFile{q: console.LineImport{Whole: true}, report: &console.LineReport{}}
+	turn, err := f.turn(t.Context(), d.db, time.Millisecond)
+	if err != nil {
+		t.Fatalf("a whole file may change little: %v", err)
+	}
+	turn.End()
+	if r, err := d.importLines(t, console.LineImport{}, rows[:5]...); err != nil || r.Added != 5 {
+		t.Errorf("few: %v %+v", err, r)
+	}
+	done := make(chan error)
+	go func() {
+		_, err := d.importLines(t, console.LineImport{}, rows...)
+		done <- err
+	}()
+	go other.End()
+	if err := <-done; err != nil || len(d.onDisk(t)) != len(rows) {
+		t.Errorf("%d lines: %v", len(d.onDisk(t)), err)
+	}
 }
 
 // A line has another key with each customer, and with no other change; an undo gives it the earlier one back.

@@ -20,6 +20,7 @@ const lineFirst = 2
 // rowLine is what a row of a file says of a line. It lasts until the next row.
 type rowLine struct {
 	name, numbers string
+	customer      string   // of a row that cannot be read: whose line it is, if that can be told
 	cells         []string // by listfile.LineColumns, from lineFirst on
 }
 
@@ -92,20 +93,21 @@ func fusionRows() *lineRows {
 			if t := strings.ToLower(from[fusionType]); t != "" && t != "inbound" || r.Has[fusionEnabled] && !isOn(from[fusionEnabled]) {
 				return l, true, nil
 			}
-			l.name = cmp.Or(from[fusionNumber], from[fusionDomain], "a destination") // until it has the name of a line
-			p, err := entryOf(m.plan, l.numbers)
-			if err != nil {
-				return l, false, fmt.Errorf("%.64q: %w", l.numbers, err)
-			}
-			if !p.IsExact() {
-				return l, false, fmt.Errorf("%.64q is no one number: give such destinations a line by hand (`ringfence line add`)", l.numbers)
-			}
 			domain := strings.ToLower(strings.TrimSpace(from[fusionDomain]))
 			if context := strings.ToLower(strings.TrimSpace(from[fusionContext])); domain == "" && strings.Contains(context, ".") {
 				domain = context // of old versions
 			}
 			if domain == "" {
 				domain = strings.ToLower(strings.TrimSpace(from[fusionUUID]))
+			}
+			l.name = cmp.Or(from[fusionNumber], from[fusionDomain], "a destination") // until it has the name of a line
+			l.customer = domain
+			p, err := entryOf(m.plan, l.numbers)
+			if err != nil {
+				return l, false, fmt.Errorf("%.64q: %w", l.numbers, err)
+			}
+			if !p.IsExact() {
+				return l, false, fmt.Errorf("%.64q is no one number: give such destinations a line by hand (`ringfence line add`)", l.numbers)
 			}
 			l.name = fusionName(domain, strings.TrimPrefix(p.String(), "+"))
 			for i, c := range listfile.LineColumns[lineFirst:] {

@@ -1,6 +1,8 @@
 package desk
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -55,6 +57,32 @@ func TestFusionPBXSwitches(t *testing.T) {
 			}
 			d.stop(t)
 		}
+	}
+}
+
+// A destination that cannot be read takes away no line of its domain, nor one without a domain any line; those of other domains go.
+func TestFusionPBXBroken(t *testing.T) {
+	const header = "domain_name,destination_number,destination_type,destination_enabled\n"
+	for _, test := range []struct{ broken, left string }{
+		{"acme.example,^(0592777010[0-9])$,inbound,1", "acme.example-865927770100 acme.example-865927770101"},
+		{"ACME.example ,0592777010x,inbound,1", "acme.example-865927770100 acme.example-865927770101"},
+		{",^0592,inbound,1", "acme.example-865927770100 acme.example-865927770101 bob.example-865927770200"},
+		{"acme.example,^0592,outbound,1", "acme.example-865927770100"},
+	} {
+		d := linesDesk(t)
+		q := console.LineImport{Format: console.FormatFusionPBX, Source: "fusionpbx", Whole: true}
+		imported := func(rows string) {
+			t.Helper()
+			if _, err := d.ImportLines(t.Context(), q, strings.NewReader(header+rows+"\n")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		imported("acme.example,05927770100,inbound,1\nacme.example,05927770101,inbound,1\nbob.example,05927770200,inbound,1")
+		imported("acme.example,05927770100,inbound,1\n" + test.broken)
+		if got := strings.Join(slices.Sorted(maps.Keys(d.onDisk(t))), " "); got != test.left {
+			t.Errorf("with %q there are\n%s, want\n%s", test.broken, got, test.left)
+		}
+		d.stop(t)
 	}
 }
 

@@ -28,7 +28,7 @@ const (
 	lookRecords = 5_000_000
 )
 
-// Report takes a mark of a caller in any spelling, for a call of his that rang lately. When it returns the mark is on disk.
+// Report takes a mark of a caller in any spelling, for a call of theirs that rang lately. When it returns the mark is on disk.
 func (d *Desk) Report(ctx context.Context, q console.NewReport) (*console.ReportEdit, error) {
 	if q.Extension == "" {
 		q.Extension = q.Callee
@@ -83,7 +83,7 @@ func markedNumber(p *policy.Policy, text string) (number.Number, error) {
 	return n, console.Conflict(fmt.Sprintf("%.64q is no whole number, and a prefix or a name cannot be marked: write the number that called", text))
 }
 
-// CanReport says why the caller of a call cannot be marked, nil if he can.
+// CanReport says why the caller of a call cannot be marked, nil if they can.
 func (d *Desk) CanReport(c traffic.LastCall) error {
 	r := d.force.Rules()
 	report := storage.Report{Caller: storage.Caller{Raw: c.Caller.Raw, E164: c.Caller.E164, Kind: c.Caller.Kind.String()}}
@@ -103,7 +103,7 @@ func (d *Desk) AddReport(extension string, c traffic.LastCall) error {
 	return err
 }
 
-// callThatRang is a call of a caller that rang where he is marked.
+// callThatRang is a call of a caller that rang where they are marked.
 func (d *Desk) callThatRang(ctx context.Context, p *policy.Policy, n *number.Number, q console.NewReport) (*storage.Record, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookWait)
 	defer cancel()
@@ -244,8 +244,8 @@ func (d *Desk) mark(ctx context.Context, extension string, c traffic.LastCall) (
 	return edit, nil
 }
 
-// endTrust makes a caller a stranger to the lines of who marked him, and has him be asked again there; everywhere, if he is on the list of
-// nuisances: else one customer could have him be asked by all others.
+// endTrust makes a caller a stranger to the lines of who marked them, and has them be asked again there; everywhere, if they are on the list of
+// nuisances: else one customer could have them be asked by all others.
 func (d *Desk) endTrust(p *policy.Policy, c *traffic.LastCall, customer string) error {
 	callee := p.Call(policy.Facts{Callee: c.Callee}).Callee
 	called := []string{traffic.PassKey(p, &callee)}

@@ -53,7 +53,7 @@ func TestOwnListsForget(t *testing.T) {
 		t.Errorf("a dry run: %+v, %v", would, err)
 	}
 	kept, err := h.Forget(t.Context(), console.ForgetQuery{Number: nuisance})
-	if err != nil || len(kept.Lists) != 1 || kept.Lists[0].Removed || kept.History != 3 { // bob's change, his removal and its tombstone
+	if err != nil || len(kept.Lists) != 1 || kept.Lists[0].Removed || kept.History != 3 { // bob's change, the removal and its tombstone
 		t.Errorf("but for lists: %+v, %v", kept, err)
 	}
 	h.must("but for lists", "own block", "default")
@@ -114,6 +114,18 @@ func TestOwnListsGone(t *testing.T) {
 		}
 	}
 	round(4)
+	numbers := []string{"+865925550101"}
+	again, err := h.AddLines(t.Context(), []console.LineSet{{Name: "ann", Numbers: &numbers}, {Name: "ann2", Numbers: &[]string{"+865925550303"}}})
+	if err != nil || len(again[0].Warnings) != 1 || !strings.Contains(again[0].Warnings[0], "whose own lists have 3 entries: they stay behind") || len(again[1].Warnings) != 0 {
+		t.Errorf("made anew: %+v, %v", again, err)
+	}
+	h.must("made anew", "default", "own block")
+	h.lines(t, lineGone("ann"), lineGone("ann2"))
+	report, err := h.importLines(t, console.LineImport{}, "ann,+865925550101,", "ann2,+865925550303,")
+	if err != nil || len(report.Warnings) != 1 || !strings.HasPrefix(report.Warnings[0], "1 lines that are new have the name of one that was there before") {
+		t.Errorf("imported anew: %+v, %v", report, err)
+	}
+	h.lines(t, lineGone("ann"), lineGone("ann2"))
 	if all, err := h.Lists(t.Context()); err != nil || len(all) != 2 || all[0].List != "line:allowlist" || all[0].Gone != 1 || all[0].Lines != 0 ||
 		all[1].Entries != 3 || all[1].Lines != 1 || all[1].Gone != 2 {
 		t.Errorf("%+v, %v", all, err)
@@ -168,6 +180,19 @@ func TestOwnListsRelease(t *testing.T) {
 	if err := h.Release(h.ann.Key, "8001", c); err != nil || h.changes("") == before {
 		t.Logf("again: %v", err) // it lasts longer by a moment
 	}
+	// An import holds the turn for longer than a person at the phone waits.
+	h.edit.Lock()
+	began := time.Now()
+	done := make(chan error, 1)
+	go func() {
+		_, err := h.release(t.Context(), h.bob.Key, "let through", "test", c, 10*time.Millisecond)
+		done <- err
+	}()
+	if err := <-done; err == nil || !strings.Contains(err.Error(), "still under way") || time.Since(began) < 10*time.Millisecond {
+		t.Errorf("while an import is under way: %v", err)
+	}
+	h.edit.Unlock()
+	h.must("not let through", "own allow", "own block")
 	other := h.ann
 	other.Key, other.Customer = policy.NewLineKey("ann", storage.LineOwn()), "somebody else"
 	h.lines(t, other)

@@ -126,15 +126,15 @@ func beginning(plan *number.Plan, prefix string) []number.Pattern {
 
 // rangeCount counts a range and the ranges in it.
 type rangeCount struct {
-	plan    *number.Plan
-	policy  *policy.Policy
-	prefix  string
-	since   int64 // milliseconds
-	step    int64
-	whole   inRange
-	next    [11]inRange // by the digit; the last is of other countries' numbers
-	forms   map[uint64]form
-	buf     []byte
+	plan   *number.Plan
+	policy *policy.Policy
+	prefix string
+	since  int64 // milliseconds
+	step   int64
+	whole  inRange
+	next   [11]inRange // by the digit; the last is of other countries' numbers
+	forms  map[uint64]form
+	buf    []byte
 }
 
 // form is how numbers that begin alike are written inside the country: the digits of their E.164 but for the first, behind a trunk prefix.

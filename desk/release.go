@@ -14,14 +14,15 @@ import (
 	"ringfence/traffic"
 )
 
-// A person in the house lets a caller through who was stopped: to the line of his phone, by its own list, for a month.
+// A person in the house lets a caller through who was stopped: to the line of their phone, by its own list, for a month.
 
 const (
 	releaseFor    = 30 * 24 * time.Hour
 	releaseSource = "star code"
+	releaseWait   = 10 * time.Second // of a person at the phone, for an import or a reload that is under way
 )
 
-// CanRelease says why the caller of a call that was stopped cannot be let through to a line, by its key; nil if he can.
+// CanRelease says why the caller of a call that was stopped cannot be let through to a line, by its key; nil if they can.
 func (d *Desk) CanRelease(line string, c traffic.LastCall) error {
 	r := d.force.Rules()
 	_, err := d.releaseList(line)(r)
@@ -56,16 +57,16 @@ func (d *Desk) releaseList(line string) func(*inforce.Rules) (place, error) {
 }
 
 // Release lets the caller of a call that was stopped through to a line, by its key. An entry that lasts longer stays as it is. When it returns
-// without an error that is on disk, and the next call sees it.
+// without an error that is on disk, and the next call sees it. It waits for other edits for releaseWait.
 func (d *Desk) Release(line, extension string, c traffic.LastCall) error {
 	extension = number.Inert(extension)
 	ctx := console.WithBy(context.Background(), console.By{Who: extension, From: releaseSource})
-	_, err := d.release(ctx, line, "let through by "+extension+" after a call was stopped", releaseSource, c)
+	_, err := d.release(ctx, line, "let through by "+extension+" after a call was stopped", releaseSource, c, releaseWait)
 	return err
 }
 
-// release is Release by anybody.
-func (d *Desk) release(ctx context.Context, line, reason, source string, c traffic.LastCall) (*console.Corrected, error) {
+// release is Release by anybody, and says what came of it.
+func (d *Desk) release(ctx context.Context, line, reason, source string, c traffic.LastCall, wait time.Duration) (*console.Corrected, error) {
 	if err := d.CanRelease(line, c); err != nil {
 		return nil, err
 	}
@@ -85,7 +86,11 @@ func (d *Desk) release(ctx context.Context, line, reason, source string, c traff
 			return done, nil
 		}
 	}
-	edits, err := d.addEntries(ctx, list, storage.FromPerson, []console.NewEntry{{Number: c.Caller.E164, Reason: reason, Source: source, Expires: until}}, false)
+	if !d.edit.LockWithin(wait) {
+		return nil, console.Conflict(fmt.Sprintf("another edit or import is still under way after %v: the caller can be let through when it is done", wait))
+	}
+	defer d.edit.Unlock()
+	edits, err := d.addInTurn(ctx, list, storage.FromPerson, []console.NewEntry{{Number: c.Caller.E164, Reason: reason, Source: source, Expires: until}}, false)
 	if err != nil {
 		return nil, err
 	}

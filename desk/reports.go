@@ -58,7 +58,7 @@ func (d *Desk) Reports(ctx context.Context, q console.ReportsQuery, yield func(c
 	return nil
 }
 
-// ConfirmReport puts a report's caller on the blacklist, as AddEntries does, or with prefix the range around him that is proposed, and closes the
+// ConfirmReport puts a report's caller on the blacklist, as AddEntries does, or with prefix the range around them that is proposed, and closes the
 // report. What other sources say of a caller who is on the list already stays, and a person's reason is what is shown.
 func (d *Desk) ConfirmReport(ctx context.Context, id string, prefix bool) (*console.ReportEdit, error) {
 	r, err := d.db.Report(id)
@@ -121,7 +121,7 @@ func (d *Desk) ConfirmReport(ctx context.Context, id string, prefix bool) (*cons
 }
 
 // reportReason is why a caller is on the list. The journal and the notices of all customers have it of each call that is stopped by it: where there are
-// lines of customers it does not say who he was that reported the caller (the report does).
+// lines of customers it does not say who they were that reported the caller (the report does).
 func reportReason(r *inforce.Rules, of *storage.Report) string {
 	if kept, _ := r.Lines.Len(); kept > 0 {
 		return "reported"
@@ -214,7 +214,7 @@ func rangeAround(plan *number.Plan, n *number.Number, free int) string {
 	return n.E164
 }
 
-// unlistable says why a report's caller cannot be listed, "" if he can. n is his number.
+// unlistable says why a report's caller cannot be listed, "" if they can. n is their number.
 func unlistable(r *inforce.Rules, report *storage.Report, n *number.Number, now time.Time) string {
 	inside := r.Policy.Plan().ParseInternal(report.Caller.Raw)
 	switch {

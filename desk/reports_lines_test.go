@@ -10,7 +10,7 @@ import (
 	"ringfence/traffic"
 )
 
-// Whoever is stopped on the way to one customer because another marked him: neither the journal nor a notice of the one says who that was.
+// Whoever is stopped on the way to one customer because another marked them: neither the journal nor a notice of the one says who that was.
 func TestConfirmedMarkNamesNoOther(t *testing.T) {
 	for _, kept := range []bool{false, true} {
 		d, err := run(installation(t, smallPolicy), slog.New(slog.DiscardHandler))

@@ -94,4 +94,7 @@ func (d *Desk) detectorsStatus(s *console.Status) {
 	for name, n := range capped {
 		s.Count("detector.capped."+name, n)
 	}
+	texts, habits := r.Detectors.Full()
+	s.Count("detectors.names_full", texts)
+	s.Count("detectors.habits_full", habits)
 }

@@ -15,7 +15,7 @@ type waiting struct {
 	marks map[string]map[string]time.Time // by the caller's name, see markName
 }
 
-// markName is under what the marks of a caller are counted, be it of his number or of his token.
+// markName is under what the marks of a caller are counted, be it of their number or of their token.
 func (d *Desk) markName(e164 string) string {
 	if d.o.Private != nil {
 		return d.o.Private.Name(e164)
@@ -44,7 +44,7 @@ func (d *Desk) noteWaiting(r *storage.Report) {
 	}
 }
 
-// dropWaiting forgets the marks of a caller, as reports have him.
+// dropWaiting forgets the marks of a caller, as reports have them.
 func (d *Desk) dropWaiting(caller string) {
 	name := d.markName(caller)
 	d.waiting.mu.Lock()

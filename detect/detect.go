@@ -316,5 +316,19 @@ func (s *Set) Counters() (evicted, capped map[string]uint64) {
 	return evicted, capped
 }
 
+// Full counts what found no room besides the keys of detectors: texts, which are names of trunks and holders, and habits, with those that gave
+// way to others.
+func (s *Set) Full() (texts, habits uint64) {
+	t := s.lock()
+	defer t.mu.Unlock()
+	texts, habits = t.trunks.full+t.holders.full, t.budgets.habits.full
+	for _, d := range t.all {
+		if d.habits != nil {
+			habits += d.habits.full
+		}
+	}
+	return texts, habits
+}
+
 // Wants reports whether a detector counts something of callers that memory has to fill in: who is known.
 func (s *Set) Wants() bool { return len(s.detectors) > 0 }

@@ -30,6 +30,22 @@ func TestLongTexts(t *testing.T) {
 	}
 }
 
+// TestNamesAreBounded holds that a switch with any number of trunks and holders takes bounded memory, and that it is counted when there is no room.
+func TestNamesAreBounded(t *testing.T) {
+	b := newBench(t, everything)
+	caller := b.p.Plan().Parse(dialler)
+	for i := range mostHolders + 10 {
+		x := Subject{Time: b.now, Trunk: fmt.Sprint("trunk", i%(mostTrunks+1)), Caller: &caller, Callee: "05925550100", Holder: fmt.Sprint("holder", i)}
+		b.Called(&x)
+	}
+	if trunks, holders := len(b.trunks.list), len(b.holders.list); trunks > mostTrunks || holders > mostHolders {
+		t.Errorf("got %d trunks and %d holders, want %d and %d at most", trunks, holders, mostTrunks, mostHolders)
+	}
+	if texts, _ := b.Full(); texts < 10 {
+		t.Errorf("got %d counted as without room, want those of 10 holders at least", texts)
+	}
+}
+
 // TestAdoptTwice holds that a set which has taken over already does not wait for itself.
 func TestAdoptTwice(t *testing.T) {
 	b := newBench(t, wakes)
@@ -91,6 +107,7 @@ func TestEverythingAtOnce(t *testing.T) {
 			s.Reset("alarm", "", "all", "anna", now())
 			s.Over(now())
 			s.Counters()
+			s.Full()
 			fresh := New(p.Detectors(), Options{})
 			if err := fresh.Load(s.Snapshot()); err != nil {
 				t.Error(err)

@@ -7,9 +7,11 @@ import (
 )
 
 // A prefix trips only when the calls come from all over it, so that one number of it, or a firm's block of ten, does not take all the others
-// with it: from four of the ten digits that can follow, or eight of them from four blocks of ten numbers.
+// with it: from four of the ten digits that can follow, or eight of them from four blocks of ten numbers. Where the policy has a range trip
+// at three or less, three digits are enough, which no block of ten has either: else its trip would say three and mean four.
 const (
 	spreadDigits  = 4
+	spreadLeast   = 3
 	spreadTens    = 4
 	spreadMembers = 8
 	wholeBit      = 10 // a number that ends where the prefix ends: there is nothing to spread over
@@ -60,7 +62,7 @@ func (d *detector) isSpread(at int32) bool {
 	if digits&(1<<wholeBit) != 0 {
 		return true
 	}
-	if bits.OnesCount16(digits) >= spreadDigits {
+	if bits.OnesCount16(digits) >= d.spreadOver(d.slots.all[at].level) {
 		return true
 	}
 	if d.total(at) < spreadMembers {
@@ -73,6 +75,11 @@ func (d *detector) isSpread(at int32) bool {
 		}
 	}
 	return n >= spreadTens
+}
+
+// spreadOver is from how many of its ten parts the calls of a range have to come: four, or three where its trip says that three are enough.
+func (d *detector) spreadOver(level uint8) int {
+	return min(spreadDigits, max(int(d.trip(level)), spreadLeast))
 }
 
 // toBlame is the range that trips where one has reached its trip: the narrowest in it, of those that are counted, that brings most of

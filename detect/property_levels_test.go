@@ -39,8 +39,8 @@ func (m *ranges) of(key string, at time.Time) (numbers []string) {
 }
 
 // spread reports whether numbers come from all over a range. The branch that led to a range which tripped says nothing
-// until it is seen again.
-func (m *ranges) spread(key string, numbers []string) bool {
+// until it is seen again. Where three numbers trip it, three branches are enough.
+func (m *ranges) spread(key string, numbers []string, trip int) bool {
 	next, tens := map[string]bool{}, map[string]bool{}
 	for _, n := range numbers {
 		if len(n) == len(key) {
@@ -54,7 +54,7 @@ func (m *ranges) spread(key string, numbers []string) bool {
 			tens[ten] = true
 		}
 	}
-	return len(next) >= 4 || len(numbers) >= 8 && len(tens) >= 4
+	return len(next) >= min(4, max(trip, 3)) || len(numbers) >= 8 && len(tens) >= 4
 }
 
 // call counts a call, and reports whether it is tripped.
@@ -84,14 +84,14 @@ func (m *ranges) call(from string, stranger bool, at time.Time) bool {
 			if m.tripped[key] || l.Digits < len(covered) {
 				break
 			}
-			if len(numbers) < l.Trip || !m.spread(key, numbers) {
+			if len(numbers) < l.Trip || !m.spread(key, numbers, l.Trip) {
 				continue
 			}
 			blamed := key
 			for _, deeper := range m.d.Levels[i+1:] {
 				for _, n := range numbers {
 					in := m.of(n[:deeper.Digits], at)
-					if len(n[:deeper.Digits]) > len(blamed) && 10*len(in) >= 8*len(numbers) && len(in) > 1 && m.spread(n[:deeper.Digits], in) && !m.tripped[n[:deeper.Digits]] {
+					if len(n[:deeper.Digits]) > len(blamed) && 10*len(in) >= 8*len(numbers) && len(in) > 1 && m.spread(n[:deeper.Digits], in, deeper.Trip) && !m.tripped[n[:deeper.Digits]] {
 						blamed = n[:deeper.Digits]
 						break
 					}

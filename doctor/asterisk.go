@@ -17,7 +17,7 @@ import (
 	"strings"
 
 	"ringfence/conf"
-	"ringfence/kit"
+	"ringfence/dialplan"
 )
 
 // AsteriskOptions say what to check. All but Config may be empty.
@@ -46,7 +46,7 @@ func RunAsterisk(ctx context.Context, o AsteriskOptions, say func(Check)) bool {
 		x.consolePort()
 	}
 	running := x.connect(ctx)
-	x.kit()
+	x.files()
 	if running {
 		x.modules(ctx)
 		testable := x.dialplan(ctx)
@@ -66,12 +66,12 @@ func RunAsterisk(ctx context.Context, o AsteriskOptions, say func(Check)) bool {
 type asteriskExamination struct {
 	*examination
 	program   string
-	folder    string          // Asterisk's configuration, "" if it is not known
-	user      kit.Reader      // as whom Asterisk runs
-	installed *kit.Asterisk   // with which settings; nil: it was not by this program
-	loaded    map[string]bool // modules that run; nil: Asterisk does not run
-	live      *kit.Dialplan   // what Asterisk has in memory
-	codecs    []string        // that trunks may use
+	folder    string             // Asterisk's configuration, "" if it is not known
+	user      dialplan.Reader    // as whom Asterisk runs
+	installed *dialplan.Asterisk // with which settings; nil: it was not by this program
+	loaded    map[string]bool    // modules that run; nil: Asterisk does not run
+	live      *dialplan.Plan     // what Asterisk has in memory
+	codecs    []string           // that trunks may use
 }
 
 // WithoutAGI says that the daemon does not listen for Asterisk: what is so, and the lines to write.
@@ -82,7 +82,7 @@ func WithoutAGI(file, address string) string {
 // agiPort connects as Asterisk does, with a call that is none.
 func (x *asteriskExamination) agiPort(ctx context.Context) {
 	if x.settings.AGI == nil {
-		x.fail(what(WithoutAGI(x.settings.File, kit.DefaultAGI)))
+		x.fail(what(WithoutAGI(x.settings.File, dialplan.DefaultAGI)))
 		return
 	}
 	address := x.settings.AGI.Listen
@@ -169,7 +169,7 @@ func (x *asteriskExamination) connect(ctx context.Context) bool {
 	}
 	x.user = processUser(valueOf(settings, "PID file"))
 	if x.user.Name == "" && x.folder != "" {
-		x.user = kit.AsteriskUser(x.folder)
+		x.user = dialplan.AsteriskUser(x.folder)
 	}
 	return true
 }
@@ -185,30 +185,30 @@ func valueOf(text, name string) string {
 }
 
 // processUser is the user of a process whose number stands in a file; the zero value if it is not known.
-func processUser(pidFile string) kit.Reader {
+func processUser(pidFile string) dialplan.Reader {
 	pid, err := os.ReadFile(pidFile)
 	if err != nil {
-		return kit.Reader{}
+		return dialplan.Reader{}
 	}
 	n, err := strconv.Atoi(strings.TrimSpace(string(pid)))
 	if err != nil {
-		return kit.Reader{}
+		return dialplan.Reader{}
 	}
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", n))
 	if err != nil {
-		return kit.Reader{}
+		return dialplan.Reader{}
 	}
 	uid := strings.Fields(valueOf(string(status), "Uid")) // real, effective, saved, file system
 	gid := strings.Fields(valueOf(string(status), "Gid"))
 	if len(uid) < 4 || len(gid) < 4 {
-		return kit.Reader{}
+		return dialplan.Reader{}
 	}
-	r := kit.Reader{Name: "with the id " + uid[3]}
+	r := dialplan.Reader{Name: "with the id " + uid[3]}
 	if u, err := user.LookupId(uid[3]); err == nil {
 		r.Name = u.Username
 	}
 	if r.UID, err = strconv.Atoi(uid[3]); err != nil {
-		return kit.Reader{}
+		return dialplan.Reader{}
 	}
 	for _, g := range append(strings.Fields(valueOf(string(status), "Groups")), gid[3]) {
 		if n, err := strconv.Atoi(g); err == nil {
@@ -218,16 +218,16 @@ func processUser(pidFile string) kit.Reader {
 	return r
 }
 
-// kit looks at the installed files.
-func (x *asteriskExamination) kit() {
+// files looks at the installed files.
+func (x *asteriskExamination) files() {
 	if x.folder == "" {
 		return
 	}
-	if err := kit.IsAsterisk(x.folder); err != nil {
+	if err := dialplan.IsAsterisk(x.folder); err != nil {
 		x.fail("the subroutine cannot be looked for", err.Error())
 		return
 	}
-	s, installed, err := kit.RecordedAsterisk(x.folder)
+	s, installed, err := dialplan.RecordedAsterisk(x.folder)
 	switch {
 	case err != nil:
 		x.fail("what was installed cannot be read", err.Error())
@@ -241,18 +241,18 @@ func (x *asteriskExamination) kit() {
 	if x.policy == nil {
 		return
 	}
-	e := kit.Emergency{Numbers: s.Emergency}
+	e := dialplan.Emergency{Numbers: s.Emergency}
 	if len(e.Numbers) == 0 {
 		e.Numbers = x.policy.Plan().EmergencyNumbers()
 	}
 	e.Expression = x.policy.Plan().EmergencyExpression(e.Numbers)
-	changes, err := kit.InstallAsterisk(x.folder, s, e, true)
+	changes, err := dialplan.InstallAsterisk(x.folder, s, e, true)
 	if err != nil {
 		x.fail("the subroutine could not be installed again", err.Error())
 		return
 	}
 	for _, c := range changes {
-		if c.Did == kit.Updated {
+		if c.Did == dialplan.Updated {
 			x.warn(c.File+" is not as this version of Ringfence would write it", x.install())
 		}
 	}
@@ -279,7 +279,7 @@ func (x *asteriskExamination) modules(ctx context.Context) {
 			x.loaded[name] = true
 		}
 	}
-	need := slices.Clone(kit.AsteriskModules)
+	need := slices.Clone(dialplan.AsteriskModules)
 	if x.loaded["chan_pjsip"] {
 		need = append(need, struct{ Name, What string }{"res_pjsip_header_funcs", "P-Asserted-Identity and From of a call"})
 	}

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"ringfence/kit"
+	"ringfence/dialplan"
 )
 
 // maxDecoys is how many decoy numbers are asked for, one command each for each context.
@@ -36,7 +36,7 @@ func (x *asteriskExamination) decoys(ctx context.Context, outside []endpoint) {
 		}
 		if len(none) > 0 {
 			missing = true
-			x.warn(fmt.Sprintf("the context %s has no extension for %s, which the policy has as decoys: Asterisk refuses such calls itself, and nobody counts them", e.context, kit.Some(none)),
+			x.warn(fmt.Sprintf("the context %s has no extension for %s, which the policy has as decoys: Asterisk refuses such calls itself, and nobody counts them", e.context, dialplan.Some(none)),
 				"write exten => _[+0-9]!,1,Gosub(ringfence,s,1) into it, or the numbers as your trunk delivers them into the policy; then "+reloadAsterisk)
 		}
 	}

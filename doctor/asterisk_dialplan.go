@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"ringfence/kit"
+	"ringfence/dialplan"
 )
 
 // reloadAsterisk is what makes Asterisk read files that were written after it started.
@@ -25,27 +25,27 @@ func (x *asteriskExamination) dialplan(ctx context.Context) bool {
 		x.fail("Asterisk does not show its dialplan", err.Error())
 		return false
 	}
-	x.live = kit.ReadShown(text)
-	sub := x.live.Context(kit.Subroutine)
-	var inFile *kit.Dialplan
+	x.live = dialplan.ReadShown(text)
+	sub := x.live.Context(dialplan.Subroutine)
+	var inFile *dialplan.Plan
 	if x.folder != "" {
-		if inFile, err = kit.ReadDialplan(x.folder); err != nil {
+		if inFile, err = dialplan.Read(x.folder); err != nil {
 			x.warn("the files of the dialplan cannot be read", err.Error())
 			inFile = nil
 		}
 	}
 	if sub == nil || sub.Extension("s") == nil {
 		todo := x.install() + ", and " + reloadAsterisk
-		if inFile != nil && inFile.Context(kit.Subroutine) != nil {
+		if inFile != nil && inFile.Context(dialplan.Subroutine) != nil {
 			todo = reloadAsterisk + "; if that does not help, Asterisk's log says why it does not read " + "extensions.conf"
 		}
 		x.fail("Asterisk has no subroutine ringfence: no call is screened, and one that a context hands to it ends", todo)
 		return false
 	}
 	if inFile != nil {
-		if inFile.Context(kit.Subroutine) == nil {
+		if inFile.Context(dialplan.Subroutine) == nil {
 			x.fail("extensions.conf does not include the subroutine any more: from the next reload on, calls that are handed to it end", x.install()+", and "+reloadAsterisk)
-		} else if !sub.Same(inFile.Context(kit.Subroutine)) || !x.live.Context(kit.TestContext).Same(inFile.Context(kit.TestContext)) {
+		} else if !sub.Same(inFile.Context(dialplan.Subroutine)) || !x.live.Context(dialplan.TestContext).Same(inFile.Context(dialplan.TestContext)) {
 			x.fail("the subroutine that Asterisk has in memory is not the one of its files", reloadAsterisk)
 		} else {
 			x.ok("Asterisk has read the subroutine as it is in its files")
@@ -64,8 +64,8 @@ func (x *asteriskExamination) dialplan(ctx context.Context) bool {
 		x.ok("contexts that call the subroutine: %s", strings.Join(contexts, ", "))
 	}
 	if x.installed != nil {
-		for _, n := range kit.PhoneNotes(x.live, *x.installed) {
-			if n.Level == kit.Know {
+		for _, n := range dialplan.PhoneNotes(x.live, *x.installed) {
+			if n.Level == dialplan.Know {
 				x.hint(n.Text, "")
 			} else {
 				x.warn(what(n.Text))
@@ -82,7 +82,7 @@ func (x *asteriskExamination) dialplan(ctx context.Context) bool {
 var agiURL = regexp.MustCompile(`^agi://(\[[0-9a-fA-F:]+\]|[^/:,]+)(?::([0-9]+))?[/,]`)
 
 // agiAddress is the host:port that a step hands calls to, "" if it does not.
-func agiAddress(s kit.DialStep) string {
+func agiAddress(s dialplan.DialStep) string {
 	m := agiURL.FindStringSubmatch(s.Data)
 	if !strings.EqualFold(s.App, "AGI") || m == nil {
 		return ""
@@ -94,7 +94,7 @@ func agiAddress(s kit.DialStep) string {
 }
 
 // checkAGI holds the address in the dialplan against the daemon's, and Asterisk's against [agi] allow.
-func (x *asteriskExamination) checkAGI(e *kit.DialExtension) {
+func (x *asteriskExamination) checkAGI(e *dialplan.DialExtension) {
 	for _, s := range e.Steps {
 		if x.screen = agiAddress(s); x.screen != "" {
 			break
@@ -138,8 +138,8 @@ func fromHere(address string) netip.Addr {
 
 // guarded reports whether a timeout is set before AGI(), lets it end, and is put back behind it, and extension T goes on with
 // the call.
-func guarded(c *kit.DialContext) bool {
-	want := []kit.DialStep{
+func guarded(c *dialplan.DialContext) bool {
+	want := []dialplan.DialStep{
 		{App: "Set", Data: "AGIEXITONHANGUP=yes"},
 		{App: "Set", Data: "TIMEOUT(absolute)="},
 		{App: "AGI", Data: "agi://"},
@@ -162,13 +162,13 @@ func guarded(c *kit.DialContext) bool {
 		want = want[1:]
 	}
 	t := c.Extension("T")
-	return len(want) == 0 && t != nil && back != "" && slices.ContainsFunc(t.Steps, func(s kit.DialStep) bool {
+	return len(want) == 0 && t != nil && back != "" && slices.ContainsFunc(t.Steps, func(s dialplan.DialStep) bool {
 		return strings.EqualFold(s.App, "Goto") && s.Data == "s,"+back
 	})
 }
 
 // oneByOne makes a Set of each assignment of an MSet.
-func oneByOne(steps []kit.DialStep) (all []kit.DialStep) {
+func oneByOne(steps []dialplan.DialStep) (all []dialplan.DialStep) {
 	for _, s := range steps {
 		if !strings.EqualFold(s.App, "MSet") {
 			all = append(all, s)
@@ -196,7 +196,7 @@ var emergencyStep = regexp.MustCompile(`^(?:\$\[)?\$\{REGEX\("([^"]+)" \$\{(rf_t
 var lastDigitsStep = regexp.MustCompile(`^\$\{REGEX\("([^"]+)" \$\{rf_to\}(?: \$\{rf_from\})?\)\}\?:ask$`)
 
 // checkEmergency holds the subroutine against the emergency numbers of the policy's country.
-func (x *asteriskExamination) checkEmergency(e *kit.DialExtension) {
+func (x *asteriskExamination) checkEmergency(e *dialplan.DialExtension) {
 	if x.policy == nil {
 		return
 	}
@@ -230,9 +230,9 @@ func (x *asteriskExamination) checkEmergency(e *kit.DialExtension) {
 
 // endsTests reports whether a test call ends in the kit's own context, whatever is decided: before the subroutine hangs up or
 // diverts it returns, and what it returns to hangs up.
-func endsTests(d *kit.Dialplan) bool {
+func endsTests(d *dialplan.Plan) bool {
 	returns := false
-	for _, s := range d.Context(kit.Subroutine).Extension("s").Steps {
+	for _, s := range d.Context(dialplan.Subroutine).Extension("s").Steps {
 		switch {
 		case strings.EqualFold(s.App, "GotoIf") && s.Data == `$["${RINGFENCE_TEST}" != ""]?out`:
 			returns = true
@@ -242,7 +242,7 @@ func endsTests(d *kit.Dialplan) bool {
 			return false
 		}
 	}
-	c := d.Context(kit.TestContext)
+	c := d.Context(dialplan.TestContext)
 	if !returns || c == nil || len(c.Includes)+len(c.Switches) > 0 {
 		return false
 	}
@@ -263,7 +263,7 @@ func endsTests(d *kit.Dialplan) bool {
 
 // testCall places a call through a Local channel into the kit's context, and reads what the subroutine has left there.
 func (x *asteriskExamination) testCall(ctx context.Context) {
-	for _, m := range kit.AsteriskTestModules {
+	for _, m := range dialplan.AsteriskTestModules {
 		if !x.loaded[m.Name] {
 			x.warn(fmt.Sprintf("no test call was placed: %s is not loaded (%s)", m.Name, m.What), fmt.Sprintf("asterisk -rx \"module load %s.so\" and try again", m.Name))
 			return
@@ -271,7 +271,7 @@ func (x *asteriskExamination) testCall(ctx context.Context) {
 	}
 	caller := nobody()
 	number := strings.TrimPrefix(caller, "+")
-	answer, err := x.cli(ctx, fmt.Sprintf("channel originate Local/%s@%s/n application Wait %d", number, kit.TestContext, int(testLimit.Seconds())))
+	answer, err := x.cli(ctx, fmt.Sprintf("channel originate Local/%s@%s/n application Wait %d", number, dialplan.TestContext, int(testLimit.Seconds())))
 	if err != nil {
 		x.fail("Asterisk did not place a test call", err.Error())
 		return
@@ -283,7 +283,7 @@ func (x *asteriskExamination) testCall(ctx context.Context) {
 		x.fail("what became of the test call could not be asked for", err.Error())
 		return
 	case left.to == 0:
-		x.fail(fmt.Sprintf("a test call to %s in the context %s did not end (Asterisk said %.60q)", testCallee, kit.TestContext, strings.TrimSpace(answer)), "see Asterisk's log")
+		x.fail(fmt.Sprintf("a test call to %s in the context %s did not end (Asterisk said %.60q)", testCallee, dialplan.TestContext, strings.TrimSpace(answer)), "see Asterisk's log")
 		return
 	case left.guard == "fired":
 		x.fail(fmt.Sprintf("the daemon did not give the test call back: the guard took it after %d ms, and so it goes with every call", took.Milliseconds()), "systemctl restart ringfence, and see its log (journalctl -u ringfence)")

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"ringfence/kit"
+	"ringfence/dialplan"
 	"ringfence/policy"
 )
 
@@ -100,7 +100,7 @@ func (x *asteriskExamination) endpoints(ctx context.Context) {
 		}
 	}
 	if x.loaded["chan_sip"] && x.folder != "" {
-		all, _ := kit.Endpoints(x.folder)
+		all, _ := dialplan.Endpoints(x.folder)
 		for _, e := range all {
 			if !strings.HasPrefix(e.Where, "sip") {
 				continue
@@ -131,7 +131,7 @@ func (x *asteriskExamination) renaming(outside []endpoint) {
 		}
 	}
 	if len(names) > 0 {
-		x.warn(fmt.Sprintf("callers of %s can change the number that is shown of them after they were screened (UPDATE with P-Asserted-Identity)", kit.Some(names)),
+		x.warn(fmt.Sprintf("callers of %s can change the number that is shown of them after they were screened (UPDATE with P-Asserted-Identity)", dialplan.Some(names)),
 			"write trust_connected_line=no into the endpoint (on FreePBX into pjsip.endpoint_custom_post.conf, under ["+names[0]+"](+)), and asterisk -rx \"pjsip reload\"")
 	}
 }
@@ -151,13 +151,13 @@ func (x *asteriskExamination) screened(outside []endpoint) {
 			}
 		}
 	}
-	freePBX := x.folder != "" && kit.IsFreePBX(x.folder)
+	freePBX := x.folder != "" && dialplan.IsFreePBX(x.folder)
 	for _, c := range contexts {
 		if x.live.Context(c) == nil {
-			x.warn(fmt.Sprintf("calls of %s come to the context %s, which Asterisk does not have: they end", kit.Some(by[c]), c), "write the context, or give the endpoint another one")
+			x.warn(fmt.Sprintf("calls of %s come to the context %s, which Asterisk does not have: they end", dialplan.Some(by[c]), c), "write the context, or give the endpoint another one")
 			continue
 		}
-		notes := kit.GapNotes(x.live, c, "calls of "+kit.Some(by[c]), freePBX)
+		notes := dialplan.GapNotes(x.live, c, "calls of "+dialplan.Some(by[c]), freePBX)
 		for _, n := range notes {
 			before, after, _ := strings.Cut(n, ": write ")
 			if after != "" {
@@ -167,7 +167,7 @@ func (x *asteriskExamination) screened(outside []endpoint) {
 			x.fail(what(n))
 		}
 		if len(notes) == 0 {
-			x.ok("calls of %s are screened: the context %s hands them to the subroutine", kit.Some(by[c]), c)
+			x.ok("calls of %s are screened: the context %s hands them to the subroutine", dialplan.Some(by[c]), c)
 		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 
 	"ringfence/conf"
 	"ringfence/daemon"
-	"ringfence/kit"
+	"ringfence/dialplan"
 )
 
 // fakeAsterisk is a program that answers commands of Asterisk's command line from files. What a real one says to all of
@@ -79,7 +79,7 @@ func startFake(t *testing.T) *fakeAsterisk {
 		t.Fatal(err)
 	}
 	modules := "Module                         Description                              Use Count  Status      Support Level\n"
-	for _, m := range kit.AsteriskModules {
+	for _, m := range dialplan.AsteriskModules {
 		modules += fmt.Sprintf("%-30s %-40.40s %d          Running              core\n", m.Name+".so", m.What, 0)
 	}
 	modules += "chan_pjsip.so                  PJSIP Channel Driver                     0          Running              core\nres_pjsip_header_funcs.so      PJSIP Header Functions                   0          Running              core\n" +

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// dialplan is what the switch has in memory, as far as the doctor looks at it.
-type dialplan struct {
+// loadedDialplan is what the switch has in memory, as far as the doctor looks at it.
+type loadedDialplan struct {
 	contexts []dialContext
 	fusion   bool // it comes from FusionPBX
 }
@@ -38,8 +38,8 @@ type action struct {
 }
 
 // readDialplan reads what xml_locate prints.
-func readDialplan(text string) (*dialplan, error) {
-	d := &dialplan{}
+func readDialplan(text string) (*loadedDialplan, error) {
+	d := &loadedDialplan{}
 	dec := xml.NewDecoder(strings.NewReader(text))
 	dec.Strict = false
 	for {
@@ -61,7 +61,7 @@ func readDialplan(text string) (*dialplan, error) {
 	}
 }
 
-func (d *dialplan) context(name string) *dialContext {
+func (d *loadedDialplan) context(name string) *dialContext {
 	for i := range d.contexts {
 		if d.contexts[i].Name == name {
 			return &d.contexts[i]

@@ -17,8 +17,8 @@ import (
 
 	"ringfence/conf"
 	"ringfence/console"
+	"ringfence/dialplan"
 	"ringfence/eslbridge"
-	"ringfence/kit"
 	"ringfence/policy"
 )
 
@@ -63,7 +63,7 @@ func Run(ctx context.Context, o Options, say func(Check)) bool {
 		x.screeningPort(ctx)
 		x.consolePort()
 	}
-	x.kit()
+	x.files()
 	if x.connect(ctx) {
 		defer func() { x.sw.Close() }()
 		x.modules(ctx)
@@ -267,33 +267,33 @@ func knock(ctx context.Context, address string) error {
 	return nil
 }
 
-// kit looks at the installed files.
-func (x *examination) kit() {
+// files looks at the installed files.
+func (x *examination) files() {
 	if x.o.Conf == "" {
 		return
 	}
-	if err := kit.IsFreeSWITCH(x.o.Conf); err != nil {
+	if err := dialplan.IsFreeSWITCH(x.o.Conf); err != nil {
 		x.fail("the dialplan kit cannot be looked for", err.Error())
 		return
 	}
-	s, installed, err := kit.Recorded(x.o.Conf)
+	s, installed, err := dialplan.Recorded(x.o.Conf)
 	if err != nil {
 		x.fail("what was installed cannot be read", err.Error())
 		return
 	}
 	if !installed {
 		x.warn("the dialplan kit was not installed into "+x.o.Conf, "`ringfence freeswitch install --conf "+x.o.Conf+"`")
-		s.Star, s.Release = kit.DefaultStar, kit.DefaultRelease
+		s.Star, s.Release = dialplan.DefaultStar, dialplan.DefaultRelease
 	}
 	x.installedFiles(x.o.Conf, "freeswitch")
-	if e, err := kit.ReadEventSocket(x.o.Conf); err == nil {
-		x.knownPassword = e.Password == kit.KnownPassword
+	if e, err := dialplan.ReadEventSocket(x.o.Conf); err == nil {
+		x.knownPassword = e.Password == dialplan.KnownPassword
 	}
-	for _, n := range kit.Look(x.o.Conf, s) {
+	for _, n := range dialplan.Look(x.o.Conf, s) {
 		switch n.Level {
-		case kit.Must:
+		case dialplan.Must:
 			x.fail(what(n.Text))
-		case kit.Should:
+		case dialplan.Should:
 			x.warn(what(n.Text))
 		default:
 			x.hint(n.Text, "")
@@ -303,16 +303,16 @@ func (x *examination) kit() {
 
 // installedFiles looks whether the files of a kit are as they were written. name is the switch's.
 func (x *examination) installedFiles(folder, name string) {
-	changes, err := kit.Examine(folder)
+	changes, err := dialplan.Examine(folder)
 	if err != nil {
 		x.fail("the installed files cannot be read", err.Error())
 	}
 	fine := 0
 	for _, c := range changes {
 		switch c.Did {
-		case kit.Missing:
+		case dialplan.Missing:
 			x.fail(c.File+" is missing", "`ringfence "+name+" install --conf "+folder+"`")
-		case kit.Kept:
+		case dialplan.Kept:
 			x.warn(c.File+" was changed since it was installed", "see to it that it still does what the shipped one does; docs/"+name+".md says what that is")
 		default:
 			fine++
@@ -358,7 +358,7 @@ func (x *examination) connect(ctx context.Context) bool {
 	}
 	x.sw = sw
 	x.ok("%s takes the password", where)
-	if password == kit.KnownPassword && !x.knownPassword {
+	if password == dialplan.KnownPassword && !x.knownPassword {
 		x.fail("the event socket's password is the one that every installation comes with", "write one of your own into event_socket.conf.xml, the daemon's [[attach]] and /etc/fs_cli.conf; then restart the switch")
 	}
 	status, err := sw.API(ctx, "status")
@@ -386,7 +386,7 @@ func (x *examination) eventSocket() (address, password string, err error) {
 				return "", "", fmt.Errorf("its password cannot be read by this user: run the doctor as root, or name a file with --password-file (%w)", err)
 			}
 		}
-	} else if e, err := kit.ReadEventSocket(x.o.Conf); x.o.Conf != "" && err == nil {
+	} else if e, err := dialplan.ReadEventSocket(x.o.Conf); x.o.Conf != "" && err == nil {
 		host := e.Listen
 		if e.Everywhere() {
 			host = "127.0.0.1"
@@ -411,7 +411,7 @@ func (x *examination) eventSocket() (address, password string, err error) {
 
 // sounds finds out whether FreeSWITCH can read the announcements.
 func (x *examination) sounds(ctx context.Context) {
-	x.announcements(kit.Reader{}, func(s conf.Sound) (what, todo string) {
+	x.announcements(dialplan.Reader{}, func(s conf.Sound) (what, todo string) {
 		if x.sw == nil {
 			return "", ""
 		}
@@ -419,7 +419,7 @@ func (x *examination) sounds(ctx context.Context) {
 			return "", ""
 		}
 		todo = "does the switch run on another machine? Then the folder must be there under the same name"
-		if path, mode := (kit.Reader{}).Closed(s.File); path != "" {
+		if path, mode := (dialplan.Reader{}).Closed(s.File); path != "" {
 			todo = fmt.Sprintf("%s has mode %04o: chmod o+rx it", path, mode)
 		}
 		return "the switch does not find the announcement " + s.File, todo
@@ -428,7 +428,7 @@ func (x *examination) sounds(ctx context.Context) {
 
 // announcements looks for those of the policy, and whether the switch's user can read them. play says what keeps the
 // switch from playing one, "" for nothing.
-func (x *examination) announcements(who kit.Reader, play func(s conf.Sound) (what, todo string)) {
+func (x *examination) announcements(who dialplan.Reader, play func(s conf.Sound) (what, todo string)) {
 	country := ""
 	names := []string{"suspected-nuisance"}
 	if x.policy != nil {

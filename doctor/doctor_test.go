@@ -118,7 +118,10 @@ func TestBroken(t *testing.T) {
 		},
 		"an endless extension": {func(s *system) {
 			s.set("xml_locate dialplan", strings.Replace(s.section, `</context>`, `<extension name="did"><condition field="destination_number" expression="^(\d+)"><action application="bridge" data="x"/></condition></extension></context>`, 1))
-		}, `^warn extensions of the context public take numbers with anything behind them: "did" \(\^\(\\d\+\)\) — write the end`},
+		}, `^warn extensions of the context public take numbers with anything before or behind them: "did" \(\^\(\\d\+\)\) — write the beginning, \^, and the end`},
+		"an extension without a beginning": {func(s *system) {
+			s.set("xml_locate dialplan", strings.Replace(s.section, `</context>`, `<extension name="did"><condition field="destination_number" expression="0592(\d{7})$"><action application="bridge" data="x"/></condition></extension></context>`, 1))
+		}, `^warn extensions of the context public take numbers with anything before or behind them: "did" \(0592\(\\d\{7\}\)\$\)`},
 		"too many a second": {
 			func(s *system) {
 				s.set("status", "FreeSWITCH is ready\n1 session(s) per Sec out of max 5000, peak 1\n")
@@ -186,6 +189,14 @@ func TestProfilesAndEnds(t *testing.T) {
 	} {
 		if got := endless(expression); got != want {
 			t.Errorf("%s: endless %v", expression, got)
+		}
+	}
+	for expression, want := range map[string]bool{
+		`(\d+)$`: true, `1000$`: true, `\d{4}`: true, `(?:1000|1001)`: true,
+		`^(\d+)`: false, `^1000$`: false, `.*`: false, `(.+)$`: false, ``: false, `$`: false, `(^1000|^1001)$`: false,
+	} {
+		if got := startless(expression); got != want {
+			t.Errorf("%s: startless %v", expression, got)
 		}
 	}
 }

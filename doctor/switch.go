@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"ringfence/dialplan"
 	"ringfence/eslbridge"
-	"ringfence/kit"
 )
 
 // needed are the modules that the chain hangs on.
@@ -189,7 +189,7 @@ func (x *examination) sayEmergency(numbers, to, from []string, todo string) {
 }
 
 // checkEnds looks for extensions that take more than they say: an expression without an end also takes what a caller puts
-// behind a number.
+// behind a number, and one without a beginning what he puts before it, another number for one.
 func (x *examination) checkEnds(c *dialContext) {
 	var open []string
 	for _, e := range c.Extensions {
@@ -197,7 +197,7 @@ func (x *examination) checkEnds(c *dialContext) {
 			continue
 		}
 		for _, cond := range e.Conditions {
-			if cond.Field == "destination_number" && endless(cond.Expression) {
+			if cond.Field == "destination_number" && (endless(cond.Expression) || startless(cond.Expression)) {
 				open = append(open, fmt.Sprintf("%q (%s)", e.Name, cond.Expression))
 				break
 			}
@@ -206,8 +206,14 @@ func (x *examination) checkEnds(c *dialContext) {
 	if len(open) == 0 {
 		return
 	}
-	x.warn("extensions of the context "+x.o.Context+" take numbers with anything behind them: "+kit.Some(open),
-		"write the end, $, into each expression, as in ^(\\d+)$: without it 1000 is reached by `1000 XML default` too, and a rule about the line 1000 may not see it")
+	x.warn("extensions of the context "+x.o.Context+" take numbers with anything before or behind them: "+dialplan.Some(open),
+		"write the beginning, ^, and the end, $, into each expression, as in ^(\\d+)$: without them 1000 is reached by `1000 XML default` or `2000/1000` too, and a rule about the line 1000 may not see it")
+}
+
+// startless: an expression that does not say how a destination begins. One that takes everything says so.
+func startless(expression string) bool {
+	e := strings.TrimLeft(expression, "(?:")
+	return strings.Trim(e, "$)") != "" && !strings.Contains(expression, "^") && !strings.HasPrefix(e, ".*") && !strings.HasPrefix(e, ".+")
 }
 
 // endless: an expression that says how a destination begins and not how it ends. One that takes everything says so.

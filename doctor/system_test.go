@@ -15,8 +15,8 @@ import (
 
 	"ringfence/conf"
 	"ringfence/daemon"
+	"ringfence/dialplan"
 	"ringfence/eslbridge"
-	"ringfence/kit"
 	"ringfence/number"
 	"ringfence/standin"
 )
@@ -271,7 +271,7 @@ func (s *system) installed() string {
 		s.t.Fatal(err)
 	}
 	numbers := plan.EmergencyNumbers()
-	if _, err := kit.Install(s.file("fs"), kit.Settings{Screen: s.screen, Star: "*57"}, kit.Emergency{Numbers: numbers, Expression: plan.EmergencyExpression(numbers)}, false); err != nil {
+	if _, err := dialplan.Install(s.file("fs"), dialplan.Settings{Screen: s.screen, Star: "*57"}, dialplan.Emergency{Numbers: numbers, Expression: plan.EmergencyExpression(numbers)}, false); err != nil {
 		s.t.Fatal(err)
 	}
 	read := func(name string) string {

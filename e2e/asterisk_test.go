@@ -264,7 +264,7 @@ func judgeHostile(t *testing.T, texts [][2]string, rang []bool, record func(i in
 }
 
 // Hostile callers on Asterisk: each is screened, nothing of theirs is run, and none ends the screening by writing
-// lines of the wire into his number.
+// lines of the wire into their number.
 func TestHostileAsterisk(t *testing.T) {
 	setup.AsteriskRoot(t)
 	mark := filepath.Join(t.TempDir(), "executed")

@@ -18,7 +18,7 @@ import (
 // oddDestinations are what a caller may write for the number that he calls, in the request URI, and what a dialplan
 // whose expressions have no end takes all the same. %s is the number.
 var oddDestinations = []string{
-	"%s;user=phone", "%sa", "%s%%20", "%s-", "%s%%20XML%%20default", "%s" + strings.Repeat("0", 40), "%s%%24%%7Bsystem(true)%%7D", "%s'", "%s%%22", "%s,1", "%s%%0A", "%s&x", "%s=",
+	"%s;user=phone", "%sa", "%s%%20", "%s-", "%s7", "%s-1", "%s%%201", "%s%%20XML%%20default", "%s" + strings.Repeat("0", 40), "%s%%24%%7Bsystem(true)%%7D", "%s'", "%s%%22", "%s,1", "%s%%0A", "%s&x", "%s=",
 }
 
 // Whatever a caller writes behind the number that he calls, he is screened, and there is a record; and when the daemon is

@@ -48,6 +48,7 @@ func noonZone(now time.Time) string {
 // spellings write the listed number as callers do who would rather not be known by it. %s is the number.
 var spellings = []string{
 	"%s", "+86%s", "0086%s", "86%s", "010%s", "00%s", "8686%s", "+8686%s", "++86%s", "05920%s", "+%s",
+	"9521161%%33%.0s", "9521161%%2533%.0s", "%%2539%%2535211613%.0s", "9521%%252D1613%.0s", "95588#95599#%s", "九五二一一六一三%.0s", "㈨㈤㈡㈠㈠㈥㈠㈢%.0s",
 	"%s#", "%s*", "%sa", "%s,1", "%s=", "%s&1", "%s!", "%s'", "%s$", "%s%%20", "%sx00000001", "%s%%D9%%A0", "%s;ext=1", "%s/", "%s.", "%s-", "(%s)",
 	"#%s", "a%s", "%%22%s%%22", "%s%%00", "%s%%E2%%80%%8B", "%s%%0A", "%s%%0D%%0A%%0D%%0AINVITE", "%s%%3Csip:110@x%%3E", "%s%%3Csip:13800138000%%3E",
 }
@@ -95,7 +96,7 @@ func disguise(r *rand.Rand, i int) standin.Call {
 	case 1:
 		c.SIP = append(c.SIP, standin.Header{Name: "X-L", Value: strings.Repeat("%22", 100_000)})
 	case 2:
-		c.To = pick([]string{"sip:%s;user=phone", "%s;user=phone", "%sa", "%s ", "%s-1", "%s" + strings.Repeat("0", 40), "x%s", "${%s}"})
+		c.To = pick([]string{"sip:%s;user=phone", "%s;user=phone", "%sa", "%s ", "%s-1", "%s7", "%s000", "%s" + strings.Repeat("0", 40), "x%s", "${%s}"})
 		c.To = fmt.Sprintf(c.To, fmt.Sprintf("0592555%04d", i))
 	case 3:
 		if c.Addr == "" { // not SIP: only the number itself is the caller's
@@ -112,17 +113,35 @@ func disguise(r *rand.Rand, i int) standin.Call {
 }
 
 // Nothing that the caller of a listed number does makes him pass, and of each of his calls there is one record, which says
-// what happened.
+// what happened. So it is on a list for all, and on the own list of the line that he calls.
 func TestListedCallerNeverPasses(t *testing.T) {
-	d, _ := setup.StartDaemonWith(t, enforced(t))
-	for list, number := range map[string]string{"blacklist": listed, "allowlist": trusted} {
+	t.Run("on the blacklist", func(t *testing.T) { neverPasses(t, "blacklist") })
+	t.Run("on the line's own", func(t *testing.T) { neverPasses(t, "staff:blacklist", "shop:blacklist") })
+}
+
+// neverPasses places calls of the number, which is on these lists. Half of the numbers that are called are on a line of the policy, half on one of the
+// database.
+//
+// long: because what is placed, and what has to be found of it, is read as one.
+func neverPasses(t *testing.T, lists ...string) {
+	text := strings.Replace(enforced(t), `when   = { list = ["blacklist"] }`, `when   = { list = ["blacklist", "line:blacklist"] }`, 1)
+	d, _ := setup.StartDaemonWith(t, text)
+	customer, numbers := "Shop", []string{"05925551000..05925559999"}
+	if _, err := d.Desk().AddLines(t.Context(), []console.LineSet{{Name: "shop", Customer: &customer, Numbers: &numbers}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, list := range append(lists, "allowlist") {
+		number := listed
+		if list == "allowlist" {
+			number = trusted
+		}
 		if _, err := d.Desk().AddEntries(t.Context(), list, []console.NewEntry{{Number: number}}, false); err != nil {
 			t.Fatal(err)
 		}
 	}
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	n := hostileCalls(3000)
+	n := hostileCalls(2000)
 	sw := &standin.Switch{Address: d.Address(), Speed: 200}
 	type placed struct {
 		call   standin.Call

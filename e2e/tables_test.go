@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"ringfence/bridge"
 	"ringfence/daemon"
 	"ringfence/e2e/phone"
 	"ringfence/e2e/setup"
@@ -107,17 +108,26 @@ func placeAction(t *testing.T, d *daemon.Daemon, server string, handset *phone.P
 	if mode == "sync" {
 		to = fmt.Sprintf("059255504%02d", i)
 	}
-	start := time.Now()
-	h, err := caller.Dial(ctx, server, fmt.Sprintf("9526%04d", i), `"Sale"`, to)
-	if err != nil {
-		t.Fatal(err)
-	}
 	rangAt := to
 	if a.rang != "" && a.rang != "callee" {
 		rangAt = a.rang
 	}
+	late := lateCalls(t, d)
+	start := time.Now()
+	h, err := caller.Dial(ctx, server, fmt.Sprintf("9526%04d", i), `"Sale"`, to)
 	in, rang := handset.Invited(rangAt)
 	handset.Forget(rangAt)
+	// A machine that is too busy lets a call through by the deadline, as it must; that call shows nothing of the action.
+	for tries := 1; err == nil && lateCalls(t, d) > late && tries < 3; tries++ {
+		t.Logf("the call was let through by the deadline; it is placed again")
+		late, start = lateCalls(t, d), time.Now()
+		h, err = caller.Dial(ctx, server, fmt.Sprintf("9526%04d", i), `"Sale"`, to)
+		in, rang = handset.Invited(rangAt)
+		handset.Forget(rangAt)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	shown, _, _ := strings.Cut(strings.TrimPrefix(in.From, `"`), `"`)
 	if seen := strings.Join(h.Seen, " "); seen != a.seen || rang != (a.rang != "") || shown != a.shown {
 		t.Errorf("the caller saw %s, want %s; rang %v, shown %q", seen, a.seen, rang, shown)
@@ -140,4 +150,10 @@ func placeAction(t *testing.T, d *daemon.Daemon, server string, handset *phone.P
 		last += ", BYE"
 	}
 	return fmt.Sprintf("| %s | %s | %s | %s | %s | %s |", a.name, media, mode, last, invite, shown)
+}
+
+// lateCalls is how many calls were let through because there was no decision in time.
+func lateCalls(t *testing.T, d *daemon.Daemon) uint64 {
+	open := setup.StatusOf(t, d).FailOpen
+	return open[bridge.FailDeadline] + open[bridge.FailLate]
 }

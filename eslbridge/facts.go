@@ -92,6 +92,8 @@ func (x *request) line(name, raw []byte) {
 		p = &x.Outbound
 	case "variable_ringfence_line":
 		p = &x.Line
+	case "variable_ringfence_callee":
+		p = &x.PlainTo
 	case "variable_ringfence_trunk":
 		p = &x.Trunk
 	case "variable_ringfence_intent":

@@ -151,6 +151,14 @@ func readFacts(t testing.TB, raw []byte) (x request) {
 	return x
 }
 
+// Where the switch does not give what was dialled, what the dialplan has found plain in it does.
+func TestPlainDestination(t *testing.T) {
+	x := readFacts(t, []byte("Unique-ID: a\nvariable_ringfence_callee: 05925550100\n\n"))
+	if x.PlainTo != "05925550100" || x.Callee != "" {
+		t.Errorf("%+v", x)
+	}
+}
+
 // A caller cannot add facts: what he writes is a value of a header, and its line ends are encoded.
 func TestFactsFirstHeaderCounts(t *testing.T) {
 	text := "Unique-ID: a\nCaller-Caller-ID-Number: 1\nvariable_sip_h_X-ringfence_id: x\nvariable_sip_h_ringfence_test: true\nvariable_sip_h_diversion: d\nCaller-Caller-ID-Number: 2\nvariable_socket_resume: yes\n\n"

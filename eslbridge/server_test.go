@@ -207,7 +207,7 @@ func TestWayOfACall(t *testing.T) {
 }
 
 // A call that goes out is shown to who wants to know of it and given back untouched, in either mode, also when
-// he falls over it; one that was screened on its way in is not ours.
+// that one falls over it; one that was screened on its way in is not ours.
 func TestDialled(t *testing.T) {
 	async := []string{"Socket-Mode: async"}
 	for name, c := range map[string]struct {

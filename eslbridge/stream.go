@@ -5,9 +5,9 @@ import (
 	"fmt"
 )
 
-// A caller writes a part of what the switch says of a call: each header of his INVITE becomes a variable, URL-encoded, in
+// A caller writes a part of what the switch says of a call: each header of their INVITE becomes a variable, URL-encoded, in
 // the reply to `connect` and in every event. What reads those must not give up on their size, or a caller could make
-// himself unreadable. So they are taken as a stream, a line at a time: memory does not grow with what is sent.
+// themselves unreadable. So they are taken as a stream, a line at a time: memory does not grow with what is sent.
 const (
 	// MaxStream is the most bytes that a streamed frame may have: its block, or the event in its body. Over SIP a caller
 	// makes some 6 MB of it.

@@ -130,11 +130,7 @@ func TestStreamBounds(t *testing.T) {
 // A caller who makes the switch's data large, or slow, is screened as anyone, and past the bounds at least written down.
 func TestPaddedCalls(t *testing.T) {
 	padding := func(n int, line string) string { return strings.Repeat(line, n) }
-	for name, c := range map[string]struct {
-		more string // behind the first line of the recorded reply
-		slow bool
-		fail string
-	}{
+	for name, c := range map[string]padded{
 		"66 kB":                 {more: padding(20, "variable_sip_h_X-A: "+strings.Repeat("%22", 1100)+"\n")},
 		"12 MB":                 {more: padding(4, "variable_sip_h_X-A: "+strings.Repeat("%22", 1<<20)+"\n")},
 		"20,000 fields":         {more: padding(20_000, "variable_sip_h_X-A: a\n")},
@@ -144,53 +140,80 @@ func TestPaddedCalls(t *testing.T) {
 		"past the bound":        {more: "variable_sip_h_X-A: " + strings.Repeat("a", MaxStream) + "\n", fail: bridge.FailWire},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := &bridgetest.Screener{Results: make(chan bridgetest.Result, 4), Decide: func(f *bridge.Facts) bridge.Verdict {
-				return bridge.Verdict{ID: "X", Action: "reject", Would: "reject", Refuse: 603}
-			}}
-			s, addr := serve(t, d, bridge.Options{})
-			first, rest, _ := strings.Cut(connectReply(t), "variable_direction")
-			text := []byte(first + c.more + "variable_direction" + rest)
-			p := dial(t, addr)
-			if got := p.command(); got != "connect" {
-				t.Fatal(got)
-			}
-			var before, after runtime.MemStats
-			runtime.GC()
-			runtime.ReadMemStats(&before)
-			if c.slow {
-				start := time.Now() // 500 ms in all, whatever a write takes
-				for i := range len(text) {
-					for time.Since(start) < time.Duration(i)*500*time.Millisecond/time.Duration(len(text)) {
-						runtime.Gosched()
-					}
-					p.conn.Write(text[i : i+1])
+			for tries := 1; placePadded(t, c); tries++ {
+				if t.Logf("let through by the deadline, as on a machine that is too busy"); tries == 5 {
+					t.Fatal("each time")
 				}
-			} else if _, err := p.conn.Write(text); err != nil && c.fail == "" {
-				t.Fatal(err)
-			}
-			if c.fail == "" {
-				if got := p.answer(); len(got) == 0 || !strings.Contains(got[len(got)-1], "respond|execute-app-arg: 603") {
-					t.Errorf("the daemon said %q", got)
-				}
-			}
-			r := <-d.Results
-			runtime.ReadMemStats(&after)
-			if r.FailOpen != c.fail || r.Facts.Number == "" || r.Facts.UUID == "" {
-				t.Errorf("recorded as %+v of %+v", r.Result, r.Facts)
-			}
-			if n := s.Counters.FailOpen()[c.fail]; c.fail != "" && n != 1 {
-				t.Errorf("counted %d times", n)
-			}
-			if grown := int64(after.TotalAlloc) - int64(before.TotalAlloc); !c.slow && grown > 1<<20 {
-				t.Errorf("%d kB were allocated for the call", grown>>10)
-			}
-			select {
-			case r := <-d.Results:
-				t.Errorf("recorded twice: %+v", r)
-			default:
 			}
 		})
 	}
+}
+
+// padded is a call with more in its first reply than a switch usually has.
+type padded struct {
+	more string // behind the first line of the recorded reply
+	slow bool
+	fail string
+}
+
+// placePadded places it; late says that it was let through by the deadline, and shows nothing.
+func placePadded(t *testing.T, c padded) (late bool) {
+	t.Helper()
+	d := &bridgetest.Screener{Results: make(chan bridgetest.Result, 4), Decide: func(f *bridge.Facts) bridge.Verdict {
+		return bridge.Verdict{ID: "X", Action: "reject", Would: "reject", Refuse: 603}
+	}}
+	s, addr := serve(t, d, bridge.Options{})
+	first, rest, _ := strings.Cut(connectReply(t), "variable_direction")
+	text := []byte(first + c.more + "variable_direction" + rest)
+	p := dial(t, addr)
+	if got := p.command(); got != "connect" {
+		t.Fatal(got)
+	}
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	if c.slow {
+		start := time.Now() // 500 ms in all, whatever a write takes
+		for i := range len(text) {
+			for time.Since(start) < time.Duration(i)*500*time.Millisecond/time.Duration(len(text)) {
+				runtime.Gosched()
+			}
+			p.conn.Write(text[i : i+1])
+		}
+	} else if _, err := p.conn.Write(text); err != nil && c.fail == "" {
+		r := <-d.Results
+		if r.FailOpen != bridge.FailDeadline {
+			t.Fatalf("%v; recorded as %+v", err, r.Result)
+		}
+		return true
+	}
+	var said []string
+	if c.fail == "" {
+		said = p.answer()
+	}
+	r := <-d.Results
+	if r.FailOpen == bridge.FailDeadline {
+		return true
+	}
+	if c.fail == "" && (len(said) == 0 || !strings.Contains(said[len(said)-1], "respond|execute-app-arg: 603")) {
+		t.Errorf("the daemon said %q", said)
+	}
+	runtime.ReadMemStats(&after)
+	if r.FailOpen != c.fail || r.Facts.Number == "" || r.Facts.UUID == "" {
+		t.Errorf("recorded as %+v of %+v", r.Result, r.Facts)
+	}
+	if n := s.Counters.FailOpen()[c.fail]; c.fail != "" && n != 1 {
+		t.Errorf("counted %d times", n)
+	}
+	if grown := int64(after.TotalAlloc) - int64(before.TotalAlloc); !c.slow && grown > 1<<20 {
+		t.Errorf("%d kB were allocated for the call", grown>>10)
+	}
+	select {
+	case r := <-d.Results:
+		t.Errorf("recorded twice: %+v", r)
+	default:
+	}
+	return false
 }
 
 // What is said when the facts are not there yet.

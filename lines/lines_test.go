@@ -53,7 +53,7 @@ func (m model) lineOf(n *number.Number) (found []string) {
 }
 
 func (l *Line) told() policy.Line {
-	out := policy.Line{Name: l.Name, Key: l.Key, Customer: l.Customer, Profile: l.Profile, Mode: l.Mode, Zone: l.Zone, Kept: true}
+	out := policy.Line{Name: l.Name, Key: l.Key, Customer: l.Customer, Profile: l.Profile, Mode: l.Mode, Zone: l.Zone, Kept: true, Hash: policy.HashKey(l.Key)}
 	if out.Customer == "" {
 		out.Customer = l.Name
 	}

@@ -12,10 +12,9 @@ import (
 // comes with nothing of them in the processor's cache, and in order for who asks what a pattern meets; all others are spans from a
 // first to a last one. It never changes.
 type numbers struct {
-	keys  []uint64  // of single numbers, by their hash; 0 is none. What is taken makes way to the next
-	of    []uint32  // their lines
-	order []uint32  // their places in keys, ascending by key
-	from  [65]int32 // where in order the numbers of each shape begin
+	groups []group   // single numbers, by their hash. What finds no place in its group goes to the next one that has room
+	order  []uint32  // their places in groups, ascending by key
+	from   [65]int32 // where in order the numbers of each shape begin
 
 	wide  spans // ranges, beginnings
 	other spans // the patterns of wide that are of this country's digits, as E.164 (see number.Plan.InE164); for meet alone
@@ -38,17 +37,60 @@ func (s shape) key(v uint64) uint64 { return uint64(s)<<58 | v }
 
 const valueBits = 1<<58 - 1
 
-// slot is where the search for a key begins.
-func (n *numbers) slot(k uint64) int {
-	at, _ := bits.Mul64(k*0x9e3779b97f4a7c15, uint64(len(n.keys)))
+// group is some single numbers and their lines, as many as there is room for in the 64 bytes that a processor reads at once.
+type group struct {
+	keys [groupSize]uint64 // 0 is none, and none follows
+	of   [groupSize]uint32
+	_    uint32
+}
+
+const groupSize = 5
+
+// group is where the search for a key begins.
+func (n *numbers) group(k uint64) int {
+	at, _ := bits.Mul64(k*0x9e3779b97f4a7c15, uint64(len(n.groups)))
 	return int(at)
 }
 
-func (n *numbers) next(slot int) int {
-	if slot++; slot < len(n.keys) {
-		return slot
+func (n *numbers) next(group int) int {
+	if group++; group < len(n.groups) {
+		return group
 	}
 	return 0
+}
+
+// single is the number at a place of order, and its line.
+func (n *numbers) single(place uint32) (key uint64, line uint32) {
+	g := &n.groups[place/groupSize]
+	return g.keys[place%groupSize], g.of[place%groupSize]
+}
+
+// put takes a single number in, for which there is room, and gives its place.
+func (n *numbers) put(k uint64, line uint32) (place uint32) {
+	for at := n.group(k); ; at = n.next(at) {
+		g := &n.groups[at]
+		for i := range g.keys {
+			if g.keys[i] == 0 {
+				g.keys[i], g.of[i] = k, line
+				return uint32(at*groupSize + i)
+			}
+		}
+	}
+}
+
+// findSingle is the line of a single number.
+func (n *numbers) findSingle(k uint64) (line uint32, ok bool) {
+	for at := n.group(k); ; at = n.next(at) {
+		g := &n.groups[at]
+		for i, key := range g.keys {
+			if key == k {
+				return g.of[i], true
+			}
+			if key == 0 {
+				return 0, false
+			}
+		}
+	}
 }
 
 // held is a pattern and the line that it is on.
@@ -82,16 +124,11 @@ func numbersOf(plan *number.Plan, all []held) numbers {
 	}
 	slices.SortFunc(single, func(a, b held) int { return cmp.Compare(shapeOf(&a.Pattern).key(a.Lo), shapeOf(&b.Pattern).key(b.Lo)) })
 	single = slices.CompactFunc(single, func(a, b held) bool { return a.Pattern == b.Pattern })
-	size := len(single) + len(single)/4 + 1
-	n.keys, n.of, n.order = make([]uint64, size), make([]uint32, size), make([]uint32, len(single))
+	n.groups, n.order = make([]group, len(single)/4+1), make([]uint32, len(single)) // a fifth is empty, and one place at least
 	for i := range single {
 		s := shapeOf(&single[i].Pattern)
 		k := s.key(single[i].Lo)
-		at := n.slot(k)
-		for n.keys[at] != 0 {
-			at = n.next(at)
-		}
-		n.keys[at], n.of[at], n.order[i] = k, single[i].line, uint32(at)
+		n.order[i] = n.put(k, single[i].line)
 		n.from[s+1] = int32(i + 1)
 	}
 	for s := range n.from[1:] {
@@ -228,11 +265,8 @@ func (n *numbers) findWritten(d string, plus bool) (line uint32, ok bool) {
 	s := shapeOf(&number.Pattern{Size: uint8(size), Plus: plus})
 	if size == len(d) {
 		if n.from[s] < n.from[s+1] {
-			k := s.key(v)
-			for at := n.slot(k); n.keys[at] != 0; at = n.next(at) {
-				if n.keys[at] == k {
-					return n.of[at], true
-				}
+			if line, ok = n.findSingle(s.key(v)); ok {
+				return line, true
 			}
 		}
 		if line, ok = n.wide.in(int(s), v); ok {
@@ -311,13 +345,16 @@ func (n *numbers) meetExact(s shape, lo, hi uint64, really func(number.Pattern) 
 	if from == to {
 		return true
 	}
-	at, _ := slices.BinarySearchFunc(n.order[from:to], s.key(lo), func(slot uint32, k uint64) int { return cmp.Compare(n.keys[slot], k) })
-	for i := from + at; i < to && n.keys[n.order[i]] <= s.key(hi); i++ {
-		slot := n.order[i]
-		if really != nil && !really(exactOf(n.keys[slot])) {
-			continue
+	at, _ := slices.BinarySearchFunc(n.order[from:to], s.key(lo), func(place uint32, k uint64) int {
+		key, _ := n.single(place)
+		return cmp.Compare(key, k)
+	})
+	for _, place := range n.order[from+at : to] {
+		key, line := n.single(place)
+		if key > s.key(hi) {
+			break
 		}
-		if !yield(n.of[slot]) {
+		if (really == nil || really(exactOf(key))) && !yield(line) {
 			return false
 		}
 	}
@@ -345,8 +382,9 @@ func (s *spans) meet(place int, lo, hi uint64, yield func(line uint32) bool) boo
 
 // held gives all patterns back, as they were joined.
 func (n *numbers) held(yield func(held)) {
-	for _, slot := range n.order {
-		yield(held{exactOf(n.keys[slot]), n.of[slot]})
+	for _, place := range n.order {
+		key, line := n.single(place)
+		yield(held{exactOf(key), line})
 	}
 	for at := range len(n.wide.from) - 1 {
 		for i := n.wide.from[at]; i < n.wide.from[at+1]; i++ {

@@ -11,7 +11,7 @@ import (
 	"ringfence/policy"
 )
 
-// table holds lines and never changes. A line of a short name and two numbers takes 90 bytes.
+// table holds lines and never changes. A line of a short name and two numbers takes 100 bytes.
 type table struct {
 	text    string   // of each line its key, which begins with its name, and its customer
 	lines   []packed // in the order of their names' bytes
@@ -29,6 +29,7 @@ type packed struct {
 	name, key uint8 // how long they are
 	customer  uint16
 	numbers   uint16 // how many patterns
+	hash      uint64 // policy.HashKey of the key
 }
 
 // kind is what many lines have in common.
@@ -83,7 +84,7 @@ func buildTable(records []record, of *kinds, plan *number.Plan, all []held) *tab
 	t.owners = make([]uint32, len(records))
 	for i := range records {
 		r := &records[i]
-		t.lines[i] = packed{uint32(text.Len()), r.kind, uint8(r.name), uint8(len(r.key)), uint16(len(r.customer)), 0}
+		t.lines[i] = packed{uint32(text.Len()), r.kind, uint8(r.name), uint8(len(r.key)), uint16(len(r.customer)), 0, policy.HashKey(r.key)}
 		text.WriteString(r.key)
 		text.WriteString(r.customer)
 		at := t.slot(r.lineName())
@@ -148,7 +149,7 @@ func (t *table) line(line uint32) policy.Line {
 	k := &t.kinds[p.kind]
 	return policy.Line{
 		Name: t.text[p.at : p.at+uint32(p.name)], Key: t.text[p.at : p.at+uint32(p.key)], Customer: t.customer(line),
-		Profile: k.profile, Mode: k.mode, Zone: k.zone, Kept: true,
+		Profile: k.profile, Mode: k.mode, Zone: k.zone, Kept: true, Hash: p.hash,
 	}
 }
 

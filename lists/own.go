@@ -1,9 +1,7 @@
 package lists
 
 import (
-	"hash/maphash"
 	"maps"
-	"math/bits"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -28,117 +26,20 @@ func OwnTable(name string) (list string, ok bool) {
 	return list, ok && list != ""
 }
 
-// ownLists are the own lists of lines, by their names. A line without entries takes no room.
+// ownLists are the own lists of lines. A line without entries takes no room. Parts never change: an edit puts others in their place, so that look-ups need
+// no lock.
 type ownLists struct {
-	tables  atomic.Pointer[map[string]*ownTable] // replaced when one comes
+	tables  atomic.Pointer[map[string]*ownTable] // by the names of lists; replaced when one comes
+	parts   [ownParts]atomic.Pointer[ownPart]    // by the hashes of the lines' keys
 	texts   int                                  // bytes, of all; Lists.mu is held
 	dropped atomic.Uint64
 }
 
-// ownShards is how many parts a table has. An edit copies one, without its entries.
-const ownShards = 256
-
-// ownTable has the own lists of one name. Lists and parts never change: an edit puts others in their place, so that look-ups need no lock.
+// ownTable is what is known of all own lists of one name.
 type ownTable struct {
-	unread atomic.Bool
-	shards [ownShards]atomic.Pointer[ownPart]
-
+	unread         atomic.Bool
 	entries, lines atomic.Int64
 	texts          int // bytes; Lists.mu is held
-}
-
-var ownSeed = maphash.MakeSeed()
-
-func ownHash(key string) uint64 { return maphash.String(ownSeed, key) }
-
-func ownShard(key string) int { return int(ownHash(key) % ownShards) }
-
-// ownPart is a part of a table, by the lines' keys: open addressing, since a call looks at a line that none before was to, and each piece of
-// memory that it has to touch takes longer than all the rest.
-type ownPart struct {
-	mask  uint64
-	slots []ownSlot // one at least is empty
-}
-
-type ownSlot struct {
-	hash uint64
-	may  uint64  // bits of the numbers that the list may match, see mayBit: most callers are on no list, and the list need not be touched
-	list ownList // empty: so is the slot
-}
-
-// of is the list of a line, by its key and that one's hash, if it has one of these bits.
-func (p *ownPart) of(key string, hash, may uint64) ownList {
-	if p == nil {
-		return ownList{}
-	}
-	for i := hash / ownShards & p.mask; p.slots[i].list.flat != ""; i = (i + 1) & p.mask {
-		if s := &p.slots[i]; s.hash == hash && s.may&may != 0 && s.list.key() == key {
-			return s.list
-		}
-	}
-	return ownList{}
-}
-
-// mayAll has the bits of all numbers.
-const mayAll = ^uint64(0)
-
-// mayBit is the bit of a number, by its number.Pattern.Key.
-func mayBit(key uint64) uint64 { return 1 << (key * 0x9e3779b97f4a7c15 >> 58) }
-
-// mayBits are those of a caller, in both ways of writing. A list of patterns that are no numbers has all.
-func mayBits(n *number.Number) (may uint64) {
-	for _, plus := range [...]bool{true, false} {
-		if key, ok := number.DigitsKey(n.Digits(plus), plus); ok {
-			may |= mayBit(key)
-		}
-	}
-	if may == 0 {
-		return mayAll
-	}
-	return may
-}
-
-// slotOf is a list with its bits.
-func slotOf(l ownList) ownSlot {
-	s := ownSlot{hash: ownHash(l.key()), list: l}
-	p := l.parts()
-	for i := range p.numbers {
-		s.may |= mayBit(le64(l.flat[p.keys+8*i:]))
-	}
-	if p.wides > 0 {
-		s.may = mayAll
-	}
-	return s
-}
-
-// all gives the lists with their bits, by the lines' keys.
-func (p *ownPart) all() map[string]ownSlot {
-	all := make(map[string]ownSlot)
-	if p != nil {
-		for i := range p.slots {
-			if s := p.slots[i]; s.list.flat != "" {
-				all[s.list.key()] = s
-			}
-		}
-	}
-	return all
-}
-
-// ownPartOf makes a part of lists, nil of none.
-func ownPartOf(all map[string]ownSlot) *ownPart {
-	if len(all) == 0 {
-		return nil
-	}
-	size := uint64(1) << bits.Len(uint(len(all)*4/3)) // a quarter is empty at least
-	p := &ownPart{mask: size - 1, slots: make([]ownSlot, size)}
-	for _, s := range all {
-		i := s.hash / ownShards & p.mask
-		for p.slots[i].list.flat != "" {
-			i = (i + 1) & p.mask
-		}
-		p.slots[i] = s
-	}
-	return p
 }
 
 func (o *ownLists) table(list string) *ownTable {
@@ -163,10 +64,10 @@ func (o *ownLists) make(list string) *ownTable {
 	return t
 }
 
-// of is the list of a line, which is empty if it has none.
-func (t *ownTable) of(key string) ownList {
-	hash := ownHash(key)
-	return t.shards[hash%ownShards].Load().of(key, hash, mayAll)
+// of is the list of a line and a table, which is empty if there is none.
+func (o *ownLists) of(t *ownTable, key string) ownList {
+	hash := policy.HashKey(key)
+	return o.part(hash).of(t, key, hash, mayAll)
 }
 
 // LookupOwn gives the narrowest entry that matches in the own list of a line, by its key, as Lookup does. It neither allocates nor waits.
@@ -175,8 +76,8 @@ func (l *Lists) LookupOwn(key, list string, n *number.Number, at time.Time) (e p
 	if t == nil {
 		return e, false
 	}
-	hash := ownHash(key)
-	own := t.shards[hash%ownShards].Load().of(key, hash, mayBits(n))
+	hash := policy.HashKey(key)
+	own := l.own.part(hash).of(t, key, hash, mayBits(n))
 	p, r := own.lookup(n, at)
 	if r == "" {
 		return e, false
@@ -184,6 +85,11 @@ func (l *Lists) LookupOwn(key, list string, n *number.Number, at time.Time) (e p
 	e = policy.ListEntry{List: own.name(), Line: own.key(), Pattern: p, Added: r.added(), Expires: r.expires()}
 	e.Reason, e.Source = r.says()
 	return e, true
+}
+
+// MayBeOwn reports whether an own list of the line whose key has this hash (policy.HashKey) may match a number. It neither allocates nor waits.
+func (l *Lists) MayBeOwn(hash uint64, n *number.Number) bool {
+	return l.own.part(hash).may(hash, mayBits(n))
 }
 
 // OwnChange is a change to the own list of the line with a key.
@@ -208,7 +114,7 @@ func (l *Lists) ApplyOwn(list string, changes []OwnChange) {
 	made := make(map[string]ownList, len(byLine))
 	for key, mine := range byLine {
 		b := ownBuilder{key: key, list: list}
-		was := t.of(key)
+		was := l.own.of(t, key)
 		b.entries = append(was.entries(), mine...)
 		made[key] = l.pack(&b, maxOwnTexts-l.own.texts+was.textBytes())
 	}
@@ -226,7 +132,7 @@ func (l *Lists) DropOwn(keys []string) {
 	for _, t := range *tables {
 		gone := make(map[string]ownList)
 		for _, key := range keys {
-			if t.of(key).flat != "" {
+			if l.own.of(t, key).flat != "" {
 				gone[key] = ownList{}
 			}
 		}
@@ -241,23 +147,23 @@ func (l *Lists) pack(b *ownBuilder, room int) ownList {
 	return made
 }
 
-// setOwn puts lists in the place of those that lines have; an empty one is none. l.mu is held.
+// setOwn puts lists in the place of those that lines have of a table; an empty one is none. l.mu is held.
 func (l *Lists) setOwn(t *ownTable, made map[string]ownList) {
-	shards := make(map[int]map[string]ownSlot)
+	parts := make(map[int]map[string]ownList)
 	for key, now := range made {
-		at := ownShard(key)
-		shard := shards[at]
-		if shard == nil {
-			shard = t.shards[at].Load().all()
-			shards[at] = shard
+		at := ownPartAt(key)
+		if parts[at] == nil {
+			parts[at] = make(map[string]ownList)
 		}
-		l.own.texts += t.count(shard[key].list, now)
-		if delete(shard, key); now.flat != "" { // deleted first: the key is part of the list
-			shard[now.key()] = slotOf(now)
-		}
+		parts[at][key] = now
+		l.own.texts += t.count(l.own.of(t, key), now)
 	}
-	for at, shard := range shards {
-		t.shards[at].Store(ownPartOf(shard))
+	for at, made := range parts {
+		all := l.own.parts[at].Load().all()
+		for key, now := range made {
+			all.set(t, key, now)
+		}
+		l.own.parts[at].Store(all.part())
 	}
 }
 
@@ -281,7 +187,7 @@ type OwnLoader struct {
 	table *ownTable // that others see
 	anew  *ownTable
 	b     ownBuilder
-	made  [ownShards]map[string]ownSlot
+	made  [ownParts]map[string]ownList
 }
 
 // LoadOwn begins to read the own lists of a name, as "blacklist". Until Done they are not Loaded, and look-ups find nothing new in them. Entries
@@ -316,11 +222,11 @@ func (b *OwnLoader) flush() {
 	if len(b.b.entries) == 0 {
 		return
 	}
-	at := ownShard(b.b.key)
+	at := ownPartAt(b.b.key)
 	if b.made[at] == nil {
-		b.made[at] = make(map[string]ownSlot)
+		b.made[at] = make(map[string]ownList)
 	}
-	was := b.made[at][b.b.key].list
+	was := b.made[at][b.b.key]
 	if was.flat != "" {
 		b.b.entries = append(was.entries(), b.b.entries...)
 	}
@@ -329,8 +235,8 @@ func (b *OwnLoader) flush() {
 	b.lists.mu.Unlock()
 	now := b.lists.pack(&b.b, room)
 	b.anew.count(was, now)
-	delete(b.made[at], b.b.key)
-	b.made[at][now.key()] = slotOf(now)
+	delete(b.made[at], b.b.key) // first: the key is part of the list
+	b.made[at][now.key()] = now
 	b.b.entries = b.b.entries[:0]
 }
 
@@ -341,7 +247,12 @@ func (b *OwnLoader) Done() {
 	defer b.lists.mu.Unlock()
 	t := b.table
 	for at := range b.made {
-		t.shards[at].Store(ownPartOf(b.made[at]))
+		all := b.lists.own.parts[at].Load().all()
+		all.drop(t)
+		for key, now := range b.made[at] {
+			all.set(t, key, now)
+		}
+		b.lists.own.parts[at].Store(all.part())
 	}
 	b.lists.own.texts += b.anew.texts - t.texts
 	t.texts = b.anew.texts
@@ -353,7 +264,7 @@ func (b *OwnLoader) Done() {
 // OwnLen is how many entries the own list of a line has, by its key.
 func (l *Lists) OwnLen(key, list string) int {
 	if t := l.own.table(list); t != nil {
-		return t.of(key).len()
+		return l.own.of(t, key).len()
 	}
 	return 0
 }

@@ -41,10 +41,10 @@ const ownHead = 8
 
 func le16(t text) int { return int(t[0]) | int(t[1])<<8 }
 
-// ownParts are the places in an ownList.
-type ownParts struct{ keys, ids, wide, ends, texts, numbers, wides, different int }
+// ownPlaces are the places in an ownList.
+type ownPlaces struct{ keys, ids, wide, ends, texts, numbers, wides, different int }
 
-func (o *ownList) parts() (p ownParts) {
+func (o *ownList) parts() (p ownPlaces) {
 	f := o.flat
 	p.numbers, p.wides, p.different = le16(f[2:]), le16(f[4:]), le16(f[6:])
 	p.keys = ownHead + int(f[0]) + int(f[1])
@@ -78,7 +78,7 @@ func (o ownList) textBytes() int {
 }
 
 // text is the i-th of the different texts.
-func (o *ownList) text(p *ownParts, i int) text {
+func (o *ownList) text(p *ownPlaces, i int) text {
 	from := 0
 	if i > 0 {
 		from = int(le32(o.flat[p.ends+4*(i-1):]))
@@ -86,7 +86,7 @@ func (o *ownList) text(p *ownParts, i int) text {
 	return o.flat[p.texts+from : p.texts+int(le32(o.flat[p.ends+4*i:]))]
 }
 
-func (o *ownList) wideAt(p *ownParts, i int) (q number.Pattern, id int) {
+func (o *ownList) wideAt(p *ownPlaces, i int) (q number.Pattern, id int) {
 	b := o.flat[p.wide+wideSize*i : p.wide+wideSize*i+wideSize]
 	return number.Pattern{Lo: le64(b), Hi: le64(b[8:]), Size: b[16], Open: b[17] != 0, Plus: b[18] != 0}, int(le32(b[wideText:]))
 }
@@ -129,7 +129,7 @@ func (o *ownList) lookup(n *number.Number, at time.Time) (number.Pattern, record
 }
 
 // find is the place of an exact number, -1 if it is not there.
-func (o *ownList) find(p *ownParts, key uint64) int {
+func (o *ownList) find(p *ownPlaces, key uint64) int {
 	from, to := 0, p.numbers
 	for from < to {
 		mid := int(uint(from+to) >> 1)
@@ -146,7 +146,7 @@ func (o *ownList) find(p *ownParts, key uint64) int {
 }
 
 // narrow takes the patterns that are narrower than what was found, where they are many.
-func (o *ownList) narrow(best *match, p *ownParts, n *number.Number, at time.Time) {
+func (o *ownList) narrow(best *match, p *ownPlaces, n *number.Number, at time.Time) {
 	w := o.wide
 	w.lengths.Keys(n, func(key uint64) {
 		block := w.first(key)

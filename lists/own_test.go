@@ -33,8 +33,10 @@ func TestOwnLists(t *testing.T) {
 		r := &reference{T: t, rnd: rnd, different: 4}
 		l, want := New(), plainOwn{}
 		var keys []string
-		for i := range 6 {
-			keys = append(keys, fmt.Sprintf("c%d~aaaa%02d", i/2, i)) // two keys of each name
+		for i := 0; len(keys) < 6; i++ { // two keys of each name, all in one part
+			if key := fmt.Sprintf("c%d~aaaa%04d", len(keys)/2, i); ownPartAt(key) == 3 {
+				keys = append(keys, key)
+			}
 		}
 		names := []string{"blacklist", "allowlist"}
 		for range 60 {
@@ -113,6 +115,9 @@ func (r *reference) sameOwn(l *Lists, want plainOwn, keys, names []string) {
 		n := number.Written(digits, digits)
 		at := referenceStart.Add(time.Duration(r.rnd.IntN(20)-10) * time.Hour)
 		e, ok := l.LookupOwn(key, name, &n, at)
+		if ok && !l.MayBeOwn(policy.HashKey(key), &n) {
+			r.Fatalf("%+v cannot be on a list of %s, and is", n, key)
+		}
 		we, wok := want.lookup(key, name, &n, at)
 		if e.Added, we.Added = e.Added.UTC(), we.Added.UTC(); ok != wok || e != we {
 			r.Fatalf("%+v in %s of %s:\ngot  %v %+v\nwant %v %+v", n, name, key, ok, e, wok, we)
@@ -159,6 +164,34 @@ func TestOwnListsBounded(t *testing.T) {
 	}
 }
 
+// TestMayBeOwn: a line without lists, or of whose numbers the caller is none, is told apart from one that must be looked at; and what was is forgotten.
+func TestMayBeOwn(t *testing.T) {
+	l, plan := ownOf(t, 1000, 1, 0), chinaPlan(t)
+	ask := func(key, text string) bool {
+		n := plan.Parse(text)
+		return l.MayBeOwn(policy.HashKey(key), &n)
+	}
+	perhaps := 0
+	for i := range 1000 {
+		if !ask(ownKeyOf(i), ownNumber(i, 0)) {
+			t.Fatalf("line %d has the number", i)
+		}
+		if ask(ownKeyOf(i+1000), ownNumber(i, 0)) {
+			t.Fatalf("line %d has no list", i+1000)
+		}
+		if ask(ownKeyOf(i), fmt.Sprintf("+86150%08d", i)) {
+			perhaps++
+		}
+	}
+	if perhaps > 100 { // two ways of writing, of 64 bits: some 31
+		t.Errorf("of 1000 that are on no list %d may be", perhaps)
+	}
+	l.DropOwn([]string{ownKeyOf(7)})
+	if ask(ownKeyOf(7), ownNumber(7, 0)) {
+		t.Error("the lists of a line are gone, and it may have the number")
+	}
+}
+
 // TestLookupOwnAllocatesNothing also with many patterns that are no numbers.
 func TestLookupOwnAllocatesNothing(t *testing.T) {
 	l, plan := ownOf(t, 100, 10, 2), chinaPlan(t)
@@ -174,7 +207,10 @@ func TestLookupOwnAllocatesNothing(t *testing.T) {
 	for _, key := range []string{ownKeyOf(7), ownKeyOf(8), "nobody~000000"} {
 		for _, text := range []string{"+8613900700000", ownNumber(8, 3), "+8613755555555"} {
 			n := plan.Parse(text)
-			if got := testing.AllocsPerRun(100, func() { l.LookupOwn(key, "blacklist", &n, referenceStart) }); got != 0 {
+			if got := testing.AllocsPerRun(100, func() {
+				l.MayBeOwn(policy.HashKey(key), &n)
+				l.LookupOwn(key, "blacklist", &n, referenceStart)
+			}); got != 0 {
 				t.Errorf("%s of %s: %v allocations", text, key, got)
 			}
 		}
@@ -213,7 +249,7 @@ func TestOwnListsBesideEdits(t *testing.T) {
 	l, plan := New(), chinaPlan(t)
 	const loud = "loud~000000"
 	quiet := ""
-	for i := 0; ownShard(quiet) != ownShard(loud); i++ {
+	for i := 0; ownPartAt(quiet) != ownPartAt(loud); i++ {
 		quiet = ownKeyOf(i)
 	}
 	n := plan.Parse("+8613800138000")
@@ -234,7 +270,7 @@ func TestOwnListsBesideEdits(t *testing.T) {
 				return
 			default:
 			}
-			if e, ok := l.LookupOwn(quiet, "blacklist", &n, referenceStart); !ok || e.Reason != "mine" || e.Line != quiet {
+			if e, ok := l.LookupOwn(quiet, "blacklist", &n, referenceStart); !ok || !l.MayBeOwn(policy.HashKey(quiet), &n) || e.Reason != "mine" || e.Line != quiet {
 				done <- fmt.Sprintf("the other line's: %v %+v", ok, e)
 				return
 			}

@@ -10,7 +10,7 @@ import (
 )
 
 // Block is the hundred numbers around a caller: those that differ in the last two digits alone. One whose number is too short to have
-// neighbours of the same holder is alone in his.
+// neighbours of the same holder is alone.
 type Block struct {
 	begin   string // of their E.164
 	own     int    // the caller's place
@@ -21,8 +21,8 @@ type Block struct {
 // member is what is known of one of the numbers.
 type member struct {
 	calls                             Tally
-	by                                map[string]bool // customers who marked him
-	talked                            map[string]bool // who talked with him for longer than Long, without a warning; maxCallees of them
+	by                                map[string]bool // customers who marked them
+	talked                            map[string]bool // who talked with them for longer than Long, without a warning; maxCallees of them
 	listed, allowed, known, protected bool
 }
 
@@ -41,7 +41,7 @@ func BlockOf(n *number.Number) (*Block, bool) {
 	return b, true
 }
 
-// Alone reports whether the caller is alone in his block.
+// Alone reports whether the caller is alone in their block.
 func (b *Block) Alone() bool { return b.alone }
 
 // Places are those of the numbers that count.
@@ -113,7 +113,7 @@ func (b *Block) Add(i int, c *Call) {
 	}
 }
 
-// Calls are what the caller himself did.
+// Calls are what the caller did.
 func (b *Block) Calls() *Tally { return &b.members[b.own].calls }
 
 // Around sums up the block with so many of the last digits free, 1 or 2: all calls, how many of its numbers called, how many are marked or
@@ -232,7 +232,7 @@ func (b *Block) against(free int) string {
 			return b.Number(i) + " is on the allowlist"
 		case m.known:
 			return b.Number(i) + " is known to a line"
-		case i != b.own && !m.listed && m.wanted(): // of the caller himself a person decides
+		case i != b.own && !m.listed && m.wanted(): // of the caller a person decides
 			return b.Number(i) + " talked longer than a minute, without a warning"
 		}
 	}

@@ -1,5 +1,5 @@
 // Package marks weighs what people have marked as a nuisance: by its age, by how many of those whom a caller reached think so, and by what the
-// numbers around him do. It is given what is in the journal and the reports, and has no clock.
+// numbers around them do. It is given what is in the journal and the reports, and has no clock.
 package marks
 
 import (
@@ -60,7 +60,7 @@ type Tally struct {
 	First, Last                  time.Time
 
 	callees map[string]int
-	reached map[string]bool // customers who talked with him
+	reached map[string]bool // customers who talked with them
 }
 
 // Add counts a call.
@@ -152,8 +152,8 @@ func (t *Tally) Merge(o *Tally) {
 	}
 }
 
-// Unwanted is how sure it is that who is reached by a caller does not want him: of the customers who talked with him, or marked him, those who
-// marked him. marks is what each customer's counts by its age.
+// Unwanted is how sure it is that those whom a caller reaches do not want them: of the customers who talked with them, or marked them, those who
+// marked them. marks is what each customer's counts by its age.
 func (t *Tally) Unwanted(marks map[string]float64) (share float64, reached int) {
 	reached, sum := len(t.reached), 0.0
 	for customer, weight := range marks {

@@ -64,7 +64,7 @@ func TestTally(t *testing.T) {
 	if most := tally.Most(2); len(most) != 2 || most[0] != (Callee{"1", 4}) || most[1] != (Callee{"2", 1}) {
 		t.Errorf("%v", most)
 	}
-	// a was reached, b and c were not; c marked him all the same.
+	// a was reached, b and c were not; c marked them all the same.
 	if share, reached := tally.Unwanted(map[string]float64{"a": 1, "c": 1}); reached != 2 || share != Lower(2, 2) {
 		t.Errorf("%v of %d", share, reached)
 	}

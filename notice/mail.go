@@ -7,19 +7,16 @@ import (
 	"errors"
 	"fmt"
 	"mime/quotedprintable"
-	"os/exec"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
+	"ringfence/alert"
 	"ringfence/number"
 )
 
-const (
-	mailTimeout = 30 * time.Second // how long the program may take
-	mailOutput  = 2 << 10          // bytes of what it prints that are looked at
-)
+// mailTimeout is how long the program may take.
+const mailTimeout = 30 * time.Second
 
 // mailer gives mail to the program of this machine that delivers it.
 type mailer struct {
@@ -79,37 +76,14 @@ func encoded(text string) string {
 
 // send has a message delivered. That it was taken is all that is known when it returns nil.
 func (m *mailer) send(ctx context.Context, to string, mail []byte) error {
-	ctx, cancel := context.WithTimeout(ctx, mailTimeout)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, m.program, m.args(to)...)
-	cmd.Stdin = bytes.NewReader(mail)
-	out := &bounded{room: mailOutput}
-	cmd.Stdout, cmd.Stderr = out, out
-	// What the program started ends with it, and a child that keeps the pipe open does not keep us.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = time.Second
-	err := cmd.Run()
+	out, err := alert.Run(ctx, mailTimeout, bytes.NewReader(mail), nil, m.program, m.args(to)...)
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+	case errors.Is(err, alert.ErrLate):
 		return fmt.Errorf("%s was not done after %v", m.program, mailTimeout)
-	case out.Len() > 0:
-		return fmt.Errorf("%s: %w; it printed %s", m.program, err, quote(out.String()))
+	case out != "":
+		return fmt.Errorf("%s: %w; it printed %s", m.program, err, quote(out))
 	}
 	return fmt.Errorf("mail cannot be given to %s, the sendmail of [notify] in ringfence.toml: %w", m.program, err)
-}
-
-// bounded keeps the beginning of what is written to it.
-type bounded struct {
-	bytes.Buffer
-	room int
-}
-
-func (b *bounded) Write(p []byte) (int, error) {
-	n := min(len(p), b.room)
-	b.room -= n
-	b.Buffer.Write(p[:n])
-	return len(p), nil
 }

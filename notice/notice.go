@@ -103,7 +103,7 @@ func New(db *storage.DB, o Options) *Notices {
 
 var _ storage.NoticeTaker = (*Notices)(nil)
 
-// Wants reports whether a customer is to be told of a call that was stopped, as his line was wantsFor before that at most: a flood of such calls
+// Wants reports whether a customer is to be told of a call that was stopped, as their line was wantsFor before that at most: a flood of such calls
 // must not make the journal's writer slow. Where a line has changed since, what is to be told is looked at again in the moment of telling.
 func (n *Notices) Wants(r *storage.Record) bool {
 	now := n.o.Now()

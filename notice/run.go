@@ -108,7 +108,7 @@ func (n *Notices) untilDue() time.Duration {
 }
 
 // next gives a line to tell of now; nil if none is, or enough are under way. Customers get turns, one line each, so that many lines of one, or a
-// webhook of his that never answers, keep no other waiting longer than a worker takes.
+// webhook of theirs that never answers, keep no other waiting longer than a worker takes.
 func (n *Notices) next() *waiting {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -49,7 +49,7 @@ const (
 	maxReason = 200
 )
 
-// callOf is what may be said of a record. Of a caller who withholds his number, nothing is said that may have it in it.
+// callOf is what may be said of a record. Of a caller who withholds their number, nothing is said that may have it in it.
 func callOf(c *storage.NoticeCall, zone *time.Location) messageCall {
 	r := c.Of
 	call := messageCall{

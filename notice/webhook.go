@@ -37,7 +37,7 @@ const (
 	maxHookAnswer = 4 << 10 // bytes of an answer that are read
 )
 
-// secret makes the customers' secrets. Each has his own, so that none can sign what another believes.
+// secret makes the customers' secrets. Each has one of their own, so that none can sign what another believes.
 type secret struct{ text string }
 
 // openSecret reads the file of the installation's secret, and makes it where there is none.

@@ -6,9 +6,9 @@ import "unicode"
 // such a text sees the number all the same, and so do rules that refuse: to spoil one's number is no way to pass them.
 // Rules that let calls pass never look at it.
 const (
-	maxHeld    = 4  // numbers that one text is said to hold
-	leastHeld  = 5  // digits; shorter ones stand in too many texts
-	heldStates = 64 // ways of taking prefixes off that are tried
+	maxHeld    = 8   // numbers that one text is said to hold
+	leastHeld  = 5   // digits; shorter ones stand in too many texts
+	heldStates = 128 // ways of taking prefixes off that are tried
 )
 
 // MayHold reports whether Held looks at all: of a number that the plan knows it does not.
@@ -16,11 +16,12 @@ func (n *Number) MayHold() bool {
 	return n.plan != nil && n.Kinds&kindsOf(Invalid, Unassigned) != 0
 }
 
-// Held gives the numbers that the text of an Invalid number plainly holds, at most four; nil of any other. None of them
+// Held gives the numbers that the text of an Invalid number plainly holds, at most eight; nil of any other. None of them
 // is an emergency number. Each has an E164, but for an internal one. It looks for them anew each time: at each run of
 // digits, and at all of its digits; as they stand, and without prefixes that do not belong there. What has the digits of an
 // internal number and is none, as it calls from outside, holds that: a rule that refuses 8??? means who claims to be one of
-// them. Those who are never come to it.
+// them. Those who are never come to it. A digit may also be written as %35: a switch undoes one such writing, and a caller may
+// write it twice.
 //
 // An Unassigned number holds those that it becomes without prefixes as well, or 0095211613, which would be a number of Myanmar,
 // hid 95211613. Area codes stay with it: it may be a newer number, and what stands behind them is part of it.
@@ -30,18 +31,18 @@ func (n *Number) Held() []Number {
 	}
 	h := holder{plan: n.plan, whole: n.E164, tried: make(map[string]bool)}
 	runs := digitRuns(n.Raw, leastHeld)
-	for _, text := range []string{n.Raw, runs[len(runs)-1]} {
+	for _, text := range []string{n.Raw, runs[len(runs)-1].digits} {
 		if claimed := n.plan.ParseInternal(text); claimed.Kind == Internal {
 			h.found = append(h.found, claimed)
 			break
 		}
 	}
 	if n.E164 != "" {
-		runs = []string{readWritten(n.Raw).digits} // what made it a number; a parameter or a host behind it is none of it
+		runs = []digitRun{{digits: readWritten(n.Raw).digits}} // what made it a number; a parameter or a host behind it is none of it
+	} else if plain := percentDecoded(n.Raw); plain != n.Raw {
+		h.read(digitRuns(plain, leastHeld))
 	}
-	for _, digits := range runs {
-		h.unprefixed(digits)
-	}
+	h.read(runs)
 	return h.found
 }
 
@@ -61,7 +62,8 @@ func (p *Plan) ParseCalled(raw string) Number {
 		return n
 	}
 	const shortest = 3 // an extension
-	for _, digits := range digitRuns(n.Raw, shortest) {
+	for _, run := range digitRuns(n.Raw, shortest) {
+		digits := run.digits
 		sizes := []int{len(digits)}
 		switch {
 		case digits == n.Raw && len(digits) <= maxDialled:
@@ -82,19 +84,48 @@ func (p *Plan) ParseCalled(raw string) Number {
 	return n
 }
 
-// maxRuns is how many runs of digits of one text are looked at.
-const maxRuns = 6
+// Beginning gives the number of the country that the digits of an Invalid text begin with, as 059255501001 and 05925550100-1 do: an
+// extension whose expression has no end takes these too. Extensions and service numbers are not looked for, as too much begins with
+// one.
+func (n *Number) Beginning() (Number, bool) {
+	if n.plan == nil || n.Kind != Invalid {
+		return Number{}, false
+	}
+	for _, run := range digitRuns(n.Raw, leastWhole) {
+		for size := min(len(run.digits), maxPatternDigits); size >= leastWhole; size-- {
+			called := n.plan.ParseInternal(run.digits[:size])
+			if called.E164 != "" && called.Kinds&kindsOf(Service, Emergency, International, Unassigned) == 0 {
+				called.Raw = n.Raw
+				return called, true
+			}
+		}
+	}
+	return Number{}, false
+}
 
-// digitRuns gives the texts of digits to look at: each run of at least so many, and all together.
-func digitRuns(raw string, least int) []string {
+// leastWhole is how many digits a number of a subscriber has at least.
+const leastWhole = 7
+
+// maxRuns is how many runs of digits of one text are looked at.
+const maxRuns = 10
+
+// digitRun is digits of a text that stand together, but for what may stand between the digits of a number.
+type digitRun struct {
+	digits string
+	plus   bool // a + stands before them
+}
+
+// digitRuns gives the digits to look at: each run of at least so many, and all together.
+func digitRuns(raw string, least int) []digitRun {
 	var all, run []byte
-	var runs []string
+	var runs []digitRun
 	var script *unicode.RangeTable
+	plus, allPlus := false, false
 	end := func() {
 		if len(run) >= least && len(runs) < maxRuns {
-			runs = append(runs, string(run))
+			runs = append(runs, digitRun{string(run), plus})
 		}
-		run = run[:0]
+		run, plus = run[:0], false
 	}
 	for _, r := range raw {
 		class, digit := classify(r)
@@ -112,12 +143,35 @@ func digitRuns(raw string, least int) []string {
 			script = s
 			run, all = append(run, digit), append(all, digit)
 		case charSeparator, charHyphen, charOpen, charClose:
+		case charPlus:
+			end()
+			plus = true
+			allPlus = allPlus || len(all) == 0
 		default:
 			end()
 		}
 	}
 	end()
-	return append(runs, string(all))
+	return append(runs, digitRun{string(all), allPlus})
+}
+
+// read adds the numbers that runs of digits are, or hold.
+func (h *holder) read(runs []digitRun) {
+	for _, run := range runs {
+		if run.plus && len(run.digits) >= leastHeld && len(run.digits) <= maxDialled {
+			h.add(written{digits: run.digits, plus: true}) // +12025550143# is no number of this country
+		}
+		h.unprefixed(run.digits)
+	}
+}
+
+// add adds the number that a text is, if it is one.
+func (h *holder) add(w written) {
+	n := Number{Raw: w.digits}
+	h.plan.resolve(&n, w, false)
+	if n.E164 != "" && n.E164 != h.whole && len(h.found) < maxHeld && !n.Kinds.Has(Emergency) && !hasNumber(h.found, n.E164) {
+		h.found = append(h.found, n)
+	}
 }
 
 // unprefixed adds the numbers that digits are, or are behind any of the prefixes that stand before numbers: 0, 00, what is
@@ -132,11 +186,7 @@ func (h *holder) unprefixed(digits string) {
 		}
 		h.tried[d] = true
 		if len(d) <= maxDialled {
-			n := Number{Raw: d}
-			p.resolve(&n, written{digits: d}, false)
-			if n.E164 != "" && n.E164 != h.whole && !n.Kinds.Has(Emergency) && !hasNumber(h.found, n.E164) {
-				h.found = append(h.found, n)
-			}
+			h.add(written{digits: d})
 		}
 		for _, prefix := range [...]string{"00", "0", p.code, p.trunk, p.prefixOf(d)} {
 			if prefix != "" && len(d) > len(prefix) && d[:len(prefix)] == prefix {
@@ -208,6 +258,9 @@ var looseDigits = [...]struct {
 	{'🄁', "0123456789"},
 	{'🄋', "0"},
 	{'🄌', "0"},
+	{'㈠', "123456789"},
+	{'㊀', "123456789"},
+	{'〡', "123456789"},
 	{'〇', "0"},
 	{'零', "0"},
 	{'一', "1"},
@@ -219,4 +272,18 @@ var looseDigits = [...]struct {
 	{'七', "7"},
 	{'八', "8"},
 	{'九', "9"},
+	// As on cheques, and the 1 as it is read out.
+	{'壹', "1"},
+	{'幺', "1"},
+	{'贰', "2"},
+	{'貳', "2"},
+	{'叁', "3"},
+	{'參', "3"},
+	{'肆', "4"},
+	{'伍', "5"},
+	{'陆', "6"},
+	{'陸', "6"},
+	{'柒', "7"},
+	{'捌', "8"},
+	{'玖', "9"},
 }

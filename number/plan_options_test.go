@@ -181,7 +181,7 @@ func TestRenumberings(t *testing.T) {
 	}
 }
 
-// Who withholds his number, in many languages; a number that a plan knows is never one of the placeholders.
+// Who withholds their number, in many languages; a number that a plan knows is never one of the placeholders.
 func TestWithheldWords(t *testing.T) {
 	p := testPlan(t, "SG")
 	for _, text := range []string{

@@ -16,6 +16,7 @@ type Done struct {
 	Said       string // what the daemon says of it besides, in English
 	Undo       uint64 // a change; 0: nothing that could be undone
 	UndoReport string // a report that is taken back by dismissing it
+	UndoLift   string // a report whose listing is taken back by lifting it
 	Back       string // the page that it was done from
 }
 
@@ -210,6 +211,7 @@ func (p *Pages) addEntry(w http.ResponseWriter, r *http.Request, do string) erro
 // Done answers that something was done: a note on the page, or a page of its own.
 func (p *Pages) Done(w http.ResponseWriter, r *http.Request, d Done) {
 	p.stateChanged()
+	p.changed(w)
 	if r.Header.Get("HX-Request") != "" {
 		p.fragment(w, r, http.StatusOK, "done", "done", d)
 		return

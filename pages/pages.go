@@ -72,6 +72,7 @@ func New(o Options) (*Pages, error) {
 	}
 	for _, page := range []func(){
 		p.nowPages, p.callPages, p.actPages, p.livePages,
+		p.listPages, p.markPages, p.rangePages, p.policyPages, p.linePages, p.peoplePages, p.healthPages,
 	} {
 		page()
 	}

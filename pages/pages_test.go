@@ -29,7 +29,13 @@ func pagesOf(p *Pages, id string) (all []string) {
 		if method != "GET" || path == "/live" {
 			continue
 		}
-		all = append(all, strings.NewReplacer("{id}", id, "{$}", "").Replace(path))
+		path = strings.NewReplacer("{id}", id, "{$}", "", "{list}", "blacklist", "{line}", "staff").Replace(path)
+		if path == "/ranges/breaker" {
+			path += "?do=reset&detector=range+wakes&key=952116"
+		}
+		if !strings.Contains(path, "{") { // a mark or a version there has to be one of first: see desk_test.go
+			all = append(all, path)
+		}
 	}
 	return all
 }
@@ -42,11 +48,14 @@ func TestPages(t *testing.T) {
 	links := make(map[string]string)
 	for _, lang := range Languages {
 		for _, who := range []*console.Who{admin, reviewer, viewer} {
+			if lang != "en" && who == viewer { // what a role sees has no language
+				continue
+			}
 			for _, at := range pagesOf(h.pages, ids[119]) {
 				what := lang + " " + string(who.Role) + " " + at
-				a := h.get(who, at+"?lang="+lang)
+				a := h.get(who, withLanguage(at, lang))
 				switch {
-				case a.Code == http.StatusForbidden && who == viewer && (strings.HasSuffix(at, "/block") || strings.HasSuffix(at, "/allow") || strings.HasSuffix(at, "/wrong")):
+				case a.Code == http.StatusForbidden && who != admin && (strings.HasPrefix(at, "/ranges/breaker") || strings.HasSuffix(at, "/block") || strings.HasSuffix(at, "/allow") || strings.HasSuffix(at, "/wrong")):
 				case a.Code != http.StatusOK:
 					t.Errorf("%s: status %d: %.300s", what, a.Code, a.body)
 				}
@@ -90,6 +99,13 @@ func TestPages(t *testing.T) {
 	}
 }
 
+func withLanguage(at, lang string) string {
+	if strings.Contains(at, "?") {
+		return at + "&lang=" + lang
+	}
+	return at + "?lang=" + lang
+}
+
 // has reports whether there are pages of a section.
 func (h *house) has(section string) bool {
 	for _, route := range h.pages.Routes() {
@@ -108,9 +124,9 @@ func TestNavigation(t *testing.T) {
 		who  *console.Who
 		want string
 	}{
-		{admin, "now calls lists marks ranges policy people health"},
-		{viewer, "now calls lists marks ranges policy health"},
-		{bound, "now calls lists marks"},
+		{admin, "now calls lists marks ranges policy lines people health"},
+		{viewer, "now calls lists marks ranges policy lines health"},
+		{bound, "now calls lists marks lines"},
 		{&console.Who{Name: "link", Way: console.ByLink, Role: console.Viewer}, ""},
 	} {
 		var got []string
@@ -196,8 +212,11 @@ func TestHostile(t *testing.T) {
 			plain(t, at, a)
 		}
 	}
-	for _, id := range ids {
+	for i, id := range ids {
 		for _, at := range append(pagesOf(h.pages, id), "/calls?lang=zh") {
+			if i > 0 && !strings.Contains(at, id) { // the same page again
+				continue
+			}
 			a := h.get(admin, at)
 			if !strings.HasPrefix(a.Header().Get("Content-Type"), "text/html") {
 				continue
@@ -321,7 +340,8 @@ func TestErrors(t *testing.T) {
 			}
 			if at == "/" {
 				wantHas(t, at, a, "It cannot be told how the daemon is", "These calls cannot be shown")
-			} else if at != "/state" && a.Code != http.StatusInternalServerError {
+			} else if at != "/state" && !strings.HasSuffix(at, "/import") && !strings.HasPrefix(at, "/ranges/breaker") && // which ask nothing yet
+				a.Code != http.StatusInternalServerError {
 				t.Errorf("%s: status %d, want 500", at, a.Code)
 			}
 		}

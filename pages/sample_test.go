@@ -150,10 +150,6 @@ func (s *sample) Known(context.Context, console.KnownQuery, func(console.Acquain
 	return s.err
 }
 
-func (s *sample) Reports(context.Context, console.ReportsQuery, func(console.Report) error) error {
-	return s.err
-}
-
 func (s *sample) Check(_ context.Context, q console.CheckQuery) (*console.CheckReport, error) {
 	if s.err != nil {
 		return nil, s.err

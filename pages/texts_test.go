@@ -6,6 +6,7 @@ import (
 	"go/token"
 	"html/template"
 	"io/fs"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -37,7 +38,7 @@ func families() map[string][]string {
 			examples = append(examples, name)
 		}
 	}
-	return map[string][]string{
+	words := map[string][]string{
 		"language": Languages, "nav": nav, "keys.of": nav,
 		"error": {"400", "401", "403", "404", "405", "409", "415", "429", "500"}, "error.do": {"400", "401", "403", "404", "405", "409", "415", "429", "500"},
 		"signin.wrong": {"password", "oidc", "role"}, "password.wrong": {"differ", "busy", "said", "current", "empty"}, "account.done": {"password", "passkey", "session"}, // of package web
@@ -49,6 +50,8 @@ func families() map[string][]string {
 		"ask": {"block", "allow"}, "ask.do": {"block", "allow"}, "ask.list": {"block", "allow"}, "ask.own": {"block", "allow"}, "ask.reason": {"block", "allow"},
 		"done.added": {"block", "allow"}, "done.updated": {"block", "allow"}, "done.unchanged": {"block", "allow"}, "done.refused": {"block", "allow"},
 	}
+	maps.Copy(words, deskFamilies())
+	return words
 }
 
 // contractActions are the actions that another version's policy may have, and this journal from it.

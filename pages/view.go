@@ -93,6 +93,7 @@ var navigation = []struct {
 	{"marks", "/marks", console.Viewer, false},
 	{"ranges", "/ranges", console.Viewer, true},
 	{"policy", "/policy", console.Viewer, true},
+	{"lines", "/lines", console.Viewer, false},
 	{"people", "/people", console.Admin, true},
 	{"health", "/health", console.Viewer, true},
 }

@@ -134,6 +134,7 @@ type Facts struct {
 	Trunk       string
 	Withheld    bool
 	Inside      bool // an authenticated user calls; a trunk with internal = true need not say so
+	Another     bool // a phone of another customer calls than the one whose line is called: it is not inside there, whatever its trunk
 	Attestation string
 	Time        time.Time
 
@@ -153,11 +154,11 @@ func (p *Policy) Call(f Facts) Call {
 		Name:        f.Name,
 		Trunk:       f.Trunk,
 		Withheld:    f.Withheld,
-		FromInside:  f.Inside || p.TrunkNamed(f.Trunk).Internal,
+		FromInside:  !f.Another && (f.Inside || p.TrunkNamed(f.Trunk).Internal),
 		Attestation: f.Attestation,
 		Time:        f.Time,
 		Diverted:    f.Diverted,
-		Callee:      p.plan.ParseCalled(f.Callee),
+		Callee:      p.called(f.Callee),
 	}
 	if c.FromInside {
 		c.Caller = p.plan.ParseInternal(f.Caller)
@@ -177,6 +178,30 @@ func (p *Policy) Call(f Facts) Call {
 	return c
 }
 
+// called reads a called number. Digits that are no number, and that no line or rule names, are to the number that they begin with: a
+// caller who dials one digit more, where the dialplan takes it, does not get past what is for the line.
+func (p *Policy) called(text string) number.Number {
+	n := p.plan.ParseCalled(text)
+	if n.Kind != number.Invalid || p.namesCalled(&n) {
+		return n
+	}
+	if begins, ok := n.Beginning(); ok && p.namesCalled(&begins) {
+		return begins
+	}
+	return n
+}
+
+// namesCalled reports whether a called number is on a line, or in a rule.
+func (p *Policy) namesCalled(n *number.Number) bool {
+	var m met
+	p.callees.find(&m, n)
+	if len(m.all()) > 0 || p.kept == nil {
+		return len(m.all()) > 0
+	}
+	_, ok := p.kept.LineOf(n)
+	return ok
+}
+
 // ListEntry is one line of an administrator's list.
 type ListEntry struct {
 	List    string         // the list it belongs to
@@ -192,11 +217,13 @@ type ListEntry struct {
 //
 // Lookup finds the narrowest entry of the list that matches n and has not expired at that time. It must
 // not keep n. LookupOwn does so in the list that a line of the database has of its own, by the line's key: the List of what it finds is "LINE:LIST". All of
-// one name are Loaded together, under "line:LIST". Exists tells a list that is there, be it empty, from one that nobody made yet. Loaded is false
+// one name are Loaded together, under "line:LIST". MayBeOwn is false if none of a line's own lists that are Loaded has an entry that matches n, by the HashKey of
+// its key; it may be true for nothing, and is asked first, since that is less work. Exists tells a list that is there, be it empty, from one that nobody made yet. Loaded is false
 // of a list that has not been read wholly yet: a call that a rule asks it for passes.
 type ListSource interface {
 	Lookup(list string, n *number.Number, at time.Time) (ListEntry, bool)
 	LookupOwn(key, list string, n *number.Number, at time.Time) (ListEntry, bool)
+	MayBeOwn(hash uint64, n *number.Number) bool
 	Exists(list string) bool
 	Loaded(list string) bool
 }

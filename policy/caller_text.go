@@ -108,7 +108,7 @@ func (s *scan) isNamed(c *condition) bool {
 	return false
 }
 
-// namedText says how a text took a caller. One without a * is all of the caller, so that where he is not to be named it is not
+// namedText says how a text took a caller. One without a * is all of the caller, so that where they are not to be named it is not
 // either, as in a private journal.
 func namedText(word, who string, caller *number.Number) string {
 	if !strings.HasSuffix(word, "*") || caller.Kinds.Has(number.Anonymous) {

@@ -7,12 +7,13 @@ import (
 )
 
 // maxHits bounds the bits of one matcher: two conditions a rule, and the lines, or never_screen and whom detectors spare.
-const maxHits = 2*MaxRules + MaxLines + MaxDetectors + 32
+const maxHits = 2*MaxRules + MaxLines + MaxDetectors + 64
 
 // hits says, a bit each, which conditions on a number hold for one call.
 type hits [(maxHits + 63) / 64]uint64
 
 func (h *hits) set(bit uint16)      { h[bit>>6] |= 1 << (bit & 63) }
+func (h *hits) unset(bit uint16)    { h[bit>>6] &^= 1 << (bit & 63) }
 func (h *hits) has(bit uint16) bool { return h[bit>>6]&(1<<(bit&63)) != 0 }
 
 // matcher holds the patterns of all conditions on one number of a call, the caller's or the callee's. The index knows each
@@ -75,10 +76,16 @@ type matcherBuilder struct {
 	next    uint16
 }
 
-// bit gives a condition its bit and notes its patterns.
+// bit gives a condition the next bit and notes its patterns.
 func (b *matcherBuilder) bit(patterns []numberPattern) uint16 {
 	bit := b.next
 	b.next++
+	b.note(bit, patterns)
+	return bit
+}
+
+// note notes the patterns of a condition that has a bit.
+func (b *matcherBuilder) note(bit uint16, patterns []numberPattern) {
 	if b.numbers == nil {
 		b.numbers = make(map[number.Pattern]uint32)
 	}
@@ -93,7 +100,6 @@ func (b *matcherBuilder) bit(patterns []numberPattern) uint16 {
 		}
 		b.bitsOf[n] = append(b.bitsOf[n], bit)
 	}
-	return bit
 }
 
 func (b *matcherBuilder) matcher() matcher {
@@ -107,17 +113,18 @@ func (b *matcherBuilder) matcher() matcher {
 	return m
 }
 
-// Bits that are no condition's: never_screen and one that every caller has. A line's bit among the callees' is its number.
+// The first bits of callers are those of rules, by their places: of a rule with a condition `caller` it is that one's, and of any other rule every
+// caller has it. So a call passes over most rules by 64 at once. never_screen has the bit behind. A line's bit among the callees' is its number.
 const (
-	neverScreenBit = 0
-	anyCaller      = 1
+	ruleBits       = (MaxRules + 63) / 64 * 64
+	neverScreenBit = ruleBits
 )
 
 // compile builds the two matchers and gives the conditions their bits.
 func (p *Policy) compile() {
 	var callers, callees matcherBuilder
-	callers.bit(p.neverScreen) // neverScreenBit
-	callers.bit(nil)           // anyCaller
+	callers.next = neverScreenBit
+	callers.bit(p.neverScreen)
 	for i := range p.detectors {
 		p.detectors[i].protect.bit = callers.bit(p.detectors[i].protect.text)
 	}
@@ -125,15 +132,16 @@ func (p *Policy) compile() {
 		callees.bit(p.lines[i].numbers)
 	}
 	for i := range p.rules {
-		p.rules[i].needs = anyCaller
+		p.anyCaller.set(uint16(i))
 		for j := range p.rules[i].conditions {
 			c := &p.rules[i].conditions[j]
 			switch c.on {
-			case onCaller, onCallerNot:
+			case onCaller:
+				c.bit = uint16(i)
+				p.anyCaller.unset(c.bit)
+				callers.note(c.bit, c.text)
+			case onCallerNot:
 				c.bit = callers.bit(c.text)
-				if c.on == onCaller {
-					p.rules[i].needs = c.bit
-				}
 			case onCallee, onCalleeNot:
 				c.bit = callees.bit(c.text)
 			}

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"math/bits"
 	"time"
 
 	"ringfence/number"
@@ -106,6 +107,7 @@ type scan struct {
 	caller, callee met
 	profile        uint32 // the number of its profile, 0 if it has none that a rule names
 	called         Line   // the line called; its name is "" if the callee belongs to none
+	own            ownAnswer
 
 	clock    clock // of the policy's time zone, once clockSet
 	clockSet bool
@@ -128,54 +130,13 @@ type scan struct {
 	score scored
 }
 
-// heldNumber is a number that a caller's text holds, and what it met.
-type heldNumber struct {
-	number number.Number
-	met
-}
-
 // look finds what the caller's number met, and the numbers that its text holds.
 func (s *scan) look() {
 	s.p.callers.find(&s.caller, &s.c.Caller)
-	s.caller.set(anyCaller)
 	if s.held = s.c.held; s.c.heldBy != s.p && s.c.Caller.MayHold() {
 		s.held = s.p.numbersIn(&s.c.Caller) // a call that another policy has read
 	}
 }
-
-// numbersIn gives the numbers that a caller's text holds, and what they meet.
-func (p *Policy) numbersIn(n *number.Number) []heldNumber {
-	numbers := n.Held()
-	if len(numbers) == 0 {
-		return nil
-	}
-	held := make([]heldNumber, len(numbers))
-	for i := range held {
-		held[i].number = numbers[i]
-		p.callers.find(&held[i].met, &held[i].number)
-	}
-	return held
-}
-
-// holdsOne: a number that the caller's text holds is one of a condition's, and the rule one that refuses.
-func (s *scan) holdsOne(r *rule, bit uint16) bool {
-	if !r.refuses() {
-		return false
-	}
-	for i := range s.held {
-		if s.held[i].has(bit) {
-			s.heldBy = &s.held[i]
-			return true
-		}
-	}
-	return false
-}
-
-// The calls that no rule is asked about are decided by these.
-var (
-	passNeverScreen = &rule{name: RuleNeverScreen}
-	passInternal    = &rule{name: RuleInternal}
-)
 
 // passes is the rule that lets a call pass before any other is tried: emergency services, a line's call-back from them, and
 // colleagues. nil is none.
@@ -224,12 +185,8 @@ func (s *scan) rules(d *Decision, steps *[]Step) *rule {
 	var trial *rule
 	decider := &s.p.fallback
 	quick := steps == nil && s.held == nil // who wants steps is told which condition failed
-	rules := s.p.rules
-	for i := range rules {
-		r := &rules[i]
-		if quick && !s.caller.has(r.needs) {
-			continue // as try would find
-		}
+	for i := s.next(0, quick); i < len(s.p.rules); i = s.next(i+1, quick) {
+		r := &s.p.rules[i]
 		s.unread, s.heldBy, s.by, s.trialBy = "", nil, 0, 0
 		failed := s.try(r)
 		if s.unread != "" {
@@ -273,6 +230,19 @@ func (s *scan) rules(d *Decision, steps *[]Step) *rule {
 	}
 	d.Trial, d.TrialWould = trial.name, trial.do.action
 	return decider
+}
+
+// next is the place of the first rule from a place on, with quick the first one that the caller's number does not rule out: as try would find.
+func (s *scan) next(from int, quick bool) int {
+	if !quick {
+		return from
+	}
+	for at := from; at < len(s.p.rules); at = (at | 63) + 1 {
+		if todo := (s.caller.hits[at>>6] | s.p.anyCaller[at>>6]) >> (at & 63); todo != 0 {
+			return at + bits.TrailingZeros64(todo)
+		}
+	}
+	return len(s.p.rules)
 }
 
 // matched notes what a rule says and why it matched.
@@ -408,7 +378,7 @@ func (s *scan) holds(r *rule, c *condition) bool {
 	case onCaller:
 		return s.caller.has(c.bit) || s.held != nil && s.holdsOne(r, c.bit)
 	case onCallerNot:
-		return !s.caller.has(c.bit)
+		return !s.caller.has(c.bit) && !(s.held != nil && s.exceptsHeld(r, c.bit))
 	case onCallee:
 		return s.callee.has(c.bit)
 	case onCalleeNot:
@@ -427,7 +397,7 @@ func (s *scan) holds(r *rule, c *condition) bool {
 	case onList:
 		return s.listed(c) || s.held != nil && r.refuses() && s.heldListed(c)
 	case onListNot:
-		return !s.listed(c)
+		return !s.listed(c) && !(s.held != nil && !r.refuses() && s.heldListed(c))
 	case onTrunk:
 		return contains(c.words, s.c.Trunk)
 	case onAttestation:

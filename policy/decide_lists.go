@@ -67,9 +67,32 @@ func (s *scan) asked(c *condition) iter.Seq[askedList] {
 	}
 }
 
+// ownAnswer is what is known of the caller and the own lists of the line called, all of them together.
+type ownAnswer uint8
+
+const (
+	ownUnasked ownAnswer = iota
+	ownNone              // the caller is on none
+	ownPerhaps
+)
+
+// mayBeOwn reports whether the caller may be on an own list of the line called, which lives in the database. Most are on none, and the lists are asked
+// for it once, however many rules ask for lists.
+func (s *scan) mayBeOwn() bool {
+	if s.own == ownUnasked {
+		if s.own = ownNone; s.lists.MayBeOwn(s.called.Hash, &s.c.Caller) {
+			s.own = ownPerhaps
+		}
+	}
+	return s.own == ownPerhaps
+}
+
 // lookup asks a list for a number.
 func (s *scan) lookup(l askedList, n *number.Number) (ListEntry, bool) {
 	if l.key != "" {
+		if n == &s.c.Caller && !s.mayBeOwn() {
+			return ListEntry{}, false
+		}
 		return s.lists.LookupOwn(l.key, l.bare, n, s.c.Time)
 	}
 	return s.lists.Lookup(l.name, n, s.c.Time)

@@ -114,7 +114,10 @@ func (l onLists) LookupOwn(key, list string, n *number.Number, at time.Time) (Li
 func (l onLists) Lookup(list string, n *number.Number, _ time.Time) (ListEntry, bool) {
 	return ListEntry{List: list}, l[list] != "" && l[list] == n.E164
 }
-func (l onLists) Exists(string) bool      { return true }
+func (l onLists) Exists(string) bool { return true }
+
+func (l onLists) MayBeOwn(uint64, *number.Number) bool { return true }
+
 func (l onLists) Loaded(list string) bool { return l[list] != "unread" }
 
 func TestProtected(t *testing.T) {

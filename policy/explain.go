@@ -218,6 +218,15 @@ func (s *scan) shown() *number.Number {
 
 func (s *scan) who() string { return whoCalls(s.shown()) }
 
+// whoHolds is who, with the number in the caller's text that the condition found, if it was one.
+func (s *scan) whoHolds() string {
+	n := s.shown()
+	if s.heldBy == nil || n.Kinds.Has(number.Anonymous) {
+		return whoCalls(n)
+	}
+	return whoCalls(n) + ", which holds " + s.heldBy.number.Shown() + ","
+}
+
 // whyScreened says why a call does not pass as one that is never screened.
 func (s *scan) whyScreened() string {
 	if s.c.Caller.Kinds.Has(number.Emergency) || s.caller.has(neverScreenBit) {
@@ -248,7 +257,11 @@ func (s *scan) whyFailed(c *condition) string {
 	case onCaller:
 		return key + s.who() + " does not match " + some(c.words)
 	case onCallerNot:
-		return key + s.who() + " is excepted by " + matchText(s.p.callers.narrowest(s.caller.all(), c.bit), s.shown())
+		met := &s.caller
+		if s.heldBy != nil {
+			met = &s.heldBy.met
+		}
+		return key + s.whoHolds() + " is excepted by " + matchText(s.p.callers.narrowest(met.all(), c.bit), s.shown())
 	case onCallee:
 		return key + "called number " + s.c.Callee.Shown() + " does not match " + some(c.words)
 	case onCalleeNot:
@@ -265,7 +278,7 @@ func (s *scan) whyFailed(c *condition) string {
 	case onList:
 		return key + s.who() + " is not on " + some(c.words)
 	case onListNot:
-		return key + s.who() + " is on list " + s.list + entryText(&s.entry, s.shown())
+		return key + s.whoHolds() + " is on list " + s.list + entryText(&s.entry, s.shown())
 	case onTrunk:
 		return key + "the call came from " + trunkText(s.c.Trunk) + ", not " + some(c.words)
 	case onHours:

@@ -46,6 +46,7 @@ type Policy struct {
 	trunkRanges []trunkRange      // the narrowest first
 
 	callers, callees matcher
+	anyCaller        hits // the rules without a condition `caller`
 }
 
 // mention is where the file first names something that is kept elsewhere.

@@ -84,6 +84,59 @@ func TestDecideHeld(t *testing.T) {
 	}
 }
 
+// A rule that lets all pass but some does not let those pass who spoil their number, nor tells a withheld one.
+func TestExceptHeld(t *testing.T) {
+	p := mustLoad(t, `
+country = "CN"
+[[rule]]
+name = "no sales"
+when = { caller_not = ["9521????", "+1202*"] }
+action = "allow"
+[[rule]]
+name = "not listed"
+when = { list_not = ["blacklist"] }
+action = "allow"
+[[rule]]
+name = "others"
+action = "reject"
+`)
+	lists := plainLists{}
+	for _, text := range []string{"95210001", "+12025550143", "95200001"} {
+		q, err := p.Plan().Pattern(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lists.put(ListEntry{List: "blacklist", Pattern: q, Reason: "why"})
+	}
+	for _, c := range []struct{ caller, rule, why string }{
+		{"95210001", "others", "caller_not: number +8695210001 is excepted by 9521????"},
+		{"95210001#", "others", "caller_not: caller 95210001#, which holds +8695210001, is excepted by 9521????"},
+		{"+12025550143#", "others", "caller_not: caller +12025550143#, which holds +12025550143, is excepted by +1202*"},
+		{"95210002#", "not listed", "caller_not: caller 95210002#, which holds +8695210002, is excepted by 9521????"},
+		{"95200001#", "no sales", ""},
+		{"13800138000#", "no sales", ""},
+	} {
+		call := p.Call(Facts{Caller: c.caller})
+		d, steps := p.Explain(&call, lists)
+		why := ""
+		for _, s := range steps {
+			if s.Rule == "no sales" && !s.Matched {
+				why = s.Why
+			}
+		}
+		if d.Rule != c.rule || why != c.why {
+			t.Errorf("%s: %s (%s), want %s (%s)", c.caller, d.Rule, why, c.rule, c.why)
+		}
+		if plain := p.Decide(&call, lists); plain.Rule != d.Rule {
+			t.Errorf("%s: decided %s, explained %s", c.caller, plain.Rule, d.Rule)
+		}
+	}
+	call := p.Call(Facts{Caller: "95210001#", Withheld: true})
+	if d, steps := p.Explain(&call, lists); d.Rule != "others" || strings.Contains(fmt.Sprint(steps), "95210001") {
+		t.Errorf("withheld: %s, %+v", d.Rule, steps)
+	}
+}
+
 // However the number of a listed caller is spoilt, he is refused.
 func TestSpoiltNumbersNeverPass(t *testing.T) {
 	p := mustLoad(t, spoiltPolicy)
@@ -94,8 +147,14 @@ func TestSpoiltNumbersNeverPass(t *testing.T) {
 	prefixes := []string{"", "", "0", "00", "000", "86", "8686", "+86", "++86", "+", "0592", "05920", "010", "+860", "0086", "008686"}
 	for range 20_000 {
 		number := fmt.Sprintf("9521%04d", r.IntN(10_000))
-		if r.IntN(3) == 0 {
+		before := prefixes
+		switch r.IntN(5) {
+		case 0:
 			number = fmt.Sprintf("1%d%09d", 3+r.IntN(7), r.IntN(1_000_000_000))
+		case 1:
+			number, before = fmt.Sprintf("+1202555%04d", r.IntN(10_000)), []string{"", "+", "tel:", "a", "95588#", "0 "}
+		case 2:
+			number, before = fmt.Sprintf("+4420794%05d", r.IntN(100_000)), []string{"", "00 ", "＋", "x"}
 		}
 		lists := plainLists{}
 		q, err := p.Plan().Pattern(number)
@@ -103,14 +162,17 @@ func TestSpoiltNumbersNeverPass(t *testing.T) {
 			t.Fatal(err)
 		}
 		lists.put(ListEntry{List: "blacklist", Pattern: q})
-		text := pick(prefixes) + number
-		switch r.IntN(4) {
+		text := pick(before) + number
+		switch r.IntN(6) {
 		case 0:
 			text += pick(junk)
 		case 1:
 			text = pick(junk) + text
 		case 2:
 			text += pick(junk) + strings.Repeat(fmt.Sprint(r.IntN(10)), r.IntN(20))
+		case 3: // one of its digits as a switch undoes it
+			i := len(text) - 1 - r.IntN(5)
+			text = fmt.Sprintf("%s%%%02X%s", text[:i], text[i], text[i+1:])
 		}
 		call := p.Call(Facts{Caller: text, Callee: "05925550100"})
 		if d := p.Decide(&call, lists); d.Action == Allow && call.Caller.E164 == "" { // else it is another number
@@ -243,7 +305,7 @@ func TestCalledNumbers(t *testing.T) {
 	for text, want := range map[string]string{
 		"05925550100": "staff", "05925550100a": "staff", "05925550100;user=phone": "staff", "05925550100 XML default": "staff", "05925550100-": "staff",
 		"05925550100,1": "staff", "05925550100'": "staff", "05925550100" + strings.Repeat("0", 40): "staff", "sip:05925550100;x": "staff",
-		"05925559999a": "", "059255501001": "", "": "", "x": "", "1104": "", "110a": "", "0592555": "",
+		"05925559999a": "", "059255501001": "staff", "05925550100-1": "staff", "05925550100 12": "staff", "05925550100-1a": "staff", "0592 555 0100(7": "staff", "0592555010000000000": "staff", "059255599991": "", "959255501001": "", "": "", "x": "", "1104": "", "110a": "", "0592555": "",
 	} {
 		c := p.Call(Facts{Callee: text})
 		if got := p.LineOf(&c.Callee); got != want || c.Callee.Raw != text {
@@ -252,6 +314,13 @@ func TestCalledNumbers(t *testing.T) {
 		if c.Callee.Kinds.Has(number.Emergency) {
 			t.Errorf("%q is an emergency number", text)
 		}
+	}
+	// Digits that a line or a rule names are what they are.
+	longer := mustLoad(t, strings.Replace(spoiltPolicy, `["05925550000-05925550999"]`, `["05925550000-05925550999"]
+[lines.lift]
+numbers = ["0592555010??"]`, 1))
+	if c := longer.Call(Facts{Callee: "059255501001"}); longer.LineOf(&c.Callee) != "lift" {
+		t.Errorf("a line's number of twelve digits is to line %q", longer.LineOf(&c.Callee))
 	}
 	if c := p.Call(Facts{Callee: "8001a"}); c.Callee.Kind != number.Internal || c.Callee.National() != "8001" {
 		t.Errorf("%+v", c.Callee)

@@ -25,6 +25,8 @@ func (l plainLists) Lookup(list string, n *number.Number, at time.Time) (best Li
 	return best, ok
 }
 
+func (l plainLists) MayBeOwn(uint64, *number.Number) bool { return true }
+
 func (l plainLists) Exists(list string) bool { return l[list] != nil }
 func (l plainLists) LookupOwn(key, list string, n *number.Number, at time.Time) (ListEntry, bool) {
 	return l.Lookup(key+":"+list, n, at)

@@ -16,7 +16,6 @@ const (
 // rule is one [[rule]] as compiled.
 type rule struct {
 	conditions []condition // all must hold; none holds for every call
-	needs      uint16      // the bit of its caller condition, anyCaller if it has none: most rules are passed over by it alone
 	trial      bool
 	name       string
 	line       int // in the file

@@ -48,7 +48,7 @@ type ScoreTerm struct {
 // maxScoreWeight is how much a term may add each time.
 const maxScoreWeight = 20
 
-// The signs are fixed: what a caller can bring about by himself must not let him pass, and what people vouch for must not keep anybody out.
+// The signs are fixed: what a caller can bring about alone must not let them pass, and what people vouch for must not keep anybody out.
 var scoreTerms = [numTerms]ScoreTerm{
 	termPrior:        {Name: "prior", Default: -4, AtMost: 1, Low: -20, High: 20, Meaning: "every call: how rare unwanted calls are"},
 	termDecoy:        {Name: "decoy", Default: 3, AtMost: 2, High: 20, Meaning: "each decoy line that the caller called within a day, at most 2", each: "decoys called within a day"},

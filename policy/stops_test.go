@@ -36,7 +36,7 @@ func TestStops(t *testing.T) {
 			if c.passed {
 				call.ChallengePassed = now.Add(-time.Hour)
 			}
-			want := c.want || mode != "" && name == "challenge, passed before" // whether he would have been asked is not looked at there
+			want := c.want || mode != "" && name == "challenge, passed before" // whether they would have been asked is not looked at there
 			if d := p.Decide(&call, nil); p.Stops(&d) != want {
 				t.Errorf("%s %s: got %v, want %v", mode, name, !want, want)
 			}

@@ -13,7 +13,7 @@ import (
 	"ringfence/storage"
 )
 
-// HideReport takes the caller out of a report and seals it: who has the key can still put him on a list, when somebody
+// HideReport takes the caller out of a report and seals it: who has the key can still put them on a list, when somebody
 // confirms the report. It is false for one without a number, or that is hidden already.
 //
 // With the key a token of a telephone number can be found out by trying all numbers, so that what is sealed with it is as secret

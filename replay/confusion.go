@@ -114,9 +114,9 @@ func (s *sideCount) add(m *met, done, would bool) {
 }
 
 // decided counts a call with a label.
-func (t *labelTally) decided(c *Call, co *course, what does) {
-	p, d := co.mind.judge.Policy, &co.d
-	m := met{n: c.weight(), does: what, stopped: !co.rings}
+func (t *labelTally) decided(c *Call, run *liveRun, what does) {
+	p, d := run.mind.judge.Policy, &run.d
+	m := met{n: c.weight(), does: what, stopped: !run.rings}
 	if !c.label.given {
 		t.without += m.n
 		return
@@ -144,7 +144,7 @@ func (t *labelTally) decided(c *Call, co *course, what does) {
 		}
 	}
 	if c.label.campaign != "" {
-		t.campaign(c, &m, co.call.Tripped != 0)
+		t.campaign(c, &m, run.call.Tripped != 0)
 	}
 }
 

@@ -10,7 +10,7 @@
 //	tally     totals, changes, mistakes, callers (tally.go) → Report
 //
 // Where a policy has detectors, or a file says which calls were wanted, calls wait for their turn in time (inorder.go, queue.go), and each policy goes
-// through them with what the calls before have left (course.go, timely.go); what detectors did and how decisions meet the labels is
+// through them with what the calls before have left (live_run.go, timely.go); what detectors did and how decisions meet the labels is
 // added up apart (trips.go, confusion.go).
 //
 // One goroutine reads, as many as there are processors decide, one adds up, chunk by chunk in the order of the

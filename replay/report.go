@@ -22,12 +22,12 @@ type Report struct {
 
 	// What the detectors did, in the order of the policy, and how its decisions meet the labels, if the files have some; nil if none has.
 	// Against is the same of the policy to compare with.
-	Course
-	Against Course `json:",omitzero"`
+	LiveRun
+	Against LiveRun `json:",omitzero"`
 }
 
-// Course is what a policy did with calls in their own time.
-type Course struct {
+// LiveRun is what a policy did with calls in their own time.
+type LiveRun struct {
 	Detectors []Detector `json:",omitempty"`
 	Labels    *Labels    `json:",omitempty"`
 }
@@ -159,7 +159,7 @@ type callerStats struct {
 }
 
 // harm is how many people were rung for nothing, roughly: the calls that nobody answered or that were over
-// within seconds, weighted by how many different people they went to. Who dials his way through the numbers of
+// within seconds, weighted by how many different people they went to. Who dials their way through the numbers of
 // a firm comes before one who rings the same colleague again and again, and before one whom many people
 // talk to. A call of which nothing is known counts half.
 func (c *callerStats) harm() float64 {

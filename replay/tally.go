@@ -20,10 +20,10 @@ type outcome struct {
 	withheld bool
 	way      direction // only calls that came in are screened
 	is, was  Verdict
-	compared bool    // was holds something
-	seen     *course // where calls are decided in their own time: who found out
-	trial    Verdict // of a rule on trial that matched, when another one decided
-	change   *Change // of a changed verdict, when all of them are wanted
+	compared bool     // was holds something
+	seen     *liveRun // where calls are decided in their own time: who found out
+	trial    Verdict  // of a rule on trial that matched, when another one decided
+	change   *Change  // of a changed verdict, when all of them are wanted
 }
 
 // decided takes what the policy says.
@@ -39,11 +39,11 @@ func (o *outcome) changed() bool { return o.compared && o.is != o.was }
 // tally adds up. It sees the calls in the order of the files.
 type tally struct {
 	o       *Options
-	mind    *mind     // decides again where a reason is wanted, or where the calls before count
-	against *mind     // the same for the policy to compare with; nil if there is none
-	joins   *joiner   // nil until a call has several records
-	line    *line     // of calls that are decided in their own time; nil: they are decided in the order of the files
-	courses []*course // then: of the policy, and of the one to compare with
+	mind    *mind      // decides again where a reason is wanted, or where the calls before count
+	against *mind      // the same for the policy to compare with; nil if there is none
+	joins   *joiner    // nil until a call has several records
+	line    *line      // of calls that are decided in their own time; nil: they are decided in the order of the files
+	runs    []*liveRun // then: of the policy, and of the one to compare with
 	report  Report
 
 	rules   map[Verdict]*ruleTotal
@@ -333,7 +333,7 @@ func (t *tally) change(file string, o *outcome) error {
 func (t *tally) finish() *Report {
 	r := &t.report
 	s := &r.Summary
-	t.endCourses()
+	t.endLiveRuns()
 	s.Callers = uint64(len(t.callers))
 	r.Notes = append(r.Notes, t.o.notes()...)
 	if t.o.asksKnown() || t.o.timely {

@@ -27,10 +27,10 @@ type Fate struct {
 // begin makes what goes through the calls in their own time.
 func (t *tally) begin() {
 	t.line = &line{}
-	t.courses = []*course{newCourse(t.mind, t.o)}
-	t.courses[0].tally.trip = t.o.Trip
+	t.runs = []*liveRun{newLiveRun(t.mind, t.o)}
+	t.runs[0].tally.trip = t.o.Trip
 	if t.against != nil {
-		t.courses = append(t.courses, newCourse(t.against, t.o))
+		t.runs = append(t.runs, newLiveRun(t.against, t.o))
 	}
 }
 
@@ -50,8 +50,8 @@ func (t *tally) empty() error {
 // timely counts a call when its time has come.
 func (t *tally) timely(file string, o *outcome) error {
 	c, s := o.call, &t.report.Summary
-	for _, co := range t.courses {
-		co.pass(c.Facts.Time)
+	for _, run := range t.runs {
+		run.pass(c.Facts.Time)
 	}
 	switch o.way {
 	case directionLocal:
@@ -59,42 +59,42 @@ func (t *tally) timely(file string, o *outcome) error {
 		return nil
 	case directionOut:
 		s.Outgoing++
-		for _, co := range t.courses {
-			co.dialled(c)
+		for _, run := range t.runs {
+			run.dialled(c)
 		}
 		return nil
 	}
 	if c.unreadable {
 		return t.add(file, o)
 	}
-	for i, co := range t.courses {
-		co.tally.zone = c.Facts.Time.Location()
-		what := co.decide(c)
-		co.tally.decided(c, &co.call, &co.d, what)
-		co.tally.labels.decided(c, co, what)
+	for i, run := range t.runs {
+		run.tally.zone = c.Facts.Time.Location()
+		what := run.decide(c)
+		run.tally.decided(c, &run.call, &run.d, what)
+		run.tally.labels.decided(c, run, what)
 		if i == 0 && t.o.Each != nil {
-			t.o.Each(fateOf(file, c, co, what))
+			t.o.Each(fateOf(file, c, run, what))
 		}
 	}
-	co := t.courses[0]
-	o.seen = co
-	o.decided(&co.d)
+	run := t.runs[0]
+	o.seen = run
+	o.decided(&run.d)
 	switch {
-	case len(t.courses) > 1:
-		o.was, o.compared = verdictOf(&t.courses[1].d), true
+	case len(t.runs) > 1:
+		o.was, o.compared = verdictOf(&t.runs[1].d), true
 	case c.recorded:
 		o.was, o.compared = c.was, true
 	}
 	return t.add(file, o)
 }
 
-func fateOf(file string, c *Call, co *course, what does) *Fate {
+func fateOf(file string, c *Call, run *liveRun, what does) *Fate {
 	f := &Fate{
-		File: file, Line: c.Line, Time: c.Facts.Time, Caller: co.call.Caller.E164, Callee: c.Facts.Callee, Is: verdictOf(&co.d), Does: what.String(),
-		Rings: co.rings, Tripped: co.call.Tripped, TrialBy: co.d.TrialBy, Fired: co.call.Trips,
+		File: file, Line: c.Line, Time: c.Facts.Time, Caller: run.call.Caller.E164, Callee: c.Facts.Callee, Is: verdictOf(&run.d), Does: what.String(),
+		Rings: run.rings, Tripped: run.call.Tripped, TrialBy: run.d.TrialBy, Fired: run.call.Trips,
 	}
 	if what != lets {
-		f.By = co.d.By
+		f.By = run.d.By
 	}
 	if f.Caller == "" {
 		f.Caller = c.Facts.Caller
@@ -107,17 +107,17 @@ func fateOf(file string, c *Call, co *course, what does) *Fate {
 	return f
 }
 
-// endCourses takes what came of the detectors and labels into the report.
-func (t *tally) endCourses() {
-	for i, co := range t.courses {
-		co.finish()
-		into := &t.report.Course
+// endLiveRuns takes what came of the detectors and labels into the report.
+func (t *tally) endLiveRuns() {
+	for i, run := range t.runs {
+		run.finish()
+		into := &t.report.LiveRun
 		if i > 0 {
 			into = &t.report.Against
 		}
-		into.Detectors = co.detectors()
-		if l := &co.tally.labels; l.all[0].calls+l.all[1].calls > 0 {
-			into.Labels = l.export(co.mind.judge.Policy)
+		into.Detectors = run.detectors()
+		if l := &run.tally.labels; l.all[0].calls+l.all[1].calls > 0 {
+			into.Labels = l.export(run.mind.judge.Policy)
 		}
 	}
 	if n := t.report.Summary.OutOfOrder; n > 0 {

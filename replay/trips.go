@@ -40,8 +40,8 @@ type Trip struct {
 	HoldS    float64   `json:"hold_s"` // seconds until it lets calls through to see whether it is over
 }
 
-// courseTally adds up what the detectors of one policy did, and how its decisions meet the labels. It is told of breakers.
-type courseTally struct {
+// liveTally adds up what the detectors of one policy did, and how its decisions meet the labels. It is told of breakers.
+type liveTally struct {
 	policy    *policy.Policy
 	zone      *time.Location // that reports are written by
 	detectors []Detector
@@ -51,7 +51,7 @@ type courseTally struct {
 	labels    labelTally
 }
 
-func (t *courseTally) begin(p *policy.Policy) {
+func (t *liveTally) begin(p *policy.Policy) {
 	t.policy, t.zone = p, time.UTC
 	for i, d := range p.Detectors() {
 		mode := d.Mode
@@ -67,7 +67,7 @@ func (t *courseTally) begin(p *policy.Policy) {
 }
 
 // Changed is told of a breaker by the detectors.
-func (t *courseTally) Changed(b detect.Breaker) {
+func (t *liveTally) Changed(b detect.Breaker) {
 	if b.State != detect.Tripped {
 		return
 	}
@@ -97,7 +97,7 @@ func (t *courseTally) Changed(b detect.Breaker) {
 }
 
 // decided counts a call that was decided, for the detectors.
-func (t *courseTally) decided(c *Call, call *policy.Call, d *policy.Decision, what does) {
+func (t *liveTally) decided(c *Call, call *policy.Call, d *policy.Decision, what does) {
 	n, talked := c.weight(), c.Answered && c.Talk > longTalk
 	if call.Tripped == 0 {
 		return
@@ -123,14 +123,14 @@ func (t *courseTally) decided(c *Call, call *policy.Call, d *policy.Decision, wh
 }
 
 // export is what came of it.
-func (co *course) detectors() []Detector {
-	if co.set == nil {
+func (run *liveRun) detectors() []Detector {
+	if run.set == nil {
 		return nil
 	}
-	evicted, capped := co.set.Counters()
-	for i := range co.tally.detectors {
-		d := &co.tally.detectors[i]
+	evicted, capped := run.set.Counters()
+	for i := range run.tally.detectors {
+		d := &run.tally.detectors[i]
 		d.Evicted, d.Capped = evicted[d.Detector], capped[d.Detector]
 	}
-	return co.tally.detectors
+	return run.tally.detectors
 }

@@ -28,7 +28,7 @@ action = "tag"
 label = "?"
 `
 
-// What a caller does is evidence against his next call: each call and each end once, and nothing of calls that were stopped.
+// What a caller does is evidence against their next call: each call and each end once, and nothing of calls that were stopped.
 func TestBehaviourIsNoted(t *testing.T) {
 	sc, _ := screenerOf(t, scorePolicy)
 	now := time.Date(2026, 11, 24, 8, 0, 0, 0, time.UTC)

@@ -74,7 +74,7 @@ func (sc *Screener) countedBefore(e *attach.CallEnd) (stopped bool) {
 	if at.IsZero() {
 		at = sc.o.Now()
 	}
-	call, _ := sc.callOf(r.Policy, f, at)
+	call, _ := sc.callOf(r, f, at)
 	leg := traffic.CallKey(e.UUID, e.Channel)
 	d, n := r.Detectors.Consider(r.Policy, &call, r.Lists, detect.Way{Look: true, Leg: leg})
 	stopped = r.Policy.Stops(&d)

@@ -75,7 +75,7 @@ func (sc *Screener) consider(f *bridge.Facts, at time.Time) *considered {
 		at = now
 	}
 	c := &considered{}
-	c.call, c.id = sc.callOf(r.Policy, f, at)
+	c.call, c.id = sc.callOf(r, f, at)
 	sc.memory.Called(r.Policy, &c.call)
 	sc.decide(r, c, f, detect.Way{Look: f.Test, Paused: true}) // nothing is done to it any more
 	return c

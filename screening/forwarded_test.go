@@ -85,7 +85,7 @@ action = "reject"
 	both.RemoteID = "<sip:13800138000@c>"
 	hidden := bridge.Facts{Number: "+8613912345678", IDSource: "pid", Asserted: "+8613912345678", FromUser: "anonymous", Withheld: true}
 	alone := bridge.Facts{Number: "13800138000", FromUser: "13800138000"}
-	wish := bridge.Facts{Number: "110", IDSource: "pid", Preferred: "<sip:110@x>", FromUser: "13800138000"}
+	preferred := bridge.Facts{Number: "110", IDSource: "pid", Preferred: "<sip:110@x>", FromUser: "13800138000"}
 	name := asserted
 	name.FromUser = "alice"
 	for what, c := range map[string]struct {
@@ -93,7 +93,7 @@ action = "reject"
 		want  bool
 	}{
 		"another number": {asserted, true}, "the same": {same, false}, "Remote-Party-ID": {remote, true}, "the asserted before Remote-Party-ID": {both, true},
-		"withheld": {hidden, false}, "From alone": {alone, false}, "a wish": {wish, false}, "a name in From": {name, false},
+		"withheld": {hidden, false}, "From alone": {alone, false}, "preferred alone": {preferred, false}, "a name in From": {name, false},
 	} {
 		for _, gateway := range []string{"carrier", "plain", ""} {
 			f := c.facts

@@ -102,7 +102,7 @@ func remoteParty(f *bridge.Facts) (number, name string) {
 // from is the number in From.
 func from(f *bridge.Facts) (number, name string) {
 	switch {
-	case f.Unreadable: // what it holds must not let him pass, but may refuse him
+	case f.Unreadable: // what it holds must not let them pass, but may refuse them
 		return f.Number + " (From cannot be read)", f.Name
 	case f.IDSource == "":
 		return f.Number, f.Name

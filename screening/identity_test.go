@@ -6,6 +6,23 @@ import (
 	"ringfence/bridge"
 )
 
+// What was called is known, whatever of it the switch leaves out.
+func TestCalleeOf(t *testing.T) {
+	for _, c := range []struct {
+		facts bridge.Facts
+		want  string
+	}{
+		{bridge.Facts{Line: "1", Callee: "2", ReqUser: "3", PlainTo: "4"}, "1"},
+		{bridge.Facts{Callee: "2", ReqUser: "3", PlainTo: "4"}, "2"},
+		{bridge.Facts{ReqUser: "3", PlainTo: "4"}, "3"},
+		{bridge.Facts{PlainTo: "05925550100"}, "05925550100"},
+	} {
+		if got := calleeOf(&c.facts); got != c.want || !named(&c.facts) {
+			t.Errorf("%+v is a call to %q, want %q", c.facts, got, c.want)
+		}
+	}
+}
+
 // Who calls is read by the headers that the trunk may say it with, in their order; and the handset shows that
 // number, whatever the switch would show.
 //
@@ -45,15 +62,15 @@ action = "allow"
 	verified := from
 	verified.Verstat = "TN-Validation-Passed-C"
 	claimed := bridge.Facts{Number: "13800138000;verstat=TN-Validation-Failed", Name: "F", FromUser: "13800138000;verstat=TN-Validation-Failed"}
-	wish := all // his P-Preferred-Identity is what the switch takes
-	wish.Preferred, wish.Number, wish.Name = "<sip:110@x>", "110", "Police"
-	wishAlone := wish
-	wishAlone.Asserted, wishAlone.RemoteID = "", ""
+	preferred := all // his P-Preferred-Identity is what the switch takes
+	preferred.Preferred, preferred.Number, preferred.Name = "<sip:110@x>", "110", "Police"
+	preferredAlone := preferred
+	preferredAlone.Asserted, preferredAlone.RemoteID = "", ""
 	verbatim := all
 	verbatim.Asserted = `"Paid" <sip:+8613912345678@carrier.example>`
 	withHost := all
 	withHost.Asserted = "+8613912345678@carrier.example"
-	smuggled := wish // a user part that reads as a header once its %XX are undone
+	smuggled := preferred // a user part that reads as a header once its %XX are undone
 	smuggled.Asserted = "1<sip:110@evil>"
 	quoted := all
 	quoted.RemoteID = `"x<sip:110@evil>" <sip:13700137000@carrier>`
@@ -82,9 +99,9 @@ action = "allow"
 		"withheld, asserted, trusted":      {hidden, "carrier", "+8613912345678", "Real", "default", "anonymous", "", ""},
 		"withheld, asserted by anyone":     {hidden, "plain", "", "Anonymous", "default", "", "anonymous", "anonymous"},
 		"From alone":                       {from, "carrier", "+8613800138000", "F", "default", "", "", ""},
-		"a wish beside what is asserted":   {wish, "carrier", "+8613912345678", "", "default", "13800138000", "+8613912345678", "+8613912345678"},
-		"a wish alone":                     {wishAlone, "carrier", "+8613800138000", "F", "default", "", "13800138000", "F"},
-		"a wish from anywhere":             {wishAlone, "", "+8613800138000", "F", "default", "", "13800138000", "F"},
+		"preferred beside an asserted":     {preferred, "carrier", "+8613912345678", "", "default", "13800138000", "+8613912345678", "+8613912345678"},
+		"preferred alone":                  {preferredAlone, "carrier", "+8613800138000", "F", "default", "", "13800138000", "F"},
+		"preferred, from anywhere":         {preferredAlone, "", "+8613800138000", "F", "default", "", "13800138000", "F"},
 		"asserted, the whole header":       {verbatim, "carrier", "+8613912345678", "Paid", "default", "13800138000", "", ""},
 		"asserted, with its host":          {withHost, "carrier", "+8613912345678", "Paid", "default", "13800138000", "", ""},
 		"asserted, with more in it":        {smuggled, "carrier", "", "", "default", "13800138000", "1 sip:110@evil", "1 sip:110@evil"},

@@ -98,8 +98,8 @@ func (k *Keeper) Waiting() int {
 // Dropped is how many facts will not be on disk.
 func (k *Keeper) Dropped() uint64 { return k.dropped.Load() }
 
-// hidden is a caller as a key in the database has him, under the name that the memory knows him by; false where he cannot be known: he
-// was kept under a name while numbers were hidden, and now they are not.
+// hidden is a caller as a key in the database has them, under the name that the memory knows them by; false where they cannot be known: they
+// were kept under a name while numbers were hidden, and now they are not.
 func hidden(m *traffic.Memory, caller string) (string, bool) {
 	isName := strings.HasPrefix(caller, storage.PrivateMark)
 	switch {
@@ -181,7 +181,7 @@ func LoadFacts(db *storage.DB, m *traffic.Memory, p *policy.Policy, now time.Tim
 	}))
 }
 
-// EndPasses lets a caller be asked again on lines that a function names (by traffic.PassKey), a nil one all: they have reported him. When it
+// EndPasses lets a caller be asked again on lines that a function names (by traffic.PassKey), a nil one all: they have reported them. When it
 // returns nil, that is on disk.
 func (k *Keeper) EndPasses(e164 string, ends func(line string) bool) error {
 	if e164 == "" {

@@ -120,9 +120,9 @@ func (sc *Screener) LastCallAt(extension, realm string) (traffic.LastCall, bool)
 	return sc.lastCall(sc.force.Rules(), extension, realm, false)
 }
 
-// lastCall is LastCallAt; said: the extension is the administrator's word. A whole number that was rung as such is then whose it is, whatever the
+// lastCall is LastCallAt; assigned reports whether the extension is the administrator's word. A whole number that was rung as such is then whose it is, whatever the
 // realm: no two have it.
-func (sc *Screener) lastCall(r *inforce.Rules, extension, realm string, said bool) (last traffic.LastCall, ok bool) {
+func (sc *Screener) lastCall(r *inforce.Rules, extension, realm string, assigned bool) (last traffic.LastCall, ok bool) {
 	if extension == "" || len(extension) > traffic.MaxKey {
 		return last, false
 	}
@@ -130,7 +130,7 @@ func (sc *Screener) lastCall(r *inforce.Rules, extension, realm string, said boo
 	strict := sc.several(r)
 	will := func(other string) bool {
 		switch {
-		case said && n.E164 != "" && other == "":
+		case assigned && n.E164 != "" && other == "":
 			return true
 		case strict && n.E164 == "" && (realm == "" || other == "" || (realm == traffic.Endpoint) != (other == traffic.Endpoint)):
 			return false // the same name says nothing, where it is not known to be the same tenant's

@@ -140,7 +140,7 @@ func (sc *Screener) placed(p *policy.Policy, e *attach.CallEnd) {
 		sc.placedFor(e, talked)
 		return
 	}
-	by := phone{account: e.AuthUser, realm: realmOf(e.AuthUser, e.AuthRealm, e.Domain), said: []string{e.Line}, set: []string{e.Outbound}, shown: []string{e.OtherCaller}, claimed: []string{e.Caller, e.FromUser}, wrote: []string{e.Asserted, e.Preferred, e.RemoteID}}
+	by := phone{account: e.AuthUser, realm: realmOf(e.AuthUser, e.AuthRealm, e.Domain), assigned: []string{e.Line}, set: []string{e.Outbound}, shown: []string{e.OtherCaller}, claimed: []string{e.Caller, e.FromUser}, wrote: []string{e.Asserted, e.Preferred, e.RemoteID}}
 	if sc.isPhone(p, e.Endpoint, e.Context) {
 		by.account, by.realm, by.context = e.Endpoint, traffic.Endpoint, e.Context
 	}
@@ -185,7 +185,7 @@ func (sc *Screener) Dialled(f *bridge.Facts) {
 	callee, by := f.Callee, sc.phoneOf(f)
 	if f.Line != "" {
 		if n := p.Call(policy.Facts{Callee: f.Line}).Callee; p.LineOf(&n) == "" {
-			callee, by.said = f.Line, nil // to be used instead, as in a call that is screened
+			callee, by.assigned = f.Line, nil // to be used instead, as in a call that is screened
 		}
 	}
 	sc.learnDialled(callee, true, &by)

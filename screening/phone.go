@@ -18,14 +18,14 @@ import (
 
 // phone is a phone of ours, by the texts that may tell which numbers it has.
 type phone struct {
-	account string   // whose password was shown; of Asterisk the endpoint; "" if nobody's
-	realm   string   // whose account that is, traffic.Endpoint on Asterisk
-	context string   // of Asterisk
-	said    []string // what the dialplan says for it: the administrator's word
-	set     []string // what the switch's directory has its account show; asked for where there are several tenants
-	shown   []string // what the dialplan showed for it outside
-	claimed []string // what it says of itself
-	wrote   []string // what else it wrote, which counts for nothing
+	account  string   // whose password was shown; of Asterisk the endpoint; "" if nobody's
+	realm    string   // whose account that is, traffic.Endpoint on Asterisk
+	context  string   // of Asterisk
+	assigned []string // what the dialplan says for it: the administrator's word
+	set      []string // what the switch's directory has its account show; asked for where there are several tenants
+	shown    []string // what the dialplan showed for it outside
+	claimed  []string // what it says of itself
+	wrote    []string // what else it wrote, which counts for nothing
 }
 
 // several reports whether there may be several tenants: phones were seen of several, or the lines of the database are of several customers.
@@ -161,7 +161,7 @@ func (sc *Screener) numbersOf(r *inforce.Rules, by *phone) (numbers []number.Num
 		}
 	}
 	own := func(n *number.Number) bool { return !strict || sc.mayHave(r, n, customer) }
-	add(by.said, nil)
+	add(by.assigned, nil)
 	add([]string{by.account}, func(n *number.Number) bool { return own(n) && (!strict || isPlain(by.account)) })
 	if !strict {
 		add(by.shown, nil)
@@ -187,13 +187,27 @@ func (sc *Screener) numbersOf(r *inforce.Rules, by *phone) (numbers []number.Num
 
 // phoneOf is the phone that a star code, or what the dialplan tells of a call, comes from.
 func (sc *Screener) phoneOf(f *bridge.Facts) phone {
-	by := phone{account: f.AuthUser, realm: realmOf(f.AuthUser, f.AuthRealm, f.Domain), context: f.Context, said: []string{f.Line}, set: []string{f.Outbound}, claimed: []string{f.Number, f.FromUser}}
+	by := phone{account: f.AuthUser, realm: realmOf(f.AuthUser, f.AuthRealm, f.Domain), context: f.Context, assigned: []string{f.Line}, set: []string{f.Outbound}, claimed: []string{f.Number, f.FromUser}}
 	if f.Channel != "" {
 		by.realm = traffic.Endpoint
 		return by
 	}
 	sc.seeRealm(by.realm)
 	return by
+}
+
+// callsAnother reports whether a phone calls a line of another customer: it is nobody's colleague there, and what it writes for its number
+// could be an extension of that customer's. What the directory has it show is who calls.
+func (sc *Screener) callsAnother(r *inforce.Rules, f *bridge.Facts) bool {
+	if !sc.several(r) {
+		return false
+	}
+	callee := r.Policy.Call(policy.Facts{Callee: calleeOf(f)}).Callee
+	by := phone{account: f.AuthUser, realm: realmOf(f.AuthUser, f.AuthRealm, f.Domain), context: f.Context}
+	if f.Channel != "" {
+		by.account, by.realm = f.Endpoint, traffic.Endpoint
+	}
+	return !sc.mayHave(r, &callee, customerOf(r, &by))
 }
 
 // inside reports whether a star code comes from a phone of the house: nobody from outside may fill the review queue, or a list.

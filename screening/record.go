@@ -20,7 +20,7 @@ func (sc *Screener) Record(f *bridge.Facts, v *bridge.Verdict, res bridge.Result
 	if c == nil { // no decision came: deadline or fault, or its caller was gone before
 		now := sc.o.Now()
 		c = &considered{}
-		c.call, c.id = sc.callOf(r.Policy, f, now)
+		c.call, c.id = sc.callOf(r, f, now)
 		if named(f) {
 			if !f.Test {
 				sc.memory.Called(r.Policy, &c.call)
@@ -101,7 +101,7 @@ const causeGone = "ORIGINATOR_CANCEL"
 
 // named: the switch has said who calls whom. A call may be over before it could.
 func named(f *bridge.Facts) bool {
-	return f.Number != "" || f.FromUser != "" || f.Callee != "" || f.ReqUser != ""
+	return f.Number != "" || f.FromUser != "" || f.Callee != "" || f.ReqUser != "" || f.PlainTo != ""
 }
 
 // recordOf is the record of a call that was decided on, as if it was carried out.

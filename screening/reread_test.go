@@ -10,7 +10,7 @@ import (
 	"ringfence/storage"
 )
 
-// Who was known, or had passed, under what an earlier version took for his number is so under the one he has now, and nothing
+// Who was known, or had passed, under what an earlier version took for their number is so under the one they have now, and nothing
 // that was kept is lost.
 func TestFactsReadAgain(t *testing.T) {
 	db, err := storage.Open(filepath.Join(t.TempDir(), "x.db"), storage.Options{})
@@ -39,7 +39,7 @@ func TestFactsReadAgain(t *testing.T) {
 	}
 	k, m := keeperOf(db)
 	k.memory = m
-	m.Known.Remember("board", "+15551234567", now.Add(time.Hour)) // he called since, which is kept when that is learnt
+	m.Known.Remember("board", "+15551234567", now.Add(time.Hour)) // they called since, which is kept when that is learnt
 	moved, err := k.ReadAgain(t.Context(), plan)
 	if err != nil || moved != 3 {
 		t.Errorf("%d moved (%v)", moved, err)

@@ -32,7 +32,7 @@ func (sc *Screener) Screen(f *bridge.Facts) bridge.Verdict {
 	r, now := sc.force.Rules(), sc.o.Now()
 	sc.memory.Contexts.See(f.Context)
 	c := &considered{paused: sc.force.Paused(now) != nil}
-	c.call, c.id = sc.callOf(r.Policy, f, now)
+	c.call, c.id = sc.callOf(r, f, now)
 	if !f.Test {
 		sc.memory.Called(r.Policy, &c.call)
 	}
@@ -67,16 +67,24 @@ func (sc *Screener) Screen(f *bridge.Facts) bridge.Verdict {
 const maxReason = 200
 
 // callOf reads a call's facts as the policy does everywhere.
-func (sc *Screener) callOf(p *policy.Policy, f *bridge.Facts, now time.Time) (policy.Call, identity) {
+func (sc *Screener) callOf(r *inforce.Rules, f *bridge.Facts, now time.Time) (policy.Call, identity) {
+	p := r.Policy
 	trunk := p.Trunk(trunkFactsOf(f))
 	id := identify(f, trunk)
+	inside := f.Authorized && f.AuthUser != ""
+	another := (inside || trunk.Internal) && sc.callsAnother(r, f)
+	if another {
+		if n := p.Plan().Parse(f.Outbound); n.E164 != "" {
+			id.number, id.from = f.Outbound, id.number
+		}
+	}
 	by, diverted := forwarded(f, p.Plan())
 	if id.diverted = by; diverted && by == "" {
 		id.diverted = "unknown"
 	}
 	c := p.Call(policy.Facts{
 		Caller: bare(id.number), Name: id.name, Callee: calleeOf(f), Trunk: trunk.Name, Withheld: id.withheld,
-		Inside: f.Authorized && f.AuthUser != "", Attestation: attestationOf(id.verstat), Time: now,
+		Inside: inside, Another: another, Attestation: attestationOf(id.verstat), Time: now,
 		Other: bare(id.other), Diverted: diverted,
 	})
 	if n := p.Plan().Parse(bare(id.from)); n.E164 == c.Caller.E164 || id.from == "" {
@@ -93,5 +101,6 @@ func trunkFactsOf(f *bridge.Facts) policy.TrunkFacts {
 }
 
 // calleeOf is the called number: the one the dialplan names, else the destination, else what was dialled at first: a caller
-// can dial what the switch does not give as a destination.
-func calleeOf(f *bridge.Facts) string { return cmp.Or(f.Line, f.Callee, f.ReqUser) }
+// can dial what the switch does not give as a destination. FreeSWITCH gives neither where there is a line break behind the number,
+// which an expression that ends in $ takes all the same; then it is what the dialplan will go on with.
+func calleeOf(f *bridge.Facts) string { return cmp.Or(f.Line, f.Callee, f.ReqUser, f.PlainTo) }

@@ -49,11 +49,11 @@ type Journal interface {
 
 // Reports takes what people ask for by the star codes.
 type Reports interface {
-	// CanReport says why a call's caller cannot be reported, nil if he can. It does not wait.
+	// CanReport says why a call's caller cannot be reported, nil if they can. It does not wait.
 	CanReport(c traffic.LastCall) error
 	// AddReport takes a report of a call. When it returns nil the report is on disk.
 	AddReport(extension string, c traffic.LastCall) error
-	// CanRelease says why a caller cannot be let through to a line, nil if he can. It does not wait.
+	// CanRelease says why a caller cannot be let through to a line, nil if they can. It does not wait.
 	CanRelease(line string, c traffic.LastCall) error
 	// Release lets the caller of a call that was stopped through to a line, for a month. When it returns nil that is on disk.
 	Release(line, extension string, c traffic.LastCall) error

@@ -32,7 +32,7 @@ func (sc *Screener) StarCode(f *bridge.Facts) bridge.Inquiry {
 	last, extension, ok := sc.lastRang(r, f)
 	if ok {
 		if err := sc.o.Reports.CanReport(last); err != nil {
-			sc.o.Log.Info("the last caller of an extension is none who can be reported", "extension", extension, "call", last.ID) // the log is to have no number of his
+			sc.o.Log.Info("the last caller of an extension is none who can be reported", "extension", extension, "call", last.ID) // the log is to have no number of theirs
 			return bridge.Inquiry{Prompt: say("star-refused")}
 		}
 		return bridge.Inquiry{Prompt: say("report-listed-confirm"), Key: "1", Confirm: func(context.Context) bridge.Sound {
@@ -46,7 +46,7 @@ func (sc *Screener) StarCode(f *bridge.Facts) bridge.Inquiry {
 	return bridge.Inquiry{Prompt: say("report-none")}
 }
 
-// release asks whether the caller shall get through who was last stopped on his way to the number of this phone, else to its line. The number is
+// release asks whether the caller shall get through who was last stopped on their way to the number of this phone, else to its line. The number is
 // read out, so that nobody lets a stranger through whom another phone of the line was spared.
 func (sc *Screener) release(r *inforce.Rules, f *bridge.Facts, say func(string) bridge.Sound) bridge.Inquiry {
 	last, line, extension, ok := sc.lastStopped(r, f)
@@ -131,7 +131,7 @@ func (sc *Screener) lastRang(r *inforce.Rules, f *bridge.Facts) (last traffic.La
 	if realm == traffic.Endpoint {
 		realm = "" // as numbers are rung
 	}
-	for _, name := range by.said {
+	for _, name := range by.assigned {
 		if last, ok := sc.lastCall(r, name, realm, true); ok {
 			return last, name, true
 		}

@@ -126,7 +126,7 @@ func (d *DB) Verify() (*VerifyReport, error) {
 	return r, err
 }
 
-// verifyJournal reads every record, and holds the index against them.
+// verifyJournal reads each record of the journal, and holds its size and its index against them.
 func (d *DB) verifyJournal(tx *bolt.Tx, r *VerifyReport) error {
 	size, err := d.journalSize(tx)
 	if err != nil {

@@ -111,8 +111,8 @@ var (
 	bucketNotices   = []byte("notices")
 	bucketGone      = []byte("gone")
 	bucketRealms    = []byte("realms")
-	bucketPolicies  = []byte("policies")
 	bucketIndex     = []byte("index")
+	bucketPolicies  = []byte("policies")
 
 	bucketUsers    = []byte("users")
 	bucketSessions = []byte("sessions")

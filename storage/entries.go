@@ -168,6 +168,14 @@ func (d *DB) rows(list string, damage *damage, yield func([]listRow) error) erro
 
 // rowsUnder is rows for a list, or for what it has of one line.
 func (d *DB) rowsUnder(list, line string, damage *damage, yield func([]listRow) error) error {
+	if line == "" {
+		return d.rowsBetween(list, "", "", damage, yield)
+	}
+	return d.rowsBetween(list, OwnText(line, ""), line+ownEnd, damage, yield)
+}
+
+// rowsBetween is rows for the patterns behind one text and before another; "" is no bound.
+func (d *DB) rowsBetween(list, after, upTo string, damage *damage, yield func([]listRow) error) error {
 	p := pager{d: d, columns: 1, damage: damage, find: func(tx *bolt.Tx) (*bolt.Bucket, error) {
 		meta, isNew, err := d.listMeta(tx, list)
 		if err != nil {
@@ -178,10 +186,10 @@ func (d *DB) rowsUnder(list, line string, damage *damage, yield func([]listRow) 
 		}
 		return tx.Bucket(bucketEntries).Bucket(meta.bucket(list)), nil
 	}}
-	if line == "" {
+	if upTo == "" {
 		return p.run(yield)
 	}
-	p.after, p.upTo = []byte(OwnText(line, "")), line+ownEnd
+	p.after, p.upTo = []byte(after), upTo
 	return p.run(func(rows []listRow) error {
 		if rows = rows[:searchRows(rows, p.upTo)]; len(rows) == 0 {
 			return nil

@@ -29,6 +29,8 @@ type ImportOptions struct {
 	Commit func(do func() (ChangeRecord, error)) error
 	// Tell, if set, is told what becomes of each row; all of it is void if Import fails.
 	Tell func(pattern string, c Change)
+
+	inTurn bool // who asks has the turn to import, see ImportTurn
 }
 
 // Import makes any number of changes to a list, which it creates if need be. rows must come in the order of the
@@ -114,11 +116,13 @@ func (d *DB) apply(r ChangeRecord, edits iter.Seq[edit], ended *error, o ImportO
 	if o.Commit == nil {
 		o.Commit = func(do func() (ChangeRecord, error)) error { _, err := do(); return err }
 	}
-	select {
-	case d.imports <- struct{}{}:
-		defer func() { <-d.imports }()
-	default:
-		return ChangeRecord{}, &fault{kind: ErrBusy, text: "another import or undo is under way: try again when it is done"}
+	if !o.inTurn {
+		select {
+		case d.imports <- struct{}{}:
+			defer func() { <-d.imports }()
+		default:
+			return ChangeRecord{}, &fault{kind: ErrBusy, text: "another import or undo is under way: try again when it is done"}
+		}
 	}
 	next, stop := iter.Pull(edits)
 	defer stop()

@@ -304,12 +304,11 @@ func (d *DB) indexMore() (more bool, err error) {
 		}
 		rows := make([]Outline, 0, indexStep)
 		c := j.b.Cursor()
-		k, v := c.Seek([]byte(j.from.String()))
-		if k == nil {
-			k, v = c.Last()
-		} else {
-			k, v = c.Prev()
+		back := c.Last
+		if at, _ := c.Seek([]byte(j.from.String())); at != nil {
+			back = c.Prev
 		}
+		k, v := back()
 		looked := 0
 		for ; k != nil && looked < indexStep; k, v = c.Prev() {
 			looked++

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -60,6 +61,52 @@ func LineOwn() string { return strings.ToLower(rand.Text()[:6]) }
 // MaxEdit/10 edits or more are written beside the lines first, as an import of a list is: then an import or undo under way gives ErrBusy, and nobody
 // else may change lines meanwhile.
 func (d *DB) ChangeLines(r ChangeRecord, edits []LineEdit) ([]Change, ChangeRecord, error) {
+	return d.changeLines(r, edits, false)
+}
+
+// ImportTurn is the turn to import, for who would wait for another import or undo rather than get ErrBusy.
+type ImportTurn struct {
+	d  *DB
+	is bool // it is needed
+}
+
+// LineTurn waits for the turn to make so many edits of lines at once, where they are so many that they need it; so long at most, then it is ErrBusy. Take
+// it before all locks that an import's Commit takes. Others get ErrBusy until it is ended.
+func (d *DB) LineTurn(ctx context.Context, edits int, wait time.Duration) (*ImportTurn, error) {
+	if edits < d.atOnce(lineTable) {
+		return &ImportTurn{d: d}, nil
+	}
+	turn := &ImportTurn{d: d, is: true}
+	select {
+	case d.imports <- struct{}{}:
+		return turn, nil
+	default:
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case d.imports <- struct{}{}:
+		return turn, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-timer.C:
+		return nil, &fault{kind: ErrBusy, text: fmt.Sprintf("another import or undo is still under way after %v: nothing was changed, try again when it is done", wait)}
+	}
+}
+
+// ChangeLines is that of DB.
+func (t *ImportTurn) ChangeLines(r ChangeRecord, edits []LineEdit) ([]Change, ChangeRecord, error) {
+	return t.d.changeLines(r, edits, t.is)
+}
+
+// End gives the turn to the next.
+func (t *ImportTurn) End() {
+	if t.is {
+		<-t.d.imports
+	}
+}
+
+func (d *DB) changeLines(r ChangeRecord, edits []LineEdit, inTurn bool) ([]Change, ChangeRecord, error) {
 	if err := r.By.check(); err != nil {
 		return nil, ChangeRecord{}, err
 	}
@@ -83,7 +130,7 @@ func (d *DB) ChangeLines(r ChangeRecord, edits []LineEdit) ([]Change, ChangeReco
 	changes := make([]Change, len(edits))
 	next := 0 // in order
 	var ended error
-	r, err := d.apply(r, d.lineEdits(r, edits, order, &ended), &ended, ImportOptions{Tell: func(_ string, c Change) {
+	r, err := d.apply(r, d.lineEdits(r, edits, order, &ended), &ended, ImportOptions{inTurn: inTurn, Tell: func(_ string, c Change) {
 		changes[order[next]] = c
 		next++
 	}})

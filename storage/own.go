@@ -72,6 +72,31 @@ func (d *DB) LinePatterns(line string) (n int, err error) {
 	return n, nil
 }
 
+// PatternsUnder is how many patterns there are on own lists of all lines whose keys begin so, be they there or not. Keys are of digits and letters
+// behind that.
+func (d *DB) PatternsUnder(begin string) (n int, err error) {
+	tables, err := d.ownTables()
+	if err != nil {
+		return 0, err
+	}
+	var damage damage
+	for _, table := range tables {
+		last := ""
+		err := d.rowsBetween(table.Name, begin, begin+"\x7f", &damage, func(rows []listRow) error {
+			for i := range rows {
+				if !rows[i].now.gone && rows[i].pattern != last {
+					n, last = n+1, rows[i].pattern
+				}
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, ErrNoList) {
+			return n, err
+		}
+	}
+	return n, damage.err(d.file, "blocks of entries of own lists")
+}
+
 // OwnPatterns is how many patterns there are on the own lists of all lines together, of those too that are not there any more.
 func (d *DB) OwnPatterns() (n int, err error) {
 	tables, err := d.ownTables()

@@ -151,7 +151,7 @@ func (b *Behaviour) Of(caller, callee string, decoy bool, at time.Time) (e polic
 	return e
 }
 
-// last is what a caller's behaviour was with his last call, and when that was; false where nothing is remembered.
+// last is what a caller's behaviour was with their last call, and when that was; false where nothing is remembered.
 func (b *Behaviour) last(caller string) (e policy.Evidence, at time.Time, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -161,7 +161,7 @@ func FuzzBehaviourLoad(f *testing.F) {
 	})
 }
 
-// Who spoils his number is counted by it; who has none is not.
+// Who spoils their number is counted by it; who has none is not.
 func TestCountedCaller(t *testing.T) {
 	plan, err := number.NewPlan(number.PlanOptions{Country: "CN", Internal: []string{"8???"}})
 	if err != nil {

@@ -7,6 +7,7 @@ import "sync"
 type Contexts struct {
 	mu    sync.Mutex
 	names map[string]bool
+	full  uint64 // times that one found no room
 }
 
 // maxContexts bounds them; the administrator makes them, a few.
@@ -16,13 +17,24 @@ const maxContexts = 256
 func (c *Contexts) See(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if name == "" || c.names[name] || len(c.names) >= maxContexts {
+	if name == "" || c.names[name] {
+		return
+	}
+	if len(c.names) >= maxContexts {
+		c.full++
 		return
 	}
 	if c.names == nil {
 		c.names = make(map[string]bool)
 	}
 	c.names[name] = true
+}
+
+// Full counts how often a context found no room.
+func (c *Contexts) Full() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.full
 }
 
 // Has reports whether the calls of a context are screened.

@@ -12,6 +12,9 @@ import (
 const (
 	maxHeldCaller  = 2   // of one caller
 	maxHeldUnnamed = 200 // of all addresses together that are no trunk: there may be any number of them
+	// mayLinger is how many times as many as are held may have given way and hear the end of something still, for up to a quarter of a
+	// minute on a switch that cannot break it off. Beyond that others pass unasked, so whoever wants that has to keep that many lines busy.
+	mayLinger = 4
 )
 
 // Held knows the calls that hear an announcement or a challenge now, by trunk, so that a campaign cannot fill a trunk
@@ -110,11 +113,11 @@ func (h *Held) longestUnnamed() (longest *account) {
 // dismiss takes the place of the first call of those that may go. It is false if there is none, or if too many that gave
 // way hear the end of something still.
 func (h *Held) dismiss(a *account, goes func(*Place) bool, most int) bool {
-	if a == nil || a.lingering >= most {
+	if a == nil || a.lingering >= mayLinger*most {
 		return false
 	}
 	i := slices.IndexFunc(a.calls, func(c *Place) bool { return goes(c) && !c.Call.Passed() })
-	if i < 0 || a.calls[i].Unnamed && h.unnamed.lingering >= maxHeldUnnamed {
+	if i < 0 || a.calls[i].Unnamed && h.unnamed.lingering >= mayLinger*maxHeldUnnamed {
 		return false
 	}
 	c := a.calls[i]

@@ -32,6 +32,7 @@ type Realms struct {
 	hosts  map[string]int64 // those that are addresses
 	homes  map[string]home  // by the extension
 	shared int64            // when an extension was last seen in two contexts, 0 for never
+	full   uint64           // times that one of them found no room
 }
 
 // home is the context of the endpoint that was seen first with an extension.
@@ -53,6 +54,7 @@ func (r *Realms) See(realm string, now time.Time) {
 	if kept, there := of[realm]; there && now.UnixMilli()-kept < realmAgain.Milliseconds() {
 		return
 	} else if !there && len(of) >= maxRealms {
+		r.full++
 		return
 	}
 	realm = strings.Clone(realm)
@@ -71,7 +73,9 @@ func (r *Realms) SeeAt(extension, endpoint, context string, now time.Time) {
 	defer r.mu.Unlock()
 	at, there := r.homes[extension]
 	switch {
-	case at == seen, !there && len(r.homes) >= maxHomes:
+	case at == seen:
+	case !there && len(r.homes) >= maxHomes:
+		r.full++
 	case !there || at.endpoint == endpoint: // else somebody has given it another context
 		r.homes[strings.Clone(extension)] = home{strings.Clone(endpoint), strings.Clone(seen.context)}
 	case at.context != seen.context && now.UnixMilli()-r.shared >= realmAgain.Milliseconds():
@@ -102,6 +106,13 @@ func (r *Realms) Remember(key string, at, now time.Time) {
 			of[strings.Clone(realm)] = at.UnixMilli()
 		}
 	}
+}
+
+// Full counts how often a realm, or an extension's context, found no room.
+func (r *Realms) Full() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.full
 }
 
 // Forget drops realms that were last seen before a time.

@@ -15,6 +15,15 @@ func TestRealmsAreBounded(t *testing.T) {
 	if len(r.names) != maxRealms || len(r.hosts) != maxRealms || !r.Several() {
 		t.Errorf("%d names, %d hosts", len(r.names), len(r.hosts))
 	}
+	if n := r.Full(); n != 20 {
+		t.Errorf("got %d counted as without room, want 20", n)
+	}
+	for i := range maxHomes + 5 {
+		r.SeeAt(fmt.Sprint(i), "endpoint", "context", now)
+	}
+	if len(r.homes) != maxHomes || r.Full() != 25 {
+		t.Errorf("got %d contexts and %d counted as without room, want %d and 25", len(r.homes), r.Full(), maxHomes)
+	}
 	one := newRealms(nowhere{})
 	for _, host := range []string{"192.0.2.1", "[2001:db8::1]"} {
 		one.See(host, now)

@@ -9,6 +9,7 @@ import (
 type Refused struct {
 	mu   sync.Mutex
 	last map[pair]time.Time // emptied when it is full
+	full uint64             // times that it was
 }
 
 const (
@@ -29,9 +30,20 @@ func (r *Refused) Again(address, caller string, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	before, ok := r.last[key]
-	if !ok && len(r.last) >= maxRepeats || r.last == nil {
+	full := !ok && len(r.last) >= maxRepeats
+	if full {
+		r.full++
+	}
+	if full || r.last == nil {
 		r.last = make(map[pair]time.Time)
 	}
 	r.last[key] = now
 	return ok && now.Sub(before) < repeatSpan
+}
+
+// Full counts how often all were forgotten because there were too many.
+func (r *Refused) Full() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.full
 }

@@ -13,6 +13,9 @@ func TestRefusedIsBounded(t *testing.T) {
 	for i := range maxRepeats + 1 {
 		r.Again("c", fmt.Sprint(i), now)
 	}
+	if n := r.Full(); n != 1 {
+		t.Errorf("got %d times counted that it was emptied, want 1", n)
+	}
 	if n := len(r.last); n == 0 || n >= maxRepeats {
 		t.Errorf("%d callers are kept: it was not emptied", n)
 	}

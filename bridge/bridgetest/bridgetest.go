@@ -20,7 +20,9 @@ type Screener struct {
 	Inquiry bridge.Inquiry                       // what who dials the star code is asked
 	Calls   func(f *bridge.Facts)                // is told of calls that go out; nil for nobody
 	Wanted  bridge.Headers
-	Results chan Result // gets what Record is told; nil for nobody
+	// WantedOf is used in place of Wanted, if it is set.
+	WantedOf func(*bridge.Facts) bridge.Headers
+	Results  chan Result // gets what Record is told; nil for nobody
 }
 
 // Result is what Record was told.
@@ -60,8 +62,13 @@ func (s *Screener) Dialled(f *bridge.Facts) {
 	}
 }
 
-// Headers is Wanted.
-func (s *Screener) Headers(*bridge.Facts) bridge.Headers { return s.Wanted }
+// Headers is Wanted, or what WantedOf says.
+func (s *Screener) Headers(f *bridge.Facts) bridge.Headers {
+	if s.WantedOf != nil {
+		return s.WantedOf(f)
+	}
+	return s.Wanted
+}
 
 // Port is a server of a bridge, as it embeds bridge.Port.
 type Port interface {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"path"
 	"path/filepath"
@@ -13,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"ringfence/conf"
 	"ringfence/console"
 	"ringfence/daemon"
 	"ringfence/e2e/asterisk"
@@ -34,39 +32,12 @@ func start(t testing.TB) (*daemon.Daemon, *asterisk.Trial) {
 func startWith(t testing.TB, trunk, log string) (*daemon.Daemon, *asterisk.Trial) {
 	t.Helper()
 	r := setup.AsteriskRoot(t)
-	folder, err := os.MkdirTemp("", "ast")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(folder) })
 	policy, err := asterisk.Calls.ReadFile("calls/policy.toml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(folder, "ringfence.toml")
-	for name, text := range map[string]string{
-		"ringfence.toml": "policy = \"policy.toml\"\ndata = \"data\"\nsocket = \"s\"\n[screen]\nlisten = \"127.0.0.1:0\"\n[agi]\nlisten = \"127.0.0.1:0\"\n",
-		"policy.toml":    strings.Replace(string(policy), "[trunks.telecom]\n", "[trunks.telecom]\n"+trunk+"\n", 1),
-	} {
-		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	c, err := conf.LoadDaemon(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := daemon.Start(t.Context(), c, "e2e", slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		if err := d.Stop(ctx); err != nil {
-			t.Error(err)
-		}
-	})
+	d, file := setup.StartDaemonWith(t, strings.Replace(string(policy), "[trunks.telecom]\n", "[trunks.telecom]\n"+trunk+"\n", 1), "[agi]\nlisten = \"127.0.0.1:0\"")
+	folder := filepath.Dir(file)
 	if _, err := d.Desk().AddEntries(t.Context(), "blacklist", []console.NewEntry{{Number: "95211613", Reason: "fake JD service"}}, false); err != nil {
 		t.Fatal(err)
 	}

@@ -93,7 +93,7 @@ func TestCustomersAsterisk(t *testing.T) {
 		}
 	}
 
-	// meets is what a caller meets on his way to each customer.
+	// meets is what a caller meets on their way to each customer.
 	meets := func(from string) (all string) {
 		t.Helper()
 		for _, c := range customers {
@@ -163,7 +163,7 @@ func TestCustomersAsterisk(t *testing.T) {
 	if of := reports(); len(of) != 1 || of[0] != "acme +8695551234" {
 		t.Fatalf("after acme's report: %v", of)
 	}
-	star(acme, "*58") // nobody was stopped on his way there, nor to globex
+	star(acme, "*58") // nobody was stopped on their way there, nor to globex
 	star(globex, "*58")
 	if got := meets(nuisance); got != was {
 		t.Errorf("after *57 of acme and *58 of acme and globex: %s, want %s", got, was)

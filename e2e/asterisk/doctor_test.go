@@ -16,10 +16,10 @@ import (
 
 	"ringfence/conf"
 	"ringfence/console"
+	"ringfence/dialplan"
 	"ringfence/doctor"
 	"ringfence/e2e/phone"
 	"ringfence/e2e/setup"
-	"ringfence/kit"
 )
 
 // doctorsPolicy sends elsewhere what has no valid number, as the test call: nothing of it may be done.
@@ -94,7 +94,7 @@ func (d *doctored) subroutine(change ...string) {
 // fresh puts everything as it should be.
 func (d *doctored) fresh() {
 	d.t.Helper()
-	for _, name := range []string{"extensions_ringfence.conf", kit.Manifest} {
+	for _, name := range []string{"extensions_ringfence.conf", dialplan.Manifest} {
 		os.Remove(filepath.Join(d.a.Folder, name))
 	}
 	d.a.SetConf("extensions.conf", d.screened)
@@ -260,7 +260,7 @@ func (d *doctored) harms() []harm {
 			text := d.a.ReadConf("extensions_ringfence.conf")
 			old := strings.Replace(text, "; Ringfence:", "; Ringfence of old:", 1)
 			d.a.SetConf("extensions_ringfence.conf", old)
-			d.a.SetConf(kit.Manifest, strings.Replace(d.a.ReadConf(kit.Manifest), manifestSum(text), manifestSum(old), 1))
+			d.a.SetConf(dialplan.Manifest, strings.Replace(d.a.ReadConf(dialplan.Manifest), manifestSum(text), manifestSum(old), 1))
 		}, want: []string{`^warn extensions_ringfence.conf is not as this version of Ringfence would write it`}},
 		{
 			name: "sound missing", harm: func() { os.Rename(filepath.Join(d.folder, "data/sounds"), filepath.Join(d.folder, "data/gone")) }, heal: func() { os.Rename(filepath.Join(d.folder, "data/gone"), filepath.Join(d.folder, "data/sounds")) },

@@ -159,7 +159,7 @@ func resident(t *testing.T, pid int) int {
 	return pages * os.Getpagesize()
 }
 
-// BenchmarkSetup measures what screening adds to a call: from the caller's INVITE to the 180 that he gets, by the
+// BenchmarkSetup measures what screening adds to a call: from the caller's INVITE to the 180 that they get, by the
 // stamps of a packet capture, at 50 calls a second, with the daemon and without it in turn. It reports the medians.
 //
 //	go test ./e2e/asterisk -run - -bench Setup -benchtime 3000x

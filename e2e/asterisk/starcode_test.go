@@ -32,7 +32,7 @@ when = { list = ["blacklist"] }
 action = "reject"
 `
 
-// The star codes on a real Asterisk: a phone reports who called it, and lets through who was stopped on his way to its line.
+// The star codes on a real Asterisk: a phone reports who called it, and lets through who was stopped on their way to its line.
 //
 // long: because calls and codes follow each other at one phone
 func TestStarCodeAsterisk(t *testing.T) {

@@ -157,7 +157,7 @@ func program(name string) func() string {
 
 func always(figures string) func(string) string { return func(string) string { return figures } }
 
-// soakFigures are the last but one row of the soak's own table.
+// floodFigures are the line that the flood ends with.
 func floodFigures(output string) string {
 	m := regexp.MustCompile(`flood: (.+)`).FindStringSubmatch(output)
 	if m == nil {
@@ -166,6 +166,7 @@ func floodFigures(output string) string {
 	return m[1]
 }
 
+// soakFigures are the last but one row of the soak's own table.
 func soakFigures(output string) string {
 	m := regexp.MustCompile(`all \| (in .*? promised:) \| (\d+) \|`).FindStringSubmatch(output)
 	if m == nil {
@@ -198,7 +199,7 @@ func crashFigures(output string) string {
 	return fmt.Sprintf("%d kills, all of %d acknowledged edits there; %s", kills, edits, cut)
 }
 
-// scaleFigures are those of the longest list: the last row of each of the three tables, of memory, of times and of look-ups.
+// scaleFigures are those of the longest list: the last row of each of the four tables, of memory, of times, of edits and of look-ups.
 func scaleFigures(output string) string {
 	last := map[string][]string{} // by the second word of the table's head
 	head := ""
@@ -210,12 +211,12 @@ func scaleFigures(output string) string {
 			last[head] = c
 		}
 	}
-	memory, times, looks := last["import"], last["database"], last["hit"]
-	if len(memory) < 8 || len(times) < 8 || len(looks) < 5 {
+	memory, times, edits, looks := last["import"], last["database"], last["edit without a daemon"], last["hit"]
+	if len(memory) < 8 || len(times) < 8 || len(edits) < 3 || len(looks) < 5 {
 		return ""
 	}
-	return fmt.Sprintf("%s numbers imported in %s, ready after a restart in %s (from a cold disk in %s, without the piece in %s), %s of memory a number (%s without the piece), a hit in %s, a miss in %s",
-		memory[0], memory[1], times[5], times[6], times[7], memory[5], memory[7], looks[3], looks[4])
+	return fmt.Sprintf("%s numbers imported in %s, ready after a restart in %s (from a cold disk in %s, without the piece in %s), %s of memory a number (%s without the piece), an edit without a daemon in %s and %s, a hit in %s, a miss in %s",
+		memory[0], memory[1], times[5], times[6], times[7], memory[5], memory[7], edits[1], edits[2], looks[3], looks[4])
 }
 
 // lineFigures are those of the table of lines, and of the benchmarks behind it.

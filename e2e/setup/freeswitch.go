@@ -14,11 +14,11 @@ import (
 	"testing"
 	"time"
 
+	"ringfence/dialplan"
 	"ringfence/e2e/asterisk"
 	"ringfence/e2e/phone"
 	"ringfence/e2e/tables"
 	"ringfence/eslbridge"
-	"ringfence/kit"
 	"ringfence/number"
 )
 
@@ -126,7 +126,7 @@ func StartFreeSWITCHWith(t testing.TB, program, screen, handset string, events i
 		write("conf/freeswitch.xml", fmt.Sprintf(switchFile, events, EventPassword, sip))
 	}
 	configure(0)
-	if err := installKit(filepath.Join(folder, "conf"), kit.Settings{Screen: screen, Sync: !async, Star: kit.DefaultStar, Release: kit.DefaultRelease, LearnDialled: true}); err != nil {
+	if err := installKit(filepath.Join(folder, "conf"), dialplan.Settings{Screen: screen, Sync: !async, Star: dialplan.DefaultStar, Release: dialplan.DefaultRelease, LearnDialled: true}); err != nil {
 		t.Fatal(err)
 	}
 	write("conf/dialplan/public/0000_before.xml", strings.ReplaceAll(before, "HANDSET", handset))
@@ -225,20 +225,20 @@ func runSwitch(t testing.TB, folder, address string, cmd *exec.Cmd) bool {
 }
 
 // installKit installs the dialplan kit for China, and fails if anything is in its way.
-func installKit(folder string, s kit.Settings) error {
+func installKit(folder string, s dialplan.Settings) error {
 	plan, err := number.NewPlan(number.PlanOptions{Country: "CN"})
 	if err != nil {
 		return err
 	}
 	numbers := plan.EmergencyNumbers()
-	changes, err := kit.Install(folder, s, kit.Emergency{Numbers: numbers, Expression: plan.EmergencyExpression(numbers)}, false)
+	changes, err := dialplan.Install(folder, s, dialplan.Emergency{Numbers: numbers, Expression: plan.EmergencyExpression(numbers)}, false)
 	for _, c := range changes {
-		if c.Did != kit.Written {
+		if c.Did != dialplan.Written {
 			err = errors.Join(err, fmt.Errorf("%s: %s", c.File, c.Did))
 		}
 	}
-	for _, n := range kit.Look(folder, s) {
-		if n.Level != kit.Know {
+	for _, n := range dialplan.Look(folder, s) {
+		if n.Level != dialplan.Know {
 			err = errors.Join(err, errors.New(n.Text))
 		}
 	}

@@ -225,7 +225,7 @@ func (w *world) clinic() {
 	}
 }
 
-// storm is people who call back a number of ours that somebody else has shown when he called them.
+// storm is people who call back a number of ours that somebody else has shown when they called them.
 func (w *world) storm() {
 	when, callee := at(w.workday(), 8.5+w.Float64()*8), w.staff[w.IntN(len(w.staff))]
 	calls, hours := int(w.within(w.odds.storm)), w.log(0.5, 10)

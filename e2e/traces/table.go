@@ -16,6 +16,9 @@ const (
 	AlarmByHabit = "alarm by habit"
 )
 
+// rangeDetectors are those by range, each of which is shipped with a trip one higher than the one before.
+var rangeDetectors = []string{"range wakes", "town range wakes", "range annoys", "range drips"}
+
 // All measures the traces of seeds of a world by a policy's text.
 func All(ctx context.Context, world *World, seeds []uint64, text string) ([]*Figures, error) {
 	j, err := Judge(text)
@@ -80,17 +83,19 @@ func Tables(ctx context.Context, world *World, name string, seeds []uint64) (fig
 	if name != "fixed" || err != nil {
 		return figures, nil, err
 	}
-	for _, n := range []int{3, 5, 6, 8, 12} { // 4 is shipped
-		text, fault := Scaled(ranges, "range wakes", n)
-		if fault == nil {
-			text, fault = Scaled(text, "range annoys", n+1)
+	for _, n := range []int{4, 6, 12} { // 3 is shipped
+		text, fault := ranges, error(nil)
+		for more, detector := range rangeDetectors {
+			if fault == nil {
+				text, fault = Scaled(text, detector, n+more)
+			}
 		}
 		if fault != nil {
 			return nil, nil, fault
 		}
-		point(fmt.Sprintf("%s: `range wakes` trips at %d, `range annoys` at %d", world.Name, n, n+1), text)
+		point(fmt.Sprintf("%s: ranges trip at %d, %d, %d and %d", world.Name, n, n+1, n+2, n+3), text)
 	}
-	for _, n := range []int{4, 5, 8, 12, 20} { // 6 is shipped
+	for _, n := range []int{4, 8, 20} { // 6 is shipped
 		text, fault := Scaled(both, Alarm, n)
 		if fault != nil {
 			return nil, nil, fault

@@ -66,16 +66,24 @@
     keysOn.addEventListener("change", () => store("keys", keysOn.checked ? "on" : "off"));
   }
   let went = 0;
-  const rows = () => all("tr[data-row]").filter((r) => r.offsetParent);
+  const rows = () => all("[data-row]").filter((r) => r.offsetParent);
+  let hereAt = -1; // where the row is that keys are about, when it is brought anew
   const move = (by) => {
     const list = rows(), at = list.findIndex((r) => r.classList.contains("here"));
     const next = list[Math.min(list.length - 1, Math.max(0, at < 0 ? 0 : at + by))];
     if (!next) return;
     list[at]?.classList.remove("here");
     next.classList.add("here");
+    hereAt = list.indexOf(next);
     next.scrollIntoView({ block: "nearest" });
     $("a", next)?.focus({ preventScroll: true });
   };
+  // A table that was brought anew has the row at the same place, which is the next one where the row that was decided is gone.
+  document.addEventListener("htmx:afterSettle", () => {
+    if (hereAt < 0 || $(".here[data-row]") || $("dialog[open]")) return;
+    const list = rows();
+    if (list.length) { list[Math.min(hereAt, list.length - 1)].classList.add("here"); move(0); }
+  });
   document.addEventListener("keydown", (e) => {
     if (e.ctrlKey || e.metaKey || e.altKey || e.isComposing || $("dialog[open]")) return;
     if (e.target.closest("input, select, textarea, [contenteditable]")) { if (e.key === "Escape") e.target.blur(); return; }
@@ -87,17 +95,17 @@
       if (link) { e.preventDefault(); link.click(); }
       return;
     }
-    const here = $("tr.here");
+    const here = $(".here[data-row]");
     switch (e.key) {
       case "g": went = Date.now(); break;
       case "?": $("#keys")?.showModal(); break;
       case "/": { const f = $("[data-search]"); if (f) { f.closest("details")?.setAttribute("open", ""); f.focus(); f.select?.(); } break; }
       case "j": move(1); break;
       case "k": move(-1); break;
-      case "p": $("[data-pause]")?.click(); break;
       default: {
-        const b = $(`[data-key="${CSS.escape(e.key)}"]`, here ?? document);
-        if (!b || (b.closest("tr[data-row]") && !here)) return;
+        const key = `[data-key="${CSS.escape(e.key)}"]`;
+        const b = (here && $(key, here)) ?? all(key).find((k) => !k.closest("[data-row]")) ?? (e.key === "p" ? $("[data-pause]") : null);
+        if (!b) return;
         b.click();
       }
     }
