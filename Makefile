@@ -58,6 +58,7 @@ bench-calls: ## a million calls: how large the journal's index is, and how long 
 	$(GO) test -run 'TestBenchSearch$$' -count 1 -timeout 20m -v ./storage -records 1000000
 	$(GO) test -run 'TestBenchRanges$$' -count 1 -timeout 20m -v ./desk -calls 1000000
 	$(GO) test -run 'TestBenchFollow$$' -count 1 -timeout 10m -v ./desk -follow 10s
+	$(GO) test -run 'TestBenchLive$$' -count 1 -timeout 10m -v ./daemon -live 40s
 	$(GO) test -run '^$$' -bench Record ./screening
 
 crash: ## the storage's crash test with 500 kills instead of a few dozen

@@ -69,6 +69,7 @@ func (c *demoCmd) Run(a *app) error {
 		fmt.Fprintln(a.out, terminal.Wrap(fmt.Sprintf("A simulated FreeSWITCH places %d calls to a daemon on %s, twice as fast as life: a sales campaign among the calls of a firm's "+
 			"morning. The policy is the sample (conf/policy.toml), enforced with its detectors, and a rule more for foreign calls to the hotline.", len(scenario.Calls), d.Address()), terminal.Page, 0, 0))
 		fmt.Fprintln(a.out)
+		sayConsole(a.out, d)
 	}
 	run := &demoRun{app: a, paint: terminal.Painter(a.out)}
 	if err := run.place(d, scenario); err != nil {
@@ -92,6 +93,12 @@ func (c *demoCmd) Run(a *app) error {
 	}
 	nextWithout(a.out, program())
 	return nil
+}
+
+// sayConsole says where the demo is to be seen in a browser. The link is that of any first administrator, and works once.
+func sayConsole(out io.Writer, d *daemon.Daemon) {
+	fmt.Fprintf(out, "In a browser, with the calls as they come, while this runs:\n\n  %s/\n\nTo sign in, choose a password by this link, which works once:\n\n  %s\n\n",
+		strings.TrimSuffix(d.ConsoleAddress(), "/"), d.FirstLink())
 }
 
 // nextWithDaemon says what can be asked of the demo's daemon while it stays.

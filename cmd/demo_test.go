@@ -1,7 +1,14 @@
 package cmd
 
 import (
+	"bufio"
 	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
 	"os"
 	"os/exec"
 	"regexp"
@@ -58,6 +65,112 @@ func TestDemoReads(t *testing.T) {
 			t.Errorf("%s %s: %v\n%s", m[1], m[2], err, said)
 		}
 	}
+}
+
+// While the demo runs its page is at the address that it prints, the link lets in whoever opens it first, and nothing listens beyond this machine.
+func TestDemoConsole(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, os.Args[0])
+	cmd.Args, cmd.Dir = []string{"ringfence", "demo"}, ".."
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer cancel()
+	var links []string
+	for sc := bufio.NewScanner(out); len(links) < 2 && sc.Scan(); {
+		if strings.HasPrefix(sc.Text(), "  http://127.0.0.1:") {
+			links = append(links, strings.TrimSpace(sc.Text()))
+		}
+	}
+	if len(links) < 2 {
+		t.Fatalf("got the addresses %q, want that of the page and the link", links)
+	}
+	go io.Copy(io.Discard, out)
+	for _, address := range listening(t, cmd.Process.Pid) {
+		if !strings.HasPrefix(address, "0100007F:") && !strings.HasPrefix(address, "0000000000000000FFFF00000100007F:") {
+			t.Errorf("the demo listens on %s, which is not 127.0.0.1", address)
+		}
+	}
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	browser := &http.Client{Jar: jar}
+	get := func(address string) (string, string) {
+		t.Helper()
+		r, err := http.NewRequestWithContext(ctx, "GET", address, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Accept", "text/html")
+		resp, err := browser.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil || resp.StatusCode != http.StatusOK {
+			t.Fatalf("%s: got %s (%v)", address, resp.Status, err)
+		}
+		return resp.Request.URL.Path, string(body)
+	}
+	if path, _ := get(links[0]); path != "/signin" {
+		t.Errorf("without a session the page is %s, want the sign-in", path)
+	}
+	get(links[1])
+	const password = "a word for the demo"
+	form := strings.NewReader(url.Values{"password": {password}, "again": {password}}.Encode())
+	r, err := http.NewRequestWithContext(ctx, "POST", links[1], form)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Sec-Fetch-Site", "same-origin")
+	resp, err := browser.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if path, body := get(links[0]); path != "/" || !strings.Contains(body, "</html>") {
+		t.Errorf("behind the link is %s, want the page of now:\n%.500s", path, body)
+	}
+}
+
+// listening are the addresses on which a process listens for TCP, in the hexadecimal of the kernel.
+func listening(t *testing.T, pid int) (all []string) {
+	t.Helper()
+	proc := fmt.Sprintf("/proc/%d/", pid)
+	own := make(map[string]bool)
+	fds, err := os.ReadDir(proc + "fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, fd := range fds {
+		if to, err := os.Readlink(proc + "fd/" + fd.Name()); err == nil {
+			own[to] = true
+		}
+	}
+	for _, table := range []string{"tcp", "tcp6"} {
+		text, err := os.ReadFile(proc + "net/" + table)
+		if err != nil && table == "tcp" {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			if f := strings.Fields(line); len(f) > 9 && f[3] == "0A" && own["socket:["+f[9]+"]"] {
+				all = append(all, f[1])
+			}
+		}
+	}
+	if len(all) < 2 {
+		t.Errorf("found %q listening, want the port of calls and the console's", all)
+	}
+	return all
 }
 
 // It is morning in the demo, whenever it is given.

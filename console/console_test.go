@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"ringfence/console/apitest"
 )
 
 // asked is a Desk that notes what it is asked, and answers what the test gives.
@@ -146,7 +148,7 @@ func served(t *testing.T, d Desk) (*Client, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &http.Server{Handler: Handler(d), ConnContext: WithPeer}
+	server := &http.Server{Handler: apitest.Check(t, OpenAPI, Handler(d)), ConnContext: WithPeer}
 	go server.Serve(ln)
 	t.Cleanup(func() { server.Close() })
 	c, err := Dial(t.Context(), socket)

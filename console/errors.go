@@ -46,6 +46,8 @@ func writeError(w http.ResponseWriter, err error) {
 		status, code = http.StatusBadRequest, "bad_request"
 	case errors.Is(err, ErrNotFound):
 		status, code = http.StatusNotFound, "not_found"
+	case errors.Is(err, ErrChanged):
+		status, code = http.StatusPreconditionFailed, "precondition_failed"
 	case errors.Is(err, ErrConflict):
 		status, code = http.StatusConflict, "conflict"
 	case errors.Is(err, ErrForbidden):
@@ -73,6 +75,8 @@ func readError(status int, body []byte) error {
 		return Bad(b.Error.Message)
 	case "not_found":
 		return NotFound(b.Error.Message)
+	case "precondition_failed":
+		return Changed(b.Error.Message)
 	case "conflict":
 		return Conflict(b.Error.Message)
 	case "forbidden":

@@ -46,12 +46,8 @@ func serve(d Desk) *routes {
 		l, err := d.Lists(r.Context())
 		return nonNil(l), err
 	}))
-	mux.HandleFunc("GET /api/v1/lists/{list}/entries", func(w http.ResponseWriter, r *http.Request) {
-		stream(w, func(yield func(any) error) error {
-			return d.Entries(r.Context(), r.PathValue("list"), func(e ListEntry) error { return yield(e) })
-		})
-	})
-	mux.HandleFunc("POST /api/v1/lists/{list}/entries", answer(func(r *http.Request, add []NewEntry) (any, error) {
+	mux.HandleFunc("GET /api/v1/lists/{list}/entries", func(w http.ResponseWriter, r *http.Request) { entries(d, w, r) })
+	mux.HandleFunc("POST /api/v1/lists/{list}/entries", edited(func(r *http.Request, add []NewEntry) (any, error) {
 		if len(add) > maxEntries {
 			return nil, Bad(fmt.Sprintf("%d entries at once: at most %d go in one request", len(add), maxEntries))
 		}
@@ -61,7 +57,7 @@ func serve(d Desk) *routes {
 		e, err := d.AddEntries(r.Context(), r.PathValue("list"), add, r.URL.Query().Get("keep") == "good")
 		return nonNil(e), err
 	}))
-	mux.HandleFunc("DELETE /api/v1/lists/{list}/entries", answer(func(r *http.Request, patterns []string) (any, error) {
+	mux.HandleFunc("DELETE /api/v1/lists/{list}/entries", edited(func(r *http.Request, patterns []string) (any, error) {
 		if len(patterns) > maxEntries {
 			return nil, Bad(fmt.Sprintf("%d patterns at once: at most %d go in one request", len(patterns), maxEntries))
 		}
@@ -85,6 +81,7 @@ func serve(d Desk) *routes {
 	serveLists(mux, d)
 	serveLines(mux, d)
 	servePeople(mux, d)
+	serveOpenAPI(mux)
 	return mux
 }
 

@@ -54,6 +54,11 @@ func (d *Desk) Entries(ctx context.Context, list string, yield func(console.List
 	if at.line != "" {
 		pages = func(yield func([]storage.Entry) error) error { return d.db.LineEntries(at.table, at.line, true, yield) }
 	}
+	if tag := console.ListTagOf(ctx); tag != nil { // before the first entry is read: what is edited meanwhile has another
+		if tag.Now, err = d.stateOf(&at); err != nil {
+			return err
+		}
+	}
 	now := d.o.Now()
 	err = pages(func(es []storage.Entry) error {
 		at.strip(es)
@@ -123,6 +128,9 @@ func (d *Desk) addInTurn(ctx context.Context, find func(*inforce.Rules) (place, 
 	if err != nil {
 		return nil, err
 	}
+	if err := d.isStill(ctx, &at); err != nil {
+		return nil, err
+	}
 	out := make([]console.Edit, len(add))
 	var good []int // places in add
 	var patterns []number.Pattern
@@ -153,6 +161,7 @@ func (d *Desk) addInTurn(ctx context.Context, find func(*inforce.Rules) (place, 
 	if err != nil {
 		return nil, refused(err)
 	}
+	d.noteState(ctx, &at)
 	warn := d.cautionsFor(r.Policy, &at)
 	for i := range entries {
 		edit := console.Edit{List: at.name, Number: patterns[i].String(), Change: editText(changes[i]), ID: id}
@@ -248,6 +257,9 @@ func (d *Desk) removeEntries(ctx context.Context, find func(*inforce.Rules) (pla
 	if err != nil {
 		return nil, err
 	}
+	if err := d.isStill(ctx, &at); err != nil {
+		return nil, err
+	}
 	patterns, keys := make([]number.Pattern, len(remove)), make([]string, len(remove))
 	var wrong []string
 	for i, text := range remove {
@@ -269,6 +281,7 @@ func (d *Desk) removeEntries(ctx context.Context, find func(*inforce.Rules) (pla
 	if err != nil {
 		return nil, refused(err)
 	}
+	d.noteState(ctx, &at)
 	records, err := d.recordsOf(at.table, keys)
 	if err != nil {
 		return nil, err
