@@ -26,16 +26,31 @@ func (g *guard) records(ctx context.Context, a *asked, q console.Query, yield fu
 	if some, err := a.scope.narrow(ctx, &q); err != nil || !some {
 		return err
 	}
-	give := back(yield)
-	return g.desk.Journal(ctx, q, func(r console.Record) error {
+	// What is cut out of a record must not be found by it either, nor by how many come: so the text is looked for, and the limit counted, here.
+	text, most := q.Text, q.Limit
+	if text != "" {
+		q.Text, q.Limit = "", 0
+	}
+	give, given := back(yield), 0
+	err := g.desk.Journal(ctx, q, func(r console.Record) error {
 		if mine, err := a.scope.record(ctx, &r); err != nil || !mine {
 			return err
 		}
-		if r = cut(r); !hasText(&r, q.Text) {
+		if r = cut(r); !hasText(&r, text) {
 			return nil
 		}
-		return give(r)
+		if err := give(r); err != nil {
+			return err
+		}
+		if given++; text != "" && given == most {
+			return errEnough
+		}
+		return nil
 	})
+	if errors.Is(err, errEnough) {
+		return nil
+	}
+	return err
 }
 
 func (g *guard) Search(ctx context.Context, q console.SearchQuery) (*console.SearchPage, error) {
@@ -55,11 +70,13 @@ func (g *guard) Search(ctx context.Context, q console.SearchQuery) (*console.Sea
 		if q.Cursor, err = g.book.seal.open(q.Cursor); err != nil {
 			return nil, err
 		}
+		text := q.Text
+		q.Text = "" // looked for in what is left of a record: else a hit in what is cut would show by the page's end
 		page, err := g.desk.Search(ctx, q)
 		if err != nil {
 			return nil, err
 		}
-		return g.own(ctx, a, page, q.Text)
+		return g.own(ctx, a, page, text)
 	})
 }
 

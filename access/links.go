@@ -75,6 +75,11 @@ func (b *Book) LinkOf(path string) (name string, err error) {
 func (b *Book) linked(secret string) (key string, h *hash, err error) {
 	got := hashOf(secret)
 	if b.first != "" && got == hashOf(b.first) {
+		for _, u := range b.users {
+			if u.unbound() { // an administrator was made some other way since: it makes no second one
+				return "", nil, ErrLink
+			}
+		}
 		return FirstAdmin, nil, nil
 	}
 	l := b.links[got]

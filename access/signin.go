@@ -384,6 +384,9 @@ func (b *Book) AddPasskey(ctx context.Context, name string, k Passkey) error {
 	}
 	k.Name, k.Added = cmp.Or(number.InertUpTo(k.Name, maxName), "passkey"), b.o.Now()
 	return b.editPasskeys(ctx, name, "passkey add", k.Name, func(u *user) error {
+		if u.Issuer != "" { // the other server says at each sign-in what they may do, and a passkey would not ask it
+			return console.Conflict("who signs in by another server has no passkey here: that server has them")
+		}
 		if slices.ContainsFunc(u.Passkeys, func(o Passkey) bool { return bytes.Equal(o.ID, k.ID) }) {
 			return console.Conflict("this device has a passkey here already")
 		}
@@ -430,7 +433,7 @@ func (b *Book) editPasskeys(ctx context.Context, name, what, detail string, edit
 func (b *Book) UsedPasskey(ctx context.Context, name string, k Passkey, from Origin) (secret string, w *console.Who, err error) {
 	return b.begin(fold(name), byPasskey, from, func(u *user) error {
 		i := slices.IndexFunc(u.Passkeys, func(o Passkey) bool { return bytes.Equal(o.ID, k.ID) })
-		if i < 0 {
+		if i < 0 || u.Issuer != "" {
 			return ErrSignIn
 		}
 		u.Passkeys = slices.Clone(u.Passkeys)

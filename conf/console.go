@@ -174,13 +174,6 @@ func (c *Console) readOIDC(console *section, folder string, secrets bool) {
 	} else if s.has("client_secret_file") {
 		s.fault("client_secret_file", "is empty: name the file that holds the client's secret, or leave the key out if it has none")
 	}
-	if secrets && o.secret != "" {
-		if secret, err := o.ReadSecret(); err != nil {
-			s.fault("client_secret_file", "%s cannot be read: write the secret into it, readable for the daemon alone (%v)", o.secret, err)
-		} else if secret == "" || strings.ContainsAny(secret, "\r\n") {
-			s.fault("client_secret_file", "%s has not one line: the secret stands alone in it", o.secret)
-		}
-	}
 	if c.URL == "" && !console.told("url") {
 		console.fault("oidc", "needs url: the server sends people back to it; write url = \"https://pbx1.example.com:8085\" above it")
 	}

@@ -168,7 +168,7 @@ var wrongFiles = map[string]struct{ text, want string }{
 	},
 	"oidc, wrong": {
 		"[console]\nurl = \"https://pbx1\"\n[console.oidc]\nissuer = \"http://login.example.com\"\nclient_id = \"x\"\nclient_secret_file = \"/no/such/file\"\nrole_claim = \"\"\nroles = { a = \"root\" }\n",
-		"f.toml:4: console.oidc.issuer: \"http://login.example.com\" is not encrypted\nf.toml:6: console.oidc.client_secret_file: /no/such/file cannot be read\nf.toml:7: console.oidc.role_claim: is empty\nf.toml:8: console.oidc.roles: \"a\" gets \"root\", which is no role: write \"viewer\", \"reviewer\" or \"admin\"",
+		"f.toml:4: console.oidc.issuer: \"http://login.example.com\" is not encrypted\nf.toml:7: console.oidc.role_claim: is empty\nf.toml:8: console.oidc.roles: \"a\" gets \"root\", which is no role: write \"viewer\", \"reviewer\" or \"admin\"",
 	},
 	"too much":   {strings.Repeat("#\n", 3<<20), "f.toml:1: file: is larger than 4 MiB"},
 	"host name":  {"[screen]\nlisten = \"pbx:8084\"\n", "f.toml:2: screen.listen: \"pbx\" is no address"},

@@ -17,7 +17,10 @@ var _ metrics.Source = (*asked)(nil)
 func (a *asked) Trunks() []string { return a.daemon.force.Rules().Policy.TrunkNames() }
 
 // StreamClients is how many follow the calls now.
-func (a *asked) StreamClients() int { return a.daemon.journal.Followers() }
+func (a *asked) StreamClients() int {
+	now, _ := a.daemon.desk.Followed()
+	return now
+}
 
 // Metrics serves what a Prometheus reads.
 func (d *Daemon) Metrics() http.Handler { return d.metrics.Handler() }

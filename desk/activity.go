@@ -18,6 +18,11 @@ const (
 
 // Activity counts calls by what was done, from the journal's index: nothing has to be kept of it, and what was deleted does not count.
 func (d *Desk) Activity(ctx context.Context, q console.ActivityQuery) (*console.Activity, error) {
+	done, err := d.look(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	if q.Until.IsZero() {
 		q.Until = d.o.Now()
 	}

@@ -63,7 +63,8 @@ type Desk struct {
 	slow   atomic.Uint64 // who was let go of by it
 	missed atomic.Uint64 // records that a watch of the journal was too slow for
 
-	trying chan struct{} // holds one token: one policy is tried at a time
+	looking chan struct{} // holds a token for each who looks through the journal (looks)
+	trying  chan struct{} // holds one token: one policy is tried at a time
 
 	refused atomic.Pointer[console.PolicyRefused] // the policy file as it is on disk; nil: it is in force
 }
@@ -123,7 +124,7 @@ func New(c *conf.Daemon, db *storage.DB, force *inforce.State, o Options) *Desk 
 		o.LastCalls = func(string, func(string, traffic.LastCall)) {}
 	}
 	return &Desk{
-		conf: c, db: db, force: force, o: o, unread: map[string]loader{}, listsRead: make(chan struct{}), rules: make(chan struct{}, 1), trying: make(chan struct{}, 1), pieces: newPieces(),
+		conf: c, db: db, force: force, o: o, unread: map[string]loader{}, listsRead: make(chan struct{}), rules: make(chan struct{}, 1), trying: make(chan struct{}, 1), looking: make(chan struct{}, looks), pieces: newPieces(),
 		edit:     make(turn, 1),
 		marked:   make(chan string, maxMarked),
 		breakers: newBreakers(db, o.Private),

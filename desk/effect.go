@@ -24,6 +24,11 @@ const (
 
 // EffectOf says what a list entry would have done to the calls of the last weeks that rang: what was turned away already it would not have changed.
 func (d *Desk) EffectOf(ctx context.Context, q console.EffectQuery) (*console.EntryEffect, error) {
+	done, err := d.look(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	p := d.force.Rules().Policy
 	pattern, err := entryOf(p.Plan(), q.Pattern)
 	if err != nil {

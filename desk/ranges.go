@@ -44,6 +44,11 @@ type seenRange struct {
 
 // Ranges counts calls by the next digit of their callers' numbers, from the journal's index.
 func (d *Desk) Ranges(ctx context.Context, q console.RangeQuery) (*console.RangeReport, error) {
+	done, err := d.look(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	now, r := d.o.Now(), d.force.Rules()
 	plan := r.Policy.Plan()
 	prefix := strings.TrimSpace(q.Prefix)

@@ -19,6 +19,11 @@ const (
 
 // Search gives one page of the calls asked for, within q.Look.
 func (d *Desk) Search(ctx context.Context, q console.SearchQuery) (*console.SearchPage, error) {
+	done, err := d.look(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	switch {
 	case q.Limit < 0:
 		return nil, console.Bad("limit is less than nothing")

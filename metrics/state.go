@@ -76,7 +76,7 @@ var (
 var failOpenReasons = []string{"deadline", "late", "wire", "command", "panic", "limit", "stopping", "unheard", "lists", "guard", "unseen"}
 
 // alertKinds are those of package alert.
-var alertKinds = []string{"start", "fail-open", "policy", "feed", "attach", "journal", "trip", "notice"}
+var alertKinds = []string{"start", "fail-open", "policy", "feed", "attach", "journal", "trip", "notice", "console"}
 
 // wireErrors are the counters of status that say that something went wrong on a wire, by what follows the port's name.
 var wireErrors = []string{"refused_peer", "unknown_frames", "untold"}

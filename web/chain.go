@@ -31,6 +31,7 @@ var chain = []place{
 	{"cross-origin", "before cookies are looked at: what a page of another site has a browser send is not what its user meant", (*Server).checkOrigin},
 	{"who", "once it is known that the request is meant for us, and before anything depends on whose it is", (*Server).findOut},
 	{"how often", "after who, since it is counted for each by name, and for nobody by address", (*Server).checkRate},
+	{"how much", "after who, since who may import may send more; and before anything of it is read", (*Server).checkBody},
 	{"what a write looks like", "after who, since a script's token is no cookie that a browser adds by itself", (*Server).checkWrite},
 	{"may nobody", "last: each route that is not said to be open is for who has signed in; what they may do there package access says", (*Server).checkOpen},
 }

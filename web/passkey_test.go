@@ -217,7 +217,7 @@ func TestPasskeys(t *testing.T) {
 	}
 	thief := h.browser()
 	thief.Jar.SetCookies(u, []*http.Cookie{{Name: "__Host-ringfence-begun", Value: begunOf(cookies), Path: "/", Secure: true}})
-	if got := thief.json("POST", "/signin/passkey", said); got.StatusCode != http.StatusBadRequest || thief.session() != nil {
+	if got := thief.json("POST", "/signin/passkey", said); got.StatusCode != http.StatusUnauthorized || thief.session() != nil {
 		t.Errorf("once more, with all that went over the wire: got %d", got.StatusCode)
 	}
 	// What was begun to sign in adds no passkey, and the other way round.

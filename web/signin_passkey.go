@@ -39,12 +39,15 @@ func (s *Server) begun(w http.ResponseWriter, r *http.Request, purpose string, d
 	answerJSON(w, options)
 }
 
-// begunBefore is what begun gave, which counts once.
+// errAgain is an answer that came before.
+var errAgain = errors.New("this answer of a passkey was used before")
+
+// begunBefore is what begun gave.
 func (s *Server) begunBefore(w http.ResponseWriter, r *http.Request, purpose string) (webauthn.SessionData, error) {
 	defer s.setCookie(w, r, begunCookie, "", http.SameSiteStrictMode, 0)
 	for _, sealed := range s.secretsOf(r, begunCookie) {
 		var data webauthn.SessionData
-		if s.secret.open(purpose, sealed, &data) == nil && s.passkeys.once(data.Challenge) {
+		if s.secret.open(purpose, sealed, &data) == nil {
 			return data, nil
 		}
 	}
@@ -84,6 +87,9 @@ func (s *Server) signInByPasskey(w http.ResponseWriter, r *http.Request) {
 	user, key, err := s.passkeys.ValidatePasskeyLogin(func(id, handle []byte) (webauthn.User, error) {
 		return s.holder(s.o.Book.UserByHandle(handle))
 	}, data, answer)
+	if err == nil && !s.passkeys.once(data.Challenge) { // not before: anybody could use up the room with answers that are none
+		err = errAgain
+	}
 	if err != nil {
 		s.o.Book.Note(r.Context(), console.AuditEntry{Way: console.BySession, Address: addressIn(r), What: "sign in", Detail: "passkey", Failed: "the passkey is not one of a user, or its answer is wrong"})
 		s.failedPasskey(w, r, access.ErrSignIn)

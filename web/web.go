@@ -49,6 +49,7 @@ type Server struct {
 	rates    *rates
 	passkeys *passkeys // nil: no url
 	oidc     *oidcSignIn
+	large    chan struct{} // holds a token for each large body that is read
 	routes   *routes
 	handler  http.Handler
 	cert     *certificate // nil: without TLS
@@ -83,7 +84,7 @@ func (c *Counters) Each(yield func(name string, n uint64)) {
 // New makes a Server. The error says what of the daemon's file cannot be used.
 func New(o Options) (*Server, error) {
 	s := &Server{o: o, pace: usualPace, hosts: hostsOf(o.Conf, o.Node), secret: newSealer(o.Now)}
-	s.rates = newRates(o.Now)
+	s.rates, s.large = newRates(o.Now), make(chan struct{}, large)
 	if o.Conf.TLS() {
 		var err error
 		if s.cert, err = openCertificate(o.Conf.Cert, o.Conf.Key, o.Now, s.certTrouble); err != nil {
