@@ -31,8 +31,27 @@ func TestMain(m *testing.M) {
 }
 
 func TestScripts(t *testing.T) {
+	if underRace {
+		t.Skip("NOT TESTED under the race detector, but for TestScriptsOfDaemons; `make test` runs this once more without it")
+	}
+	runScripts(t, testscript.Params{Dir: "testdata"})
+}
+
+// TestScriptsOfDaemons runs those in which daemon and commands meet most, under the race detector as well.
+func TestScriptsOfDaemons(t *testing.T) {
+	if !underRace {
+		t.Skip("without the race detector TestScripts runs all of them")
+	}
+	var files []string
+	for _, name := range []string{"call", "linesdaemon", "pause", "policyversions", "reports", "users"} {
+		files = append(files, filepath.Join("testdata", name+".txtar"))
+	}
+	runScripts(t, testscript.Params{Files: files})
+}
+
+func runScripts(t *testing.T, p testscript.Params) {
 	testscript.Run(t, testscript.Params{
-		Dir:  "testdata",
+		Dir: p.Dir, Files: p.Files,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"bigpolicy": bigPolicy, "append": appendFile},
 		Setup: func(e *testscript.Env) error {
 			// A socket's path must be short, and a port free.
