@@ -141,7 +141,7 @@ func neverPasses(t *testing.T, lists ...string) {
 	}
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	n := hostileCalls(2000)
+	n := hostileCalls(1000)
 	sw := &standin.Switch{Address: d.Address(), Speed: 200}
 	type placed struct {
 		call   standin.Call
