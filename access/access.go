@@ -178,8 +178,12 @@ func Open(o Options) (*Book, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	seal, err := newSealer()
+	if err != nil {
+		return nil, err
+	}
 	b := &Book{
-		o: o, cost: usual, derive: derive, seal: newSealer(),
+		o: o, cost: usual, derive: derive, seal: seal,
 		users: map[string]*user{}, byHandle: map[string]string{}, sessions: map[hash]*session{}, tokens: map[hash]*token{}, links: map[hash]*link{},
 		hashing:   make(chan struct{}, hashesAtOnce),
 		guessing:  make(chan struct{}, hashesAtOnce-1),

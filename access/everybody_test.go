@@ -20,6 +20,8 @@ type everybody struct {
 	mu    sync.Mutex
 	calls []string // the methods that were asked
 
+	searched console.Query // the last question to the journal
+
 	records []console.Record
 	reports []console.Report
 	entries map[string][]console.ListEntry
@@ -159,8 +161,9 @@ func ownRecord(i int, line string) console.Record {
 	}
 }
 
-func (e *everybody) Journal(_ context.Context, _ console.Query, yield func(console.Record) error) error {
+func (e *everybody) Journal(_ context.Context, q console.Query, yield func(console.Record) error) error {
 	e.asked("Journal")
+	e.searched = q
 	for _, r := range e.records {
 		if err := yield(r); err != nil {
 			return err
@@ -179,8 +182,9 @@ func (e *everybody) Follow(_ context.Context, yield func(console.Record) error) 
 	return nil
 }
 
-func (e *everybody) Search(context.Context, console.SearchQuery) (*console.SearchPage, error) {
+func (e *everybody) Search(_ context.Context, q console.SearchQuery) (*console.SearchPage, error) {
 	e.asked("Search")
+	e.searched = q.Query
 	return &console.SearchPage{Records: e.records, Cursor: secret, Looked: 4711}, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -318,7 +319,7 @@ func cutCheck(c *console.CheckReport) *console.CheckReport {
 	out := &console.CheckReport{
 		Caller: c.Caller, Callee: c.Callee, Line: c.Line, Customer: c.Customer, Trunk: c.Trunk, Action: c.Action, Would: c.Would, Rule: c.Rule, Mode: c.Mode,
 		SIP: c.SIP, Label: c.Label, Paused: c.Paused, Steps: []console.Step{}, Detectors: []console.Finding{}, Lists: []console.OnList{},
-		Reason: ownReason(c.Reason, list, c.Line, held || c.Holder != "" && containsText(c.Reason, c.Holder)),
+		Reason: ownReason(c.Reason, list, c.Line, held || c.Holder != "" && strings.Contains(c.Reason, c.Holder)),
 	}
 	out.Steps = append(out.Steps, decided(c.Steps, c.Rule, out.Reason)...)
 	for _, on := range c.Lists {

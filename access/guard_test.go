@@ -271,9 +271,16 @@ func TestTextsThatAreCut(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		// Where a page ends must not tell either: so the desk is not asked for the text.
+		if asked := e.searched; asked.Text != "" {
+			t.Errorf("%q: the desk was asked for %+v", text, asked)
+		}
 		n := 0
-		if err := g.Journal(li, console.Query{Text: text}, func(console.Record) error { n++; return nil }); err != nil {
+		if err := g.Journal(li, console.Query{Text: text, Limit: 1}, func(console.Record) error { n++; return nil }); err != nil {
 			t.Fatal(err)
+		}
+		if asked := e.searched; asked.Text != "" || text != "" && asked.Limit != 0 {
+			t.Errorf("%q: the desk was asked for %+v", text, asked)
 		}
 		if n != want || len(page.Records) != want {
 			t.Errorf("%q: got %d and %d calls, want %d", text, n, len(page.Records), want)

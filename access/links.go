@@ -41,15 +41,23 @@ func secretOf(path string) string { return path[strings.LastIndexByte(path, '/')
 func (b *Book) FirstLink() (path string, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, u := range b.users {
-		if u.unbound() {
-			return "", nil
-		}
+	if b.administered() {
+		return "", nil
 	}
 	if b.first == "" {
 		b.first = newSecret()
 	}
 	return WelcomePath + b.first, nil
+}
+
+// administered reports whether there is an administrator of everything. b.mu is held.
+func (b *Book) administered() bool {
+	for _, u := range b.users {
+		if u.unbound() {
+			return true
+		}
+	}
+	return false
 }
 
 // unbound reports whether somebody is an administrator of everything.
@@ -75,10 +83,8 @@ func (b *Book) LinkOf(path string) (name string, err error) {
 func (b *Book) linked(secret string) (key string, h *hash, err error) {
 	got := hashOf(secret)
 	if b.first != "" && got == hashOf(b.first) {
-		for _, u := range b.users {
-			if u.unbound() { // an administrator was made some other way since: it makes no second one
-				return "", nil, ErrLink
-			}
+		if b.administered() { // one was made some other way since: it makes no second one
+			return "", nil, ErrLink
 		}
 		return FirstAdmin, nil, nil
 	}

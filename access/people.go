@@ -179,9 +179,7 @@ func (b *Book) putUser(key string, u *user, change string, invited bool, gone ..
 // with these.
 func (b *Book) SetUser(ctx context.Context, set console.UserSet) (*console.UserEdit, error) {
 	key := fold(set.Name)
-	b.mu.RLock()
-	had := b.users[key]
-	b.mu.RUnlock()
+	had := b.user(key)
 	if had == nil {
 		return nil, noUser(set.Name)
 	}
@@ -197,9 +195,7 @@ func (b *Book) SetUser(ctx context.Context, set console.UserSet) (*console.UserE
 	}
 	b.change.Lock()
 	defer b.change.Unlock()
-	b.mu.RLock()
-	had = b.users[key]
-	b.mu.RUnlock()
+	had = b.user(key)
 	if had == nil {
 		return nil, noUser(set.Name)
 	}
@@ -265,6 +261,13 @@ func (b *Book) keepLast(key, nothing string) error {
 	return nil
 }
 
+// user is the user of a key, nil if there is none. Users never change: an edit puts another in the place of one.
+func (b *Book) user(key string) *user {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.users[key]
+}
+
 // able reports whether a user can sign in.
 func (u *user) able() bool { return u.Password != "" || len(u.Passkeys) > 0 || u.Issuer != "" }
 
@@ -273,9 +276,7 @@ func (b *Book) RemoveUser(ctx context.Context, name string) (*console.UserEdit, 
 	key := fold(name)
 	b.change.Lock()
 	defer b.change.Unlock()
-	b.mu.RLock()
-	u := b.users[key]
-	b.mu.RUnlock()
+	u := b.user(key)
 	if u == nil {
 		return &console.UserEdit{User: console.User{Name: name}, Change: absent}, nil
 	}

@@ -16,18 +16,15 @@ type sealer struct{ gcm cipher.AEAD }
 
 const sealMark = "~"
 
-func newSealer() sealer {
+func newSealer() (sealer, error) {
 	key := make([]byte, 32)
 	rand.Read(key)
 	block, err := aes.NewCipher(key)
 	if err != nil {
-		panic(err) // of a key of that length it does not
+		return sealer{}, err
 	}
 	gcm, err := cipher.NewGCMWithRandomNonce(block)
-	if err != nil {
-		panic(err)
-	}
-	return sealer{gcm}
+	return sealer{gcm}, err
 }
 
 func (s sealer) close(cursor string) string {
@@ -52,8 +49,6 @@ func (s sealer) open(cursor string) (string, error) {
 	}
 	return string(b), nil
 }
-
-func containsText(text, part string) bool { return strings.Contains(text, part) }
 
 // plenty is a number of things.
 func plenty(n int, thing string) string {

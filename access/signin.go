@@ -60,9 +60,7 @@ func (b *Book) tryPassword(ctx context.Context, key, password string, from Origi
 	}
 	now := b.o.Now()
 	where, loopback := network(from.Address)
-	b.mu.RLock()
-	u := b.users[key]
-	b.mu.RUnlock()
+	u := b.user(key)
 	familiar := u != nil && slices.Contains(u.From, where)
 	l, place := byAddress, where
 	if loopback {
@@ -111,9 +109,7 @@ func (b *Book) failedSignIn(u *user, how string, from Origin, why string) {
 func (b *Book) begin(key, how string, from Origin, edit func(*user) error, rows ...storage.AccessRow) (secret string, w *console.Who, err error) {
 	b.change.Lock()
 	defer b.change.Unlock()
-	b.mu.RLock()
-	had := b.users[key]
-	b.mu.RUnlock()
+	had := b.user(key)
 	if had == nil {
 		return "", nil, ErrSignIn
 	}
@@ -414,9 +410,7 @@ func (b *Book) editPasskeys(ctx context.Context, name, what, detail string, edit
 	key := fold(name)
 	b.change.Lock()
 	defer b.change.Unlock()
-	b.mu.RLock()
-	had := b.users[key]
-	b.mu.RUnlock()
+	had := b.user(key)
 	if had == nil {
 		return noUser(name)
 	}

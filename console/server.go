@@ -87,13 +87,23 @@ func serve(d Desk) *routes {
 
 // refuse says in JSON what the mux would say in plain text: no such path, or not with this method.
 func refuse(h http.Handler, w http.ResponseWriter, r *http.Request) {
-	status := statusOnly{header: w.Header()}
-	h.ServeHTTP(&status, r)
-	if status.code == http.StatusMethodNotAllowed {
-		writeErrorCode(w, status.code, "method_not_allowed", r.Method+" is not for "+r.URL.Path)
+	if allow := OtherMethods(h, r); allow != "" {
+		w.Header().Set("Allow", allow)
+		writeErrorCode(w, http.StatusMethodNotAllowed, "method_not_allowed", r.Method+" is not for "+r.URL.Path)
 		return
 	}
 	writeErrorCode(w, http.StatusNotFound, "not_found", "there is nothing under "+r.URL.Path)
+}
+
+// OtherMethods are those, separated by commas, with which there is something under the path of a request that a mux has no pattern for; "" for none.
+// h is the mux, or what its Handler gave for the request.
+func OtherMethods(h http.Handler, r *http.Request) string {
+	status := statusOnly{header: make(http.Header)}
+	h.ServeHTTP(&status, r)
+	if status.code != http.StatusMethodNotAllowed {
+		return ""
+	}
+	return status.header.Get("Allow")
 }
 
 // statusOnly is a ResponseWriter that keeps the status and the headers.

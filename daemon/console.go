@@ -27,7 +27,7 @@ func (d *Daemon) openConsole(ctx context.Context, c *conf.Console) {
 		d.alerts.End(alert.Console, "", "the console is there.")
 		return
 	}
-	d.consoleDown(err)
+	d.consoleDown(fmt.Errorf("it is tried again every %v: %w", consoleEvery, err))
 	d.background("opening the console", func(ctx context.Context) {
 		tick := time.NewTicker(consoleEvery)
 		defer tick.Stop()
@@ -44,14 +44,14 @@ func (d *Daemon) openConsole(ctx context.Context, c *conf.Console) {
 			}
 			if again.Error() != err.Error() {
 				err = again
-				d.consoleDown(err)
+				d.consoleDown(fmt.Errorf("it is tried again every %v: %w", consoleEvery, err))
 			}
 		}
 	})
 }
 
 func (d *Daemon) consoleDown(err error) {
-	d.log.Error("calls are screened, but there is no console; it is tried again", "error", err)
+	d.log.Error("calls are screened, but there is no console", "error", err)
 	d.alerts.Begin(alert.Console, "", "calls are screened, but there is no console: "+err.Error())
 }
 
@@ -85,7 +85,7 @@ func (d *Daemon) startConsole(ctx context.Context, c *conf.Console) error {
 	d.web.Store(server)
 	go func() {
 		if err := server.Serve(); err != nil { // calls are screened all the same
-			d.consoleDown(err)
+			d.consoleDown(fmt.Errorf("it ended, and comes back when the daemon is started anew: %w", err))
 		}
 	}()
 	d.log.Info("the console is there", "address", server.Address())

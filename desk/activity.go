@@ -18,11 +18,6 @@ const (
 
 // Activity counts calls by what was done, from the journal's index: nothing has to be kept of it, and what was deleted does not count.
 func (d *Desk) Activity(ctx context.Context, q console.ActivityQuery) (*console.Activity, error) {
-	done, err := d.look(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer done()
 	if q.Until.IsZero() {
 		q.Until = d.o.Now()
 	}
@@ -43,6 +38,11 @@ func (d *Desk) Activity(ctx context.Context, q console.ActivityQuery) (*console.
 	since := q.Since.UTC().Truncate(q.Step) // so that a step is the same whenever it is asked for
 	a := &console.Activity{Since: since, Step: q.Step, Counts: make(map[string][]int)}
 	steps, first, step := int((q.Until.Sub(since)+q.Step-1)/q.Step), since.UnixMilli(), q.Step.Milliseconds()
+	done, err := d.looking.begin(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	look, cancel := context.WithTimeout(ctx, activityLook)
 	defer cancel()
 	came, err := d.db.Outlines(look, storage.Query{Since: since, Until: q.Until}, func(all []storage.Outline) error {

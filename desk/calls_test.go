@@ -331,16 +331,18 @@ func TestDistinct(t *testing.T) {
 	}
 }
 
-// What was turned away already is nothing that an entry would have done.
+// What was turned away already is nothing that an entry would have done; nor, for a line's own list, are calls of a customer who had the line before.
 func TestEffectOf(t *testing.T) {
-	d := callsDesk(t, someCalls()...)
+	former := pastCall(35*time.Minute, "+8695211614", hotlineNumber, "hotline", "allow", 120)
+	former.Customer = "Former"
+	d := callsDesk(t, append(someCalls(), former)...)
 	for _, c := range []struct {
 		pattern, list                  string
 		stops, long, answered, callers int
 	}{
 		{"95211613", "blacklist", 0, 0, 0, 0},
-		{"95211614", "blacklist", 2, 1, 2, 1},
-		{"9521????", "blacklist", 3, 1, 2, 2},
+		{"95211614", "blacklist", 3, 2, 3, 1},
+		{"9521????", "blacklist", 4, 2, 3, 2},
 		{"9521????", "hotline:blacklist", 2, 0, 1, 2},
 		{"+44*", "blacklist", 1, 1, 1, 1},
 		{"138*", "blacklist", 1, 0, 1, 1},

@@ -51,9 +51,5 @@ func (d *Desk) letThrough(ctx context.Context, r *storage.Record) (*console.Corr
 	}
 	n := p.Plan().Parse(cmp.Or(r.Caller.E164, r.Caller.Raw))
 	by := byOf(ctx)
-	done, err := d.release(ctx, line.Key, "let through after a call was stopped", by.From, traffic.LastCall{Caller: n, Callee: r.Callee, Time: r.Time, ID: r.ID}, releaseWait)
-	if err != nil {
-		return nil, err
-	}
-	return done, nil
+	return d.release(ctx, line.Key, "let through after a call was stopped", by.From, traffic.LastCall{Caller: n, Callee: r.Callee, Time: r.Time, ID: r.ID}, releaseWait)
 }

@@ -63,7 +63,7 @@ type Desk struct {
 	slow   atomic.Uint64 // who was let go of by it
 	missed atomic.Uint64 // records that a watch of the journal was too slow for
 
-	looking chan struct{} // holds a token for each who looks through the journal (looks)
+	looking *looking      // who looks through the journal now
 	trying  chan struct{} // holds one token: one policy is tried at a time
 
 	refused atomic.Pointer[console.PolicyRefused] // the policy file as it is on disk; nil: it is in force
@@ -124,7 +124,7 @@ func New(c *conf.Daemon, db *storage.DB, force *inforce.State, o Options) *Desk 
 		o.LastCalls = func(string, func(string, traffic.LastCall)) {}
 	}
 	return &Desk{
-		conf: c, db: db, force: force, o: o, unread: map[string]loader{}, listsRead: make(chan struct{}), rules: make(chan struct{}, 1), trying: make(chan struct{}, 1), looking: make(chan struct{}, looks), pieces: newPieces(),
+		conf: c, db: db, force: force, o: o, unread: map[string]loader{}, listsRead: make(chan struct{}), rules: make(chan struct{}, 1), trying: make(chan struct{}, 1), looking: newLooking(), pieces: newPieces(),
 		edit:     make(turn, 1),
 		marked:   make(chan string, maxMarked),
 		breakers: newBreakers(db, o.Private),

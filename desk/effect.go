@@ -24,11 +24,6 @@ const (
 
 // EffectOf says what a list entry would have done to the calls of the last weeks that rang: what was turned away already it would not have changed.
 func (d *Desk) EffectOf(ctx context.Context, q console.EffectQuery) (*console.EntryEffect, error) {
-	done, err := d.look(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer done()
 	p := d.force.Rules().Policy
 	pattern, err := entryOf(p.Plan(), q.Pattern)
 	if err != nil {
@@ -38,12 +33,18 @@ func (d *Desk) EffectOf(ctx context.Context, q console.EffectQuery) (*console.En
 	asked := storage.Query{Since: e.Since, Newest: true, Became: storage.DidRing}
 	d.inRange(&asked, p.Plan(), pattern)
 	if line, _, own := strings.Cut(q.List, ":"); own {
-		if _, ok := p.LineNamed(line); !ok {
+		of, ok := p.LineNamed(line)
+		if !ok {
 			return nil, noLineNamed(line)
 		}
-		asked.Lines = []string{line}
+		asked.Lines, asked.Customer = []string{line}, of.Customer // calls of a customer who had it before are not theirs
 	}
 	d.flush(ctx)
+	done, err := d.looking.begin(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	look, cancel := context.WithTimeout(ctx, effectLook)
 	defer cancel()
 	var sum marks.Tally

@@ -44,11 +44,6 @@ type seenRange struct {
 
 // Ranges counts calls by the next digit of their callers' numbers, from the journal's index.
 func (d *Desk) Ranges(ctx context.Context, q console.RangeQuery) (*console.RangeReport, error) {
-	done, err := d.look(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer done()
 	now, r := d.o.Now(), d.force.Rules()
 	plan := r.Policy.Plan()
 	prefix := strings.TrimSpace(q.Prefix)
@@ -72,7 +67,13 @@ func (d *Desk) Ranges(ctx context.Context, q console.RangeQuery) (*console.Range
 	if ranges := beginning(plan, prefix); ranges != nil {
 		asked.Ranges = ranges
 	}
-	look, cancel := context.WithTimeout(ctx, bounded(q.Look, rangesLook, maxLookFor))
+	length := bounded(q.Look, rangesLook, maxLookFor)
+	done, err := d.looking.begin(ctx, length > rangesLook)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	look, cancel := context.WithTimeout(ctx, length)
 	defer cancel()
 	c := newRangeCount(plan, r.Policy, prefix, q.Since, q.Until)
 	came, err := d.db.Outlines(look, asked, func(all []storage.Outline) error {

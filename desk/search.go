@@ -19,11 +19,6 @@ const (
 
 // Search gives one page of the calls asked for, within q.Look.
 func (d *Desk) Search(ctx context.Context, q console.SearchQuery) (*console.SearchPage, error) {
-	done, err := d.look(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer done()
 	switch {
 	case q.Limit < 0:
 		return nil, console.Bad("limit is less than nothing")
@@ -36,7 +31,13 @@ func (d *Desk) Search(ctx context.Context, q console.SearchQuery) (*console.Sear
 		return nil, err
 	}
 	d.flush(ctx)
-	look, cancel := context.WithTimeout(ctx, bounded(q.Look, lookFor, maxLookFor))
+	length := bounded(q.Look, lookFor, maxLookFor)
+	done, err := d.looking.begin(ctx, length > lookFor)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	look, cancel := context.WithTimeout(ctx, length)
 	defer cancel()
 	page := &console.SearchPage{Records: []console.Record{}}
 	add := func(r *storage.Record) error {

@@ -23,6 +23,8 @@ func (d *Desk) Status(s *console.Status) (err error) {
 		s.Journal.Error = err.Error()
 	}
 	s.Count("journal.missed", d.o.Journal.Missed()+d.missed.Load()) // by who follows it
+	_, slow := d.Followed()
+	s.Count("journal.too_slow", slow) // who followed it, and were let go of
 	s.Count("journal.failures", d.o.Journal.Failures())
 	s.Count("journal.trimmed", d.o.Journal.Trimmed())
 	s.Count("journal.strays", d.o.Journal.Strays())

@@ -115,7 +115,7 @@ func TestBoundLive(t *testing.T) {
 	h.guard()
 	bound := h.signIn(console.NewUser{Name: "bea", Role: console.Reviewer, Lines: []string{"hotline"}})
 	events := follow(t, h.serve(t, bound), url.Values{"f": {"", "line=staff", "text=MARKER"}}.Encode())
-	for h.journal.Followers() == 0 {
+	for h.followed() == 0 {
 		time.Sleep(time.Millisecond)
 	}
 	r := sampleCall(7, time.Now())

@@ -139,64 +139,59 @@ func (p *Pages) export(r *http.Request, yield func(*console.Record) error) error
 	return nil
 }
 
-// attach names the file that an export is kept as.
-func (p *Pages) attach(w http.ResponseWriter, kind, ending string) {
-	h := w.Header()
-	h.Set("Content-Type", kind)
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Content-Disposition", `attachment; filename="calls-`+p.o.Now().In(p.zone()).Format("20060102-150405")+ending+`"`)
-}
-
-// exportCSV writes calls as a table, in whose cells no formula begins.
-func (p *Pages) exportCSV(w http.ResponseWriter, r *http.Request) error {
+// download writes a file to keep, part by part, behind its head. What fails before the first part is an error as any; later the connection is
+// broken off, since half a file must not look whole.
+func (p *Pages) download(w http.ResponseWriter, kind, name, ending string, head []byte, parts func(write func([]byte) error) error) error {
 	begun := false
 	begin := func() {
-		if !begun {
-			begun = true
-			p.attach(w, "text/csv; charset=utf-8", ".csv")
-			w.Write(console.AppendCSVHeader([]byte("\ufeff"))) // without the mark Excel takes UTF-8 for something else
+		if begun {
+			return
 		}
+		begun = true
+		h := w.Header()
+		h.Set("Content-Type", kind)
+		h.Set("Cache-Control", "no-store")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Content-Disposition", `attachment; filename="`+name+"-"+p.o.Now().In(p.zone()).Format("20060102-150405")+ending+`"`)
+		w.Write(head)
 	}
-	err := p.export(r, func(rec *console.Record) error {
+	err := parts(func(part []byte) error {
 		begin()
-		_, err := w.Write(rec.AppendCSV(nil))
+		_, err := w.Write(part)
 		return err
 	})
-	if err != nil && begun {
-		panic(http.ErrAbortHandler) // half a table must not look whole
-	}
-	if err == nil {
+	switch {
+	case err == nil:
 		begin()
+	case begun:
+		panic(http.ErrAbortHandler)
 	}
 	return err
 }
 
+const csvKind, csvMark = "text/csv; charset=utf-8", "\ufeff" // without the mark Excel takes UTF-8 for something else
+
+// exportCSV writes calls as a table, in whose cells no formula begins.
+func (p *Pages) exportCSV(w http.ResponseWriter, r *http.Request) error {
+	return p.download(w, csvKind, "calls", ".csv", console.AppendCSVHeader([]byte(csvMark)), func(write func([]byte) error) error {
+		return p.export(r, func(rec *console.Record) error { return write(rec.AppendCSV(nil)) })
+	})
+}
+
 // exportJSON writes calls as one JSON array.
 func (p *Pages) exportJSON(w http.ResponseWriter, r *http.Request) error {
-	begun := false
-	begin := func() {
-		if !begun {
-			begun = true
-			p.attach(w, "application/json", ".json")
-			w.Write([]byte("["))
-		}
-	}
 	between := "\n"
-	err := p.export(r, func(rec *console.Record) error {
-		begin()
-		line, err := json.Marshal(rec)
-		if err == nil {
-			_, err = w.Write(append([]byte(between), line...))
-		}
-		between = ",\n"
-		return err
+	err := p.download(w, "application/json", "calls", ".json", []byte("["), func(write func([]byte) error) error {
+		return p.export(r, func(rec *console.Record) error {
+			line, err := json.Marshal(rec)
+			if err == nil {
+				err = write(append([]byte(between), line...))
+			}
+			between = ",\n"
+			return err
+		})
 	})
-	if err != nil && begun {
-		panic(http.ErrAbortHandler)
-	}
 	if err == nil {
-		begin()
 		w.Write([]byte("\n]\n"))
 	}
 	return err

@@ -33,8 +33,15 @@ type house struct {
 	db      *storage.DB
 	journal *storage.Journal
 	desk    console.Desk
+	calls   *desk.Desk // the same, without who may use it
 	pages   *Pages
 	force   *inforce.State
+}
+
+// followed is how many follow the calls.
+func (h *house) followed() int {
+	now, _ := h.calls.Followed()
+	return now
 }
 
 // front is the desk and who may use it, as package daemon puts them together.
@@ -84,7 +91,7 @@ func open(t testing.TB) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.desk = front{d, book}
+	h.desk, h.calls = front{d, book}, d
 	if h.pages, err = New(Options{Desk: h.desk, Policy: samplePolicyOf, Log: slog.New(slog.NewTextHandler(testLog{t}, nil))}); err != nil {
 		t.Fatal(err)
 	}

@@ -239,31 +239,15 @@ func (p *Pages) listChanges(w http.ResponseWriter, r *http.Request) error {
 
 // exportList writes a list as a table, or what was looked for in it.
 func (p *Pages) exportList(w http.ResponseWriter, r *http.Request) error {
-	find, begun := field(r, "find"), false
-	begin := func() {
-		if !begun {
-			begun = true
-			p.attach(w, "text/csv; charset=utf-8", ".csv")
-			w.Header().Set("Content-Disposition", `attachment; filename="list-`+p.o.Now().In(p.zone()).Format("20060102-150405")+`.csv"`)
-			w.Write(console.AppendEntryHeader([]byte("\ufeff")))
-		}
-	}
-	list := r.PathValue("list")
-	err := p.orUnused(r.Context(), list, p.o.Desk.Entries(r.Context(), list, func(e console.ListEntry) error {
-		if !holds(&e, find) {
-			return nil
-		}
-		begin()
-		_, err := w.Write(e.AppendCSV(nil))
-		return err
-	}))
-	if err != nil && begun {
-		panic(http.ErrAbortHandler) // half a table must not look whole
-	}
-	if err == nil {
-		begin()
-	}
-	return err
+	find, list := field(r, "find"), r.PathValue("list")
+	return p.download(w, csvKind, "list", ".csv", console.AppendEntryHeader([]byte(csvMark)), func(write func([]byte) error) error {
+		return p.orUnused(r.Context(), list, p.o.Desk.Entries(r.Context(), list, func(e console.ListEntry) error {
+			if !holds(&e, find) {
+				return nil
+			}
+			return write(e.AppendCSV(nil))
+		}))
+	})
 }
 
 // patternsIn are the numbers that somebody typed, each in a line of its own or after a comma.

@@ -104,7 +104,7 @@ func TestLive(t *testing.T) {
 	server := h.serve(t, admin)
 	f := func(filters ...string) string { return url.Values{"f": filters}.Encode() }
 	events := follow(t, server, f("", "action=reject", "caller=9521*"))
-	for h.journal.Followers() == 0 { // the hub has joined
+	for h.followed() == 0 { // the hub has joined
 		time.Sleep(time.Millisecond)
 	}
 	rejected := h.add(sampleCall(7, time.Now()))

@@ -106,25 +106,13 @@ func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // nothingThere says that there is no such page, or not with this method.
 func (p *Pages) nothingThere(w http.ResponseWriter, r *http.Request) {
-	probe := statusOnly{header: make(http.Header)}
-	p.mux.ServeHTTP(&probe, r)
-	if probe.code == http.StatusMethodNotAllowed {
-		w.Header().Set("Allow", probe.header.Get("Allow"))
-		p.Show(w, r, probe.code, "error", Problem{Status: probe.code})
+	if allow := console.OtherMethods(p.mux, r); allow != "" {
+		w.Header().Set("Allow", allow)
+		p.Show(w, r, http.StatusMethodNotAllowed, "error", Problem{Status: http.StatusMethodNotAllowed})
 		return
 	}
 	p.Fail(w, r, console.NotFound(""))
 }
-
-// statusOnly is a ResponseWriter that keeps the status and the headers.
-type statusOnly struct {
-	header http.Header
-	code   int
-}
-
-func (s *statusOnly) Header() http.Header         { return s.header }
-func (s *statusOnly) Write(b []byte) (int, error) { return len(b), nil }
-func (s *statusOnly) WriteHeader(code int)        { s.code = code }
 
 // Problem is what the page "error" tells.
 type Problem struct {

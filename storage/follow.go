@@ -64,13 +64,6 @@ func (j *Journal) tellFollowers() {
 // Missed is how many records followers were too slow for, each counted per follower.
 func (j *Journal) Missed() uint64 { return j.followers.missed.Load() }
 
-// Followers is how many there are.
-func (j *Journal) Followers() int {
-	j.followers.mu.Lock()
-	defer j.followers.mu.Unlock()
-	return len(j.followers.all)
-}
-
 func (f *followers) add(n int) (<-chan Record, func()) {
 	c := make(chan Record, n)
 	f.mu.Lock()

@@ -25,39 +25,40 @@ func (s *Server) byLink(r *http.Request) (*http.Request, *console.Who) {
 	return r.WithContext(console.WithWho(r.Context(), who)), who
 }
 
-// noticePage shows the call. To look at it lets nobody through: programs that look at links in mail do.
-func (s *Server) noticePage(w http.ResponseWriter, r *http.Request) {
+// noticed gives the call that a link is of, and the request as of who has it. nil: why not was shown.
+func (s *Server) noticed(w http.ResponseWriter, r *http.Request) (*http.Request, *console.Record) {
 	r, who := s.byLink(r)
 	if who == nil {
 		s.o.Pages.Show(w, r, http.StatusGone, "notice", NoticeView{Gone: true})
-		return
+		return r, nil
 	}
 	call, err := s.o.Desk.Call(r.Context(), who.Call)
 	if err != nil {
 		s.failedNotice(w, r, err)
-		return
+		return r, nil
 	}
-	s.o.Pages.Show(w, r, http.StatusOK, "notice", NoticeView{Call: &call.Record})
+	return r, &call.Record
+}
+
+// noticePage shows the call. To look at it lets nobody through: programs that look at links in mail do.
+func (s *Server) noticePage(w http.ResponseWriter, r *http.Request) {
+	if r, call := s.noticed(w, r); call != nil {
+		s.o.Pages.Show(w, r, http.StatusOK, "notice", NoticeView{Call: call})
+	}
 }
 
 // noticeAct lets the caller through.
 func (s *Server) noticeAct(w http.ResponseWriter, r *http.Request) {
-	r, who := s.byLink(r)
-	if who == nil {
-		s.o.Pages.Show(w, r, http.StatusGone, "notice", NoticeView{Gone: true})
+	r, call := s.noticed(w, r)
+	if call == nil {
 		return
 	}
-	call, err := s.o.Desk.Call(r.Context(), who.Call)
+	done, err := s.o.Desk.Correct(r.Context(), console.WhoOf(r.Context()).Call)
 	if err != nil {
 		s.failedNotice(w, r, err)
 		return
 	}
-	done, err := s.o.Desk.Correct(r.Context(), who.Call)
-	if err != nil {
-		s.failedNotice(w, r, err)
-		return
-	}
-	s.o.Pages.Show(w, r, http.StatusOK, "notice", NoticeView{Call: &call.Record, Done: done})
+	s.o.Pages.Show(w, r, http.StatusOK, "notice", NoticeView{Call: call, Done: done})
 }
 
 func (s *Server) failedNotice(w http.ResponseWriter, r *http.Request, err error) {
