@@ -302,7 +302,7 @@ func (d *DB) indexMore() (more bool, err error) {
 		if err != nil {
 			return err
 		}
-		rows := make([]Outline, 0, indexStep)
+		rows, began := make([]Outline, 0, indexStep), j.from
 		c := j.b.Cursor()
 		back := c.Last
 		if at, _ := c.Seek([]byte(j.from.String())); at != nil {
@@ -331,8 +331,8 @@ func (d *DB) indexMore() (more bool, err error) {
 				return err
 			}
 		}
-		more = k != nil
-		if j.size.Index.From = j.from.String(); !more {
+		more = k != nil && j.from != began // where it came no further, what lies before is no journal's: it is not tried for ever
+		if j.size.Index.From = j.from.String(); k == nil {
 			j.size.Index.From = ""
 		}
 		return j.done()

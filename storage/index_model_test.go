@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
@@ -319,6 +320,41 @@ func TestIndexDamaged(t *testing.T) {
 		check(t, err)
 	}
 	indexIsTrue(t, d)
+}
+
+// However many keys of a damaged file are no ids, to make its index comes to an end, and the records are found.
+func TestIndexOfKeysThatAreNone(t *testing.T) {
+	d := open(t, Options{}, filepath.Join(t.TempDir(), "ringfence.db"))
+	j := startJournal(t, d, JournalOptions{})
+	for i := range 10 {
+		j.Add(record(i))
+	}
+	check(t, j.Close(soon(t)))
+	check(t, d.update(func(tx *bolt.Tx) error {
+		b := tx.Bucket(bucketJournal)
+		for i := range 2*indexStep + 1 {
+			if err := b.Put(fmt.Appendf(nil, "!%06d", i), []byte("x")); err != nil { // before all ids
+				return err
+			}
+		}
+		return putJSON(tx.Bucket(bucketMeta), string(keyJournal), map[string]int{"records": 10})
+	}))
+	d.badIndex.Store(true)
+	check(t, d.update(d.beginIndex))
+	steps := 0
+	for more := true; more && steps < 100; steps++ {
+		var err error
+		more, err = d.indexMore()
+		check(t, err)
+	}
+	if steps > 5 {
+		t.Errorf("it came to no end in %d steps", steps)
+	}
+	got := 0
+	err := d.Journal(Query{Rule: "listed", Newest: true}, func(Record) error { got++; return nil })
+	if got != 10 || err != nil && !errors.Is(err, ErrCorrupt) {
+		t.Errorf("%d records of 10 are found, %v", got, err)
+	}
 }
 
 // FuzzOutlines reads whatever bytes are there, and gives back what is read.
