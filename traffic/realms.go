@@ -36,7 +36,10 @@ type Realms struct {
 }
 
 // home is the context of the endpoint that was seen first with an extension.
-type home struct{ endpoint, context string }
+type home struct {
+	endpoint, context string
+	at                int64 // when it was seen last
+}
 
 func newRealms(sink Sink) *Realms {
 	return &Realms{sink: sink, names: make(map[string]int64), hosts: make(map[string]int64), homes: make(map[string]home)}
@@ -68,17 +71,19 @@ func (r *Realms) SeeAt(extension, endpoint, context string, now time.Time) {
 	if extension == "" || context == "" || len(endpoint) > MaxKey {
 		return
 	}
-	seen := home{endpoint, Cut(context)}
+	context = Cut(context)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	at, there := r.homes[extension]
 	switch {
-	case at == seen:
+	case at.endpoint == endpoint && at.context == context:
+		at.at = now.UnixMilli()
+		r.homes[extension] = at // the key stays the one that is there
 	case !there && len(r.homes) >= maxHomes:
 		r.full++
 	case !there || at.endpoint == endpoint: // else somebody has given it another context
-		r.homes[strings.Clone(extension)] = home{strings.Clone(endpoint), strings.Clone(seen.context)}
-	case at.context != seen.context && now.UnixMilli()-r.shared >= realmAgain.Milliseconds():
+		r.homes[strings.Clone(extension)] = home{strings.Clone(endpoint), strings.Clone(context), now.UnixMilli()}
+	case at.context != context && now.UnixMilli()-r.shared >= realmAgain.Milliseconds():
 		r.shared = now.UnixMilli()
 		r.sink.Keep(RealmFacts, sharedKey, r.shared)
 	}
@@ -127,7 +132,12 @@ func (r *Realms) Forget(before time.Time) {
 			}
 		}
 	}
-	if r.shared < oldest {
+	for extension, at := range r.homes {
+		if at.at < oldest {
+			delete(r.homes, extension)
+		}
+	}
+	if r.shared != 0 && r.shared < oldest {
 		r.shared = 0
 		clear(r.homes) // an endpoint may have been given another context
 	}

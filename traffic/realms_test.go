@@ -104,3 +104,25 @@ func TestRealmsOfContexts(t *testing.T) {
 		}
 	}
 }
+
+// Which endpoint has an extension is remembered as long as the endpoint is seen, through the tidying of every day, so that the other tenant's is
+// told from it whenever it comes.
+func TestContextsOutliveTidying(t *testing.T) {
+	now := time.UnixMilli(1_800_000_000_000)
+	r := newRealms(nowhere{})
+	for day := range 40 { // for longer than realms are kept
+		r.SeeAt("101", "101-a", "acme", now.Add(time.Duration(day)*24*time.Hour))
+		r.Forget(now.Add(time.Duration(day)*24*time.Hour - KeepRealms))
+	}
+	now = now.Add(40 * 24 * time.Hour)
+	r.Forget(now.Add(-KeepRealms))
+	if r.SeeAt("101", "101-b", "globex", now); !r.Several() {
+		t.Error("the second tenant's endpoint is not told from the first one's")
+	}
+	r = newRealms(nowhere{})
+	r.SeeAt("101", "101-a", "acme", now)
+	r.Forget(now.Add(time.Hour)) // 101-a is long gone
+	if r.SeeAt("101", "101-b", "globex", now.Add(time.Hour)); r.Several() {
+		t.Error("an endpoint that is gone is still there")
+	}
+}
