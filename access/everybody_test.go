@@ -172,7 +172,7 @@ func (e *everybody) Journal(_ context.Context, q console.Query, yield func(conso
 	return nil
 }
 
-func (e *everybody) Follow(_ context.Context, yield func(console.Record) error) error {
+func (e *everybody) Follow(_ context.Context, _ func(), yield func(console.Record) error) error {
 	e.asked("Follow")
 	for _, r := range e.records {
 		if err := yield(r); err != nil {

@@ -140,7 +140,7 @@ func decided(steps []console.Step, rule, reason string) []console.Step {
 // followCheck is how often it is looked whether who follows the journal still may.
 const followCheck = 5 * time.Second
 
-func (g *guard) Follow(ctx context.Context, yield func(console.Record) error) error {
+func (g *guard) Follow(ctx context.Context, joined func(), yield func(console.Record) error) error {
 	return each(g, ctx, "Follow", func(a *asked) error {
 		ctx, cancel := context.WithCancelCause(ctx)
 		defer cancel(nil)
@@ -166,7 +166,7 @@ func (g *guard) Follow(ctx context.Context, yield func(console.Record) error) er
 		}
 		give := back(yield)
 		var looked uint64 // of the book as it was when who asks was looked at last: records come by the hundred a second, and to hundreds who look on
-		err := g.desk.Follow(ctx, func(r console.Record) error {
+		err := g.desk.Follow(ctx, joined, func(r console.Record) error {
 			if v := g.book.version.Load(); v != looked {
 				if !g.same(a.who) {
 					return over

@@ -423,7 +423,7 @@ func TestFollowEnds(t *testing.T) {
 		s.user(t, console.NewUser{Name: "ann", Role: viewer, Password: longPassword})
 		w := s.Session(s.signIn(t, "ann", longPassword, "192.0.2.7"))
 		seen := 0
-		err := Guard(newEverybody(1), s.Book).Follow(asWho(w), func(console.Record) error {
+		err := Guard(newEverybody(1), s.Book).Follow(asWho(w), nil, func(console.Record) error {
 			if seen++; seen == 3 {
 				return end(s, w)
 			}

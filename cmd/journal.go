@@ -178,7 +178,7 @@ func (c *journalTailCmd) Run(a *app) error {
 			}
 		}
 	}
-	return d.Follow(a.ctx, func(r console.Record) error {
+	return d.Follow(a.ctx, nil, func(r console.Record) error {
 		switch {
 		case c.Caller != "" && r.Caller.Raw != c.Caller && (caller == "" || r.Caller.E164 != caller),
 			c.Callee != "" && r.Callee != c.Callee,

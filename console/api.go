@@ -79,8 +79,8 @@ type Desk interface {
 	ForgetKnown(ctx context.Context, q KnownForget) (*KnownForgotten, error)
 	// Usage calls yield for each day and line that had calls, by days and then customers.
 	Usage(ctx context.Context, q UsageQuery, yield func(Usage) error) error
-	// Follow calls yield for each record from now on, until ctx ends.
-	Follow(ctx context.Context, yield func(Record) error) error
+	// Follow calls yield for each record from now on, until ctx ends. It calls joined, if there is one, as soon as none is missed any more.
+	Follow(ctx context.Context, joined func(), yield func(Record) error) error
 
 	// Reports calls yield for each report of a state, or for all (""): those that weigh most first.
 	Reports(ctx context.Context, q ReportsQuery, yield func(Report) error) error

@@ -191,11 +191,10 @@ func follow(d Desk, w http.ResponseWriter, r *http.Request) {
 	s := &events{w: w, flusher: http.NewResponseController(w), cancel: cancel}
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
-	s.write(": following\n\n", true)
 	stop := make(chan struct{})
 	var pinging sync.WaitGroup
 	pinging.Go(func() { s.keep(stop) })
-	err := d.Follow(ctx, func(rec Record) error {
+	err := d.Follow(ctx, func() { s.write(": following\n\n", true) }, func(rec Record) error {
 		line, err := json.Marshal(rec)
 		if err != nil {
 			return err

@@ -61,7 +61,8 @@ func (a *aboutCalls) Correct(_ context.Context, id string) (*Corrected, error) {
 	return &Corrected{List: "staff:allowlist", Change: 9}, nil
 }
 
-func (a *aboutCalls) Follow(_ context.Context, yield func(Record) error) error {
+func (a *aboutCalls) Follow(_ context.Context, joined func(), yield func(Record) error) error {
+	joined()
 	return a.follow(yield)
 }
 
@@ -170,7 +171,7 @@ func TestFollowThroughSocket(t *testing.T) {
 	}}
 	c, _ := served(t, d)
 	n := 0
-	err := c.Follow(t.Context(), func(r Record) error {
+	err := c.Follow(t.Context(), nil, func(r Record) error {
 		if r.ID != fmt.Sprint(n) {
 			t.Errorf("record %d is %s", n, r.ID)
 		}

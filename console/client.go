@@ -201,7 +201,7 @@ func (c *Client) DeleteRecords(ctx context.Context, q Query) (*Deleted, error) {
 	return call[*Deleted](ctx, c, "DELETE", "calls?"+url.Values{"caller": {q.Caller}, "callee": {q.Callee}}.Encode(), nil)
 }
 
-func (c *Client) Follow(ctx context.Context, yield func(Record) error) error {
+func (c *Client) Follow(ctx context.Context, joined func(), yield func(Record) error) error {
 	resp, err := c.do(ctx, "GET", "calls/stream", nil)
 	if err != nil {
 		return err
@@ -211,8 +211,14 @@ func (c *Client) Follow(ctx context.Context, yield func(Record) error) error {
 	sc.Buffer(nil, 1<<20)
 	failed := false
 	for sc.Scan() {
-		if sc.Text() == "event: error" {
+		switch sc.Text() {
+		case "event: error":
 			failed = true
+			continue
+		case ": following":
+			if joined != nil {
+				joined()
+			}
 			continue
 		}
 		data, ok := strings.CutPrefix(sc.Text(), "data: ")

@@ -106,7 +106,8 @@ func (a *asked) Journal(ctx context.Context, q Query, yield func(Record) error) 
 	return err
 }
 
-func (a *asked) Follow(ctx context.Context, yield func(Record) error) error {
+func (a *asked) Follow(ctx context.Context, joined func(), yield func(Record) error) error {
+	joined()
 	recs, err := a.note(ctx, "follow")
 	for _, r := range recs {
 		if err := yield(r); err != nil {
@@ -215,7 +216,7 @@ func TestThroughSocket(t *testing.T) {
 		"undo 12": func() (any, any, error) { r, err := c.Undo(ctx, 12); return r, &ListChange{ID: 12}, err },
 		"follow": func() (any, any, error) {
 			var all []Record
-			err := c.Follow(ctx, func(r Record) error {
+			err := c.Follow(ctx, nil, func(r Record) error {
 				if all = append(all, r); len(all) == len(recs) {
 					return io.EOF // enough
 				}

@@ -157,7 +157,7 @@ func TestDeskThroughSocket(t *testing.T) {
 	following := make(chan struct{})
 	go func() {
 		defer close(following)
-		client.Follow(follow, func(r console.Record) error { got <- r; return io.EOF })
+		client.Follow(follow, nil, func(r console.Record) error { got <- r; return io.EOF })
 	}()
 	f := bridge.Facts{Number: "95211613", Name: "caf\xe9", Callee: "05925550100", UUID: "u"}
 	for followed := false; !followed; { // until the follower is there

@@ -37,8 +37,8 @@ type hub struct {
 }
 
 // Follow calls yield for each record from now on, until ctx ends or yield returns an error, which Follow then returns. Who is too slow is told so
-// by an error.
-func (d *Desk) Follow(ctx context.Context, yield func(console.Record) error) error {
+// by an error. It calls joined, if there is one, when each record that is written from then on will come.
+func (d *Desk) Follow(ctx context.Context, joined func(), yield func(console.Record) error) error {
 	if d.o.Journal == nil {
 		return fmt.Errorf("%w, so no call can be followed", console.ErrNotRunning)
 	}
@@ -47,6 +47,9 @@ func (d *Desk) Follow(ctx context.Context, yield func(console.Record) error) err
 		return err
 	}
 	defer d.hub.leave()
+	if joined != nil {
+		joined()
+	}
 	var batch []console.Record
 	for ctx.Err() == nil {
 		var grew <-chan struct{}

@@ -28,7 +28,7 @@ func follow(t testing.TB, d *running, room int) *followed {
 	f := &followed{make(chan console.Record, room), make(chan error, 1), cancel}
 	before, _ := d.Followed()
 	go func() {
-		f.err <- d.Follow(ctx, func(r console.Record) error {
+		f.err <- d.Follow(ctx, nil, func(r console.Record) error {
 			select {
 			case f.records <- r:
 			case <-ctx.Done():
@@ -82,6 +82,23 @@ func TestFollow(t *testing.T) {
 	}
 }
 
+// Who was told that they follow misses nothing from that moment on.
+func TestFollowFromJoining(t *testing.T) {
+	d := callsDesk(t)
+	for range 50 {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		r, got := pastCall(0, "+8695211613", staffNumber, "staff", "allow", 0), ""
+		err := d.Follow(ctx, func() { d.journal.Add(r) }, func(r console.Record) error {
+			got = r.ID
+			cancel()
+			return nil
+		})
+		if cancel(); got != r.ID || err != nil {
+			t.Fatalf("%q came for %q, %v", got, r.ID, err)
+		}
+	}
+}
+
 // Who is too slow is let go of and told, and nobody else notices.
 func TestFollowSlow(t *testing.T) {
 	d := callsDesk(t)
@@ -126,7 +143,7 @@ func TestFollowBounds(t *testing.T) {
 	d.hub.mu.Lock()
 	d.hub.followers = maxFollowers
 	d.hub.mu.Unlock()
-	if err := d.Follow(t.Context(), func(console.Record) error { return nil }); !errors.Is(err, console.ErrConflict) {
+	if err := d.Follow(t.Context(), nil, func(console.Record) error { return nil }); !errors.Is(err, console.ErrConflict) {
 		t.Error(err)
 	}
 	d.hub.mu.Lock()
@@ -134,7 +151,7 @@ func TestFollowBounds(t *testing.T) {
 	d.hub.mu.Unlock()
 	enough := errors.New("enough")
 	done := make(chan error)
-	go func() { done <- d.Follow(t.Context(), func(console.Record) error { return enough }) }()
+	go func() { done <- d.Follow(t.Context(), nil, func(console.Record) error { return enough }) }()
 	for now := 0; now == 0; now, _ = d.Followed() {
 		time.Sleep(time.Millisecond)
 	}
@@ -162,7 +179,7 @@ func TestBenchFollow(t *testing.T) {
 		var all sync.WaitGroup
 		for i := range views {
 			all.Go(func() {
-				err := d.Follow(ctx, func(r console.Record) error {
+				err := d.Follow(ctx, nil, func(r console.Record) error {
 					if i == 0 {
 						mu.Lock()
 						late = append(late, time.Since(r.Time))

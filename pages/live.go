@@ -82,15 +82,11 @@ func (p *Pages) live(w http.ResponseWriter, r *http.Request) error {
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
-	h.Set("X-Accel-Buffering", "no") // a proxy before us
-	fmt.Fprint(w, ": following\nretry: 3000\n\n")
-	if err := s.flush(); err != nil {
-		return nil
-	}
-
+	h.Set("X-Accel-Buffering", "no")                                 // a proxy before us
 	records, ended := make(chan console.Record), make(chan error, 1) // unbuffered: how far behind a reader may be is the hub's to say
+	joined := make(chan struct{})
 	go func() {
-		ended <- p.o.Desk.Follow(ctx, func(rec console.Record) error {
+		ended <- p.o.Desk.Follow(ctx, func() { close(joined) }, func(rec console.Record) error {
 			select {
 			case records <- rec:
 				return nil
@@ -99,6 +95,18 @@ func (p *Pages) live(w http.ResponseWriter, r *http.Request) error {
 			}
 		})
 	}()
+	select { // only who misses nothing from here on is told that the stream is open: what came before is on the page, or replayed
+	case <-joined:
+	case <-p.stop:
+		return nil
+	case end := <-ended:
+		s.end(end)
+		return nil
+	}
+	fmt.Fprint(w, ": following\nretry: 3000\n\n")
+	if err := s.flush(); err != nil {
+		return nil
+	}
 	after := r.URL.Query().Get("after")
 	if id := r.Header.Get("Last-Event-ID"); id != "" {
 		after = id

@@ -182,7 +182,8 @@ func (s *sample) Correct(_ context.Context, id string) (*console.Corrected, erro
 	return &console.Corrected{List: "staff:allowlist", Number: "+8695211613", Until: time.Now().AddDate(0, 0, 30), Change: 8}, s.err
 }
 
-func (s *sample) Follow(ctx context.Context, yield func(console.Record) error) error {
+func (s *sample) Follow(ctx context.Context, joined func(), yield func(console.Record) error) error {
+	joined()
 	for {
 		select {
 		case <-ctx.Done():

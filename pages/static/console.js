@@ -113,10 +113,18 @@
   });
 
   // ---- What is shown is brought up to date: the elements with data-refresh are taken from the page as it is now.
-  let refreshing = false;
+  let refreshing = null, again = false;
+  const came = []; // rows of the live stream while a page is on its way that may not have them yet
   const refresh = async (everything) => {
-    if (refreshing || document.hidden) return;
-    refreshing = true;
+    if (document.hidden) return;
+    if (refreshing) { again ||= everything; return refreshing; }
+    refreshing = bringUp(everything);
+    await refreshing;
+    refreshing = null;
+    if (again) { again = false; await refresh(true); }
+  };
+  const bringUp = async (everything) => {
+    came.length = 0;
     const whole = everything || $("[data-refresh=often]");
     try {
       const r = await fetch(whole ? location.href : "/state", { headers: { "Ringfence-Refresh": "1" } });
@@ -130,9 +138,11 @@
         old.replaceChildren(...document.importNode(now, true).childNodes);
         window.htmx?.process(old);
       }
-    } catch { /* the next time */ } finally { refreshing = false; }
+      came.splice(0).forEach((row) => put(row));
+    } catch { /* the next time */ }
   };
   if ($("#state")) setInterval(() => refresh(false), 15000);
+  let put = () => {}; // a row of the live stream into its table
 
   // ---- Live calls: one stream a browser, however many tabs. The tab that holds the lock has the stream, and tells the others; a tab that is
   // hidden lets go of both. Each says which filter it shows, and the stream says for which filters a row is.
@@ -145,9 +155,10 @@
   const say = (text) => { if (says) says.textContent = text ?? ""; };
   const channel = "BroadcastChannel" in window && navigator.locks ? new BroadcastChannel("ringfence-live") : null;
 
-  const put = (row) => {
+  put = (row) => {
     if (row.filters && !row.filters.includes(filter)) return;
     if (paused) { missed++; pauseButton.dataset.missed = missed; return; }
+    if (refreshing) came.push(row);
     const t = document.createElement("template");
     t.innerHTML = row.html;
     const tr = t.content.firstElementChild;
