@@ -3,6 +3,9 @@
 GO ?= go
 export CGO_ENABLED ?= 1
 
+# Up to three tests that fail, and not by a race, are run once more by themselves, for a machine may be busy. Those that pass then are named at the end.
+SECOND_TRY = --rerun-fails=1 --rerun-fails-max-failures=3 --rerun-fails-abort-on-data-race --rerun-fails-run-root-test
+
 .PHONY: help build demo demo-sip soak test prove catch race-tools short lint fuzz crash flood bench-lists bench-lines bench-calls bench tables tables-asterisk pictures sounds asterisk chromium clean
 
 help: ## list the targets
@@ -18,7 +21,7 @@ test: race-tools asterisk chromium lint ## all tests, with the race detector; en
 	$(GO) test -run 'TestDamaged$$|TestAttackFlood$$|TestProperty|TestCatch$$|TestOwnMemory$$|TestScripts$$' ./storage ./detect ./e2e/traces ./lists ./cmd
 	@mkdir -p build; rm -f build/tests.json
 	@failed=0; \
-	$(GO) tool gotestsum --format pkgname --hide-summary skipped --jsonfile build/tests.json --packages ./... -- -race -timeout 20m || failed=1; \
+	$(GO) tool gotestsum --format pkgname --hide-summary skipped --jsonfile build/tests.json $(SECOND_TRY) --packages ./... -- -race -timeout 20m || failed=1; \
 	[ ! -f build/tests.json ] || awk -v lint="$$(cat build/lint-not-tested 2>/dev/null)" -f e2e/not-tested.awk build/tests.json; \
 	[ $$failed = 0 ] || { \
 		echo "FAILED, most of it above; all of it is in build/tests.json:"; \
