@@ -1,0 +1,196 @@
+package cluster
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"ringfence/storage"
+)
+
+// What may be asked of a node.
+const (
+	askLeaves = "leaves" // the sums of a list's leaves
+	askRows   = "rows"   // the rows of some leaves of a list
+)
+
+const (
+	pieceWait  = 10 * time.Second // for a piece of an answer, or the word that it came
+	answerMost = 5 * time.Minute  // for a whole answer
+)
+
+// question is what a node asks of another.
+type question struct {
+	What   string `json:"what"`
+	List   string `json:"list"`
+	Leaves []byte `json:"leaves,omitempty"` // a bit a leaf
+}
+
+// ask asks a node, and calls yield for each piece of the answer.
+func (c *Cluster) ask(ctx context.Context, node string, q question, yield func(h head, body []byte) error) error {
+	text, err := json.Marshal(q)
+	if err != nil {
+		return err
+	}
+	inbox := c.nc.NewInbox()
+	sub, err := c.nc.SubscribeSync(inbox)
+	if err != nil {
+		return err
+	}
+	defer sub.Unsubscribe()
+	if err := c.nc.PublishRequest(c.subject("ask", node), inbox, text); err != nil {
+		return err
+	}
+	for part := 0; ; part++ {
+		waiting, cancel := context.WithTimeout(ctx, pieceWait)
+		m, err := sub.NextMsgWithContext(waiting)
+		cancel()
+		switch {
+		case errors.Is(err, nats.ErrNoResponders):
+			return errors.New("it takes no questions")
+		case err != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded):
+			return errors.New("it does not answer")
+		case err != nil:
+			return err
+		}
+		h, body, err := unpack(m.Data)
+		switch {
+		case err != nil:
+			c.counts.garbled.Add(1)
+			return err
+		case h.Error != "":
+			return fmt.Errorf("it answers: %.200q", h.Error)
+		case h.Part != part:
+			return fmt.Errorf("a piece of its answer is missing: %d came for %d", h.Part, part)
+		}
+		if err := yield(h, body); err != nil {
+			return err
+		}
+		if err := m.Respond(nil); err != nil {
+			return err
+		}
+		if h.Last {
+			return nil
+		}
+	}
+}
+
+// answer answers a question of another node, some at a time.
+func (c *Cluster) answer(m *nats.Msg) {
+	if m.Reply == "" || len(m.Data) > 64<<10 {
+		c.counts.garbled.Add(1)
+		return
+	}
+	select {
+	case c.asked <- struct{}{}:
+	default:
+		c.counts.full.Add(1)
+		c.refuse(m, "it answers others already: ask again later")
+		return
+	}
+	go func() {
+		defer func() { <-c.asked }()
+		if err := c.answerTo(m); err != nil {
+			c.refuse(m, err.Error())
+		}
+	}()
+}
+
+func (c *Cluster) refuse(m *nats.Msg, why string) {
+	if b, err := pack(&head{Error: why}, nil); err == nil {
+		m.Respond(b)
+	}
+}
+
+func (c *Cluster) answerTo(m *nats.Msg) error {
+	var q question
+	if err := json.Unmarshal(m.Data, &q); err != nil {
+		c.counts.garbled.Add(1)
+		return errGarbled
+	}
+	if c.isStale() {
+		return errors.New("it was away for too long, and takes all lists anew first")
+	}
+	a := &pieces{c: c, to: m.Reply, ends: time.Now().Add(answerMost), h: head{Numbers: c.o.Numbers(), List: q.List}}
+	switch q.What {
+	case askLeaves:
+		s, err := c.sum(q.List, true)
+		if err != nil {
+			return err
+		}
+		b := make([]byte, 0, 8*storage.LeafCount)
+		for _, leaf := range s.leaves {
+			b = binary.BigEndian.AppendUint64(b, leaf)
+		}
+		a.h.Last = true
+		return a.send(b)
+	case askRows:
+		if len(q.Leaves) != storage.LeafCount/8 {
+			return errGarbled
+		}
+		var page []storage.Row
+		err := c.o.Store.ListRows(q.List, wanting(q.Leaves), func(rows []storage.Row) error {
+			for len(rows) > 0 {
+				n := min(len(rows), pageRows-len(page))
+				page, rows = append(page, rows[:n]...), rows[n:]
+				if len(page) == pageRows {
+					if err := a.sendRows(page); err != nil {
+						return err
+					}
+					page = page[:0]
+				}
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, storage.ErrNoList) {
+			return err
+		}
+		a.h.Last = true
+		return a.sendRows(page)
+	}
+	return errors.New("it does not know the question")
+}
+
+// pieces is an answer, of which each piece is sent when the one before has come.
+type pieces struct {
+	c    *Cluster
+	to   string
+	h    head
+	ends time.Time
+}
+
+func (a *pieces) sendRows(rows []storage.Row) error {
+	if len(rows) == 0 {
+		return a.send(nil)
+	}
+	a.c.counts.gave.Add(uint64(len(rows)))
+	b, err := packRows(&a.h, rows)
+	if err != nil {
+		return err
+	}
+	return a.publish(b)
+}
+
+func (a *pieces) send(body []byte) error {
+	b, err := pack(&a.h, body)
+	if err != nil {
+		return err
+	}
+	return a.publish(b)
+}
+
+func (a *pieces) publish(b []byte) error {
+	if time.Now().After(a.ends) {
+		return errors.New("the answer took too long")
+	}
+	if _, err := a.c.nc.Request(a.to, b, pieceWait); err != nil {
+		return err
+	}
+	a.h.Part++
+	return nil
+}

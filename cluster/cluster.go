@@ -1,0 +1,318 @@
+package cluster
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"ringfence/storage"
+)
+
+// Store is what this node keeps; *storage.DB is one.
+type Store interface {
+	Lists() ([]storage.ListInfo, error)
+	ChangesAfter(id uint64, yield func(storage.ChangeRecord) error) error
+	ChangeRows(id uint64, yield func([]storage.Row) error) error
+	ListRows(list string, want func(leaf int) bool, yield func([]storage.Row) error) error
+	Leaves(list string) (leaves []uint64, rows int, err error)
+	Setting(key string) ([]byte, error)
+	PutSetting(key string, v []byte) error
+}
+
+// Taker puts what other nodes say on this node's lists, having checked it; *desk.Desk is one.
+type Taker interface {
+	MergeRows(ctx context.Context, list string, rows []storage.Row, of storage.Foreign) (changed int, err error)
+	// MergeList is MergeRows for very many, in the order of their patterns.
+	MergeList(ctx context.Context, list string, rows iter.Seq2[storage.Row, error], of storage.Foreign) (changed int, err error)
+}
+
+// Options say which cluster, and as whom.
+type Options struct {
+	Name, Node  string // letters, digits, - and _
+	Version     string // of the program
+	Servers     []string
+	Credentials string // a file of a user with a JWT and a key; "" for none
+	NkeyFile    string
+	User        string
+	Password    string
+	TLS         *tls.Config   // nil unless the servers' addresses say so
+	Keep        time.Duration // how long this node may be away and still give its changes
+
+	Store   Store
+	Taker   Taker
+	Numbers func() string // by what numbers are read here: nodes that read them otherwise do not compare
+	Log     *slog.Logger
+	Now     func() time.Time
+
+	// Tests make these shorter.
+	Beat    time.Duration // how often a node says that it is there; 1 s
+	Compare time.Duration // how often nodes compare lists; 1 min
+}
+
+// Cluster is this node's part of a cluster. Run does its work.
+type Cluster struct {
+	o     Options
+	epoch int64 // of this run of the program, in nanoseconds since 1970
+
+	nc     *nats.Conn
+	js     jetstream.JetStream
+	anew   chan struct{} // the connection is there again
+	soon   chan struct{} // to compare before the minute is over
+	asked  chan struct{} // holds a place for each question that is answered
+	counts counts
+	// begun is when this run of the program began.
+	begun time.Time
+
+	mu      sync.Mutex
+	peers   map[string]*peer
+	left    map[string]time.Time // that somebody has taken leave of
+	at      position             // in the stream
+	told    uint64               // the change that was told last
+	stale   bool                 // away for so long that nothing of here counts, until all was taken
+	heard   time.Time            // when its own word came back last
+	alone   time.Time            // since when it does not; zero: it does
+	trouble string               // why
+	sums    map[string]*sum      // of lists
+	clamped bool
+}
+
+// counts are messages that were not taken, by reason, and other figures.
+type counts struct {
+	garbled, foreign, refused, full atomic.Uint64
+	took, gave                      atomic.Uint64 // rows
+	waiting                         atomic.Int64
+}
+
+// position is how far this node has read the stream.
+type position struct {
+	Stream int64  `json:"stream"` // when it was made, in nanoseconds since 1970: a server that lost its store has another
+	Seq    uint64 `json:"seq"`
+}
+
+const (
+	maxNodes   = 64
+	aloneAfter = 5 * time.Second
+	saveEvery  = time.Second
+	maxAsked   = 2 // questions that are answered at a time
+)
+
+// The settings in the database.
+const (
+	settingAt   = "cluster.position"
+	settingTold = "cluster.told"
+	settingSeen = "cluster.seen"
+)
+
+// New makes this node's part of a cluster. It connects when it runs.
+func New(o Options) (*Cluster, error) {
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Beat == 0 {
+		o.Beat = time.Second
+	}
+	if o.Compare == 0 {
+		o.Compare = time.Minute
+	}
+	if o.Keep == 0 {
+		o.Keep = 30 * 24 * time.Hour
+	}
+	c := &Cluster{
+		o: o, begun: o.Now(), epoch: o.Now().UnixNano(), anew: make(chan struct{}, 1), soon: make(chan struct{}, 1), asked: make(chan struct{}, maxAsked),
+		peers: make(map[string]*peer), left: make(map[string]time.Time), sums: make(map[string]*sum), alone: o.Now(), trouble: "no server has answered yet",
+	}
+	return c, c.resume()
+}
+
+// resume reads what an earlier run has kept.
+func (c *Cluster) resume() error {
+	var seen time.Time
+	for key, to := range map[string]any{settingAt: &c.at, settingTold: &c.told, settingSeen: &seen} {
+		text, err := c.o.Store.Setting(key)
+		if err != nil {
+			return err
+		}
+		if text == nil {
+			continue
+		}
+		if err := json.Unmarshal(text, to); err != nil {
+			return fmt.Errorf("the setting %s of the database cannot be read: %w", key, err)
+		}
+	}
+	told, err := c.o.Store.Setting(settingTold)
+	if err != nil {
+		return err
+	}
+	c.stale = !seen.IsZero() && c.o.Now().Sub(seen) > c.o.Keep
+	if told == nil || c.stale { // what was here before it was part of a cluster is compared, not told
+		err := c.o.Store.ChangesAfter(0, func(r storage.ChangeRecord) error { c.told = r.ID; return nil })
+		if err != nil {
+			return err
+		}
+	}
+	if c.stale {
+		c.o.Log.Warn("this node was away from its cluster for longer than the others remember what was taken off lists: it takes all lists from them, and gives nothing of its own", "since", seen, "keep", c.o.Keep)
+	}
+	return nil
+}
+
+// save keeps what the next run begins with.
+func (c *Cluster) save() {
+	c.mu.Lock()
+	at, told, alone, stale := c.at, c.told, !c.alone.IsZero(), c.stale
+	c.mu.Unlock()
+	put := map[string]any{settingAt: at, settingTold: told}
+	if !alone && !stale {
+		put[settingSeen] = c.o.Now().UTC()
+	}
+	for key, v := range put {
+		text, err := json.Marshal(v)
+		if err == nil {
+			err = c.o.Store.PutSetting(key, text)
+		}
+		if err != nil {
+			c.o.Log.Error("how far the cluster was read cannot be kept: some of it is read again after a restart", "setting", key, "error", err)
+			return
+		}
+	}
+}
+
+// Run is part of the cluster until ctx ends.
+func (c *Cluster) Run(ctx context.Context) {
+	if err := c.connect(); err != nil {
+		c.o.Log.Error("this node is no part of its cluster until the daemon is started anew", "error", err)
+		c.mu.Lock()
+		c.trouble = err.Error()
+		c.mu.Unlock()
+		return
+	}
+	var work sync.WaitGroup
+	for _, part := range []func(context.Context){c.beat, c.tell, c.take, c.compareAll, c.saveNowAndThen} {
+		work.Go(func() { part(ctx) })
+	}
+	work.Wait()
+	c.save()
+	c.nc.Close()
+}
+
+func (c *Cluster) saveNowAndThen(ctx context.Context) {
+	tick := time.NewTicker(saveEvery)
+	defer tick.Stop()
+	var at position
+	var told uint64
+	var last time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		c.mu.Lock()
+		changed := c.at != at || c.told != told
+		at, told = c.at, c.told
+		c.mu.Unlock()
+		if changed || c.o.Now().Sub(last) > time.Hour { // each save is a write to disk
+			c.save()
+			last = c.o.Now()
+		}
+	}
+}
+
+func (c *Cluster) subject(what, node string) string {
+	return "ringfence." + c.o.Name + "." + what + "." + node
+}
+
+func (c *Cluster) streamName() string { return "RINGFENCE_" + c.o.Name }
+
+// connect makes the connection, which comes back by itself for ever.
+func (c *Cluster) connect() (err error) {
+	options := []nats.Option{
+		nats.Name("ringfence " + c.o.Node), nats.CustomInboxPrefix(c.subject("inbox", c.o.Node)),
+		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectWait(500 * time.Millisecond), nats.Timeout(2 * time.Second),
+		nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(2), nats.ReconnectBufSize(-1), nats.DrainTimeout(time.Second),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { c.lost(err) }),
+		nats.ReconnectHandler(func(*nats.Conn) { signal(c.anew) }),
+		nats.ConnectHandler(func(*nats.Conn) { signal(c.anew) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { c.lost(err) }),
+	}
+	switch {
+	case c.o.Credentials != "":
+		options = append(options, nats.UserCredentials(c.o.Credentials))
+	case c.o.NkeyFile != "":
+		nkey, err := nats.NkeyOptionFromSeed(c.o.NkeyFile)
+		if err != nil {
+			return fmt.Errorf("the key of nkey_file cannot be read: %w", err)
+		}
+		options = append(options, nkey)
+	case c.o.User != "":
+		options = append(options, nats.UserInfo(c.o.User, c.o.Password))
+	}
+	if c.o.TLS != nil {
+		options = append(options, nats.Secure(c.o.TLS))
+	}
+	o := nats.GetDefaultOptions()
+	o.Servers = c.o.Servers
+	for _, option := range options {
+		if err := option(&o); err != nil {
+			return err
+		}
+	}
+	nc, err := o.Connect()
+	if err != nil {
+		return fmt.Errorf("the servers of [cluster] cannot be used: %w", err)
+	}
+	c.mu.Lock()
+	c.nc = nc
+	c.mu.Unlock()
+	if c.js, err = jetstream.New(nc); err != nil {
+		return err
+	}
+	if _, err = c.nc.Subscribe(c.subject("here", "*"), c.hear); err != nil {
+		return err
+	}
+	_, err = c.nc.Subscribe(c.subject("ask", c.o.Node), c.answer)
+	return err
+}
+
+// lost notes why the server is not there, or does not do what it is asked.
+func (c *Cluster) lost(err error) {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.trouble = err.Error()
+}
+
+// signal wakes who waits on a channel that has room for one.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// wait waits, and is false when ctx ends.
+func wait(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}

@@ -1,0 +1,135 @@
+package cluster
+
+import (
+	"fmt"
+	"syscall"
+	"testing"
+	"time"
+
+	"ringfence/storage"
+)
+
+// What is changed on one node is on the others, also what was there before they met, and what one of them missed.
+func TestChangesTravel(t *testing.T) {
+	s := startServer(t)
+	a, b := newKept("a"), newKept("b")
+	a.edit("blacklist", number(1), number(2)) // before there was a cluster
+	b.edit("blacklist", number(3))
+	one, two := join(t, s.url(), a, nil), join(t, s.url(), b, nil)
+	level(t, "what was there before", one, two)
+	for i := range 100 {
+		a.edit("blacklist", number(10+i))
+		b.edit("allowlist", number(500+i))
+	}
+	gone := number(1)
+	gone.Gone, gone.Reason = true, ""
+	b.edit("blacklist", gone)
+	level(t, "edits", one, two)
+	many := make([]storage.Row, 5000)
+	for i := range many {
+		many[i] = number(10_000 + i)
+	}
+	a.edit("import", many...)
+	level(t, "an import", one, two)
+	two.stop()
+	for i := range 50 {
+		a.edit("blacklist", number(2000+i))
+		b.edit("blacklist", number(3000+i)) // it is not running, say an edit by the command line
+	}
+	two = join(t, s.url(), b, nil)
+	level(t, "what was done while one was away", one, two)
+	if want := 3 + 100 + 100 + 1 + 5000 + 100; len(a.all("blacklist"))+len(a.all("allowlist"))+len(a.all("import")) != want-1 {
+		t.Errorf("%d, %d and %d rows of %d", len(a.all("blacklist")), len(a.all("allowlist")), len(a.all("import")), want)
+	}
+	if n := two.Report().Nodes; len(n) != 1 || n[0].Name != "a" || !n[0].Live {
+		t.Errorf("%+v", n)
+	}
+}
+
+// The server is killed, hangs, and comes back with nothing: nodes go on, know that they are alone and since when, and are level again afterwards.
+func TestServerDies(t *testing.T) {
+	s := startServer(t)
+	a, b := newKept("a"), newKept("b")
+	one, two := join(t, s.url(), a, nil), join(t, s.url(), b, nil)
+	together := func() bool { return !one.Report().Alone && !two.Report().Alone }
+	alone := func() bool { return one.Report().Alone && two.Report().Alone }
+	eventually(t, "both are there", together)
+	i := 0
+	edits := func() {
+		for range 20 {
+			i++
+			a.edit("blacklist", number(i))
+			b.edit("blacklist", number(10_000+i))
+		}
+	}
+	edits()
+	level(t, "before", one, two)
+
+	s.kill()
+	edits()
+	eventually(t, "both know that they are alone", alone)
+	if r := one.Report(); r.Since.IsZero() || time.Since(r.Since) > time.Minute || r.Trouble == "" {
+		t.Errorf("%+v", r)
+	}
+	edits()
+	s.start()
+	level(t, "after a kill", one, two)
+	eventually(t, "both are back", together)
+
+	s.cmd.Process.Signal(syscall.SIGSTOP)
+	edits()
+	eventually(t, "both know that they are alone", alone)
+	s.cmd.Process.Signal(syscall.SIGCONT)
+	level(t, "after it hung", one, two)
+
+	s.kill()
+	s.wipe()
+	edits()
+	s.start()
+	level(t, "after it lost all", one, two)
+	edits()
+	level(t, "and goes on", one, two)
+}
+
+// A node that was away for longer than tombstones are kept takes all lists, and brings nothing back that was taken off meanwhile.
+func TestAwayForTooLong(t *testing.T) {
+	s := startServer(t)
+	a, b := newKept("a"), newKept("b")
+	one, two := join(t, s.url(), a, nil), join(t, s.url(), b, nil)
+	a.edit("blacklist", number(1), number(2))
+	level(t, "at first", one, two)
+	two.save()
+	two.stop()
+	delete(a.lists["blacklist"], nameOf(&storage.Row{Pattern: number(1).Pattern})) // taken off, and the tombstone is gone as well
+	b.edit("blacklist", number(7))
+	two = join(t, s.url(), b, func(o *Options) { o.Now = func() time.Time { return time.Now().Add(31 * 24 * time.Hour) } })
+	if !two.isStale() {
+		t.Fatal("it does not know how long it was away")
+	}
+	eventually(t, "it has taken all", func() bool { return !two.isStale() })
+	level(t, "it has what the other has", one, two)
+	if got := len(a.all("blacklist")); got != 1 {
+		t.Errorf("%d rows", got)
+	}
+}
+
+// A clock that is an hour ahead of all others does not win each conflict.
+func TestClockAhead(t *testing.T) {
+	s := startServer(t)
+	a, b := newKept("a"), newKept("b")
+	join(t, s.url(), a, nil)
+	two := join(t, s.url(), b, func(o *Options) { o.Now = func() time.Time { return time.Now().Add(time.Hour) } })
+	eventually(t, "it hears the other", func() bool { return len(two.live()) == 1 })
+	millis, ok := two.Latest()
+	if off := time.Since(time.UnixMilli(millis)).Abs(); !ok || off > 30*time.Second || !two.Report().Clamped {
+		t.Errorf("%v from now, %v", off, ok)
+	}
+}
+
+func TestNames(t *testing.T) {
+	for name, want := range map[string]bool{"pbx1": true, "a-b_C": true, "": false, "a.b": false, "*": false, ">": false, "ü": false, "a b": false, fmt.Sprintf("%033d", 1): false} {
+		if IsName(name) != want {
+			t.Errorf("%q: %v", name, !want)
+		}
+	}
+}

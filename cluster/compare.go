@@ -1,0 +1,342 @@
+package cluster
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"ringfence/storage"
+)
+
+// sum is what a list has, of which other nodes are told.
+type sum struct {
+	all     uint64 // of its leaves
+	leaves  []uint64
+	changed bool // since
+	took    time.Duration
+	at      time.Time
+}
+
+const (
+	// restPer is how long a list rests after its leaves were summed, for the time that took: a list of millions is read to do so.
+	restPer = 20
+	// manyLeaves is how many leaves differ where it is taken for a new node, or one that was away for long: then the list is built anew, as an import does.
+	manyLeaves  = storage.LeafCount / 8
+	compareWait = 2 * time.Minute
+)
+
+// changed notes that a list has changed.
+func (c *Cluster) changed(list string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s := c.sums[list]; s != nil {
+		s.changed = true
+	}
+}
+
+// compareAll compares this node's lists with those of others, each minute and whenever there is a reason.
+func (c *Cluster) compareAll(ctx context.Context) {
+	for {
+		t := time.NewTimer(c.o.Compare - c.o.Compare/8 + rand.N(c.o.Compare/4)) // not all nodes at one moment
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return
+		case <-c.soon:
+			if !wait(ctx, 2*c.o.Beat) { // until the others have been heard
+				return
+			}
+		case <-t.C:
+		}
+		t.Stop()
+		c.compareOnce(ctx)
+	}
+}
+
+// compareOnce brings this node's sums up to date and takes what others have that it has not.
+func (c *Cluster) compareOnce(ctx context.Context) {
+	if err := c.sumLists(); err != nil {
+		c.o.Log.Error("the lists cannot be compared with those of other nodes", "error", err)
+		return
+	}
+	whole := false // all was taken from one node
+	for _, node := range c.live() {
+		if ctx.Err() != nil {
+			return
+		}
+		err := c.compareWith(ctx, node)
+		if err != nil && ctx.Err() == nil {
+			c.trouble1(node, err)
+		}
+		whole = whole || err == nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stale && whole {
+		c.stale = false
+		c.o.Log.Info("all lists were taken from the cluster: from now on what is changed here goes to the others")
+	}
+}
+
+// sumLists sums the lists that changed since they were summed last.
+func (c *Cluster) sumLists() error {
+	infos, err := c.o.Store.Lists()
+	if err != nil {
+		return err
+	}
+	for i := range infos {
+		if _, err := c.sum(infos[i].Name, false); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sum gives the leaves of a list as they are, or as they were a while ago if it is long; now is as they are.
+func (c *Cluster) sum(list string, now bool) (*sum, error) {
+	c.mu.Lock()
+	s := c.sums[list]
+	fresh := s != nil && (!s.changed || !now && c.o.Now().Sub(s.at) < restPer*s.took)
+	c.mu.Unlock()
+	if fresh {
+		return s, nil
+	}
+	begun := c.o.Now()
+	anew := &sum{at: begun}
+	c.mu.Lock()
+	c.sums[list] = anew // what changes while it is read is noted there
+	if s != nil {
+		anew.all, anew.leaves, anew.took = s.all, s.leaves, s.took
+	}
+	c.mu.Unlock()
+	leaves, _, err := c.o.Store.Leaves(list)
+	if errors.Is(err, storage.ErrNoList) {
+		leaves, err = make([]uint64, storage.LeafCount), nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil {
+		anew.changed = true
+		return nil, err
+	}
+	anew.leaves, anew.all, anew.took = leaves, 0, c.o.Now().Sub(begun)
+	for i, leaf := range leaves {
+		anew.all ^= leaf * (2*uint64(i) + 1) // which leaf it is counts too
+	}
+	return anew, nil
+}
+
+// compareWith takes what a node has on its lists that this one has not.
+func (c *Cluster) compareWith(ctx context.Context, node string) error {
+	c.mu.Lock()
+	p := c.peers[node]
+	if p == nil {
+		c.mu.Unlock()
+		return nil
+	}
+	theirs, numbers, stale := p.Sums, p.Numbers, p.Stale
+	c.mu.Unlock()
+	switch {
+	case numbers != c.o.Numbers():
+		return fmt.Errorf("it reads numbers otherwise (%s, and this node %s), so that lists are not compared: bring all nodes to one version and one country", numbers, c.o.Numbers())
+	case stale:
+		return errors.New("it was away for too long, and takes all lists anew first")
+	}
+	if c.isStale() { // what is on none of theirs counts too
+		infos, err := c.o.Store.Lists()
+		if err != nil {
+			return err
+		}
+		theirs = maps.Clone(theirs)
+		for i := range infos {
+			if _, there := theirs[infos[i].Name]; !there {
+				theirs[infos[i].Name] = 0
+			}
+		}
+	}
+	same := true
+	for list, all := range theirs {
+		c.mu.Lock()
+		ours := c.sums[list]
+		equal := ours != nil && ours.all == all && !ours.changed
+		c.mu.Unlock()
+		if equal {
+			continue
+		}
+		differed, err := c.compareList(ctx, node, list)
+		if err != nil {
+			return fmt.Errorf("the list %s: %w", list, err)
+		}
+		same = same && !differed
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case same:
+		p.differ, p.why = time.Time{}, ""
+	case p.differ.IsZero():
+		p.differ = c.o.Now()
+	}
+	return nil
+}
+
+// compareList takes what a node has on a list, where that differs.
+func (c *Cluster) compareList(ctx context.Context, node, list string) (differed bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, compareWait)
+	defer cancel()
+	var theirs []uint64
+	err = c.ask(ctx, node, question{What: askLeaves, List: list}, func(_ head, body []byte) error {
+		for len(body) >= 8 && len(theirs) < storage.LeafCount {
+			theirs, body = append(theirs, binary.BigEndian.Uint64(body)), body[8:]
+		}
+		return nil
+	})
+	if err != nil {
+		return false, err
+	}
+	if len(theirs) != storage.LeafCount {
+		return false, errGarbled
+	}
+	ours, err := c.sum(list, true)
+	if err != nil {
+		return false, err
+	}
+	wanted, n := make([]byte, storage.LeafCount/8), 0
+	for i := range theirs {
+		if theirs[i] != ours.leaves[i] {
+			wanted[i/8] |= 1 << (i % 8)
+			n++
+		}
+	}
+	if n == 0 {
+		return false, nil
+	}
+	of := storage.Foreign{Node: node, Kind: storage.KindCompare, Time: c.o.Now()}
+	rows := c.rowsOf(ctx, node, question{What: askRows, List: list, Leaves: wanted})
+	var theirRows map[named]bool
+	if c.isStale() {
+		theirRows = map[named]bool{}
+		rows = noted(rows, theirRows)
+	}
+	changed := 0
+	if n >= manyLeaves {
+		changed, err = c.o.Taker.MergeList(ctx, list, rows, of)
+	} else {
+		var page []storage.Row
+		for r, e := range rows {
+			if err = e; err != nil {
+				break
+			}
+			if page = append(page, r); len(page) == pageRows {
+				if err = c.takePage(ctx, list, page, of, &changed); err != nil {
+					break
+				}
+				page = page[:0]
+			}
+		}
+		if err == nil && len(page) > 0 {
+			err = c.takePage(ctx, list, page, of, &changed)
+		}
+	}
+	if err == nil && theirRows != nil {
+		err = c.giveUp(ctx, list, wanted, theirRows, of)
+	}
+	c.counts.took.Add(uint64(changed))
+	c.changed(list)
+	if err == nil && changed > 0 {
+		c.o.Log.Info("what another node has on a list was taken", "from", node, "list", list, "records", changed, "leaves", n)
+	}
+	return true, err
+}
+
+// named tells rows of one list apart.
+type named struct {
+	pattern, source string
+	origin          storage.Origin
+}
+
+// noted passes rows on, and notes which came.
+func noted(rows iter.Seq2[storage.Row, error], came map[named]bool) iter.Seq2[storage.Row, error] {
+	return func(yield func(storage.Row, error) bool) {
+		for r, err := range rows {
+			came[named{r.Pattern, r.Source, r.Origin}] = true
+			if !yield(r, err) {
+				return
+			}
+		}
+	}
+}
+
+// giveUp takes off what this node has on some leaves of a list and the others have not, where it was away for so long that nobody knows any more whether
+// that was taken off. What was said since this run began stays.
+func (c *Cluster) giveUp(ctx context.Context, list string, leaves []byte, theirs map[named]bool, of storage.Foreign) error {
+	var gone []storage.Row
+	err := c.o.Store.ListRows(list, wanting(leaves), func(rows []storage.Row) error {
+		for i := range rows {
+			r := &rows[i]
+			if r.Gone || r.Stamp.Wall >= c.begun.UnixMilli() || theirs[named{r.Pattern, r.Source, r.Origin}] {
+				continue
+			}
+			stamp := r.Stamp // just later than what it says: whoever has said more since is right
+			stamp.Count++
+			gone = append(gone, storage.Row{Pattern: r.Pattern, Origin: r.Origin, Source: r.Source, Gone: true, Stamp: stamp})
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, storage.ErrNoList) {
+		return err
+	}
+	changed := 0
+	for page := range slices.Chunk(gone, pageRows) {
+		if err := c.takePage(ctx, list, page, of, &changed); err != nil {
+			return err
+		}
+	}
+	if changed > 0 {
+		c.o.Log.Warn("what no other node has was taken off a list", "list", list, "records", changed)
+	}
+	return nil
+}
+
+// wanting reports of each leaf whether its bit is set.
+func wanting(leaves []byte) func(leaf int) bool {
+	return func(leaf int) bool { return leaves[leaf/8]&(1<<(leaf%8)) != 0 }
+}
+
+func (c *Cluster) takePage(ctx context.Context, list string, page []storage.Row, of storage.Foreign, changed *int) error {
+	n, err := c.o.Taker.MergeRows(ctx, list, page, of)
+	*changed += n
+	return err
+}
+
+// rowsOf are the rows that a node answers with.
+func (c *Cluster) rowsOf(ctx context.Context, node string, q question) iter.Seq2[storage.Row, error] {
+	return func(yield func(storage.Row, error) bool) {
+		stopped := errors.New("enough")
+		err := c.ask(ctx, node, q, func(h head, body []byte) error {
+			if len(body) == 0 {
+				return nil
+			}
+			rows, err := rowsOf(body)
+			if err != nil {
+				c.counts.garbled.Add(1)
+				return err
+			}
+			for i := range rows {
+				if !yield(rows[i], nil) {
+					return stopped
+				}
+			}
+			return nil
+		})
+		if err != nil && err != stopped {
+			yield(storage.Row{}, err)
+		}
+	}
+}

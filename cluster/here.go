@@ -1,0 +1,175 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// maxSums is how many lists a node tells the sums of.
+const maxSums = 256
+
+// here is what a node says of itself each second.
+type here struct {
+	V       int               `json:"v"`
+	Epoch   int64             `json:"epoch"` // of this run of its program
+	Wall    int64             `json:"wall"`  // its clock, in milliseconds since 1970
+	Version string            `json:"version"`
+	Numbers string            `json:"numbers"` // by what it reads numbers
+	Told    uint64            `json:"told"`    // the change that it told last
+	Stale   bool              `json:"stale,omitempty"`
+	Sums    map[string]uint64 `json:"sums,omitempty"` // of its lists, as they were at the last full minute
+}
+
+// peer is another node.
+type peer struct {
+	here
+	heard  time.Time     // when it spoke last
+	took   uint64        // the change of it that was taken last
+	behind time.Time     // since when it has told more than that; zero: it has not
+	differ time.Time     // since when its lists are others; zero: they are not
+	why    string        // what did not work between it and this node last
+	ahead  time.Duration // its clock, before ours
+}
+
+// beat says each second that this node is there, and notes whether that came back.
+func (c *Cluster) beat(ctx context.Context) {
+	tick := time.NewTicker(c.o.Beat)
+	defer tick.Stop()
+	for {
+		c.say()
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		c.look()
+	}
+}
+
+func (c *Cluster) say() {
+	c.mu.Lock()
+	h := here{V: wireNow, Epoch: c.epoch, Wall: c.o.Now().UnixMilli(), Version: c.o.Version, Numbers: c.o.Numbers(), Told: c.told, Stale: c.stale, Sums: make(map[string]uint64, len(c.sums))}
+	for list, s := range c.sums {
+		if len(h.Sums) < maxSums {
+			h.Sums[list] = s.all
+		}
+	}
+	c.mu.Unlock()
+	text, err := json.Marshal(h)
+	if err == nil {
+		err = c.nc.Publish(c.subject("here", c.o.Node), text)
+	}
+	c.lost(err)
+}
+
+// look notes whether this node is alone, and forgets nodes that have left.
+func (c *Cluster) look() {
+	now := c.o.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch silent := now.Sub(c.heard); {
+	case silent < max(aloneAfter, 3*c.o.Beat) && silent >= 0:
+		if !c.alone.IsZero() {
+			c.o.Log.Info("this node is with its cluster", "after", now.Sub(c.alone).Round(time.Second), "server", c.nc.ConnectedUrlRedacted())
+			c.alone = time.Time{}
+			signal(c.soon)
+		}
+	case c.alone.IsZero():
+		c.alone = c.heard
+		c.o.Log.Warn("this node is alone: calls are screened as before, and edits go to the others when they can be reached again", "error", c.trouble)
+	}
+	for node, p := range c.peers {
+		if now.Sub(p.heard) > c.o.Keep {
+			delete(c.peers, node)
+		}
+	}
+}
+
+// hear takes what a node says of itself.
+func (c *Cluster) hear(m *nats.Msg) {
+	node, ok := c.sender(m.Subject)
+	var h here
+	if !ok || len(m.Data) > 64<<10 || json.Unmarshal(m.Data, &h) != nil || len(h.Sums) > maxSums || len(h.Version) > 100 || len(h.Numbers) > 100 {
+		c.counts.garbled.Add(1)
+		return
+	}
+	now := c.o.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if node == c.o.Node {
+		if h.Epoch == c.epoch {
+			c.heard = now
+		} else if h.V == wireNow {
+			c.trouble = "another node calls itself " + node + " too: give each a name of its own, by `node` in ringfence.toml"
+		}
+		return
+	}
+	p := c.peers[node]
+	if p == nil {
+		if len(c.peers) >= maxNodes {
+			c.counts.full.Add(1)
+			return
+		}
+		p = &peer{}
+		c.peers[node] = p
+		signal(c.soon)
+	}
+	delete(c.left, node)
+	p.here, p.heard, p.ahead = h, now, time.Duration(h.Wall-now.UnixMilli())*time.Millisecond
+	switch {
+	case h.Told <= p.took:
+		p.behind = time.Time{}
+	case p.behind.IsZero():
+		p.behind = now
+	}
+}
+
+// sender is whose a message is, by its subject.
+func (c *Cluster) sender(subject string) (node string, ok bool) {
+	node = subject[strings.LastIndexByte(subject, '.')+1:]
+	return node, IsName(node)
+}
+
+// IsName reports whether a text can be the name of a cluster or of a node in one: 1 to 32 letters, digits, - and _.
+func IsName(name string) bool {
+	return name != "" && len(name) <= 32 && strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") == ""
+}
+
+// live are the nodes that have spoken within the last seconds, by name.
+func (c *Cluster) live() []string {
+	now := c.o.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(c.peers)) {
+		if now.Sub(c.peers[name].heard) < max(aloneAfter, 3*c.o.Beat) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// mostAhead is how far a clock may be before all others.
+const mostAhead = time.Minute
+
+// Latest is the latest time, in milliseconds since 1970, that stamps of this node may have: where its clock is more than a minute before those of all
+// nodes that it hears, theirs. ok is false where it may have any: it is not so far ahead, or hears nobody.
+func (c *Cluster) Latest() (millis int64, ok bool) {
+	now := c.o.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	heard := int64(0)
+	for _, p := range c.peers {
+		if since := now.Sub(p.heard); since < mostAhead && since >= 0 {
+			heard = max(heard, p.Wall+since.Milliseconds())
+		}
+	}
+	c.clamped = heard != 0 && now.UnixMilli()-heard > mostAhead.Milliseconds()
+	return heard, c.clamped
+}

@@ -1,0 +1,244 @@
+package cluster
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"hash/fnv"
+	"iter"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"ringfence/storage"
+)
+
+// kept is a node's lists in plain maps: a Store and a Taker that knows nothing of the real ones.
+type kept struct {
+	mu       sync.Mutex
+	node     string
+	clock    storage.Tick
+	wall     func() time.Time
+	lists    map[string]map[string]storage.Row
+	changes  []storage.ChangeRecord
+	rows     map[uint64][]storage.Row
+	settings map[string][]byte
+	merged   int // calls of MergeRows and MergeList that changed something
+	many     int // calls of MergeList
+}
+
+func newKept(node string) *kept {
+	return &kept{node: node, wall: time.Now, lists: map[string]map[string]storage.Row{}, rows: map[uint64][]storage.Row{}, settings: map[string][]byte{}}
+}
+
+func nameOf(r *storage.Row) string { return fmt.Sprint(r.Pattern, "|", r.Origin, "|", r.Source) }
+
+// edit is what a person says: gone is that it is taken away.
+func (k *kept) edit(list string, rows ...storage.Row) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if now := k.wall().UnixMilli(); now > k.clock.Wall {
+		k.clock = storage.Tick{Wall: now}
+	} else {
+		k.clock.Count++
+	}
+	k.clock.Node = k.node
+	r := storage.ChangeRecord{ID: uint64(len(k.changes) + 1), Time: k.wall(), Kind: storage.KindAdd, List: list, Rows: len(rows)}
+	for i := range rows {
+		rows[i].Stamp = k.clock
+		k.put(list, rows[i])
+	}
+	k.changes, k.rows[r.ID] = append(k.changes, r), rows
+}
+
+func (k *kept) put(list string, r storage.Row) {
+	if k.lists[list] == nil {
+		k.lists[list] = map[string]storage.Row{}
+	}
+	k.lists[list][nameOf(&r)] = r
+}
+
+func (k *kept) MergeRows(_ context.Context, list string, rows []storage.Row, of storage.Foreign) (int, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	n := 0
+	for _, r := range rows {
+		if was, there := k.lists[list][nameOf(&r)]; there && was.Stamp.Compare(r.Stamp) >= 0 {
+			continue
+		}
+		n++
+		k.put(list, r)
+		if r.Stamp.Compare(k.clock) > 0 {
+			k.clock = r.Stamp
+		}
+	}
+	if n > 0 {
+		k.merged++
+		k.changes = append(k.changes, storage.ChangeRecord{ID: uint64(len(k.changes) + 1), List: list, Node: of.Node, Of: of.ID, Kind: of.Kind, Rows: n})
+	}
+	return n, nil
+}
+
+func (k *kept) MergeList(ctx context.Context, list string, rows iter.Seq2[storage.Row, error], of storage.Foreign) (int, error) {
+	var all []storage.Row
+	for r, err := range rows {
+		if err != nil {
+			return 0, err
+		}
+		all = append(all, r)
+	}
+	k.mu.Lock()
+	k.many++
+	k.mu.Unlock()
+	return k.MergeRows(ctx, list, all, of)
+}
+
+func (k *kept) Lists() (infos []storage.ListInfo, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for name := range k.lists {
+		infos = append(infos, storage.ListInfo{Name: name})
+	}
+	return infos, nil
+}
+
+func (k *kept) ChangesAfter(id uint64, yield func(storage.ChangeRecord) error) error {
+	k.mu.Lock()
+	rest := slices.Clone(k.changes[min(int(id), len(k.changes)):])
+	k.mu.Unlock()
+	for _, r := range rest {
+		if err := yield(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (k *kept) ChangeRows(id uint64, yield func([]storage.Row) error) error {
+	k.mu.Lock()
+	rows := k.rows[id]
+	k.mu.Unlock()
+	for page := range slices.Chunk(rows, 7) {
+		if err := yield(page); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func leafOf(pattern string) int {
+	h := fnv.New32a()
+	h.Write([]byte(pattern))
+	return int(h.Sum32() % storage.LeafCount)
+}
+
+func (k *kept) all(list string) []storage.Row {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.SortedFunc(maps.Values(k.lists[list]), func(a, b storage.Row) int { return cmp.Compare(nameOf(&a), nameOf(&b)) })
+}
+
+func (k *kept) ListRows(list string, want func(int) bool, yield func([]storage.Row) error) error {
+	for _, r := range k.all(list) {
+		if want == nil || want(leafOf(r.Pattern)) {
+			if err := yield([]storage.Row{r}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (k *kept) Leaves(list string) ([]uint64, int, error) {
+	leaves := make([]uint64, storage.LeafCount)
+	for _, r := range k.all(list) {
+		if !r.Gone {
+			h := fnv.New64a()
+			fmt.Fprint(h, nameOf(&r), r.Stamp)
+			leaves[leafOf(r.Pattern)] ^= h.Sum64()
+		}
+	}
+	return leaves, 0, nil
+}
+
+func (k *kept) Setting(key string) ([]byte, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.settings[key], nil
+}
+
+func (k *kept) PutSetting(key string, v []byte) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.settings[key] = slices.Clone(v)
+	return nil
+}
+
+// state is what the live rows of all lists are, for a comparison.
+func (k *kept) state() string {
+	k.mu.Lock()
+	names := slices.Sorted(maps.Keys(k.lists))
+	k.mu.Unlock()
+	text := ""
+	for _, name := range names {
+		for _, r := range k.all(name) {
+			if !r.Gone {
+				text += fmt.Sprintln(name, nameOf(&r), r.Stamp, r.Reason)
+			}
+		}
+	}
+	return text
+}
+
+// member is a node that runs.
+type member struct {
+	*Cluster
+	kept *kept
+	stop func()
+}
+
+func join(t testing.TB, url string, k *kept, change func(*Options)) *member {
+	t.Helper()
+	o := Options{
+		Name: "isp", Node: k.node, Version: "test", Servers: []string{url}, Store: k, Taker: k, Numbers: func() string { return "2 CN" },
+		Log: slog.New(slog.DiscardHandler), Beat: 50 * time.Millisecond, Compare: 500 * time.Millisecond,
+	}
+	if change != nil {
+		change(&o)
+	}
+	c, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); c.Run(ctx) }()
+	m := &member{c, k, sync.OnceFunc(func() { cancel(); <-done })}
+	t.Cleanup(m.stop)
+	return m
+}
+
+func number(i int) storage.Row {
+	return storage.Row{Pattern: fmt.Sprintf("+86952%06d", i), Reason: fmt.Sprint("r", i)}
+}
+
+// level waits until all have the same.
+func level(t testing.TB, what string, all ...*member) {
+	t.Helper()
+	begun := time.Now()
+	defer func() { t.Log(what, time.Since(begun)) }()
+	eventually(t, what, func() bool {
+		for _, m := range all[1:] {
+			if m.kept.state() != all[0].kept.state() {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+var _ = binary.BigEndian

@@ -1,0 +1,158 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"ringfence/storage"
+)
+
+const (
+	tellEvery = 50 * time.Millisecond // how soon a change is seen
+	tellMost  = 500                   // messages that wait for the server's word at a time
+	tellWait  = 5 * time.Second       // for that
+	keepTold  = 7 * 24 * time.Hour    // how long the stream keeps changes
+	sameTold  = 10 * time.Minute      // how long the server knows a change that comes again
+	maxStream = 1 << 30               // bytes
+	// maxTold is how many rows of a change are told one by one. One of more is found by the others as they compare lists, which they are told to do.
+	maxTold = 200_000
+)
+
+// tell publishes what was changed here, in its order.
+func (c *Cluster) tell(ctx context.Context) {
+	every := time.NewTicker(tellEvery)
+	defer every.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-every.C:
+		}
+		if !c.nc.IsConnected() || c.isStale() {
+			continue
+		}
+		err := c.tellSome(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if c.lost(err); err != nil {
+			if errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrNoStreamResponse) {
+				signal(c.anew) // there is no stream: who reads it makes it
+			}
+			if !wait(ctx, time.Second) {
+				return
+			}
+		}
+	}
+}
+
+func (c *Cluster) isStale() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stale
+}
+
+var errEnough = errors.New("enough for now")
+
+// tellSome publishes some changes, and notes them as told when the server has them.
+func (c *Cluster) tellSome(ctx context.Context) error {
+	c.mu.Lock()
+	told := c.told
+	c.mu.Unlock()
+	var acks []jetstream.PubAckFuture
+	last := told
+	err := c.o.Store.ChangesAfter(told, func(r storage.ChangeRecord) error {
+		if len(acks) >= tellMost {
+			return errEnough
+		}
+		c.changed(r.List)
+		if r.Node == "" && r.List != "" {
+			more, err := c.tellChange(&r)
+			if acks = append(acks, more...); err != nil {
+				return err
+			}
+		}
+		last = r.ID
+		return nil
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		return err
+	}
+	if last == told {
+		return nil
+	}
+	deadline := time.NewTimer(tellWait)
+	defer deadline.Stop()
+	for _, ack := range acks {
+		select {
+		case <-ack.Ok():
+		case err := <-ack.Err():
+			return fmt.Errorf("the server does not take changes: %w", err)
+		case <-deadline.C:
+			return errors.New("the server does not answer")
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	c.mu.Lock()
+	c.told = last
+	c.mu.Unlock()
+	return nil
+}
+
+// tellChange publishes one change, in parts.
+func (c *Cluster) tellChange(r *storage.ChangeRecord) (acks []jetstream.PubAckFuture, err error) {
+	h := head{Numbers: c.o.Numbers(), List: r.List, ID: r.ID, Kind: r.Kind, Who: r.Who, From: r.From, Source: r.Source, Time: r.Time.UnixMilli()}
+	publish := func(rows []storage.Row) error {
+		b, err := packRows(&h, rows)
+		if err != nil {
+			return err
+		}
+		m := nats.NewMsg(c.subject("change", c.o.Node))
+		m.Data = b
+		// A backup that is put back counts on from an older change: the time tells its changes from those.
+		id := fmt.Sprintf("%s-%d-%d-%d", c.o.Node, r.ID, h.Part, h.Time)
+		ack, err := c.js.PublishMsgAsync(m, jetstream.WithMsgID(id))
+		if err != nil {
+			return err
+		}
+		acks = append(acks, ack)
+		h.Part++
+		return nil
+	}
+	if r.Rows > maxTold {
+		h.Last = true
+		return acks, publish(nil)
+	}
+	var page []storage.Row
+	if err := c.o.Store.ChangeRows(r.ID, func(rows []storage.Row) error {
+		if page != nil {
+			if err := publish(page); err != nil {
+				return err
+			}
+		}
+		page = append([]storage.Row(nil), rows...)
+		return nil
+	}); err != nil {
+		return acks, err
+	}
+	h.Last = true
+	return acks, publish(page)
+}
+
+// stream finds the stream of changes, and makes it if there is none.
+func (c *Cluster) stream(ctx context.Context) (jetstream.Stream, error) {
+	s, err := c.js.Stream(ctx, c.streamName())
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return c.js.CreateStream(ctx, jetstream.StreamConfig{
+			Name: c.streamName(), Description: "changes of Ringfence's lists", Subjects: []string{c.subject("change", "*")},
+			MaxAge: keepTold, MaxBytes: maxStream, Discard: jetstream.DiscardOld, Duplicates: sameTold, Storage: jetstream.FileStorage,
+		})
+	}
+	return s, err
+}

@@ -1,0 +1,138 @@
+package cluster
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+
+	"github.com/fxamacker/cbor/v2"
+	"github.com/klauspost/compress/s2"
+
+	"ringfence/storage"
+)
+
+// Bounds of what is told. The server takes messages of 1 MiB unless it is set otherwise.
+const (
+	maxMessage = 768 << 10 // bytes
+	maxPlain   = 8 << 20   // bytes of a message when it is unpacked
+	maxHead    = 8 << 10
+	pageRows   = 2_000 // rows a message
+	wireNow    = 1     // the version of what is told
+)
+
+// row is a storage.Row on the wire.
+type row struct {
+	_                       struct{} `cbor:",toarray"`
+	Pattern                 string
+	Origin                  uint8
+	Source                  string
+	Gone                    bool
+	Wall                    int64
+	Count                   uint32
+	Node                    string
+	Reason, Who             string
+	Added, Updated, Expires int64
+}
+
+// head says what the rows behind it are.
+type head struct {
+	V       int    `json:"v"`
+	Numbers string `json:"numbers"` // by what the sender reads numbers
+	List    string `json:"list,omitempty"`
+	ID      uint64 `json:"id,omitempty"`   // of a change
+	Part    int    `json:"part,omitempty"` // of a change or an answer, counted from 0
+	Last    bool   `json:"last,omitempty"`
+	Kind    string `json:"kind,omitempty"`
+	Who     string `json:"who,omitempty"`
+	From    string `json:"from,omitempty"`
+	Source  string `json:"source,omitempty"`
+	Time    int64  `json:"time,omitempty"` // milliseconds since 1970
+	Error   string `json:"error,omitempty"`
+}
+
+var (
+	encoding = must(cbor.EncOptions{}.EncMode())
+	decoding = must(cbor.DecOptions{MaxArrayElements: pageRows + storage.MaxEdit, MaxNestedLevels: 4, IndefLength: cbor.IndefLengthForbidden, TagsMd: cbor.TagsForbidden}.DecMode())
+
+	castagnoli = crc32.MakeTable(crc32.Castagnoli)
+	errGarbled = errors.New("a message of another node cannot be read")
+)
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err) // options of ours that contradict each other
+	}
+	return v
+}
+
+// pack makes a message of a head and some bytes.
+func pack(h *head, body []byte) ([]byte, error) {
+	h.V = wireNow
+	text, err := json.Marshal(h)
+	if err != nil {
+		return nil, err
+	}
+	packed := s2.Encode(nil, body)
+	b := make([]byte, 0, len(text)+len(packed)+5)
+	b = append(b, text...)
+	b = append(b, '\n')
+	sum := crc32.Checksum(packed, castagnoli)
+	b = append(b, byte(sum>>24), byte(sum>>16), byte(sum>>8), byte(sum))
+	return append(b, packed...), nil
+}
+
+// unpack is pack's inverse, for whatever bytes.
+func unpack(b []byte) (h head, body []byte, err error) {
+	text, rest, ok := bytes.Cut(b, []byte("\n"))
+	switch {
+	case !ok || len(text) > maxHead || len(rest) < 4 || json.Unmarshal(text, &h) != nil:
+		return h, nil, errGarbled
+	case h.V != wireNow:
+		return h, nil, fmt.Errorf("it is of version %d, and this program knows %d: bring all nodes to one version", h.V, wireNow)
+	}
+	sum, packed := uint32(rest[0])<<24|uint32(rest[1])<<16|uint32(rest[2])<<8|uint32(rest[3]), rest[4:]
+	if crc32.Checksum(packed, castagnoli) != sum {
+		return h, nil, errGarbled
+	}
+	if n, err := s2.DecodedLen(packed); err != nil || n > maxPlain {
+		return h, nil, errGarbled
+	}
+	if body, err = s2.Decode(nil, packed); err != nil {
+		return h, nil, errGarbled
+	}
+	return h, body, nil
+}
+
+func packRows(h *head, rows []storage.Row) ([]byte, error) {
+	out := make([]row, len(rows))
+	for i := range rows {
+		r := &rows[i]
+		out[i] = row{
+			Pattern: r.Pattern, Origin: uint8(r.Origin), Source: r.Source, Gone: r.Gone, Wall: r.Stamp.Wall, Count: r.Stamp.Count, Node: r.Stamp.Node,
+			Reason: r.Reason, Who: r.Who, Added: r.Added, Updated: r.Updated, Expires: r.Expires,
+		}
+	}
+	body, err := encoding.Marshal(out)
+	if err != nil {
+		return nil, err
+	}
+	return pack(h, body)
+}
+
+func rowsOf(body []byte) ([]storage.Row, error) {
+	var in []row
+	if err := decoding.Unmarshal(body, &in); err != nil {
+		return nil, errGarbled
+	}
+	rows := make([]storage.Row, len(in))
+	for i := range in {
+		r := &in[i]
+		rows[i] = storage.Row{
+			Pattern: r.Pattern, Origin: storage.Origin(r.Origin), Source: r.Source, Gone: r.Gone, Stamp: storage.Tick{Wall: r.Wall, Count: r.Count, Node: r.Node},
+			Reason: r.Reason, Who: r.Who, Added: r.Added, Updated: r.Updated, Expires: r.Expires,
+		}
+	}
+	return rows, nil
+}
