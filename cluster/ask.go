@@ -17,6 +17,7 @@ import (
 const (
 	askLeaves = "leaves" // the sums of a list's leaves
 	askRows   = "rows"   // the rows of some leaves of a list
+	askFacts  = "facts"  // what calls have taught it since a time
 )
 
 const (
@@ -29,6 +30,7 @@ type question struct {
 	What   string `json:"what"`
 	List   string `json:"list"`
 	Leaves []byte `json:"leaves,omitempty"` // a bit a leaf
+	Since  int64  `json:"since,omitempty"`  // milliseconds since 1970
 }
 
 // ask asks a node, and calls yield for each piece of the answer.
@@ -152,6 +154,9 @@ func (c *Cluster) answerTo(m *nats.Msg) error {
 		}
 		a.h.Last = true
 		return a.sendRows(page)
+	}
+	if q.What == askFacts {
+		return c.answerFacts(a, time.UnixMilli(max(q.Since, 0)))
 	}
 	return errors.New("it does not know the question")
 }

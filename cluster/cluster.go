@@ -50,6 +50,7 @@ type Options struct {
 
 	Store   Store
 	Taker   Taker
+	Facts   Facts
 	Numbers func() string // by what numbers are read here: nodes that read them otherwise do not compare
 	Log     *slog.Logger
 	Now     func() time.Time
@@ -84,6 +85,7 @@ type Cluster struct {
 	trouble string               // why
 	sums    map[string]*sum      // of lists
 	clamped bool
+	facts   []Fact // that wait to be told
 }
 
 // counts are messages that were not taken, by reason, and other figures.
@@ -200,7 +202,7 @@ func (c *Cluster) Run(ctx context.Context) {
 		return
 	}
 	var work sync.WaitGroup
-	for _, part := range []func(context.Context){c.beat, c.tell, c.take, c.compareAll, c.saveNowAndThen} {
+	for _, part := range []func(context.Context){c.beat, c.tell, c.tellFacts, c.take, c.compareAll, c.saveNowAndThen} {
 		work.Go(func() { part(ctx) })
 	}
 	work.Wait()
@@ -281,6 +283,9 @@ func (c *Cluster) connect() (err error) {
 		return err
 	}
 	if _, err = c.nc.Subscribe(c.subject("here", "*"), c.hear); err != nil {
+		return err
+	}
+	if _, err = c.nc.Subscribe(c.subject("fact", "*"), c.hearFacts); err != nil {
 		return err
 	}
 	_, err = c.nc.Subscribe(c.subject("ask", c.o.Node), c.answer)

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -111,6 +112,30 @@ func TestAwayForTooLong(t *testing.T) {
 	if got := len(a.all("blacklist")); got != 1 {
 		t.Errorf("%d rows", got)
 	}
+}
+
+// What calls teach one node the others know: at once, or within the minute where a message was lost, and a new node all of it.
+func TestFactsTravel(t *testing.T) {
+	s := startServer(t)
+	a, b := newKept("a"), newKept("b")
+	one := join(t, s.url(), a, nil)
+	one.learn("staff long ago", time.Now().Add(-100*time.Hour), false)
+	two := join(t, s.url(), b, nil)
+	level(t, "what it learnt before", one, two)
+	two.learn("sales told", time.Now(), true)
+	one.learn("staff lost", time.Now(), false)
+	level(t, "both ways", one, two)
+	one.learn("staff to come", time.Now().Add(time.Hour), true)
+	eventually(t, "a time to come is none", func() bool {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		at, there := b.facts["staff to come"]
+		return there && at <= time.Now().UnixMilli()
+	})
+	for _, text := range []string{"", "{", `[{"t":"known","k":"","at":1}]`, `[{"k":"` + strings.Repeat("A", 400) + `","at":-5}]`} {
+		two.nc.Publish(two.subject("fact", "a"), []byte(text)) // as a would
+	}
+	eventually(t, "what cannot be read is counted", func() bool { d := two.Report().Dropped; return d["garbled"] == 2 && d["refused"] == 2 })
 }
 
 // A clock that is an hour ahead of all others does not win each conflict.

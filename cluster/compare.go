@@ -71,6 +71,9 @@ func (c *Cluster) compareOnce(ctx context.Context) {
 			return
 		}
 		err := c.compareWith(ctx, node)
+		if err == nil {
+			err = c.fetchFacts(ctx, node)
+		}
 		if err != nil && ctx.Err() == nil {
 			c.trouble1(node, err)
 		}

@@ -35,6 +35,7 @@ type peer struct {
 	differ time.Time     // since when its lists are others; zero: they are not
 	why    string        // what did not work between it and this node last
 	ahead  time.Duration // its clock, before ours
+	facts  time.Time     // when it was asked for what it has learnt last; zero: never
 }
 
 // beat says each second that this node is there, and notes whether that came back.

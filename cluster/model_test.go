@@ -3,7 +3,6 @@ package cluster
 import (
 	"cmp"
 	"context"
-	"encoding/binary"
 	"fmt"
 	"hash/fnv"
 	"iter"
@@ -27,12 +26,13 @@ type kept struct {
 	changes  []storage.ChangeRecord
 	rows     map[uint64][]storage.Row
 	settings map[string][]byte
+	facts    map[string]int64
 	merged   int // calls of MergeRows and MergeList that changed something
 	many     int // calls of MergeList
 }
 
 func newKept(node string) *kept {
-	return &kept{node: node, wall: time.Now, lists: map[string]map[string]storage.Row{}, rows: map[uint64][]storage.Row{}, settings: map[string][]byte{}}
+	return &kept{node: node, wall: time.Now, lists: map[string]map[string]storage.Row{}, rows: map[uint64][]storage.Row{}, settings: map[string][]byte{}, facts: map[string]int64{}}
 }
 
 func nameOf(r *storage.Row) string { return fmt.Sprint(r.Pattern, "|", r.Origin, "|", r.Source) }
@@ -165,6 +165,40 @@ func (k *kept) Leaves(list string) ([]uint64, int, error) {
 	return leaves, 0, nil
 }
 
+func (k *kept) FactsSince(since time.Time, yield func([]Fact) error) error {
+	k.mu.Lock()
+	var facts []Fact
+	for key, at := range k.facts {
+		if at >= since.UnixMilli() {
+			facts = append(facts, Fact{"known", []byte(key), at})
+		}
+	}
+	k.mu.Unlock()
+	for page := range slices.Chunk(facts, 3) {
+		if err := yield(page); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (k *kept) TakeFacts(_ string, facts []Fact) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, f := range facts {
+		k.facts[string(f.Key)] = max(k.facts[string(f.Key)], f.At)
+	}
+}
+
+// learn is what a call has taught, told at once or not.
+func (m *member) learn(key string, at time.Time, tell bool) {
+	k := m.kept
+	k.TakeFacts("", []Fact{{"known", []byte(key), at.UnixMilli()}})
+	if tell {
+		m.Learnt([]Fact{{"known", []byte(key), at.UnixMilli()}})
+	}
+}
+
 func (k *kept) Setting(key string) ([]byte, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -183,7 +217,9 @@ func (k *kept) state() string {
 	k.mu.Lock()
 	names := slices.Sorted(maps.Keys(k.lists))
 	k.mu.Unlock()
-	text := ""
+	k.mu.Lock()
+	text := fmt.Sprintln(k.facts)
+	k.mu.Unlock()
 	for _, name := range names {
 		for _, r := range k.all(name) {
 			if !r.Gone {
@@ -204,7 +240,7 @@ type member struct {
 func join(t testing.TB, url string, k *kept, change func(*Options)) *member {
 	t.Helper()
 	o := Options{
-		Name: "isp", Node: k.node, Version: "test", Servers: []string{url}, Store: k, Taker: k, Numbers: func() string { return "2 CN" },
+		Name: "isp", Node: k.node, Version: "test", Servers: []string{url}, Store: k, Taker: k, Facts: k, Numbers: func() string { return "2 CN" },
 		Log: slog.New(slog.DiscardHandler), Beat: 50 * time.Millisecond, Compare: 500 * time.Millisecond,
 	}
 	if change != nil {
@@ -240,5 +276,3 @@ func level(t testing.TB, what string, all ...*member) {
 		return true
 	})
 }
-
-var _ = binary.BigEndian
