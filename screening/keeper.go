@@ -41,6 +41,8 @@ type Keeper struct {
 
 	mu      sync.Mutex
 	facts   [traffic.Tables]map[string]int64
+	foreign [traffic.Tables]map[string]struct{} // those of facts that another node has learnt
+	tell    func([]Shared)                      // of what was learnt here; nil: nobody
 	most    int        // facts that may wait, of each table
 	writing sync.Mutex // held while facts go to disk, and while one is taken from there for good
 	wake    chan struct{}
@@ -55,7 +57,7 @@ type Keeper struct {
 func NewKeeper(db *storage.DB, rules func() *policy.Policy, log *slog.Logger, now func() time.Time) *Keeper {
 	k := &Keeper{db: db, rules: rules, log: log, now: now, most: maxUnwritten, wake: make(chan struct{}, 1)}
 	for t := range k.facts {
-		k.facts[t] = make(map[string]int64)
+		k.facts[t], k.foreign[t] = make(map[string]int64), make(map[string]struct{})
 	}
 	return k
 }
@@ -65,6 +67,12 @@ func NewKeeper(db *storage.DB, rules func() *policy.Policy, log *slog.Logger, no
 func (k *Keeper) Keep(t traffic.Table, key string, at int64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	delete(k.foreign[t], key)
+	k.keep(t, key, at)
+}
+
+// keep is Keep for who holds mu.
+func (k *Keeper) keep(t traffic.Table, key string, at int64) {
 	facts := k.facts[t]
 	if _, there := facts[key]; !there && len(facts) >= k.most {
 		k.dropped.Add(1)
@@ -261,8 +269,8 @@ func (k *Keeper) write() error {
 	var failed error
 	for t := range traffic.Table(traffic.Tables) {
 		k.mu.Lock()
-		facts := k.facts[t]
-		k.facts[t] = make(map[string]int64)
+		facts, foreign := k.facts[t], k.foreign[t]
+		k.facts[t], k.foreign[t] = make(map[string]int64), make(map[string]struct{})
 		k.mu.Unlock()
 		put := make([]storage.Stamp, 0, len(facts))
 		for key, at := range facts {
@@ -273,7 +281,9 @@ func (k *Keeper) write() error {
 			for key, at := range facts {
 				k.Keep(t, key, at)
 			}
+			continue
 		}
+		k.share(t, put, foreign)
 	}
 	return failed
 }

@@ -124,12 +124,14 @@ func (c *Challenges) Passed(a Asked) {
 	c.sink.Keep(PassedFacts, a.Line+"\x00"+a.Caller, a.At.UnixMilli())
 }
 
-// Remember notes a pass that the sink has kept.
+// Remember notes a pass that the sink, or another node, has kept. A later one counts.
 func (c *Challenges) Remember(line, e164 string, at time.Time) {
 	c.some.Store(true)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.passes.put(pair{line, e164}, maxPasses).at = at
+	if x := c.passes.put(pair{line, e164}, maxPasses); x.at.Before(at) {
+		x.at = at
+	}
 }
 
 // KeyedNothing remembers a caller who heard a whole prompt and pressed no key.
