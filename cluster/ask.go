@@ -18,6 +18,7 @@ const (
 	askLeaves = "leaves" // the sums of a list's leaves
 	askRows   = "rows"   // the rows of some leaves of a list
 	askFacts  = "facts"  // what calls have taught it since a time
+	askCalls  = "calls"  // what its journal has
 )
 
 const (
@@ -30,6 +31,7 @@ type question struct {
 	What   string `json:"what"`
 	List   string `json:"list"`
 	Leaves []byte `json:"leaves,omitempty"` // a bit a leaf
+	Query  []byte `json:"query,omitempty"`  // for calls
 	Since  int64  `json:"since,omitempty"`  // milliseconds since 1970
 }
 
@@ -88,16 +90,26 @@ func (c *Cluster) answer(m *nats.Msg) {
 		c.counts.garbled.Add(1)
 		return
 	}
+	var q question
+	if err := json.Unmarshal(m.Data, &q); err != nil {
+		c.counts.garbled.Add(1)
+		c.refuse(m, errGarbled.Error())
+		return
+	}
+	places := c.asked
+	if q.What == askCalls {
+		places = c.looked
+	}
 	select {
-	case c.asked <- struct{}{}:
+	case places <- struct{}{}:
 	default:
 		c.counts.full.Add(1)
 		c.refuse(m, "it answers others already: ask again later")
 		return
 	}
 	go func() {
-		defer func() { <-c.asked }()
-		if err := c.answerTo(m); err != nil {
+		defer func() { <-places }()
+		if err := c.answerTo(m, &q); err != nil {
 			c.refuse(m, err.Error())
 		}
 	}()
@@ -109,13 +121,8 @@ func (c *Cluster) refuse(m *nats.Msg, why string) {
 	}
 }
 
-func (c *Cluster) answerTo(m *nats.Msg) error {
-	var q question
-	if err := json.Unmarshal(m.Data, &q); err != nil {
-		c.counts.garbled.Add(1)
-		return errGarbled
-	}
-	if c.isStale() {
+func (c *Cluster) answerTo(m *nats.Msg, q *question) error {
+	if c.isStale() && q.What != askCalls {
 		return errors.New("it was away for too long, and takes all lists anew first")
 	}
 	a := &pieces{c: c, to: m.Reply, ends: time.Now().Add(answerMost), h: head{Numbers: c.o.Numbers(), List: q.List}}
@@ -155,8 +162,11 @@ func (c *Cluster) answerTo(m *nats.Msg) error {
 		a.h.Last = true
 		return a.sendRows(page)
 	}
-	if q.What == askFacts {
+	switch q.What {
+	case askFacts:
 		return c.answerFacts(a, time.UnixMilli(max(q.Since, 0)))
+	case askCalls:
+		return c.answerCalls(a, q.Query)
 	}
 	return errors.New("it does not know the question")
 }

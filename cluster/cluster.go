@@ -48,9 +48,11 @@ type Options struct {
 	TLS         *tls.Config   // nil unless the servers' addresses say so
 	Keep        time.Duration // how long this node may be away and still give its changes
 
-	Store   Store
-	Taker   Taker
-	Facts   Facts
+	Store Store
+	Taker Taker
+	Facts Facts
+	// Calls answers another node's question for calls from this node's journal.
+	Calls   func(ctx context.Context, query []byte) ([]byte, error)
 	Numbers func() string // by what numbers are read here: nodes that read them otherwise do not compare
 	Log     *slog.Logger
 	Now     func() time.Time
@@ -70,6 +72,7 @@ type Cluster struct {
 	anew   chan struct{} // the connection is there again
 	soon   chan struct{} // to compare before the minute is over
 	asked  chan struct{} // holds a place for each question that is answered
+	looked chan struct{} // and for each for calls, behind which somebody waits
 	counts counts
 	// begun is when this run of the program began.
 	begun time.Time
@@ -106,6 +109,7 @@ const (
 	aloneAfter = 5 * time.Second
 	saveEvery  = time.Second
 	maxAsked   = 2 // questions that are answered at a time
+	maxLooked  = 4 // and those for calls
 )
 
 // The settings in the database.
@@ -133,7 +137,7 @@ func New(o Options) (*Cluster, error) {
 		o.Keep = 30 * 24 * time.Hour
 	}
 	c := &Cluster{
-		o: o, begun: o.Now(), epoch: o.Now().UnixNano(), anew: make(chan struct{}, 1), soon: make(chan struct{}, 1), asked: make(chan struct{}, maxAsked),
+		o: o, begun: o.Now(), epoch: o.Now().UnixNano(), anew: make(chan struct{}, 1), soon: make(chan struct{}, 1), asked: make(chan struct{}, maxAsked), looked: make(chan struct{}, maxLooked),
 		peers: make(map[string]*peer), left: make(map[string]time.Time), sums: make(map[string]*sum), alone: o.Now(), trouble: "no server has answered yet",
 	}
 	return c, c.resume()

@@ -156,6 +156,13 @@ func (c *Cluster) live() []string {
 	return names
 }
 
+// known are the nodes that have been heard of and have not left, by name.
+func (c *Cluster) known() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Sorted(maps.Keys(c.peers))
+}
+
 // mostAhead is how far a clock may be before all others.
 const mostAhead = time.Minute
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -136,6 +137,30 @@ type journalTailCmd struct {
 
 func checkOf(caller string) console.CheckQuery { return console.CheckQuery{Caller: caller} }
 
+// lastCalls are as many of the last calls as a question has for its limit, of all nodes of a cluster, the newest first.
+func (a *app) lastCalls(d *desk, q console.SearchQuery) (last []console.Record, err error) {
+	silent := map[string]bool{}
+	for most := q.Limit; len(last) < most; {
+		q.Limit, q.Look = most-len(last), 10*time.Second
+		page, err := d.Search(a.ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		last = append(last, page.Records...)
+		for _, node := range page.Silent {
+			silent[node] = true
+		}
+		if page.Done || page.Cursor == q.Cursor {
+			break
+		}
+		q.Cursor = page.Cursor
+	}
+	for _, node := range slices.Sorted(maps.Keys(silent)) {
+		fmt.Fprintf(a.err, "ringfence: the node %s did not answer within a second: its calls are missing\n", node)
+	}
+	return last, nil
+}
+
 func (c *journalTailCmd) Run(a *app) error {
 	if c.Action != "" {
 		if _, ok := policy.ParseAction(c.Action); !ok {
@@ -150,14 +175,8 @@ func (c *journalTailCmd) Run(a *app) error {
 		return err
 	}
 	defer d.close()
-	q := console.Query{Caller: c.Caller, Callee: c.Callee, Action: c.Action, ID: c.ID, Customer: c.Customer, Line: c.Line, Rule: c.Rule, Trunk: c.Trunk, Limit: c.N, Newest: true}
-	var last []console.Record
-	if c.N > 0 {
-		err = d.Journal(a.ctx, q, func(r console.Record) error {
-			last = append(last, r)
-			return nil
-		})
-	}
+	q := console.SearchQuery{Query: console.Query{Caller: c.Caller, Callee: c.Callee, Action: c.Action, ID: c.ID, Customer: c.Customer, Line: c.Line, Rule: c.Rule, Trunk: c.Trunk, Limit: c.N, Newest: true}}
+	last, err := a.lastCalls(d, q)
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ func serveCalls(mux *routes, d Desk) {
 				if err != nil {
 					return nil, err
 				}
-				return d.Search(r.Context(), SearchQuery{Query: q, Look: look})
+				return d.Search(r.Context(), SearchQuery{Query: q, Look: look, Here: r.URL.Query().Get("here") == "1"})
 			})(w, r)
 			return
 		}
@@ -276,6 +276,9 @@ func (c *Client) Search(ctx context.Context, q SearchQuery) (*SearchPage, error)
 	v.Set("page", "1")
 	if q.Look > 0 {
 		v.Set("look", q.Look.String())
+	}
+	if q.Here {
+		v.Set("here", "1")
 	}
 	return call[*SearchPage](ctx, c, "GET", "calls?"+v.Encode(), nil)
 }

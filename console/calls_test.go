@@ -76,11 +76,11 @@ func TestCallsThroughSocket(t *testing.T) {
 		*text = "the " + name + " & more"
 	}
 	q.Outcome = "stopped" // the one of which the document says what it may be
-	page, err := c.Search(t.Context(), SearchQuery{q, 3 * time.Second})
+	page, err := c.Search(t.Context(), SearchQuery{q, 3 * time.Second, true})
 	if err != nil || page.Looked != 7 || page.Cursor != "1" || page.Records[0].Name != "x\xe9" {
 		t.Errorf("%+v, %v", page, err)
 	}
-	if diff := cmp.Diff(SearchQuery{q, 3 * time.Second}, d.search); diff != "" {
+	if diff := cmp.Diff(SearchQuery{q, 3 * time.Second, true}, d.search); diff != "" {
 		t.Error(diff)
 	}
 	q.Newest = false

@@ -47,7 +47,7 @@ const callFilters = "since:time until:time caller callee action id customer line
 var operations = []operation{
 	{"POST /api/v1/check", "Says what would happen to a call, and why. Nothing is recorded.", "", CheckQuery{}, CheckReport{}, false},
 
-	{"GET /api/v1/calls", "Gives past calls, the newest first: one a line, or with page=1 or Accept: application/json a page with a cursor. All filters must hold.", callFilters + " limit:int cursor order=newest|oldest page=1 look:span", nil, orLines{SearchPage{}, Record{}}, false},
+	{"GET /api/v1/calls", "Gives past calls, the newest first: one a line, or with page=1 or Accept: application/json a page with a cursor. All filters must hold.", callFilters + " limit:int cursor order=newest|oldest page=1 here=1 look:span", nil, orLines{SearchPage{}, Record{}}, false},
 	{"DELETE /api/v1/calls", "Deletes the calls that the filters name from the journal.", callFilters + " limit:int", nil, Deleted{}, false},
 	{"GET /api/v1/calls/stream", "Sends each call as it is decided, as server-sent events. Who reads too slowly is told by an event named error, and the stream ends.", "", nil, eventsOf{Record{}}, false},
 	{"GET /api/v1/calls/{id}", "Gives one call, and how it was decided as it was then.", "", nil, CallDetail{}, false},
@@ -135,7 +135,7 @@ var parameters = map[string]string{
 	"range": "a pattern that the caller's number matches, as 9521????", "text": "is in the caller's name or number, in the reason or in the called number",
 	"outcome": "what became of the call", "min_talk": "seconds of conversation, at least", "max_talk": "seconds of conversation, at most",
 	"limit": "how many, at most; 100 by default", "cursor": "goes on behind an earlier answer: its cursor, or the id of its last object", "order": "which comes first",
-	"page": "gives a page with a cursor, not one object a line", "look": "how long to look, as 2s, where no index helps; 10s at most", "step": "how long a step is, as 5m",
+	"page": "gives a page with a cursor, not one object a line", "here": "only what the journal of this node has, not of the other nodes of a cluster", "look": "how long to look, as 2s, where no index helps; 10s at most", "step": "how long a step is, as 5m",
 	"prefix": "digits as they are written in the policy's country, or + and a country code", "pattern": "a number or a range, in any spelling",
 	"keep": "adds those that can be read, and says which cannot", "all": "also what is usually left out, or left alone", "file": "the name of the file, for the record",
 	"format": "what the file is; by default what it looks like", "column": "WHAT=COLUMN: which column of a table holds what", "encoding": "its name on the web, as gbk",

@@ -27,6 +27,7 @@ type Calls interface {
 type SearchQuery struct {
 	Query
 	Look time.Duration // how long to look where no index helps; 0: 1 s, at most 10 s
+	Here bool          // only what this node's journal has, not those of the other nodes of a cluster
 }
 
 // SearchPage is a page of calls.
@@ -36,6 +37,7 @@ type SearchPage struct {
 	Looked  int       `json:"looked"`           // records looked at
 	Through time.Time `json:"through,omitzero"` // up to which call it came, when it was not through in time
 	Done    bool      `json:"done"`             // everything asked for was looked at
+	Silent  []string  `json:"silent,omitempty"` // nodes of a cluster that did not answer within a second: their calls are missing
 }
 
 // CallDetail is a call, and how it was decided as it was then.

@@ -17,7 +17,7 @@ const (
 	maxLookFor   = 10 * time.Second
 )
 
-// Search gives one page of the calls asked for, within q.Look.
+// Search gives one page of the calls asked for, within q.Look: those of all nodes of a cluster, merged by time, unless q.Here.
 func (d *Desk) Search(ctx context.Context, q console.SearchQuery) (*console.SearchPage, error) {
 	switch {
 	case q.Limit < 0:
@@ -26,6 +26,14 @@ func (d *Desk) Search(ctx context.Context, q console.SearchQuery) (*console.Sear
 		q.Limit = pageCalls
 	}
 	q.Limit = min(q.Limit, maxPageCalls)
+	if d.o.Nodes != nil && !q.Here {
+		return d.searchAll(ctx, q)
+	}
+	return d.searchHere(ctx, q)
+}
+
+// searchHere is Search in this node's journal.
+func (d *Desk) searchHere(ctx context.Context, q console.SearchQuery) (*console.SearchPage, error) {
 	asked, err := d.queryOf(q.Query)
 	if err != nil {
 		return nil, err
