@@ -55,6 +55,16 @@ func (e *everybody) CheckPolicy(_ context.Context, _ string) (*console.ReloadRep
 	return filled[*console.ReloadReport](), nil
 }
 
+func (e *everybody) Cluster(context.Context) (*console.ClusterReport, error) {
+	e.asked("Cluster")
+	return filled[*console.ClusterReport](), nil
+}
+
+func (e *everybody) LeaveCluster(context.Context, string) (*console.ClusterReport, error) {
+	e.asked("LeaveCluster")
+	return filled[*console.ClusterReport](), nil
+}
+
 func (e *everybody) ConfirmReport(_ context.Context, _ string, _ bool) (*console.ReportEdit, error) {
 	e.asked("ConfirmReport")
 	return filled[*console.ReportEdit](), nil

@@ -154,3 +154,11 @@ func (g *guard) Backup(ctx context.Context, w io.Writer) error {
 func (g *guard) Verify(ctx context.Context) (*console.VerifyReport, error) {
 	return see(g, ctx, "Verify", func(*asked) (*console.VerifyReport, error) { return g.desk.Verify(ctx) })
 }
+
+func (g *guard) Cluster(ctx context.Context) (*console.ClusterReport, error) {
+	return see(g, ctx, "Cluster", func(*asked) (*console.ClusterReport, error) { return g.desk.Cluster(ctx) })
+}
+
+func (g *guard) LeaveCluster(ctx context.Context, node string) (*console.ClusterReport, error) {
+	return change(g, ctx, "LeaveCluster", node, func(*asked) (*console.ClusterReport, error) { return g.desk.LeaveCluster(ctx, node) })
+}

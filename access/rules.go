@@ -92,6 +92,10 @@ var rules = map[string]rule{
 	"Backup": {admin, nobody, "backup"},
 	"Verify": {admin, nobody, ""},
 
+	// The other nodes.
+	"Cluster":      {viewer, nobody, ""},
+	"LeaveCluster": {admin, nobody, "cluster leave"},
+
 	// People. Everybody has sessions of their own, and may choose another password.
 	"Users":       {admin, nobody, ""},
 	"AddUser":     {admin, nobody, "user add"},

@@ -31,6 +31,7 @@ const (
 	Trip     = "trip"      // a breaker holds
 	Notice   = "notice"    // customers cannot be told of stopped calls
 	Console  = "console"   // there is no console, or its new certificate cannot be used
+	Cluster  = "cluster"   // the node reaches no server of its cluster
 )
 
 // Bounds. All incidents together fit into one setting of the database.

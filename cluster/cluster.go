@@ -51,6 +51,8 @@ type Options struct {
 	Store Store
 	Taker Taker
 	Facts Facts
+	// Self is what other nodes are told of this one: the policy's hash and since when it is in force, and why records of calls cannot be written.
+	Self func() (policy string, loaded time.Time, journal string)
 	// Calls answers another node's question for calls from this node's journal.
 	Calls   func(ctx context.Context, query []byte) ([]byte, error)
 	Numbers func() string // by what numbers are read here: nodes that read them otherwise do not compare
@@ -79,14 +81,15 @@ type Cluster struct {
 
 	mu      sync.Mutex
 	peers   map[string]*peer
-	left    map[string]time.Time // that somebody has taken leave of
-	at      position             // in the stream
-	told    uint64               // the change that was told last
-	stale   bool                 // away for so long that nothing of here counts, until all was taken
-	heard   time.Time            // when its own word came back last
-	alone   time.Time            // since when it does not; zero: it does
-	trouble string               // why
-	sums    map[string]*sum      // of lists
+	at      position        // in the stream
+	told    uint64          // the change that was told last
+	stale   bool            // away for so long that nothing of here counts, until all was taken
+	heard   time.Time       // when its own word came back last
+	alone   time.Time       // since when it does not; zero: it does
+	joined  time.Time       // when it came back after it had not
+	waits   int             // changes that were not told yet
+	trouble string          // why
+	sums    map[string]*sum // of lists
 	clamped bool
 	facts   []Fact // that wait to be told
 }
@@ -95,7 +98,6 @@ type Cluster struct {
 type counts struct {
 	garbled, foreign, refused, full atomic.Uint64
 	took, gave                      atomic.Uint64 // rows
-	waiting                         atomic.Int64
 }
 
 // position is how far this node has read the stream.
@@ -138,7 +140,7 @@ func New(o Options) (*Cluster, error) {
 	}
 	c := &Cluster{
 		o: o, begun: o.Now(), epoch: o.Now().UnixNano(), anew: make(chan struct{}, 1), soon: make(chan struct{}, 1), asked: make(chan struct{}, maxAsked), looked: make(chan struct{}, maxLooked),
-		peers: make(map[string]*peer), left: make(map[string]time.Time), sums: make(map[string]*sum), alone: o.Now(), trouble: "no server has answered yet",
+		peers: make(map[string]*peer), sums: make(map[string]*sum), alone: o.Now(), trouble: "no server has answered yet",
 	}
 	return c, c.resume()
 }

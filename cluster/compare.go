@@ -182,9 +182,11 @@ func (c *Cluster) compareWith(ctx context.Context, node string) error {
 	defer c.mu.Unlock()
 	switch {
 	case same:
-		p.differ, p.why = time.Time{}, ""
+		if p.differ, p.why = (time.Time{}), ""; p.same.IsZero() {
+			p.same = c.o.Now()
+		}
 	case p.differ.IsZero():
-		p.differ = c.o.Now()
+		p.differ, p.same = c.o.Now(), time.Time{}
 	}
 	return nil
 }

@@ -23,7 +23,10 @@ type here struct {
 	Numbers string            `json:"numbers"` // by what it reads numbers
 	Told    uint64            `json:"told"`    // the change that it told last
 	Stale   bool              `json:"stale,omitempty"`
-	Sums    map[string]uint64 `json:"sums,omitempty"` // of its lists, as they were at the last full minute
+	Policy  string            `json:"policy,omitempty"`  // of what its calls are decided by, the first digits of its text's hash
+	Loaded  int64             `json:"loaded,omitempty"`  // since when, in milliseconds since 1970
+	Journal string            `json:"journal,omitempty"` // why it cannot write records of calls
+	Sums    map[string]uint64 `json:"sums,omitempty"`    // of its lists, as they were at the last full minute
 }
 
 // peer is another node.
@@ -32,6 +35,7 @@ type peer struct {
 	heard  time.Time     // when it spoke last
 	took   uint64        // the change of it that was taken last
 	behind time.Time     // since when it has told more than that; zero: it has not
+	same   time.Time     // since when its lists are the same; zero: they are not, or it is not known
 	differ time.Time     // since when its lists are others; zero: they are not
 	why    string        // what did not work between it and this node last
 	ahead  time.Duration // its clock, before ours
@@ -62,6 +66,11 @@ func (c *Cluster) say() {
 		}
 	}
 	c.mu.Unlock()
+	if c.o.Self != nil {
+		var loaded time.Time
+		h.Policy, loaded, h.Journal = c.o.Self()
+		h.Loaded = loaded.UnixMilli()
+	}
 	text, err := json.Marshal(h)
 	if err == nil {
 		err = c.nc.Publish(c.subject("here", c.o.Node), text)
@@ -78,7 +87,7 @@ func (c *Cluster) look() {
 	case silent < max(aloneAfter, 3*c.o.Beat) && silent >= 0:
 		if !c.alone.IsZero() {
 			c.o.Log.Info("this node is with its cluster", "after", now.Sub(c.alone).Round(time.Second), "server", c.nc.ConnectedUrlRedacted())
-			c.alone = time.Time{}
+			c.alone, c.joined = time.Time{}, now
 			signal(c.soon)
 		}
 	case c.alone.IsZero():
@@ -96,7 +105,7 @@ func (c *Cluster) look() {
 func (c *Cluster) hear(m *nats.Msg) {
 	node, ok := c.sender(m.Subject)
 	var h here
-	if !ok || len(m.Data) > 64<<10 || json.Unmarshal(m.Data, &h) != nil || len(h.Sums) > maxSums || len(h.Version) > 100 || len(h.Numbers) > 100 {
+	if !ok || len(m.Data) > 64<<10 || json.Unmarshal(m.Data, &h) != nil || len(h.Sums) > maxSums || len(h.Version) > 100 || len(h.Numbers) > 100 || len(h.Policy) > 100 {
 		c.counts.garbled.Add(1)
 		return
 	}
@@ -121,7 +130,7 @@ func (c *Cluster) hear(m *nats.Msg) {
 		c.peers[node] = p
 		signal(c.soon)
 	}
-	delete(c.left, node)
+	h.Journal = h.Journal[:min(len(h.Journal), 300)]
 	p.here, p.heard, p.ahead = h, now, time.Duration(h.Wall-now.UnixMilli())*time.Millisecond
 	switch {
 	case h.Told <= p.took:

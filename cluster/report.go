@@ -1,68 +1,77 @@
 package cluster
 
 import (
+	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
+
+	"ringfence/console"
 )
 
-// Report is how the cluster is, seen from this node.
-type Report struct {
-	Name, Node string
-	Alone      bool
-	Since      time.Time // since when it is alone
-	Trouble    string    // why
-	Server     string    // that it is connected to
-	Stale      bool      // it was away for too long, and takes all lists before it gives any
-	Clamped    bool      // its clock is far ahead of all others', and its stamps follow theirs
-	Nodes      []Node
-	Dropped    map[string]uint64 // messages and rows that were not taken, by reason
-	Told       uint64            // the change that was told last
-	Took, Gave uint64            // records
-}
-
-// Node is another node.
-type Node struct {
-	Name, Version string
-	Heard         time.Time
-	Live          bool
-	Lag           time.Duration // how long what it told last has not been taken here
-	Same          bool          // its lists were the same when they were compared last
-	Differ        time.Time     // since when they are not
-	Numbers       bool          // it reads numbers as this node does
-	Ahead         time.Duration // its clock before this node's
-	Stale         bool
-	Trouble       string
-}
-
-// Report says how the cluster is.
-func (c *Cluster) Report() Report {
+// Report says how this node stands with the others. It waits for nobody.
+func (c *Cluster) Report() console.ClusterReport {
 	now, live := c.o.Now(), c.live()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	r := Report{
-		Name: c.o.Name, Node: c.o.Node, Alone: !c.alone.IsZero(), Since: c.alone, Stale: c.stale, Clamped: c.clamped, Told: c.told,
-		Took: c.counts.took.Load(), Gave: c.counts.gave.Load(),
+	r := console.ClusterReport{
+		Name: c.o.Name, Node: c.o.Node, Alone: !c.alone.IsZero(), Since: c.alone, Waiting: c.waits,
 		Dropped: map[string]uint64{
 			"garbled": c.counts.garbled.Load(), "numbers": c.counts.foreign.Load(), "refused": c.counts.refused.Load(), "full": c.counts.full.Load(),
 		},
 	}
-	if r.Alone {
-		r.Trouble = c.trouble
+	if !r.Alone {
+		r.Since = c.joined
 	}
-	if c.nc != nil {
+	if r.Why = ""; r.Alone {
+		r.Why = c.trouble
+	} else if c.nc != nil {
 		r.Server = c.nc.ConnectedUrlRedacted()
+	}
+	if c.clamped {
+		r.Clock = "the clock of this node is more than a minute before those of all others: what is changed here is stamped by theirs. Set it right."
+	}
+	if c.stale {
+		r.Why = "this node was away for too long, and takes all lists from the others before it gives any"
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.peers)) {
 		p := c.peers[name]
-		n := Node{
-			Name: name, Version: p.Version, Heard: p.heard, Live: slices.Contains(live, name), Same: p.differ.IsZero(), Differ: p.differ,
-			Numbers: p.Numbers == c.o.Numbers(), Ahead: p.ahead.Round(time.Second), Stale: p.here.Stale, Trouble: p.why,
+		n := console.ClusterNode{
+			Name: name, Version: p.Version, Seen: p.heard, Lists: console.ListsSame, Since: p.same, Policy: p.Policy, Journal: p.Journal, Trouble: p.why,
+		}
+		if p.Loaded > 0 {
+			n.Loaded = time.UnixMilli(p.Loaded)
+		}
+		switch {
+		case p.Numbers != c.o.Numbers():
+			n.Lists, n.Since = console.ListsOtherNumbers, time.Time{}
+		case !p.differ.IsZero():
+			n.Lists, n.Since = console.ListsDifferent, p.differ
+		case p.same.IsZero():
+			n.Lists = console.ListsUnknown
+		}
+		if !slices.Contains(live, name) {
+			n.Alone = p.heard
 		}
 		if !p.behind.IsZero() {
-			n.Lag = now.Sub(p.behind)
+			n.Lag = now.Sub(p.behind).Seconds()
 		}
 		r.Nodes = append(r.Nodes, n)
 	}
 	return r
+}
+
+// Leave forgets a node that has gone for good. One that is there would come back with its next word.
+func (c *Cluster) Leave(_ context.Context, node string) error {
+	if slices.Contains(c.live(), node) {
+		return console.Conflict(fmt.Sprintf("the node %s is there: stop its daemon, or take [cluster] out of its file, first", node))
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, there := c.peers[node]; !there {
+		return console.NotFound(fmt.Sprintf("no node %s is known here: `ringfence cluster status` names them", node))
+	}
+	delete(c.peers, node)
+	return nil
 }

@@ -21,6 +21,8 @@ const (
 	maxStream = 1 << 30               // bytes
 	// maxTold is how many rows of a change are told one by one. One of more is found by the others as they compare lists, which they are told to do.
 	maxTold = 200_000
+	// maxCounted is how many changes that wait are counted.
+	maxCounted = 10_000
 )
 
 // tell publishes what was changed here, in its order.
@@ -34,6 +36,7 @@ func (c *Cluster) tell(ctx context.Context) {
 		case <-every.C:
 		}
 		if !c.nc.IsConnected() || c.isStale() {
+			c.countWaiting()
 			continue
 		}
 		err := c.tellSome(ctx)
@@ -49,6 +52,35 @@ func (c *Cluster) tell(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// countWaiting counts, each second, the changes that cannot be told now.
+func (c *Cluster) countWaiting() {
+	c.mu.Lock()
+	told, due := c.told, c.o.Now().Sub(c.counted) >= time.Second
+	if due {
+		c.counted = c.o.Now()
+	}
+	c.mu.Unlock()
+	if !due {
+		return
+	}
+	waits := 0
+	err := c.o.Store.ChangesAfter(told, func(r storage.ChangeRecord) error {
+		if r.Node == "" && r.List != "" {
+			waits++
+		}
+		if waits == maxCounted {
+			return errEnough
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.waits = waits
 }
 
 func (c *Cluster) isStale() bool {
@@ -100,7 +132,7 @@ func (c *Cluster) tellSome(ctx context.Context) error {
 		}
 	}
 	c.mu.Lock()
-	c.told = last
+	c.told, c.waits = last, 0
 	c.mu.Unlock()
 	return nil
 }

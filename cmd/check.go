@@ -314,6 +314,9 @@ func (statusCmd) Run(a *app) error {
 		}
 		fmt.Fprintf(a.out, "switch   %s %s\n", t.Name, state)
 	}
+	if s.Cluster != nil {
+		fmt.Fprintln(a.out, a.prose("cluster  ", clusterLine(s.Cluster)))
+	}
 	fmt.Fprintf(a.out, "lists    %d entries%s\n", s.Lists.Entries, listsNote(s.Lists))
 	fmt.Fprintf(a.out, "journal  %d written, %d dropped\n", s.Journal.Written, s.Journal.Dropped)
 	if s.Journal.Error != "" {

@@ -64,6 +64,7 @@ type commands struct {
 	Run        runCmd     `cmd:"" group:"The daemon and its data" help:"Run the daemon in the foreground, logging to standard error."`
 	Backup     backupCmd  `cmd:"" group:"The daemon and its data" help:"Write a copy of the database, while the daemon runs or not."`
 	Storage    storageCmd `cmd:"" group:"The daemon and its data" help:"Verify the database, make it smaller, put a backup in place."`
+	Cluster    clusterCmd `cmd:"" group:"The daemon and its data" help:"Look at the nodes that have the same lists; take one out."`
 	VersionCmd versionCmd `cmd:"" group:"The daemon and its data" name:"version" help:"Print the version."`
 }
 

@@ -29,6 +29,7 @@ type Daemon struct {
 	Attach  []Attach
 	Feeds   []Feed
 	Console *Console // where browsers and scripts come to; nil: nowhere
+	Cluster *Cluster // nodes that have the same lists; nil: this one is alone
 }
 
 // Database is the file of the lists and the journal.
@@ -48,7 +49,7 @@ const DefaultFile = "/etc/ringfence/ringfence.toml"
 
 // sectionKeys are the keys of the file, by the section they stand in; "" is the top.
 var sectionKeys = map[string][]string{
-	"":        {"policy", "data", "node", "socket", "screen", "agi", "journal", "reject", "notify", "reports", "attach", "feed", "console"},
+	"":        {"policy", "data", "node", "socket", "screen", "agi", "journal", "reject", "notify", "reports", "attach", "feed", "console", "cluster"},
 	"screen":  {"listen", "allow", "deadline"},
 	"agi":     {"listen", "allow", "deadline"},
 	"journal": {"keep", "max_size", "private"},
@@ -58,6 +59,9 @@ var sectionKeys = map[string][]string{
 	"attach":  {"kind", "name", "address", "user", "password", "password_file"},
 	"feed":    {"list", "source", "format", "every", "max_change"},
 	"console": {"listen", "url", "tls_cert", "tls_key", "insecure", "metrics", "oidc"},
+	"cluster": {
+		"name", "servers", "credentials", "nkey_file", "user", "password", "password_file", "tls_ca", "tls_cert", "tls_key", "share_policy", "policy_from", "keep", "max_change",
+	},
 
 	"console.oidc": {"issuer", "client_id", "client_secret_file", "role_claim", "roles"},
 }
@@ -148,11 +152,12 @@ func readDaemon(file string, text []byte, secrets bool) (*Daemon, error) {
 	d.Attach = readAttach(top.tables("attach"), filepath.Dir(file), secrets)
 	d.Feeds = readFeeds(top.tables("feed"), filepath.Dir(file))
 	d.readConsole(top, filepath.Dir(file), secrets)
-	if top.told("socket") {
-		d.Socket = ""
-	}
 	if d.Node == "" {
 		d.Node, _ = os.Hostname()
+	}
+	d.readCluster(top, filepath.Dir(file), secrets)
+	if top.told("socket") {
+		d.Socket = ""
 	}
 	return d, faults.err()
 }

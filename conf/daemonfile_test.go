@@ -246,10 +246,13 @@ func TestDaemonFileFaults(t *testing.T) {
 func FuzzDaemonFile(f *testing.F) {
 	f.Add(SampleDaemon)
 	f.Add([]byte("[agi]\n[[attach]]\nkind = 7\n[[feed]]\nmax_change = \"nan%\"\n"))
+	f.Add([]byte("[cluster]\nname = \"isp\"\nservers = [\"nats://[::1]:4222\"]\nmax_change = \"nan%\"\n"))
 	f.Add([]byte("screen = { allow = [1] }\nfeed = [{}, 2]\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		if bytes.Contains(text, []byte("password_file")) {
-			t.Skip("it would read a file of this machine")
+		for _, key := range []string{"password_file", "credentials", "nkey_file", "tls_"} {
+			if bytes.Contains(text, []byte(key)) {
+				t.Skip("it would read a file of this machine")
+			}
 		}
 		d, err := parseDaemon("f.toml", text)
 		if err == nil {
@@ -260,6 +263,9 @@ func FuzzDaemonFile(f *testing.F) {
 				if feed.List == "" || feed.Source == "" || feed.Every < time.Minute || !(feed.MaxChange > 0) {
 					t.Fatalf("taken, but not whole: %+v", feed)
 				}
+			}
+			if c := d.Cluster; c != nil && (!clusterName(c.Name) || !clusterName(d.Node) || len(c.Servers) == 0 || c.Keep < 24*time.Hour || !(c.MaxChange > 0 && c.MaxChange <= 1)) {
+				t.Fatalf("taken, but not whole: %+v", c)
 			}
 			return
 		}

@@ -44,6 +44,17 @@ command = "/bin/true"
 [reject]
 redress = "https://example.com/r.jws"
 analytics = "https://example.com/b"
+[cluster]
+name = "isp"
+servers = ["nats://10.0.0.5:4222", "tls://nats1.example.com:4222"]
+credentials = "pw"
+tls_ca = "pw"
+tls_cert = "pw"
+tls_key = "pw"
+share_policy = true
+policy_from = ["pbx1"]
+keep = "60d"
+max_change = "10%"
 [[attach]]
 kind = "freeswitch"
 name = "127.0.0.1:5038"
@@ -157,7 +168,7 @@ func TestOneFaultIsOne(t *testing.T) {
 		for _, wrong := range []string{`7`, `1.5`, `[1]`, `2026-10-01`, `{}`, `{ a = 1 }`, `[{}]`, `[["x"]]`} {
 			check(i, key+" = "+wrong)
 		}
-		if key != "private" && key != "insecure" {
+		if key != "private" && key != "insecure" && key != "share_policy" {
 			check(i, key+" = true")
 		}
 		if key == "metrics" {
@@ -175,13 +186,13 @@ func TestOneWrongTable(t *testing.T) {
 	const right = "[notify]\ncommand = \"/bin/true\"\n[reject]\nredress = \"https://example.com/r.jws\"\n[journal]\nkeep = \"30d\"\n"
 	for _, wrong := range []string{
 		"screen = 8084", "screen = \"127.0.0.1:8084\"", "agi = true", "agi = \"127.0.0.1:4573\"", "attach = \"pbx1\"", "attach = [1]", "attach = { kind = \"freeswitch\" }",
-		"feed = {}", "feed = 1.5", "screen = []", "agi = [{}]", "console = true", "console = []", "console = { oidc = 1 }",
+		"feed = {}", "feed = 1.5", "screen = []", "agi = [{}]", "console = true", "console = []", "console = { oidc = 1 }", "cluster = true", "cluster = []",
 	} {
 		if got := fileFaults(t, folder, "\n"+wrong+"\n"+right); len(got) != 1 || !strings.HasPrefix(got[0], "f.toml:2: ") {
 			t.Errorf("%s: got %q, want one fault on line 2", wrong, got)
 		}
 		table, _, _ := strings.Cut(wrong, " ")
-		for _, header := range []string{"[[screen]]", "[[agi]]", "[[console]]", "[attach]", "[feed]"} {
+		for _, header := range []string{"[[screen]]", "[[agi]]", "[[console]]", "[[cluster]]", "[attach]", "[feed]"} {
 			if strings.Trim(header, "[]") != table {
 				continue
 			}

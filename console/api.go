@@ -111,6 +111,11 @@ type Desk interface {
 	Pause(ctx context.Context, d time.Duration) (*PauseState, error) // 0: until Resume
 	Resume(ctx context.Context) (*PauseState, error)
 	Status(ctx context.Context) (*Status, error)
+
+	// Cluster says how this node stands with the others that have the same lists; ErrNotFound where it has none. LeaveCluster takes one out that has
+	// gone for good, and says how things are then.
+	Cluster(ctx context.Context) (*ClusterReport, error)
+	LeaveCluster(ctx context.Context, node string) (*ClusterReport, error)
 }
 
 // CheckQuery is a call to try.
@@ -310,6 +315,7 @@ type Status struct {
 	Lines         int               `json:"lines,omitempty"`     // of the database
 	Customers     *CustomersStatus  `json:"customers,omitempty"` // nil where no line is in the database
 	Detectors     DetectorsStatus   `json:"detectors,omitzero"`
+	Cluster       *ClusterReport    `json:"cluster,omitempty"` // nil where there is none
 	// Counters are all others that there are, by name, as in screen.refused_peer: what was skipped, dropped or refused.
 	Counters map[string]uint64 `json:"counters,omitempty"`
 }
@@ -345,7 +351,7 @@ func (r *PolicyRefused) Summary() string {
 
 // AlertStatus is something that is wrong now, of which a person is told.
 type AlertStatus struct {
-	Kind    string    `json:"kind"` // start, fail-open, policy, feed, attach, journal or trip
+	Kind    string    `json:"kind"` // start, fail-open, policy, feed, attach, journal, trip, notice, console or cluster
 	Subject string    `json:"subject,omitempty"`
 	Text    string    `json:"text"`
 	Since   time.Time `json:"since"`

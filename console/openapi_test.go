@@ -118,6 +118,8 @@ var operations = []operation{
 	{"GET /api/v1/status", "Gives a look at the daemon.", "", nil, Status{}, false},
 	{"POST /api/v1/pause", "Lets every call pass, for so many seconds or until resumed. Idempotent.", "", pauseQuery{}, PauseState{}, false},
 	{"DELETE /api/v1/pause", "Resumes. Idempotent.", "", nil, PauseState{}, false},
+	{"GET /api/v1/cluster", "Says how this node stands with the others that have the same lists; not found where there is no cluster.", "", nil, ClusterReport{}, false},
+	{"DELETE /api/v1/cluster/nodes/{node}", "Takes a node out of the cluster that has gone for good, and says how things are then.", "", nil, ClusterReport{}, false},
 	{"GET /api/v1/backup", "Gives a copy of the database.", "", nil, file{}, false},
 	{"POST /api/v1/storage/verify", "Reads all of the database, and says what is wrong with it.", "", nil, VerifyReport{}, false},
 	{"GET /api/v1/openapi.json", "Gives this document.", "", nil, map[string]any{}, false},

@@ -81,6 +81,7 @@ func serve(d Desk) *routes {
 	serveLists(mux, d)
 	serveLines(mux, d)
 	servePeople(mux, d)
+	serveCluster(mux, d)
 	serveOpenAPI(mux)
 	return mux
 }

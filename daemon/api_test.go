@@ -27,8 +27,10 @@ window = "3h"
 hold = "24h"
 `
 
-// notServed are operations that this installation can only refuse: it has no feeds.
-var notServed = map[string]bool{"POST /api/v1/feeds/{list}/fetch": true, "POST /api/v1/feeds/{list}/accept": true}
+// notServed are operations that this installation can only refuse: it has no feeds and no cluster.
+var notServed = map[string]bool{
+	"POST /api/v1/feeds/{list}/fetch": true, "POST /api/v1/feeds/{list}/accept": true, "GET /api/v1/cluster": true, "DELETE /api/v1/cluster/nodes/{node}": true,
+}
 
 // Each operation of the API is as its document says, against a real daemon: once answered and once refused.
 // long: because it is one request a line, in the order in which each has what it needs of those before.
@@ -246,6 +248,8 @@ func TestEachOperation(t *testing.T) {
 	ask(200, "POST", "pause", `{"seconds":60}`)
 	ask(400, "POST", "pause", `{"minutes":1}`)
 	ask(200, "DELETE", "pause", "")
+	ask(404, "GET", "cluster", "")
+	ask(404, "DELETE", "cluster/nodes/pbx2", "")
 	ask(200, "GET", "backup", "")
 	ask(200, "POST", "storage/verify", "")
 	ask(200, "GET", "openapi.json", "")

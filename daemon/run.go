@@ -123,6 +123,9 @@ func (d *Daemon) start(ctx context.Context, c *conf.Daemon) error {
 	d.background("reading numbers again", d.desk.ReadAgain)
 	d.attach(ctx, c.Attach)
 	d.alerts.Only(alert.Attach, names(c.Attach)...)
+	if c.Cluster == nil {
+		d.alerts.Only(alert.Cluster)
+	}
 	if err := d.servePorts(ctx, c); err != nil {
 		return err
 	}

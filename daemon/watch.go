@@ -10,11 +10,13 @@ import (
 	"ringfence/alert"
 	"ringfence/bridge"
 	"ringfence/conf"
+	"ringfence/console"
 )
 
 const (
 	watchEvery  = 5 * time.Second
 	attachAfter = 2 * time.Minute  // how long a switch is not attached before somebody is told: it may be restarted
+	aloneAfter  = time.Minute      // how long a node is alone before somebody is told: a server may be restarted
 	wellAfter   = 10 * time.Minute // how long something has to be well before it is over, so that it does not flap
 
 	// Of a small system a minute says little: these many calls of an hour, and this share of its calls, are worth a word as well.
@@ -35,6 +37,9 @@ func (d *Daemon) watch(ctx context.Context) {
 		}
 		passed.look(d.alerts, d.passingNow())
 		d.lookAtSwitches()
+		if r, err := d.desk.Cluster(ctx); err == nil {
+			lookAtCluster(d.alerts, r)
+		}
 		text := "records of calls are written again"
 		err := d.journal.Err()
 		if err != nil {
@@ -61,6 +66,16 @@ func (d *Daemon) lookAtSwitches() {
 		}
 		d.alerts.See(alert.Attach, a.name, trouble != "", text, attachAfter, wellAfter)
 	}
+}
+
+// lookAtCluster tells of a node that is alone.
+func lookAtCluster(book *alert.Book, r *console.ClusterReport) {
+	text := fmt.Sprintf("this node reaches the cluster %s again.", r.Name)
+	if r.Alone {
+		text = fmt.Sprintf("this node has been alone since %s: it reaches no server of the cluster %s, decides calls by its own lists, and keeps its changes until it does. See ringfence cluster status.",
+			r.Since.UTC().Format("2006-01-02 15:04:05 UTC"), r.Name)
+	}
+	book.See(alert.Cluster, "", r.Alone, text, aloneAfter, 0)
 }
 
 // sample is how many calls there were until a moment.

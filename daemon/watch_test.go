@@ -11,6 +11,7 @@ import (
 
 	"ringfence/alert"
 	"ringfence/conf"
+	"ringfence/console"
 )
 
 // pager is a command that appends what it is told to a file.
@@ -218,5 +219,31 @@ func TestLastGoodCannotBeKept(t *testing.T) {
 	_, err := Start(t.Context(), c, "test", slog.New(slog.DiscardHandler))
 	if err == nil || !strings.Contains(err.Error(), "policy.toml:1: country: ") || !strings.Contains(err.Error(), "the last good one") {
 		t.Errorf("%v", err)
+	}
+}
+
+// A node that is alone for longer than a minute is told of once, with since when, and that it is over as soon as it is.
+func TestAlertCluster(t *testing.T) {
+	now := time.Unix(1795305600, 0).UTC()
+	book := alert.New(alert.Options{Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }})
+	look := func(alone bool) []alert.Incident {
+		lookAtCluster(book, &console.ClusterReport{Name: "isp", Alone: alone, Since: time.Unix(1795305590, 0)})
+		now = now.Add(watchEvery)
+		return book.Open()
+	}
+	for i, alone := range []bool{false, true, true, false, true} { // a server that is restarted
+		if open := look(alone); len(open) > 0 {
+			t.Errorf("look %d: told of %+v", i, open)
+		}
+	}
+	for range int(aloneAfter / watchEvery) {
+		look(true)
+	}
+	open := look(true)
+	if len(open) != 1 || open[0].Kind != alert.Cluster || !strings.Contains(open[0].Text, "alone since 2026-11-21 23:59:50 UTC: it reaches no server of the cluster isp") {
+		t.Fatalf("told of %+v", open)
+	}
+	if open := look(false); len(open) > 0 {
+		t.Errorf("it is over, and still told of: %+v", open)
 	}
 }

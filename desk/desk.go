@@ -92,7 +92,7 @@ type Options struct {
 	Sections []Section
 	// ReadFacts reads again what was learnt of numbers, and says how many facts count for another number now; nil for nothing.
 	ReadFacts func(ctx context.Context, plan *number.Plan) (int, error)
-	Nodes     Nodes       // of a cluster; nil: there is this one alone
+	Cluster   Cluster     // how other nodes with the same lists are reached; nil for none
 	Alerts    *alert.Book // is told that a policy was refused; nil for nobody
 	Log       *slog.Logger
 	Now       func() time.Time

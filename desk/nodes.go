@@ -11,13 +11,6 @@ import (
 	"ringfence/console"
 )
 
-// Nodes are the other nodes of a cluster.
-type Nodes interface {
-	// Calls asks them for calls, by a console.SearchQuery as JSON, and gives their answers, console.SearchPages, by the node's name. silent are those that
-	// did not answer in time.
-	Calls(ctx context.Context, query []byte) (answers map[string][]byte, silent []string)
-}
-
 // CallsHere answers another node's question for calls.
 func (d *Desk) CallsHere(ctx context.Context, query []byte) ([]byte, error) {
 	var q console.SearchQuery
@@ -42,7 +35,7 @@ func (d *Desk) searchAll(ctx context.Context, q console.SearchQuery) (*console.S
 	var answers map[string][]byte
 	var silent []string
 	var asking sync.WaitGroup
-	asking.Go(func() { answers, silent = d.o.Nodes.Calls(ctx, query) })
+	asking.Go(func() { answers, silent = d.o.Cluster.Calls(ctx, query) })
 	page, err := d.searchHere(ctx, q)
 	asking.Wait()
 	if err != nil {

@@ -19,6 +19,9 @@ type otherNodes struct {
 	spoilt bool
 }
 
+func (o *otherNodes) Report() console.ClusterReport       { return console.ClusterReport{} }
+func (o *otherNodes) Leave(context.Context, string) error { return nil }
+
 func (o *otherNodes) Calls(ctx context.Context, query []byte) (map[string][]byte, []string) {
 	answers := map[string][]byte{}
 	for name, d := range o.desks {
@@ -54,7 +57,7 @@ func TestCallsOfAllNodes(t *testing.T) {
 	here := desks["pbx0"]
 	delete(desks, "pbx0")
 	others := &otherNodes{desks: desks, silent: []string{"pbx9"}}
-	here.o.Nodes = others
+	here.o.Cluster = others
 	slices.Sort(want)
 	for _, limit := range []int{1, 2, 7, 100} {
 		for _, newest := range []bool{false, true} {
@@ -111,4 +114,3 @@ func TestPagesOfUnequalReach(t *testing.T) {
 		t.Errorf("one that had no time at all: %+v", got)
 	}
 }
-

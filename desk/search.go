@@ -26,7 +26,7 @@ func (d *Desk) Search(ctx context.Context, q console.SearchQuery) (*console.Sear
 		q.Limit = pageCalls
 	}
 	q.Limit = min(q.Limit, maxPageCalls)
-	if d.o.Nodes != nil && !q.Here {
+	if d.o.Cluster != nil && !q.Here {
 		return d.searchAll(ctx, q)
 	}
 	return d.searchHere(ctx, q)

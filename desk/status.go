@@ -30,6 +30,10 @@ func (d *Desk) Status(s *console.Status) (err error) {
 	s.Count("journal.strays", d.o.Journal.Strays())
 	d.detectorsStatus(s)
 	s.Lines, _ = r.Lines.Len()
+	if d.o.Cluster != nil {
+		c := d.o.Cluster.Report()
+		s.Cluster = &c
+	}
 	s.Customers = d.customersToday()
 	s.Reports.Open, s.Reports.Decided, err = d.db.ReportCount()
 	return err

@@ -45,6 +45,9 @@ func newBusy() *busy {
 			Alerts:   []console.AlertStatus{{Kind: "policy"}},
 			Counters: map[string]uint64{"screen.refused_peer": 4, "agi.refused_peer": 1, "detector.capped.range wakes": 9},
 			Journal:  console.JournalStatus{Written: 10, Dropped: 1},
+			Cluster: &console.ClusterReport{
+				Name: "isp", Alone: true, Nodes: []console.ClusterNode{{Name: "pbx2", Lag: 0.25}, {Name: "pbx3", Lag: 61}}, Dropped: map[string]uint64{"bad": 2, "late": 0},
+			},
 		},
 		lists: []console.ListSummary{{List: "blacklist", Entries: 7}},
 	}
@@ -89,6 +92,12 @@ func TestMetrics(t *testing.T) {
 		`ringfence_stream_clients 3`,
 		`ringfence_reports_open 0`,
 		`ringfence_alerts{kind="policy"} 1`,
+		`ringfence_alerts{kind="cluster"} 0`,
+		`ringfence_cluster_alone 1`,
+		`ringfence_cluster_lag_seconds{node="pbx2"} 0.25`,
+		`ringfence_cluster_lag_seconds{node="pbx3"} 61`,
+		`ringfence_cluster_dropped_total{reason="bad"} 2`,
+		`ringfence_cluster_dropped_total{reason="late"} 0`,
 		`go_goroutines `,
 	} {
 		if !strings.Contains(text, want) {
@@ -124,6 +133,18 @@ func TestBounded(t *testing.T) {
 	}
 	if sum != 5007 {
 		t.Errorf("the series of lists have %d entries, want 5007", sum)
+	}
+	for i := range 500 {
+		b.status.Cluster.Nodes = append(b.status.Cluster.Nodes, console.ClusterNode{Name: fmt.Sprintf("node %d", i), Lag: 3})
+		b.status.Cluster.Dropped[fmt.Sprintf("reason %d", i)] = 1
+	}
+	text = read(t, New(b))
+	if nodes, reasons := strings.Count(text, "ringfence_cluster_lag_seconds{"), strings.Count(text, "ringfence_cluster_dropped_total{"); nodes != maxNodes+1 || reasons != maxReasons+1 {
+		t.Errorf("%d series of nodes and %d of reasons, want %d and %d", nodes, reasons, maxNodes+1, maxReasons+1)
+	}
+	b.status.Cluster = nil
+	if text := read(t, New(b)); strings.Contains(text, "ringfence_cluster_") {
+		t.Error("a node without a cluster has metrics of one")
 	}
 	b.err = errors.New("the disk hangs")
 	if text := read(t, New(b)); !strings.Contains(text, "ringfence_up 0") || strings.Contains(text, "ringfence_paused") {

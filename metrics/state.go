@@ -29,6 +29,9 @@ const (
 	readWait = 5 * time.Second
 	// maxLists is how many lists have a series of their own; the others are one together.
 	maxLists = 200
+	// maxNodes and maxReasons are as much of a cluster. A node's name is in the rights of its user, the reasons are the program's; that they are few is not left
+	// to another machine.
+	maxNodes, maxReasons = 64, 32
 	// other is the label of what has none of its own.
 	other = "other"
 )
@@ -64,10 +67,14 @@ var (
 	descStarted    = desc("start_timestamp_seconds", "When the daemon was started.")
 	descUnrecorded = desc("unrecorded_calls_total", "Calls that did not come to the daemon and found no room for a record.")
 
+	descAlone    = desc("cluster_alone", "1 while the node reaches no server of its cluster.")
+	descLag      = desc("cluster_lag_seconds", "How long changes of another node take to count here, or the oldest that is missing has taken so far.", "node")
+	descNotTaken = desc("cluster_dropped_total", "Messages of other nodes that were not taken, by the reason.", "reason")
+
 	all = []*prometheus.Desc{
 		descUp, descInfo, descFailOpen, descHeld, descInHand, descEntries, descUnread, descTripped, descEvicted, descCapped, descAttached, descReloadOK,
 		descReloadAt, descObserve, descWritten, descDropped, descESL, descPaused, descReports, descFeedAge, descFeedHeld, descStreams, descAlerts,
-		descStarted, descUnrecorded,
+		descStarted, descUnrecorded, descAlone, descLag, descNotTaken,
 	}
 )
 
@@ -76,7 +83,7 @@ var (
 var failOpenReasons = []string{"deadline", "late", "wire", "command", "panic", "limit", "stopping", "unheard", "lists", "guard", "unseen"}
 
 // alertKinds are those of package alert.
-var alertKinds = []string{"start", "fail-open", "policy", "feed", "attach", "journal", "trip", "notice", "console"}
+var alertKinds = []string{"start", "fail-open", "policy", "feed", "attach", "journal", "trip", "notice", "console", "cluster"}
 
 // wireErrors are the counters of status that say that something went wrong on a wire, by what follows the port's name.
 var wireErrors = []string{"refused_peer", "unknown_frames", "untold"}
@@ -111,6 +118,7 @@ func (s *state) Collect(to chan<- prometheus.Metric) {
 	s.calls(st, gauge, counter)
 	s.rules(st, gauge, counter)
 	s.detectors(ctx, st, gauge, counter)
+	s.cluster(st.Cluster, gauge, counter)
 	if lists, err := s.source.Lists(ctx); err == nil {
 		for name, n := range listEntries(lists) {
 			gauge(descEntries, float64(n), name)
@@ -187,6 +195,36 @@ func (s *state) detectors(ctx context.Context, st *console.Status, gauge gauges,
 		gauge(descTripped, float64(d.Tripped), d.Name)
 		counter(descEvicted, st.Counters["detector.evicted."+d.Name], d.Name)
 		counter(descCapped, st.Counters["detector.capped."+d.Name], d.Name)
+	}
+}
+
+// cluster is how the node stands with others that have the same lists; nil: there are none.
+func (s *state) cluster(c *console.ClusterReport, gauge gauges, counter counters) {
+	if c == nil {
+		return
+	}
+	gauge(descAlone, yes(c.Alone))
+	lag := make(map[string]float64)
+	for i := range c.Nodes {
+		name := c.Nodes[i].Name
+		if _, is := lag[name]; !is && len(lag) >= maxNodes {
+			name = other
+		}
+		lag[name] = max(lag[name], c.Nodes[i].Lag)
+	}
+	for name, seconds := range lag {
+		gauge(descLag, seconds, name)
+	}
+	dropped := make(map[string]uint64)
+	for i, reason := range slices.Sorted(maps.Keys(c.Dropped)) {
+		if n := c.Dropped[reason]; i < maxReasons {
+			dropped[reason] += n
+		} else {
+			dropped[other] += n
+		}
+	}
+	for reason, n := range dropped {
+		counter(descNotTaken, n, reason)
 	}
 }
 

@@ -16,6 +16,7 @@ func deskFamilies() map[string][]string {
 		"edit":   {"added", "updated", "unchanged", "removed", "absent", "refused"},
 		"report": reportStates, "pinned": {console.PinOpen, console.PinShut}, "breaker.do": breakerDoes, "breaker.means": breakerDoes, "breaker.done": append([]string{"unchanged"}, breakerDoes...),
 		"list.done": {"added", "updated", "unchanged", "removed", "absent", "refused"},
+		"nodelists": {console.ListsSame, console.ListsDifferent, console.ListsUnknown, console.ListsOtherNumbers},
 		"mode":      lineModes, "mode.means": lineModes, "way": {console.BySocket, console.BySession, console.ByToken, console.ByLink},
 	}
 }

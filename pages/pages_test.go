@@ -382,6 +382,9 @@ func TestState(t *testing.T) {
 		"over": {func(s *console.Status) {
 			s.Detectors.Over = []console.OverMaxShare{{Trunk: "telecom", Touched: 3, Calls: 10}}
 		}, "On trunk telecom detectors only record", "只作记录", false},
+		"cluster": {func(s *console.Status) {
+			s.Alerts = []console.AlertStatus{{Kind: "cluster", Text: "since 12:00"}}
+		}, "This node is alone", "本节点独立运行", false},
 		"new kind": {func(s *console.Status) { s.Alerts = []console.AlertStatus{{Kind: "new", Text: "something"}} }, "Something is wrong", "有异常", false},
 	} {
 		s.status = &console.Status{Mode: "enforce", Attached: []console.AttachStatus{{Name: "pbx1", Attached: true}}, Calls: 9}
@@ -405,6 +408,33 @@ func TestState(t *testing.T) {
 			}
 			harmless(t, name, elements(t, name, a.body))
 		}
+	}
+}
+
+// TestClusterShown holds that Now and Health say how the other nodes are, and what a peer calls itself is text.
+func TestClusterShown(t *testing.T) {
+	s := fullSample()
+	p, err := New(Options{Desk: s, Policy: samplePolicyOf})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &house{t: t, pages: p}
+	for at, wants := range map[string][]string{
+		"/":               {"Other nodes", "pbx2", "same lists", "not heard since", "reads numbers otherwise", "1 min 1 s behind"},
+		"/health?lang=zh": {"其他节点", "pbx2", "名单一致", "号码读法不同", "1a2b3c4d", "本机时钟有误", "black&lt;b&gt;list 的 9000 条更改"},
+	} {
+		a := h.get(admin, at)
+		for _, want := range wants {
+			if !strings.Contains(a.body, want) {
+				t.Errorf("%s does not say %q", at, want)
+			}
+		}
+		harmless(t, at, elements(t, at, a.body))
+	}
+	s.status.Cluster = nil
+	p.stateChanged()
+	if a := h.get(admin, "/health"); strings.Contains(a.body, "Other nodes") {
+		t.Error("a node without a cluster shows others")
 	}
 }
 

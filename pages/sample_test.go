@@ -243,6 +243,14 @@ func fullSample() *sample {
 	}
 	s.status.Attached = []console.AttachStatus{{Name: "pbx1", Attached: true}, {Name: "pbx2", Trouble: "connection refused: is FreeSWITCH running on 10.0.0.2:8021?"}}
 	s.status.Lists.Entries = 12345
+	s.status.Cluster = &console.ClusterReport{
+		Name: "isp", Node: "pbx1", Since: now.Add(-time.Hour), Server: "tls://nats1.example.com:4222", Clock: "it is 3m ahead of the others", Waiting: 4,
+		Nodes: []console.ClusterNode{
+			{Name: "pbx2", Version: "1.0", Seen: now, Lag: 0.3, Lists: console.ListsSame, Policy: "1a2b3c4d", Loaded: now},
+			{Name: "pbx3<b>", Seen: now, Alone: now.Add(-time.Minute), Lag: 61, Lists: console.ListsOtherNumbers, Journal: "no space left on device"},
+		},
+		Held: []console.ClusterHeld{{Node: "pbx3", Time: now, List: "black<b>list", Entries: 9000, Why: "it takes most of the list away"}}, Dropped: map[string]uint64{"bad<b>": 2},
+	}
 	s.status.Detectors = console.DetectorsStatus{Detectors: 2, Tripped: 7, First: []console.Breaker{{Detector: "range wakes", Trunk: "telecom", Key: "952116", State: "tripped", Until: now.Add(3 * time.Hour), Why: "7 strangers in 3h, trips at 5", Holder: "firm A", Touched: 9}}}
 	return s
 }

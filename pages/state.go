@@ -112,6 +112,8 @@ func bannersOf(s *console.Status, t *tongue) []Banner {
 		case "trip": // the page Now has them, with what they did
 		case "feed":
 			add(Banner{Level: "warn", Title: t.T("state.feed", shown(a.Subject)), Text: t.T("state.feed.do"), Said: shown(a.Text), Path: "/lists", Do: t.T("state.see.lists")})
+		case "cluster":
+			add(Banner{Level: "warn", Title: t.T("state.cluster"), Text: t.T("state.cluster.do"), Said: shown(a.Text), Path: "/health", Do: t.T("state.see.health")})
 		case "notice":
 			add(Banner{Level: "warn", Title: t.T("state.notice"), Said: shown(a.Text), Path: "/health", Do: t.T("state.see.health")})
 		default:

@@ -1,0 +1,143 @@
+package cmd
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"ringfence/console"
+	"ringfence/number"
+	"ringfence/terminal"
+)
+
+type clusterCmd struct {
+	Status clusterStatusCmd `cmd:"" help:"Say how the nodes are. Ends with 1 if this one is alone or lists differ for over 5 minutes."`
+	Leave  clusterLeaveCmd  `cmd:"" help:"Take a node out that has gone for good."`
+}
+
+type clusterStatusCmd struct{}
+
+func (clusterStatusCmd) Run(a *app) error {
+	return a.cluster(func(d console.Desk) (*console.ClusterReport, error) { return d.Cluster(a.ctx) }, true)
+}
+
+type clusterLeaveCmd struct {
+	Node string `arg:"" help:"Its name, as cluster status has it."`
+}
+
+func (c *clusterLeaveCmd) Run(a *app) error {
+	return a.cluster(func(d console.Desk) (*console.ClusterReport, error) { return d.LeaveCluster(a.ctx, c.Node) }, false)
+}
+
+// cluster asks the running daemon, and says how the cluster is then. With judge the exit status says whether somebody has to look after it.
+func (a *app) cluster(ask func(console.Desk) (*console.ClusterReport, error), judge bool) error {
+	d, err := a.running()
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	r, err := ask(d)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	if a.json {
+		err = a.print(r, "")
+	} else {
+		_, err = io.WriteString(a.out, clusterText(r, now))
+	}
+	if err == nil && judge && r.Trouble(now) != "" {
+		return errSilent
+	}
+	return err
+}
+
+// clusterLine is a cluster in a few words.
+func clusterLine(r *console.ClusterReport) string {
+	if r.Alone {
+		return fmt.Sprintf("%s: ALONE since %s%s", shown(r.Name), when(r.Since), waitingText(r.Waiting))
+	}
+	here, same := 0, 0
+	for i := range r.Nodes {
+		if r.Nodes[i].Alone.IsZero() {
+			here++
+		}
+		if r.Nodes[i].Lists == console.ListsSame {
+			same++
+		}
+	}
+	text := fmt.Sprintf("%s: %d of %d other nodes are there, %d have the same lists%s", shown(r.Name), here, len(r.Nodes), same, waitingText(r.Waiting))
+	if len(r.Held) > 0 {
+		text += fmt.Sprintf("; %d changes of theirs wait for a person: `ringfence cluster status`", len(r.Held))
+	}
+	return text
+}
+
+func waitingText(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; %d changes wait to be published", n)
+}
+
+// clusterText is a cluster on a terminal.
+func clusterText(r *console.ClusterReport, now time.Time) string {
+	var out strings.Builder
+	say := func(label, format string, args ...any) {
+		fmt.Fprintf(&out, "%-8s %s\n", label, terminal.Wrap(fmt.Sprintf(format, args...), terminal.Page, 9, 9))
+	}
+	if r.Alone {
+		say("cluster", "%s: this node, %s, is ALONE since %s: it reaches no server, decides by its own lists, and keeps its changes until it does", shown(r.Name), shown(r.Node), when(r.Since))
+	} else {
+		say("cluster", "%s: this node is %s, connected to %s since %s", shown(r.Name), shown(r.Node), shown(r.Server), when(r.Since))
+	}
+	if r.Clock != "" {
+		say("CLOCK", "%s", number.InertUpTo(r.Clock, 400))
+	}
+	for i := range r.Nodes {
+		label, text := clusterNodeText(&r.Nodes[i], now)
+		say(label, "%s", text)
+	}
+	if r.Waiting > 0 {
+		say("waiting", "%d changes were not published yet", r.Waiting)
+	}
+	for _, h := range r.Held {
+		say("held", "of %s, %s: %d entries of %s: %s", shown(h.Node), when(h.Time), h.Entries, shown(h.List), number.InertUpTo(h.Why, 400))
+	}
+	for _, reason := range slices.Sorted(maps.Keys(r.Dropped)) {
+		if n := r.Dropped[reason]; n > 0 {
+			say("dropped", "%d messages: %s", n, shown(reason))
+		}
+	}
+	return out.String()
+}
+
+func clusterNodeText(n *console.ClusterNode, now time.Time) (label, text string) {
+	label, text = "node", shown(n.Name)
+	if n.Alone.IsZero() {
+		text += fmt.Sprintf(" is there, %.1f s behind", n.Lag)
+	} else {
+		label, text = "NODE", text+" IS NOT HEARD since "+when(n.Alone)
+	}
+	switch {
+	case n.Lists == console.ListsDifferent && now.Sub(n.Since) > console.Differ:
+		label, text = "NODE", text+", LISTS DIFFERENT since "+when(n.Since)
+	case n.Lists == console.ListsOtherNumbers:
+		text += ", lists cannot be compared: its policy reads numbers by other rules"
+	default:
+		text += ", lists " + shown(n.Lists)
+	}
+	if n.Policy != "" {
+		text += fmt.Sprintf(", policy %s of %s", shown(n.Policy), when(n.Loaded))
+	}
+	if n.Version != "" {
+		text += ", version " + shown(n.Version)
+	}
+	if n.Journal != "" {
+		label, text = "NODE", text+", its journal CANNOT BE WRITTEN: "+number.InertUpTo(n.Journal, 400)
+	}
+	return label, text
+}
