@@ -88,6 +88,7 @@ type Cluster struct {
 	alone   time.Time       // since when it does not; zero: it does
 	joined  time.Time       // when it came back after it had not
 	waits   int             // changes that were not told yet
+	counted time.Time       // when they were counted
 	trouble string          // why
 	sums    map[string]*sum // of lists
 	clamped bool
