@@ -33,6 +33,7 @@ type edit struct {
 	undo    bool          // only if it says what from says, and then exactly to
 	all     bool          // the records of all sources shall not be there; in a change of nothing else
 	copied  bool          // the row shall be to, a tombstone included, and no log of it is kept
+	foreign bool          // what another node says: the row shall be to, a tombstone included, if that was written later than what is there
 
 	// What to does not say (see ImportRow).
 	keepReason, keepExpires, inherit bool
@@ -126,7 +127,10 @@ func (s *stamper) stamp(e *edit) {
 		e.to = s.to
 	default:
 		to := *e.to
-		if to.stamp = s.tick; !e.undo {
+		if !e.foreign { // that has the stamp that its node gave it
+			to.stamp = s.tick
+		}
+		if !e.undo && !to.gone {
 			to.unit = s.unit
 		}
 		s.from, s.to, s.undo = e.to, &to, e.undo
@@ -142,9 +146,14 @@ type merger struct {
 	tell   func(i int, pattern string, c Change) // what became of the i-th edit; may be nil
 	next   int                                   // the number of the next edit
 
-	told  counted
-	sizes sizes // by how much the list has grown
-	forgo bool  // there was no room for a tombstone
+	told      counted
+	sizes     sizes // by how much the list has grown
+	forgotten Tick  // the latest of the tombstones for which there was no room
+
+	// Of what other nodes say.
+	took    int   // rows that are other than before
+	highest Tick  // the latest stamp that was taken
+	stones  int64 // the earliest tombstone that was taken, in milliseconds since 1970; 0: none
 
 	buried, stone *sourceRecord // what was buried last, and its tombstone
 }
@@ -209,6 +218,9 @@ func (m *merger) merge(dst, log, rows []listRow, edits []edit) (_, _ []listRow) 
 		}
 		dst, log = m.limit(dst, log, from)
 		m.sizes.add(dst[from:], 1)
+		if edits[0].foreign {
+			m.took += differing(mine, dst[from:])
+		}
 		edits = edits[n:]
 	}
 	return append(dst, rows...), log
@@ -241,6 +253,11 @@ func (m *merger) mergePattern(dst, log, rows []listRow, edits []edit) (_, _ []li
 			if edits[0].to != nil {
 				dst = append(dst, listRow{pattern: p, now: edits[0].to})
 			}
+			edits = edits[1:]
+			continue
+		}
+		if edits[0].foreign {
+			dst, log = m.mergeForeign(dst, log, was, &edits[0], dst[from:], rows)
 			edits = edits[1:]
 			continue
 		}
@@ -297,7 +314,7 @@ func (m *merger) report(pattern string, c Change, n int) {
 // bury leaves a tombstone for a record that is gone, if there is room.
 func (m *merger) bury(dst []listRow, pattern string, was *sourceRecord) []listRow {
 	if m.room <= 0 {
-		m.forgo = true
+		m.forgo(m.tick)
 		return dst
 	}
 	m.room--
@@ -342,21 +359,35 @@ func (m *merger) limit(dst, log []listRow, from int) (_, _ []listRow) {
 	}
 	for ; alive > maxSources; alive-- {
 		at := from + longestAgo(dst[from:], false)
-		way := listRow{pattern: dst[at].pattern, before: dst[at].now}
-		to := len(log)
-		for to > 0 && log[to-1].pattern == way.pattern && log[to-1].key().compare(way.key()) > 0 {
-			to--
-		}
-		log = slices.Insert(log, to, way)
-		m.told.removed++
+		log = m.giveWay(log, dst[at])
 		dst = slices.Delete(dst, at, at+1) // no tombstone: nobody took it back
 	}
 	for ; gone > maxSources; gone-- {
 		at := from + longestAgo(dst[from:], true)
+		m.forgo(dst[at].now.stamp)
 		dst = slices.Delete(dst, at, at+1)
 	}
 	return dst, log
 }
+
+// giveWay notes in the log that a record is no longer there, which may have come in this very change.
+func (m *merger) giveWay(log []listRow, way listRow) []listRow {
+	to := len(log)
+	for to > 0 && log[to-1].pattern == way.pattern && log[to-1].key().compare(way.key()) > 0 {
+		to--
+	}
+	if to == 0 || log[to-1].pattern != way.pattern || log[to-1].key() != way.key() {
+		m.told.removed++
+		return slices.Insert(log, to, listRow{pattern: way.pattern, before: way.now})
+	}
+	if log[to-1].now = nil; log[to-1].before == nil {
+		return slices.Delete(log, to-1, to)
+	}
+	return log
+}
+
+// forgo notes that a tombstone is not kept.
+func (m *merger) forgo(stamp Tick) { m.forgotten = later(m.forgotten, stamp) }
 
 // longestAgo is the place of the record, or tombstone, with the lowest stamp; a person's does not count.
 func longestAgo(rows []listRow, gone bool) int {

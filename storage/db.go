@@ -152,6 +152,9 @@ type Options struct {
 	KeepAt string
 	// KeepDeleted is how long it is remembered that a record was taken away; 0 means 30 days.
 	KeepDeleted time.Duration
+	// Latest, if set, says which time the stamps of this node's own changes may have at most, in milliseconds since 1970; ok is false where there is no
+	// bound. So a node whose clock is ahead of all others does not win over what they write later. It is asked in a write: it must not wait.
+	Latest func() (millis int64, ok bool)
 }
 
 // DB is an open database file. Its methods may be called from many goroutines.
@@ -163,6 +166,8 @@ type DB struct {
 	node string
 
 	keepDeleted time.Duration
+	latest      func() (int64, bool)
+	stones      atomic.Uint64 // tombstones that came from other nodes, see pruneList
 
 	edits   chan struct{}         // holds one token: edits take turns, see edit
 	damaged atomic.Pointer[fault] // set once bbolt's locks can no longer be trusted
@@ -208,7 +213,7 @@ func Open(file string, o Options) (*DB, error) {
 		return nil, err
 	}
 	d := &DB{
-		file: file, now: o.Now, node: o.Node, keepDeleted: o.KeepDeleted, edits: make(chan struct{}, 1), imports: make(chan struct{}, 1),
+		file: file, now: o.Now, node: o.Node, keepDeleted: o.KeepDeleted, latest: o.Latest, edits: make(chan struct{}, 1), imports: make(chan struct{}, 1),
 		maxReports: MaxReports, maxChanges: MaxChanges, maxChangeRows: MaxChangeRows, maxEdit: MaxEdit, maxDeleted: maxDeleted, stageBytes: stageBytes, maxLines: MaxLines, maxAudit: MaxAudit,
 		wipeWait: wipeWait,
 	}

@@ -59,7 +59,7 @@ func (d *DB) withOldTombstones() (names []string, err error) {
 // pruneList reads a list, block by block, and writes those anew that have old tombstones. It leaves the list alone
 // while an import builds it anew, which drops them too.
 func (d *DB) pruneList(list string) (pruned int, err error) {
-	before := d.forgetBefore()
+	before, stones := d.forgetBefore(), d.stones.Load()
 	oldest := int64(0) // of those that stay
 	var after []byte
 	for more := true; more; {
@@ -84,7 +84,8 @@ func (d *DB) pruneList(list string) (pruned int, err error) {
 				return errNothing
 			}
 			meta.Deleted -= n
-			if !more {
+			// What came from other nodes meanwhile may be older than what has been read.
+			if !more && (d.stones.Load() == stones || meta.Deleted == 0) {
 				meta.OldestDeleted = oldest
 			}
 			return putJSON(tx.Bucket(bucketLists), list, meta) // with the stamp that it has: no entry has changed

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -144,7 +145,7 @@ func (d *DB) change(r ChangeRecord, edits []edit) ([]Change, ChangeRecord, error
 		sorted[i] = edits[at]
 	}
 	err := d.edit(func(tx *bolt.Tx) error {
-		if r.Kind == KindRemove && tx.Bucket(bucketLists).Get([]byte(r.List)) == nil {
+		if r.Kind == KindRemove && r.Node == "" && tx.Bucket(bucketLists).Get([]byte(r.List)) == nil {
 			for i := range changes {
 				changes[i] = Absent
 			}
@@ -185,7 +186,13 @@ func (d *DB) changeTx(tx *bolt.Tx, r *ChangeRecord, edits []edit, tell func(int,
 		return err
 	}
 	m := d.newMerger(&meta, tick)
-	m.tell = tell
+	var taken []recordOf // of other nodes' rows
+	m.tell = func(i int, pattern string, c Change) {
+		if edits[i].foreign && c != Unchanged {
+			taken = append(taken, recordOf{pattern, edits[i].key})
+		}
+		tell(i, pattern, c)
+	}
 	stamps := stamper{unit: r.ID, tick: tick}
 	for i := range edits {
 		stamps.stamp(&edits[i])
@@ -194,7 +201,7 @@ func (d *DB) changeTx(tx *bolt.Tx, r *ChangeRecord, edits []edit, tell func(int,
 	if err != nil {
 		return err
 	}
-	if len(log) == 0 && !isNew {
+	if len(log) == 0 && !isNew && m.took == 0 && m.forgotten.Compare(meta.Forgotten) <= 0 {
 		return errNothing
 	}
 	now := millis(d.now())
@@ -202,6 +209,14 @@ func (d *DB) changeTx(tx *bolt.Tx, r *ChangeRecord, edits []edit, tell func(int,
 	meta.take(m)
 	if err := d.checkSize(r.List, had, meta.Entries); err != nil {
 		return err
+	}
+	if err := d.tookOver(tx, r, m); err != nil {
+		return err
+	}
+	d.touch(r.List, log, taken)
+	if len(log) == 0 && !isNew { // tombstones of what was not there: no entry has changed
+		r.ID = 0
+		return putJSON(tx.Bucket(bucketLists), r.List, meta)
 	}
 	meta.Changed = now
 	if err := putList(tx, r.List, meta); err != nil {
@@ -211,8 +226,9 @@ func (d *DB) changeTx(tx *bolt.Tx, r *ChangeRecord, edits []edit, tell func(int,
 		r.ID = 0
 		return nil
 	}
-	d.touch(r.List, log)
-	r.Time, r.Rows = now, len(log)
+	if r.Time, r.Rows = now, len(log); r.Node == "" {
+		r.Stamp = tick
+	}
 	r.Line = lineOfLog(r.List, log)
 	r.count(m.told)
 	if err := putLog(tx, r.ID, log); err != nil {
@@ -231,14 +247,12 @@ func (l *listMeta) take(m *merger) {
 	l.Entries += m.sizes.entries
 	l.Records += m.sizes.records
 	l.Deleted += m.sizes.deleted
-	if m.forgo {
-		l.Forgotten = m.tick
-	}
-	switch {
+	l.Forgotten = later(l.Forgotten, m.forgotten)
+	switch oldest := cmp.Or(m.stones, m.tick.Wall); {
 	case l.Deleted == 0:
 		l.OldestDeleted = 0
-	case l.OldestDeleted == 0:
-		l.OldestDeleted = m.tick.Wall
+	case l.OldestDeleted == 0, oldest < l.OldestDeleted:
+		l.OldestDeleted = oldest
 	}
 }
 
@@ -262,10 +276,11 @@ func (d *DB) changeBlocks(b *bolt.Bucket, m *merger, edits []edit) (log []listRo
 				return nil, corrupt(d.file, errBlock)
 			}
 		}
-		had, copied := len(log), edits[0].copied
+		had, copied, took, sizes := len(log), edits[0].copied, m.took, m.sizes
 		merged, log = m.merge(merged[:0], log, rows, edits[:mine])
 		edits = edits[mine:]
-		if len(log) == had && !copied {
+		if len(log) == had && !copied && m.took == took {
+			m.sizes = sizes // old tombstones stay where nothing is written
 			continue
 		}
 		if err := replaceBlock(b, nil, k, appendBlocks(nil, m.prune(merged), 1)); err != nil {
@@ -296,13 +311,17 @@ type recordOf struct {
 	key     sourceKey
 }
 
-// touch tells an import of the list under way which records an edit changed. The caller has the turn to edit.
-func (d *DB) touch(list string, log []listRow) {
+// touch tells an import of the list under way which records an edit changed: those of its log, and what it took of another node.
+// The caller has the turn to edit.
+func (d *DB) touch(list string, log []listRow, taken []recordOf) {
 	i := d.importing.Load()
 	if i == nil || i.list != list {
 		return
 	}
 	for _, l := range log {
 		i.touched[recordOf{l.pattern, l.key()}] = struct{}{}
+	}
+	for _, of := range taken {
+		i.touched[of] = struct{}{}
 	}
 }

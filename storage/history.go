@@ -44,6 +44,16 @@ type ChangeRecord struct {
 	Undone  uint64 `json:"undone,omitempty"`  // the change that undid this one
 	Skipped int    `json:"skipped,omitempty"` // of an undo: records that were changed since and stayed
 	Rows    int    `json:"rows"`              // records that it changed
+
+	// Of a change that came from another node: which, its number there, 0 if it came by comparing lists, and when it was made there. Time
+	// is when it came to count here.
+	Node string    `json:"node,omitempty"`
+	Of   uint64    `json:"of,omitempty"`
+	Made time.Time `json:"made,omitzero"`
+
+	Stamp Tick `json:"-"` // of the records that it changed; of what came from another node, and of before it was kept, none
+	Early int  `json:"-"` // of Merge: rows that were refused, see MaxAhead
+	took  int  // of Merge: rows that are other than before, tombstones included
 }
 
 func (r *ChangeRecord) count(c counted) {
@@ -67,6 +77,10 @@ type keptRecord struct {
 	Undone  uint64    `json:"undone,omitempty"`
 	Skipped int       `json:"skipped,omitempty"`
 	Rows    int       `json:"rows"` // in the log
+	Node    string    `json:"node,omitempty"`
+	Of      uint64    `json:"of,omitempty"`
+	Made    time.Time `json:"made,omitzero"`
+	Stamp   Tick      `json:"stamp,omitzero"`
 }
 
 // changeState is what the file keeps about all changes.
@@ -114,7 +128,10 @@ func (d *DB) putChange(tx *bolt.Tx, r ChangeRecord) error {
 	}
 	s.Next, s.Records, s.Rows = max(s.Next, r.ID), s.Records+1, s.Rows+r.Rows
 	records := tx.Bucket(bucketChanges)
-	k := keptRecord{r.Time, r.Who, r.From, r.Kind, r.List, r.Line, r.Source, r.Added, r.Updated, r.Removed, r.Joined, r.Undoes, r.Undone, r.Skipped, r.Rows}
+	k := keptRecord{
+		r.Time, r.Who, r.From, r.Kind, r.List, r.Line, r.Source, r.Added, r.Updated, r.Removed, r.Joined, r.Undoes, r.Undone, r.Skipped, r.Rows,
+		r.Node, r.Of, r.Made, r.Stamp,
+	}
 	if err := putJSON(records, string(changeKey(r.ID)), k); err != nil {
 		return err
 	}
@@ -194,7 +211,7 @@ func decodeChange(k, v []byte) (ChangeRecord, error) {
 	return ChangeRecord{
 		ID: id, Time: kept.Time, By: By{kept.Who, kept.From}, Kind: kept.Kind, List: kept.List, Line: kept.Line, Source: kept.Source,
 		Added: kept.Added, Updated: kept.Updated, Removed: kept.Removed, Joined: kept.Joined, Undoes: kept.Undoes, Undone: kept.Undone, Skipped: kept.Skipped,
-		Rows: kept.Rows,
+		Rows: kept.Rows, Node: kept.Node, Of: kept.Of, Made: kept.Made, Stamp: kept.Stamp,
 	}, nil
 }
 

@@ -19,6 +19,7 @@ type importing struct {
 type staged struct {
 	Change uint64 `json:"change"`
 	List   string `json:"list"`
+	Node   string `json:"node,omitempty"` // of what comes from another node, whose
 }
 
 var keyStaged = []byte("staged")
@@ -54,18 +55,19 @@ func (s *stage) run() (err error) {
 			if !done || err != nil {
 				id := s.record.ID
 				s.record.ID = 0
-				if e := s.d.update(func(tx *bolt.Tx) error { return clearStage(tx, staged{id, s.record.List}) }); e != nil && err == nil {
+				if e := s.d.update(func(tx *bolt.Tx) error { return clearStage(tx, staged{Change: id, List: s.record.List}) }); e != nil && err == nil {
 					err = e
 				}
 			}
 		}()
-		defer func() { done = s.record.Rows > 0 || s.isNew }()
+		defer func() { done = s.changed() }()
 	}
 	if err := s.merge(); err != nil {
 		return err
 	}
 	s.record.count(s.m.told)
-	if s.dry || s.record.Rows == 0 && !s.isNew {
+	s.record.took = s.m.took
+	if s.dry || !s.changed() {
 		return nil
 	}
 	s.pack(true)
@@ -77,6 +79,9 @@ func (s *stage) run() (err error) {
 		return s.record, err
 	})
 }
+
+// changed reports whether there is anything to switch over to.
+func (s *stage) changed() bool { return s.record.Rows > 0 || s.isNew || s.m.took > 0 }
 
 // begin takes the id and the stamp of the change, and notes that it is under way. From then on, what others change is noted.
 func (s *stage) begin() error {
@@ -95,14 +100,16 @@ func (s *stage) begin() error {
 			return err
 		}
 		state.Next++
-		s.record.ID, s.isNew = state.Next, isNew
+		if s.record.ID, s.isNew = state.Next, isNew; s.record.Node == "" {
+			s.record.Stamp = tick
+		}
 		s.stamps = stamper{unit: s.record.ID, tick: tick}
 		s.m.tick, s.m.oldest, s.m.room = tick, d.forgetBefore(), d.maxDeleted-meta.Deleted
 		d.importing.Store(&importing{s.record.List, map[recordOf]struct{}{}})
 		if err := putJSON(tx.Bucket(bucketMeta), string(keyChanges), state); err != nil {
 			return err
 		}
-		return putJSON(tx.Bucket(bucketMeta), string(keyStaged), staged{s.record.ID, s.record.List})
+		return putJSON(tx.Bucket(bucketMeta), string(keyStaged), staged{s.record.ID, s.record.List, s.record.Node})
 	})
 	if err != nil {
 		d.importing.Store(nil)

@@ -29,6 +29,13 @@ func (t Tick) Compare(u Tick) int {
 
 func (t Tick) String() string { return fmt.Sprintf("%d.%d@%s", t.Wall, t.Count, t.Node) }
 
+func later(a, b Tick) Tick {
+	if a.Compare(b) < 0 {
+		return b
+	}
+	return a
+}
+
 // after is the next tick when the wall clock shows now.
 func (t Tick) after(now int64, node string) Tick {
 	now = min(max(now, 0), maxMillis)
@@ -60,8 +67,23 @@ func (d *DB) tick(tx *bolt.Tx) (Tick, error) {
 	if err != nil {
 		return Tick{}, err
 	}
-	t := last.after(d.now().UnixMilli(), d.node)
+	wall := d.now().UnixMilli()
+	if d.latest != nil {
+		if most, ok := d.latest(); ok {
+			wall = min(wall, most)
+		}
+	}
+	t := last.after(wall, d.node)
 	return t, putJSON(tx.Bucket(bucketMeta), string(keyClock), t)
+}
+
+// raiseClock has no stamp given out any more that is not later than one that another node gave.
+func (d *DB) raiseClock(tx *bolt.Tx, to Tick) error {
+	last, err := d.clock(tx)
+	if err != nil || to.Compare(last) <= 0 {
+		return err
+	}
+	return putJSON(tx.Bucket(bucketMeta), string(keyClock), to)
 }
 
 func checkNode(name string) error {
