@@ -222,7 +222,7 @@ func (c *Cluster) compareList(ctx context.Context, node, list string) (differed 
 	if n == 0 {
 		return false, nil
 	}
-	of := storage.Foreign{Node: node, Kind: storage.KindCompare, Time: c.o.Now()}
+	of := storage.Foreign{Node: node, Time: c.o.Now()}
 	rows := c.rowsOf(ctx, node, question{What: askRows, List: list, Leaves: wanted})
 	var theirRows map[named]bool
 	if c.isStale() {
