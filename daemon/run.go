@@ -18,6 +18,7 @@ import (
 	"ringfence/access"
 	"ringfence/agibridge"
 	"ringfence/alert"
+	"ringfence/cluster"
 	"ringfence/conf"
 	"ringfence/console"
 	"ringfence/desk"
@@ -53,6 +54,7 @@ type Daemon struct {
 	alerts   *alert.Book
 	notices  *notice.Notices
 	metrics  *metrics.Metrics
+	cluster  atomic.Pointer[cluster.Cluster] // nil: there is none
 
 	screen   *eslbridge.Server
 	listener net.Listener
@@ -129,6 +131,7 @@ func (d *Daemon) start(ctx context.Context, c *conf.Daemon) error {
 	if err := d.servePorts(ctx, c); err != nil {
 		return err
 	}
+	d.runCluster()
 	d.feeds = feed.New(c.Feeds, feed.Options{Folder: c.FeedFolder(), Lists: d.desk, Settings: d.db, Alerts: d.alerts, Log: d.log, Now: d.clock})
 	d.background("marks", d.desk.ConfirmByItself)
 	d.background("feeds", d.feeds.Run)
@@ -150,7 +153,11 @@ const mergeCalls = time.Minute
 
 // openDesk opens the database with everything that is kept in it, and puts the policy in force.
 func (d *Daemon) openDesk(c *conf.Daemon) (err error) {
-	if d.db, err = storage.Open(c.Database(), storage.Options{Node: c.Node}); err != nil {
+	o := storage.Options{Node: c.Node, Latest: d.latestStamp}
+	if c.Cluster != nil {
+		o.KeepDeleted = c.Cluster.Keep
+	}
+	if d.db, err = storage.Open(c.Database(), o); err != nil {
 		return err
 	}
 	d.onStop("database", func(context.Context) error { return d.db.Close() })
@@ -169,11 +176,12 @@ func (d *Daemon) openDesk(c *conf.Daemon) (err error) {
 	if private != nil {
 		d.memory.Hide(private.Name)
 	}
+	d.openCluster(c.Cluster)
 	d.desk = desk.New(c, d.db, &d.force, desk.Options{
 		Journal: d.journal, Private: private, Recall: d.memory.Recall, EndPasses: d.keeper.EndPasses, Forget: d.forget, LastCalls: d.lastCallsOf,
 		Behaviour: d.memory.BehaviourOf,
 		Known:     &screening.Acquaintances{DB: d.db, Memory: d.memory, Keeper: d.keeper},
-		ReadFacts: d.keeper.ReadAgain, Trials: d.memory.Trials, Sections: sectionsOf(d.memory), Alerts: d.alerts, Log: d.log, Now: d.clock,
+		ReadFacts: d.keeper.ReadAgain, Trials: d.memory.Trials, Sections: sectionsOf(d.memory), Cluster: d.deskCluster(), Alerts: d.alerts, Log: d.log, Now: d.clock,
 	})
 	d.memory.CountMarks(d.desk.MarksOf)
 	if d.book, err = access.Open(access.Options{DB: d.db, Log: d.log, Now: d.clock}); err != nil {

@@ -1,0 +1,150 @@
+package daemon
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"iter"
+	"os"
+	"time"
+
+	"ringfence/alert"
+	"ringfence/cluster"
+	"ringfence/conf"
+	"ringfence/desk"
+	"ringfence/screening"
+	"ringfence/storage"
+)
+
+// openCluster makes this node's part of the cluster, if the daemon's file has one. It runs when the desk is there: until then, and without one, nothing
+// of here does anything. Calls are screened whatever is wrong with it.
+func (d *Daemon) openCluster(c *conf.Cluster) {
+	if c == nil {
+		return
+	}
+	if err := d.makeCluster(c); err != nil {
+		d.log.Error("calls are screened, but this node is no part of its cluster until the daemon is started anew", "error", err)
+		d.alerts.Begin(alert.Cluster, "", "calls are screened, but this node is no part of its cluster: "+err.Error())
+	}
+}
+
+func (d *Daemon) makeCluster(c *conf.Cluster) error {
+	secured, err := clusterTLS(c)
+	if err != nil {
+		return fmt.Errorf("[cluster]: %w", err)
+	}
+	made, err := cluster.New(cluster.Options{
+		Name: c.Name, Node: d.conf.Node, Version: d.version, Servers: c.Servers, Credentials: c.Credentials, NkeyFile: c.NkeyFile, User: c.User, Password: c.Password,
+		TLS: secured, Keep: c.Keep, Store: d.db, Taker: clusterDesk{d}, Facts: clusterFacts{d}, Log: d.log, Now: d.clock,
+		Numbers: func() string { return d.force.Rules().Policy.Plan().Reading() },
+		Self:    d.selfForCluster,
+		Calls:   func(ctx context.Context, query []byte) ([]byte, error) { return d.desk.CallsHere(ctx, query) },
+	})
+	if err != nil {
+		return err
+	}
+	d.cluster.Store(made)
+	return nil
+}
+
+// deskCluster is the cluster as the desk has it, nil for none.
+func (d *Daemon) deskCluster() desk.Cluster {
+	if c := d.cluster.Load(); c != nil {
+		return c
+	}
+	return nil
+}
+
+// runCluster has this node be part of its cluster from now on.
+func (d *Daemon) runCluster() {
+	c := d.cluster.Load()
+	if c == nil {
+		return
+	}
+	d.keeper.Share(func(facts []screening.Shared) {
+		told := make([]cluster.Fact, len(facts))
+		for i, f := range facts {
+			told[i] = cluster.Fact{Table: f.Table, Key: []byte(f.Key), At: f.At.UnixMilli()}
+		}
+		c.Learnt(told)
+	})
+	d.background("cluster", c.Run)
+}
+
+// latestStamp is storage.Options.Latest.
+func (d *Daemon) latestStamp() (millis int64, ok bool) {
+	if c := d.cluster.Load(); c != nil {
+		return c.Latest()
+	}
+	return 0, false
+}
+
+// selfForCluster is what other nodes are told of this one.
+func (d *Daemon) selfForCluster() (hash string, loaded time.Time, journal string) {
+	r := d.force.Rules()
+	if err := d.journal.Err(); err != nil {
+		journal = err.Error()
+	}
+	return r.Version, r.Loaded, journal
+}
+
+// clusterTLS is by what the servers are known, and by what they know this node; nil where their addresses say all.
+func clusterTLS(c *conf.Cluster) (*tls.Config, error) {
+	if !c.TLS() {
+		return nil, nil
+	}
+	t := &tls.Config{MinVersion: tls.VersionTLS12}
+	if c.TLSCA != "" {
+		text, err := os.ReadFile(c.TLSCA)
+		if err != nil {
+			return nil, fmt.Errorf("tls_ca cannot be read: %w", err)
+		}
+		t.RootCAs = x509.NewCertPool()
+		if !t.RootCAs.AppendCertsFromPEM(text) {
+			return nil, fmt.Errorf("tls_ca: %s has no certificate in the form of PEM", c.TLSCA)
+		}
+	}
+	if c.TLSCert != "" {
+		if _, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey); err != nil {
+			return nil, fmt.Errorf("tls_cert and tls_key cannot be used: %w", err)
+		}
+		t.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { // it may have been renewed
+			cert, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
+			return &cert, err
+		}
+	}
+	return t, nil
+}
+
+// clusterDesk puts what other nodes say on the lists.
+type clusterDesk struct{ d *Daemon }
+
+func (c clusterDesk) MergeRows(ctx context.Context, list string, rows []storage.Row, of storage.Foreign) (int, error) {
+	return c.d.desk.MergeRows(ctx, list, rows, of)
+}
+
+func (c clusterDesk) MergeList(ctx context.Context, list string, rows iter.Seq2[storage.Row, error], of storage.Foreign) (int, error) {
+	return c.d.desk.MergeList(ctx, list, rows, of)
+}
+
+// clusterFacts is what calls have taught this node.
+type clusterFacts struct{ d *Daemon }
+
+func (c clusterFacts) FactsSince(since time.Time, yield func([]cluster.Fact) error) error {
+	return c.d.keeper.Since(since, func(facts []screening.Shared) error {
+		told := make([]cluster.Fact, len(facts))
+		for i, f := range facts {
+			told[i] = cluster.Fact{Table: f.Table, Key: []byte(f.Key), At: f.At.UnixMilli()}
+		}
+		return yield(told)
+	})
+}
+
+func (c clusterFacts) TakeFacts(_ string, told []cluster.Fact) {
+	facts := make([]screening.Shared, len(told))
+	for i, f := range told {
+		facts[i] = screening.Shared{Table: f.Table, Key: string(f.Key), At: time.UnixMilli(f.At)}
+	}
+	c.d.keeper.Take(facts)
+}
