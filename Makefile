@@ -6,7 +6,7 @@ export CGO_ENABLED ?= 1
 # Up to three tests that fail, and not by a race, are run once more by themselves, for a machine may be busy. Those that pass then are named at the end.
 SECOND_TRY = --rerun-fails=1 --rerun-fails-max-failures=3 --rerun-fails-abort-on-data-race --rerun-fails-run-root-test
 
-.PHONY: help build demo demo-sip soak test prove catch race-tools short lint fuzz crash flood bench-lists bench-lines bench-calls bench tables tables-asterisk pictures sounds asterisk chromium clean
+.PHONY: help build demo demo-sip demo-cluster soak test prove catch race-tools short lint fuzz crash flood bench-lists bench-lines bench-calls bench tables tables-asterisk pictures sounds asterisk chromium nats clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,7 +17,7 @@ build: ## build ./ringfence
 demo: build ## watch calls being screened: a daemon on a throw-away folder and a simulated FreeSWITCH
 	./ringfence demo
 
-test: race-tools asterisk chromium lint ## all tests, with the race detector; ends with what was not tested and what failed
+test: race-tools asterisk chromium nats lint ## all tests, with the race detector; ends with what was not tested and what failed
 	$(GO) test -run 'TestDamaged$$|TestAttackFlood$$|TestProperty|TestCatch$$|TestOwnMemory$$|TestScripts$$' ./storage ./detect ./e2e/traces ./lists ./cmd
 	@mkdir -p build; rm -f build/tests.json
 	@failed=0; \
@@ -89,6 +89,9 @@ flood: ## a hundred million forged callers against ten detectors, with a campaig
 demo-sip: build ## the same with a real switch: gets Asterisk and sipp from Debian, places SIP calls and says what came of each
 	@CGO_ENABLED=0 $(GO) run ./e2e/demosip ./ringfence
 
+demo-cluster: build ## three daemons with one set of lists: gets a server of NATS from Debian, edits on one, spreads a campaign over all, and kills the server
+	@CGO_ENABLED=0 $(GO) run ./e2e/democluster ./ringfence
+
 soak: ## a hundred thousand calls through a real Asterisk, 20 minutes; what it saw goes into docs/measured.md
 	RINGFENCE_NEED_ASTERISK=1 RINGFENCE_WRITE_TABLES=1 $(GO) test ./e2e/asterisk -run 'TestLoad$$' -count 1 -timeout 90m -v -calls 100000
 
@@ -105,6 +108,10 @@ asterisk:
 # The tests look at the console in a real Chromium, installed from Debian. Without one they say so.
 chromium:
 	@sh e2e/browser/get.sh >/dev/null 2>&1 || echo "THIS RUN HAS NO CHROMIUM: sh e2e/browser/get.sh says why" >&2
+
+# Nodes of a cluster meet at a real server of NATS, unpacked from Debian's package once. Without one the tests say so.
+nats:
+	@sh e2e/nats/get.sh >/dev/null 2>&1 || echo "THIS RUN HAS NO SERVER OF NATS: sh e2e/nats/get.sh says why" >&2
 
 # The race detector wants a C compiler; a fresh machine may have none.
 race-tools:

@@ -79,6 +79,7 @@ func (s *Set) adopt(from *Set) {
 		s.budgets = from.budgets
 	}
 	s.lastTrunk.known = false
+	s.peers, s.shared = from.peers, from.shared
 	s.busy.open, s.busy.pinned = [256]policy.DetectorSet{}, 0
 	for _, d := range s.all {
 		d.keepTime()
@@ -86,13 +87,16 @@ func (s *Set) adopt(from *Set) {
 		if i < 0 || from.all[i].Key != d.Key {
 			continue
 		}
-		if e := from.all[i]; d.countsLike(e) {
+		e := from.all[i]
+		if d.countsLike(e) {
 			d.takeAll(e)
 		} else {
 			d.takeBreakers(e)
 		}
 		d.notePins()
+		d.acts, d.closings = e.acts, e.closings
 	}
+	s.recountPeers()
 	from.all, from.next = nil, s
 	from.seen, from.recent, from.budgets = seen{}, recent{}, nil
 }
@@ -143,6 +147,7 @@ func (d *detector) takeAll(e *detector) {
 		d.habits = e.habits
 	}
 	d.pins, d.pinTexts, d.evicted, d.capped = e.pins, e.pinTexts, e.evicted, e.capped
+	d.takeAbroad(e)
 }
 
 // takeBreakers takes over what holds calls, and pins.
@@ -162,7 +167,10 @@ func (d *detector) takeBreakers(e *detector) {
 }
 
 // placeKey is the slot of a key that a breaker is of, -1 if it cannot be one of the detector's.
-func (d *detector) placeKey(key uint64, text string) int32 {
+func (d *detector) placeKey(key uint64, text string) int32 { return d.placeFor(key, text, 0) }
+
+// placeFor is placeKey for a key that counts so much elsewhere.
+func (d *detector) placeFor(key uint64, text string, weight int32) int32 {
 	level, code := d.levelOfKey(key), 0
 	if level < 0 {
 		return -1
@@ -173,7 +181,7 @@ func (d *detector) placeKey(key uint64, text string) int32 {
 	if at := d.slots.find(key); at >= 0 {
 		return at
 	}
-	at := d.slots.take(key, uint8(level), uint8(code), 0)
+	at := d.slots.take(key, uint8(level), uint8(code), weight)
 	if at >= 0 && key&hashedKey != 0 && d.Key == policy.ByCallee {
 		d.slots.name(at, text)
 	}
@@ -198,5 +206,7 @@ func (d *detector) put(at int32, b *breaker) {
 	if s.b == nil {
 		d.opened(s.trunk(), 1)
 	}
-	s.b = b
+	if s.b = b; d.abroad != nil {
+		d.abroad.stale = true
+	}
 }

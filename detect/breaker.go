@@ -37,10 +37,12 @@ type breaker struct {
 	n, limit, calls int32
 	usual           float32
 	part            uint64 // the wider range that reached its trip, 0 for none
+	far             int32  // of n, what other nodes counted
 
 	touched, would uint64
 	by             string
 	told           string // what it tripped by, where another program or other settings counted that
+	node           string // where it tripped, "" here
 }
 
 // Pins.
@@ -86,6 +88,8 @@ func (d *detector) reached(at int32) (why breaker, ok bool) {
 func (d *detector) measure(key uint64, level int, at int32) (m breaker) {
 	if at >= 0 {
 		m.n = d.total(at)
+	} else if f := d.abroadOf(key, d.slots.hash(key)); f != nil {
+		m.n = d.reckoned(f, -1, -1)
 	}
 	switch {
 	case d.Share > 0:
@@ -106,7 +110,7 @@ func (d *detector) measure(key uint64, level int, at int32) (m breaker) {
 
 // mayReach reports whether a key may have reached its trip: nearly always it has not.
 func (d *detector) mayReach(s *slot) bool {
-	return d.trips[s.level] <= s.count.total || d.slots.legs != nil
+	return d.trips[s.level] <= s.count.total+s.far || d.slots.legs != nil
 }
 
 // mayTrip trips a key that has reached its trip, or the narrower range that is to blame.
@@ -127,9 +131,10 @@ func (d *detector) mayTrip(at int32) {
 		d.capped++
 		return
 	}
-	if to := d.toBlame(at); to != at {
-		why.part, why.n, why.calls = s.key, d.total(to), why.n
-		at, s = to, &d.slots.all[to]
+	to := d.toBlame(at)
+	if s = &d.slots.all[to]; to != at {
+		why.part, why.n, why.calls = d.slots.all[at].key, d.total(to), why.n
+		at = to
 	}
 	if s.b == nil {
 		d.opened(s.trunk(), 1)
@@ -141,19 +146,20 @@ func (d *detector) mayTrip(at int32) {
 	if b.hold > 0 {
 		hold = min(2*b.hold, most)
 	}
-	b.n, b.limit, b.calls, b.usual, b.part = why.n, why.limit, why.calls, why.usual, why.part
+	b.n, b.limit, b.calls, b.usual, b.part, b.far = why.n, why.limit, why.calls, why.usual, why.part, s.far
 	b.proof = d.set.clock.now
 	b.trip(b.proof, hold, d.shutAtMost(b))
 	d.explained(at)
 	d.spoil(at)
 	d.tell(at)
+	d.tellPeers(at)
 }
 
 // trip trips a breaker for a hold, which ends at the latest when most says.
 func (b *breaker) trip(now, hold, most int64) {
 	b.state, b.since, b.until, b.hold = tripped, now, min(now+hold, most), hold
 	b.trips++
-	b.given, b.ended, b.good, b.told = 0, 0, 0, ""
+	b.given, b.ended, b.good, b.told, b.node = 0, 0, 0, "", ""
 }
 
 // close closes a slot's breaker, which then counts from nothing. What is remembered of it makes the next trip longer.
@@ -276,7 +282,7 @@ func (d *detector) ended(at int32, n *Count, e *End) {
 		return
 	}
 	if e.Passed {
-		d.close(at, d.set.clock.now, false)
+		d.closeEverywhere(at, false)
 		return
 	}
 	if !n.probe.Has(d.number) || n.id.at < b.round {
@@ -286,7 +292,7 @@ func (d *detector) ended(at int32, n *Count, e *End) {
 	case e.Answered && e.Talk >= probeTalk && n.id.customer != 0:
 		b.ended++
 		if b.good != 0 && b.good != n.id.customer {
-			d.close(at, d.set.clock.now, false)
+			d.closeEverywhere(at, false)
 			return
 		}
 		b.good = n.id.customer
@@ -295,11 +301,12 @@ func (d *detector) ended(at int32, n *Count, e *End) {
 		b.trip(d.set.clock.now, min(2*b.hold, max(most, b.hold)), d.shutAtMost(b))
 		d.spoil(at)
 		d.tell(at)
+		d.tellPeers(at)
 		return
 	default:
 		b.ended++
 	}
 	if int(b.ended) >= d.Probe {
-		d.close(at, d.set.clock.now, true)
+		d.closeEverywhere(at, true)
 	}
 }

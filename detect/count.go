@@ -263,11 +263,11 @@ func (d *detector) follows(at int32, callee uint64) bool {
 	return step >= 1 && step <= most
 }
 
-// total is what a slot counts now.
+// total is what a slot counts now, with what other nodes count of it.
 func (d *detector) total(at int32) int32 {
 	s := &d.slots.all[at]
 	s.count.advance(d.now())
-	total := s.count.total
+	total := s.count.total + d.far(at)
 	if d.slots.legs != nil {
 		d.slots.legs[at].advance(d.legSub())
 		total += d.slots.legs[at].total

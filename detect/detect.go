@@ -43,6 +43,8 @@ type Options struct {
 	Zone *time.Location // by whose clock the hours of the week are, for habits; nil is UTC
 	Seed uint64         // what chance comes from, where a table is full; the same seed and the same calls give the same trips
 	Sink Sink           // nil: nobody is told
+	// Peers is told what other nodes are to follow; nil where there are none.
+	Peers Peers
 }
 
 // Sink is told of breakers. It must not block, and must not call the Set.
@@ -72,11 +74,16 @@ type Breaker struct {
 	Pinned   string        `json:"pinned,omitempty"` // "open": a person holds it tripped; "shut": closed
 	By       string        `json:"by,omitempty"`     // who
 	Holder   string        `json:"holder,omitempty"` // of the range
+	Node     string        `json:"node,omitempty"`   // where it tripped or was pinned, "" here
 
 	Count   int    `json:"count"`             // now, within the window
 	Trip    int    `json:"trip"`              // at which it trips now; 0 where a surge has no habit to go by
 	Touched uint64 `json:"touched,omitempty"` // calls that a rule did something to by it
 	Would   uint64 `json:"would,omitempty"`   // and would have, had it not been on trial or over max_share
+
+	// What Count is made of where other nodes count of the key: what counts once, whoever met it, is in Count once.
+	Here      int         `json:"here,omitempty"`
+	Elsewhere []NodeCount `json:"elsewhere,omitempty"`
 }
 
 // Set is the detectors of one policy with all that they count.
@@ -107,12 +114,17 @@ type Set struct {
 	recent  recent
 	budgets *budgets
 	next    *Set // that has taken over
+
+	tellTo  Peers
+	peers   [mostNodes]peer
+	shared  Shared
+	toldAll int64 // when all was told anew last
 }
 
 // New makes a set that has counted nothing.
 func New(detectors []policy.Detector, o Options) *Set {
 	s := &Set{
-		detectors: detectors, zone: o.Zone, seed: o.Seed, sink: o.Sink, turn: math.MinInt64, keySeed: mix(o.Seed),
+		detectors: detectors, zone: o.Zone, seed: o.Seed, sink: o.Sink, tellTo: o.Peers, turn: math.MinInt64, keySeed: mix(o.Seed),
 		recent: recent{newer: callTimes{seed: mix(o.Seed)}, older: callTimes{seed: mix(o.Seed)}},
 		trunks: names{limit: mostTrunks}, holders: names{limit: mostHolders}, budgets: newBudgets(o.Zone),
 	}
@@ -254,18 +266,32 @@ func (s *Set) Breakers(name string, all bool, now time.Time, yield func(Breaker)
 // Reset closes a breaker, and those of the ranges in it, and has them count from nothing; Pin holds it open (tripped) or shut (closed), Unpin no longer. key is as Breaker.Key
 // has it; trunk "" is all trunks where it has one. They say how many breakers there were.
 func (s *Set) Reset(name, trunk, key, by string, now time.Time) int {
-	return s.byPerson(name, trunk, key, now, func(d *detector, k uint64) int { return d.reset(k, by) })
+	return s.byPerson(name, trunk, key, now, func(d *detector, k uint64) int {
+		n := d.reset(k, by)
+		d.didHere(k, trunk, key, ActReset, by)
+		return n
+	})
 }
 
 // Pin holds a breaker "open" (tripped) or "shut" (closed) until Unpin, also one that has counted nothing yet.
 func (s *Set) Pin(name, trunk, key, how, by string, now time.Time) int {
-	return s.byPerson(name, trunk, key, now, func(d *detector, k uint64) int { return d.pinKey(k, key, how, by) })
+	return s.byPerson(name, trunk, key, now, func(d *detector, k uint64) int {
+		n := d.pinKey(k, key, how, by)
+		if n > 0 {
+			d.didHere(k, trunk, key, how, by)
+		}
+		return n
+	})
 }
 
 // Unpin lets go of a breaker: it goes on where it would be by now, tripped for the rest of its hold if it was so before it was held open. Its counts stay,
 // but for those that would trip it by what came while it was held.
 func (s *Set) Unpin(name, trunk, key, by string, now time.Time) int {
-	return s.byPerson(name, trunk, key, now, func(d *detector, k uint64) int { return d.unpin(k, by) })
+	return s.byPerson(name, trunk, key, now, func(d *detector, k uint64) int {
+		n := d.unpin(k, by)
+		d.didHere(k, trunk, key, ActUnpin, by)
+		return n
+	})
 }
 
 // Restore puts a breaker back that a Sink was told of, before the first call.

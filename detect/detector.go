@@ -47,6 +47,15 @@ type detector struct {
 	capped   uint64
 
 	noneClosed [256]int64 // by trunk: when no breaker was found that is only remembered
+
+	abroad    *abroad          // what other nodes have said, nil for nothing
+	told      map[uint64]told  // what was told to them
+	toldSwept int64            // when those were forgotten that count nothing any more
+	anews     map[uint64]int64 // when keys closed, as far as others may not know yet
+	acts      map[uint64]act   // what persons did to keys lately, where there are other nodes
+	asOf      int64            // when what is being done was done on another node; 0: it is done here
+
+	closings map[uint64]closing // breakers that closed by what callers did lately
 }
 
 // lineCount is how much of one called number counts for a key, by sub-window.
@@ -145,10 +154,13 @@ func (d *detector) spoil(at int32) {
 
 // tell has the sink know how a slot's breaker is. While a person holds it, that is what outlives the program.
 func (d *detector) tell(at int32) {
+	if d.abroad != nil {
+		d.abroad.stale = true
+	}
 	if key := d.slots.all[at].key; d.pins[key] != nil {
 		d.tellPin(key)
 	} else if d.set.sink != nil {
-		d.set.sink.Changed(d.breaker(at))
+		d.set.sink.Changed(d.breaker(at).kept())
 	}
 }
 
@@ -158,6 +170,7 @@ func (d *detector) breaker(at int32) Breaker {
 	x := Breaker{Detector: d.Name, Trunk: d.set.trunkName(s.key), Key: d.keyText(s.key, at), State: Closed}
 	m := d.measure(s.key, int(s.level), at)
 	x.Count, x.Trip = int(m.n), int(m.limit)
+	d.elsewhere(&x, at)
 	if b := s.b; b != nil {
 		d.describe(&x, b)
 	}
@@ -167,7 +180,7 @@ func (d *detector) breaker(at int32) Breaker {
 func (d *detector) describe(x *Breaker, b *breaker) {
 	x.State, x.Since, x.Trips = stateNames[b.state], d.set.clock.time(b.since), int(b.trips)
 	x.Hold = time.Duration(b.hold) * time.Millisecond
-	x.Touched, x.Would, x.By, x.Pinned = b.touched, b.would, b.by, pinNames[b.pinned]
+	x.Touched, x.Would, x.By, x.Pinned, x.Node = b.touched, b.would, b.by, pinNames[b.pinned], b.node
 	if b.state != closed && b.pinned == notPinned {
 		x.Why = d.why(b)
 	}

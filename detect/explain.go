@@ -36,7 +36,7 @@ func (d *detector) finding(n *Count, protected bool) Finding {
 	if at >= 0 {
 		f.Breaker = d.breaker(at)
 	} else {
-		f.Key = d.keyText(key, at)
+		f.Key, f.Elsewhere = d.keyText(key, at), d.nodeCounts(key)
 		if f.Key == "" {
 			f.Key = n.id.text
 		}

@@ -16,6 +16,7 @@ func (s *Set) tick(now time.Time) {
 	s.budgets.habits.tick(at)
 	for _, d := range s.all {
 		d.settleAll()
+		d.sweepAbroad()
 		if d.habits != nil {
 			d.habits.tick(at)
 		}
@@ -195,11 +196,13 @@ func (s *Set) byPerson(name, trunk, text string, now time.Time, f func(d *detect
 	return f(t.all[i], key)
 }
 
-// reset closes the breakers of a key, and of the ranges in it, which count from nothing then.
+// reset closes the breakers of a key, and of the ranges in it, which count from nothing then. One that tripped after the reset, where that was on another
+// node, stays.
 func (d *detector) reset(key uint64, by string) (n int) {
 	d.matchingWithin(key, func(at int32) {
 		d.settleAt(at)
 		switch s := &d.slots.all[at]; {
+		case s.holds() && s.b.since > d.stamp():
 		case s.b == nil:
 			if d.total(at) > 0 {
 				n++
@@ -233,7 +236,7 @@ func (d *detector) pinKey(key uint64, text, how, by string) int {
 			d.close(at, d.set.clock.now, false)
 		}
 	})
-	d.setPin(key, text, &breaker{state: state, since: d.set.clock.now, pinned: pinned, by: by})
+	d.setPin(key, text, &breaker{state: state, since: d.stamp(), pinned: pinned, by: by})
 	d.tellPin(key)
 	return max(n, 1)
 }
@@ -251,7 +254,7 @@ func (d *detector) setPin(key uint64, text string, b *breaker) {
 
 func (d *detector) tellPin(key uint64) {
 	if d.set.sink != nil {
-		d.set.sink.Changed(d.pinBreaker(key))
+		d.set.sink.Changed(d.pinBreaker(key).kept())
 	}
 }
 
@@ -274,10 +277,10 @@ func (d *detector) unpin(key uint64, by string) (n int) {
 			d.tell(at)
 			continue
 		}
-		x.State, x.Pinned, x.By, x.Why = Closed, "", by, ""
+		x.State, x.Pinned, x.By, x.Why, x.Node = Closed, "", by, "", ""
 		x.Since, x.Until = d.set.clock.time(d.set.clock.now), time.Time{}
 		if d.set.sink != nil {
-			d.set.sink.Changed(x)
+			d.set.sink.Changed(x.kept())
 		}
 	}
 	return n
@@ -305,7 +308,7 @@ func (d *detector) restore(b *Breaker) {
 	clock := &d.set.clock
 	x := &breaker{
 		state: uint8(max(state, closed)), since: clock.ms(b.Since), until: clock.ms(b.Until), hold: b.Hold.Milliseconds(), trips: int32(b.Trips),
-		n: int32(b.Count), limit: int32(b.Trip), told: b.Why, by: b.By, touched: b.Touched, would: b.Would,
+		n: int32(b.Count), limit: int32(b.Trip), told: b.Why, by: b.By, touched: b.Touched, would: b.Would, node: b.Node,
 	}
 	if d.Share > 0 { // it was of as many calls as there were by then
 		x.limit = 0

@@ -59,22 +59,20 @@ func (d *detector) isSpread(at int32) bool {
 			digits |= s.digits[sub%subs]
 		}
 	}
-	if digits&(1<<wholeBit) != 0 {
-		return true
-	}
-	if bits.OnesCount16(digits) >= d.spreadOver(d.slots.all[at].level) {
+	var tens tensSeen
+	d.spreadFar(at, &digits, &tens)
+	if digits&(1<<wholeBit) != 0 || bits.OnesCount16(digits) >= d.spreadOver(d.slots.all[at].level) {
 		return true
 	}
 	if d.total(at) < spreadMembers {
 		return false
 	}
-	n := 0
 	for _, t := range s.tens {
 		if t.last != 0 && live(t.last, now) {
-			n++
+			tens.add(t.block)
 		}
 	}
-	return n >= spreadTens
+	return tens.n >= spreadTens
 }
 
 // spreadOver is from how many of its ten parts the calls of a range have to come: four, or three where its trip says that three are enough.
@@ -88,8 +86,9 @@ func (d *detector) toBlame(at int32) int32 {
 	if !d.spread {
 		return at
 	}
-	s := &d.slots.all[at]
 	total, best := d.total(at), at
+	d.blameAbroad(at, total)
+	s := &d.slots.all[at]
 	for i := range d.slots.all {
 		c := &d.slots.all[i]
 		if !c.used() || c.level <= d.slots.all[best].level || c.b != nil && c.b.state != closed || !d.within(c, s) {

@@ -40,6 +40,13 @@ func (r *ring) add(sub uint32, k int32) {
 	}
 }
 
+// at is the ring in a sub-window, and leaves it as it is: one that is not put on is idle some day.
+func (r *ring) at(sub uint32) ring {
+	x := *r
+	x.advance(sub)
+	return x
+}
+
 // take removes so many of a sub-window, as far as there are any.
 func (r *ring) take(sub uint32, k int32) {
 	if r.cur-sub >= subs {

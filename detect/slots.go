@@ -9,6 +9,7 @@ type slot struct {
 	next  int16 // of the same head, or of the free ones
 	level uint8
 	code  uint8 // how many digits of the key are a country code
+	far   int32 // what other nodes count of it besides, at most
 	count ring
 }
 
@@ -107,14 +108,18 @@ func (s *slots) take(key uint64, level, code uint8, weight int32) int32 {
 	if s.free < 0 && len(s.all) < s.limit {
 		s.grow()
 	}
-	if s.free < 0 && !s.makeRoom(key, level, weight) {
+	hash, far := s.hash(key), int32(0)
+	if f := s.d.abroadOf(key, hash); f != nil {
+		far = f.n
+	}
+	if s.free < 0 && !s.makeRoom(key, level, weight+far) {
 		return -1
 	}
 	at := s.free
 	e := &s.all[at]
 	s.free = int32(e.next)
-	head := s.head(s.hash(key))
-	*e = slot{key: key, next: *head, level: level, code: code, count: ring{cur: s.d.now()}}
+	head := s.head(hash)
+	*e = slot{key: key, next: *head, level: level, code: code, far: far, count: ring{cur: s.d.now()}}
 	*head = int16(at)
 	s.used++
 	if t := &s.byTrunk[e.trunk()]; *t == 0 {
@@ -147,6 +152,7 @@ func (s *slots) anew(at int32) {
 	s.gens[at]++
 	s.all[at].count = ring{cur: s.d.now()}
 	s.blank(at)
+	s.d.countsAnew(at)
 }
 
 func (s *slots) grow() {

@@ -70,6 +70,9 @@ func (d *detector) why(b *breaker) string {
 		return b.told
 	}
 	text := d.counted(b.n) + d.inWindow()
+	if b.far > 0 {
+		text += fmt.Sprintf(", %d of them on other nodes", b.far)
+	}
 	switch {
 	case d.Share > 0:
 		return fmt.Sprintf("%s, of %d calls, trips at %.3g %%", text, b.calls, 100*d.Share)

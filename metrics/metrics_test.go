@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"ringfence/console"
+	"ringfence/e2e/unpack"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 )
@@ -223,14 +224,10 @@ func TestDashboard(t *testing.T) {
 
 // TestAlerts has Prometheus's own tool read and try the alerts.
 func TestAlerts(t *testing.T) {
-	get := exec.CommandContext(t.Context(), "sh", "get-promtool.sh")
-	var said strings.Builder
-	get.Stderr = &said
-	out, err := get.Output()
+	promtool, err := unpack.Program(t.Context(), "prometheus", "usr/bin/promtool")
 	if err != nil {
-		t.Skipf("NOT TESTED: promtool cannot be got: %s", said.String())
+		t.Skipf("NOT TESTED: promtool: %v", err)
 	}
-	promtool := strings.TrimSpace(string(out))
 	for _, args := range [][]string{{"check", "rules", "ringfence.rules.yml"}, {"test", "rules", "ringfence.rules.test.yml"}} {
 		cmd := exec.CommandContext(t.Context(), promtool, args...)
 		cmd.Dir = "../conf/prometheus"

@@ -1,0 +1,116 @@
+package setup
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"ringfence/e2e/unpack"
+)
+
+// NATS is a server of NATS that runs until the test ends, in a process of its own.
+type NATS struct {
+	Folder  string // its configuration, its log and, in store, what it has kept
+	Address string // the same each time it is started
+
+	t       testing.TB
+	program string
+	cmd     *exec.Cmd
+}
+
+// StartNATS runs Debian's own server with JetStream on loopback; settings are more of its configuration. A run without one says so, and fails where
+// RINGFENCE_NEED_NATS is set.
+func StartNATS(t testing.TB, settings ...string) *NATS {
+	t.Helper()
+	program, err := unpack.Program(t.Context(), "nats-server", "usr/sbin/nats-server")
+	if err != nil {
+		if os.Getenv("RINGFENCE_NEED_NATS") != "" {
+			t.Fatal(err)
+		}
+		t.Skipf("NOT TESTED: THIS RUN HAD NO SERVER OF NATS: %v", err)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &NATS{Folder: t.TempDir(), Address: ln.Addr().String(), t: t, program: program}
+	ln.Close()
+	text := fmt.Sprintf("listen: %q\njetstream { store_dir: %q, max_memory_store: 64MB, max_file_store: 4GB }\n%s\n", n.Address, n.store(), strings.Join(settings, "\n"))
+	if err := os.WriteFile(filepath.Join(n.Folder, "nats.conf"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n.start()
+	t.Cleanup(func() {
+		n.Kill()
+		if t.Failed() {
+			log := n.Log()
+			t.Logf("the server of NATS said:\n%s", log[max(0, len(log)-20000):])
+		}
+	})
+	return n
+}
+
+func (n *NATS) store() string { return filepath.Join(n.Folder, "store") }
+
+// URL is how [cluster] names it.
+func (n *NATS) URL() string { return "nats://" + n.Address }
+
+// Log is what it has said.
+func (n *NATS) Log() string {
+	text, _ := os.ReadFile(filepath.Join(n.Folder, "log"))
+	return string(text)
+}
+
+func (n *NATS) start() {
+	n.t.Helper()
+	n.cmd = exec.Command(n.program, "-c", filepath.Join(n.Folder, "nats.conf"), "-l", filepath.Join(n.Folder, "log"))
+	n.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := n.cmd.Start(); err != nil {
+		n.t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	for {
+		if c, err := net.Dial("tcp", n.Address); err == nil {
+			c.Close()
+			return
+		}
+		select {
+		case <-ctx.Done():
+			n.t.Fatalf("the server of NATS does not come up: %s", n.Log())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// Kill ends it as a crash would. What it has on disk stays.
+func (n *NATS) Kill() {
+	n.Cont()
+	n.cmd.Process.Kill()
+	n.cmd.Wait()
+}
+
+// Stop has it hang: connections stay, and nothing is answered. Cont has it go on.
+func (n *NATS) Stop() { n.cmd.Process.Signal(syscall.SIGSTOP) }
+func (n *NATS) Cont() { n.cmd.Process.Signal(syscall.SIGCONT) }
+
+// Wipe takes away what it has kept, after Kill.
+func (n *NATS) Wipe() {
+	n.t.Helper()
+	if err := os.RemoveAll(n.store()); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+// Restart starts it again, at the same address with what it has kept, after Kill.
+func (n *NATS) Restart() {
+	n.t.Helper()
+	n.start()
+}
