@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"ringfence/detect"
 	"ringfence/storage"
 )
 
@@ -51,6 +52,8 @@ type Options struct {
 	Store Store
 	Taker Taker
 	Facts Facts
+	// Detectors are those that count calls now; nil for none.
+	Detectors func() *detect.Set
 	// Self is what other nodes are told of this one: the policy's hash and since when it is in force, and why records of calls cannot be written.
 	Self func() (policy string, loaded time.Time, journal string)
 	// Calls answers another node's question for calls from this node's journal.
@@ -74,6 +77,8 @@ type Cluster struct {
 	anew   chan struct{} // the connection is there again
 	soon   chan struct{} // to compare before the minute is over
 	asked  chan struct{} // holds a place for each question that is answered
+	news   chan detect.News
+	came   chan struct{} // a node that was not there
 	looked chan struct{} // and for each for calls, behind which somebody waits
 	counts counts
 	// begun is when this run of the program began.
@@ -99,6 +104,7 @@ type Cluster struct {
 type counts struct {
 	garbled, foreign, refused, full atomic.Uint64
 	took, gave                      atomic.Uint64 // rows
+	bytes                           atomic.Uint64 // of what detectors count
 }
 
 // position is how far this node has read the stream.
@@ -136,11 +142,14 @@ func New(o Options) (*Cluster, error) {
 	if o.Compare == 0 {
 		o.Compare = time.Minute
 	}
+	if o.Detectors == nil {
+		o.Detectors = func() *detect.Set { return nil }
+	}
 	if o.Keep == 0 {
 		o.Keep = 30 * 24 * time.Hour
 	}
 	c := &Cluster{
-		o: o, begun: o.Now(), epoch: o.Now().UnixNano(), anew: make(chan struct{}, 1), soon: make(chan struct{}, 1), asked: make(chan struct{}, maxAsked), looked: make(chan struct{}, maxLooked),
+		o: o, begun: o.Now(), epoch: o.Now().UnixNano(), anew: make(chan struct{}, 1), soon: make(chan struct{}, 1), asked: make(chan struct{}, maxAsked), looked: make(chan struct{}, maxLooked), news: make(chan detect.News, maxNews), came: make(chan struct{}, 1),
 		peers: make(map[string]*peer), sums: make(map[string]*sum), alone: o.Now(), trouble: "no server has answered yet",
 	}
 	return c, c.resume()
@@ -209,7 +218,7 @@ func (c *Cluster) Run(ctx context.Context) {
 		return
 	}
 	var work sync.WaitGroup
-	for _, part := range []func(context.Context){c.beat, c.tell, c.tellFacts, c.take, c.compareAll, c.saveNowAndThen} {
+	for _, part := range []func(context.Context){c.beat, c.tell, c.tellFacts, c.tellCounts, c.take, c.compareAll, c.saveNowAndThen} {
 		work.Go(func() { part(ctx) })
 	}
 	work.Wait()
@@ -289,14 +298,15 @@ func (c *Cluster) connect() (err error) {
 	if c.js, err = jetstream.New(nc); err != nil {
 		return err
 	}
-	if _, err = c.nc.Subscribe(c.subject("here", "*"), c.hear); err != nil {
-		return err
+	for subject, hear := range map[string]nats.MsgHandler{
+		c.subject("here", "*"): c.hear, c.subject("fact", "*"): c.hearFacts, c.subject("count", "*"): c.hearCounts, c.subject("trip", "*"): c.hearNews,
+		c.subject("ask", c.o.Node): c.answer,
+	} {
+		if _, err := nc.Subscribe(subject, hear); err != nil {
+			return err
+		}
 	}
-	if _, err = c.nc.Subscribe(c.subject("fact", "*"), c.hearFacts); err != nil {
-		return err
-	}
-	_, err = c.nc.Subscribe(c.subject("ask", c.o.Node), c.answer)
-	return err
+	return nil
 }
 
 // lost notes why the server is not there, or does not do what it is asked.

@@ -7,6 +7,8 @@
 //	ringfence.isp.change.pbx1  changes of lists, kept for a week by the JetStream stream RINGFENCE_isp: a node that was away catches up
 //	ringfence.isp.here.pbx1    each second: who is there, with what; its own is heard by a node that is not alone
 //	ringfence.isp.fact.pbx1    what calls have taught it: who is known to which line, and the like
+//	ringfence.isp.count.pbx1   four times a second: what its detectors count, all of it and by itself alone, so that no loss and no repeat matters
+//	ringfence.isp.trip.pbx1    at once: what becomes of its breakers
 //	ringfence.isp.ask.pbx1     a question to pbx1, answered in pieces, each of which is acknowledged before the next
 //	ringfence.isp.inbox.pbx1.… answers to pbx1
 //

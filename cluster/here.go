@@ -96,7 +96,7 @@ func (c *Cluster) look() {
 	}
 	for node, p := range c.peers {
 		if now.Sub(p.heard) > c.o.Keep {
-			delete(c.peers, node)
+			c.forget(node)
 		}
 	}
 }
@@ -129,6 +129,9 @@ func (c *Cluster) hear(m *nats.Msg) {
 		p = &peer{}
 		c.peers[node] = p
 		signal(c.soon)
+	}
+	if p.Epoch != h.Epoch || now.Sub(p.heard) > aloneAfter {
+		signal(c.came)
 	}
 	h.Journal = h.Journal[:min(len(h.Journal), 300)]
 	p.here, p.heard, p.ahead = h, now, time.Duration(h.Wall-now.UnixMilli())*time.Millisecond
@@ -163,6 +166,21 @@ func (c *Cluster) live() []string {
 		}
 	}
 	return names
+}
+
+// forget forgets a node. c.mu is held.
+func (c *Cluster) forget(node string) {
+	delete(c.peers, node)
+	if set := c.o.Detectors(); set != nil {
+		set.Gone(node)
+	}
+}
+
+// isKnown reports whether a node has said that it is there.
+func (c *Cluster) isKnown(node string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.peers[node] != nil
 }
 
 // known are the nodes that have been heard of and have not left, by name.

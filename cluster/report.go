@@ -72,6 +72,6 @@ func (c *Cluster) Leave(_ context.Context, node string) error {
 	if _, there := c.peers[node]; !there {
 		return console.NotFound(fmt.Sprintf("no node %s is known here: `ringfence cluster status` names them", node))
 	}
-	delete(c.peers, node)
+	c.forget(node)
 	return nil
 }

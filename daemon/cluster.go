@@ -13,6 +13,7 @@ import (
 	"ringfence/cluster"
 	"ringfence/conf"
 	"ringfence/desk"
+	"ringfence/detect"
 	"ringfence/screening"
 	"ringfence/storage"
 )
@@ -37,14 +38,23 @@ func (d *Daemon) makeCluster(c *conf.Cluster) error {
 	made, err := cluster.New(cluster.Options{
 		Name: c.Name, Node: d.conf.Node, Version: d.version, Servers: c.Servers, Credentials: c.Credentials, NkeyFile: c.NkeyFile, User: c.User, Password: c.Password,
 		TLS: secured, Keep: c.Keep, Store: d.db, Taker: clusterDesk{d}, Facts: clusterFacts{d}, Log: d.log, Now: d.clock,
-		Numbers: func() string { return d.force.Rules().Policy.Plan().Reading() },
-		Self:    d.selfForCluster,
-		Calls:   func(ctx context.Context, query []byte) ([]byte, error) { return d.desk.CallsHere(ctx, query) },
+		Numbers:   func() string { return d.force.Rules().Policy.Plan().Reading() },
+		Detectors: func() *detect.Set { return d.force.Rules().Detectors },
+		Self:      d.selfForCluster,
+		Calls:     func(ctx context.Context, query []byte) ([]byte, error) { return d.desk.CallsHere(ctx, query) },
 	})
 	if err != nil {
 		return err
 	}
 	d.cluster.Store(made)
+	return nil
+}
+
+// peers are the other nodes as detectors have them, nil for none.
+func (d *Daemon) peers() detect.Peers {
+	if c := d.cluster.Load(); c != nil {
+		return c
+	}
 	return nil
 }
 

@@ -181,7 +181,7 @@ func (d *Daemon) openDesk(c *conf.Daemon) (err error) {
 		Journal: d.journal, Private: private, Recall: d.memory.Recall, EndPasses: d.keeper.EndPasses, Forget: d.forget, LastCalls: d.lastCallsOf,
 		Behaviour: d.memory.BehaviourOf,
 		Known:     &screening.Acquaintances{DB: d.db, Memory: d.memory, Keeper: d.keeper},
-		ReadFacts: d.keeper.ReadAgain, Trials: d.memory.Trials, Sections: sectionsOf(d.memory), Cluster: d.deskCluster(), Alerts: d.alerts, Log: d.log, Now: d.clock,
+		ReadFacts: d.keeper.ReadAgain, Trials: d.memory.Trials, Sections: sectionsOf(d.memory), Cluster: d.deskCluster(), Peers: d.peers(), Alerts: d.alerts, Log: d.log, Now: d.clock,
 	})
 	d.memory.CountMarks(d.desk.MarksOf)
 	if d.book, err = access.Open(access.Options{DB: d.db, Log: d.log, Now: d.clock}); err != nil {

@@ -20,6 +20,7 @@ import (
 	"ringfence/alert"
 	"ringfence/conf"
 	"ringfence/console"
+	"ringfence/detect"
 	"ringfence/inforce"
 	"ringfence/number"
 	"ringfence/policy"
@@ -92,8 +93,9 @@ type Options struct {
 	Sections []Section
 	// ReadFacts reads again what was learnt of numbers, and says how many facts count for another number now; nil for nothing.
 	ReadFacts func(ctx context.Context, plan *number.Plan) (int, error)
-	Cluster   Cluster     // how other nodes with the same lists are reached; nil for none
-	Alerts    *alert.Book // is told that a policy was refused; nil for nobody
+	Cluster   Cluster      // how other nodes with the same lists are reached; nil for none
+	Peers     detect.Peers // other nodes whose detectors follow those here; nil for none
+	Alerts    *alert.Book  // is told that a policy was refused; nil for nobody
 	Log       *slog.Logger
 	Now       func() time.Time
 }

@@ -21,7 +21,7 @@ import (
 
 // detectorsOf makes the detectors of a policy, which have counted nothing.
 func (d *Desk) detectorsOf(p *policy.Policy) *detect.Set {
-	return detect.New(p.Detectors(), detect.Options{Zone: p.Zone(), Seed: rand.Uint64(), Sink: d.breakers})
+	return detect.New(p.Detectors(), detect.Options{Zone: p.Zone(), Seed: rand.Uint64(), Sink: d.breakers, Peers: d.o.Peers})
 }
 
 // countsSection is the part of the file of counts that is the detectors'.
