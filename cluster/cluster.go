@@ -87,7 +87,8 @@ type Cluster struct {
 	mu      sync.Mutex
 	peers   map[string]*peer
 	at      position        // in the stream
-	told    uint64          // the change that was told last
+	told    uint64          // the change up to which all are told
+	own     uint64          // the last that was told of those made here, in this run
 	stale   bool            // away for so long that nothing of here counts, until all was taken
 	heard   time.Time       // when its own word came back last
 	alone   time.Time       // since when it does not; zero: it does

@@ -21,7 +21,7 @@ type here struct {
 	Wall    int64             `json:"wall"`  // its clock, in milliseconds since 1970
 	Version string            `json:"version"`
 	Numbers string            `json:"numbers"` // by what it reads numbers
-	Told    uint64            `json:"told"`    // the change that it told last
+	Told    uint64            `json:"told"`    // the last of its changes that it has told since its program began
 	Stale   bool              `json:"stale,omitempty"`
 	Policy  string            `json:"policy,omitempty"`  // of what its calls are decided by, the first digits of its text's hash
 	Loaded  int64             `json:"loaded,omitempty"`  // since when, in milliseconds since 1970
@@ -59,7 +59,7 @@ func (c *Cluster) beat(ctx context.Context) {
 
 func (c *Cluster) say() {
 	c.mu.Lock()
-	h := here{V: wireNow, Epoch: c.epoch, Wall: c.o.Now().UnixMilli(), Version: c.o.Version, Numbers: c.o.Numbers(), Told: c.told, Stale: c.stale, Sums: make(map[string]uint64, len(c.sums))}
+	h := here{V: wireNow, Epoch: c.epoch, Wall: c.o.Now().UnixMilli(), Version: c.o.Version, Numbers: c.o.Numbers(), Told: c.own, Stale: c.stale, Sums: make(map[string]uint64, len(c.sums))}
 	for list, s := range c.sums {
 		if len(h.Sums) < maxSums {
 			h.Sums[list] = s.all

@@ -97,7 +97,7 @@ func (c *Cluster) tellSome(ctx context.Context) error {
 	told := c.told
 	c.mu.Unlock()
 	var acks []jetstream.PubAckFuture
-	last := told
+	last, own := told, uint64(0)
 	err := c.o.Store.ChangesAfter(told, func(r storage.ChangeRecord) error {
 		if len(acks) >= tellMost {
 			return errEnough
@@ -108,6 +108,7 @@ func (c *Cluster) tellSome(ctx context.Context) error {
 			if acks = append(acks, more...); err != nil {
 				return err
 			}
+			own = r.ID
 		}
 		last = r.ID
 		return nil
@@ -132,7 +133,7 @@ func (c *Cluster) tellSome(ctx context.Context) error {
 		}
 	}
 	c.mu.Lock()
-	c.told, c.waits = last, 0
+	c.told, c.own, c.waits = last, max(c.own, own), 0
 	c.mu.Unlock()
 	return nil
 }
