@@ -54,6 +54,12 @@ type Options struct {
 	Facts Facts
 	// Detectors are those that count calls now; nil for none.
 	Detectors func() *detect.Set
+	// Policy is shared with SharePolicy: that of the nodes in PolicyFrom.
+	Policy      Policies
+	SharePolicy bool
+	PolicyFrom  []string
+	// Pause is whether all calls pass: as the nodes in PolicyFrom have it.
+	Pause Pauses
 	// Self is what other nodes are told of this one: the policy's hash and since when it is in force, and why records of calls cannot be written.
 	Self func() (policy string, loaded time.Time, journal string)
 	// Calls answers another node's question for calls from this node's journal.
@@ -84,21 +90,23 @@ type Cluster struct {
 	// begun is when this run of the program began.
 	begun time.Time
 
-	mu      sync.Mutex
-	peers   map[string]*peer
-	at      position        // in the stream
-	told    uint64          // the change up to which all are told
-	own     uint64          // the last that was told of those made here, in this run
-	stale   bool            // away for so long that nothing of here counts, until all was taken
-	heard   time.Time       // when its own word came back last
-	alone   time.Time       // since when it does not; zero: it does
-	joined  time.Time       // when it came back after it had not
-	waits   int             // changes that were not told yet
-	counted time.Time       // when they were counted
-	trouble string          // why
-	sums    map[string]*sum // of lists
-	clamped bool
-	facts   []Fact // that wait to be told
+	mu       sync.Mutex
+	peers    map[string]*peer
+	pauses   map[string]time.Time // when the pauses of other nodes were made that were taken
+	at       position             // in the stream
+	told     uint64               // the change up to which all are told
+	own      uint64               // the last that was told of those made here, in this run
+	stale    bool                 // away for so long that nothing of here counts, until all was taken
+	heard    time.Time            // when its own word came back last
+	alone    time.Time            // since when it does not; zero: it does
+	joined   time.Time            // when it came back after it had not
+	waits    int                  // changes that were not told yet
+	counted  time.Time            // when they were counted
+	trouble  string               // why
+	sums     map[string]*sum      // of lists
+	clamped  bool
+	noPolicy string // why the policy is not that of all nodes
+	facts    []Fact // that wait to be told
 }
 
 // counts are messages that were not taken, by reason, and other figures.
@@ -151,7 +159,7 @@ func New(o Options) (*Cluster, error) {
 	}
 	c := &Cluster{
 		o: o, begun: o.Now(), epoch: o.Now().UnixNano(), anew: make(chan struct{}, 1), soon: make(chan struct{}, 1), asked: make(chan struct{}, maxAsked), looked: make(chan struct{}, maxLooked), news: make(chan detect.News, maxNews), came: make(chan struct{}, 1),
-		peers: make(map[string]*peer), sums: make(map[string]*sum), alone: o.Now(), trouble: "no server has answered yet",
+		peers: make(map[string]*peer), pauses: make(map[string]time.Time), sums: make(map[string]*sum), alone: o.Now(), trouble: "no server has answered yet",
 	}
 	return c, c.resume()
 }
@@ -219,7 +227,7 @@ func (c *Cluster) Run(ctx context.Context) {
 		return
 	}
 	var work sync.WaitGroup
-	for _, part := range []func(context.Context){c.beat, c.tell, c.tellFacts, c.tellCounts, c.take, c.compareAll, c.saveNowAndThen} {
+	for _, part := range []func(context.Context){c.beat, c.tell, c.tellFacts, c.tellCounts, c.sharePolicy, c.take, c.compareAll, c.saveNowAndThen} {
 		work.Go(func() { part(ctx) })
 	}
 	work.Wait()

@@ -23,6 +23,7 @@ type here struct {
 	Numbers string            `json:"numbers"` // by what it reads numbers
 	Told    uint64            `json:"told"`    // the last of its changes that it has told since its program began
 	Stale   bool              `json:"stale,omitempty"`
+	Pause   *Pause            `json:"pause,omitempty"`   // what a person made of it last
 	Policy  string            `json:"policy,omitempty"`  // of what its calls are decided by, the first digits of its text's hash
 	Loaded  int64             `json:"loaded,omitempty"`  // since when, in milliseconds since 1970
 	Journal string            `json:"journal,omitempty"` // why it cannot write records of calls
@@ -40,6 +41,39 @@ type peer struct {
 	why    string        // what did not work between it and this node last
 	ahead  time.Duration // its clock, before ours
 	facts  time.Time     // when it was asked for what it has learnt last; zero: never
+}
+
+// Pause is whether all calls pass, as a person made it.
+type Pause struct {
+	At     time.Time `json:"at"` // when
+	Paused bool      `json:"paused"`
+	Since  time.Time `json:"since,omitzero"`
+	Until  time.Time `json:"until,omitzero"` // zero: until somebody resumes
+}
+
+// Pauses is how this node's pause is seen and set.
+type Pauses interface {
+	// PauseKept is nil if nobody ever paused.
+	PauseKept() (*Pause, error)
+	// TakePause has it count if it was made later than what is here.
+	TakePause(p *Pause, node string) error
+}
+
+// takePause takes a node's pause, if it is one of those whose word counts.
+func (c *Cluster) takePause(node string, p *Pause) {
+	if p == nil || c.o.Pause == nil || !slices.Contains(c.o.PolicyFrom, node) || p.At.After(c.o.Now().Add(mostAhead)) {
+		return
+	}
+	c.mu.Lock()
+	known := c.pauses[node].Equal(p.At)
+	c.pauses[node] = p.At
+	c.mu.Unlock()
+	if known {
+		return
+	}
+	if err := c.o.Pause.TakePause(p, node); err != nil {
+		c.o.Log.Error("the pause of another node is not taken", "from", node, "error", err)
+	}
 }
 
 // beat says each second that this node is there, and notes whether that came back.
@@ -66,6 +100,13 @@ func (c *Cluster) say() {
 		}
 	}
 	c.mu.Unlock()
+	if c.o.Pause != nil {
+		p, err := c.o.Pause.PauseKept()
+		if err != nil {
+			c.o.Log.Error("whether screening is paused cannot be told to other nodes", "error", err)
+		}
+		h.Pause = p
+	}
 	if c.o.Self != nil {
 		var loaded time.Time
 		h.Policy, loaded, h.Journal = c.o.Self()
@@ -108,6 +149,9 @@ func (c *Cluster) hear(m *nats.Msg) {
 	if !ok || len(m.Data) > 64<<10 || json.Unmarshal(m.Data, &h) != nil || len(h.Sums) > maxSums || len(h.Version) > 100 || len(h.Numbers) > 100 || len(h.Policy) > 100 {
 		c.counts.garbled.Add(1)
 		return
+	}
+	if node != c.o.Node {
+		c.takePause(node, h.Pause)
 	}
 	now := c.o.Now()
 	c.mu.Lock()

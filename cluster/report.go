@@ -32,6 +32,9 @@ func (c *Cluster) Report() console.ClusterReport {
 	if c.clamped {
 		r.Clock = "the clock of this node is more than a minute before those of all others: what is changed here is stamped by theirs. Set it right."
 	}
+	if c.noPolicy != "" && !r.Alone {
+		r.Why = "the policy of this node is not that of the cluster: " + c.noPolicy
+	}
 	if c.stale {
 		r.Why = "this node was away for too long, and takes all lists from the others before it gives any"
 	}

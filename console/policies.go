@@ -42,6 +42,8 @@ type PolicyEdit struct {
 	Text string `json:"text"`
 	ETag string `json:"etag"`           // of the text that it was made from
 	Note string `json:"note,omitempty"` // what it is for, 200 characters at most
+	// Shared is of a text that comes from the node of a cluster where all nodes' policy is changed.
+	Shared bool `json:"-"`
 }
 
 // PolicyPut is what came of it. With a fault that is not a warning nothing changed.

@@ -14,6 +14,7 @@ import (
 	"ringfence/conf"
 	"ringfence/desk"
 	"ringfence/detect"
+	"ringfence/inforce"
 	"ringfence/screening"
 	"ringfence/storage"
 )
@@ -41,7 +42,8 @@ func (d *Daemon) makeCluster(c *conf.Cluster) error {
 		Numbers:   func() string { return d.force.Rules().Policy.Plan().Reading() },
 		Detectors: func() *detect.Set { return d.force.Rules().Detectors },
 		Self:      d.selfForCluster,
-		Calls:     func(ctx context.Context, query []byte) ([]byte, error) { return d.desk.CallsHere(ctx, query) },
+		Policy:    clusterDesk{d}, SharePolicy: c.SharePolicy, PolicyFrom: c.PolicyFrom, Pause: clusterDesk{d},
+		Calls: func(ctx context.Context, query []byte) ([]byte, error) { return d.desk.CallsHere(ctx, query) },
 	})
 	if err != nil {
 		return err
@@ -136,6 +138,34 @@ func (c clusterDesk) MergeRows(ctx context.Context, list string, rows []storage.
 
 func (c clusterDesk) MergeList(ctx context.Context, list string, rows iter.Seq2[storage.Row, error], of storage.Foreign) (int, error) {
 	return c.d.desk.MergeList(ctx, list, rows, of)
+}
+
+func (c clusterDesk) PolicyInForce() (text, version string, err error) {
+	return c.d.desk.PolicyInForce()
+}
+
+func (c clusterDesk) TakePolicy(ctx context.Context, text, node string) error {
+	return c.d.desk.TakePolicy(ctx, text, node)
+}
+
+func (c clusterDesk) PauseKept() (*cluster.Pause, error) {
+	p, at, err := c.d.desk.PauseKept()
+	if err != nil || at.IsZero() {
+		return nil, err
+	}
+	out := &cluster.Pause{At: at}
+	if p != nil {
+		out.Paused, out.Since, out.Until = true, p.Since, p.Until
+	}
+	return out, nil
+}
+
+func (c clusterDesk) TakePause(p *cluster.Pause, node string) error {
+	var pause *inforce.Pause
+	if p.Paused {
+		pause = &inforce.Pause{Since: p.Since, Until: p.Until}
+	}
+	return c.d.desk.TakePause(pause, p.At, node)
 }
 
 // clusterFacts is what calls have taught this node.

@@ -18,14 +18,51 @@ func (d *Desk) loadPause() error {
 	if err != nil || len(text) == 0 {
 		return err
 	}
-	var p inforce.Pause
+	var p keptPause
 	if err := json.Unmarshal(text, &p); err != nil {
 		return fmt.Errorf("the kept pause cannot be read: %w", err)
 	}
 	if !p.Since.IsZero() {
-		d.force.SetPause(&p)
+		d.force.SetPause(&p.Pause)
 	}
 	return nil
+}
+
+// keptPause is the pause, or none, as it is kept.
+type keptPause struct {
+	inforce.Pause
+	At time.Time `json:"at,omitzero"` // when it was begun, or ended, by a person
+}
+
+// PauseKept is the pause, nil for none, and when that came to be so; zero: never.
+func (d *Desk) PauseKept() (p *inforce.Pause, at time.Time, err error) {
+	text, err := d.db.Setting(pauseSetting)
+	if err != nil || len(text) == 0 {
+		return nil, time.Time{}, err
+	}
+	var kept keptPause
+	if err := json.Unmarshal(text, &kept); err != nil {
+		return nil, time.Time{}, fmt.Errorf("the kept pause cannot be read: %w", err)
+	}
+	if kept.Since.IsZero() {
+		return nil, kept.At, nil
+	}
+	if kept.At.IsZero() {
+		kept.At = kept.Since
+	}
+	return &kept.Pause, kept.At, nil
+}
+
+// TakePause has a pause of another node, nil for none, count here, as it was begun or ended there at a time. One that was begun or ended here since then
+// stays.
+func (d *Desk) TakePause(p *inforce.Pause, at time.Time, node string) error {
+	_, ours, err := d.PauseKept()
+	if err != nil || !at.After(ours) {
+		return err
+	}
+	d.o.Log.Info("whether screening is paused was changed on another node", "node", node)
+	_, err = d.setPause(p, at)
+	return err
 }
 
 func (d *Desk) pauseState() console.PauseState {
@@ -45,18 +82,24 @@ func (d *Desk) Pause(_ context.Context, length time.Duration) (*console.PauseSta
 	if length > 0 {
 		p.Until = p.Since.Add(length)
 	}
-	return d.setPause(&p)
+	return d.setPause(&p, p.Since)
 }
 
 // Resume ends a pause.
-func (d *Desk) Resume(context.Context) (*console.PauseState, error) { return d.setPause(nil) }
+func (d *Desk) Resume(context.Context) (*console.PauseState, error) {
+	return d.setPause(nil, d.o.Now())
+}
 
-func (d *Desk) setPause(p *inforce.Pause) (*console.PauseState, error) {
+func (d *Desk) setPause(p *inforce.Pause, at time.Time) (*console.PauseState, error) {
 	d.edit.Lock()
 	defer d.edit.Unlock()
-	text := []byte("{}")
+	kept := keptPause{At: at.Round(0)}
 	if p != nil {
-		text, _ = json.Marshal(p)
+		kept.Pause = *p
+	}
+	text, err := json.Marshal(kept)
+	if err != nil {
+		return nil, err
 	}
 	if err := d.db.PutSetting(pauseSetting, text); err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -73,11 +74,49 @@ func (d *Desk) policyReadOnly() string {
 		err = unix.Access(filepath.Dir(file), unix.W_OK)
 	}
 	if err == nil {
-		return ""
+		return d.policyOfOthers()
 	}
 	inData := filepath.Join(d.conf.Data, "policy.toml")
 	return fmt.Sprintf("this program may not write to the folder of %s (%v). Edit the file there, then: ringfence policy reload. Or move it to %s, and say so in %s: policy = %q",
 		d.conf.Policy, err, inData, d.conf.File, inData)
+}
+
+// policyOfOthers says that the policy of all nodes is another's; "" if this node may change it.
+func (d *Desk) policyOfOthers() string {
+	c := d.conf.Cluster
+	if c == nil || !c.SharePolicy || slices.Contains(c.PolicyFrom, d.conf.Node) {
+		return ""
+	}
+	return fmt.Sprintf("the policy of all nodes of the cluster is changed on %s (share_policy and policy_from in %s): change it there", strings.Join(c.PolicyFrom, " or "), d.conf.File)
+}
+
+// PolicyInForce is the text that calls are decided by, and its version; "" and no error where it was not kept.
+func (d *Desk) PolicyInForce() (text, version string, err error) {
+	version = d.force.Rules().Version
+	b, err := d.db.PolicyText(version)
+	return string(b), version, err
+}
+
+// TakePolicy puts the policy of another node of the cluster in force. With a fault in it nothing changes, and the error names the first.
+func (d *Desk) TakePolicy(ctx context.Context, text, node string) error {
+	now, err := conf.ReadFile(d.conf.Policy)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("the policy cannot be read: %w", err)
+	}
+	ctx = console.WithBy(ctx, console.By{Who: node, From: "cluster"})
+	put, err := d.PutPolicy(ctx, console.PolicyEdit{Text: text, ETag: etagOf(now), Note: "from the node " + node, Shared: true})
+	switch {
+	case err != nil:
+		return err
+	case put.Loaded:
+		return nil
+	}
+	for _, f := range put.Faults {
+		if !f.Warning {
+			return fmt.Errorf("the policy of %s has a fault here: %s", node, f.Text)
+		}
+	}
+	return fmt.Errorf("the policy of %s was not put in force", node)
 }
 
 // CheckPolicy says what is wrong with a text, or probably not meant. Nothing changes.
@@ -117,7 +156,7 @@ func (d *Desk) PutPolicy(ctx context.Context, edit console.PolicyEdit) (*console
 	if edit.ETag != etagOf(before) {
 		return nil, console.Conflict("the policy was changed since you began to edit it: open it again, and make your change in what it is now")
 	}
-	if why := d.policyReadOnly(); why != "" {
+	if why := d.policyReadOnly(); why != "" && !(edit.Shared && why == d.policyOfOthers()) {
 		return nil, console.Conflict(why)
 	}
 	p, faults, err := d.loadText(edit.Text)

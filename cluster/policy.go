@@ -1,0 +1,175 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Policies is the policy in force here, and how another comes to be.
+type Policies interface {
+	// PolicyInForce is the text that calls are decided by, and its version.
+	PolicyInForce() (text, version string, err error)
+	// TakePolicy puts a text in force if it has no fault here.
+	TakePolicy(ctx context.Context, text, node string) error
+}
+
+const (
+	policyEvery   = time.Second
+	maxPolicy     = 512 << 10 // bytes
+	policyHistory = 5         // that the server keeps
+	settingPolicy = "cluster.policy"
+)
+
+// sharedPolicy is a policy as the server keeps it, under the name of the node that gave it.
+type sharedPolicy struct {
+	Version string `json:"version"`
+	Text    string `json:"text"`
+}
+
+// policyState is what this node knows of the policy of all nodes.
+type policyState struct {
+	Version  string `json:"version"`  // that it gave or took last
+	Revision uint64 `json:"revision"` // of that, at the server
+}
+
+// given is what the server keeps of a node.
+type given struct {
+	sharedPolicy
+	node     string
+	revision uint64
+}
+
+// sharePolicy keeps the policy of this node that of the nodes in policy_from, and gives them its own if it is one of these.
+func (c *Cluster) sharePolicy(ctx context.Context) {
+	if !c.o.SharePolicy {
+		return
+	}
+	tick := time.NewTicker(policyEvery)
+	defer tick.Stop()
+	var state policyState
+	if text, err := c.o.Store.Setting(settingPolicy); err == nil && text != nil {
+		json.Unmarshal(text, &state) // unreadable: as if it were new here
+	}
+	refused := uint64(0) // the revision that has faults here: it is not tried each second
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if !c.nc.IsConnected() {
+			continue
+		}
+		asking, cancel := context.WithTimeout(ctx, askWait)
+		next, err := c.policyOnce(asking, state, &refused)
+		cancel()
+		if next != state {
+			state = next
+			if text, e := json.Marshal(state); e == nil {
+				err = errors.Join(err, c.o.Store.PutSetting(settingPolicy, text))
+			}
+		}
+		c.policyTrouble(err)
+	}
+}
+
+// policyTrouble notes why the policy is not that of all nodes, nil for that it is.
+func (c *Cluster) policyTrouble(err error) {
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if text != c.noPolicy && text != "" {
+		c.o.Log.Warn("the policy of this node is not that of the cluster", "error", err)
+	}
+	c.noPolicy = text
+}
+
+// policyOnce looks once at what is in force here and what the server has, and makes them the same.
+func (c *Cluster) policyOnce(ctx context.Context, state policyState, refused *uint64) (policyState, error) {
+	text, version, err := c.o.Policy.PolicyInForce()
+	if err != nil {
+		return state, err
+	}
+	kv, err := c.policies(ctx)
+	if err != nil {
+		return state, fmt.Errorf("what the server keeps of policies: %w", err)
+	}
+	last, err := c.lastPolicy(ctx, kv)
+	if err != nil {
+		return state, err
+	}
+	gives := slices.Contains(c.o.PolicyFrom, c.o.Node)
+	give := func() (policyState, error) {
+		b, err := json.Marshal(sharedPolicy{version, text})
+		if err != nil || len(b) > maxPolicy {
+			return state, errors.Join(err, fmt.Errorf("the policy has more than %d bytes: the other nodes do not get it", maxPolicy))
+		}
+		revision, err := kv.Put(ctx, "policy."+c.o.Node, b)
+		if err != nil {
+			return state, fmt.Errorf("the server does not take the policy: %w", err)
+		}
+		return policyState{version, revision}, nil
+	}
+	switch {
+	case last == nil: // nobody has given one, or the server has lost it
+		if !gives {
+			return state, nil
+		}
+		return give()
+	case last.revision < state.Revision: // it has lost it, and somebody has given one since
+		state.Revision = 0
+	}
+	changedHere := gives && state.Version != "" && version != state.Version
+	switch {
+	case last.Version == version:
+		return policyState{version, last.revision}, nil
+	case changedHere:
+		return give()
+	case last.revision == *refused:
+		return state, fmt.Errorf("the policy of %s has faults here", last.node)
+	}
+	if err := c.o.Policy.TakePolicy(ctx, last.Text, last.node); err != nil {
+		*refused = last.revision
+		return state, err
+	}
+	return policyState{last.Version, last.revision}, nil
+}
+
+// policies is where the server keeps them; it is made if there is none.
+func (c *Cluster) policies(ctx context.Context) (jetstream.KeyValue, error) {
+	kv, err := c.js.KeyValue(ctx, c.streamName())
+	if errors.Is(err, jetstream.ErrBucketNotFound) && slices.Contains(c.o.PolicyFrom, c.o.Node) {
+		return c.js.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: c.streamName(), Description: "the policy of Ringfence's nodes", History: policyHistory, MaxValueSize: maxPolicy})
+	}
+	return kv, err
+}
+
+// lastPolicy is the policy that was given last, of those of nodes that may; nil if there is none.
+func (c *Cluster) lastPolicy(ctx context.Context, kv jetstream.KeyValue) (last *given, err error) {
+	for _, node := range c.o.PolicyFrom {
+		e, err := kv.Get(ctx, "policy."+node)
+		if errors.Is(err, jetstream.ErrKeyNotFound) {
+			continue
+		} else if err != nil {
+			return nil, fmt.Errorf("what the server keeps of policies: %w", err)
+		}
+		g := given{node: node, revision: e.Revision()}
+		if len(e.Value()) > maxPolicy || json.Unmarshal(e.Value(), &g.sharedPolicy) != nil || g.Text == "" {
+			c.counts.garbled.Add(1)
+			continue
+		}
+		if last == nil || g.revision > last.revision {
+			last = &g
+		}
+	}
+	return last, nil
+}

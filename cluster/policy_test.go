@@ -1,0 +1,143 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// rules is the policy of a node: a text, of which the length is the version.
+type rules struct {
+	mu     sync.Mutex
+	text   string
+	tried  int // how often a text with a fault came
+	pause  Pause
+	paused int // how often a pause was taken
+}
+
+func (r *rules) PolicyInForce() (string, string, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.text, fmt.Sprint(len(r.text)), nil
+}
+
+func (r *rules) TakePolicy(_ context.Context, text, _ string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if strings.Contains(text, "fault") {
+		r.tried++
+		return errors.New("policy.toml:1: a fault")
+	}
+	r.text = text
+	return nil
+}
+
+func (r *rules) set(text string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.text = text
+}
+
+func (r *rules) is(text string) func() bool {
+	return func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return r.text == text
+	}
+}
+
+func (r *rules) PauseKept() (*Pause, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p := r.pause
+	return &p, nil
+}
+
+func (r *rules) TakePause(p *Pause, _ string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p.At.After(r.pause.At) {
+		r.pause = *p
+		r.paused++
+	}
+	return nil
+}
+
+func (r *rules) pauses(paused bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.pause = Pause{At: time.Now(), Paused: paused, Since: time.Now()}
+}
+
+func (r *rules) isPaused() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.pause.Paused
+}
+
+// The policy is that of the nodes that may change it, also after the server has lost it; a node where it has a fault keeps its own and says so.
+func TestPolicyIsShared(t *testing.T) {
+	s := startServer(t)
+	of := map[string]*rules{}
+	nodes := map[string]*member{}
+	start := func(name, text string) {
+		of[name] = &rules{text: text}
+		nodes[name] = join(t, s.url(), newKept(name), func(o *Options) {
+			o.Policy, o.SharePolicy, o.PolicyFrom, o.Pause = of[name], true, []string{"a", "b"}, of[name]
+		})
+	}
+	start("a", "one")
+	eventually(t, "the first gives its own", func() bool {
+		text, _ := nodes["a"].kept.Setting(settingPolicy)
+		return text != nil
+	})
+	start("b", "b's before")
+	start("c", "c's before")
+	for _, name := range []string{"b", "c"} {
+		eventually(t, name+" takes it", of[name].is("one"))
+	}
+	of["b"].set("second of b")
+	for _, name := range []string{"a", "c"} {
+		eventually(t, name+" takes what b changed", of[name].is("second of b"))
+	}
+	of["c"].set("c on its own")
+	eventually(t, "c takes it again", of["c"].is("second of b"))
+	s.kill()
+	s.wipe()
+	of["a"].set("while it was down")
+	s.start()
+	for _, name := range []string{"b", "c"} {
+		eventually(t, name+" has it after the server lost all", of[name].is("while it was down"))
+	}
+	of["a"].set("a fault for all but a, who had it before")
+	eventually(t, "c says why it has another", func() bool { return strings.Contains(nodes["c"].Report().Why, "a fault") })
+	of["a"].set("mended by a")
+	eventually(t, "c has it", of["c"].is("mended by a"))
+	if of["c"].tried > 3 {
+		t.Errorf("a policy with a fault was tried %d times", of["c"].tried)
+	}
+
+	of["c"].pauses(true) // whose word does not count
+	eventually(t, "all have heard it", func() bool {
+		for _, name := range []string{"a", "b"} {
+			nodes[name].mu.Lock()
+			p := nodes[name].peers["c"].Pause
+			nodes[name].mu.Unlock()
+			if p == nil || !p.Paused {
+				return false
+			}
+		}
+		return true
+	})
+	if of["a"].isPaused() || of["b"].isPaused() {
+		t.Error("a node that may not pauses all")
+	}
+	of["a"].pauses(true)
+	eventually(t, "the pause of a counts on b", of["b"].isPaused)
+	of["b"].pauses(false)
+	eventually(t, "it is ended on b", func() bool { return !of["a"].isPaused() && !of["c"].isPaused() })
+}
