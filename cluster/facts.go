@@ -14,19 +14,31 @@ type Fact struct {
 	Table string `json:"t"`
 	Key   []byte `json:"k"`  // 1 to 256 bytes
 	At    int64  `json:"at"` // milliseconds since 1970
+	// Value is all of it, where a time does not say it: a report. Whoever takes it knows which of two is the later.
+	Value json.RawMessage `json:"v,omitempty"`
 }
+
+// ReportChanged tells other nodes of a report, as JSON.
+func (c *Cluster) ReportChanged(id string, at time.Time, report []byte) {
+	c.Learnt([]Fact{{Table: TableReports, Key: []byte(id), At: at.UnixMilli(), Value: report}})
+}
+
+// TableReports is the table of marks of nuisance callers.
+const TableReports = "reports"
 
 // Facts is what calls have taught this node.
 type Facts interface {
 	// FactsSince calls yield for the facts that were so since a time.
 	FactsSince(since time.Time, yield func([]Fact) error) error
 	// TakeFacts has what another node has learnt count here. Tables and keys are checked there.
-	TakeFacts(node string, facts []Fact)
+	TakeFacts(node string, facts []Fact) (refused int)
 }
 
 const (
 	pageFacts   = 1_000
 	maxFactKey  = 256
+	maxValue    = 16 << 10
+	maxValues   = 256 << 10       // bytes of values a message
 	factsMargin = 2 * time.Minute // facts are written a little after they were so, and clocks differ
 	maxWaiting  = 10_000          // facts that wait to be told
 )
@@ -53,7 +65,12 @@ func (c *Cluster) tellFacts(ctx context.Context) {
 		case <-tick.C:
 		}
 		c.mu.Lock()
-		facts := c.facts[:min(len(c.facts), pageFacts)]
+		n, size := 0, 0
+		for n < min(len(c.facts), pageFacts) && size < maxValues {
+			size += len(c.facts[n].Value)
+			n++
+		}
+		facts := c.facts[:n]
 		c.facts = c.facts[len(facts):]
 		c.mu.Unlock()
 		if len(facts) == 0 || !c.nc.IsConnected() || c.isStale() {
@@ -89,7 +106,7 @@ func (c *Cluster) takeFacts(node string, text []byte) bool {
 	now := c.o.Now().UnixMilli()
 	good := facts[:0]
 	for _, f := range facts {
-		if len(f.Key) == 0 || len(f.Key) > maxFactKey || f.At < 0 {
+		if len(f.Key) == 0 || len(f.Key) > maxFactKey || len(f.Value) > maxValue || f.At < 0 {
 			c.counts.refused.Add(1)
 			continue
 		}
@@ -97,7 +114,7 @@ func (c *Cluster) takeFacts(node string, text []byte) bool {
 		good = append(good, f)
 	}
 	if len(good) > 0 {
-		c.o.Facts.TakeFacts(node, good)
+		c.counts.refused.Add(uint64(c.o.Facts.TakeFacts(node, good)))
 	}
 	return true
 }

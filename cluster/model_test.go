@@ -170,7 +170,7 @@ func (k *kept) FactsSince(since time.Time, yield func([]Fact) error) error {
 	var facts []Fact
 	for key, at := range k.facts {
 		if at >= since.UnixMilli() {
-			facts = append(facts, Fact{"known", []byte(key), at})
+			facts = append(facts, Fact{Table: "known", Key: []byte(key), At: at})
 		}
 	}
 	k.mu.Unlock()
@@ -182,20 +182,21 @@ func (k *kept) FactsSince(since time.Time, yield func([]Fact) error) error {
 	return nil
 }
 
-func (k *kept) TakeFacts(_ string, facts []Fact) {
+func (k *kept) TakeFacts(_ string, facts []Fact) int {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, f := range facts {
 		k.facts[string(f.Key)] = max(k.facts[string(f.Key)], f.At)
 	}
+	return 0
 }
 
 // learn is what a call has taught, told at once or not.
 func (m *member) learn(key string, at time.Time, tell bool) {
 	k := m.kept
-	k.TakeFacts("", []Fact{{"known", []byte(key), at.UnixMilli()}})
+	k.TakeFacts("", []Fact{{Table: "known", Key: []byte(key), At: at.UnixMilli()}})
 	if tell {
-		m.Learnt([]Fact{{"known", []byte(key), at.UnixMilli()}})
+		m.Learnt([]Fact{{Table: "known", Key: []byte(key), At: at.UnixMilli()}})
 	}
 }
 

@@ -74,13 +74,7 @@ func (d *Daemon) runCluster() {
 	if c == nil {
 		return
 	}
-	d.keeper.Share(func(facts []screening.Shared) {
-		told := make([]cluster.Fact, len(facts))
-		for i, f := range facts {
-			told[i] = cluster.Fact{Table: f.Table, Key: []byte(f.Key), At: f.At.UnixMilli()}
-		}
-		c.Learnt(told)
-	})
+	d.keeper.Share(func(facts []screening.Shared) { c.Learnt(toldOf(facts)) })
 	d.background("cluster", c.Run)
 }
 
@@ -172,19 +166,45 @@ func (c clusterDesk) TakePause(p *cluster.Pause, node string) error {
 type clusterFacts struct{ d *Daemon }
 
 func (c clusterFacts) FactsSince(since time.Time, yield func([]cluster.Fact) error) error {
-	return c.d.keeper.Since(since, func(facts []screening.Shared) error {
-		told := make([]cluster.Fact, len(facts))
-		for i, f := range facts {
-			told[i] = cluster.Fact{Table: f.Table, Key: []byte(f.Key), At: f.At.UnixMilli()}
+	err := c.d.keeper.Since(since, func(facts []screening.Shared) error { return yield(toldOf(facts)) })
+	if err != nil {
+		return err
+	}
+	const few = 20 // a report has some kilobytes
+	var page []cluster.Fact
+	err = c.d.desk.ReportsSince(since, func(id string, at time.Time, report []byte) error {
+		if page = append(page, cluster.Fact{Table: cluster.TableReports, Key: []byte(id), At: at.UnixMilli(), Value: report}); len(page) < few {
+			return nil
 		}
-		return yield(told)
+		err := yield(page)
+		page = page[:0]
+		return err
 	})
+	if err != nil || len(page) == 0 {
+		return err
+	}
+	return yield(page)
 }
 
-func (c clusterFacts) TakeFacts(_ string, told []cluster.Fact) {
-	facts := make([]screening.Shared, len(told))
-	for i, f := range told {
-		facts[i] = screening.Shared{Table: f.Table, Key: string(f.Key), At: time.UnixMilli(f.At)}
+func toldOf(facts []screening.Shared) []cluster.Fact {
+	told := make([]cluster.Fact, len(facts))
+	for i, f := range facts {
+		told[i] = cluster.Fact{Table: f.Table, Key: []byte(f.Key), At: f.At.UnixMilli()}
 	}
-	c.d.keeper.Take(facts)
+	return told
+}
+
+func (c clusterFacts) TakeFacts(node string, told []cluster.Fact) (refused int) {
+	facts := make([]screening.Shared, 0, len(told))
+	for _, f := range told {
+		if f.Table != cluster.TableReports {
+			facts = append(facts, screening.Shared{Table: f.Table, Key: string(f.Key), At: time.UnixMilli(f.At)})
+			continue
+		}
+		if err := c.d.desk.TakeReport(f.Value); err != nil {
+			refused++
+			c.d.log.Debug("a report of another node is not taken", "from", node, "error", err)
+		}
+	}
+	return refused + c.d.keeper.Take(facts)
 }

@@ -2,8 +2,14 @@ package desk
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
 
 	"ringfence/console"
+	"ringfence/storage"
+	"ringfence/traffic"
 )
 
 // Cluster is how the other nodes are reached that have the same lists.
@@ -15,6 +21,8 @@ type Cluster interface {
 	// Calls asks the other nodes for calls, by a console.SearchQuery as JSON, and gives their answers, console.SearchPages, by the node's name. silent
 	// are those that did not answer in time.
 	Calls(ctx context.Context, query []byte) (answers map[string][]byte, silent []string)
+	// ReportChanged tells the other nodes of a report (storage.Report), as JSON. It waits for nobody.
+	ReportChanged(id string, at time.Time, report []byte)
 }
 
 // Cluster says how this node stands with the others.
@@ -35,6 +43,60 @@ func (d *Desk) LeaveCluster(ctx context.Context, node string) (*console.ClusterR
 		return nil, err
 	}
 	return d.Cluster(ctx)
+}
+
+// reportChanged has a report as it is now count here, and on the other nodes.
+func (d *Desk) reportChanged(r *storage.Report) {
+	d.noteWaiting(r)
+	if d.o.Cluster == nil {
+		return
+	}
+	if text, err := json.Marshal(r); err == nil {
+		d.o.Cluster.ReportChanged(r.ID, r.Changed(), text)
+	}
+}
+
+// ReportsSince calls yield for the reports to which something was done since a time, as JSON, for the other nodes.
+func (d *Desk) ReportsSince(since time.Time, yield func(id string, at time.Time, report []byte) error) error {
+	return d.db.ReportsSince(since, func(r storage.Report) error {
+		text, err := json.Marshal(r)
+		if err != nil {
+			return err
+		}
+		return yield(r.ID, r.Changed(), text)
+	})
+}
+
+// TakeReport takes a report as another node has it. A mark that is new here ends what its caller was trusted with, as one that is made here does.
+func (d *Desk) TakeReport(text []byte) error {
+	var r storage.Report
+	if err := json.Unmarshal(text, &r); err != nil {
+		return fmt.Errorf("a report of another node cannot be read: %w", err)
+	}
+	before, err := d.db.Report(r.ID)
+	if err != nil && !errors.Is(err, storage.ErrNoReport) {
+		return err
+	}
+	kept, changed, err := d.db.MergeReport(r)
+	if err != nil || !changed {
+		return err
+	}
+	d.noteWaiting(&kept)
+	if !kept.LastTime().After(before.LastTime()) {
+		return nil
+	}
+	d.considerMark(kept.ID)
+	shown, ok := d.reveal(kept)
+	p := d.force.Rules().Policy
+	caller := p.Plan().Parse(shown.Caller.E164)
+	if !ok || caller.E164 == "" {
+		return nil
+	}
+	c := traffic.LastCall{Caller: caller}
+	if line, there := p.LineNamed(kept.Line); there {
+		c.Line = line.Key
+	}
+	return d.endTrust(p, &c, kept.Owner())
 }
 
 func noCluster() error {

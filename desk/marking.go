@@ -231,7 +231,7 @@ func (d *Desk) mark(ctx context.Context, extension string, c traffic.LastCall) (
 	if err != nil {
 		return nil, reportError(err)
 	}
-	d.noteWaiting(&r)
+	d.reportChanged(&r)
 	if err := d.endTrust(p, &c, customer); err != nil {
 		return nil, fmt.Errorf("the mark is taken, but the caller may still count as an acquaintance, or for a challenge that he passed: %w", err)
 	}

@@ -109,7 +109,7 @@ func (d *Desk) ConfirmReport(ctx context.Context, id string, prefix bool) (*cons
 	if r, changed, err = d.db.ConfirmReport(r.ID, byOf(ctx).Who, free); err != nil {
 		return nil, reportError(err)
 	}
-	d.noteWaiting(&r)
+	d.reportChanged(&r)
 	edit.Report = reportOf(&r)
 	switch {
 	case !changed && was == storage.ReportConfirmed:
@@ -166,13 +166,16 @@ func (d *Desk) LiftReport(ctx context.Context, id string) (*console.ReportEdit, 
 		return nil, err
 	}
 	for _, other := range same {
-		if _, _, err := d.db.DecideReport(other, storage.ReportLifted, who); err != nil {
+		lifted, _, err := d.db.DecideReport(other, storage.ReportLifted, who)
+		if err != nil {
 			return nil, reportError(err)
 		}
+		d.reportChanged(&lifted)
 	}
 	if r, _, err = d.db.DecideReport(r.ID, storage.ReportLifted, who); err != nil {
 		return nil, reportError(err)
 	}
+	d.reportChanged(&r)
 	edit.Report = reportOf(&r)
 	return edit, nil
 }
@@ -254,7 +257,7 @@ func (d *Desk) DismissReport(ctx context.Context, id string) (*console.ReportEdi
 	case err != nil:
 		return nil, reportError(err)
 	case changed:
-		d.noteWaiting(&r)
+		d.reportChanged(&r)
 		return &console.ReportEdit{Report: reportOf(&r), Change: console.Dismissed}, nil
 	case r.State == storage.ReportConfirmed:
 		return nil, console.Conflict(fmt.Sprintf("report %s was confirmed before, and its caller listed: `ringfence reports lift %s` takes the number off again", r.ID, r.ID))
