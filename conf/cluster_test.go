@@ -100,3 +100,43 @@ func TestClusterFaults(t *testing.T) {
 	check("a long name", "node = \"pbx1\"\n[cluster]\nname = \""+strings.Repeat("x", maxName+1)+"\"\n"+rest, "f.toml:3: cluster.name: ")
 	check("no name", "node = \"pbx1\"\n[cluster]\n"+rest, "f.toml:2: cluster.name: ")
 }
+
+// The handbook explains each key of the section, its example is taken, and so is the section that we ship commented out.
+func TestClusterPage(t *testing.T) {
+	folder := withPassword(t)
+	for _, name := range []string{"nats-password", "nats-ca.crt", "pbx1.crt", "pbx1.key"} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := os.ReadFile("../docs/cluster.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := string(text)
+	_, example, _ := strings.Cut(page, "```toml\n")
+	example, _, _ = strings.Cut(example, "```")
+	d, err := parseDaemon(filepath.Join(folder, "ringfence.toml"), []byte(example))
+	if err != nil || d.Cluster == nil || d.Cluster.User != d.Node {
+		t.Fatalf("the example reads %+v, %v", d, err)
+	}
+	_, table, _ := strings.Cut(page, "| key | is |\n| --- | --- |\n")
+	table, _, _ = strings.Cut(table, "\n\n")
+	var keys []string
+	for row := range strings.Lines(table) {
+		for i, word := range strings.Split(strings.Split(row, "|")[1], "`") {
+			if i%2 == 1 {
+				keys = append(keys, word)
+			}
+		}
+	}
+	slices.Sort(keys)
+	if want := slices.Sorted(slices.Values(sectionKeys["cluster"])); !slices.Equal(keys, want) {
+		t.Errorf("the page explains %q, and there are %q", keys, want)
+	}
+	_, shipped, _ := strings.Cut(string(SampleDaemon), "\n# [cluster]\n")
+	shipped = "node = \"pbx1\"\n[cluster]\n" + strings.ReplaceAll("\n"+shipped, "\n# ", "\n")
+	if d, err := parseDaemon(filepath.Join(folder, "ringfence.toml"), []byte(shipped)); err != nil || d.Cluster.Keep != 30*24*time.Hour || d.Cluster.MaxChange != 0.3 || d.Cluster.SharePolicy {
+		t.Errorf("the shipped section reads %v", err)
+	}
+}

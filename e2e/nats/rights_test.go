@@ -47,7 +47,18 @@ func signIn(t *testing.T, n *setup.NATS, name, password string) (*user, error) {
 	conn.SetDeadline(time.Now().Add(time.Minute))
 	u := &user{t: t, conn: conn, in: bufio.NewReader(conn)}
 	u.line() // INFO
+	u.connect(name, password)
+	return u.signedIn()
+}
+
+// connect says who it is.
+func (u *user) connect(name, password string) {
 	u.say("CONNECT {\"verbose\":false,\"pedantic\":false,\"headers\":true,\"no_responders\":true,\"user\":%q,\"pass\":%q}", name, password)
+}
+
+// signedIn is the connection, unless it was refused.
+func (u *user) signedIn() (*user, error) {
+	u.t.Helper()
 	if refused := u.settle(nil); refused != "" {
 		return nil, fmt.Errorf("%s", refused)
 	}

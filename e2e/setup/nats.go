@@ -64,14 +64,21 @@ func (n *NATS) URL() string { return "nats://" + n.Address }
 
 // Log is what it has said.
 func (n *NATS) Log() string {
-	text, _ := os.ReadFile(filepath.Join(n.Folder, "log"))
-	return string(text)
+	said, _ := os.ReadFile(filepath.Join(n.Folder, "said"))
+	log, _ := os.ReadFile(filepath.Join(n.Folder, "log"))
+	return string(said) + string(log)
 }
 
 func (n *NATS) start() {
 	n.t.Helper()
 	n.cmd = exec.Command(n.program, "-c", filepath.Join(n.Folder, "nats.conf"), "-l", filepath.Join(n.Folder, "log"))
 	n.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	said, err := os.Create(filepath.Join(n.Folder, "said")) // what is wrong with its configuration
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	defer said.Close()
+	n.cmd.Stderr = said
 	if err := n.cmd.Start(); err != nil {
 		n.t.Fatal(err)
 	}
@@ -97,9 +104,30 @@ func (n *NATS) Kill() {
 	n.cmd.Wait()
 }
 
-// Stop has it hang: connections stay, and nothing is answered. Cont has it go on.
-func (n *NATS) Stop() { n.cmd.Process.Signal(syscall.SIGSTOP) }
+// Stop has it hang: connections stay, and nothing is answered from when it returns. Cont has it go on.
+func (n *NATS) Stop() {
+	n.t.Helper()
+	n.cmd.Process.Signal(syscall.SIGSTOP)
+	for end := time.Now().Add(10 * time.Second); !n.stopped(); <-time.After(time.Millisecond) {
+		if time.Now().After(end) {
+			n.t.Fatal("the server of NATS does not stop")
+		}
+	}
+}
+
 func (n *NATS) Cont() { n.cmd.Process.Signal(syscall.SIGCONT) }
+
+// stopped reports whether all its threads are: a signal takes a moment to each.
+func (n *NATS) stopped() bool {
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", n.cmd.Process.Pid))
+	for _, file := range threads {
+		text, _ := os.ReadFile(file)
+		if _, state, ok := strings.Cut(string(text), ") "); ok && !strings.HasPrefix(state, "T") {
+			return false
+		}
+	}
+	return len(threads) > 0
+}
 
 // Wipe takes away what it has kept, after Kill.
 func (n *NATS) Wipe() {
