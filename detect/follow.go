@@ -29,10 +29,11 @@ type Peers interface {
 
 // act is what a person did to a key, so that earlier ones that come late are known for such.
 type act struct {
-	at  int64
-	how string
-	by  string
-	key string // as it was typed
+	at   int64
+	how  string
+	by   string
+	key  string // as it was typed
+	node string // where, "" here
 }
 
 const (
@@ -53,7 +54,7 @@ func (s *Set) Follow(n News, node string, now time.Time) bool {
 	case i < 0:
 		t.shared.Unknown++
 		return false
-	case !plain(node, mostNode) || node == "" || !plain(n.Why, 512) || !plain(n.By, 512) || n.Since.IsZero() || since < 0 || since > at+wrongClock:
+	case !plain(node, mostNode) || node == "" || !plain(n.Why, 512) || !plain(n.By, 512) || !plain(n.Node, mostNode) || n.Since.IsZero() || since < 0 || since > at+wrongClock:
 		t.shared.Refused++
 		return false
 	}
@@ -154,7 +155,11 @@ func (d *detector) followAct(key uint64, n *News, node string, since int64) bool
 	if latest >= since {
 		return false
 	}
+	if n.Node != "" { // it only passes it on
+		node = n.Node
+	}
 	by := strings.Clone(n.By)
+	node = strings.Clone(node)
 	d.asOf = since
 	defer func() { d.asOf = 0 }()
 	switch n.Act {
@@ -164,14 +169,14 @@ func (d *detector) followAct(key uint64, n *News, node string, since int64) bool
 		if d.pinKey(key, n.Key, n.Act, by) == 0 {
 			return false
 		}
-		d.pins[key].node = strings.Clone(node)
+		d.pins[key].node = node
 	case ActUnpin:
 		d.unpin(key, by)
 	default:
 		d.set.shared.Refused++
 		return false
 	}
-	d.noteAct(key, act{since, n.Act, by, strings.Clone(n.Key)})
+	d.noteAct(key, act{since, n.Act, by, strings.Clone(n.Key), node})
 	return true
 }
 
@@ -207,12 +212,12 @@ func (d *detector) didHere(key uint64, trunk, text, how, by string) {
 		return
 	}
 	now := d.set.clock.now
-	d.noteAct(key, act{now, how, by, strings.Clone(cutText(text))})
+	d.noteAct(key, act{now, how, by, strings.Clone(cutText(text)), ""})
 	d.set.tellTo.News(d.actNews(trunk, d.acts[key]))
 }
 
 func (d *detector) actNews(trunk string, a act) News {
-	return News{Act: a.how, Breaker: Breaker{Detector: d.Name, Trunk: trunk, Key: a.key, Since: d.set.clock.time(a.at), By: a.by}}
+	return News{Act: a.how, Breaker: Breaker{Detector: d.Name, Trunk: trunk, Key: a.key, Since: d.set.clock.time(a.at), By: a.by, Node: a.node}}
 }
 
 // closing is when a breaker closed by what callers did, for whoever has not heard of it.
@@ -298,7 +303,7 @@ func (d *detector) standing(all []News) []News {
 	}
 	for key, pin := range d.pins {
 		text := d.keyText(key, d.slots.find(key))
-		all = append(all, d.actNews(d.set.trunkName(key), act{pin.since, pinNames[pin.pinned], pin.by, text}))
+		all = append(all, d.actNews(d.set.trunkName(key), act{pin.since, pinNames[pin.pinned], pin.by, text, pin.node}))
 	}
 	for key, a := range d.acts {
 		if now-a.at > actsKept {
@@ -332,39 +337,4 @@ func (d *detector) countsAnew(at int32) {
 	if f := d.abroadOf(s.key, d.slots.hash(s.key)); f != nil {
 		d.reckon(f)
 	}
-}
-
-// NodeCount is what one node counts of a key, as it said.
-type NodeCount struct {
-	Node  string `json:"node"`
-	Count int    `json:"count"`
-}
-
-// elsewhere fills in what is counted where.
-func (d *detector) elsewhere(x *Breaker, at int32) {
-	s := &d.slots.all[at]
-	x.Elsewhere = d.nodeCounts(s.key)
-	if len(x.Elsewhere) > 0 {
-		x.Here = x.Count - int(s.far)
-	}
-}
-
-func (d *detector) nodeCounts(key uint64) (all []NodeCount) {
-	f := d.abroadOf(key, d.slots.hash(key))
-	if f == nil {
-		return nil
-	}
-	for i := range f.said {
-		node := int(f.said[i].node)
-		if n := d.reckoned(f, -1, node); n > 0 {
-			all = append(all, NodeCount{d.set.peers[node].name, int(n)})
-		}
-	}
-	return all
-}
-
-// kept is a breaker as it is kept and told: without what changes with each call.
-func (b Breaker) kept() Breaker {
-	b.Here, b.Elsewhere = 0, nil
-	return b
 }

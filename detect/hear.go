@@ -421,3 +421,43 @@ func (s *Set) recountPeers() {
 		}
 	}
 }
+
+// forgetAbroad drops what other nodes have said of a number. They will say it again, unless it is dropped there as well.
+func (d *detector) forgetAbroad(number, mark uint64) (n int) {
+	for key := range d.told {
+		if d.isNumber(key&keyMask, number) {
+			delete(d.told, key)
+		}
+	}
+	for key := range d.acts {
+		if d.isNumber(key&keyMask, number) {
+			delete(d.acts, key)
+		}
+	}
+	for key := range d.closings {
+		if d.isNumber(key&keyMask, number) {
+			delete(d.closings, key)
+		}
+	}
+	if d.abroad == nil {
+		return 0
+	}
+	for _, f := range d.abroad.list {
+		whole, had := d.isNumber(f.key&keyMask, number), n
+		for i := range f.said {
+			w := &f.said[i]
+			before := len(w.what)
+			w.what = slices.DeleteFunc(w.what, func(t heard) bool { return whole || t.id != 0 && isOf(t.id, number, mark) })
+			n += before - len(w.what)
+			if whole {
+				w.n, w.where = nil, nil
+				n++
+			}
+		}
+		if n > had {
+			d.merge(f)
+			d.reckon(f)
+		}
+	}
+	return n
+}

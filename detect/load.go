@@ -44,6 +44,9 @@ func (s *Set) load(snapshot []byte) error {
 	for count := r.unsigned(policy.MaxDetectors); count > 0 && !r.bad; count-- {
 		s.loadDetector(r, sameZone)
 	}
+	if len(r.b) > 0 {
+		s.loadActs(r)
+	}
 	if r.bad {
 		return errSnapshot
 	}

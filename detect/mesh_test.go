@@ -21,6 +21,7 @@ type mesh struct {
 	late   time.Duration
 	on     []word // the way
 	told   int    // shares
+	deaf   bool   // news gets lost
 }
 
 // node is one of a mesh.
@@ -67,7 +68,7 @@ func (x *node) News(n detect.News) { x.mesh.say(x, word{news: &n}) }
 func (m *mesh) say(from *node, w word) {
 	w.from, w.epoch, w.at = from.name, from.epoch, m.at
 	for _, to := range m.nodes {
-		if to == from || from.cut || to.cut {
+		if to == from || from.cut || to.cut || m.deaf && w.news != nil {
 			continue
 		}
 		w.to = to.name
@@ -172,6 +173,15 @@ var scenes = []struct {
 	{"strangers of a wide range", func() policy.Detector { return rangeWakes() }, func(r *rand.Rand) []wave {
 		return waves(r, 60, func(i int) wave {
 			return wave{call: call{from: fmt.Sprintf("0592211%04d", r.IntN(10000)), to: line(i)}, talk: -1}
+		})
+	}},
+	{"three parts of a range", func() policy.Detector {
+		d := rangeWakes()
+		d.Levels = []policy.Level{{Digits: 8, Trip: 8}}
+		return d
+	}, func(r *rand.Rand) []wave {
+		return waves(r, 60, func(i int) wave {
+			return wave{call: call{from: fmt.Sprintf("13905921%03d", r.IntN(300)), to: line(i)}, talk: -1}
 		})
 	}},
 	{"a range that annoys", func() policy.Detector {

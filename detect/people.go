@@ -358,17 +358,7 @@ func (s *Set) forget(e164 string) (n int) {
 func (d *detector) forget(caller uint64, e164 string) (n int) {
 	mark := callerMark(caller)
 	d.members.each(func(at int32, e *entry[int32]) {
-		id := e.id & keyMask
-		switch kind := policy.Counted(e.id >> keyBits); kind {
-		case policy.CountCallers, policy.CountStrangers, policy.CountFirstTime, policy.CountCallees:
-			if id != caller {
-				return
-			}
-		case policy.CountDecoys:
-			if id>>36 != mark {
-				return
-			}
-		default:
+		if !isOf(e.id, caller, mark) {
 			return
 		}
 		n++
@@ -391,6 +381,7 @@ func (d *detector) forget(caller uint64, e164 string) (n int) {
 			d.dropPin(key)
 		}
 	}
+	n += d.forgetAbroad(caller, mark)
 	if d.habits != nil {
 		for _, h := range slices.Clone(d.habits.order) {
 			if d.isNumber(h.key.key, caller) && d.habits.forget(h.key) {
@@ -399,6 +390,18 @@ func (d *detector) forget(caller uint64, e164 string) (n int) {
 		}
 	}
 	return n
+}
+
+// isOf reports whether a member of a key is a number, or a pair that it is the caller of.
+func isOf(member, number, mark uint64) bool {
+	id := member & keyMask
+	switch policy.Counted(member >> keyBits) {
+	case policy.CountCallers, policy.CountStrangers, policy.CountFirstTime, policy.CountCallees:
+		return id == number
+	case policy.CountDecoys:
+		return id>>36 == mark
+	}
+	return false
 }
 
 // isNumber reports whether a key is a whole number: as E.164, or of a prefix that is all of it, as written nationally.

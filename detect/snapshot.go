@@ -75,6 +75,7 @@ func (s *Set) trySnapshot() ([]byte, bool) {
 	}
 	recent := t.recent.append(nil, t.clock.now)
 	budgets := t.budgets.append(nil)
+	acts := t.appendActs(nil)
 	release()
 
 	for _, set := range []*numberSet{&older, &newer} {
@@ -88,7 +89,7 @@ func (s *Set) trySnapshot() ([]byte, bool) {
 	b = append(b, recent...)
 	b = appendText(b, t.zone.String())
 	b = appendPiece(b, budgets)
-	return append(b, tail...), true
+	return append(append(b, tail...), acts...), true
 }
 
 // lockAgain locks a set that was let go of for a moment, so that calls which waited come first; false, and nothing locked, if another has taken over.
