@@ -87,6 +87,7 @@ func crashState(state map[string]string, round, imports int) map[string]string {
 //	import N        and all of this import or undo counts, see crashImports
 //	own PATTERN     a person's record is on the list of imports, beside theirs
 //	few N           some lines say that, see crashLines
+//	merge N         and what another node says, see crashMerges
 //	many N          and so do very many, or an undo had them say again what they said before
 func crashChild(file string) {
 	fail := func(err error) {
@@ -118,6 +119,7 @@ func crashChild(file string) {
 	}()
 	go crashImports(d, fail, say)
 	go crashLines(d, fail, say)
+	go crashMerges(d, fail, say)
 	for n := from; ; n++ {
 		list := fmt.Sprint("list", n%3)
 		// In one edit with company, so that it takes several pages.
@@ -186,7 +188,9 @@ type crashed struct {
 	many    [2]string         // what the many say, and what they said before, which an undo gives back
 	acked   int
 	imports int
-	lines   int // changes of lines acknowledged
+	lines   int    // changes of lines acknowledged
+	merged  string // what the list of another node's rows says
+	merges  int
 }
 
 // round is what a child said in one round.
@@ -197,6 +201,7 @@ type round struct {
 	lastEdit int
 	journal  int // the first record that was not acknowledged
 	few      int // changes of lines acknowledged
+	merges   int // of another node's rows
 	many     int
 }
 
@@ -225,6 +230,7 @@ func killOften(t *testing.T, rounds int) {
 		c.counts(d, r)
 		c.importsAreThere(d, r)
 		c.linesAreThere(d, r)
+		c.mergesAreThere(d, r)
 		if report, err := d.Verify(); err != nil || len(report.Faults) > 0 {
 			t.Fatalf("round %d: %+v, %v", n, report, err)
 		}
@@ -236,7 +242,7 @@ func killOften(t *testing.T, rounds int) {
 	}
 	t.Logf("%d acknowledged in %d rounds, %d of them imports", c.acked, rounds, c.imports)
 	t.Logf("%d acknowledged changes of lines in %d rounds", c.lines, rounds)
-	if c.acked < rounds || c.imports == 0 || c.lines == 0 {
+	if c.acked < rounds || c.imports == 0 || c.lines == 0 || c.merges == 0 {
 		t.Error("hardly any edit was acknowledged: the children were killed too early to show anything")
 	}
 }
@@ -266,6 +272,10 @@ func (c *crashed) read(r *round, line string) {
 		fmt.Sscanf(line, "import %d", &n)
 		r.done = n + 1
 		c.imports++
+	case "merge":
+		fmt.Sscanf(line, "merge %d", &n)
+		r.merges = n + 1
+		c.merges++
 	case "few":
 		fmt.Sscanf(line, "few %d", &n)
 		r.few = n + 1
