@@ -95,6 +95,8 @@ var rules = map[string]rule{
 	// The other nodes.
 	"Cluster":      {viewer, nobody, ""},
 	"LeaveCluster": {admin, nobody, "cluster leave"},
+	"DecideHeld":   {admin, nobody, "cluster held"},
+	"UndoNode":     {admin, nobody, "cluster undo"},
 
 	// People. Everybody has sessions of their own, and may choose another password.
 	"Users":       {admin, nobody, ""},

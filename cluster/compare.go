@@ -231,7 +231,7 @@ func (c *Cluster) compareList(ctx context.Context, node, list string) (differed 
 	}
 	changed := 0
 	if n >= manyLeaves {
-		changed, err = c.o.Taker.MergeList(ctx, list, rows, of)
+		changed, err = c.o.Taker.MergeList(ctx, list, c.siftMany(node, list, rows), of)
 	} else {
 		var page []storage.Row
 		for r, e := range rows {
@@ -315,7 +315,7 @@ func wanting(leaves []byte) func(leaf int) bool {
 }
 
 func (c *Cluster) takePage(ctx context.Context, list string, page []storage.Row, of storage.Foreign, changed *int) error {
-	n, err := c.o.Taker.MergeRows(ctx, list, page, of)
+	n, err := c.merge(ctx, list, page, of)
 	*changed += n
 	return err
 }

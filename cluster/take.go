@@ -145,7 +145,7 @@ func (c *Cluster) takeBatch(ctx context.Context, batch []jetstream.Msg) error {
 		if len(now.rows) == 0 {
 			return nil
 		}
-		n, err := c.o.Taker.MergeRows(ctx, now.list, now.rows, now.of)
+		n, err := c.merge(ctx, now.list, now.rows, now.of)
 		if err != nil {
 			return err
 		}

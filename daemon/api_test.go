@@ -29,7 +29,7 @@ hold = "24h"
 
 // notServed are operations that this installation can only refuse: it has no feeds and no cluster.
 var notServed = map[string]bool{
-	"POST /api/v1/feeds/{list}/fetch": true, "POST /api/v1/feeds/{list}/accept": true, "GET /api/v1/cluster": true, "DELETE /api/v1/cluster/nodes/{node}": true,
+	"POST /api/v1/feeds/{list}/fetch": true, "POST /api/v1/feeds/{list}/accept": true, "GET /api/v1/cluster": true, "POST /api/v1/cluster/held/{id}/take": true, "POST /api/v1/cluster/held/{id}/refuse": true, "DELETE /api/v1/cluster/nodes/{node}": true,
 }
 
 // Each operation of the API is as its document says, against a real daemon: once answered and once refused.
@@ -250,6 +250,9 @@ func TestEachOperation(t *testing.T) {
 	ask(200, "DELETE", "pause", "")
 	ask(404, "GET", "cluster", "")
 	ask(404, "DELETE", "cluster/nodes/pbx2", "")
+	ask(404, "POST", "cluster/held/1/take", "{}")
+	ask(404, "POST", "cluster/held/1/refuse", "{}")
+	ask(200, "POST", "cluster/nodes/pbx2/undo", `{"since":"2026-11-28T08:00:00Z"}`)
 	ask(200, "GET", "backup", "")
 	ask(200, "POST", "storage/verify", "")
 	ask(200, "GET", "openapi.json", "")
