@@ -43,7 +43,7 @@ func (d *Daemon) makeCluster(c *conf.Cluster) error {
 		Numbers:   func() string { return d.force.Rules().Policy.Plan().Reading() },
 		Detectors: func() *detect.Set { return d.force.Rules().Detectors },
 		Self:      d.selfForCluster,
-		Policy:    clusterDesk{d}, SharePolicy: c.SharePolicy, PolicyFrom: c.PolicyFrom, MaxChange: c.MaxChange, Pause: clusterDesk{d},
+		Policy:    clusterDesk{d}, SharePolicy: c.SharePolicy, PolicyFrom: c.PolicyFrom, MaxChange: c.MaxChange, Wide: func(list, pattern string) bool { return desk.IsWide(d.force.Rules().Policy.Plan(), list, pattern) }, Pause: clusterDesk{d},
 		Calls: func(ctx context.Context, query []byte) ([]byte, error) { return d.desk.CallsHere(ctx, query) },
 	})
 	if err != nil {
