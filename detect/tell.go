@@ -184,24 +184,27 @@ func (d *detector) worthTelling(s *slot, total int32, nodes int) bool {
 // print tells apart what there is to tell of a key; it is never 0.
 func (d *detector) print(at int32, count *ring) uint64 {
 	s := &d.slots.all[at]
-	h := uint64(d.slots.gens[at])<<1 | 1
+	h := uint64(d.slots.gens[at])
+	add := func(v uint64) { h = (h ^ v) * 0x9e3779b97f4a7c15 }
 	if s.holds() {
-		h ^= 1 << 40
+		add(1)
 	}
 	for i, n := range count.n {
 		if n != 0 {
-			h = mix(h ^ uint64(uint32(n))<<8 ^ uint64(i))
+			add(uint64(uint32(n))<<8 | uint64(i))
 		}
 	}
 	if d.spread {
-		for _, digits := range d.slots.spread[at].digits {
-			h = mix(h ^ uint64(digits) + 1)
+		for i, digits := range d.slots.spread[at].digits {
+			if digits != 0 {
+				add(uint64(digits)<<8 | uint64(i))
+			}
 		}
 		for _, t := range d.slots.spread[at].tens {
-			h = mix(h ^ uint64(t.block))
+			add(uint64(t.block))
 		}
 	}
-	return h | 1
+	return mix(h) | 1
 }
 
 // gather finds the members of keys that are being told.
