@@ -82,6 +82,9 @@ func (d *detector) reckoned(f *foreign, at int32, only int) int32 {
 			continue
 		}
 		nodes |= 1 << w.node
+		if d.set.clock.now-w.heard <= fleeting && (d.anews[f.key] == 0 || w.since >= d.anews[f.key]) {
+			sum += int64(w.now)
+		}
 		if w.n == nil {
 			continue
 		}

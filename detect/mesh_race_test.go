@@ -32,40 +32,60 @@ func (m *mailbox) take() []detect.News {
 	return got
 }
 
+// side is a node whose policy is read again and again.
+type side struct {
+	mailbox
+	mu  sync.Mutex
+	set *detect.Set
+}
+
+func (s *side) now() *detect.Set {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.set
+}
+
+func (s *side) swap(set *detect.Set) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.set = set
+}
+
+// fresh is a set of nearly the same detectors.
+func (s *side) fresh(ds []policy.Detector, i int) *detect.Set {
+	mine := append([]policy.Detector(nil), ds...)
+	mine[i%len(mine)].Trip++
+	return detect.New(mine, detect.Options{Zone: time.UTC, Seed: uint64(i), Peers: s})
+}
+
+func manyCalls(t *testing.T, ds []policy.Detector) []detect.Subject {
+	w, all := newWorld(t, ds...), make([]detect.Subject, 200)
+	for i := range all {
+		all[i] = w.subject(call{from: fmt.Sprintf("952116%02d", i%100), to: line(i % 60), decoy: i%7 == 0})
+	}
+	return all
+}
+
 // TestMeshAtOnce has two nodes do everything at once, while policies take over from each other: nothing of it waits for ever or falls.
 func TestMeshAtOnce(t *testing.T) {
 	rounds := 400
 	if testing.Short() || underRace {
 		rounds = 100
 	}
-	type side struct {
-		mailbox
-		mu  sync.Mutex
-		set *detect.Set
-	}
 	ds := manyDetectors()
-	fresh := func(s *side, i int) *detect.Set {
-		mine := append([]policy.Detector(nil), ds...)
-		mine[i%len(mine)].Trip++
-		return detect.New(mine, detect.Options{Zone: time.UTC, Seed: uint64(i), Peers: s})
-	}
 	sides := [2]*side{{}, {}}
 	for i, s := range sides {
-		s.set = fresh(s, i)
+		s.swap(s.fresh(ds, i))
 	}
 	now := func(i int) time.Time { return start.Add(time.Duration(i) * 250 * time.Millisecond) }
 	var all sync.WaitGroup
 	for n, s := range sides {
 		other := sides[1-n]
 		name := fmt.Sprint("pbx", n)
-		in := func() *detect.Set { s.mu.Lock(); defer s.mu.Unlock(); return s.set }
-		w := newWorld(t, ds...)
-		subjects := make([]detect.Subject, 200)
-		for i := range subjects {
-			subjects[i] = w.subject(call{from: fmt.Sprintf("952116%02d", i%100), to: line(i % 60), decoy: i%7 == 0})
-		}
+		in := s.now
+		subjects := manyCalls(t, ds)
 		for i := range 20 { // there is something to tell from the first moment on
-			s.set.Called(&subjects[i])
+			in().Called(&subjects[i])
 		}
 		for _, do := range []func(i int){
 			func(i int) {
@@ -81,10 +101,7 @@ func TestMeshAtOnce(t *testing.T) {
 			},
 			func(i int) {
 				shares := in().Tell(now(i), 2, nil)
-				other.mu.Lock()
-				to := other.set
-				other.mu.Unlock()
-				to.Heard(name, uint64(1+i/50), now(i), now(i), shares)
+				other.now().Heard(name, uint64(1+i/50), now(i), now(i), shares)
 			},
 			func(i int) {
 				for _, news := range append(other.take(), in().Standing(now(i))...) {
@@ -102,11 +119,9 @@ func TestMeshAtOnce(t *testing.T) {
 			func(i int) {
 				switch i % 20 {
 				case 3:
-					next := fresh(s, i)
+					next := s.fresh(ds, i)
 					next.Adopt(in())
-					s.mu.Lock()
-					s.set = next
-					s.mu.Unlock()
+					s.swap(next)
 				case 7:
 					in().Snapshot()
 				case 11:
@@ -125,7 +140,7 @@ func TestMeshAtOnce(t *testing.T) {
 	}
 	all.Wait()
 	for _, s := range sides {
-		if is := s.set.Shared(); is.Heard == 0 {
+		if is := s.now().Shared(); is.Heard == 0 {
 			t.Errorf("nothing is heard: %+v", is)
 		}
 	}

@@ -69,6 +69,9 @@ type told struct {
 func (t *told) due(d *detector, counts bool) bool {
 	const few = 4
 	pause := min(int64(refresh)<<min(t.times, 10), max(refresh, min(d.sub, longest)))
+	if d.countsConcurrent() {
+		pause = refresh
+	}
 	return d.set.clock.now-t.at >= pause && (counts || t.times < few)
 }
 
@@ -158,10 +161,13 @@ func (s *Set) due(t *Set, d *detector, nodes int) (due []telling, ok bool) {
 			continue
 		}
 		was, before := d.told[e.key]
-		if !before && (e.count.total == 0 || !live(e.count.cur, d.cur)) {
+		if !before && (e.count.total == 0 || !live(e.count.cur, d.cur)) && d.slots.legs == nil {
 			continue
 		}
 		count := e.count.at(d.cur)
+		if d.slots.legs != nil { // these are all that such a detector counts
+			count = d.slots.legs[i].at(d.curLeg)
+		}
 		if !before && !d.worthTelling(e, count.total, nodes) {
 			continue
 		}
@@ -294,6 +300,9 @@ func (d *detector) shareOf(t *telling) Share {
 		if n := left[(d.cur-back)%subs]; d.kinds&addsUp != 0 && d.PerLine == 0 {
 			x.Counts[back] = uint32(min(max(n, 0), mostCount))
 		}
+	}
+	if d.slots.legs != nil {
+		x.Now = uint32(min(t.total, mostCount))
 	}
 	if d.spread {
 		d.shareSpread(&x, &d.slots.spread[t.at])
