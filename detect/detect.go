@@ -131,7 +131,8 @@ type Set struct {
 	tellTo  Peers
 	peers   [mostNodes]peer
 	shared  Shared
-	toldAll int64 // when all was told anew last
+	toldAll int64  // when all was told anew last
+	round   uint32 // that it was
 }
 
 // New makes a set that has counted nothing.

@@ -14,6 +14,7 @@ import (
 type peer struct {
 	name   string // "": nobody
 	epoch  uint64 // of its latest start
+	starts uint32 // tells what it says now from what it, or a node that had its place, said before it started
 	heard  int64  // when
 	shares int    // that are kept of it
 	things int
@@ -27,6 +28,7 @@ type abroad struct {
 
 	swept uint32 // when those that have faded were forgotten last
 
+	hand  int        // of reckonSome
 	held  []*foreign // those of which the breaker holds here
 	stale bool       // held is to be found again
 }
@@ -45,6 +47,7 @@ type foreign struct {
 type said struct {
 	node   uint8
 	held   bool
+	starts uint32 // of the node
 	things int
 	at     int64        // by its clock, when it said so
 	heldAt int64        // by its clock, since when its breaker is known to hold
@@ -85,8 +88,9 @@ func (d *detector) abroadOf(key, hash uint64) *foreign {
 
 func (a *abroad) mark(f *foreign) { a.bits[f.hash>>6%uint64(len(a.bits))] |= 1 << (f.hash & 63) }
 
-// Heard takes what a node said at a time by its clock. It takes the place of what the node said before of these keys; what it said earlier than that,
-// and what it said before its latest start, which is its epoch, is left out. A peer is trusted to count: it can trip a range falsely. It cannot
+// Heard takes what a node said at a time by its clock, which must not go back before its next start. It takes the place of what the node said before of these
+// keys; what it said earlier than that, and what it said before its latest start, which is its epoch, is left out. No shares are a word as well: of a
+// node that has started and has nothing to say. A peer is trusted to count: it can trip a range falsely. It cannot
 // fill memory, reach a caller who is protected, or undo what a person did.
 func (s *Set) Heard(node string, epoch uint64, at, now time.Time, shares []Share) {
 	t := s.lock()
@@ -160,10 +164,15 @@ func (d *detector) hear(who int, at int64, x *Share) {
 	}
 	had := 0
 	if w != nil {
-		if had = w.things; w.at > at {
+		if had = w.things; w.starts != p.starts {
+			w.at, w.heldAt, w.held, w.starts = 0, 0, false, p.starts
+		}
+		if w.at > at {
 			shared.Old++
 			return
 		}
+	} else if x.saysNothing() {
+		return
 	}
 	if (w == nil && p.shares >= keptShares) || p.things-had+len(x.Things) > keptThings {
 		if d.abroad.swept != d.cur {
@@ -182,7 +191,7 @@ func (d *detector) hear(who int, at int64, x *Share) {
 		}
 	}
 	if w == nil {
-		f.said = append(f.said, said{node: uint8(who)})
+		f.said = append(f.said, said{node: uint8(who), starts: p.starts})
 		w = &f.said[len(f.said)-1]
 		p.shares++
 	}
@@ -226,6 +235,11 @@ func (d *detector) subHere(x *Share) (cur uint32, ok bool) {
 		}
 	}
 	return uint32(sub), true
+}
+
+// saysNothing reports whether a share is of a key that counts nothing.
+func (x *Share) saysNothing() bool {
+	return x.Counts == [subs]uint32{} && len(x.Things) == 0 && x.Now == 0 && !x.Held
 }
 
 // take has a node say a share instead of what it said.
@@ -297,8 +311,7 @@ func (d *detector) sweepAbroad() {
 	a.list = slices.DeleteFunc(a.list, func(f *foreign) bool {
 		before := len(f.said)
 		f.said = slices.DeleteFunc(f.said, func(w said) bool {
-			if !live(w.cur, d.cur) {
-				p := &d.set.peers[w.node]
+			if p := &d.set.peers[w.node]; !live(w.cur, d.cur) || w.starts != p.starts {
 				p.shares--
 				p.things -= w.things
 				return true

@@ -14,8 +14,8 @@ func (s *Set) Gone(node string) {
 	defer t.mu.Unlock()
 	for i := range t.peers {
 		if t.peers[i].name == node && node != "" {
-			t.unsay(i)
-			t.peers[i] = peer{}
+			p := &t.peers[i]
+			p.name, p.epoch, p.starts = "", 0, p.starts+1
 		}
 	}
 }
@@ -32,7 +32,8 @@ func (s *Set) peerOf(name string, epoch uint64, at int64) int {
 		if who = slices.IndexFunc(s.peers[:], func(p peer) bool { return p.name == "" || p.shares == 0 && now-p.heard >= staleEpoch }); who < 0 {
 			return -1
 		}
-		s.peers[who] = peer{name: strings.Clone(name), epoch: epoch}
+		p := &s.peers[who]
+		p.name, p.epoch, p.starts = strings.Clone(name), epoch, p.starts+1
 		s.tellAll(false)
 	}
 	p := &s.peers[who]
@@ -40,30 +41,11 @@ func (s *Set) peerOf(name string, epoch uint64, at int64) int {
 	case epoch < p.epoch && now-p.heard < staleEpoch:
 		return -1
 	case epoch != p.epoch:
-		s.unsay(who)
-		p.epoch = epoch
+		p.epoch, p.starts = epoch, p.starts+1 // all that it said before is void
 		s.tellAll(false)
 	}
 	p.heard = now
 	return who
-}
-
-// unsay forgets all that a node has said.
-func (s *Set) unsay(who int) {
-	for _, d := range s.all {
-		if d.abroad == nil {
-			continue
-		}
-		for _, f := range d.abroad.list {
-			if f.by(who) != nil {
-				f.said = slices.DeleteFunc(f.said, func(w said) bool { return int(w.node) == who })
-				d.merge(f)
-				d.reckon(f)
-			}
-		}
-		d.sweepAbroad()
-	}
-	s.peers[who].shares, s.peers[who].things = 0, 0
 }
 
 // takeAbroad takes over what other nodes have said, if it means the same.

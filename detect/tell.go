@@ -26,6 +26,7 @@ func (s *Set) Tell(now time.Time, nodes int, dst []Share) []Share {
 			t.mu.Unlock()
 			continue
 		}
+		d.reckonSome(reckonedAtOnce)
 		due, ok := s.due(t, d, nodes)
 		if !ok {
 			return dst // another set has taken over, and tells what is left
@@ -34,6 +35,9 @@ func (s *Set) Tell(now time.Time, nodes int, dst []Share) []Share {
 		t.mu.Unlock()
 	}
 }
+
+// reckonedAtOnce is how many keys of others are reckoned again in one go.
+const reckonedAtOnce = 128
 
 // TellAll has all be told anew: a node has come, which knows nothing.
 func (s *Set) TellAll() {
@@ -49,25 +53,24 @@ func (s *Set) tellAll(asked bool) {
 		return
 	}
 	s.toldAll = s.clock.now
-	for _, d := range s.all {
-		for key, t := range d.told {
-			t.at, t.times = never, 0
-			d.told[key] = t
-		}
-	}
+	s.round++
 }
 
 // told is what was told of a key.
 type told struct {
 	print uint64 // of what was told, 0 of a key that has no slot any more
 	at    int64
-	last  int64 // when there was something to tell
-	times uint8 // that it was told again since it changed
+	last  int64  // when there was something to tell
+	round uint32 // of telling all
+	times uint8  // that it was told again since it changed
 }
 
 // due reports whether it is time to tell again what has not changed. That a key counts nothing is told a few times.
 func (t *told) due(d *detector, counts bool) bool {
 	const few = 4
+	if t.round != d.set.round {
+		return counts
+	}
 	pause := min(int64(refresh)<<min(t.times, 10), max(refresh, min(d.sub, longest)))
 	if d.countsConcurrent() {
 		pause = refresh
@@ -81,10 +84,10 @@ func (d *detector) tells(key, print uint64, counts bool) {
 	if counts || t.print != print {
 		t.last = now
 	}
-	if t.times = min(t.times+1, 60); t.print != print {
+	if t.times = min(t.times+1, 60); t.print != print || t.round != d.set.round {
 		t.times = 0
 	}
-	t.print, t.at = print, now
+	t.print, t.at, t.round = print, now, d.set.round
 	d.told[key] = t
 	d.set.shared.Told++
 }
@@ -119,7 +122,7 @@ func (d *detector) share(due []telling, dst []Share, room int, things *int) []Sh
 			dst = append(dst, x)
 		}
 	}
-	if now := d.set.clock.now; now-d.toldSwept >= refresh/4 {
+	if now := d.set.clock.now; now-d.toldSwept >= refresh {
 		d.toldSwept = now
 		dst = d.shareGone(dst, room)
 	}
