@@ -36,6 +36,23 @@ func (d *detector) reckon(f *foreign) {
 	}
 }
 
+// reckonSome reckons the next few keys again, by a hand that goes round: what others count of a key becomes more as well, where somebody whom both
+// had met has faded here.
+func (d *detector) reckonSome(few int) {
+	a := d.abroad
+	if a == nil {
+		return
+	}
+	for range min(few, len(a.list)) {
+		if a.hand++; a.hand >= len(a.list) {
+			a.hand = 0
+		}
+		if f := a.list[a.hand]; f.sub != d.cur {
+			d.reckon(f)
+		}
+	}
+}
+
 // reckonAround reckons the wider ranges of a key.
 func (d *detector) reckonAround(key uint64) {
 	if d.Key != policy.ByPrefix || len(d.Levels) < 2 || d.abroad == nil {
@@ -82,6 +99,9 @@ func (d *detector) reckoned(f *foreign, at int32, only int) int32 {
 			continue
 		}
 		nodes |= 1 << w.node
+		if d.set.clock.now-w.heard <= fleeting && (d.anews[f.key] == 0 || w.since >= d.anews[f.key]) {
+			sum += int64(w.now)
+		}
 		if w.n == nil {
 			continue
 		}
@@ -165,7 +185,10 @@ func (d *detector) countsFrom(f *foreign) (from [mostNodes]uint32) {
 		from[i] = oldest
 	}
 	for i := range f.said {
-		if w := &f.said[i]; anew > 0 && w.since < anew {
+		switch w := &f.said[i]; {
+		case w.starts != d.set.peers[w.node].starts:
+			from[w.node] = noSub
+		case anew > 0 && w.since < anew:
 			from[w.node] = max(oldest, uint32(anew/d.sub)+1)
 		}
 	}
@@ -178,7 +201,7 @@ func (d *detector) countsFrom(f *foreign) (from [mostNodes]uint32) {
 		}
 		for i := range r.said {
 			n := &r.said[i]
-			if w := f.by(int(n.node)); w != nil && (!n.held || w.at < n.heldAt) && d.saysMore(n) {
+			if w := f.by(int(n.node)); w != nil && n.starts == d.set.peers[n.node].starts && (!n.held || w.at < n.heldAt) && d.saysMore(n) {
 				from[n.node] = noSub
 			}
 		}

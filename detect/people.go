@@ -17,6 +17,7 @@ func (s *Set) tick(now time.Time) {
 	for _, d := range s.all {
 		d.settleAll()
 		d.sweepAbroad()
+		d.reckonSome(keptShares)
 		if d.habits != nil {
 			d.habits.tick(at)
 		}

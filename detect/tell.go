@@ -26,6 +26,7 @@ func (s *Set) Tell(now time.Time, nodes int, dst []Share) []Share {
 			t.mu.Unlock()
 			continue
 		}
+		d.reckonSome(reckonedAtOnce)
 		due, ok := s.due(t, d, nodes)
 		if !ok {
 			return dst // another set has taken over, and tells what is left
@@ -34,6 +35,9 @@ func (s *Set) Tell(now time.Time, nodes int, dst []Share) []Share {
 		t.mu.Unlock()
 	}
 }
+
+// reckonedAtOnce is how many keys of others are reckoned again in one go.
+const reckonedAtOnce = 128
 
 // TellAll has all be told anew: a node has come, which knows nothing.
 func (s *Set) TellAll() {
@@ -49,26 +53,28 @@ func (s *Set) tellAll(asked bool) {
 		return
 	}
 	s.toldAll = s.clock.now
-	for _, d := range s.all {
-		for key, t := range d.told {
-			t.at, t.times = never, 0
-			d.told[key] = t
-		}
-	}
+	s.round++
 }
 
 // told is what was told of a key.
 type told struct {
 	print uint64 // of what was told, 0 of a key that has no slot any more
 	at    int64
-	last  int64 // when there was something to tell
-	times uint8 // that it was told again since it changed
+	last  int64  // when there was something to tell
+	round uint32 // of telling all
+	times uint8  // that it was told again since it changed
 }
 
 // due reports whether it is time to tell again what has not changed. That a key counts nothing is told a few times.
 func (t *told) due(d *detector, counts bool) bool {
 	const few = 4
+	if t.round != d.set.round {
+		return counts
+	}
 	pause := min(int64(refresh)<<min(t.times, 10), max(refresh, min(d.sub, longest)))
+	if d.countsConcurrent() {
+		pause = refresh
+	}
 	return d.set.clock.now-t.at >= pause && (counts || t.times < few)
 }
 
@@ -78,10 +84,10 @@ func (d *detector) tells(key, print uint64, counts bool) {
 	if counts || t.print != print {
 		t.last = now
 	}
-	if t.times = min(t.times+1, 60); t.print != print {
+	if t.times = min(t.times+1, 60); t.print != print || t.round != d.set.round {
 		t.times = 0
 	}
-	t.print, t.at = print, now
+	t.print, t.at, t.round = print, now, d.set.round
 	d.told[key] = t
 	d.set.shared.Told++
 }
@@ -116,7 +122,7 @@ func (d *detector) share(due []telling, dst []Share, room int, things *int) []Sh
 			dst = append(dst, x)
 		}
 	}
-	if now := d.set.clock.now; now-d.toldSwept >= refresh/4 {
+	if now := d.set.clock.now; now-d.toldSwept >= refresh {
 		d.toldSwept = now
 		dst = d.shareGone(dst, room)
 	}
@@ -158,10 +164,13 @@ func (s *Set) due(t *Set, d *detector, nodes int) (due []telling, ok bool) {
 			continue
 		}
 		was, before := d.told[e.key]
-		if !before && (e.count.total == 0 || !live(e.count.cur, d.cur)) {
+		if !before && (e.count.total == 0 || !live(e.count.cur, d.cur)) && d.slots.legs == nil {
 			continue
 		}
 		count := e.count.at(d.cur)
+		if d.slots.legs != nil { // these are all that such a detector counts
+			count = d.slots.legs[i].at(d.curLeg)
+		}
 		if !before && !d.worthTelling(e, count.total, nodes) {
 			continue
 		}
@@ -184,24 +193,27 @@ func (d *detector) worthTelling(s *slot, total int32, nodes int) bool {
 // print tells apart what there is to tell of a key; it is never 0.
 func (d *detector) print(at int32, count *ring) uint64 {
 	s := &d.slots.all[at]
-	h := uint64(d.slots.gens[at])<<1 | 1
+	h := uint64(d.slots.gens[at])
+	add := func(v uint64) { h = (h ^ v) * 0x9e3779b97f4a7c15 }
 	if s.holds() {
-		h ^= 1 << 40
+		add(1)
 	}
 	for i, n := range count.n {
 		if n != 0 {
-			h = mix(h ^ uint64(uint32(n))<<8 ^ uint64(i))
+			add(uint64(uint32(n))<<8 | uint64(i))
 		}
 	}
 	if d.spread {
-		for _, digits := range d.slots.spread[at].digits {
-			h = mix(h ^ uint64(digits) + 1)
+		for i, digits := range d.slots.spread[at].digits {
+			if digits != 0 {
+				add(uint64(digits)<<8 | uint64(i))
+			}
 		}
 		for _, t := range d.slots.spread[at].tens {
-			h = mix(h ^ uint64(t.block))
+			add(uint64(t.block))
 		}
 	}
-	return h | 1
+	return mix(h) | 1
 }
 
 // gather finds the members of keys that are being told.
@@ -291,6 +303,9 @@ func (d *detector) shareOf(t *telling) Share {
 		if n := left[(d.cur-back)%subs]; d.kinds&addsUp != 0 && d.PerLine == 0 {
 			x.Counts[back] = uint32(min(max(n, 0), mostCount))
 		}
+	}
+	if d.slots.legs != nil {
+		x.Now = uint32(min(t.total, mostCount))
 	}
 	if d.spread {
 		d.shareSpread(&x, &d.slots.spread[t.at])
