@@ -94,6 +94,9 @@ func clusterText(r *console.ClusterReport, now time.Time) string {
 	} else {
 		say("cluster", "%s: this node is %s, connected to %s since %s", shown(r.Name), shown(r.Node), shown(r.Server), when(r.Since))
 	}
+	if r.Why != "" {
+		say("because", "%s", number.InertUpTo(r.Why, 400))
+	}
 	if r.Clock != "" {
 		say("CLOCK", "%s", number.InertUpTo(r.Clock, 400))
 	}
@@ -135,6 +138,9 @@ func clusterNodeText(n *console.ClusterNode, now time.Time) (label, text string)
 	}
 	if n.Version != "" {
 		text += ", version " + shown(n.Version)
+	}
+	if n.Trouble != "" {
+		text += "; " + number.InertUpTo(n.Trouble, 400)
 	}
 	if n.Journal != "" {
 		label, text = "NODE", text+", its journal CANNOT BE WRITTEN: "+number.InertUpTo(n.Journal, 400)

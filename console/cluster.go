@@ -14,6 +14,8 @@ type ClusterReport struct {
 	Alone  bool      `json:"alone"`            // it reaches no server: it decides by its own lists, and its changes wait
 	Since  time.Time `json:"since"`            // when it came to be alone, or not to be
 	Server string    `json:"server,omitempty"` // that it is connected to
+	// Why it is alone, or gives nothing of its own.
+	Why string `json:"why,omitempty"`
 	// Nodes are the others, by their names. One that has gone for good is taken out by leaving.
 	Nodes   []ClusterNode `json:"nodes,omitempty"`
 	Clock   string        `json:"clock,omitempty"`   // what is wrong with this node's clock, so that its changes are stamped by those of the others
@@ -35,6 +37,7 @@ type ClusterNode struct {
 	Policy  string    `json:"policy,omitempty"` // the first digits of its text's hash
 	Loaded  time.Time `json:"policy_loaded,omitzero"`
 	Journal string    `json:"journal,omitempty"` // why it cannot write records of calls; "": it can
+	Trouble string    `json:"trouble,omitempty"` // what did not work with it last
 }
 
 // How the lists of another node are, held against one's own (ClusterNode.Lists).
