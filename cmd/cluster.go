@@ -139,7 +139,7 @@ func clusterText(r *console.ClusterReport, now time.Time) string {
 		say("cluster", "%s: this node is %s, connected to %s since %s", shown(r.Name), shown(r.Node), shown(r.Server), when(r.Since))
 	}
 	if r.Why != "" {
-		say("", "%s", number.InertUpTo(r.Why, 400))
+		say("because", "%s", number.InertUpTo(r.Why, 400))
 	}
 	if r.Clock != "" {
 		say("CLOCK", "%s", number.InertUpTo(r.Clock, 400))
@@ -187,7 +187,7 @@ func clusterNodeText(n *console.ClusterNode, now time.Time) (label, text string)
 		text += ", version " + shown(n.Version)
 	}
 	if n.Trouble != "" {
-		text += ": " + number.InertUpTo(n.Trouble, 400)
+		text += "; " + number.InertUpTo(n.Trouble, 400)
 	}
 	if n.Journal != "" {
 		label, text = "NODE", text+", its journal CANNOT BE WRITTEN: "+number.InertUpTo(n.Journal, 400)

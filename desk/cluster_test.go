@@ -2,69 +2,54 @@ package desk
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"testing"
-	"time"
 
+	"ringfence/conf"
 	"ringfence/console"
-	"ringfence/storage"
-	"ringfence/traffic"
+	"ringfence/inforce"
 )
 
-// told is a cluster that keeps what a desk tells of reports.
-type told struct{ reports [][]byte }
-
-func (o *told) Report() console.ClusterReport                               { return console.ClusterReport{} }
-func (o *told) DecideHeld(context.Context, int, bool) error                 { return nil }
-func (o *told) Leave(context.Context, string) error                         { return nil }
-func (o *told) Calls(context.Context, []byte) (map[string][]byte, []string) { return nil, nil }
-func (o *told) ReportChanged(_ string, _ time.Time, report []byte) {
-	o.reports = append(o.reports, report)
+// twoNodes is a cluster of two nodes, or of one when the other has left.
+type twoNodes struct {
+	Cluster
+	left bool
 }
 
-// A mark that a phone of one node makes waits for a decision on the other too, and what is decided there is decided here.
-func TestReportsOfOtherNodes(t *testing.T) {
-	a, b := callsDesk(t), callsDesk(t)
-	ofA, ofB := &told{}, &told{}
-	a.o.Cluster, b.o.Cluster = ofA, ofB
-	caller := a.force.Rules().Policy.Plan().Parse("95211613")
-	if err := a.AddReport("8001", traffic.LastCall{Caller: caller, Line: "staff", Callee: staffNumber, Time: time.Now()}); err != nil {
-		t.Fatal(err)
+func (m *twoNodes) Report() console.ClusterReport {
+	r := console.ClusterReport{Name: "isp", Node: "pbx1"}
+	if !m.left {
+		r.Nodes = []console.ClusterNode{{Name: "pbx2", Lists: console.ListsSame}}
 	}
-	if len(ofA.reports) != 1 {
-		t.Fatalf("%d were told", len(ofA.reports))
+	return r
+}
+
+func (m *twoNodes) Leave(_ context.Context, node string) error {
+	if node != "pbx2" || m.left {
+		return console.NotFound("there is no node " + node)
 	}
-	for range 2 { // it may come twice
-		if err := b.TakeReport(ofA.reports[0]); err != nil {
-			t.Fatal(err)
-		}
+	m.left = true
+	return nil
+}
+
+// A desk says how the cluster is that it was given, and that there is none where it was given none.
+func TestCluster(t *testing.T) {
+	d := New(&conf.Daemon{}, nil, &inforce.State{}, Options{Log: slog.New(slog.DiscardHandler)})
+	if _, err := d.Cluster(t.Context()); !errors.Is(err, console.ErrNotFound) {
+		t.Errorf("without a cluster: %v", err)
 	}
-	if b.MarksOf(caller.E164, time.Now()) == 0 {
-		t.Error("the mark does not count for the score of the other node")
+	if _, err := d.LeaveCluster(t.Context(), "pbx2"); !errors.Is(err, console.ErrNotFound) {
+		t.Errorf("leaving without a cluster: %v", err)
 	}
-	var id string
-	open := func(d *running) (n int) {
-		err := d.Reports(t.Context(), console.ReportsQuery{State: storage.ReportOpen}, func(r console.Report) error { n++; id = r.ID; return nil })
-		if err != nil {
-			t.Fatal(err)
-		}
-		return n
+	d = New(&conf.Daemon{}, nil, &inforce.State{}, Options{Cluster: &twoNodes{}, Log: slog.New(slog.DiscardHandler)})
+	if r, err := d.Cluster(t.Context()); err != nil || r.Name != "isp" || len(r.Nodes) != 1 {
+		t.Errorf("got %+v, %v", r, err)
 	}
-	if open(b) != 1 {
-		t.Error("it does not wait there")
+	if _, err := d.LeaveCluster(t.Context(), "pbx3"); !errors.Is(err, console.ErrNotFound) {
+		t.Errorf("a node that is not there: %v", err)
 	}
-	if _, err := b.ConfirmReport(t.Context(), id, false); err != nil {
-		t.Fatal(err)
-	}
-	if err := a.TakeReport(ofB.reports[len(ofB.reports)-1]); err != nil || open(a) != 0 {
-		t.Errorf("what the other node decided: %v, %d open", err, open(a))
-	}
-	n := 0
-	if err := a.ReportsSince(time.Now().Add(-time.Minute), func(string, time.Time, []byte) error { n++; return nil }); err != nil || n != 1 {
-		t.Errorf("%d since, %v", n, err)
-	}
-	for _, spoilt := range []string{"", "{}", `{"id":"x"}`} {
-		if b.TakeReport([]byte(spoilt)) == nil {
-			t.Errorf("%q is taken", spoilt)
-		}
+	if r, err := d.LeaveCluster(t.Context(), "pbx2"); err != nil || len(r.Nodes) != 0 {
+		t.Errorf("after it has left: %+v, %v", r, err)
 	}
 }

@@ -420,7 +420,7 @@ func TestClusterShown(t *testing.T) {
 	}
 	h := &house{t: t, pages: p}
 	for at, wants := range map[string][]string{
-		"/":               {"Other nodes", "pbx2", "same lists", "not heard since", "reads numbers otherwise", "1 min 1 s behind"},
+		"/":               {"Other nodes", "pbx2", "same lists", "not heard since", "reads numbers otherwise", "1 min 1 s behind", "it was &lt;b&gt;away&lt;/b&gt; for too long"},
 		"/health?lang=zh": {"其他节点", "pbx2", "名单一致", "号码读法不同", "1a2b3c4d", "本机时钟有误", "black&lt;b&gt;list 的 9000 条更改"},
 	} {
 		a := h.get(admin, at)

@@ -1,0 +1,70 @@
+package desk
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"ringfence/console"
+	"ringfence/storage"
+	"ringfence/traffic"
+)
+
+// told is a cluster that keeps what a desk tells of reports.
+type told struct{ reports [][]byte }
+
+func (o *told) Report() console.ClusterReport                               { return console.ClusterReport{} }
+func (o *told) DecideHeld(context.Context, int, bool) error                 { return nil }
+func (o *told) Leave(context.Context, string) error                         { return nil }
+func (o *told) Calls(context.Context, []byte) (map[string][]byte, []string) { return nil, nil }
+func (o *told) ReportChanged(_ string, _ time.Time, report []byte) {
+	o.reports = append(o.reports, report)
+}
+
+// A mark that a phone of one node makes waits for a decision on the other too, and what is decided there is decided here.
+func TestReportsOfOtherNodes(t *testing.T) {
+	a, b := callsDesk(t), callsDesk(t)
+	ofA, ofB := &told{}, &told{}
+	a.o.Cluster, b.o.Cluster = ofA, ofB
+	caller := a.force.Rules().Policy.Plan().Parse("95211613")
+	if err := a.AddReport("8001", traffic.LastCall{Caller: caller, Line: "staff", Callee: staffNumber, Time: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	if len(ofA.reports) != 1 {
+		t.Fatalf("%d were told", len(ofA.reports))
+	}
+	for range 2 { // it may come twice
+		if err := b.TakeReport(ofA.reports[0]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if b.MarksOf(caller.E164, time.Now()) == 0 {
+		t.Error("the mark does not count for the score of the other node")
+	}
+	var id string
+	open := func(d *running) (n int) {
+		err := d.Reports(t.Context(), console.ReportsQuery{State: storage.ReportOpen}, func(r console.Report) error { n++; id = r.ID; return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	if open(b) != 1 {
+		t.Error("it does not wait there")
+	}
+	if _, err := b.ConfirmReport(t.Context(), id, false); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.TakeReport(ofB.reports[len(ofB.reports)-1]); err != nil || open(a) != 0 {
+		t.Errorf("what the other node decided: %v, %d open", err, open(a))
+	}
+	n := 0
+	if err := a.ReportsSince(time.Now().Add(-time.Minute), func(string, time.Time, []byte) error { n++; return nil }); err != nil || n != 1 {
+		t.Errorf("%d since, %v", n, err)
+	}
+	for _, spoilt := range []string{"", "{}", `{"id":"x"}`} {
+		if b.TakeReport([]byte(spoilt)) == nil {
+			t.Errorf("%q is taken", spoilt)
+		}
+	}
+}
