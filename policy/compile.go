@@ -152,9 +152,30 @@ func (p *Policy) compile() {
 		})
 	}
 	p.callers, p.callees = callers.matcher(), callees.matcher()
+	p.giveListBits()
 	for i := range p.rules {
 		if c := p.rules[i].find(onList); c != nil && p.rules[i].refuses() {
 			p.refusing = append(p.refusing, c)
+		}
+	}
+}
+
+// giveListBits gives the lists that rules ask for their bits, as far as there are some.
+func (p *Policy) giveListBits() {
+	bits := make(map[string]uint64)
+	for i := range p.rules {
+		for j := range p.rules[i].conditions {
+			c := &p.rules[i].conditions[j]
+			if c.on != onList && c.on != onListNot {
+				continue
+			}
+			for k := range c.lists {
+				l := &c.lists[k]
+				if _, had := bits[l.name]; !had {
+					bits[l.name] = 1 << len(bits) // 0 from the 65th on
+				}
+				l.bit = bits[l.name]
+			}
 		}
 	}
 }
