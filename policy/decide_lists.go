@@ -90,7 +90,7 @@ func (s *scan) lookup(l askedList, n *number.Number) (ListEntry, bool) {
 		if n == &s.c.Caller && !s.mayBeOwn() {
 			return ListEntry{}, false
 		}
-		return s.lists.LookupOwn(l.key, l.bare, n, s.c.Time)
+		return s.lists.LookupOwn(l.key, s.called.Hash, l.bare, n, s.c.Time)
 	}
 	return s.lists.Lookup(l.name, n, s.c.Time)
 }
