@@ -148,6 +148,7 @@ func (b *browser) signInWith(d *device, with ...func(options, answer map[string]
 //
 // long: because it is the life of one passkey
 func TestPasskeys(t *testing.T) {
+	t.Parallel()
 	h := open(t, withTLS)
 	admin := h.admin()
 	anna := h.user(admin, console.NewUser{Name: "anna", Role: console.Viewer, Lines: []string{"staff"}})
@@ -251,6 +252,7 @@ func begunOf(cookies []*http.Cookie) string {
 
 // Where browsers know the console by no name of https there are no passkeys, and nothing offers them.
 func TestNoPasskeys(t *testing.T) {
+	t.Parallel()
 	h := open(t, "listen = \"127.0.0.1:0\"\n")
 	if got := h.browser().get("/signin"); got.StatusCode != http.StatusOK || strings.Contains(got.text, "passkey") {
 		t.Errorf("got %d %s", got.StatusCode, got.text)
