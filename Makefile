@@ -6,11 +6,6 @@ export CGO_ENABLED ?= 1
 # Up to three tests that fail, and not by a race, are run once more by themselves, for a machine may be busy. Those that pass then are named at the end.
 SECOND_TRY = --rerun-fails=1 --rerun-fails-max-failures=3 --rerun-fails-abort-on-data-race --rerun-fails-run-root-test
 
-# Where memory has room, the tests' files are there: a test waits for the disk in each of its thousands of writes, and for nothing that it asks about. Programs
-# are built where they always are. `make crash` and what else `make prove` runs write to the disk.
-FILES = shm=/dev/shm; [ -w $$shm ] && ! grep -q ' '$$shm' [^ ]* [^ ]*noexec' /proc/mounts && awk '/^MemAvailable/ {exit $$2 < 10000000}' /proc/meminfo && \
-	[ "$$(df -Pk $$shm | awk 'END {print $$4}')" -gt 8000000 ] && export GOTMPDIR="$${TMPDIR:-/tmp}" TMPDIR="$$shm"
-
 .PHONY: help build demo demo-sip soak test prove catch race-tools short lint fuzz crash flood bench-lists bench-lines bench-calls bench tables tables-asterisk pictures sounds asterisk chromium clean
 
 help: ## list the targets
@@ -25,7 +20,7 @@ demo: build ## watch calls being screened: a daemon on a throw-away folder and a
 test: race-tools asterisk chromium lint ## all tests, with the race detector; ends with what was not tested and what failed
 	$(GO) test -run 'TestDamaged$$|TestAttackFlood$$|TestProperty|TestCatch$$|TestOwnMemory$$|TestScripts$$' ./storage ./detect ./e2e/traces ./lists ./cmd
 	@mkdir -p build; rm -f build/tests.json
-	@$(FILES); failed=0; \
+	@failed=0; \
 	$(GO) tool gotestsum --format pkgname --hide-summary skipped --jsonfile build/tests.json $(SECOND_TRY) --packages ./... -- -race -timeout 20m || failed=1; \
 	[ ! -f build/tests.json ] || awk -v lint="$$(cat build/lint-not-tested 2>/dev/null)" -f e2e/not-tested.awk build/tests.json; \
 	[ $$failed = 0 ] || { \
