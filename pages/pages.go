@@ -128,7 +128,9 @@ func (p *Pages) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, console.ErrBad):
 		b.Status = http.StatusBadRequest
 	case errors.Is(err, console.ErrNotFound):
-		b.Status = http.StatusNotFound
+		if b.Status = http.StatusNotFound; b.Text == console.NotFound("").Error() {
+			b.Text = "" // the page says no less
+		}
 	case errors.Is(err, console.ErrConflict):
 		b.Status = http.StatusConflict
 	case errors.Is(err, console.ErrForbidden):

@@ -173,7 +173,7 @@ func TestBoundUserSeesHisOwnLineAlone(t *testing.T) {
 	}
 	text := "document.documentElement.outerHTML"
 	clean("the page of calls", Ask[string](tab, text))
-	for _, path := range []string{"/", "/calls?caller=" + elsewhere, "/calls?line=staff", "/calls?text=staff"} {
+	for _, path := range []string{"/", "/lines", "/calls?caller=" + elsewhere, "/calls?line=staff", "/calls?text=staff"} {
 		tab.Go(h.home + path)
 		if n := Ask[int](tab, "[...document.querySelectorAll('tr[data-row]')].filter((r) => r.textContent.includes('for the staff')).length"); n != 0 {
 			t.Errorf("%s shows another line's call", path)

@@ -279,14 +279,15 @@ func (tab *Tab) Faults() []Fault {
 		map((v) => ({ID: v.id, Impact: v.impact, Help: v.help, Nodes: v.nodes.slice(0, 5).map((n) => n.target.join(" ") + " " + n.html.slice(0, 200) + " " + (n.failureSummary || "").slice(0, 300))})))`)
 }
 
-// Sideways is how many pixels of the page are only reached by scrolling it sideways, and by what.
+// Sideways is how many pixels of the page are only reached by scrolling it sideways, and by what. A phone's browser makes the window wider for
+// them, so that it is no measure.
 func (tab *Tab) Sideways() (pixels int, by string) {
 	tab.t.Helper()
-	pixels = Ask[int](tab, "Math.round(document.documentElement.scrollWidth - innerWidth)")
+	pixels = Ask[int](tab, "Math.round(document.documentElement.scrollWidth - document.documentElement.clientWidth)")
 	if pixels <= 0 {
 		return 0, ""
 	}
-	return pixels, Ask[string](tab, `[...document.body.querySelectorAll("*")].filter((e) => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest(".scroll")).slice(0, 5).map((e) => e.outerHTML.slice(0, 150)).join("\n")`)
+	return pixels, Ask[string](tab, `[...document.body.querySelectorAll("*")].filter((e) => e.getBoundingClientRect().right > document.documentElement.clientWidth + 1 && (!e.closest(".scroll") || getComputedStyle(e).position === "absolute")).slice(0, 5).map((e) => e.outerHTML.slice(0, 150)).join("\n")`)
 }
 
 // quote writes a text as JavaScript does.
