@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/fetch"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
@@ -36,7 +38,8 @@ type Tab struct {
 	mu    sync.Mutex
 	asked map[network.RequestID]*Request
 	order []*Request
-	cries []string // errors that the page's scripts threw, and what the policy of the page forbade
+	held  []fetch.RequestID // whose answers are held back
+	cries []string          // errors that the page's scripts threw, and what the policy of the page forbade
 }
 
 // Request is what a page asked the network for.
@@ -94,6 +97,8 @@ func (tab *Tab) hear(event any) {
 		if r := tab.asked[e.RequestID]; r != nil {
 			r.Open = false
 		}
+	case *fetch.EventRequestPaused:
+		tab.held = append(tab.held, e.RequestID)
 	case *runtime.EventExceptionThrown:
 		tab.cries = append(tab.cries, fmt.Sprintf("%+v", e.ExceptionDetails))
 	case *runtime.EventConsoleAPICalled:
@@ -214,6 +219,51 @@ func (tab *Tab) Window(width int64, dark bool) {
 func (tab *Tab) Language(wish string) {
 	tab.t.Helper()
 	command(tab, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: network.Headers{"Accept-Language": wish}})
+}
+
+// Hide puts the tab where nobody looks at it, as behind another one.
+func (tab *Tab) Hide() {
+	tab.t.Helper()
+	command(tab, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: false})
+	for _, state := range []page.SetWebLifecycleStateState{page.SetWebLifecycleStateStateFrozen, page.SetWebLifecycleStateStateActive} {
+		command(tab, page.SetWebLifecycleState, page.SetWebLifecycleStateParams{State: state})
+	}
+	tab.Until("document.hidden", "the tab is hidden")
+}
+
+// Unhide has the tab looked at again.
+func (tab *Tab) Unhide() {
+	tab.t.Helper()
+	command(tab, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
+	tab.Until("!document.hidden", "the tab is seen")
+}
+
+// Hold holds back the answers to what is asked for at addresses of a pattern: held waits until there is one, which the server has made by then, and
+// release lets all go.
+func (tab *Tab) Hold(pattern string, kind network.ResourceType) (held, release func()) {
+	tab.t.Helper()
+	command(tab, fetch.Enable, fetch.EnableParams{Patterns: []*fetch.RequestPattern{{URLPattern: pattern, ResourceType: kind, RequestStage: fetch.RequestStageResponse}}})
+	all := func() []fetch.RequestID {
+		tab.mu.Lock()
+		defer tab.mu.Unlock()
+		return slices.Clone(tab.held)
+	}
+	held = func() {
+		tab.t.Helper()
+		for end := time.Now().Add(pageWait); len(all()) == 0; <-time.After(look) {
+			if time.Now().After(end) {
+				tab.t.Fatalf("nothing was asked for at %s", pattern)
+			}
+		}
+	}
+	release = func() {
+		tab.t.Helper()
+		for _, id := range all() {
+			command(tab, fetch.ContinueResponse, fetch.ContinueResponseParams{RequestID: id})
+		}
+		command(tab, fetch.Disable, cdp.Empty{})
+	}
+	return held, release
 }
 
 // Requests are what the tab asked for since the last time.
