@@ -324,7 +324,7 @@ type Fault struct {
 func (tab *Tab) Faults() []Fault {
 	tab.t.Helper()
 	do(tab, "axe", chromedp.Evaluate[chromedp.Void](axe+"\n;({})"))
-	return Ask[[]Fault](tab, `axe.run(document, {resultTypes: ["violations"], runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}).then((r) => r.violations.
+	return Ask[[]Fault](tab, `axe.run(document, {resultTypes: ["violations"], preload: false, runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}).then((r) => r.violations.
 		filter((v) => v.impact === "serious" || v.impact === "critical").
 		map((v) => ({ID: v.id, Impact: v.impact, Help: v.help, Nodes: v.nodes.slice(0, 5).map((n) => n.target.join(" ") + " " + n.html.slice(0, 200) + " " + (n.failureSummary || "").slice(0, 300))})))`)
 }
