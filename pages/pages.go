@@ -118,6 +118,7 @@ func (p *Pages) nothingThere(w http.ResponseWriter, r *http.Request) {
 type Problem struct {
 	Status int
 	Text   string // what the daemon says of it, in English; "" for nothing
+	Read   bool   // it failed when nothing was to be done but to show something
 	Number string // to find it in the log by; "" where it is not there
 }
 
@@ -138,7 +139,7 @@ func (p *Pages) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	case r.Context().Err() != nil: // who asked is gone
 		return
 	default: // nothing of the machine's insides on a page
-		b.Number = rand.Text()[:8]
+		b.Number, b.Read = rand.Text()[:8], r.Method == http.MethodGet
 		b.Text = ""
 		p.o.Log.Error("a page failed", "page", r.URL.Path, "number", b.Number, "error", err)
 	}

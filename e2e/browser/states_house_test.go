@@ -186,7 +186,10 @@ func (h *house) deskStates() []state {
 		{name: "list-changes", path: "/lists/blacklist/changes", by: h.admin},
 		{name: "list-import", path: "/lists/blacklist/import", by: h.admin},
 		{name: "import-preview", path: "/lists/blacklist/import", by: h.admin, do: choose(loans, "")},
-		{name: "import-nothing", path: "/lists/blacklist/import", by: h.admin, do: choose(nothing, "")},
+		{name: "import-nothing", path: "/lists/blacklist/import", by: h.admin, do: func(tab *Tab) {
+			choose(nothing, "")(tab)
+			tab.Until("!document.querySelector('button[name=import]')", "what changes nothing cannot be imported")
+		}},
 		{name: "import-done", path: "/lists/blacklist/import", by: h.admin, do: choose(loans, "button[name=import]")},
 		{name: "ranges", path: "/ranges?prefix=95", by: h.admin},
 		{name: "sheet-breaker", path: "/ranges", by: h.admin, do: func(tab *Tab) {
