@@ -103,6 +103,9 @@ func TestJourneyOfTenMarksByKeyboard(t *testing.T) {
 	has("/marks?state=confirmed", slices.Clone(ten)...)
 	singles := slices.DeleteFunc(slices.Clone(ten), func(c string) bool { return c == ranged })
 	has("/lists/blacklist", append(singles, "9527000?")...)
+	if n := Ask[int](tab, `document.querySelectorAll("td a[href^='/marks/']").length`); n != 4 {
+		t.Errorf("%d of the 4 entries lead to their mark", n)
+	}
 	for caller, sip := range map[string]int{singles[0]: 603, "95270009": 603, "95271001": 0, "95274004": 0, "95276006": 0} {
 		if r := h.call(caller, "05925550100", ""); r.Rang != (sip == 0) || !r.Rang && r.SIP != sip {
 			t.Errorf("%s calls again: rang %v, SIP %d, want SIP %d", caller, r.Rang, r.SIP, sip)

@@ -38,6 +38,7 @@ type Tab struct {
 	mu    sync.Mutex
 	asked map[network.RequestID]*Request
 	order []*Request
+	page  cdp.LoaderID      // of the page that is there, or comes
 	held  []fetch.RequestID // whose answers are held back
 	cries []string          // errors that the page's scripts threw, and what the policy of the page forbade
 }
@@ -85,8 +86,9 @@ func (tab *Tab) hear(event any) {
 			for _, r := range tab.order {
 				r.Open = false
 			}
+			tab.page = e.LoaderID
 		}
-		r := &Request{URL: e.Request.URL, Kind: e.Type, Open: true}
+		r := &Request{URL: e.Request.URL, Kind: e.Type, Open: e.LoaderID == tab.page} // nor what becomes of what the page asks for that is being left
 		tab.asked[e.RequestID] = r
 		tab.order = append(tab.order, r)
 	case *network.EventLoadingFinished:
