@@ -21,6 +21,20 @@ func (h *house) mark(caller string) {
 	}
 }
 
+// confirmByKey opens the sheet of a mark by its key, and does what it asks for: to list the caller or a range.
+func (tab *Tab) confirmByKey(key, what string) {
+	tab.t.Helper()
+	tab.Press(key)
+	tab.Shows("#sheet[open] #sheet-title", what)
+	if got := Ask[string](tab, `document.querySelector("#sheet-title").textContent`); !strings.HasSuffix(got, what) { // 9527000?? would be another range
+		tab.t.Errorf("it is asked %q, want that %s is all of what is blocked", got, what)
+	}
+	tab.Until("document.activeElement.dataset.first !== undefined", "the button has the focus")
+	tab.Press("\r")
+	tab.Until("!document.querySelector('#sheet').open", "it is done")
+	tab.Shows("#toasts .toast:first-child", what)
+}
+
 // Ten marks are worked through by keys alone: confirmed, confirmed with their range, dismissed, left for later, and one taken back. What was decided
 // is what the queue, the list and the next calls say.
 func TestJourneyOfTenMarksByKeyboard(t *testing.T) {
@@ -40,18 +54,6 @@ func TestJourneyOfTenMarksByKeyboard(t *testing.T) {
 	tab.Shows("#marks-h", "10")
 	tab.Press("j")
 	const here = `document.querySelector(".here[data-row] h3 .num")?.textContent`
-	confirm := func(key, what string) {
-		t.Helper()
-		tab.Press(key)
-		tab.Shows("#sheet[open] #sheet-title", what)
-		if got := Ask[string](tab, `document.querySelector("#sheet-title").textContent`); !strings.HasSuffix(got, what) { // 9527000?? would be another range
-			t.Errorf("it is asked %q, want that %s is all of what is blocked", got, what)
-		}
-		tab.Until("document.activeElement.dataset.first !== undefined", "the button has the focus")
-		tab.Press("\r")
-		tab.Until("!document.querySelector('#sheet').open", "it is done")
-		tab.Shows("#toasts .toast:first-child", what)
-	}
 	confirmed, ranged := 0, ""
 	for left := len(ten) + len(plan); left > 2; { // two are left for later
 		tab.Until(here, "a mark is where the keys are")
@@ -65,16 +67,16 @@ func TestJourneyOfTenMarksByKeyboard(t *testing.T) {
 			tab.Press("d")
 			tab.Shows("#toasts .toast:first-child", caller)
 		case do == "u":
-			confirm("c", caller)
+			tab.confirmByKey("c", caller)
 			tab.Press("u")
 			tab.Until("[...document.querySelectorAll('#toasts .toast')].filter((t) => t.textContent.includes("+quote(caller)+")).every((t) => !t.querySelector('[data-key=u]'))", "it is taken back")
 		case !slices.Contains(ten, caller):
 			t.Fatalf("there is a mark of %q", caller)
 		case confirmed < 3:
-			confirm("c", caller)
+			tab.confirmByKey("c", caller)
 			confirmed++
 		default:
-			confirm("p", "9527000?")
+			tab.confirmByKey("p", "9527000?")
 			ranged = caller
 		}
 		left--
