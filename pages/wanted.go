@@ -70,7 +70,7 @@ func (p *Pages) whoWasTurnedAway(ctx context.Context) (*wantedData, error) {
 		return p.wanted.seen, nil
 	}
 	d, err := p.lookForWanted(ctx)
-	if err == nil {
+	if err == nil && d.Stopped > 0 { // that nobody was is soon found out, and soon wrong: the figures beside it are newer
 		p.wanted.at, p.wanted.seen = time.Now(), d
 	}
 	return d, err
