@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -234,33 +233,6 @@ func (b *Book) nameOf(key string) string {
 	return key
 }
 
-// tokenMark begins the secret of each token, so that one that lies about is known for what it is.
-const tokenMark = "rf_"
-
-// Token is whose token a secret is, nil if it is none, or has expired. address is where it comes from.
-func (b *Book) Token(secret, address string) *console.Who {
-	if !strings.HasPrefix(secret, tokenMark) {
-		return nil
-	}
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	t := b.tokens[hashOf(secret)]
-	now := b.o.Now()
-	if t == nil || expired(t, now) {
-		return nil
-	}
-	if minute := now.Truncate(time.Minute).Unix(); minute > t.used.Load() {
-		t.used.Store(minute)
-	}
-	return whoOfToken(t, shownAddress(address))
-}
-
-func expired(t *token, now time.Time) bool { return !t.Expires.IsZero() && !now.Before(t.Expires) }
-
-func whoOfToken(t *token, address string) *console.Who {
-	return &console.Who{Name: t.Name, Way: console.ByToken, Address: address, Session: t.ID, Role: t.Role, Lines: slices.Clone(t.Lines), Customer: t.Customer}
-}
-
 // fresh is who somebody is now, whose session or token may have ended since; nil if they may nothing any more.
 func (b *Book) fresh(w *console.Who) *console.Who {
 	b.mu.RLock()
@@ -277,7 +249,7 @@ func (b *Book) fresh(w *console.Who) *console.Who {
 	case console.ByToken:
 		for _, t := range b.tokens {
 			if t.ID == w.Session && !expired(t, now) {
-				return whoOfToken(t, w.Address)
+				return b.whoOfToken(t, w.Address)
 			}
 		}
 		return nil
