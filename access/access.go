@@ -74,7 +74,7 @@ type Book struct {
 	waiting   atomic.Int64  // for that
 	addresses *tries
 	accounts  *tries
-	noisy     *tries // bounds what failures put into the audit
+	failures  failures // bounds what those put into the audit
 
 	// Busy is how often somebody was sent away because passwords of too many were being looked at; Skipped how many failures found no room in the audit;
 	// SessionsFull how many sessions gave way to others; LinksFull how many links could not be made or used; Unwritten how many entries of the audit
@@ -187,7 +187,7 @@ func Open(o Options) (*Book, error) {
 		users: map[string]*user{}, byHandle: map[string]string{}, sessions: map[hash]*session{}, tokens: map[hash]*token{}, links: map[hash]*link{},
 		hashing:   make(chan struct{}, hashesAtOnce),
 		guessing:  make(chan struct{}, hashesAtOnce-1),
-		addresses: newTries(maxTries), accounts: newTries(maxTries), noisy: newTries(1),
+		addresses: newTries(maxTries), accounts: newTries(maxTries),
 	}
 	for t, take := range map[storage.AccessTable]func(storage.AccessRow) error{
 		storage.AccessUsers: b.takeUser, storage.AccessSessions: b.takeSession, storage.AccessTokens: b.takeToken, storage.AccessLinks: b.takeLink,
@@ -297,11 +297,13 @@ func (b *Book) Run(ctx context.Context) {
 		var err error
 		select {
 		case <-ctx.Done():
+			b.noteLeftOut(b.failures.end(b.o.Now(), true))
 			if err := b.tidy(); err != nil && !errors.Is(err, storage.ErrClosed) {
 				b.o.Log.Warn("when users of the console were seen last could not be written", "error", err)
 			}
 			return
 		case <-tidy.C:
+			b.noteLeftOut(b.failures.end(b.o.Now(), false))
 			err = b.tidy()
 		case <-trim.C:
 			err = b.o.DB.TrimAudit()
