@@ -24,6 +24,7 @@ type place struct {
 // chain is what each request passes before it is answered, in this order.
 var chain = []place{
 	{"recover", "outermost: a fault of ours in any place ends one request, and is logged", (*Server).recovering},
+	{"where from", "before anything counts, logs or writes down the address that somebody comes from", (*Server).findAddress},
 	{"headers", "before all that may refuse: a refusal is a page too, and must no more be framed, cached or sniffed at", (*Server).withHeaders},
 	{"pace", "before anything reads a body or writes an answer: who sends or takes a byte a minute holds nothing up", (*Server).pacing},
 	{"host", "before an address is believed: a page elsewhere whose name leads here is stopped while it is nobody", (*Server).checkHost},
