@@ -45,7 +45,8 @@ const (
 	sessionIdle  = 12 * time.Hour
 	sessionWhole = 7 * 24 * time.Hour
 	inviteFor    = 7 * 24 * time.Hour
-	tidyEvery    = time.Minute // what is only known in memory until then is when somebody was seen last
+	signedInFor  = 5 * time.Minute // after it what lets somebody in later asks to sign in again
+	tidyEvery    = time.Minute     // what is only known in memory until then is when somebody was seen last
 	trimEvery    = time.Hour
 )
 

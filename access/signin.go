@@ -209,6 +209,25 @@ func (b *Book) Session(secret string) *console.Who {
 	return b.whoOf(u, s, s.Address)
 }
 
+// AgainPath is the sign-in for who is signed in.
+const AgainPath = "/signin?again=1"
+
+// Again refuses who is signed in for longer than some minutes what lets somebody in later, such as another passkey.
+func (b *Book) Again(w *console.Who) error {
+	if w.Way != console.BySession {
+		return nil
+	}
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	now := b.o.Now()
+	for _, s := range b.sessions {
+		if age := now.Sub(s.Began); s.ID == w.Session && age < signedInFor && age > -signedInFor {
+			return nil
+		}
+	}
+	return console.Conflict("this lets somebody in later, and you signed in more than five minutes ago: sign in once more at " + AgainPath + " and do it again")
+}
+
 // SignOut ends the session of a secret. One that is over already is no error.
 func (b *Book) SignOut(secret string) error {
 	h := hashOf(secret)
