@@ -108,7 +108,9 @@ func (s *Server) checkAddress(next http.Handler) http.Handler {
 		}
 		if found {
 			s.Counters.Address.Add(1)
-			s.o.Log.Warn("a token or password came in an address, where it is left in logs and histories: revoke it", "from", addressOf(r.RemoteAddr))
+			if before, say := s.inAddress.now(s.o.Now()); say {
+				s.o.Log.Warn("a token or password came in an address, where it is left in logs and histories: revoke it", "from", addressOf(r.RemoteAddr), "unlogged_before", before)
+			}
 			s.refuse(w, r, http.StatusBadRequest, "token_in_address", "a token does not belong in an address, where it is left in logs and histories: revoke this one, and send another as Authorization: Bearer …")
 			return
 		}

@@ -23,6 +23,8 @@ type oidcSignIn struct {
 	back string // where that server sends people to
 	http *http.Client
 
+	failed seldom
+
 	mu       sync.Mutex
 	provider *oidc.Provider // nil: it has not been reached yet
 	reaching *reaching      // that server, at this moment; nil: nobody does

@@ -55,6 +55,8 @@ type Server struct {
 	handler  http.Handler
 	cert     *certificate // nil: without TLS
 
+	inAddress seldom // tokens that were
+
 	listener net.Listener
 	http     *http.Server
 	end      context.CancelFunc // ends what streams
