@@ -95,7 +95,7 @@ func forgetLines(r *console.ForgetReport) []string {
 		if p.Removed {
 			where = "with it goes"
 		}
-		kept = kept || !p.Removed
+		kept = kept || !p.Removed && !p.InForce
 		lines = append(lines, fmt.Sprintf("  %s the policy %s, in force from %s", where, p.ID, when(p.Time)))
 	}
 	if kept {

@@ -43,6 +43,7 @@ type ForgetReport struct {
 type ForgetPolicy struct {
 	ID      string    `json:"id"`
 	Time    time.Time `json:"time"`
+	InForce bool      `json:"in_force,omitempty"`
 	Removed bool      `json:"removed"`
 }
 

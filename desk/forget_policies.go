@@ -31,7 +31,7 @@ func (d *Desk) forgetPolicies(ctx context.Context, text string, n *number.Number
 		if !speaksOf(string(text), spelt) && !speaksOf(v.Note, spelt) {
 			return ctx.Err()
 		}
-		in := console.ForgetPolicy{ID: v.Text, Time: v.Time, Removed: remove && v.Text != now}
+		in := console.ForgetPolicy{ID: v.Text, Time: v.Time, InForce: v.Text == now, Removed: remove && v.Text != now}
 		report.Policies = append(report.Policies, in)
 		if in.Removed && !report.DryRun && !slices.Contains(gone, v.Text) {
 			gone = append(gone, v.Text)
