@@ -69,6 +69,7 @@ type Book struct {
 	first    string // the secret of the first administrator's link; "": not asked for yet
 
 	version atomic.Uint64 // another one after each change to what is above
+	edits   atomic.Uint64 // what somebody changed by way of Guard
 
 	hashing   chan struct{} // holds a token for each password that is being looked at
 	guessing  chan struct{} // and of these, for each that may be a guess

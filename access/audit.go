@@ -27,6 +27,9 @@ func (b *Book) Note(ctx context.Context, e console.AuditEntry) {
 	b.note(s)
 }
 
+// Edits is another number after each change that somebody made, of whatever: what was found out before may not be so any more.
+func (b *Book) Edits() uint64 { return b.edits.Load() }
+
 // entryOf is an entry about what somebody does.
 func entryOf(w *console.Who) storage.AuditEntry {
 	if w == nil {

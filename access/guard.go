@@ -107,6 +107,7 @@ func change[T any](g *guard, ctx context.Context, method, subject string, do fun
 		a.entry.Change = 0
 		g.book.failure(a.entry)
 	case err == nil && !a.quiet:
+		g.book.edits.Add(1)
 		g.book.note(a.entry)
 	}
 	return v, err
