@@ -57,7 +57,7 @@ var sectionKeys = map[string][]string{
 	"reports": {"auto_confirm"},
 	"attach":  {"kind", "name", "address", "user", "password", "password_file"},
 	"feed":    {"list", "source", "format", "every", "max_change"},
-	"console": {"listen", "url", "tls_cert", "tls_key", "insecure", "metrics", "oidc"},
+	"console": {"listen", "url", "tls_cert", "tls_key", "insecure", "metrics", "trusted_proxies", "oidc"},
 
 	"console.oidc": {"issuer", "client_id", "client_secret_file", "role_claim", "roles"},
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"ringfence/access"
 	"ringfence/console"
 )
 
@@ -261,6 +262,11 @@ func TestPeoplePage(t *testing.T) {
 			wantStatus(t, string(who.Role)+" "+at, h.get(who, at), http.StatusForbidden)
 		}
 	}
+	// Whose session is not of the last minutes is told what to do, beside the form.
+	old := h.post(admin, "/people/tokens", url.Values{"name": {"crm"}, "role": {"admin"}})
+	wantStatus(t, "an old session", old, http.StatusConflict)
+	wantHas(t, "an old session", old, access.AgainPath, `name="expires"`)
+	admin := h.signIn(console.NewUser{Name: "ann", Role: console.Admin})
 	made := h.post(admin, "/people/users", url.Values{"name": {"li"}, "role": {"reviewer"}, "lines": {"staff, hotline"}})
 	wantHas(t, "invite", made, "One-time link for li", "/welcome/", "staff, hotline")
 	h.whole("invite", made)

@@ -27,8 +27,10 @@ type Options struct {
 	Desk console.Desk
 	// Policy is the one in force: its clock is that of all times on the pages, its plan reads numbers. Nil: UTC, and numbers as they are written.
 	Policy func() *policy.Policy
-	Log    *slog.Logger
-	Now    func() time.Time
+	// Edits is another number after each change that somebody made; nil: it is not known.
+	Edits func() uint64
+	Log   *slog.Logger
+	Now   func() time.Time
 }
 
 // Pages is the http.Handler of all pages. It expects that somebody has put a console.Who into the request's context, and that what

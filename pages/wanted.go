@@ -30,8 +30,9 @@ type wantedData struct {
 // wantedCache keeps what was found for who sees everything: it takes a look at many calls.
 type wantedCache struct {
 	sync.Mutex
-	at   time.Time
-	seen *wantedData
+	at    time.Time
+	seen  *wantedData
+	edits uint64 // when it was found
 }
 
 // Bounds of the look.
@@ -66,6 +67,11 @@ func (p *Pages) whoWasTurnedAway(ctx context.Context) (*wantedData, error) {
 	}
 	p.wanted.Lock()
 	defer p.wanted.Unlock()
+	if p.o.Edits != nil { // who lets a caller through, or marks one, wants to see what is left
+		if edits := p.o.Edits(); edits != p.wanted.edits {
+			p.wanted.edits, p.wanted.seen = edits, nil
+		}
+	}
 	if p.wanted.seen != nil && time.Since(p.wanted.at) < wantedFresh {
 		return p.wanted.seen, nil
 	}

@@ -168,6 +168,12 @@ func TestPasskeys(t *testing.T) {
 	if got := anna.add(d); got.StatusCode != http.StatusConflict {
 		t.Errorf("adding it again: got %d", got.StatusCode)
 	}
+	if got := anna.get("/signin"); got.StatusCode != http.StatusSeeOther {
+		t.Errorf("who is signed in gets %d at the sign-in", got.StatusCode)
+	}
+	if got := anna.get("/signin?again=1&next=/account"); got.StatusCode != http.StatusOK || !strings.Contains(got.text, `value="anna"`) || !strings.Contains(got.text, `value="/account"`) {
+		t.Errorf("who is to sign in again gets %d: %s", got.StatusCode, got.text)
+	}
 	b := h.browser()
 	got := b.signInWith(d)
 	if got.StatusCode != http.StatusOK || !strings.Contains(got.text, `"next":"/calls"`) || b.session() == nil {
