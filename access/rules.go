@@ -111,5 +111,9 @@ var rules = map[string]rule{
 	"Audit":       {admin, nobody, ""},
 }
 
+// asksAgain is what lets somebody in later, as an account or a token does: who asks for it by a session must have signed in a moment ago, since the session
+// may be one that its owner left open.
+var asksAgain = map[string]bool{"AddUser": true, "SetUser": true, "AddToken": true}
+
 // byLink is what the link of a notice is good for.
 var byLink = map[string]bool{"Call": true, "Correct": true}
