@@ -75,7 +75,7 @@ func (p *Pages) now(w http.ResponseWriter, r *http.Request) error {
 		d.Idle = len(view.State) == 0 && !d.Well
 	}
 	d.Figures, d.Chart = p.counts(ctx)
-	page, err := p.o.Desk.Search(ctx, console.SearchQuery{Query: console.Query{Newest: true, Limit: nowRows}})
+	page, err := p.o.Desk.Search(ctx, console.SearchQuery{Here: true, Query: console.Query{Newest: true, Limit: nowRows}})
 	if err == nil {
 		d.Rows = rowsOf(page.Records, mayAct(console.WhoOf(ctx)))
 	} else {
