@@ -343,10 +343,10 @@ func (n *mergeNode) undo() string {
 // strange has rows come from a node that has no database: with stamps of any time, two of one moment, records and tombstones.
 func (n *mergeNode) strange() {
 	var rows []Row
-	for range 1 + n.rnd.IntN(60) {
+	for range 1 + n.rnd.IntN(200) {
 		row := Row{
 			Pattern: entry(n.rnd.IntN(60)).Pattern, Origin: Origin(n.rnd.IntN(int(origins))), Source: fmt.Sprint("file ", n.rnd.IntN(2)),
-			Stamp: Tick{n.millis() + n.rnd.Int64N(40_000) - 30_000, n.rnd.Uint32N(3), fmt.Sprint("z", len(n.told)+len(rows))}, Gone: n.rnd.IntN(2) == 0,
+			Stamp: Tick{n.millis() + n.rnd.Int64N(40_000) - 20_000, n.rnd.Uint32N(3), fmt.Sprint("z", len(n.told)+len(rows))}, Gone: n.rnd.IntN(2) == 0,
 		}
 		if row.Gone {
 			row.Source = keyOf(row.Origin, row.Source).name
