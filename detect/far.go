@@ -9,22 +9,25 @@ import (
 // mostFar is where what others count of a key ends: it is only asked whether the trip is reached.
 const mostFar = 1 << 29
 
-// far is what the other nodes count of a slot's key now, over and above what is counted here. What a slot has of it is never less, so that it is
-// reckoned only where the two together reach the trip.
+// far is what the other nodes count of a slot's key now, over and above what is counted here. What a slot has of it is hardly ever less, so that it is
+// reckoned only where the two together reach the trip; and not by each call of a key that has tripped, where a minute is soon enough.
 func (d *detector) far(at int32) int32 {
 	s := &d.slots.all[at]
-	if s.far == 0 {
-		return 0
+	if s.far == 0 || s.holds() {
+		return s.far
 	}
-	f := d.abroadOf(s.key, d.slots.hash(s.key))
-	switch {
-	case f == nil:
-		s.far = 0
-	case s.holds() && f.sub == d.cur: // it has tripped, and each call asks
-	default:
-		d.reckon(f)
-	}
+	d.farNow(at)
 	return s.far
+}
+
+// farNow has a slot know what the other nodes count of its key.
+func (d *detector) farNow(at int32) {
+	s := &d.slots.all[at]
+	if f := d.abroadOf(s.key, d.slots.hash(s.key)); f != nil {
+		d.reckon(f)
+	} else {
+		s.far = 0
+	}
 }
 
 // reckon has a key's slot know what the other nodes count of it.
