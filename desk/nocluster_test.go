@@ -34,7 +34,7 @@ func (m *twoNodes) Leave(_ context.Context, node string) error {
 }
 
 // A desk says how the cluster is that it was given, and that there is none where it was given none.
-func TestCluster(t *testing.T) {
+func TestNoCluster(t *testing.T) {
 	d := New(&conf.Daemon{}, nil, &inforce.State{}, Options{Log: slog.New(slog.DiscardHandler)})
 	if _, err := d.Cluster(t.Context()); !errors.Is(err, console.ErrNotFound) {
 		t.Errorf("without a cluster: %v", err)
