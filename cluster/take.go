@@ -85,6 +85,11 @@ func (c *Cluster) takeStream(ctx context.Context) error {
 	defer messages.Stop()
 	stop := context.AfterFunc(ctx, messages.Stop)
 	defer stop()
+	return c.takeMessages(ctx, messages)
+}
+
+// takeMessages takes what comes, as much of it at a time as there is.
+func (c *Cluster) takeMessages(ctx context.Context, messages jetstream.MessagesContext) error {
 	came := make(chan jetstream.Msg, takeMost)
 	ended := make(chan error, 1)
 	go func() {
