@@ -65,9 +65,11 @@ type told struct {
 	times uint8  // that it was told again since it changed
 }
 
+// few is how often it is told that a key counts nothing.
+const few = 4
+
 // due reports whether it is time to tell again what has not changed. That a key counts nothing is told a few times.
 func (t *told) due(d *detector, counts bool) bool {
-	const few = 4
 	if t.round != d.set.round {
 		return counts
 	}
@@ -113,7 +115,7 @@ func (d *detector) share(due []telling, dst []Share, room int, things *int) []Sh
 	for i := range due {
 		if e := &d.slots.all[due[i].at]; e.key == due[i].key {
 			x := d.shareOf(&due[i])
-			if len(x.Things) > *things {
+			if _, was := d.told[e.key]; len(x.Things) > *things || !was && len(d.told) >= 2*d.slots.limit {
 				d.set.shared.Untold++
 				continue
 			}
@@ -131,17 +133,21 @@ func (d *detector) share(due []telling, dst []Share, room int, things *int) []Sh
 
 // shareGone adds the keys that were told and count nothing any more, and forgets those of which everybody has.
 func (d *detector) shareGone(dst []Share, room int) []Share {
+	var gone []uint64
 	for key, t := range d.told {
 		switch {
-		case d.set.clock.now-t.last > d.Window.Milliseconds()+d.sub:
+		case d.set.clock.now-t.last > d.Window.Milliseconds()+d.sub, t.print == 0 && t.times >= few:
 			delete(d.told, key)
-		case room > 0 && d.slots.find(key) < 0 && (t.print != 0 || t.due(d, false)): // it counts nothing any more
-			if text := d.keyText(key, -1); text != "" {
-				room--
-				dst = append(dst, d.emptyShare(key, text))
-			}
-			d.tells(key, 0, false)
+		case d.slots.find(key) < 0 && (t.print != 0 || t.due(d, false)):
+			gone = append(gone, key)
 		}
+	}
+	slices.Sort(gone)
+	for _, key := range gone[:min(len(gone), max(room, 0))] {
+		if text := d.keyText(key, -1); text != "" {
+			dst = append(dst, d.emptyShare(key, text))
+		}
+		d.tells(key, 0, false)
 	}
 	return dst
 }
