@@ -123,7 +123,6 @@ type Cluster struct {
 type counts struct {
 	garbled, foreign, refused, full atomic.Uint64
 	took, gave                      atomic.Uint64 // rows
-	bytes                           atomic.Uint64 // of what detectors count
 }
 
 // position is how far this node has read the stream.
