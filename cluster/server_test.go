@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"ringfence/e2e/unpack"
+	debian "ringfence/e2e/unpack"
 )
 
 // server is a real NATS server in a process of its own.
@@ -24,7 +24,7 @@ type server struct {
 
 func startServer(t testing.TB) *server {
 	t.Helper()
-	program, err := unpack.Program(t.Context(), "nats-server", "usr/sbin/nats-server")
+	program, err := debian.Program(t.Context(), "nats-server", "usr/sbin/nats-server")
 	if err != nil {
 		t.Skipf("NOT TESTED: THIS RUN HAD NO SERVER OF NATS: %v", err)
 	}
