@@ -67,6 +67,8 @@ type Options struct {
 	Wide      func(list, pattern string) bool
 	// Pause is whether all calls pass: as the nodes in PolicyFrom have it.
 	Pause Pauses
+	// Refused counts rows of other nodes that were not taken, those of them that are of a time to come, and says why the last ones were not.
+	Refused func() (rows, early uint64, why string)
 	// Self is what other nodes are told of this one: the policy's hash and since when it is in force, and why records of calls cannot be written.
 	Self func() (policy string, loaded time.Time, journal string)
 	// Calls answers another node's question for calls from this node's journal.

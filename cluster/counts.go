@@ -165,11 +165,11 @@ func trimmed[T uint16 | uint32](all []T) []T {
 // hearCounts takes what another node has counted.
 func (c *Cluster) hearCounts(m *nats.Msg) {
 	node, ok := c.sender(m.Subject)
-	if ok && node == c.o.Node {
+	set := c.o.Detectors()
+	if ok && (node == c.o.Node || !c.isKnown(node)) || set == nil { // one that is not known yet says it again
 		return
 	}
-	set := c.o.Detectors()
-	if !ok || !c.isKnown(node) || set == nil {
+	if !ok {
 		c.counts.garbled.Add(1)
 		return
 	}
@@ -201,12 +201,12 @@ func (c *Cluster) hearCounts(m *nats.Msg) {
 // hearNews takes what another node's breakers did.
 func (c *Cluster) hearNews(m *nats.Msg) {
 	node, ok := c.sender(m.Subject)
-	if ok && node == c.o.Node {
+	set := c.o.Detectors()
+	if ok && (node == c.o.Node || !c.isKnown(node)) || set == nil {
 		return
 	}
-	set := c.o.Detectors()
 	var in told
-	if !ok || !c.isKnown(node) || set == nil || len(m.Data) > maxMessage || json.Unmarshal(m.Data, &in) != nil || len(in.News) > newsMost {
+	if !ok || len(m.Data) > maxMessage || json.Unmarshal(m.Data, &in) != nil || len(in.News) > newsMost {
 		c.counts.garbled.Add(1)
 		return
 	}

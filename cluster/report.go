@@ -21,6 +21,9 @@ func (c *Cluster) Report() console.ClusterReport {
 			"garbled": c.counts.garbled.Load(), "numbers": c.counts.foreign.Load(), "refused": c.counts.refused.Load(), "full": c.counts.full.Load(),
 		},
 	}
+	if c.o.Refused != nil {
+		r.Dropped["rows"], r.Dropped["early"], r.NotTaken = c.o.Refused()
+	}
 	if !r.Alone {
 		r.Since = c.joined
 	}

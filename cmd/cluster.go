@@ -162,6 +162,9 @@ func clusterText(r *console.ClusterReport, now time.Time) string {
 			say("dropped", "%d messages: %s", n, shown(reason))
 		}
 	}
+	if r.NotTaken != "" {
+		say("", "the last entries that were not taken: %s", number.InertUpTo(r.NotTaken, 400))
+	}
 	return out.String()
 }
 

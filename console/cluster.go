@@ -23,6 +23,8 @@ type ClusterReport struct {
 	Clock   string        `json:"clock,omitempty"`   // what is wrong with this node's clock, so that its changes are stamped by those of the others
 	Waiting int           `json:"waiting,omitempty"` // changes that were not published yet
 	Held    []ClusterHeld `json:"held,omitempty"`    // changes of other nodes that wait for a person, the oldest first
+	// NotTaken is why entries of other nodes were not taken last, which Dropped counts as rows.
+	NotTaken string `json:"not_taken,omitempty"`
 	// Dropped counts messages that were not taken, by reason; each reason is there with 0 before it first happens.
 	Dropped map[string]uint64 `json:"dropped,omitempty"`
 }
