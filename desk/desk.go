@@ -56,6 +56,8 @@ type Desk struct {
 
 	ownRefused atomic.Uint64 // edits of own lists of lines that there was no room for
 
+	merging merging // what other nodes say
+
 	today today // calls to customers, for the status
 
 	ranges rangesSeen // the last answers on ranges

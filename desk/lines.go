@@ -35,6 +35,7 @@ func (d *Desk) loadLines(plan *number.Plan, kept *lines.Lines) error {
 			}
 			return nil
 		}
+		line.Written = l.Stamp.Order()
 		all = append(all, line)
 		return nil
 	})
@@ -48,7 +49,7 @@ func (d *Desk) loadLines(plan *number.Plan, kept *lines.Lines) error {
 	}
 	taken := kept.Load(all)
 	for _, t := range taken[:min(len(taken), strayLogs)] {
-		d.o.Log.Warn("a number is on two lines as this policy reads it; calls to it are to the one of them, until it is taken off the other (ringfence line set)",
+		d.o.Log.Warn("a number is on two lines, by edits on two nodes or as this policy reads it; calls to it are to that which was written later, until it is taken off one of them (ringfence line set)",
 			"number", t.Number.String(), "line", t.Other, "not", t.Line)
 	}
 	if len(taken) > strayLogs {
@@ -171,7 +172,7 @@ func (d *Desk) changeLinesBy(
 	if err != nil {
 		return nil, r, d.linesFailed(err, namesOf(edits))
 	}
-	err = d.applyLines(d.force.Rules(), memory)
+	err = d.applyLines(d.force.Rules(), memory, false)
 	if len(edits) > manyLines {
 		debug.FreeOSMemory()
 	}
@@ -222,7 +223,9 @@ func (d *Desk) followLines(names []string) error {
 			changes[i].Name = name
 		}
 	}
-	return errors.Join(d.applyLines(rules, changes), damaged)
+	// What came from another node may have a number of a line that was edited here meanwhile.
+	clash := len(rules.Lines.Check(changes, 1)) > 0
+	return errors.Join(d.applyLines(rules, changes, clash), damaged)
 }
 
 // undoLines undoes a change of lines, if no number comes to be on two lines by that.

@@ -274,8 +274,8 @@ func (p *presence) pattern(r *inforce.Rules, text string) (string, bool) {
 }
 
 // applyLines makes changes of lines count, which are on disk. The own lists of a line that comes back are there before a call can find the line, and
-// those of one that goes take no room any more. d.edit is held.
-func (d *Desk) applyLines(r *inforce.Rules, changes []lines.Change) error {
+// those of one that goes take no room any more. With clash a number is on two of them, and all are read again, which settles that. d.edit is held.
+func (d *Desk) applyLines(r *inforce.Rules, changes []lines.Change, clash bool) error {
 	var gone, come []string
 	if d.inMemory() {
 		for i := range changes {
@@ -290,8 +290,10 @@ func (d *Desk) applyLines(r *inforce.Rules, changes []lines.Change) error {
 		}
 	}
 	err := d.readOwn(r, come)
-	r.Lines.Apply(changes)
-	if r.Lines.Lost() { // a number that was on two may be on one by now
+	if !clash {
+		r.Lines.Apply(changes)
+	}
+	if clash || r.Lines.Lost() { // a number that was on two may be on one by now
 		err = errors.Join(err, d.loadLines(r.Policy.Plan(), r.Lines))
 	}
 	r.Lists.DropOwn(gone)

@@ -47,7 +47,7 @@ type running struct {
 
 // run opens a desk; its lists are read when it returns.
 func run(c *conf.Daemon, log *slog.Logger) (*running, error) {
-	db, err := storage.Open(c.Database(), storage.Options{})
+	db, err := storage.Open(c.Database(), storage.Options{Node: c.Node})
 	if err != nil {
 		return nil, err
 	}

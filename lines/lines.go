@@ -26,6 +26,9 @@ type Line struct {
 	Profile  string
 	Mode     policy.LineMode
 	Zone     *time.Location // nil is the policy's
+
+	// Written says for Load when the line was written: of two texts the later one is the greater.
+	Written string
 }
 
 // Change puts a line in, in the place of the one of its name, or takes it out.
@@ -182,7 +185,8 @@ func (l *Lines) Room(changes []Change) error {
 	return nil
 }
 
-// Load puts lines in the place of all there are. A number that would be on two of them stays on one, and is reported as Taken of the other.
+// Load puts lines in the place of all there are. A number that would be on two of them stays on that which was written later, and is reported as Taken of the
+// other.
 func (l *Lines) Load(all []Line) (taken []*Taken) {
 	l.edit.Lock()
 	defer l.edit.Unlock()
@@ -200,9 +204,7 @@ func (l *Lines) Load(all []Line) (taken []*Taken) {
 			numbers = append(numbers, held{p, uint32(i)})
 		}
 	}
-	numbers = clashes(l.plan, numbers, func(h held, other uint32) {
-		taken = append(taken, &Taken{h.Pattern, all[h.line].Name, all[other].Name})
-	})
+	numbers, taken = settle(l.plan, all, numbers)
 	l.store(buildTable(records, &of, l.plan, numbers), nil, noTable)
 	l.lost.Store(len(taken) > 0)
 	return taken

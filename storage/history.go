@@ -52,8 +52,8 @@ type ChangeRecord struct {
 	Made time.Time `json:"made,omitzero"`
 
 	Stamp Tick `json:"-"` // of the records that it changed; of what came from another node, and of before it was kept, none
+	Took  int  `json:"-"` // of Merge: rows that are other than before, tombstones included
 	Early int  `json:"-"` // of Merge: rows that were refused, see MaxAhead
-	took  int  // of Merge: rows that are other than before, tombstones included
 }
 
 func (r *ChangeRecord) count(c counted) {

@@ -44,6 +44,7 @@ type Line struct {
 	Who, Source    string    `json:"-"`
 	Added, Updated time.Time `json:"-"`
 	Change         uint64    `json:"-"`
+	Stamp          Tick      `json:"-"`
 }
 
 // LineEdit puts a line in, or takes the one of a name out.
@@ -315,7 +316,7 @@ func (d *DB) LinesNamed(names ...string) ([]Line, error) {
 }
 
 func lineOf(e *Entry) (Line, error) {
-	l := Line{Name: e.Pattern, Who: e.Who, Source: e.Source, Added: e.Added, Updated: e.Updated, Change: e.Change}
+	l := Line{Name: e.Pattern, Who: e.Who, Source: e.Source, Added: e.Added, Updated: e.Updated, Change: e.Change, Stamp: e.Stamp}
 	if err := l.read(e.Reason); err != nil {
 		return l, fmt.Errorf("the line %.64q: %w", e.Pattern, err)
 	}

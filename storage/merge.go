@@ -94,7 +94,7 @@ func (d *DB) Merge(list string, rows []Row, of Foreign) (int, ChangeRecord, erro
 		}
 	}
 	r.Early = f.early
-	return r.took, r, nil
+	return r.Took, r, nil
 }
 
 // MergeMany is Merge for any number of rows, which must come in order: by the bytes of their patterns, then by origin, then by source, none twice. They
@@ -232,7 +232,7 @@ func differing(was, is []listRow) (n int) {
 
 // tookOver notes what a change took over from another node, in its transaction.
 func (d *DB) tookOver(tx *bolt.Tx, r *ChangeRecord, m *merger) error {
-	r.took = m.took
+	r.Took = m.took
 	if m.stones != 0 {
 		d.stones.Add(1)
 	}

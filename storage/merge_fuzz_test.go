@@ -64,7 +64,7 @@ func FuzzMerge(f *testing.F) {
 				return d.Merge(mergeList, rows, fromZ)
 			}
 			r, err := d.MergeMany(mergeList, inRowOrder(rows...), fromZ, nil)
-			return r.took, r, err
+			return r.Took, r, err
 		}
 		if _, _, err := take(); err != nil {
 			if !errors.Is(err, ErrInvalid) || !slices.Equal(rowsOfList(t, d), before) {

@@ -389,7 +389,7 @@ func (n *mergeNode) merge(rows []Row) {
 		}
 		r, err := n.d.MergeMany(mergeList, inRowOrder(slices.Collect(maps.Values(latest))...), foreign, nil)
 		check(n.t, err)
-		return r.took, r
+		return r.Took, r
 	}
 	got, r := take()
 	if got != changed || r.ID == 0 && len(change) > 0 || r.Rows != len(change) || r.Early != 0 {

@@ -66,7 +66,7 @@ func (s *stage) run() (err error) {
 		return err
 	}
 	s.record.count(s.m.told)
-	s.record.took = s.m.took
+	s.record.Took = s.m.took
 	if s.dry || !s.changed() {
 		return nil
 	}

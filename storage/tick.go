@@ -29,6 +29,9 @@ func (t Tick) Compare(u Tick) int {
 
 func (t Tick) String() string { return fmt.Sprintf("%d.%d@%s", t.Wall, t.Count, t.Node) }
 
+// Order is a text that is greater than that of an earlier tick.
+func (t Tick) Order() string { return fmt.Sprintf("%015d %010d %s", t.Wall, t.Count, t.Node) }
+
 func later(a, b Tick) Tick {
 	if a.Compare(b) < 0 {
 		return b
