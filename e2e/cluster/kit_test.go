@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"log/slog"
 	"os"
@@ -17,7 +18,10 @@ import (
 	"ringfence/standin"
 )
 
-func TestMain(m *testing.M) { os.Exit(setup.Main(m.Run)) }
+func TestMain(m *testing.M) {
+	flag.Set("test.parallel", "8") // tests wait most of the time
+	os.Exit(setup.Main(m.Run))
+}
 
 // policy is what each node decides by.
 const policy = `country = "CN"
@@ -136,8 +140,9 @@ func startNodes(t *testing.T, server *setup.NATS, many int, settings ...string) 
 func together(t *testing.T, nodes ...*node) {
 	t.Helper()
 	for _, n := range nodes {
-		eventually(t, n.name+" has the same lists as all others", func() bool {
-			r := n.report()
+		var r *console.ClusterReport
+		if within(time.Minute, func() bool {
+			r = n.report()
 			here := 0
 			for i := range r.Nodes {
 				if o := &r.Nodes[i]; o.Alone.IsZero() && o.Lists == console.ListsSame && o.Lag == 0 {
@@ -145,7 +150,10 @@ func together(t *testing.T, nodes ...*node) {
 				}
 			}
 			return !r.Alone && r.Waiting == 0 && here == len(nodes)-1
-		})
+		}) {
+			continue
+		}
+		t.Fatalf("%s has not the same lists as all others within a minute: %+v", n.name, r)
 	}
 }
 
@@ -193,14 +201,21 @@ func (n *node) remove(list string, numbers ...string) {
 	must(n.t, err)
 }
 
+// within waits for something to be so, and reports whether it came to be.
+func within(d time.Duration, so func() bool) bool {
+	for end := time.Now().Add(d); !so(); <-time.After(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			return false
+		}
+	}
+	return true
+}
+
 // eventually waits for something to be so.
 func eventually(t *testing.T, what string, so func() bool) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); !so(); {
-		if time.Now().After(end) {
-			t.Fatalf("not so within a minute: %s", what)
-		}
-		<-time.After(20 * time.Millisecond)
+	if !within(time.Minute, so) {
+		t.Fatalf("not so within a minute: %s", what)
 	}
 }
 
