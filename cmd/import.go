@@ -151,6 +151,9 @@ func listChangeText(c *console.ListChange) string {
 	if c.Source != "" {
 		text += "  " + shown(c.Source)
 	}
+	if c.Node != "" {
+		text += "  on " + shown(c.Node)
+	}
 	if c.Undone > 0 {
 		text += fmt.Sprintf("  undone by %d", c.Undone)
 	}

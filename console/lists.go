@@ -104,7 +104,7 @@ type ListChange struct {
 	Time    time.Time `json:"time"`
 	Who     string    `json:"who"`
 	From    string    `json:"from"`
-	Kind    string    `json:"kind"` // add, remove, import, undo
+	Kind    string    `json:"kind"` // add, remove, import, undo; merge: what another node had on the list
 	List    string    `json:"list"`
 	Source  string    `json:"source,omitempty"` // the file of an import
 	Added   int       `json:"added"`
@@ -114,6 +114,9 @@ type ListChange struct {
 	Undoes  uint64    `json:"undoes,omitempty"`  // the change that this one undid
 	Undone  uint64    `json:"undone,omitempty"`  // the change that undid this one
 	Skipped int       `json:"skipped,omitempty"` // of an undo: entries that were changed since, and stayed
+
+	Node string    `json:"node,omitempty"` // the node that it was made on, if that is another one
+	Made time.Time `json:"made,omitzero"`  // when it was made there; time is when it came here
 }
 
 // ListHistory is what a change did to one pattern.

@@ -56,6 +56,7 @@ func changeOf(r *storage.ChangeRecord) console.ListChange {
 	return console.ListChange{
 		ID: r.ID, Time: r.Time, Who: r.Who, From: r.From, Kind: r.Kind, List: listName(r.List, r.Line), Source: r.Source,
 		Added: r.Added, Updated: r.Updated, Removed: r.Removed, Joined: r.Joined, Undoes: r.Undoes, Undone: r.Undone, Skipped: r.Skipped,
+		Node: r.Node, Made: r.Made,
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 // deskFamilies are the words of lists, marks, ranges, policy, lines, people and health that the daemon says, or that the code chooses among.
 func deskFamilies() map[string][]string {
 	return map[string][]string{
-		"change": {"add", "remove", "import", "undo", "expire", "report", "feed"}, "entry": {"person", "report", "import", "feed"},
+		"change": {"add", "remove", "import", "undo", "merge", "expire", "report", "feed"}, "entry": {"person", "report", "import", "feed"},
 		"edit":   {"added", "updated", "unchanged", "removed", "absent", "refused"},
 		"report": reportStates, "pinned": {console.PinOpen, console.PinShut}, "breaker.do": breakerDoes, "breaker.means": breakerDoes, "breaker.done": append([]string{"unchanged"}, breakerDoes...),
 		"list.done": {"added", "updated", "unchanged", "removed", "absent", "refused"},
@@ -65,10 +65,13 @@ func (s *sample) Changes(_ context.Context, list string, yield func(console.List
 	if s.err != nil || !s.full() {
 		return s.err
 	}
-	for i, kind := range []string{"add", "import", "remove", "undo"} {
+	for i, kind := range []string{"add", "import", "merge", "remove", "undo"} {
 		c := console.ListChange{ID: uint64(7 + i), Time: time.Now().Add(time.Duration(i-9) * time.Hour), Who: "Ann", From: "console", Kind: kind, List: list, Added: 5 - i, Removed: i}
 		if kind == "undo" {
 			c.Undoes = 9
+		}
+		if kind == "merge" {
+			c.Node = "pbx2<b>"
 		}
 		if err := yield(c); err != nil {
 			return err

@@ -381,3 +381,18 @@ func TestDiff(t *testing.T) {
 		}
 	}
 }
+
+// TestChangeOfNode says of a change that came from another node from which, which is text and no markup.
+func TestChangeOfNode(t *testing.T) {
+	p, err := New(Options{Desk: fullSample(), Policy: samplePolicyOf})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	served(p, &console.Who{Name: "Ann", Way: console.BySession, Role: console.Admin}).ServeHTTP(w, httptest.NewRequest("GET", "/lists/blacklist/changes", nil))
+	for _, want := range []string{"taken over", "on pbx2&lt;b&gt;"} {
+		if !strings.Contains(w.Body.String(), want) {
+			t.Errorf("status %d: the page does not say %q", w.Code, want)
+		}
+	}
+}
