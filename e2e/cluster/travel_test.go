@@ -73,3 +73,21 @@ func TestLinesTravel(t *testing.T) {
 	decides(t, "it is back, with its own list", "95211613", "05925550501", true, nodes...)
 	together(t, nodes...)
 }
+
+// What was there before nodes met is on all, lines and own lists among it, whatever the server has of it.
+func TestMeet(t *testing.T) {
+	server := setup.StartNATS(t)
+	a := newNode(t, "a", server.URL()).start()
+	_, err := a.desk.AddLines(t.Context(), []console.LineSet{{Name: "ann", Numbers: &[]string{"05925550501"}}})
+	must(t, err)
+	a.add("ann:blacklist", "95211613")
+	a.add("blacklist", "95211614")
+	eventually(t, "all of it was told", func() bool { r := a.report(); return !r.Alone && r.Waiting == 0 })
+	server.Kill()
+	server.Wipe()
+	server.Restart()
+	b := newNode(t, "b", server.URL()).start()
+	decides(t, "a list", "95211614", staff, true, a, b)
+	decides(t, "an own list", "95211613", "05925550501", true, a, b)
+	together(t, a, b)
+}
