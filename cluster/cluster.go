@@ -105,6 +105,7 @@ type Cluster struct {
 	at       position             // in the stream
 	told     uint64               // the change up to which all are told
 	own      uint64               // the last that was told of those made here, in this run
+	summed   uint64               // what told was when the lists were last summed
 	stale    bool                 // away for so long that nothing of here counts, until all was taken
 	heard    time.Time            // when its own word came back last
 	alone    time.Time            // since when it does not; zero: it does

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"ringfence/console"
 	"ringfence/storage"
 )
 
@@ -42,6 +43,7 @@ func (c *Cluster) changed(list string) {
 
 // compareAll compares this node's lists with those of others, each minute and whenever there is a reason.
 func (c *Cluster) compareAll(ctx context.Context) {
+	again := false // a comparison follows one that has taken something, but not a third: lists that are edited all the time are not read all the time
 	for {
 		t := time.NewTimer(c.o.Compare - c.o.Compare/8 + rand.N(c.o.Compare/4)) // not all nodes at one moment
 		select {
@@ -55,22 +57,28 @@ func (c *Cluster) compareAll(ctx context.Context) {
 		case <-t.C:
 		}
 		t.Stop()
-		c.compareOnce(ctx)
+		if differed := c.compareOnce(ctx); differed && !again {
+			again = true
+			signal(c.soon)
+		} else {
+			again = false
+		}
 	}
 }
 
-// compareOnce brings this node's sums up to date and takes what others have that it has not.
-func (c *Cluster) compareOnce(ctx context.Context) {
+// compareOnce brings this node's sums up to date and takes what others have that it has not. It reports whether lists differed.
+func (c *Cluster) compareOnce(ctx context.Context) (differed bool) {
 	if err := c.sumLists(); err != nil {
 		c.o.Log.Error("the lists cannot be compared with those of other nodes", "error", err)
-		return
+		return false
 	}
 	whole := false // all was taken from one node
 	for _, node := range c.live() {
 		if ctx.Err() != nil {
-			return
+			return false
 		}
-		err := c.compareWith(ctx, node)
+		same, err := c.compareWith(ctx, node)
+		differed = differed || err == nil && !same
 		if err == nil {
 			err = c.fetchFacts(ctx, node)
 		}
@@ -85,20 +93,37 @@ func (c *Cluster) compareOnce(ctx context.Context) {
 		c.stale = false
 		c.o.Log.Info("all lists were taken from the cluster: from now on what is changed here goes to the others")
 	}
+	return differed
 }
 
 // sumLists sums the lists that changed since they were summed last.
 func (c *Cluster) sumLists() error {
-	infos, err := c.o.Store.Lists()
+	c.mu.Lock()
+	told := c.told
+	c.mu.Unlock()
+	names, err := c.lists()
 	if err != nil {
 		return err
 	}
-	for i := range infos {
-		if _, err := c.sum(infos[i].Name, false); err != nil {
+	for _, name := range names {
+		if _, err := c.sum(name, false); err != nil {
 			return err
 		}
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.summed = told
 	return nil
+}
+
+// lists are the names of all lists, and what the lines of the database are kept as.
+func (c *Cluster) lists() ([]string, error) {
+	infos, err := c.o.Store.Lists()
+	names := []string{console.LineTable}
+	for i := range infos {
+		names = append(names, infos[i].Name)
+	}
+	return names, err
 }
 
 // sum gives the leaves of a list as they are, or as they were a while ago if it is long; now is as they are.
@@ -135,35 +160,38 @@ func (c *Cluster) sum(list string, now bool) (*sum, error) {
 	return anew, nil
 }
 
-// compareWith takes what a node has on its lists that this one has not.
-func (c *Cluster) compareWith(ctx context.Context, node string) error {
+// compareWith takes what a node has on its lists that this one has not, and reports whether there was nothing.
+func (c *Cluster) compareWith(ctx context.Context, node string) (same bool, err error) {
 	c.mu.Lock()
 	p := c.peers[node]
 	if p == nil {
 		c.mu.Unlock()
-		return nil
+		return true, nil
 	}
-	theirs, numbers, stale := p.Sums, p.Numbers, p.Stale
+	theirs, numbers, stale, told := p.Sums, p.Numbers, p.Stale, uint64(0)
+	if p.Summed {
+		told = p.Told
+	}
 	c.mu.Unlock()
 	switch {
 	case numbers != c.o.Numbers():
-		return fmt.Errorf("it reads numbers otherwise (%s, and this node %s), so that lists are not compared: bring all nodes to one version and one country", numbers, c.o.Numbers())
+		return false, fmt.Errorf("it reads numbers otherwise (%s, and this node %s), so that lists are not compared: bring all nodes to one version and one country", numbers, c.o.Numbers())
 	case stale:
-		return errors.New("it was away for too long, and takes all lists anew first")
+		return false, errors.New("it was away for too long, and takes all lists anew first")
 	}
 	if c.isStale() { // what is on none of theirs counts too
-		infos, err := c.o.Store.Lists()
+		names, err := c.lists()
 		if err != nil {
-			return err
+			return false, err
 		}
 		theirs = maps.Clone(theirs)
-		for i := range infos {
-			if _, there := theirs[infos[i].Name]; !there {
-				theirs[infos[i].Name] = 0
+		for _, name := range names {
+			if _, there := theirs[name]; !there {
+				theirs[name] = 0
 			}
 		}
 	}
-	same := true
+	same = true
 	for list, all := range theirs {
 		c.mu.Lock()
 		ours := c.sums[list]
@@ -174,7 +202,7 @@ func (c *Cluster) compareWith(ctx context.Context, node string) error {
 		}
 		differed, err := c.compareList(ctx, node, list)
 		if err != nil {
-			return fmt.Errorf("the list %s: %w", list, err)
+			return false, fmt.Errorf("the list %s: %w", list, err)
 		}
 		same = same && !differed
 	}
@@ -185,10 +213,15 @@ func (c *Cluster) compareWith(ctx context.Context, node string) error {
 		if p.differ, p.why = (time.Time{}), ""; p.same.IsZero() {
 			p.same = c.o.Now()
 		}
+		if told > p.took { // its changes came by comparing: a server that was lost had them, or they were too large
+			if p.took = told; p.Told <= told {
+				p.behind = time.Time{}
+			}
+		}
 	case p.differ.IsZero():
 		p.differ, p.same = c.o.Now(), time.Time{}
 	}
-	return nil
+	return same, nil
 }
 
 // compareList takes what a node has on a list, where that differs.

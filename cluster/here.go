@@ -28,6 +28,7 @@ type here struct {
 	Loaded  int64             `json:"loaded,omitempty"`  // since when, in milliseconds since 1970
 	Journal string            `json:"journal,omitempty"` // why it cannot write records of calls
 	Sums    map[string]uint64 `json:"sums,omitempty"`    // of its lists, as they were at the last full minute
+	Summed  bool              `json:"summed,omitempty"`  // Told is in the sums
 }
 
 // peer is another node.
@@ -94,10 +95,12 @@ func (c *Cluster) beat(ctx context.Context) {
 func (c *Cluster) say() {
 	c.mu.Lock()
 	h := here{V: wireNow, Epoch: c.epoch, Wall: c.o.Now().UnixMilli(), Version: c.o.Version, Numbers: c.o.Numbers(), Told: c.own, Stale: c.stale, Sums: make(map[string]uint64, len(c.sums))}
+	h.Summed = c.told == c.summed
 	for list, s := range c.sums {
 		if len(h.Sums) < maxSums {
 			h.Sums[list] = s.all
 		}
+		h.Summed = h.Summed && !s.changed
 	}
 	c.mu.Unlock()
 	if c.o.Pause != nil {

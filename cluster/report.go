@@ -27,9 +27,10 @@ func (c *Cluster) Report() console.ClusterReport {
 	if !r.Alone {
 		r.Since = c.joined
 	}
-	if r.Why = ""; r.Alone {
+	if r.Why = ""; r.Alone || c.waits > 0 {
 		r.Why = c.trouble
-	} else if c.nc != nil {
+	}
+	if !r.Alone && c.nc != nil {
 		r.Server = c.nc.ConnectedUrlRedacted()
 	}
 	if c.clamped {

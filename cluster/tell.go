@@ -15,6 +15,7 @@ import (
 const (
 	tellEvery = 50 * time.Millisecond // how soon a change is seen
 	tellMost  = 500                   // messages that wait for the server's word at a time
+	tellBytes = 16 << 20              // and bytes of them: a server whose disk is full does not take them, again and again
 	tellWait  = 5 * time.Second       // for that
 	keepTold  = 7 * 24 * time.Hour    // how long the stream keeps changes
 	sameTold  = 10 * time.Minute      // how long the server knows a change that comes again
@@ -44,6 +45,7 @@ func (c *Cluster) tell(ctx context.Context) {
 			return
 		}
 		if c.lost(err); err != nil {
+			c.countWaiting() // it is connected, and does not take them
 			if errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrNoStreamResponse) {
 				signal(c.anew) // there is no stream: who reads it makes it
 			}
@@ -97,9 +99,9 @@ func (c *Cluster) tellSome(ctx context.Context) error {
 	told := c.told
 	c.mu.Unlock()
 	var acks []jetstream.PubAckFuture
-	last, own := told, uint64(0)
+	last, own, size := told, uint64(0), 0
 	err := c.o.Store.ChangesAfter(told, func(r storage.ChangeRecord) error {
-		if len(acks) >= tellMost {
+		if len(acks) >= tellMost || size >= tellBytes {
 			return errEnough
 		}
 		c.changed(r.List)
@@ -107,6 +109,9 @@ func (c *Cluster) tellSome(ctx context.Context) error {
 			more, err := c.tellChange(&r)
 			if acks = append(acks, more...); err != nil {
 				return err
+			}
+			for _, ack := range more {
+				size += len(ack.Msg().Data)
 			}
 			own = r.ID
 		}

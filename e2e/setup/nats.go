@@ -22,6 +22,7 @@ type NATS struct {
 
 	t       testing.TB
 	program string
+	disk    string // the size of its disk, "" for that of this machine
 	cmd     *exec.Cmd
 }
 
@@ -71,7 +72,11 @@ func (n *NATS) Log() string {
 
 func (n *NATS) start() {
 	n.t.Helper()
-	n.cmd = exec.Command(n.program, "-c", filepath.Join(n.Folder, "nats.conf"), "-l", filepath.Join(n.Folder, "log"))
+	args := []string{n.program, "-c", filepath.Join(n.Folder, "nats.conf"), "-l", filepath.Join(n.Folder, "log")}
+	if n.disk != "" {
+		args = append([]string{"unshare", "-rm", "sh", "-c", `mkdir -p "$0" && mount -t tmpfs -o size="$1" tmpfs "$0" && shift && exec "$@"`, n.store(), n.disk}, args...)
+	}
+	n.cmd = exec.Command(args[0], args[1:]...)
 	n.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	said, err := os.Create(filepath.Join(n.Folder, "said")) // what is wrong with its configuration
 	if err != nil {
@@ -135,6 +140,17 @@ func (n *NATS) Wipe() {
 	if err := os.RemoveAll(n.store()); err != nil {
 		n.t.Fatal(err)
 	}
+}
+
+// Disk gives it an empty disk of a size, as 2m, or that of this machine again; from the next Restart on.
+func (n *NATS) Disk(size string) {
+	n.t.Helper()
+	if size != "" {
+		if out, err := exec.Command("unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", n.Folder).CombinedOutput(); err != nil {
+			n.t.Skipf("NOT TESTED: THIS RUN HAD NO SMALL DISK: %v: %s", err, out)
+		}
+	}
+	n.disk = size
 }
 
 // Restart starts it again, at the same address with what it has kept, after Kill.
