@@ -99,6 +99,7 @@ type Cluster struct {
 	// begun is when this run of the program began.
 	begun time.Time
 
+	summing  sync.Mutex // held while a list is read to sum it
 	mu       sync.Mutex
 	peers    map[string]*peer
 	pauses   map[string]time.Time // when the pauses of other nodes were made that were taken
@@ -114,6 +115,7 @@ type Cluster struct {
 	counted  time.Time            // when they were counted
 	trouble  string               // why
 	sums     map[string]*sum      // of lists
+	edits    map[string]uint64    // how often lists were changed, as far as it is known here
 	clamped  bool
 	held     []*held // changes of other nodes that wait for a person, or did
 	lastHeld int
@@ -171,7 +173,7 @@ func New(o Options) (*Cluster, error) {
 	}
 	c := &Cluster{
 		o: o, begun: o.Now(), epoch: o.Now().UnixNano(), anew: make(chan struct{}, 1), soon: make(chan struct{}, 1), asked: make(chan struct{}, maxAsked), looked: make(chan struct{}, maxLooked), news: make(chan detect.News, maxNews), came: make(chan struct{}, 1),
-		peers: make(map[string]*peer), pauses: make(map[string]time.Time), takers: make(map[takerOf]*taker), sums: make(map[string]*sum), alone: o.Now(), trouble: "no server has answered yet",
+		peers: make(map[string]*peer), pauses: make(map[string]time.Time), takers: make(map[takerOf]*taker), sums: make(map[string]*sum), edits: make(map[string]uint64), alone: o.Now(), trouble: "no server has answered yet",
 	}
 	return c, errors.Join(c.resume(), c.loadHeld())
 }

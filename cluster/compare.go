@@ -15,13 +15,13 @@ import (
 	"ringfence/storage"
 )
 
-// sum is what a list has, of which other nodes are told.
+// sum is what a list has, of which other nodes are told. It is not changed any more.
 type sum struct {
-	all     uint64 // of its leaves
-	leaves  []uint64
-	changed bool // since
-	took    time.Duration
-	at      time.Time
+	all    uint64 // of its leaves
+	leaves []uint64
+	edits  uint64 // of the list, when it was begun
+	took   time.Duration
+	at     time.Time
 }
 
 const (
@@ -36,9 +36,7 @@ const (
 func (c *Cluster) changed(list string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if s := c.sums[list]; s != nil {
-		s.changed = true
-	}
+	c.edits[list]++
 }
 
 // compareAll compares this node's lists with those of others, each minute and whenever there is a reason.
@@ -128,35 +126,29 @@ func (c *Cluster) lists() ([]string, error) {
 
 // sum gives the leaves of a list as they are, or as they were a while ago if it is long; now is as they are.
 func (c *Cluster) sum(list string, now bool) (*sum, error) {
+	c.summing.Lock() // who waits finds it done
+	defer c.summing.Unlock()
 	c.mu.Lock()
-	s := c.sums[list]
-	fresh := s != nil && (!s.changed || !now && c.o.Now().Sub(s.at) < restPer*s.took)
+	s, edits := c.sums[list], c.edits[list]
 	c.mu.Unlock()
-	if fresh {
+	if s != nil && (s.edits == edits || !now && c.o.Now().Sub(s.at) < restPer*s.took) {
 		return s, nil
 	}
 	begun := c.o.Now()
-	anew := &sum{at: begun}
-	c.mu.Lock()
-	c.sums[list] = anew // what changes while it is read is noted there
-	if s != nil {
-		anew.all, anew.leaves, anew.took = s.all, s.leaves, s.took
-	}
-	c.mu.Unlock()
 	leaves, _, err := c.o.Store.Leaves(list)
-	if errors.Is(err, storage.ErrNoList) {
-		leaves, err = make([]uint64, storage.LeafCount), nil
+	if errors.Is(err, storage.ErrNoList) { // anybody may ask for anything: nothing is kept of it
+		return &sum{leaves: make([]uint64, storage.LeafCount)}, nil
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if err != nil {
-		anew.changed = true
 		return nil, err
 	}
-	anew.leaves, anew.all, anew.took = leaves, 0, c.o.Now().Sub(begun)
+	anew := &sum{leaves: leaves, edits: edits, at: begun, took: c.o.Now().Sub(begun)}
 	for i, leaf := range leaves {
 		anew.all ^= leaf * (2*uint64(i) + 1) // which leaf it is counts too
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sums[list] = anew
 	return anew, nil
 }
 
@@ -195,7 +187,7 @@ func (c *Cluster) compareWith(ctx context.Context, node string) (same bool, err 
 	for list, all := range theirs {
 		c.mu.Lock()
 		ours := c.sums[list]
-		equal := ours != nil && ours.all == all && !ours.changed
+		equal := ours != nil && ours.all == all && ours.edits == c.edits[list]
 		c.mu.Unlock()
 		if equal {
 			continue
@@ -286,7 +278,9 @@ func (c *Cluster) compareList(ctx context.Context, node, list string) (differed 
 		err = c.giveUp(ctx, list, wanted, theirRows, of)
 	}
 	c.counts.took.Add(uint64(changed))
-	c.changed(list)
+	if changed > 0 {
+		c.changed(list)
+	}
 	if err == nil && changed > 0 {
 		c.o.Log.Info("what another node has on a list was taken", "from", node, "list", list, "records", changed, "leaves", n)
 	}

@@ -100,7 +100,7 @@ func (c *Cluster) say() {
 		if len(h.Sums) < maxSums {
 			h.Sums[list] = s.all
 		}
-		h.Summed = h.Summed && !s.changed
+		h.Summed = h.Summed && s.edits == c.edits[list]
 	}
 	c.mu.Unlock()
 	if c.o.Pause != nil {

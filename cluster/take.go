@@ -169,7 +169,9 @@ func (c *Cluster) takeBatch(ctx context.Context, batch []jetstream.Msg) error {
 			return err
 		}
 		c.counts.took.Add(uint64(n))
-		c.changed(now.list)
+		if n > 0 {
+			c.changed(now.list)
+		}
 		now.rows = now.rows[:0]
 		return nil
 	}

@@ -257,6 +257,7 @@ func TestEachOperation(t *testing.T) {
 	ask(404, "POST", "cluster/held/1/take", "{}")
 	ask(404, "POST", "cluster/held/1/refuse", "{}")
 	ask(200, "POST", "cluster/nodes/pbx2/undo", `{"since":"2026-11-28T08:00:00Z"}`)
+	ask(400, "POST", "cluster/nodes/pbx2/undo", `{"since":5}`)
 	ask(200, "GET", "backup", "")
 	ask(200, "POST", "storage/verify", "")
 	ask(200, "GET", "openapi.json", "")
