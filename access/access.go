@@ -45,7 +45,8 @@ const (
 	sessionIdle  = 12 * time.Hour
 	sessionWhole = 7 * 24 * time.Hour
 	inviteFor    = 7 * 24 * time.Hour
-	tidyEvery    = time.Minute // what is only known in memory until then is when somebody was seen last
+	signedInFor  = 5 * time.Minute // after it what lets somebody in later asks to sign in again
+	tidyEvery    = time.Minute     // what is only known in memory until then is when somebody was seen last
 	trimEvery    = time.Hour
 )
 
@@ -68,13 +69,14 @@ type Book struct {
 	first    string // the secret of the first administrator's link; "": not asked for yet
 
 	version atomic.Uint64 // another one after each change to what is above
+	edits   atomic.Uint64 // what somebody changed by way of Guard
 
 	hashing   chan struct{} // holds a token for each password that is being looked at
 	guessing  chan struct{} // and of these, for each that may be a guess
 	waiting   atomic.Int64  // for that
 	addresses *tries
 	accounts  *tries
-	noisy     *tries // bounds what failures put into the audit
+	failures  failures // bounds what those put into the audit
 
 	// Busy is how often somebody was sent away because passwords of too many were being looked at; Skipped how many failures found no room in the audit;
 	// SessionsFull how many sessions gave way to others; LinksFull how many links could not be made or used; Unwritten how many entries of the audit
@@ -187,7 +189,7 @@ func Open(o Options) (*Book, error) {
 		users: map[string]*user{}, byHandle: map[string]string{}, sessions: map[hash]*session{}, tokens: map[hash]*token{}, links: map[hash]*link{},
 		hashing:   make(chan struct{}, hashesAtOnce),
 		guessing:  make(chan struct{}, hashesAtOnce-1),
-		addresses: newTries(maxTries), accounts: newTries(maxTries), noisy: newTries(1),
+		addresses: newTries(maxTries), accounts: newTries(maxTries),
 	}
 	for t, take := range map[storage.AccessTable]func(storage.AccessRow) error{
 		storage.AccessUsers: b.takeUser, storage.AccessSessions: b.takeSession, storage.AccessTokens: b.takeToken, storage.AccessLinks: b.takeLink,
@@ -297,11 +299,13 @@ func (b *Book) Run(ctx context.Context) {
 		var err error
 		select {
 		case <-ctx.Done():
+			b.noteLeftOut(b.failures.end(b.o.Now(), true))
 			if err := b.tidy(); err != nil && !errors.Is(err, storage.ErrClosed) {
 				b.o.Log.Warn("when users of the console were seen last could not be written", "error", err)
 			}
 			return
 		case <-tidy.C:
+			b.noteLeftOut(b.failures.end(b.o.Now(), false))
 			err = b.tidy()
 		case <-trim.C:
 			err = b.o.DB.TrimAudit()

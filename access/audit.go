@@ -1,8 +1,10 @@
 package access
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"ringfence/console"
@@ -25,6 +27,9 @@ func (b *Book) Note(ctx context.Context, e console.AuditEntry) {
 	b.note(s)
 }
 
+// Edits is another number after each change that somebody made, of whatever: what was found out before may not be so any more.
+func (b *Book) Edits() uint64 { return b.edits.Load() }
+
 // entryOf is an entry about what somebody does.
 func entryOf(w *console.Who) storage.AuditEntry {
 	if w == nil {
@@ -46,26 +51,27 @@ func (b *Book) note(e storage.AuditEntry) {
 	}
 }
 
-// failure notes what was tried in vain: some hundred an hour, or whoever tries would push everything else out.
+// failure notes what was tried in vain, as far as there is room for what comes from there.
 func (b *Book) failure(e storage.AuditEntry) {
-	if !b.roomForFailure() {
+	from, _ := network(cmp.Or(e.Address, e.Who))
+	room, gone := b.failures.take(from, b.o.Now())
+	b.noteLeftOut(gone)
+	if !room {
 		b.Skipped.Add(1)
 		return
 	}
 	b.note(e)
 }
 
-func (b *Book) roomForFailure() bool {
-	now := b.o.Now()
-	b.noisy.mu.Lock()
-	defer b.noisy.mu.Unlock()
-	t := b.noisy.of[""]
-	if t == nil || now.Sub(t.at) >= failedSpan || now.Before(t.at) {
-		t = &try{at: now}
-		b.noisy.of[""] = t
+// noteLeftOut says in the audit what of an hour it has not.
+func (b *Book) noteLeftOut(gone *leftOut) {
+	if gone == nil {
+		return
 	}
-	t.count++
-	return t.count <= maxFailed
+	b.note(storage.AuditEntry{
+		What: "audit skip", Failed: "too many",
+		Detail: fmt.Sprintf("%d refused tries since %s, of %s, are left out here; %d of them came from %s", gone.tries, gone.since.UTC().Format("2006-01-02 15:04 MST"), plentyOf(gone.addresses, "address", "addresses"), gone.most, gone.loudest),
+	})
 }
 
 // Audit calls yield for each thing that somebody changed or tried to, the newest first.

@@ -60,6 +60,16 @@ func (e *everybody) Cluster(context.Context) (*console.ClusterReport, error) {
 	return filled[*console.ClusterReport](), nil
 }
 
+func (e *everybody) DecideHeld(context.Context, int, bool) (*console.ClusterReport, error) {
+	e.asked("DecideHeld")
+	return &console.ClusterReport{}, nil
+}
+
+func (e *everybody) UndoNode(context.Context, string, console.ClusterUndo) (*console.ClusterUndone, error) {
+	e.asked("UndoNode")
+	return &console.ClusterUndone{}, nil
+}
+
 func (e *everybody) LeaveCluster(context.Context, string) (*console.ClusterReport, error) {
 	e.asked("LeaveCluster")
 	return filled[*console.ClusterReport](), nil

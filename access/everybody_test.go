@@ -21,6 +21,7 @@ type everybody struct {
 	calls []string // the methods that were asked
 
 	searched console.Query // the last question to the journal
+	used     console.UsageQuery
 
 	records []console.Record
 	reports []console.Report
@@ -201,8 +202,9 @@ func (e *everybody) Call(_ context.Context, id string) (*console.CallDetail, err
 	return nil, console.NotFound(secret)
 }
 
-func (e *everybody) Usage(_ context.Context, _ console.UsageQuery, yield func(console.Usage) error) error {
+func (e *everybody) Usage(_ context.Context, q console.UsageQuery, yield func(console.Usage) error) error {
 	e.asked("Usage")
+	e.used = q
 	for _, u := range []console.Usage{{Line: secret + "clinic", Customer: secret + "Chen"}, {Line: "bakery", Customer: secret + "before"}, {Line: "bakery", Customer: "Li"}, {Line: "cafe", Customer: "Li"}} {
 		if err := yield(u); err != nil {
 			return err

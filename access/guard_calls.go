@@ -197,6 +197,7 @@ func (g *guard) same(w *console.Who) bool {
 
 func (g *guard) Usage(ctx context.Context, q console.UsageQuery, yield func(console.Usage) error) error {
 	return each(g, ctx, "Usage", func(a *asked) error {
+		q.Lines = nil // nobody else says that
 		if a.scope == nil {
 			return g.desk.Usage(ctx, q, yield)
 		}
@@ -205,6 +206,8 @@ func (g *guard) Usage(ctx context.Context, q console.UsageQuery, yield func(cons
 				return nil
 			}
 			q.Customer = a.who.Customer
+		} else if a.who.Customer == "" { // so that the journal is asked for theirs alone, and not read from end to end
+			q.Lines = slices.Clone(a.who.Lines)
 		}
 		give := back(yield)
 		return g.desk.Usage(ctx, q, func(u console.Usage) error {

@@ -61,7 +61,12 @@ func (a *asked) noAdmin() error {
 func (g *guard) RemoveUser(ctx context.Context, name string) (*console.UserEdit, error) {
 	return change(g, ctx, "RemoveUser", name, func(a *asked) (*console.UserEdit, error) {
 		e, err := g.desk.RemoveUser(ctx, name)
-		a.quiet = err == nil && e.Change == absent
+		if err == nil {
+			a.quiet = e.Change == absent
+			if len(e.Tokens) > 0 {
+				a.entry.Detail = "with " + plenty(len(e.Tokens), "token") + ": " + strings.Join(e.Tokens, ", ")
+			}
+		}
 		return e, err
 	})
 }

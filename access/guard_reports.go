@@ -14,7 +14,7 @@ func (g *guard) Reports(ctx context.Context, q console.ReportsQuery, yield func(
 			return g.desk.Reports(ctx, q, yield)
 		}
 		give := back(yield)
-		return g.reports(ctx, a, q.Customer, func(r console.Report) error {
+		return g.reports(ctx, a, q.Customer, func(r console.Report, _ *console.Report) error {
 			if q.State != "" && r.State != q.State {
 				return nil
 			}
@@ -23,10 +23,12 @@ func (g *guard) Reports(ctx context.Context, q console.ReportsQuery, yield func(
 	})
 }
 
-// reports gives those of calls to their own lines, of one customer or of all ("").
+// reports gives those of calls to their own lines, of one customer or of all (""), as they see them and whole.
+//
+// A mark is one of a customer's, whichever of his lines it was made on. Who is bound to some of these has a part in it if it was made there, and sees that part.
 //
 // What they confirm goes to their own list and leaves the mark open for who decides for all; to them it is confirmed.
-func (g *guard) reports(ctx context.Context, a *asked, customer string, yield func(console.Report) error) error {
+func (g *guard) reports(ctx context.Context, a *asked, customer string, yield func(r console.Report, whole *console.Report) error) error {
 	var customers []string
 	if a.who.Customer != "" {
 		customers = append(customers, a.who.Customer)
@@ -46,7 +48,7 @@ func (g *guard) reports(ctx context.Context, a *asked, customer string, yield fu
 		}
 		var found []console.Report
 		err := g.desk.Reports(ctx, console.ReportsQuery{Customer: of}, func(r console.Report) error {
-			mine, err := a.scope.owns(ctx, r.Line, r.Customer)
+			mine, err := a.part(ctx, &r)
 			if err == nil && mine {
 				found = append(found, r)
 			}
@@ -66,13 +68,56 @@ func (g *guard) reports(ctx context.Context, a *asked, customer string, yield fu
 					r.State = console.ReportConfirmed
 				}
 			}
-			if err := yield(r); err != nil {
+			if err := yield(r, &found[i]); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
 }
+
+// part makes a mark the part that they have in it, and reports whether there is one: the last time that it was made on a line of theirs.
+func (a *asked) part(ctx context.Context, r *console.Report) (mine bool, err error) {
+	if mine, err = a.scope.owns(ctx, r.Line, r.Customer); err != nil || mine {
+		return mine, err
+	}
+	for i := len(r.Marks) - 1; i >= 0; i-- {
+		m := &r.Marks[i]
+		if m.Line == "" {
+			continue
+		}
+		if mine, err = a.scope.owns(ctx, m.Line, r.Customer); err != nil {
+			return false, err
+		} else if mine {
+			r.Line, r.Call, r.Extension, r.Time, r.Last = m.Line, m.Call, m.Extension, m.Time, m.Time
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// others reports whether others than they have a part in a mark, as far as is known.
+func (a *asked) others(ctx context.Context, r *console.Report) (bool, error) {
+	switch {
+	case a.who.Customer != "" && a.who.Customer == r.Customer:
+		return false, nil
+	case len(r.Marks) >= maxMarks: // there may have been more
+		return true, nil
+	}
+	for i := range r.Marks {
+		line := r.Marks[i].Line
+		if line == "" && len(r.Marks) == 1 { // of before marks said it
+			line = r.Line
+		}
+		if mine, err := a.scope.owns(ctx, line, r.Customer); err != nil || !mine {
+			return true, err
+		}
+	}
+	return false, nil
+}
+
+// maxMarks is how many parts of a mark are kept (console.Report).
+const maxMarks = 16
 
 // onOwn are the numbers on the blacklist of a line of theirs.
 func (g *guard) onOwn(ctx context.Context, a *asked, line string, known map[string]map[string]bool) (map[string]bool, error) {
@@ -118,19 +163,18 @@ func cutEdit(e *console.ReportEdit) *console.ReportEdit {
 	}
 }
 
-// report is one of theirs, NotFound if it is none.
-func (g *guard) report(ctx context.Context, a *asked, id string) (*console.Report, error) {
-	var found *console.Report
-	err := g.reports(ctx, a, "", func(r console.Report) error {
-		if strings.EqualFold(r.ID, id) {
-			found = &r
+// report is one of theirs, as they see it and whole, NotFound if it is none.
+func (g *guard) report(ctx context.Context, a *asked, id string) (r, whole *console.Report, err error) {
+	err = g.reports(ctx, a, "", func(of console.Report, all *console.Report) error {
+		if strings.EqualFold(of.ID, id) {
+			r, whole = &of, all
 		}
 		return nil
 	})
-	if err == nil && found == nil {
+	if err == nil && r == nil {
 		err = hidden()
 	}
-	return found, err
+	return r, whole, err
 }
 
 func (g *guard) ShowReport(ctx context.Context, id string) (*console.ReportEvidence, error) {
@@ -138,7 +182,7 @@ func (g *guard) ShowReport(ctx context.Context, id string) (*console.ReportEvide
 		if a.scope == nil {
 			return g.desk.ShowReport(ctx, id)
 		}
-		r, err := g.report(ctx, a, id) // the evidence is what others have of the caller
+		r, _, err := g.report(ctx, a, id) // the evidence is what others have of the caller
 		if err != nil {
 			return nil, err
 		}
@@ -209,7 +253,7 @@ func (g *guard) ConfirmReport(ctx context.Context, id string, prefix bool) (*con
 		if prefix {
 			return nil, hidden()
 		}
-		r, err := g.report(ctx, a, id)
+		r, _, err := g.report(ctx, a, id)
 		if err != nil {
 			return nil, err
 		}
@@ -221,8 +265,10 @@ func (g *guard) ConfirmReport(ctx context.Context, id string, prefix bool) (*con
 			return edit, nil
 		case r.State != console.ReportOpen:
 			return nil, &inOurWords{console.Conflict("this mark was " + r.State + " before")}
-		case r.Caller.E164 == "" || strings.HasPrefix(r.Caller.E164, console.PrivateMark):
-			return nil, &inOurWords{console.Conflict("the caller's number is not known here, so it cannot be listed")}
+		case r.Caller.E164 == "":
+			return nil, &inOurWords{console.Conflict("the caller has no number that could be listed: dismiss the mark")}
+		case strings.HasPrefix(r.Caller.E164, console.PrivateMark): // no method of a desk puts one on a list of a line by its token
+			return nil, &inOurWords{console.Conflict("callers' numbers are hidden in this installation, and a line's own list needs the number: put it on " + list + " yourself if you know it, or ask who runs this telephone system, who can confirm the mark for all lines")}
 		}
 		if _, err := a.scope.ownList(ctx, list); err != nil {
 			return nil, err
@@ -245,12 +291,17 @@ func (g *guard) DismissReport(ctx context.Context, id string) (*console.ReportEd
 		if a.scope == nil {
 			return g.desk.DismissReport(ctx, id)
 		}
-		r, err := g.report(ctx, a, id)
+		r, whole, err := g.report(ctx, a, id)
 		if err != nil {
 			return nil, err
 		}
 		if r.State == console.ReportConfirmed {
 			return nil, &inOurWords{console.Conflict("this mark was confirmed before, and its caller listed: lift it first")}
+		}
+		if others, err := a.others(ctx, whole); err != nil {
+			return nil, err
+		} else if others {
+			return nil, &inOurWords{console.Conflict("other lines of the customer have marked this caller too, and their mark would go with yours: who decides for all these lines can dismiss it")}
 		}
 		e, err := g.desk.DismissReport(ctx, r.ID)
 		if err != nil {
@@ -265,7 +316,7 @@ func (g *guard) LiftReport(ctx context.Context, id string) (*console.ReportEdit,
 		if a.scope == nil {
 			return g.desk.LiftReport(ctx, id)
 		}
-		r, err := g.report(ctx, a, id)
+		r, _, err := g.report(ctx, a, id)
 		if err != nil {
 			return nil, err
 		}

@@ -159,6 +159,18 @@ func (g *guard) Cluster(ctx context.Context) (*console.ClusterReport, error) {
 	return see(g, ctx, "Cluster", func(*asked) (*console.ClusterReport, error) { return g.desk.Cluster(ctx) })
 }
 
+func (g *guard) DecideHeld(ctx context.Context, id int, take bool) (*console.ClusterReport, error) {
+	what := fmt.Sprint("refuse ", id)
+	if take {
+		what = fmt.Sprint("take ", id)
+	}
+	return change(g, ctx, "DecideHeld", what, func(*asked) (*console.ClusterReport, error) { return g.desk.DecideHeld(ctx, id, take) })
+}
+
+func (g *guard) UndoNode(ctx context.Context, node string, q console.ClusterUndo) (*console.ClusterUndone, error) {
+	return change(g, ctx, "UndoNode", node, func(*asked) (*console.ClusterUndone, error) { return g.desk.UndoNode(ctx, node, q) })
+}
+
 func (g *guard) LeaveCluster(ctx context.Context, node string) (*console.ClusterReport, error) {
 	return change(g, ctx, "LeaveCluster", node, func(*asked) (*console.ClusterReport, error) { return g.desk.LeaveCluster(ctx, node) })
 }

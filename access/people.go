@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -271,7 +270,7 @@ func (b *Book) user(key string) *user {
 // able reports whether a user can sign in.
 func (u *user) able() bool { return u.Password != "" || len(u.Passkeys) > 0 || u.Issuer != "" }
 
-// RemoveUser takes a user away, with the sessions and links.
+// RemoveUser takes a user away, with the sessions, the links, and the tokens that they made.
 func (b *Book) RemoveUser(ctx context.Context, name string) (*console.UserEdit, error) {
 	key := fold(name)
 	b.change.Lock()
@@ -289,7 +288,12 @@ func (b *Book) RemoveUser(ctx context.Context, name string) (*console.UserEdit, 
 	b.mu.RLock()
 	edit := &console.UserEdit{User: b.shown(key, u, b.o.Now()), Change: removed}
 	rows, then := b.uninvite(key)
+	tokens, names := b.tokensOf(key)
 	b.mu.RUnlock()
+	edit.Tokens = names
+	for _, h := range tokens {
+		rows = append(rows, row(storage.AccessTokens, h.key(), nil))
+	}
 	rows = append(rows, row(storage.AccessUsers, key, nil))
 	for _, h := range gone {
 		rows = append(rows, row(storage.AccessSessions, h.key(), nil))
@@ -300,94 +304,15 @@ func (b *Book) RemoveUser(ctx context.Context, name string) (*console.UserEdit, 
 		for _, h := range gone {
 			delete(b.sessions, h)
 		}
+		for _, h := range tokens {
+			delete(b.tokens, h)
+		}
 		then()
 	})
 	if err != nil {
 		return nil, err
 	}
 	return edit, nil
-}
-
-// Tokens are all of them, those that were made first before.
-func (b *Book) Tokens(ctx context.Context) ([]console.Token, error) {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	var out []console.Token
-	for _, t := range b.tokens {
-		out = append(out, t.shown())
-	}
-	slices.SortFunc(out, func(x, y console.Token) int { return cmp.Or(x.Added.Compare(y.Added), cmp.Compare(x.ID, y.ID)) })
-	return out, nil
-}
-
-func (t *token) shown() console.Token {
-	out := t.Token
-	out.Lines = slices.Clone(t.Lines)
-	if at := t.used.Load(); at > out.LastUsed.Unix() {
-		out.LastUsed = time.Unix(at, 0).UTC()
-	}
-	return out
-}
-
-// AddToken makes a token. Its secret is kept nowhere.
-func (b *Book) AddToken(ctx context.Context, n console.NewToken) (*console.MadeToken, error) {
-	if err := errors.Join(checkName(n.Name), checkBound(n.Role, n.Lines, n.Customer)); err != nil {
-		return nil, err
-	}
-	now := b.o.Now().UTC()
-	if !n.Expires.IsZero() && !n.Expires.After(now) {
-		return nil, console.Bad("the token would have expired already: give a time to come")
-	}
-	b.change.Lock()
-	defer b.change.Unlock()
-	b.mu.RLock()
-	many, same := len(b.tokens), false
-	for _, t := range b.tokens {
-		same = same || fold(t.Name) == fold(n.Name)
-	}
-	b.mu.RUnlock()
-	switch {
-	case same:
-		return nil, console.Conflict(fmt.Sprintf("there is a token %s already: choose another name, or revoke it first", n.Name))
-	case many >= MaxTokens:
-		return nil, console.Conflict(fmt.Sprintf("there are %d tokens, the most there may be: revoke some that nobody uses", MaxTokens))
-	}
-	secret := tokenMark + newSecret()
-	t := &token{used: &atomic.Int64{}, Token: console.Token{
-		ID: newID(), Name: n.Name, Role: n.Role, Lines: n.Lines, Customer: n.Customer, Added: now, Who: number.InertUpTo(console.ByOf(ctx).Who, maxName), Expires: n.Expires,
-	}}
-	t.used.Store(t.LastUsed.Unix())
-	h := hashOf(secret)
-	if err := b.write([]storage.AccessRow{row(storage.AccessTokens, h.key(), &t.Token)}, func() { b.tokens[h] = t }); err != nil {
-		return nil, err
-	}
-	return &console.MadeToken{Token: t.shown(), Secret: secret}, nil
-}
-
-// RevokeToken takes a token away, by its ID or its name.
-func (b *Book) RevokeToken(ctx context.Context, id string) (*console.Token, error) {
-	b.change.Lock()
-	defer b.change.Unlock()
-	var h hash
-	var found *token
-	b.mu.RLock()
-	for at, t := range b.tokens {
-		if t.ID == id || found == nil && fold(t.Name) == fold(id) {
-			h, found = at, t
-		}
-		if t.ID == id {
-			break
-		}
-	}
-	b.mu.RUnlock()
-	if found == nil {
-		return nil, console.NotFound(fmt.Sprintf("there is no token %s: `ringfence token ls` names those there are", number.InertUpTo(id, maxName)))
-	}
-	if err := b.write([]storage.AccessRow{row(storage.AccessTokens, h.key(), nil)}, func() { delete(b.tokens, h) }); err != nil {
-		return nil, err
-	}
-	t := found.shown()
-	return &t, nil
 }
 
 // Sessions are those signed in now, the latest first.

@@ -95,6 +95,8 @@ var rules = map[string]rule{
 	// The other nodes.
 	"Cluster":      {viewer, nobody, ""},
 	"LeaveCluster": {admin, nobody, "cluster leave"},
+	"DecideHeld":   {admin, nobody, "cluster held"},
+	"UndoNode":     {admin, nobody, "cluster undo"},
 
 	// People. Everybody has sessions of their own, and may choose another password.
 	"Users":       {admin, nobody, ""},
@@ -108,6 +110,10 @@ var rules = map[string]rule{
 	"EndSession":  {viewer, viewer, "session end"},
 	"Audit":       {admin, nobody, ""},
 }
+
+// asksAgain is what lets somebody in later, as an account or a token does: who asks for it by a session must have signed in a moment ago, since the session
+// may be one that its owner left open.
+var asksAgain = map[string]bool{"AddUser": true, "SetUser": true, "AddToken": true}
 
 // byLink is what the link of a notice is good for.
 var byLink = map[string]bool{"Call": true, "Correct": true}

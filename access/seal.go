@@ -52,8 +52,12 @@ func (s sealer) open(cursor string) (string, error) {
 
 // plenty is a number of things.
 func plenty(n int, thing string) string {
+	return plentyOf(n, thing, thing+"s")
+}
+
+func plentyOf(n int, one, many string) string {
 	if n == 1 {
-		return "1 " + thing
+		return "1 " + one
 	}
-	return fmt.Sprintf("%d %ss", n, thing)
+	return fmt.Sprintf("%d %s", n, many)
 }

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -210,6 +209,25 @@ func (b *Book) Session(secret string) *console.Who {
 	return b.whoOf(u, s, s.Address)
 }
 
+// AgainPath is the sign-in for who is signed in.
+const AgainPath = "/signin?again=1"
+
+// Again refuses who is signed in for longer than some minutes what lets somebody in later, such as another passkey.
+func (b *Book) Again(w *console.Who) error {
+	if w.Way != console.BySession {
+		return nil
+	}
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	now := b.o.Now()
+	for _, s := range b.sessions {
+		if age := now.Sub(s.Began); s.ID == w.Session && age < signedInFor && age > -signedInFor {
+			return nil
+		}
+	}
+	return console.Conflict("this lets somebody in later, and you signed in more than five minutes ago: sign in once more at " + AgainPath + " and do it again")
+}
+
 // SignOut ends the session of a secret. One that is over already is no error.
 func (b *Book) SignOut(secret string) error {
 	h := hashOf(secret)
@@ -234,33 +252,6 @@ func (b *Book) nameOf(key string) string {
 	return key
 }
 
-// tokenMark begins the secret of each token, so that one that lies about is known for what it is.
-const tokenMark = "rf_"
-
-// Token is whose token a secret is, nil if it is none, or has expired. address is where it comes from.
-func (b *Book) Token(secret, address string) *console.Who {
-	if !strings.HasPrefix(secret, tokenMark) {
-		return nil
-	}
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	t := b.tokens[hashOf(secret)]
-	now := b.o.Now()
-	if t == nil || expired(t, now) {
-		return nil
-	}
-	if minute := now.Truncate(time.Minute).Unix(); minute > t.used.Load() {
-		t.used.Store(minute)
-	}
-	return whoOfToken(t, shownAddress(address))
-}
-
-func expired(t *token, now time.Time) bool { return !t.Expires.IsZero() && !now.Before(t.Expires) }
-
-func whoOfToken(t *token, address string) *console.Who {
-	return &console.Who{Name: t.Name, Way: console.ByToken, Address: address, Session: t.ID, Role: t.Role, Lines: slices.Clone(t.Lines), Customer: t.Customer}
-}
-
 // fresh is who somebody is now, whose session or token may have ended since; nil if they may nothing any more.
 func (b *Book) fresh(w *console.Who) *console.Who {
 	b.mu.RLock()
@@ -277,7 +268,7 @@ func (b *Book) fresh(w *console.Who) *console.Who {
 	case console.ByToken:
 		for _, t := range b.tokens {
 			if t.ID == w.Session && !expired(t, now) {
-				return whoOfToken(t, w.Address)
+				return b.whoOfToken(t, w.Address)
 			}
 		}
 		return nil

@@ -29,10 +29,8 @@ var (
 )
 
 const (
-	maxTries   = 10_000 // addresses or accounts that are remembered
-	forgetTry  = 15 * time.Minute
-	maxFailed  = 600 // failures that come to the audit within failedSpan
-	failedSpan = time.Hour
+	maxTries  = 10_000 // addresses or accounts that are remembered
+	forgetTry = 15 * time.Minute
 )
 
 // TooMany says that there were too many tries, or too much to do; it is worth trying again after Wait.

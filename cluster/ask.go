@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -144,15 +145,12 @@ func (c *Cluster) answerTo(m *nats.Msg, q *question) error {
 		}
 		var page []storage.Row
 		err := c.o.Store.ListRows(q.List, wanting(q.Leaves), func(rows []storage.Row) error {
-			for len(rows) > 0 {
-				n := min(len(rows), pageRows-len(page))
-				page, rows = append(page, rows[:n]...), rows[n:]
-				if len(page) == pageRows {
-					if err := a.sendRows(page); err != nil {
-						return err
-					}
-					page = page[:0]
+			page = append(page, rows...)
+			for n := fit(page); n < len(page); n = fit(page) {
+				if err := a.sendRows(page[:n]); err != nil {
+					return err
 				}
+				page = slices.Delete(page, 0, n)
 			}
 			return nil
 		})

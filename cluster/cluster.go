@@ -28,6 +28,7 @@ type Store interface {
 	Leaves(list string) (leaves []uint64, rows int, err error)
 	Setting(key string) ([]byte, error)
 	PutSetting(key string, v []byte) error
+	HasEntry(list, pattern string) bool
 }
 
 // Taker puts what other nodes say on this node's lists, having checked it; *desk.Desk is one.
@@ -35,6 +36,8 @@ type Taker interface {
 	MergeRows(ctx context.Context, list string, rows []storage.Row, of storage.Foreign) (changed int, err error)
 	// MergeList is MergeRows for very many, in the order of their patterns.
 	MergeList(ctx context.Context, list string, rows iter.Seq2[storage.Row, error], of storage.Foreign) (changed int, err error)
+	// UndoChange undoes a change of another node, so that all nodes come to say again what this one said before.
+	UndoChange(ctx context.Context, id uint64) error
 }
 
 // Options say which cluster, and as whom.
@@ -58,8 +61,14 @@ type Options struct {
 	Policy      Policies
 	SharePolicy bool
 	PolicyFrom  []string
+	// MaxChange is which share of a list a node that is not in PolicyFrom may take off within an hour; Wide reports whether a pattern names a country or
+	// more. What is beyond waits for a person.
+	MaxChange float64
+	Wide      func(list, pattern string) bool
 	// Pause is whether all calls pass: as the nodes in PolicyFrom have it.
 	Pause Pauses
+	// Refused counts rows of other nodes that were not taken, those of them that are of a time to come, and says why the last ones were not.
+	Refused func() (rows, early uint64, why string)
 	// Self is what other nodes are told of this one: the policy's hash and since when it is in force, and why records of calls cannot be written.
 	Self func() (policy string, loaded time.Time, journal string)
 	// Calls answers another node's question for calls from this node's journal.
@@ -106,6 +115,9 @@ type Cluster struct {
 	trouble  string               // why
 	sums     map[string]*sum      // of lists
 	clamped  bool
+	held     []*held // changes of other nodes that wait for a person, or did
+	lastHeld int
+	takers   map[takerOf]*taker
 	noPolicy string // why the policy is not that of all nodes
 	facts    []Fact // that wait to be told
 }
@@ -114,7 +126,6 @@ type Cluster struct {
 type counts struct {
 	garbled, foreign, refused, full atomic.Uint64
 	took, gave                      atomic.Uint64 // rows
-	bytes                           atomic.Uint64 // of what detectors count
 }
 
 // position is how far this node has read the stream.
@@ -160,9 +171,9 @@ func New(o Options) (*Cluster, error) {
 	}
 	c := &Cluster{
 		o: o, begun: o.Now(), epoch: o.Now().UnixNano(), anew: make(chan struct{}, 1), soon: make(chan struct{}, 1), asked: make(chan struct{}, maxAsked), looked: make(chan struct{}, maxLooked), news: make(chan detect.News, maxNews), came: make(chan struct{}, 1),
-		peers: make(map[string]*peer), pauses: make(map[string]time.Time), sums: make(map[string]*sum), alone: o.Now(), trouble: "no server has answered yet",
+		peers: make(map[string]*peer), pauses: make(map[string]time.Time), takers: make(map[takerOf]*taker), sums: make(map[string]*sum), alone: o.Now(), trouble: "no server has answered yet",
 	}
-	return c, c.resume()
+	return c, errors.Join(c.resume(), c.loadHeld())
 }
 
 // resume reads what an earlier run has kept.

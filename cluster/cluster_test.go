@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"crypto/rand"
+	"encoding/hex"
 	"fmt"
 	"strings"
 	"syscall"
@@ -32,6 +34,15 @@ func TestChangesTravel(t *testing.T) {
 	}
 	a.edit("import", many...)
 	level(t, "an import", one, two)
+	large := make([]storage.Row, 300) // as lines are
+	for i := range large {
+		large[i] = number(20_000 + i)
+		b := make([]byte, 12_000)
+		rand.Read(b)
+		large[i].Reason = hex.EncodeToString(b)
+	}
+	a.edit("large", large...)
+	level(t, "rows that fill several messages", one, two)
 	two.stop()
 	for i := range 50 {
 		a.edit("blacklist", number(2000+i))
@@ -39,7 +50,7 @@ func TestChangesTravel(t *testing.T) {
 	}
 	two = join(t, s.url(), b, nil)
 	level(t, "what was done while one was away", one, two)
-	if want := 3 + 100 + 100 + 1 + 5000 + 100; len(a.all("blacklist"))+len(a.all("allowlist"))+len(a.all("import")) != want-1 {
+	if want := 3 + 100 + 100 + 1 + 5000 + 100; len(a.all("blacklist"))+len(a.all("allowlist"))+len(a.all("import")) != want-1 || len(b.all("large")) != 300 {
 		t.Errorf("%d, %d and %d rows of %d", len(a.all("blacklist")), len(a.all("allowlist")), len(a.all("import")), want)
 	}
 	if n := two.Report().Nodes; len(n) != 1 || n[0].Name != "a" || !n[0].Alone.IsZero() {

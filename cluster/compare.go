@@ -264,7 +264,7 @@ func (c *Cluster) compareList(ctx context.Context, node, list string) (differed 
 	}
 	changed := 0
 	if n >= manyLeaves {
-		changed, err = c.o.Taker.MergeList(ctx, list, rows, of)
+		changed, err = c.o.Taker.MergeList(ctx, list, c.siftMany(node, list, rows), of)
 	} else {
 		var page []storage.Row
 		for r, e := range rows {
@@ -299,11 +299,19 @@ type named struct {
 	origin          storage.Origin
 }
 
+// nameOfRow names what a row is of: persons are one source, and so are reports, whatever they write as theirs.
+func nameOfRow(r *storage.Row) named {
+	if r.Origin == storage.FromPerson || r.Origin == storage.FromReport {
+		return named{pattern: r.Pattern, origin: r.Origin}
+	}
+	return named{r.Pattern, r.Source, r.Origin}
+}
+
 // noted passes rows on, and notes which came.
 func noted(rows iter.Seq2[storage.Row, error], came map[named]bool) iter.Seq2[storage.Row, error] {
 	return func(yield func(storage.Row, error) bool) {
 		for r, err := range rows {
-			came[named{r.Pattern, r.Source, r.Origin}] = true
+			came[nameOfRow(&r)] = true
 			if !yield(r, err) {
 				return
 			}
@@ -318,7 +326,7 @@ func (c *Cluster) giveUp(ctx context.Context, list string, leaves []byte, theirs
 	err := c.o.Store.ListRows(list, wanting(leaves), func(rows []storage.Row) error {
 		for i := range rows {
 			r := &rows[i]
-			if r.Gone || r.Stamp.Wall >= c.begun.UnixMilli() || theirs[named{r.Pattern, r.Source, r.Origin}] {
+			if r.Gone || r.Stamp.Wall >= c.begun.UnixMilli() || theirs[nameOfRow(r)] {
 				continue
 			}
 			stamp := r.Stamp // just later than what it says: whoever has said more since is right
@@ -348,7 +356,7 @@ func wanting(leaves []byte) func(leaf int) bool {
 }
 
 func (c *Cluster) takePage(ctx context.Context, list string, page []storage.Row, of storage.Foreign, changed *int) error {
-	n, err := c.o.Taker.MergeRows(ctx, list, page, of)
+	n, err := c.merge(ctx, list, page, of)
 	*changed += n
 	return err
 }

@@ -18,7 +18,7 @@ const (
 	sharesMost, thingsMost = 256, 8192
 	maxNews                = 1024 // that wait to be told; what finds no room is told within the minute
 	newsMost               = 64   // a message
-	standingEvery          = time.Minute
+	standingEvery          = 10 * time.Second
 )
 
 // counted is what a node has counted, on the wire.
@@ -68,7 +68,12 @@ func (c *Cluster) tellCounts(ctx context.Context) {
 	defer count.Stop()
 	defer stand.Stop()
 	var shares []detect.Share
+	begun := false // what an earlier run of the program has said is void: others are told so by a word that says nothing
 	for {
+		if !begun && c.nc.IsConnected() {
+			begun = true
+			c.publishCounted(&counted{Epoch: uint64(c.epoch), At: c.o.Now().UnixMilli()})
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -125,13 +130,7 @@ func (c *Cluster) publishShares(shares []detect.Share) {
 		if len(m.Shares) == 0 {
 			return
 		}
-		b, err := encoding.Marshal(&m)
-		if err == nil {
-			b = s2.Encode(nil, b)
-			c.counts.bytes.Add(uint64(len(b)))
-			err = c.nc.Publish(c.subject("count", c.o.Node), b)
-		}
-		c.lost(err)
+		c.publishCounted(&m)
 		m.Shares, things = m.Shares[:0], 0
 	}
 	for i := range shares {
@@ -147,6 +146,14 @@ func (c *Cluster) publishShares(shares []detect.Share) {
 	flush()
 }
 
+func (c *Cluster) publishCounted(m *counted) {
+	b, err := encoding.Marshal(m)
+	if err == nil {
+		err = c.nc.Publish(c.subject("count", c.o.Node), s2.Encode(nil, b))
+	}
+	c.lost(err)
+}
+
 // trimmed leaves out the zeros at the end.
 func trimmed[T uint16 | uint32](all []T) []T {
 	for len(all) > 0 && all[len(all)-1] == 0 {
@@ -158,11 +165,11 @@ func trimmed[T uint16 | uint32](all []T) []T {
 // hearCounts takes what another node has counted.
 func (c *Cluster) hearCounts(m *nats.Msg) {
 	node, ok := c.sender(m.Subject)
-	if ok && node == c.o.Node {
+	set := c.o.Detectors()
+	if ok && (node == c.o.Node || !c.isKnown(node)) || set == nil { // one that is not known yet says it again
 		return
 	}
-	set := c.o.Detectors()
-	if !ok || !c.isKnown(node) || set == nil {
+	if !ok {
 		c.counts.garbled.Add(1)
 		return
 	}
@@ -194,12 +201,12 @@ func (c *Cluster) hearCounts(m *nats.Msg) {
 // hearNews takes what another node's breakers did.
 func (c *Cluster) hearNews(m *nats.Msg) {
 	node, ok := c.sender(m.Subject)
-	if ok && node == c.o.Node {
+	set := c.o.Detectors()
+	if ok && (node == c.o.Node || !c.isKnown(node)) || set == nil {
 		return
 	}
-	set := c.o.Detectors()
 	var in told
-	if !ok || !c.isKnown(node) || set == nil || len(m.Data) > maxMessage || json.Unmarshal(m.Data, &in) != nil || len(in.News) > newsMost {
+	if !ok || len(m.Data) > maxMessage || json.Unmarshal(m.Data, &in) != nil || len(in.News) > newsMost {
 		c.counts.garbled.Add(1)
 		return
 	}

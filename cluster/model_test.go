@@ -27,12 +27,13 @@ type kept struct {
 	rows     map[uint64][]storage.Row
 	settings map[string][]byte
 	facts    map[string]int64
-	merged   int // calls of MergeRows and MergeList that changed something
-	many     int // calls of MergeList
+	before   map[uint64][]storage.Row // what a change of another node took away or wrote over
+	merged   int                      // calls of MergeRows and MergeList that changed something
+	many     int                      // calls of MergeList
 }
 
 func newKept(node string) *kept {
-	return &kept{node: node, wall: time.Now, lists: map[string]map[string]storage.Row{}, rows: map[uint64][]storage.Row{}, settings: map[string][]byte{}, facts: map[string]int64{}}
+	return &kept{node: node, wall: time.Now, lists: map[string]map[string]storage.Row{}, rows: map[uint64][]storage.Row{}, settings: map[string][]byte{}, facts: map[string]int64{}, before: map[uint64][]storage.Row{}}
 }
 
 func nameOf(r *storage.Row) string { return fmt.Sprint(r.Pattern, "|", r.Origin, "|", r.Source) }
@@ -66,10 +67,16 @@ func (k *kept) MergeRows(_ context.Context, list string, rows []storage.Row, of 
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	n := 0
+	var before []storage.Row
 	for _, r := range rows {
-		if was, there := k.lists[list][nameOf(&r)]; there && was.Stamp.Compare(r.Stamp) >= 0 {
+		was, there := k.lists[list][nameOf(&r)]
+		if there && was.Stamp.Compare(r.Stamp) >= 0 {
 			continue
 		}
+		if !there {
+			was = storage.Row{Pattern: r.Pattern, Origin: r.Origin, Source: r.Source, Gone: true}
+		}
+		before = append(before, was)
 		n++
 		k.put(list, r)
 		if r.Stamp.Compare(k.clock) > 0 {
@@ -79,6 +86,7 @@ func (k *kept) MergeRows(_ context.Context, list string, rows []storage.Row, of 
 	if n > 0 {
 		k.merged++
 		k.changes = append(k.changes, storage.ChangeRecord{ID: uint64(len(k.changes) + 1), List: list, Node: of.Node, Of: of.ID, Kind: of.Kind, Rows: n})
+		k.before[uint64(len(k.changes))] = before
 	}
 	return n, nil
 }
@@ -97,11 +105,37 @@ func (k *kept) MergeList(ctx context.Context, list string, rows iter.Seq2[storag
 	return k.MergeRows(ctx, list, all, of)
 }
 
+func (k *kept) HasEntry(list, pattern string) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, r := range k.lists[list] {
+		if r.Pattern == pattern && !r.Gone {
+			return true
+		}
+	}
+	return false
+}
+
+// UndoChange says again what was there before a change, as this node's own word.
+func (k *kept) UndoChange(_ context.Context, id uint64) error {
+	k.mu.Lock()
+	before, list := k.before[id], k.changes[id-1].List
+	k.mu.Unlock()
+	k.edit(list, before...)
+	return nil
+}
+
 func (k *kept) Lists() (infos []storage.ListInfo, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for name := range k.lists {
-		infos = append(infos, storage.ListInfo{Name: name})
+		n := 0
+		for _, r := range k.lists[name] {
+			if !r.Gone {
+				n++
+			}
+		}
+		infos = append(infos, storage.ListInfo{Name: name, Entries: n})
 	}
 	return infos, nil
 }

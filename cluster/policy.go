@@ -103,6 +103,10 @@ func (c *Cluster) policyOnce(ctx context.Context, state policyState, refused *ui
 	if err != nil {
 		return state, fmt.Errorf("what the server keeps of policies: %w", err)
 	}
+	seen, err := kv.Status(ctx)
+	if err != nil {
+		return state, fmt.Errorf("what the server keeps of policies: %w", err)
+	}
 	last, err := c.lastPolicy(ctx, kv)
 	if err != nil {
 		return state, err
@@ -113,11 +117,16 @@ func (c *Cluster) policyOnce(ctx context.Context, state policyState, refused *ui
 		if err != nil || len(b) > maxPolicy {
 			return state, errors.Join(err, fmt.Errorf("the policy has more than %d bytes: the other nodes do not get it", maxPolicy))
 		}
-		revision, err := kv.Put(ctx, "policy."+c.o.Node, b)
+		// Only if nobody has given one since this node looked: of two that find nothing after the server has lost all, one may have an older policy.
+		var before uint64
+		if s, ok := seen.(*jetstream.KeyValueBucketStatus); ok {
+			before = s.StreamInfo().State.LastSeq
+		}
+		ack, err := c.js.Publish(ctx, "$KV."+c.streamName()+".policy."+c.o.Node, b, jetstream.WithExpectLastSequence(before))
 		if err != nil {
 			return state, fmt.Errorf("the server does not take the policy: %w", err)
 		}
-		return policyState{version, revision}, nil
+		return policyState{version, ack.Sequence}, nil
 	}
 	switch {
 	case last == nil: // nobody has given one, or the server has lost it

@@ -16,10 +16,13 @@ func (c *Cluster) Report() console.ClusterReport {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r := console.ClusterReport{
-		Name: c.o.Name, Node: c.o.Node, Alone: !c.alone.IsZero(), Since: c.alone, Waiting: c.waits,
+		Name: c.o.Name, Node: c.o.Node, Alone: !c.alone.IsZero(), Since: c.alone, Waiting: c.waits, Held: c.heldNow(),
 		Dropped: map[string]uint64{
 			"garbled": c.counts.garbled.Load(), "numbers": c.counts.foreign.Load(), "refused": c.counts.refused.Load(), "full": c.counts.full.Load(),
 		},
+	}
+	if c.o.Refused != nil {
+		r.Dropped["rows"], r.Dropped["early"], r.NotTaken = c.o.Refused()
 	}
 	if !r.Alone {
 		r.Since = c.joined

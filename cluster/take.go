@@ -7,12 +7,14 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/semaphore"
 
 	"ringfence/storage"
 )
 
 const (
 	takeMost  = 1000            // messages that wait to be taken
+	takeBytes = 16 << 20        // and what they have in all
 	takeAlive = 5 * time.Second // how often a server that has nothing says so
 	askWait   = 5 * time.Second // for the server's answer about the stream
 )
@@ -78,19 +80,28 @@ func (c *Cluster) takeStream(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("the stream of changes: %w", err)
 	}
-	messages, err := consumer.Messages(jetstream.PullMaxMessages(takeMost), jetstream.PullHeartbeat(takeAlive))
+	messages, err := consumer.Messages(jetstream.PullMaxMessagesWithBytesLimit(takeMost, takeBytes), jetstream.PullHeartbeat(takeAlive))
 	if err != nil {
 		return fmt.Errorf("the stream of changes: %w", err)
 	}
 	defer messages.Stop()
 	stop := context.AfterFunc(ctx, messages.Stop)
 	defer stop()
+	return c.takeMessages(ctx, messages)
+}
+
+// takeMessages takes what comes, as much of it at a time as there is.
+func (c *Cluster) takeMessages(ctx context.Context, messages jetstream.MessagesContext) error {
 	came := make(chan jetstream.Msg, takeMost)
 	ended := make(chan error, 1)
+	room := semaphore.NewWeighted(takeBytes)
 	go func() {
 		defer close(came)
 		for {
 			m, err := messages.Next()
+			if err == nil {
+				err = room.Acquire(ctx, weight(m))
+			}
 			if err != nil {
 				ended <- err
 				return
@@ -117,6 +128,10 @@ func (c *Cluster) takeStream(ctx context.Context) error {
 				break gather
 			}
 		}
+		var weighs int64
+		for _, m := range batch {
+			weighs += weight(m)
+		}
 		for err := c.takeBatch(ctx, batch); err != nil; err = c.takeBatch(ctx, batch) { // a full disk, say: nothing is passed over
 			if ctx.Err() != nil {
 				return ctx.Err()
@@ -126,9 +141,13 @@ func (c *Cluster) takeStream(ctx context.Context) error {
 				return ctx.Err()
 			}
 		}
+		room.Release(weighs)
 	}
 	return <-ended
 }
+
+// weight is what a message that waits takes of the memory for such.
+func weight(m jetstream.Msg) int64 { return min(int64(len(m.Data()))+256, takeBytes) }
 
 // change is what is taken at once: rows of one list, from one node.
 type change struct {
@@ -145,7 +164,7 @@ func (c *Cluster) takeBatch(ctx context.Context, batch []jetstream.Msg) error {
 		if len(now.rows) == 0 {
 			return nil
 		}
-		n, err := c.o.Taker.MergeRows(ctx, now.list, now.rows, now.of)
+		n, err := c.merge(ctx, now.list, now.rows, now.of)
 		if err != nil {
 			return err
 		}

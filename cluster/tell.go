@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -169,12 +170,13 @@ func (c *Cluster) tellChange(r *storage.ChangeRecord) (acks []jetstream.PubAckFu
 	}
 	var page []storage.Row
 	if err := c.o.Store.ChangeRows(r.ID, func(rows []storage.Row) error {
-		if page != nil {
-			if err := publish(page); err != nil {
+		page = append(page, rows...)
+		for n := fit(page); n < len(page); n = fit(page) {
+			if err := publish(page[:n]); err != nil {
 				return err
 			}
+			page = slices.Delete(page, 0, n)
 		}
-		page = append([]storage.Row(nil), rows...)
 		return nil
 	}); err != nil {
 		return acks, err

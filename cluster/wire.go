@@ -18,8 +18,9 @@ const (
 	maxMessage = 768 << 10 // bytes
 	maxPlain   = 8 << 20   // bytes of a message when it is unpacked
 	maxHead    = 8 << 10
-	pageRows   = 2_000 // rows a message
-	wireNow    = 1     // the version of what is told
+	pageRows   = 2_000     // rows a message
+	pageBytes  = 512 << 10 // bytes of texts in them, so that a message is not too large however badly it packs
+	wireNow    = 1         // the version of what is told
 )
 
 // row is a storage.Row on the wire.
@@ -119,6 +120,17 @@ func packRows(h *head, rows []storage.Row) ([]byte, error) {
 		return nil, err
 	}
 	return pack(h, body)
+}
+
+// fit is how many of the first rows are in one message, one at least.
+func fit(rows []storage.Row) (n int) {
+	for size := 0; n < min(len(rows), pageRows); n++ {
+		r := &rows[n]
+		if size += len(r.Pattern) + len(r.Source) + len(r.Reason) + len(r.Who) + len(r.Stamp.Node) + 40; size > pageBytes && n > 0 {
+			break
+		}
+	}
+	return n
 }
 
 func rowsOf(body []byte) ([]storage.Row, error) {

@@ -16,6 +16,50 @@ import (
 type clusterCmd struct {
 	Status clusterStatusCmd `cmd:"" help:"Say how the nodes are. Ends with 1 if this one is alone or lists differ for over 5 minutes."`
 	Leave  clusterLeaveCmd  `cmd:"" help:"Take a node out that has gone for good."`
+	Take   clusterTakeCmd   `cmd:"" help:"Have a change of another node count that waits."`
+	Refuse clusterRefuseCmd `cmd:"" help:"Have a change of another node that waits count nowhere."`
+	Undo   clusterUndoCmd   `cmd:"" help:"Undo what another node did to lists, here and so on all nodes."`
+}
+
+type clusterTakeCmd struct {
+	ID int `arg:"" help:"Its number, as cluster status has it."`
+}
+
+func (c *clusterTakeCmd) Run(a *app) error {
+	return a.cluster(func(d console.Desk) (*console.ClusterReport, error) { return d.DecideHeld(a.ctx, c.ID, true) }, false)
+}
+
+type clusterRefuseCmd struct {
+	ID int `arg:"" help:"Its number, as cluster status has it."`
+}
+
+func (c *clusterRefuseCmd) Run(a *app) error {
+	return a.cluster(func(d console.Desk) (*console.ClusterReport, error) { return d.DecideHeld(a.ctx, c.ID, false) }, false)
+}
+
+type clusterUndoCmd struct {
+	Node  string `arg:"" help:"Its name, as cluster status has it."`
+	Since string `required:"" placeholder:"WHEN" help:"From when on: a time, or how long ago, as 2h."`
+}
+
+func (c *clusterUndoCmd) Run(a *app) error {
+	since, err := past(c.Since, time.Now())
+	if err != nil {
+		return usageError{"--since: " + err.Error()}
+	}
+	d, err := a.running()
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	done, err := d.UndoNode(a.ctx, c.Node, console.ClusterUndo{Since: since})
+	if err != nil {
+		return err
+	}
+	if done.Kept > 0 {
+		return a.print(done, "%s: %d changes undone; %d records that somebody has changed since stay\n", shown(c.Node), done.Changes, done.Kept)
+	}
+	return a.print(done, "%s: %d changes undone\n", shown(c.Node), done.Changes)
 }
 
 type clusterStatusCmd struct{}
@@ -94,6 +138,9 @@ func clusterText(r *console.ClusterReport, now time.Time) string {
 	} else {
 		say("cluster", "%s: this node is %s, connected to %s since %s", shown(r.Name), shown(r.Node), shown(r.Server), when(r.Since))
 	}
+	if r.Why != "" {
+		say("because", "%s", number.InertUpTo(r.Why, 400))
+	}
 	if r.Clock != "" {
 		say("CLOCK", "%s", number.InertUpTo(r.Clock, 400))
 	}
@@ -105,12 +152,18 @@ func clusterText(r *console.ClusterReport, now time.Time) string {
 		say("waiting", "%d changes were not published yet", r.Waiting)
 	}
 	for _, h := range r.Held {
-		say("held", "of %s, %s: %d entries of %s: %s", shown(h.Node), when(h.Time), h.Entries, shown(h.List), number.InertUpTo(h.Why, 400))
+		say(fmt.Sprint("held ", h.ID), "of %s, %s: %d entries of %s: %s", shown(h.Node), when(h.Time), h.Entries, shown(h.List), number.InertUpTo(h.Why, 400))
+	}
+	if len(r.Held) > 0 {
+		say("", "ringfence cluster take NUMBER has one count, cluster refuse NUMBER has it count nowhere")
 	}
 	for _, reason := range slices.Sorted(maps.Keys(r.Dropped)) {
 		if n := r.Dropped[reason]; n > 0 {
 			say("dropped", "%d messages: %s", n, shown(reason))
 		}
+	}
+	if r.NotTaken != "" {
+		say("", "the last entries that were not taken: %s", number.InertUpTo(r.NotTaken, 400))
 	}
 	return out.String()
 }
@@ -135,6 +188,9 @@ func clusterNodeText(n *console.ClusterNode, now time.Time) (label, text string)
 	}
 	if n.Version != "" {
 		text += ", version " + shown(n.Version)
+	}
+	if n.Trouble != "" {
+		text += "; " + number.InertUpTo(n.Trouble, 400)
 	}
 	if n.Journal != "" {
 		label, text = "NODE", text+", its journal CANNOT BE WRITTEN: "+number.InertUpTo(n.Journal, 400)

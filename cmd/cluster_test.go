@@ -68,7 +68,7 @@ func TestClusterStatus(t *testing.T) {
 		says   string
 	}{
 		"well":      {console.ClusterReport{Name: "isp", Node: "pbx1", Server: "nats://10.0.0.5:4222", Nodes: []console.ClusterNode{{Name: "pbx2", Lists: console.ListsSame}}}, done, "node     pbx2 is there, 0.0 s behind, lists same\n"},
-		"alone":     {console.ClusterReport{Name: "isp", Node: "pbx1", Alone: true, Since: now, Waiting: 3}, failed, "waiting  3 changes were not published yet"},
+		"alone":     {console.ClusterReport{Name: "isp", Node: "pbx1", Alone: true, Since: now, Why: "connection refused", Waiting: 3}, failed, "because  connection refused\nwaiting  3 changes were not published yet"},
 		"comparing": {different(time.Minute), done, "node     pbx2 is there, 0.0 s behind, lists different"},
 		"different": {different(time.Hour), failed, "NODE     pbx2 is there, 0.0 s behind, LISTS DIFFERENT since "},
 	} {
@@ -95,34 +95,37 @@ func TestClusterOnATerminal(t *testing.T) {
 	at := time.Date(2026, 11, 29, 14, 2, 0, 0, time.Local)
 	evil := "\x1b[2J" + strings.Repeat("x", 500) + "\n"
 	r := &console.ClusterReport{
-		Name: "isp", Node: "pbx1", Server: "tls://nats1.example.com:4222", Since: at, Waiting: 2, Clock: "it is 3m ahead of what the others say",
+		Name: "isp", Node: "pbx1", Server: "tls://nats1.example.com:4222", Since: at, Waiting: 2, Why: "it was away for too long", Clock: "it is 3m ahead of what the others say",
 		Nodes: []console.ClusterNode{
 			{Name: "pbx2", Version: "1.2.0", Lag: 0.24, Lists: console.ListsSame, Policy: "1a2b3c4d", Loaded: at},
-			{Name: "pbx3", Alone: at, Lists: console.ListsOtherNumbers, Journal: "no space left on device"},
+			{Name: "pbx3", Alone: at, Lists: console.ListsOtherNumbers, Trouble: "it does not answer", Journal: "no space left on device"},
 		},
-		Held:    []console.ClusterHeld{{Node: "pbx3", Time: at, List: "blacklist", Entries: 9000, Why: "it takes most of the list away"}},
+		Held:    []console.ClusterHeld{{ID: 4, Node: "pbx3", Time: at, List: "blacklist", Entries: 9000, Why: "it takes most of the list away"}},
 		Dropped: map[string]uint64{"bad": 1, "late": 0},
 	}
 	const want = `cluster  isp: this node is pbx1, connected to tls://nats1.example.com:4222 since
          2026-11-29 14:02
+because  it was away for too long
 CLOCK    it is 3m ahead of what the others say
 node     pbx2 is there, 0.2 s behind, lists same, policy 1a2b3c4d of 2026-11-29
          14:02, version 1.2.0
 NODE     pbx3 IS NOT HEARD since 2026-11-29 14:02, lists cannot be compared: its
-         policy reads numbers by other rules, its journal CANNOT BE WRITTEN: no
-         space left on device
+         policy reads numbers by other rules; it does not answer, its journal
+         CANNOT BE WRITTEN: no space left on device
 waiting  2 changes were not published yet
-held     of pbx3, 2026-11-29 14:02: 9000 entries of blacklist: it takes most of
+held 4   of pbx3, 2026-11-29 14:02: 9000 entries of blacklist: it takes most of
          the list away
+         ringfence cluster take NUMBER has one count, cluster refuse NUMBER has
+         it count nowhere
 dropped  1 messages: bad
 `
 	if got := clusterText(r, at); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
-	r.Name, r.Node, r.Server, r.Clock, r.Dropped = evil, evil, evil, evil, map[string]uint64{evil: 1}
+	r.Name, r.Node, r.Server, r.Why, r.Clock, r.Dropped = evil, evil, evil, evil, evil, map[string]uint64{evil: 1}
 	r.Nodes[0] = console.ClusterNode{Name: evil, Version: evil, Lists: evil, Policy: evil}
 	r.Held[0].List, r.Held[0].Why, r.Held[0].Node = evil, evil, evil
-	r.Nodes[1].Journal = evil
+	r.Nodes[1].Journal, r.Nodes[1].Trouble = evil, evil
 	text := clusterText(r, at) + clusterLine(r) + "\n"
 	r.Alone = true
 	text += clusterText(r, at) + clusterLine(r)

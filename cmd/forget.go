@@ -9,10 +9,11 @@ import (
 )
 
 type forgetCmd struct {
-	Number string `arg:"" help:"Whose data is to go, in any spelling; or a token of a private journal."`
-	Lists  bool   `help:"Also take the number off lists. Without it you are told which have it."`
-	Called bool   `help:"Also forget calls to it where it is a number of one of your lines."`
-	DryRun bool   `name:"dry-run" help:"Only say what there is."`
+	Number   string `arg:"" help:"Whose data is to go, in any spelling; or a token of a private journal."`
+	Lists    bool   `help:"Also take the number off lists. Without it you are told which have it."`
+	Called   bool   `help:"Also forget calls to it where it is a number of one of your lines."`
+	Policies bool   `help:"Also delete policies that were in force and name it. Without it you are told which do."`
+	DryRun   bool   `name:"dry-run" help:"Only say what there is."`
 }
 
 func (c *forgetCmd) Run(a *app) error {
@@ -21,7 +22,7 @@ func (c *forgetCmd) Run(a *app) error {
 		return err
 	}
 	defer d.close()
-	r, err := d.Forget(a.ctx, console.ForgetQuery{Number: c.Number, Lists: c.Lists, Called: c.Called, DryRun: c.DryRun})
+	r, err := d.Forget(a.ctx, console.ForgetQuery{Number: c.Number, Lists: c.Lists, Called: c.Called, Policies: c.Policies, DryRun: c.DryRun})
 	if err != nil {
 		return err
 	}
@@ -87,6 +88,18 @@ func forgetLines(r *console.ForgetReport) []string {
 	}
 	if kept {
 		lines = append(lines, "  --lists takes it off lists too")
+	}
+	kept = false
+	for _, p := range r.Policies {
+		where := "it stays in"
+		if p.Removed {
+			where = "with it goes"
+		}
+		kept = kept || !p.Removed && !p.InForce
+		lines = append(lines, fmt.Sprintf("  %s the policy %s, in force from %s", where, p.ID, when(p.Time)))
+	}
+	if kept {
+		lines = append(lines, "  --policies deletes those that are not in force any more (ringfence policy history)")
 	}
 	return lines
 }

@@ -39,6 +39,9 @@ func (c *tokenLsCmd) Run(a *app) error {
 // tokenLine is a token in one line of a terminal.
 func tokenLine(t *console.Token) string {
 	text := fmt.Sprintf("%s  %-16s %s", t.ID, shown(t.Name), mayLine(t.Role, t.Lines, t.Customer))
+	if t.Nothing {
+		text += ", which its maker may not any more: it does nothing"
+	}
 	if !t.Expires.IsZero() {
 		text += ", until " + when(t.Expires)
 	}

@@ -243,7 +243,11 @@ func (c *userRemoveCmd) Run(a *app) error {
 		if err != nil {
 			return err
 		}
-		if err := a.print(e, "%s: %s", shown(e.Name), e.Change); err != nil {
+		with := ""
+		if len(e.Tokens) > 0 {
+			with = ", and with it what it had made: token " + shown(strings.Join(e.Tokens, ", "))
+		}
+		if err := a.print(e, "%s: %s%s", shown(e.Name), e.Change, with); err != nil {
 			return err
 		}
 	}

@@ -19,6 +19,7 @@ type Console struct {
 	Key      string
 	Insecure bool           // it may be reached from elsewhere without TLS
 	Metrics  []netip.Prefix // who may read /metrics without a token
+	Proxies  []netip.Prefix // who may say for whom they ask
 	OIDC     *OIDC          // nil: nobody signs in by another server
 }
 
@@ -71,8 +72,31 @@ func (d *Daemon) readConsole(top *section, folder string, secrets bool) {
 		}
 		c.Metrics = append(c.Metrics, prefix)
 	}
+	c.readProxies(s)
 	if s.has("oidc") {
 		c.readOIDC(s, folder, secrets)
+	}
+}
+
+// readProxies reads whom it is believed where somebody comes from.
+func (c *Console) readProxies(s *section) {
+	const most = 100
+	all := s.texts("trusted_proxies")
+	if len(all) > most {
+		s.fault("trusted_proxies", "has %d addresses, at most %d: write the networks that they are in", len(all), most)
+		return
+	}
+	for _, a := range all {
+		prefix, err := parsePrefix(a)
+		switch {
+		case err != nil:
+			s.fault("trusted_proxies", "%q is no address range: write \"127.0.0.1\" or \"10.0.0.0/8\", the proxies that pass browsers on to this console", a)
+			continue
+		case prefix.Bits() == 0:
+			s.fault("trusted_proxies", "%q is everybody, and anybody could say to come from elsewhere: name the proxies alone", a)
+			continue
+		}
+		c.Proxies = append(c.Proxies, prefix)
 	}
 }
 

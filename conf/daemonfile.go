@@ -58,7 +58,7 @@ var sectionKeys = map[string][]string{
 	"reports": {"auto_confirm"},
 	"attach":  {"kind", "name", "address", "user", "password", "password_file"},
 	"feed":    {"list", "source", "format", "every", "max_change"},
-	"console": {"listen", "url", "tls_cert", "tls_key", "insecure", "metrics", "oidc"},
+	"console": {"listen", "url", "tls_cert", "tls_key", "insecure", "metrics", "trusted_proxies", "oidc"},
 	"cluster": {
 		"name", "servers", "credentials", "nkey_file", "user", "password", "password_file", "tls_ca", "tls_cert", "tls_key", "share_policy", "policy_from", "keep", "max_change",
 	},

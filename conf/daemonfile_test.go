@@ -86,6 +86,7 @@ listen = "0.0.0.0:8085"
 url = "https://PBX1.example.com:8085/"
 tls_cert = "c.crt"
 tls_key = "/k.key"
+trusted_proxies = ["127.0.0.1", "10.1.2.3/8"]
 [console.oidc]
 issuer = "https://login.example.com/"
 client_id = "ringfence"
@@ -96,7 +97,7 @@ roles = { "pbx-admins" = "admin" }
 		t.Fatal(err)
 	}
 	c := d.Console
-	if c == nil || c.URL != "https://pbx1.example.com:8085" || c.Cert != filepath.Join(folder, "c.crt") || c.Key != "/k.key" || !c.TLS() || len(c.Metrics) != 2 ||
+	if c == nil || c.URL != "https://pbx1.example.com:8085" || c.Cert != filepath.Join(folder, "c.crt") || c.Key != "/k.key" || !c.TLS() || len(c.Metrics) != 2 || fmt.Sprint(c.Proxies) != "[127.0.0.1/32 10.0.0.0/8]" ||
 		c.OIDC.RoleClaim != "groups" || c.OIDC.Roles["pbx-admins"] != "admin" {
 		t.Errorf("got %+v, %+v", c, c.OIDC)
 	}
@@ -159,6 +160,10 @@ var wrongFiles = map[string]struct{ text, want string }{
 	"console, address": {
 		"[console]\nlisten = \"pbx1:8085\"\nurl = \"pbx1:8085\"\nmetrics = [\"all\"]\ntls_cert = \"\"\n",
 		"f.toml:2: console.listen: \"pbx1\" is no address: write an IP address of this machine, as in \"127.0.0.1:8085\"; what browsers call it is url\nf.toml:3: console.url: \"pbx1:8085\" is no web address\nf.toml:4: console.metrics: \"all\" is no address range\nf.toml:5: console.tls_cert: is empty: name a file",
+	},
+	"console, everybody a proxy": {
+		"[console]\ntrusted_proxies = [\"proxy1\", \"0.0.0.0/0\", \"::/0\"]\n",
+		"f.toml:2: console.trusted_proxies: \"0.0.0.0/0\" is everybody\nf.toml:2: console.trusted_proxies: \"::/0\" is everybody\nf.toml:2: console.trusted_proxies: \"proxy1\" is no address range",
 	},
 	"console, a path":          {"[console]\nurl = \"https://pbx1/console\"\n", "f.toml:2: console.url: \"https://pbx1/console\" has more than a name and a port"},
 	"console, http with a key": {"[console]\nurl = \"http://pbx1\"\ntls_cert = \"c\"\ntls_key = \"k\"\n", "f.toml:2: console.url: \"http://pbx1\" says http, but there is a certificate: write \"https://pbx1\""},

@@ -116,6 +116,10 @@ type Desk interface {
 	// gone for good, and says how things are then.
 	Cluster(ctx context.Context) (*ClusterReport, error)
 	LeaveCluster(ctx context.Context, node string) (*ClusterReport, error)
+	// DecideHeld has a change of another node that waits be taken, or refused on all nodes.
+	DecideHeld(ctx context.Context, id int, take bool) (*ClusterReport, error)
+	// UndoNode undoes what another node did to lists since a time, the latest first.
+	UndoNode(ctx context.Context, node string, q ClusterUndo) (*ClusterUndone, error)
 }
 
 // CheckQuery is a call to try.

@@ -2,8 +2,10 @@ package console
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 )
 
@@ -21,6 +23,8 @@ type ClusterReport struct {
 	Clock   string        `json:"clock,omitempty"`   // what is wrong with this node's clock, so that its changes are stamped by those of the others
 	Waiting int           `json:"waiting,omitempty"` // changes that were not published yet
 	Held    []ClusterHeld `json:"held,omitempty"`    // changes of other nodes that wait for a person, the oldest first
+	// NotTaken is why entries of other nodes were not taken last, which Dropped counts as rows.
+	NotTaken string `json:"not_taken,omitempty"`
 	// Dropped counts messages that were not taken, by reason; each reason is there with 0 before it first happens.
 	Dropped map[string]uint64 `json:"dropped,omitempty"`
 }
@@ -50,6 +54,7 @@ const (
 
 // ClusterHeld is a change of another node that counts here only when a person wants it.
 type ClusterHeld struct {
+	ID      int       `json:"id"`
 	Node    string    `json:"node"`
 	Time    time.Time `json:"time"`
 	List    string    `json:"list"`
@@ -73,12 +78,49 @@ func (r *ClusterReport) Trouble(now time.Time) string {
 	return ""
 }
 
+// ClusterUndo asks that what another node did to lists is undone.
+type ClusterUndo struct {
+	Since time.Time `json:"since"` // by this node's clock, when it came here
+}
+
+// ClusterUndone says what was.
+type ClusterUndone struct {
+	Changes int `json:"changes"` // that were undone
+	Kept    int `json:"kept"`    // records that somebody has changed since, and that stay
+}
+
 // serveCluster serves how the nodes stand with each other.
 func serveCluster(mux *routes, d Desk) {
 	mux.HandleFunc("GET /api/v1/cluster", ask(func(r *http.Request) (any, error) { return d.Cluster(r.Context()) }))
 	mux.HandleFunc("DELETE /api/v1/cluster/nodes/{node}", ask(func(r *http.Request) (any, error) {
 		return d.LeaveCluster(r.Context(), r.PathValue("node"))
 	}))
+	decide := func(take bool) http.HandlerFunc {
+		return answer(func(r *http.Request, _ struct{}) (any, error) {
+			id, err := strconv.Atoi(r.PathValue("id"))
+			if err != nil {
+				return nil, Bad("the id of a change that waits is a number")
+			}
+			return d.DecideHeld(r.Context(), id, take)
+		})
+	}
+	mux.HandleFunc("POST /api/v1/cluster/held/{id}/take", decide(true))
+	mux.HandleFunc("POST /api/v1/cluster/held/{id}/refuse", decide(false))
+	mux.HandleFunc("POST /api/v1/cluster/nodes/{node}/undo", answer(func(r *http.Request, q ClusterUndo) (any, error) {
+		return d.UndoNode(r.Context(), r.PathValue("node"), q)
+	}))
+}
+
+func (c *Client) DecideHeld(ctx context.Context, id int, take bool) (*ClusterReport, error) {
+	decision := "refuse"
+	if take {
+		decision = "take"
+	}
+	return call[*ClusterReport](ctx, c, "POST", fmt.Sprintf("cluster/held/%d/%s", id, decision), struct{}{})
+}
+
+func (c *Client) UndoNode(ctx context.Context, node string, q ClusterUndo) (*ClusterUndone, error) {
+	return call[*ClusterUndone](ctx, c, "POST", "cluster/nodes/"+url.PathEscape(node)+"/undo", q)
 }
 
 func (c *Client) Cluster(ctx context.Context) (*ClusterReport, error) {

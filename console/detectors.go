@@ -39,10 +39,19 @@ type Breaker struct {
 	Holder   string    `json:"holder,omitempty"` // of the range
 	Trial    string    `json:"trial,omitempty"`  // why it only records: "on trial", "over max_share"
 
-	Count   int    `json:"count"`             // now, within the window
-	Trip    int    `json:"trip"`              // at which it trips now; 0 where a surge has no habit to go by
-	Touched uint64 `json:"touched,omitempty"` // calls that a rule did something to by it
-	Would   uint64 `json:"would,omitempty"`   // and would have, had it not been on trial or over max_share
+	Node      string      `json:"node,omitempty"`      // of a cluster, where it tripped or was pinned; "" here
+	Count     int         `json:"count"`               // now, within the window
+	Here      int         `json:"here,omitempty"`      // of that, where other nodes count of the key as well
+	Elsewhere []NodeCount `json:"elsewhere,omitempty"` // and what they do
+	Trip      int         `json:"trip"`                // at which it trips now; 0 where a surge has no habit to go by
+	Touched   uint64      `json:"touched,omitempty"`   // calls that a rule did something to by it
+	Would     uint64      `json:"would,omitempty"`     // and would have, had it not been on trial or over max_share
+}
+
+// NodeCount is what another node of a cluster counts of a key.
+type NodeCount struct {
+	Node  string `json:"node"`
+	Count int    `json:"count"`
 }
 
 // Finding is what one detector has to say of a call.

@@ -11,28 +11,40 @@ import (
 
 // ForgetQuery says who is to be forgotten.
 type ForgetQuery struct {
-	Number string `json:"number"`            // in any spelling; a text that is no number as the journal has it; or a token of a private journal
-	Lists  bool   `json:"lists,omitempty"`   // also entries of lists that are exactly this number
-	Called bool   `json:"called,omitempty"`  // also calls to it, where it is a number of one of your lines
-	DryRun bool   `json:"dry_run,omitempty"` // only say what there is
+	Number string `json:"number"`           // in any spelling; a text that is no number as the journal has it; or a token of a private journal
+	Lists  bool   `json:"lists,omitempty"`  // also entries of lists that are exactly this number
+	Called bool   `json:"called,omitempty"` // also calls to it, where it is a number of one of your lines
+	// Policies also takes away the policies that were in force and name it; that in force stays.
+	Policies bool `json:"policies,omitempty"`
+	DryRun   bool `json:"dry_run,omitempty"` // only say what there is
 }
 
 // ForgetReport says what was held of a number, and is not any more; with DryRun, what there is.
 type ForgetReport struct {
 	Number    string       `json:"number"` // as it was read
 	DryRun    bool         `json:"dry_run,omitempty"`
-	Calls     int          `json:"calls"`           // records of calls from it
-	Called    int          `json:"called"`          // and of calls to it
-	Mentions  int          `json:"mentions"`        // records of others' calls that named it, and do not any more
-	Known     int          `json:"known"`           // lines that deal with it
-	Passed    int          `json:"passed"`          // lines on which it passed a challenge
-	Emergency int          `json:"emergency"`       // that it may be called back by an emergency service
-	Reports   int          `json:"reports"`         // marks, decided ones too
-	History   int          `json:"history"`         // what is remembered of entries that it had on lists
-	Breakers  int          `json:"breakers"`        // breakers of detectors that are its own
-	Memory    int          `json:"memory"`          // what the running daemon knew of it
-	Lists     []ForgetList `json:"lists"`           // where it is, or was, an entry
-	Notes     []string     `json:"notes,omitempty"` // what is to be done besides
+	Calls     int          `json:"calls"`     // records of calls from it
+	Called    int          `json:"called"`    // and of calls to it
+	Mentions  int          `json:"mentions"`  // records of others' calls that named it, and do not any more
+	Known     int          `json:"known"`     // lines that deal with it
+	Passed    int          `json:"passed"`    // lines on which it passed a challenge
+	Emergency int          `json:"emergency"` // that it may be called back by an emergency service
+	Reports   int          `json:"reports"`   // marks, decided ones too
+	History   int          `json:"history"`   // what is remembered of entries that it had on lists
+	Breakers  int          `json:"breakers"`  // breakers of detectors that are its own
+	Memory    int          `json:"memory"`    // what the running daemon knew of it
+	Lists     []ForgetList `json:"lists"`     // where it is, or was, an entry
+	// Policies are those that were in force, the latest first, whose text or note names it.
+	Policies []ForgetPolicy `json:"policies,omitempty"`
+	Notes    []string       `json:"notes,omitempty"` // what is to be done besides
+}
+
+// ForgetPolicy is a policy that was in force and names the number.
+type ForgetPolicy struct {
+	ID      string    `json:"id"`
+	Time    time.Time `json:"time"`
+	InForce bool      `json:"in_force,omitempty"`
+	Removed bool      `json:"removed"`
 }
 
 // ForgetList is an entry of a list that is exactly the number.

@@ -9,7 +9,7 @@ import (
 type People interface {
 	Users(ctx context.Context) ([]User, error)
 	// AddUser makes a user; without a password they get a one-time link to choose one. SetUser changes what is not null. RemoveUser ends their
-	// sessions as well.
+	// sessions as well, and revokes the tokens that they made.
 	AddUser(ctx context.Context, u NewUser) (*UserEdit, error)
 	SetUser(ctx context.Context, u UserSet) (*UserEdit, error)
 	RemoveUser(ctx context.Context, name string) (*UserEdit, error)
@@ -60,11 +60,12 @@ type UserSet struct {
 // UserEdit is what became of a user: added, updated, unchanged, removed or absent.
 type UserEdit struct {
 	User
-	Change string `json:"change"`
-	Link   string `json:"link,omitempty"` // to choose a password once, as a path under the console's address
+	Change string   `json:"change"`
+	Link   string   `json:"link,omitempty"`   // to choose a password once, as a path under the console's address
+	Tokens []string `json:"tokens,omitempty"` // names of those that went with a user who was removed
 }
 
-// Token is what a script shows instead of a password.
+// Token is what a script shows instead of a password. Role, lines and customer are what it is good for now: never more than the user who made it may.
 type Token struct {
 	ID       string    `json:"id"`
 	Name     string    `json:"name"`
@@ -72,7 +73,9 @@ type Token struct {
 	Lines    []string  `json:"lines,omitempty"`
 	Customer string    `json:"customer,omitempty"`
 	Added    time.Time `json:"added"`
-	Who      string    `json:"who,omitempty"` // who made it
+	Who      string    `json:"who,omitempty"`     // who made it
+	User     string    `json:"user,omitempty"`    // the user of the console on whose behalf that was; none for one that was made at the machine itself
+	Nothing  bool      `json:"nothing,omitempty"` // it is good for nothing: the user may not do any of it now
 	Expires  time.Time `json:"expires,omitzero"`
 	LastUsed time.Time `json:"last_used,omitzero"` // to the minute
 }

@@ -47,6 +47,7 @@ type ReportMark struct {
 	Extension string    `json:"extension"`
 	Time      time.Time `json:"time"`
 	Call      string    `json:"call,omitempty"`
+	Line      string    `json:"line,omitempty"` // the line that was called
 }
 
 // NewReport says that somebody found a caller a nuisance, by a call that rang lately.

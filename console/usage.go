@@ -11,6 +11,7 @@ import (
 // UsageQuery asks what came to the lines of customers. The zero value is all that the journal has.
 type UsageQuery struct {
 	Customer     string    // "": all
+	Lines        []string  // one of which was called; nil: any. Of who is bound to lines (package access): no request says it
 	Since, Until time.Time // in milliseconds: Since is included, Until is not. Zero: no bound
 }
 
@@ -58,7 +59,7 @@ func serveUsage(mux *routes, d Desk) {
 			return
 		}
 		stream(w, func(yield func(any) error) error {
-			return d.Usage(r.Context(), UsageQuery{q.Customer, q.Since, q.Until}, func(u Usage) error { return yield(u) })
+			return d.Usage(r.Context(), UsageQuery{Customer: q.Customer, Since: q.Since, Until: q.Until}, func(u Usage) error { return yield(u) })
 		})
 	})
 }

@@ -29,7 +29,7 @@ hold = "24h"
 
 // notServed are operations that this installation can only refuse: it has no feeds and no cluster.
 var notServed = map[string]bool{
-	"POST /api/v1/feeds/{list}/fetch": true, "POST /api/v1/feeds/{list}/accept": true, "GET /api/v1/cluster": true, "DELETE /api/v1/cluster/nodes/{node}": true,
+	"POST /api/v1/feeds/{list}/fetch": true, "POST /api/v1/feeds/{list}/accept": true, "GET /api/v1/cluster": true, "POST /api/v1/cluster/held/{id}/take": true, "POST /api/v1/cluster/held/{id}/refuse": true, "DELETE /api/v1/cluster/nodes/{node}": true,
 }
 
 // Each operation of the API is as its document says, against a real daemon: once answered and once refused.
@@ -48,9 +48,13 @@ func TestEachOperation(t *testing.T) {
 	}
 	flushed(t, d)
 
+	made, err := d.d.book.AddToken(startedBy, console.NewToken{Name: "script", Role: console.Admin})
+	if err != nil {
+		t.Fatal(err)
+	}
 	guard := console.Handler(access.Guard(d.d.Desk(), d.d.book))
 	checker := apitest.Check(t, console.OpenAPI, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		who := &console.Who{Name: "script", Way: console.ByToken, Role: console.Admin}
+		who := d.d.book.Token(made.Secret, "127.0.0.1")
 		if r.Header.Get("As") == "nobody" {
 			who.Role = "" // a role that covers nothing
 		}
@@ -250,6 +254,9 @@ func TestEachOperation(t *testing.T) {
 	ask(200, "DELETE", "pause", "")
 	ask(404, "GET", "cluster", "")
 	ask(404, "DELETE", "cluster/nodes/pbx2", "")
+	ask(404, "POST", "cluster/held/1/take", "{}")
+	ask(404, "POST", "cluster/held/1/refuse", "{}")
+	ask(200, "POST", "cluster/nodes/pbx2/undo", `{"since":"2026-11-28T08:00:00Z"}`)
 	ask(200, "GET", "backup", "")
 	ask(200, "POST", "storage/verify", "")
 	ask(200, "GET", "openapi.json", "")

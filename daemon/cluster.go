@@ -12,6 +12,7 @@ import (
 	"ringfence/alert"
 	"ringfence/cluster"
 	"ringfence/conf"
+	"ringfence/console"
 	"ringfence/desk"
 	"ringfence/detect"
 	"ringfence/inforce"
@@ -41,8 +42,12 @@ func (d *Daemon) makeCluster(c *conf.Cluster) error {
 		TLS: secured, Keep: c.Keep, Store: d.db, Taker: clusterDesk{d}, Facts: clusterFacts{d}, Log: d.log, Now: d.clock,
 		Numbers:   func() string { return d.force.Rules().Policy.Plan().Reading() },
 		Detectors: func() *detect.Set { return d.force.Rules().Detectors },
-		Self:      d.selfForCluster,
-		Policy:    clusterDesk{d}, SharePolicy: c.SharePolicy, PolicyFrom: c.PolicyFrom, Pause: clusterDesk{d},
+		Refused: func() (rows, early uint64, why string) {
+			r := d.desk.MergeRefused()
+			return r.Rows, r.Early, r.Why
+		},
+		Self:   d.selfForCluster,
+		Policy: clusterDesk{d}, SharePolicy: c.SharePolicy, PolicyFrom: c.PolicyFrom, MaxChange: c.MaxChange, Wide: func(list, pattern string) bool { return desk.IsWide(d.force.Rules().Policy.Plan(), list, pattern) }, Pause: clusterDesk{d},
 		Calls: func(ctx context.Context, query []byte) ([]byte, error) { return d.desk.CallsHere(ctx, query) },
 	})
 	if err != nil {
@@ -132,6 +137,10 @@ func (c clusterDesk) MergeRows(ctx context.Context, list string, rows []storage.
 
 func (c clusterDesk) MergeList(ctx context.Context, list string, rows iter.Seq2[storage.Row, error], of storage.Foreign) (int, error) {
 	return c.d.desk.MergeList(ctx, list, rows, of)
+}
+
+func (c clusterDesk) UndoChange(ctx context.Context, id uint64) error {
+	return c.d.desk.UndoChange(console.WithBy(ctx, console.By{Who: "cluster", From: "cluster refuse"}), id)
 }
 
 func (c clusterDesk) PolicyInForce() (text, version string, err error) {

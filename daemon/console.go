@@ -59,7 +59,7 @@ func (d *Daemon) consoleDown(err error) {
 func (d *Daemon) startConsole(ctx context.Context, c *conf.Console) error {
 	guarded := access.Guard(d.Desk(), d.book)
 	shown, err := pages.New(pages.Options{
-		Desk: guarded, Log: d.log, Now: d.clock,
+		Desk: guarded, Edits: d.book.Edits, Log: d.log, Now: d.clock,
 		Policy: func() *policy.Policy { return d.force.Rules().Policy },
 	})
 	if err != nil {

@@ -178,6 +178,7 @@ func (d *Daemon) count(s *console.Status) {
 	if server := d.web.Load(); server != nil {
 		server.Counters.Each(under("console"))
 	}
+	s.Count("storage.mended", uint64(len(d.db.Mended())))
 	s.Count("alerts.full", d.alerts.Full.Load())
 	s.Count("notify.failed", d.alerts.Failed.Load())
 	d.countNotices(s)

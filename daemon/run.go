@@ -161,6 +161,9 @@ func (d *Daemon) openDesk(c *conf.Daemon) (err error) {
 		return err
 	}
 	d.onStop("database", func(context.Context) error { return d.db.Close() })
+	for _, what := range d.db.Mended() {
+		d.log.Error("the database is damaged in part: see to the disk, and to a backup", "what", what)
+	}
 	d.background("files of before an upgrade", d.keepBefore)
 	d.alerts = alert.New(alert.Options{Command: c.Notify.Command, Remind: c.Notify.Remind, Node: c.Node, Settings: d.db, Log: d.log, Now: d.clock})
 	d.openNotices(c)

@@ -72,8 +72,12 @@ func (d *Daemon) lookAtSwitches() {
 func lookAtCluster(book *alert.Book, r *console.ClusterReport) {
 	text := fmt.Sprintf("this node reaches the cluster %s again.", r.Name)
 	if r.Alone {
-		text = fmt.Sprintf("this node has been alone since %s: it reaches no server of the cluster %s, decides calls by its own lists, and keeps its changes until it does. See ringfence cluster status.",
+		text = fmt.Sprintf("this node has been alone since %s: it reaches no server of the cluster %s, decides calls by its own lists, and keeps its changes until it does",
 			r.Since.UTC().Format("2006-01-02 15:04:05 UTC"), r.Name)
+		if r.Why != "" {
+			text += " (" + r.Why + ")"
+		}
+		text += ". See ringfence cluster status."
 	}
 	book.See(alert.Cluster, "", r.Alone, text, aloneAfter, 0)
 }

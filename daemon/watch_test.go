@@ -227,7 +227,7 @@ func TestAlertCluster(t *testing.T) {
 	now := time.Unix(1795305600, 0).UTC()
 	book := alert.New(alert.Options{Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }})
 	look := func(alone bool) []alert.Incident {
-		lookAtCluster(book, &console.ClusterReport{Name: "isp", Alone: alone, Since: time.Unix(1795305590, 0)})
+		lookAtCluster(book, &console.ClusterReport{Name: "isp", Alone: alone, Since: time.Unix(1795305590, 0), Why: "connection refused"})
 		now = now.Add(watchEvery)
 		return book.Open()
 	}
@@ -240,7 +240,7 @@ func TestAlertCluster(t *testing.T) {
 		look(true)
 	}
 	open := look(true)
-	if len(open) != 1 || open[0].Kind != alert.Cluster || !strings.Contains(open[0].Text, "alone since 2026-11-21 23:59:50 UTC: it reaches no server of the cluster isp") {
+	if len(open) != 1 || open[0].Kind != alert.Cluster || !strings.Contains(open[0].Text, "alone since 2026-11-21 23:59:50 UTC: it reaches no server of the cluster isp") || !strings.Contains(open[0].Text, "(connection refused)") {
 		t.Fatalf("told of %+v", open)
 	}
 	if open := look(false); len(open) > 0 {

@@ -112,7 +112,9 @@ func onLists(p *policy.Policy, l *lists.Lists, call *policy.Call) []console.OnLi
 	}
 	if line, _ := p.LineCalled(&call.Callee); line.Kept {
 		for _, own := range slices.Sorted(slices.Values(l.OwnNames())) {
-			look(func(n *number.Number) (policy.ListEntry, bool) { return l.LookupOwn(line.Key, own, n, call.Time) })
+			look(func(n *number.Number) (policy.ListEntry, bool) {
+				return l.LookupOwn(line.Key, line.Hash, own, n, call.Time)
+			})
 		}
 	}
 	return on

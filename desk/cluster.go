@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"ringfence/console"
@@ -18,6 +19,8 @@ type Cluster interface {
 	Report() console.ClusterReport
 	// Leave takes a node out that has gone for good.
 	Leave(ctx context.Context, node string) error
+	// DecideHeld has a change that waits be taken, or refused.
+	DecideHeld(ctx context.Context, id int, take bool) error
 	// Calls asks the other nodes for calls, by a console.SearchQuery as JSON, and gives their answers, console.SearchPages, by the node's name. silent
 	// are those that did not answer in time.
 	Calls(ctx context.Context, query []byte) (answers map[string][]byte, silent []string)
@@ -43,6 +46,49 @@ func (d *Desk) LeaveCluster(ctx context.Context, node string) (*console.ClusterR
 		return nil, err
 	}
 	return d.Cluster(ctx)
+}
+
+// DecideHeld has a change of another node that waits be taken, or refused on all nodes.
+func (d *Desk) DecideHeld(ctx context.Context, id int, take bool) (*console.ClusterReport, error) {
+	if d.o.Cluster == nil {
+		return nil, noCluster()
+	}
+	if err := d.o.Cluster.DecideHeld(ctx, id, take); err != nil {
+		return nil, err
+	}
+	return d.Cluster(ctx)
+}
+
+// UndoNode undoes what another node did to lists since a time by this node's clock, the latest first. What somebody has changed since stays.
+func (d *Desk) UndoNode(ctx context.Context, node string, q console.ClusterUndo) (*console.ClusterUndone, error) {
+	var ids []uint64
+	err := d.db.Changes(func(r storage.ChangeRecord) error {
+		if r.Node == node && r.Undone == 0 && !r.Time.Before(q.Since) {
+			ids = append(ids, r.ID)
+		}
+		return ctx.Err()
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := &console.ClusterUndone{}
+	for _, id := range slices.Backward(ids) {
+		c, err := d.Undo(ctx, id)
+		if err != nil {
+			return nil, fmt.Errorf("%d changes were undone, and then: %w", out.Changes, err)
+		}
+		if c.ID != 0 {
+			out.Changes++
+		}
+		out.Kept += c.Skipped
+	}
+	return out, nil
+}
+
+// UndoChange is Undo for the cluster itself.
+func (d *Desk) UndoChange(ctx context.Context, id uint64) error {
+	_, err := d.Undo(ctx, id)
+	return err
 }
 
 // reportChanged has a report as it is now count here, and on the other nodes.

@@ -271,6 +271,10 @@ func (d *Desk) breakerShown(p *policy.Policy, b *detect.Breaker) console.Breaker
 	out := console.Breaker{
 		Detector: b.Detector, Trunk: b.Trunk, Key: d.keyShown(p, b), State: b.State, Since: b.Since, Until: b.Until, HoldS: b.Hold.Seconds(), Trips: b.Trips,
 		Why: d.whyShown(p, b), Pinned: b.Pinned, By: b.By, Holder: holderOf(p, b), Count: b.Count, Trip: b.Trip, Touched: b.Touched, Would: b.Would,
+		Node: b.Node, Here: b.Here,
+	}
+	for _, n := range b.Elsewhere {
+		out.Elsewhere = append(out.Elsewhere, console.NodeCount(n))
 	}
 	if i, ok := p.DetectorNamed(b.Detector); ok && (p.Mode() == policy.Observe || p.Detectors()[i].Mode == policy.Observe) {
 		out.Trial = "on trial"

@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,8 @@ const (
 	maxFollow = 4096
 	// maxFollowers is how many may follow at a time.
 	maxFollowers = 1000
+	// followersEach is how many streams one session or token may have of them: else one script could shut out everybody.
+	followersEach = 16
 	// followEvery is how often they are woken at most.
 	followEvery = 20 * time.Millisecond
 	// maxWatched is how many records wait for the hub, which takes them all each time.
@@ -32,6 +35,7 @@ type hub struct {
 	next      uint64           // the number of the record to come
 	grew      chan struct{}    // closed and replaced when next grows, closed when the journal ends
 	followers int
+	of        map[string]int // by session or token; who follows nothing now is not there
 	running   bool
 	ended     bool
 }
@@ -42,11 +46,12 @@ func (d *Desk) Follow(ctx context.Context, joined func(), yield func(console.Rec
 	if d.o.Journal == nil {
 		return fmt.Errorf("%w, so no call can be followed", console.ErrNotRunning)
 	}
-	at, err := d.hub.join(d.o.Journal)
+	who := follower(ctx)
+	at, err := d.hub.join(d.o.Journal, who)
 	if err != nil {
 		return err
 	}
-	defer d.hub.leave()
+	defer d.hub.leave(who)
 	if joined != nil {
 		joined()
 	}
@@ -91,12 +96,24 @@ func (d *Desk) Followed() (now int, slow uint64) {
 	return d.hub.followers, d.slow.Load()
 }
 
+// follower is the session or token that follows; "" for who is at the machine itself, who has all the places.
+func follower(ctx context.Context) string {
+	w := console.WhoOf(ctx)
+	if w == nil || w.Way == console.BySocket {
+		return ""
+	}
+	return w.Way + " " + cmp.Or(w.Session, w.Name)
+}
+
 // join gives the number of the first record that who joins is to be told of.
-func (h *hub) join(j *storage.Journal) (at uint64, err error) {
+func (h *hub) join(j *storage.Journal, who string) (at uint64, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.followers >= maxFollowers {
+	switch {
+	case h.followers >= maxFollowers:
 		return 0, console.Conflict(fmt.Sprintf("%d follow the calls already: close some of those views", maxFollowers))
+	case who != "" && h.of[who] >= followersEach:
+		return 0, console.Conflict(fmt.Sprintf("you follow the calls in %d places already: close some of them", followersEach))
 	}
 	if !h.running {
 		h.running, h.ended = true, false
@@ -105,13 +122,20 @@ func (h *hub) join(j *storage.Journal) (at uint64, err error) {
 		go h.run(records, stop)
 	}
 	h.followers++
+	if h.of == nil {
+		h.of = make(map[string]int)
+	}
+	h.of[who]++
 	return h.next, nil
 }
 
-func (h *hub) leave() {
+func (h *hub) leave(who string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.followers--
+	if h.of[who]--; h.of[who] == 0 {
+		delete(h.of, who)
+	}
 }
 
 // run takes records until the journal ends, or nobody follows any more.

@@ -24,7 +24,12 @@ type followed struct {
 // follow returns when who follows is told of calls.
 func follow(t testing.TB, d *running, room int) *followed {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
+	return followAs(t, t.Context(), d, room)
+}
+
+func followAs(t testing.TB, ctx context.Context, d *running, room int) *followed {
+	t.Helper()
+	ctx, cancel := context.WithCancel(ctx)
 	f := &followed{make(chan console.Record, room), make(chan error, 1), cancel}
 	before, _ := d.Followed()
 	go func() {
@@ -96,6 +101,49 @@ func TestFollowFromJoining(t *testing.T) {
 		if cancel(); got != r.ID || err != nil {
 			t.Fatalf("%q came for %q, %v", got, r.ID, err)
 		}
+	}
+}
+
+// One token does not take the places of all others, and has its own again when it leaves one.
+func TestFollowEach(t *testing.T) {
+	d := callsDesk(t)
+	as := func(session string) context.Context {
+		return console.WithWho(t.Context(), &console.Who{Name: "crm", Way: console.ByToken, Session: session, Role: console.Viewer})
+	}
+	var all []*followed
+	for range followersEach {
+		all = append(all, followAs(t, as("one"), d, 1))
+	}
+	if err := d.Follow(as("one"), func() { t.Error("it follows once too often") }, nil); !errors.Is(err, console.ErrConflict) {
+		t.Errorf("one more: got %v", err)
+	}
+	for _, who := range []context.Context{as("another"), t.Context()} {
+		followAs(t, who, d, 1)
+	}
+	for range 2 * followersEach { // who is at the machine
+		follow(t, d, 1)
+	}
+	all[0].stop()
+	if err := <-all[0].err; err != nil {
+		t.Fatal(err)
+	}
+	f := followAs(t, as("one"), d, 1)
+	r := pastCall(0, "+8695211613", staffNumber, "staff", "allow", 0)
+	d.journal.Add(r)
+	if got := f.next(t); got.ID != r.ID {
+		t.Errorf("%+v", got)
+	}
+	f.stop()
+	for _, f := range all[1:] {
+		f.stop()
+	}
+	for _, f := range append(all[1:], f) {
+		<-f.err
+	}
+	d.hub.mu.Lock()
+	defer d.hub.mu.Unlock()
+	if n, there := d.hub.of["token one"]; there {
+		t.Errorf("who has left is counted with %d", n)
 	}
 }
 

@@ -47,7 +47,7 @@ func (d *Desk) Forget(ctx context.Context, q console.ForgetQuery) (*console.Forg
 	s := subjectOf(p.Plan(), key, text)
 	report := &console.ForgetReport{Number: text, DryRun: q.DryRun, Lists: []console.ForgetList{}}
 	if q.DryRun {
-		return report, errors.Join(d.settle(ctx), d.countHeld(ctx, s, q, text, report))
+		return report, errors.Join(d.settle(ctx), d.countHeld(ctx, s, q, text, report), d.forgetPolicies(ctx, text, &n, q.Policies, report))
 	}
 	d.LoadDetectors()
 	forgotten, err := pseudonym.OpenForgotten(d.conf.Data, key)
@@ -77,6 +77,9 @@ func (d *Desk) Forget(ctx context.Context, q console.ForgetQuery) (*console.Forg
 		d.o.Forget(caller)
 	}
 	if err := d.forgetCounted(s, text, report); err != nil {
+		return nil, err
+	}
+	if err := d.forgetPolicies(ctx, text, &n, q.Policies, report); err != nil {
 		return nil, err
 	}
 	if err := d.noteForgotten(ctx, report); err != nil {

@@ -324,7 +324,7 @@ func (k *knownImport) warnIfListed(line, e164 string) {
 		}
 		e, ok := policy.ListEntry{}, false
 		if isOwn && own == "line" {
-			if e, ok = lists.LookupOwn(line, bare, &n, k.now); ok {
+			if e, ok = lists.LookupOwn(line, policy.HashKey(line), bare, &n, k.now); ok {
 				list = e.List
 			}
 		} else {

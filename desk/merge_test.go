@@ -269,7 +269,7 @@ func TestMergeHostile(t *testing.T) {
 		row.Reason = lineText(t, l)
 		return row
 	}
-	for _, c := range []struct {
+	for i, c := range []struct {
 		what, list, why string
 		row             storage.Row
 	}{
@@ -306,6 +306,7 @@ func TestMergeHostile(t *testing.T) {
 	} {
 		before := a.MergeRefused()
 		good := rowOf("+8613900139000")
+		good.Stamp.Wall += int64(10 * i) // later than those before, however quick this is
 		switch {
 		case c.list == "line:":
 			good = line(func(l *storage.Line) { l.Name, l.Key, l.Numbers = "good", "good~aaaaaa", []string{"+865925550399"} })

@@ -19,9 +19,10 @@ type otherNodes struct {
 	spoilt bool
 }
 
-func (o *otherNodes) Report() console.ClusterReport           { return console.ClusterReport{} }
-func (o *otherNodes) ReportChanged(string, time.Time, []byte) {}
-func (o *otherNodes) Leave(context.Context, string) error     { return nil }
+func (o *otherNodes) Report() console.ClusterReport               { return console.ClusterReport{} }
+func (o *otherNodes) ReportChanged(string, time.Time, []byte)     {}
+func (o *otherNodes) DecideHeld(context.Context, int, bool) error { return nil }
+func (o *otherNodes) Leave(context.Context, string) error         { return nil }
 
 func (o *otherNodes) Calls(ctx context.Context, query []byte) (map[string][]byte, []string) {
 	answers := map[string][]byte{}

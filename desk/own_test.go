@@ -475,7 +475,7 @@ func (h *ownHouse) sameAsDisk(when string) {
 			}
 			for i := range 6 {
 				n := r.Policy.Plan().Parse(fmt.Sprintf("+861380013800%d", i))
-				e, ok := r.Lists.LookupOwn(line.Key, own, &n, time.Now())
+				e, ok := r.Lists.LookupOwn(line.Key, line.Hash, own, &n, time.Now())
 				if want, wanted := entries[n.E164]; ok != wanted || e.Reason != want {
 					h.Errorf("%s: %s in %s of %s: %v %q in memory, %v %q on disk", when, n.E164, own, name, ok, e.Reason, wanted, want)
 				}

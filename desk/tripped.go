@@ -34,7 +34,7 @@ func (d *Desk) alertTripped() {
 	r, now := d.force.Rules(), d.o.Now()
 	var holding []detect.Breaker
 	r.Detectors.Breakers("", false, now, func(b detect.Breaker) bool {
-		if i, ok := r.Policy.DetectorNamed(b.Detector); ok && b.State != detect.Closed && b.Pinned == "" &&
+		if i, ok := r.Policy.DetectorNamed(b.Detector); ok && b.State != detect.Closed && b.Pinned == "" && b.Node == "" && // another node tells of its own
 			r.Policy.Mode() == policy.Enforce && r.Policy.Detectors()[i].Mode == policy.Enforce {
 			holding = append(holding, b)
 		}

@@ -36,7 +36,7 @@ func (d *Desk) Usage(ctx context.Context, q console.UsageQuery, yield func(conso
 		clear(used)
 		return nil
 	}
-	err := d.db.Journal(storage.Query{Since: q.Since, Until: q.Until, Customer: q.Customer}, func(r storage.Record) error {
+	err := d.db.Journal(storage.Query{Since: q.Since, Until: q.Until, Customer: q.Customer, Lines: q.Lines}, func(r storage.Record) error {
 		if r.Test || r.Line == "" {
 			return ctx.Err()
 		}

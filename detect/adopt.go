@@ -79,7 +79,7 @@ func (s *Set) adopt(from *Set) {
 		s.budgets = from.budgets
 	}
 	s.lastTrunk.known = false
-	s.peers, s.shared = from.peers, from.shared
+	s.peers, s.shared, s.toldAll, s.round = from.peers, from.shared, from.toldAll, from.round
 	s.busy.open, s.busy.pinned = [256]policy.DetectorSet{}, 0
 	for _, d := range s.all {
 		d.keepTime()

@@ -10,6 +10,19 @@
 //	Decided    what was stopped, or would have been, teaches nothing
 //	Ended      what became of it: short calls, unanswered ones, and the probes of a breaker
 //
+// Where there are other nodes, each tells what it counts (Tell), takes what they count (Heard), and follows what trips there (Peers, Follow):
+//
+//	calls, short_calls, unanswered, sequential         added up
+//	callees, callers, strangers, first_time, decoys,   by name, so that each counts once
+//	reports
+//	concurrent                                         as it was a few seconds ago
+//	prefixes                                           besides, from where in the range the calls came
+//	share, surge                                       nothing: by each node's own calls and habits
+//	trips, closings, and what persons do               of all detectors, the later word holds
+//
+// What others count stands beside what is counted here and is never in what is told, so that nothing can add up by going round. A call
+// pays for it where the two together reach the trip, and otherwise one addition.
+//
 // It is memory alone, and has no clock: the time is handed in and never goes back for it (an earlier one counts as the latest).
 // Every table has a bound and a counter of what found no room. What is asked of a count is only whether it has reached the
 // trip, so counts are exact up to there and go no further. All of it may be used by many goroutines at once.
@@ -118,7 +131,8 @@ type Set struct {
 	tellTo  Peers
 	peers   [mostNodes]peer
 	shared  Shared
-	toldAll int64 // when all was told anew last
+	toldAll int64  // when all was told anew last
+	round   uint32 // that it was
 }
 
 // New makes a set that has counted nothing.

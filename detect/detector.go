@@ -168,6 +168,9 @@ func (d *detector) tell(at int32) {
 func (d *detector) breaker(at int32) Breaker {
 	s := &d.slots.all[at]
 	x := Breaker{Detector: d.Name, Trunk: d.set.trunkName(s.key), Key: d.keyText(s.key, at), State: Closed}
+	if s.far != 0 {
+		d.farNow(at)
+	}
 	m := d.measure(s.key, int(s.level), at)
 	x.Count, x.Trip = int(m.n), int(m.limit)
 	d.elsewhere(&x, at)

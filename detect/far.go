@@ -9,22 +9,25 @@ import (
 // mostFar is where what others count of a key ends: it is only asked whether the trip is reached.
 const mostFar = 1 << 29
 
-// far is what the other nodes count of a slot's key now, over and above what is counted here. What a slot has of it is never less, so that it is
-// reckoned only where the two together reach the trip.
+// far is what the other nodes count of a slot's key now, over and above what is counted here. What a slot has of it is hardly ever less, so that it is
+// reckoned only where the two together reach the trip; and not by each call of a key that has tripped, where a minute is soon enough.
 func (d *detector) far(at int32) int32 {
 	s := &d.slots.all[at]
-	if s.far == 0 {
-		return 0
+	if s.far == 0 || s.holds() {
+		return s.far
 	}
-	f := d.abroadOf(s.key, d.slots.hash(s.key))
-	switch {
-	case f == nil:
-		s.far = 0
-	case s.holds() && f.sub == d.cur: // it has tripped, and each call asks
-	default:
-		d.reckon(f)
-	}
+	d.farNow(at)
 	return s.far
+}
+
+// farNow has a slot know what the other nodes count of its key.
+func (d *detector) farNow(at int32) {
+	s := &d.slots.all[at]
+	if f := d.abroadOf(s.key, d.slots.hash(s.key)); f != nil {
+		d.reckon(f)
+	} else {
+		s.far = 0
+	}
 }
 
 // reckon has a key's slot know what the other nodes count of it.
@@ -33,6 +36,23 @@ func (d *detector) reckon(f *foreign) {
 	f.n, f.sub = d.reckoned(f, at, -1), d.cur
 	if at >= 0 {
 		d.slots.all[at].far = f.n
+	}
+}
+
+// reckonSome reckons the next few keys again, by a hand that goes round: what others count of a key becomes more as well, where somebody whom both
+// had met has faded here.
+func (d *detector) reckonSome(few int) {
+	a := d.abroad
+	if a == nil {
+		return
+	}
+	for range min(few, len(a.list)) {
+		if a.hand++; a.hand >= len(a.list) {
+			a.hand = 0
+		}
+		if f := a.list[a.hand]; f.sub != d.cur {
+			d.reckon(f)
+		}
 	}
 }
 
@@ -82,6 +102,9 @@ func (d *detector) reckoned(f *foreign, at int32, only int) int32 {
 			continue
 		}
 		nodes |= 1 << w.node
+		if d.set.clock.now-w.heard <= fleeting && (d.anews[f.key] == 0 || w.since >= d.anews[f.key]) {
+			sum += int64(w.now)
+		}
 		if w.n == nil {
 			continue
 		}
@@ -165,7 +188,10 @@ func (d *detector) countsFrom(f *foreign) (from [mostNodes]uint32) {
 		from[i] = oldest
 	}
 	for i := range f.said {
-		if w := &f.said[i]; anew > 0 && w.since < anew {
+		switch w := &f.said[i]; {
+		case w.starts != d.set.peers[w.node].starts:
+			from[w.node] = noSub
+		case anew > 0 && w.since < anew:
 			from[w.node] = max(oldest, uint32(anew/d.sub)+1)
 		}
 	}
@@ -178,7 +204,7 @@ func (d *detector) countsFrom(f *foreign) (from [mostNodes]uint32) {
 		}
 		for i := range r.said {
 			n := &r.said[i]
-			if w := f.by(int(n.node)); w != nil && (!n.held || w.at < n.heldAt) && d.saysMore(n) {
+			if w := f.by(int(n.node)); w != nil && n.starts == d.set.peers[n.node].starts && (!n.held || w.at < n.heldAt) && d.saysMore(n) {
 				from[n.node] = noSub
 			}
 		}

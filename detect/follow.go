@@ -1,6 +1,8 @@
 package detect
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -294,19 +296,20 @@ func (d *detector) standing(all []News) []News {
 			all = append(all, News{Breaker: d.breaker(int32(i)).kept()})
 		}
 	}
-	for key, c := range d.closings {
-		if now-c.at > closingsKept {
+	for _, key := range slices.Sorted(maps.Keys(d.closings)) {
+		if c := d.closings[key]; now-c.at > closingsKept {
 			delete(d.closings, key)
 		} else if text := d.keyText(key, d.slots.find(key)); text != "" {
 			all = append(all, d.closingNews(key, text, c))
 		}
 	}
-	for key, pin := range d.pins {
+	for _, key := range slices.Sorted(maps.Keys(d.pins)) {
+		pin := d.pins[key]
 		text := d.keyText(key, d.slots.find(key))
 		all = append(all, d.actNews(d.set.trunkName(key), act{pin.since, pinNames[pin.pinned], pin.by, text, pin.node}))
 	}
-	for key, a := range d.acts {
-		if now-a.at > actsKept {
+	for _, key := range slices.Sorted(maps.Keys(d.acts)) {
+		if a := d.acts[key]; now-a.at > actsKept {
 			delete(d.acts, key)
 		} else if d.pins[key] == nil {
 			all = append(all, d.actNews(d.set.trunkName(key), a))

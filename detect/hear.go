@@ -14,6 +14,7 @@ import (
 type peer struct {
 	name   string // "": nobody
 	epoch  uint64 // of its latest start
+	starts uint32 // tells what it says now from what it, or a node that had its place, said before it started
 	heard  int64  // when
 	shares int    // that are kept of it
 	things int
@@ -27,6 +28,7 @@ type abroad struct {
 
 	swept uint32 // when those that have faded were forgotten last
 
+	hand  int        // of reckonSome
 	held  []*foreign // those of which the breaker holds here
 	stale bool       // held is to be found again
 }
@@ -45,10 +47,13 @@ type foreign struct {
 type said struct {
 	node   uint8
 	held   bool
+	starts uint32 // of the node
 	things int
 	at     int64        // by its clock, when it said so
 	heldAt int64        // by its clock, since when its breaker is known to hold
 	since  int64        // since when it counts
+	now    int32        // calls under way
+	heard  int64        // when it was heard
 	cur    uint32       // the latest sub-window
 	n      *[subs]int32 // what adds up, nil for nothing
 	where  *spread      // of a range
@@ -83,11 +88,9 @@ func (d *detector) abroadOf(key, hash uint64) *foreign {
 
 func (a *abroad) mark(f *foreign) { a.bits[f.hash>>6%uint64(len(a.bits))] |= 1 << (f.hash & 63) }
 
-// staleEpoch is for how long a node's former start is believed to be over, in milliseconds. One whose clock was put back has to be silent so long.
-const staleEpoch = 60_000
-
-// Heard takes what a node said at a time by its clock. It takes the place of what the node said before of these keys; what it said earlier than that,
-// and what it said before its latest start, which is its epoch, is left out. A peer is trusted to count: it can trip a range falsely. It cannot
+// Heard takes what a node said at a time by its clock, which must not go back before its next start. It takes the place of what the node said before of these
+// keys; what it said earlier than that, and what it said before its latest start, which is its epoch, is left out. No shares are a word as well: of a
+// node that has started and has nothing to say. A peer is trusted to count: it can trip a range falsely. It cannot
 // fill memory, reach a caller who is protected, or undo what a person did.
 func (s *Set) Heard(node string, epoch uint64, at, now time.Time, shares []Share) {
 	t := s.lock()
@@ -113,64 +116,6 @@ func (s *Set) Heard(node string, epoch uint64, at, now time.Time, shares []Share
 		t.mu.Unlock()
 		shares = shares[n:]
 	}
-}
-
-// Gone forgets what a node has said: it is known that it is not there any more.
-func (s *Set) Gone(node string) {
-	t := s.lock()
-	defer t.mu.Unlock()
-	for i := range t.peers {
-		if t.peers[i].name == node && node != "" {
-			t.unsay(i)
-			t.peers[i] = peer{}
-		}
-	}
-}
-
-// peerOf is the number of a node, -1 for one that is not listened to.
-func (s *Set) peerOf(name string, epoch uint64, at int64) int {
-	now := s.clock.now
-	if !plain(name, mostNode) || name == "" || at < 0 {
-		return -1
-	}
-	who := slices.IndexFunc(s.peers[:], func(p peer) bool { return p.name == name })
-	if who < 0 {
-		// One of whom nothing is kept makes room, once it has been silent for a while.
-		if who = slices.IndexFunc(s.peers[:], func(p peer) bool { return p.name == "" || p.shares == 0 && now-p.heard >= staleEpoch }); who < 0 {
-			return -1
-		}
-		s.peers[who] = peer{name: strings.Clone(name), epoch: epoch}
-		s.tellAll(false)
-	}
-	p := &s.peers[who]
-	switch {
-	case epoch < p.epoch && now-p.heard < staleEpoch:
-		return -1
-	case epoch != p.epoch:
-		s.unsay(who)
-		p.epoch = epoch
-		s.tellAll(false)
-	}
-	p.heard = now
-	return who
-}
-
-// unsay forgets all that a node has said.
-func (s *Set) unsay(who int) {
-	for _, d := range s.all {
-		if d.abroad == nil {
-			continue
-		}
-		for _, f := range d.abroad.list {
-			if f.by(who) != nil {
-				f.said = slices.DeleteFunc(f.said, func(w said) bool { return int(w.node) == who })
-				d.merge(f)
-				d.reckon(f)
-			}
-		}
-		d.sweepAbroad()
-	}
-	s.peers[who].shares, s.peers[who].things = 0, 0
 }
 
 // plain reports whether a text of a peer can be taken as it is.
@@ -219,10 +164,15 @@ func (d *detector) hear(who int, at int64, x *Share) {
 	}
 	had := 0
 	if w != nil {
-		if had = w.things; w.at > at {
+		if had = w.things; w.starts != p.starts {
+			w.at, w.heldAt, w.held, w.starts = 0, 0, false, p.starts
+		}
+		if w.at > at {
 			shared.Old++
 			return
 		}
+	} else if x.saysNothing() {
+		return
 	}
 	if (w == nil && p.shares >= keptShares) || p.things-had+len(x.Things) > keptThings {
 		if d.abroad.swept != d.cur {
@@ -241,7 +191,7 @@ func (d *detector) hear(who int, at int64, x *Share) {
 		}
 	}
 	if w == nil {
-		f.said = append(f.said, said{node: uint8(who)})
+		f.said = append(f.said, said{node: uint8(who), starts: p.starts})
 		w = &f.said[len(f.said)-1]
 		p.shares++
 	}
@@ -259,7 +209,7 @@ func (d *detector) hear(who int, at int64, x *Share) {
 // subHere is the sub-window of a share by our clock; false for a share that cannot be.
 func (d *detector) subHere(x *Share) (cur uint32, ok bool) {
 	sub := int64(x.Sub) + d.shift()
-	if sub < subs || sub > int64(d.cur)+1 || len(x.Things) > mostThings || len(x.Tens) > spreadTens || x.Since < 0 {
+	if sub < subs || sub > int64(d.cur)+1 || len(x.Things) > mostThings || len(x.Tens) > spreadTens || x.Since < 0 || x.Now > mostCount || x.Now > 0 && !d.countsConcurrent() {
 		return 0, false
 	}
 	for _, n := range x.Counts {
@@ -287,6 +237,11 @@ func (d *detector) subHere(x *Share) (cur uint32, ok bool) {
 	return uint32(sub), true
 }
 
+// saysNothing reports whether a share is of a key that counts nothing.
+func (x *Share) saysNothing() bool {
+	return x.Counts == [subs]uint32{} && len(x.Things) == 0 && x.Now == 0 && !x.Held
+}
+
 // take has a node say a share instead of what it said.
 func (w *said) take(d *detector, cur uint32, at int64, x *Share) {
 	if x.Held && !w.held {
@@ -296,7 +251,7 @@ func (w *said) take(d *detector, cur uint32, at int64, x *Share) {
 	if x.Since > 0 {
 		w.since = x.Since + d.set.clock.ahead
 	}
-	w.cur, w.n, w.where = cur, nil, nil
+	w.cur, w.n, w.where, w.now, w.heard = cur, nil, nil, int32(x.Now), d.set.clock.now
 	for back, n := range x.Counts {
 		if n == 0 {
 			continue
@@ -356,8 +311,7 @@ func (d *detector) sweepAbroad() {
 	a.list = slices.DeleteFunc(a.list, func(f *foreign) bool {
 		before := len(f.said)
 		f.said = slices.DeleteFunc(f.said, func(w said) bool {
-			if !live(w.cur, d.cur) {
-				p := &d.set.peers[w.node]
+			if p := &d.set.peers[w.node]; !live(w.cur, d.cur) || w.starts != p.starts {
 				p.shares--
 				p.things -= w.things
 				return true
@@ -382,82 +336,4 @@ func (d *detector) sweepAbroad() {
 			delete(d.anews, key)
 		}
 	}
-}
-
-// takeAbroad takes over what other nodes have said, if it means the same.
-func (d *detector) takeAbroad(e *detector) {
-	if d.anews = e.anews; d.form() != e.form() {
-		for i := range d.slots.all {
-			d.slots.all[i].far = 0
-		}
-		return
-	}
-	if d.abroad, d.told = e.abroad, e.told; d.abroad == nil {
-		return
-	}
-	d.abroad.stale = true
-	clear(d.abroad.bits[:])
-	for _, f := range d.abroad.list {
-		f.hash = d.slots.hash(f.key)
-		d.abroad.mark(f)
-	}
-}
-
-// recountPeers counts what is kept of each node.
-func (s *Set) recountPeers() {
-	for i := range s.peers {
-		s.peers[i].shares, s.peers[i].things = 0, 0
-	}
-	for _, d := range s.all {
-		if d.abroad == nil {
-			continue
-		}
-		for _, f := range d.abroad.list {
-			for i := range f.said {
-				p := &s.peers[f.said[i].node]
-				p.shares++
-				p.things += f.said[i].things
-			}
-		}
-	}
-}
-
-// forgetAbroad drops what other nodes have said of a number. They will say it again, unless it is dropped there as well.
-func (d *detector) forgetAbroad(number, mark uint64) (n int) {
-	for key := range d.told {
-		if d.isNumber(key&keyMask, number) {
-			delete(d.told, key)
-		}
-	}
-	for key := range d.acts {
-		if d.isNumber(key&keyMask, number) {
-			delete(d.acts, key)
-		}
-	}
-	for key := range d.closings {
-		if d.isNumber(key&keyMask, number) {
-			delete(d.closings, key)
-		}
-	}
-	if d.abroad == nil {
-		return 0
-	}
-	for _, f := range d.abroad.list {
-		whole, had := d.isNumber(f.key&keyMask, number), n
-		for i := range f.said {
-			w := &f.said[i]
-			before := len(w.what)
-			w.what = slices.DeleteFunc(w.what, func(t heard) bool { return whole || t.id != 0 && isOf(t.id, number, mark) })
-			n += before - len(w.what)
-			if whole {
-				w.n, w.where = nil, nil
-				n++
-			}
-		}
-		if n > had {
-			d.merge(f)
-			d.reckon(f)
-		}
-	}
-	return n
 }

@@ -209,6 +209,7 @@ func TestHostileShares(t *testing.T) {
 		"no per_line":     func(x *detect.Share) { x.Things = []detect.Thing{{Line: 7, N: 1}} },
 		"too many things": func(x *detect.Share) { x.Things = make([]detect.Thing, 257) },
 		"too many tens":   func(x *detect.Share) { x.Tens = make([]detect.Ten, 5) },
+		"no calls":        func(x *detect.Share) { x.Now = 3 },
 		"before 1970":     func(x *detect.Share) { x.Since = -1 },
 	} {
 		other := newWorld(t, ds...)

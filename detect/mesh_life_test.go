@@ -230,3 +230,19 @@ func TestMeshReloadAgain(t *testing.T) {
 		w.set = set
 	}
 }
+
+// TestMeshFadedHere holds that somebody whom two nodes have met counts by the other's word when he has faded here.
+func TestMeshFadedHere(t *testing.T) {
+	m := quick(t, 2, detector("d", policy.ByCaller, 12*time.Minute, 6, policy.CountCallees))
+	m.dials(0, 0, 4)
+	m.passBy(5*time.Minute, time.Second)
+	m.dials(1, 0, 4)
+	if f := m.nodes[0].breakerOf(dialler); f.Count != 4 || f.Here != 4 {
+		t.Errorf("got %+v, want the four lines once", f)
+	}
+	m.nodes[1].cut = true
+	m.passBy(7*time.Minute+30*time.Second, time.Second)
+	if stopped := m.dials(0, 10, 2); stopped != 1 {
+		t.Errorf("stopped %d of two calls, want the second: %+v", stopped, m.nodes[0].breakerOf(dialler))
+	}
+}

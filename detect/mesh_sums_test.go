@@ -37,28 +37,38 @@ func counting() (ds []policy.Detector, keys []string) {
 	return ds, keys
 }
 
+// bounds are detectors that count at least as much as these: which calls to a number count under per_line is up to each node, and who calls for the first
+// time. The others count exactly as much.
+func bounds(ds []policy.Detector) (all []policy.Detector, exactly []bool) {
+	for _, d := range ds {
+		first := d.Count[0].Count == policy.CountFirstTime
+		exactly = append(exactly, d.PerLine == 0 && !first)
+		if d.PerLine = 0; first {
+			d.Count = []policy.Weighed{{Count: policy.CountCallers, Weight: 1}}
+		}
+		all = append(all, d)
+	}
+	return all, exactly
+}
+
+func pinShut(s *detect.Set, name string, at time.Time, keys ...string) {
+	for _, key := range keys {
+		s.Pin(name, "telecom", key, "shut", "anna", at)
+	}
+}
+
 // TestMeshNothingAddsUp holds that what a node goes by is never more than all nodes have counted together, whatever of what they say is lost, comes
 // late or twice, and however often one starts anew; and that it is all of it once everything has been heard.
 func TestMeshNothingAddsUp(t *testing.T) {
 	ds, keys := counting()
 	for seed := range uint64(seeds(3, 12)) {
 		r := rand.New(rand.NewPCG(seed, 5))
-		// Which calls to a number count under per_line is up to each node, and who calls for the first time: all calls and callers are the bound there.
-		all := slices.Clone(ds)
-		exactly := make([]bool, len(ds))
-		for i := range all {
-			if exactly[i] = ds[i].PerLine == 0 && ds[i].Count[0].Count != policy.CountFirstTime; ds[i].Count[0].Count == policy.CountFirstTime {
-				all[i].Count = []policy.Weighed{{Count: policy.CountCallers, Weight: 1}}
-			}
-			all[i].PerLine = 0
-		}
+		all, exactly := bounds(ds)
 		one, m := newWorld(t, all...), newMesh(t, 3, seed, ds...)
 		m.lost, m.late = []float64{0, 0.3, 0.7}[seed%3], []time.Duration{100 * time.Millisecond, 5 * time.Second, 2 * time.Minute}[seed/3%3]
 		pin := func(s *detect.Set) { // they only count
 			for i := range ds {
-				for _, key := range []string{"95211", "952116", keys[i]} {
-					s.Pin(ds[i].Name, "telecom", key, "shut", "anna", m.at)
-				}
+				pinShut(s, ds[i].Name, m.at, "95211", "952116", keys[i])
 			}
 		}
 		pin(one.set)

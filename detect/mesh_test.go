@@ -241,6 +241,44 @@ var scenes = []struct {
 	}},
 }
 
+// TestMeshAtOneTime holds that calls which are under way at one time trip on whichever nodes they are, and that those which have ended do not count, nor
+// those of a node that is silent.
+func TestMeshAtOneTime(t *testing.T) {
+	d := detector("at once", policy.ByCaller, 3*time.Hour, 5, policy.CountConcurrent)
+	m := newMesh(t, 3, 1, d)
+	m.lost = 0.2
+	begins := func(i int) came {
+		got := m.nodes[i%3].call(call{from: dialler, to: line(i), leg: fmt.Sprint("leg ", i)})
+		m.pass(5 * time.Second)
+		return got
+	}
+	for round := range 4 { // four at one time, and then they end
+		var under []came
+		for i := range 4 {
+			if under = append(under, begins(10*round+i)); under[i].stopped {
+				t.Fatalf("call %d of round %d is stopped", i, round)
+			}
+		}
+		for i, c := range under {
+			m.nodes[(10*round+i)%3].talk(c, time.Minute)
+		}
+		m.pass(10 * time.Second)
+	}
+	for i := range 4 {
+		begins(i)
+	}
+	m.nodes[0].cut = true
+	m.pass(10 * time.Second) // what it said is not believed for long
+	if begins(4).stopped {
+		t.Error("calls count of which nothing was heard for ten seconds")
+	}
+	m.nodes[0].cut = false
+	m.pass(10 * time.Second)
+	if !begins(5).stopped {
+		t.Error("the sixth call at one time rings")
+	}
+}
+
 // waves are calls a few seconds apart.
 func waves(r *rand.Rand, n int, of func(i int) wave) (all []wave) {
 	for i := range n {

@@ -17,6 +17,7 @@ func (s *Set) tick(now time.Time) {
 	for _, d := range s.all {
 		d.settleAll()
 		d.sweepAbroad()
+		d.reckonSome(keptShares)
 		if d.habits != nil {
 			d.habits.tick(at)
 		}
@@ -202,7 +203,7 @@ func (d *detector) reset(key uint64, by string) (n int) {
 	d.matchingWithin(key, func(at int32) {
 		d.settleAt(at)
 		switch s := &d.slots.all[at]; {
-		case s.holds() && s.b.since > d.stamp():
+		case d.asOf > 0 && s.holds() && s.b.since > d.asOf:
 		case s.b == nil:
 			if d.total(at) > 0 {
 				n++

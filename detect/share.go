@@ -15,6 +15,7 @@ type Share struct {
 	Key      string       // as Breaker has it
 	Sub      uint32       // the latest sub-window, counted since 1970
 	Counts   [subs]uint32 // what adds up, weighed, by sub-window back from Sub
+	Now      uint32       // calls under way, weighed
 	Things   []Thing      // what counts once, or no more than per_line
 	Digits   [subs]uint16 // of a range: which digits came next, by sub-window back from Sub
 	Tens     []Ten        // and from which blocks of ten
@@ -51,6 +52,8 @@ const (
 	// and so on up to a sub-window or longest.
 	refresh = 2_000
 	longest = 300_000
+	// fleeting is for how long calls under way count that were heard of, in milliseconds: by then they may have ended.
+	fleeting = 3 * refresh
 )
 
 // addsUp are the kinds of which each node has its own, so that they can be added up: an order of calls is what a node has seen of it.
@@ -60,9 +63,9 @@ const addsUp = 1<<policy.CountCalls | 1<<policy.CountShortCalls | 1<<policy.Coun
 const once = 1<<policy.CountCallees | 1<<policy.CountCallers | 1<<policy.CountStrangers | 1<<policy.CountFirstTime | 1<<policy.CountDecoys | 1<<policy.CountReports
 
 // summed reports whether what nodes count of a detector is added up. A share of a key's calls is not: it needs the calls of keys that are not worth
-// telling, and is the same on each node of those that a campaign is spread over. Nor is a surge, which goes by what is usual on the node itself;
-// nor calls under way, of which a lost word leaves those that have ended. What trips by these is told all the same.
-func (d *detector) summed() bool { return d.Share == 0 && d.Surge == 0 && d.kinds&(addsUp|once) != 0 }
+// telling, and is the same on each node of those that a campaign is spread over. Nor is a surge, which goes by what is usual on the node itself. What
+// trips by these is told all the same.
+func (d *detector) summed() bool { return d.Share == 0 && d.Surge == 0 }
 
 // form is what Share.Form has of a detector.
 func (d *detector) form() uint64 {

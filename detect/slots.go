@@ -110,7 +110,7 @@ func (s *slots) take(key uint64, level, code uint8, weight int32) int32 {
 	}
 	hash, far := s.hash(key), int32(0)
 	if f := s.d.abroadOf(key, hash); f != nil {
-		far = f.n
+		far = s.d.reckoned(f, -1, -1)
 	}
 	if s.free < 0 && !s.makeRoom(key, level, weight+far) {
 		return -1

@@ -26,6 +26,7 @@ func (s *Set) Tell(now time.Time, nodes int, dst []Share) []Share {
 			t.mu.Unlock()
 			continue
 		}
+		d.reckonSome(reckonedAtOnce)
 		due, ok := s.due(t, d, nodes)
 		if !ok {
 			return dst // another set has taken over, and tells what is left
@@ -34,6 +35,9 @@ func (s *Set) Tell(now time.Time, nodes int, dst []Share) []Share {
 		t.mu.Unlock()
 	}
 }
+
+// reckonedAtOnce is how many keys of others are reckoned again in one go.
+const reckonedAtOnce = 128
 
 // TellAll has all be told anew: a node has come, which knows nothing.
 func (s *Set) TellAll() {
@@ -49,26 +53,30 @@ func (s *Set) tellAll(asked bool) {
 		return
 	}
 	s.toldAll = s.clock.now
-	for _, d := range s.all {
-		for key, t := range d.told {
-			t.at, t.times = never, 0
-			d.told[key] = t
-		}
-	}
+	s.round++
 }
 
 // told is what was told of a key.
 type told struct {
 	print uint64 // of what was told, 0 of a key that has no slot any more
 	at    int64
-	last  int64 // when there was something to tell
-	times uint8 // that it was told again since it changed
+	last  int64  // when there was something to tell
+	round uint32 // of telling all
+	times uint8  // that it was told again since it changed
 }
+
+// few is how often it is told that a key counts nothing.
+const few = 4
 
 // due reports whether it is time to tell again what has not changed. That a key counts nothing is told a few times.
 func (t *told) due(d *detector, counts bool) bool {
-	const few = 4
+	if t.round != d.set.round {
+		return counts
+	}
 	pause := min(int64(refresh)<<min(t.times, 10), max(refresh, min(d.sub, longest)))
+	if d.countsConcurrent() {
+		pause = refresh
+	}
 	return d.set.clock.now-t.at >= pause && (counts || t.times < few)
 }
 
@@ -78,10 +86,10 @@ func (d *detector) tells(key, print uint64, counts bool) {
 	if counts || t.print != print {
 		t.last = now
 	}
-	if t.times = min(t.times+1, 60); t.print != print {
+	if t.times = min(t.times+1, 60); t.print != print || t.round != d.set.round {
 		t.times = 0
 	}
-	t.print, t.at = print, now
+	t.print, t.at, t.round = print, now, d.set.round
 	d.told[key] = t
 	d.set.shared.Told++
 }
@@ -107,7 +115,7 @@ func (d *detector) share(due []telling, dst []Share, room int, things *int) []Sh
 	for i := range due {
 		if e := &d.slots.all[due[i].at]; e.key == due[i].key {
 			x := d.shareOf(&due[i])
-			if len(x.Things) > *things {
+			if _, was := d.told[e.key]; len(x.Things) > *things || !was && len(d.told) >= 2*d.slots.limit {
 				d.set.shared.Untold++
 				continue
 			}
@@ -116,7 +124,7 @@ func (d *detector) share(due []telling, dst []Share, room int, things *int) []Sh
 			dst = append(dst, x)
 		}
 	}
-	if now := d.set.clock.now; now-d.toldSwept >= refresh/4 {
+	if now := d.set.clock.now; now-d.toldSwept >= refresh {
 		d.toldSwept = now
 		dst = d.shareGone(dst, room)
 	}
@@ -125,17 +133,21 @@ func (d *detector) share(due []telling, dst []Share, room int, things *int) []Sh
 
 // shareGone adds the keys that were told and count nothing any more, and forgets those of which everybody has.
 func (d *detector) shareGone(dst []Share, room int) []Share {
+	var gone []uint64
 	for key, t := range d.told {
 		switch {
-		case d.set.clock.now-t.last > d.Window.Milliseconds()+d.sub:
+		case d.set.clock.now-t.last > d.Window.Milliseconds()+d.sub, t.print == 0 && t.times >= few:
 			delete(d.told, key)
-		case room > 0 && d.slots.find(key) < 0 && (t.print != 0 || t.due(d, false)): // it counts nothing any more
-			if text := d.keyText(key, -1); text != "" {
-				room--
-				dst = append(dst, d.emptyShare(key, text))
-			}
-			d.tells(key, 0, false)
+		case d.slots.find(key) < 0 && (t.print != 0 || t.due(d, false)):
+			gone = append(gone, key)
 		}
+	}
+	slices.Sort(gone)
+	for _, key := range gone[:min(len(gone), max(room, 0))] {
+		if text := d.keyText(key, -1); text != "" {
+			dst = append(dst, d.emptyShare(key, text))
+		}
+		d.tells(key, 0, false)
 	}
 	return dst
 }
@@ -158,10 +170,13 @@ func (s *Set) due(t *Set, d *detector, nodes int) (due []telling, ok bool) {
 			continue
 		}
 		was, before := d.told[e.key]
-		if !before && (e.count.total == 0 || !live(e.count.cur, d.cur)) {
+		if !before && (e.count.total == 0 || !live(e.count.cur, d.cur)) && d.slots.legs == nil {
 			continue
 		}
 		count := e.count.at(d.cur)
+		if d.slots.legs != nil { // these are all that such a detector counts
+			count = d.slots.legs[i].at(d.curLeg)
+		}
 		if !before && !d.worthTelling(e, count.total, nodes) {
 			continue
 		}
@@ -184,24 +199,27 @@ func (d *detector) worthTelling(s *slot, total int32, nodes int) bool {
 // print tells apart what there is to tell of a key; it is never 0.
 func (d *detector) print(at int32, count *ring) uint64 {
 	s := &d.slots.all[at]
-	h := uint64(d.slots.gens[at])<<1 | 1
+	h := uint64(d.slots.gens[at])
+	add := func(v uint64) { h = (h ^ v) * 0x9e3779b97f4a7c15 }
 	if s.holds() {
-		h ^= 1 << 40
+		add(1)
 	}
 	for i, n := range count.n {
 		if n != 0 {
-			h = mix(h ^ uint64(uint32(n))<<8 ^ uint64(i))
+			add(uint64(uint32(n))<<8 | uint64(i))
 		}
 	}
 	if d.spread {
-		for _, digits := range d.slots.spread[at].digits {
-			h = mix(h ^ uint64(digits) + 1)
+		for i, digits := range d.slots.spread[at].digits {
+			if digits != 0 {
+				add(uint64(digits)<<8 | uint64(i))
+			}
 		}
 		for _, t := range d.slots.spread[at].tens {
-			h = mix(h ^ uint64(t.block))
+			add(uint64(t.block))
 		}
 	}
-	return h | 1
+	return mix(h) | 1
 }
 
 // gather finds the members of keys that are being told.
@@ -291,6 +309,9 @@ func (d *detector) shareOf(t *telling) Share {
 		if n := left[(d.cur-back)%subs]; d.kinds&addsUp != 0 && d.PerLine == 0 {
 			x.Counts[back] = uint32(min(max(n, 0), mostCount))
 		}
+	}
+	if d.slots.legs != nil {
+		x.Now = uint32(min(t.total, mostCount))
 	}
 	if d.spread {
 		d.shareSpread(&x, &d.slots.spread[t.at])

@@ -90,11 +90,17 @@ func TestBroken(t *testing.T) {
 		"not allowed": {func(s *system) {
 			s.change(func() { s.greeting = "Content-Type: text/rude-rejection\nContent-Length: 1\n\nx" })
 		}, `^FAIL .* refuses this machine's address — apply-inbound-acl`},
-		"no event socket":   {func(s *system) { s.change(func() { s.greeting = "220 mail.example.com ESMTP\r\n\r\n" }) }, `^FAIL .* is none: something else listens there`},
-		"nobody there":      {func(s *system) { s.o.EventSocket = "127.0.0.1:1" }, `^FAIL the switch's event socket 127.0.0.1:1 cannot be reached.* — is the switch running`},
-		"not ready":         {func(s *system) { s.set("status", "UP\nFreeSWITCH is not ready\n") }, `^FAIL the switch takes no calls now`},
-		"shutting down":     {func(s *system) { s.set("status", "UP 0 years\n") }, `^FAIL the switch takes no calls now`},
-		"module missing":    {func(s *system) { s.set("module_exists mod_sndfile", "false") }, `^FAIL mod_sndfile is not loaded \(announcements\) — .*load mod_sndfile`},
+		"no event socket": {func(s *system) { s.change(func() { s.greeting = "220 mail.example.com ESMTP\r\n\r\n" }) }, `^FAIL .* is none: something else listens there`},
+		"nobody there":    {func(s *system) { s.o.EventSocket = "127.0.0.1:1" }, `^FAIL the switch's event socket 127.0.0.1:1 cannot be reached.* — is the switch running`},
+		"not ready":       {func(s *system) { s.set("status", "UP\nFreeSWITCH is not ready\n") }, `^FAIL the switch takes no calls now`},
+		"shutting down":   {func(s *system) { s.set("status", "UP 0 years\n") }, `^FAIL the switch takes no calls now`},
+		"module missing":  {func(s *system) { s.set("module_exists mod_sndfile", "false") }, `^FAIL mod_sndfile is not loaded \(announcements\) — .*load mod_sndfile`},
+		"not allowed to be used": {
+			func(s *system) {
+				s.set("show interfaces", strings.Replace(interfacesText(), "application,socket,mod_event_socket\n", "api,socket,mod_event_socket\n", 1))
+			},
+			`^FAIL the switch has its modules and not all that is needed of them: socket; .* — add <allow name="mod_event_socket.socket"/> to the <interface-allowlist>`,
+		},
 		"no loopback":       {func(s *system) { s.set("module_exists mod_loopback", "false") }, `^warn no test call was placed: mod_loopback is not loaded`},
 		"expansion off":     {func(s *system) { s.set("fsctl", "+OK api_expansion is off \n") }, `^ok the switch does not run API commands`},
 		"clock a bit ahead": {func(s *system) { s.set("strmicroepoch", fmt.Sprint(time.Now().Add(10*time.Second).UnixMicro())) }, `^warn the switch's clock is (9\.9|10)[0-9.]*s ahead of the daemon's — .*NTP`},

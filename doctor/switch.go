@@ -38,6 +38,45 @@ func (x *examination) modules(ctx context.Context) {
 	}
 	if loaded == len(needed) {
 		x.ok("the %d modules that are needed are loaded", loaded)
+		x.interfaces(ctx)
+	}
+}
+
+// neededOf are what the dialplan and the daemon use of these modules, as the switch names it.
+var neededOf = []struct {
+	module, kind string
+	names        []string
+}{
+	{"mod_event_socket", "application", []string{"socket"}},
+	{"mod_dptools", "application", []string{
+		"answer", "execute_extension", "export", "hangup", "playback", "read", "respond", "sched_cancel", "sched_transfer", "set", "transfer", "unset",
+	}},
+	{"mod_commands", "api", []string{"uuid_break", "uuid_kill", "uuid_setvar", "uuid_setvar_multi"}},
+}
+
+// interfaces looks for what an <interface-allowlist> (FreeSWITCH 1.11.2) leaves out: the module is there then, and says so,
+// but a call that comes to such an application ends. The dialplan cannot ask for that.
+func (x *examination) interfaces(ctx context.Context) {
+	answer, err := x.sw.API(ctx, "show interfaces")
+	if err != nil || !strings.Contains(answer, "\napplication,") {
+		return // a switch without its database tells nothing
+	}
+	there := map[string]bool{}
+	for line := range strings.Lines(answer) {
+		there[strings.TrimSpace(line)] = true
+	}
+	var missing, allow []string
+	for _, n := range neededOf {
+		for _, name := range n.names {
+			if !there[n.kind+","+name+","+n.module] {
+				missing = append(missing, name)
+				allow = append(allow, fmt.Sprintf("<allow name=\"%s.%s\"/>", n.module, name))
+			}
+		}
+	}
+	if len(missing) > 0 {
+		x.fail("the switch has its modules and not all that is needed of them: "+dialplan.Some(missing)+"; a call that comes to an application that is not there ends",
+			"add "+strings.Join(allow, " ")+" to the <interface-allowlist> in switch.conf.xml, and start the switch again")
 	}
 }
 

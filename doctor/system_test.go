@@ -103,6 +103,17 @@ func (s *fakeSwitch) serve(c net.Conn) {
 	}
 }
 
+// interfacesText is what a switch that leaves nothing out says of its interfaces.
+func interfacesText() string {
+	text := "type,name,ikey\n"
+	for _, n := range neededOf {
+		for _, name := range n.names {
+			text += n.kind + "," + name + "," + n.module + "\n"
+		}
+	}
+	return text + "\n17 total.\n"
+}
+
 // password is one that the switch takes besides the usual one.
 func (s *fakeSwitch) password() string {
 	s.mu.Lock()
@@ -127,6 +138,8 @@ func (s *fakeSwitch) answer(command string) string {
 		return "UP 0 years, 0 days\nFreeSWITCH (Version 1.11) is ready\n"
 	case "module_exists":
 		return "true"
+	case "show":
+		return interfacesText()
 	case "fsctl":
 		return "+OK api_expansion is on \n"
 	case "strmicroepoch":

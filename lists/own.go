@@ -70,13 +70,13 @@ func (o *ownLists) of(t *ownTable, key string) ownList {
 	return o.part(hash).of(t, key, hash, mayAll)
 }
 
-// LookupOwn gives the narrowest entry that matches in the own list of a line, by its key, as Lookup does. It neither allocates nor waits.
-func (l *Lists) LookupOwn(key, list string, n *number.Number, at time.Time) (e policy.ListEntry, ok bool) {
+// LookupOwn gives the narrowest entry that matches in the own list of a line, by its key and that key's hash (policy.HashKey), as Lookup does. It neither
+// allocates nor waits.
+func (l *Lists) LookupOwn(key string, hash uint64, list string, n *number.Number, at time.Time) (e policy.ListEntry, ok bool) {
 	t := l.own.table(list)
 	if t == nil {
 		return e, false
 	}
-	hash := policy.HashKey(key)
 	own := l.own.part(hash).of(t, key, hash, mayBits(n))
 	p, r := own.lookup(n, at)
 	if r == "" {

@@ -114,7 +114,7 @@ func (r *reference) sameOwn(l *Lists, want plainOwn, keys, names []string) {
 		digits := fmt.Sprintf("%0*d", q.Size, q.Lo)
 		n := number.Written(digits, digits)
 		at := referenceStart.Add(time.Duration(r.rnd.IntN(20)-10) * time.Hour)
-		e, ok := l.LookupOwn(key, name, &n, at)
+		e, ok := l.LookupOwn(key, policy.HashKey(key), name, &n, at)
 		if ok && !l.MayBeOwn(policy.HashKey(key), &n) {
 			r.Fatalf("%+v cannot be on a list of %s, and is", n, key)
 		}
@@ -155,11 +155,11 @@ func TestOwnListsBounded(t *testing.T) {
 		t.Errorf("the texts of a line take %d bytes", l.own.texts)
 	}
 	n := plan.Parse("+8613800000000")
-	if e, ok := l.LookupOwn("quiet~aaaaaa", "blacklist", &n, referenceStart); !ok || e.Reason != "mine" {
+	if e, ok := l.LookupOwn("quiet~aaaaaa", policy.HashKey("quiet~aaaaaa"), "blacklist", &n, referenceStart); !ok || e.Reason != "mine" {
 		t.Errorf("the other line's: %v %+v", ok, e)
 	}
 	n = plan.Parse("+86138" + fmt.Sprintf("%08d", MaxOwnLine-1))
-	if e, ok := l.LookupOwn("loud~aaaaaa", "blacklist", &n, referenceStart); !ok || e.Reason != "" {
+	if e, ok := l.LookupOwn("loud~aaaaaa", policy.HashKey("loud~aaaaaa"), "blacklist", &n, referenceStart); !ok || e.Reason != "" {
 		t.Errorf("the last of the long ones: %v %+v", ok, e)
 	}
 }
@@ -209,7 +209,7 @@ func TestLookupOwnAllocatesNothing(t *testing.T) {
 			n := plan.Parse(text)
 			if got := testing.AllocsPerRun(100, func() {
 				l.MayBeOwn(policy.HashKey(key), &n)
-				l.LookupOwn(key, "blacklist", &n, referenceStart)
+				l.LookupOwn(key, policy.HashKey(key), "blacklist", &n, referenceStart)
 			}); got != 0 {
 				t.Errorf("%s of %s: %v allocations", text, key, got)
 			}
@@ -270,11 +270,11 @@ func TestOwnListsBesideEdits(t *testing.T) {
 				return
 			default:
 			}
-			if e, ok := l.LookupOwn(quiet, "blacklist", &n, referenceStart); !ok || !l.MayBeOwn(policy.HashKey(quiet), &n) || e.Reason != "mine" || e.Line != quiet {
+			if e, ok := l.LookupOwn(quiet, policy.HashKey(quiet), "blacklist", &n, referenceStart); !ok || !l.MayBeOwn(policy.HashKey(quiet), &n) || e.Reason != "mine" || e.Line != quiet {
 				done <- fmt.Sprintf("the other line's: %v %+v", ok, e)
 				return
 			}
-			if e, ok := l.LookupOwn(loud, "blacklist", &n, referenceStart); ok && (e.Line != loud || e.Reason != "one" && e.Reason != "another") {
+			if e, ok := l.LookupOwn(loud, policy.HashKey(loud), "blacklist", &n, referenceStart); ok && (e.Line != loud || e.Reason != "one" && e.Reason != "another") {
 				done <- fmt.Sprintf("the line's: %+v", e)
 				return
 			}
@@ -333,8 +333,9 @@ func BenchmarkLookupOwn(b *testing.B) {
 	l, plan := ownOf(b, 100_000, 10, 1), chinaPlan(b)
 	rnd := rand.New(rand.NewPCG(1, 2))
 	type call struct {
-		key string
-		n   number.Number
+		key  string
+		hash uint64
+		n    number.Number
 	}
 	for _, hit := range []bool{true, false} {
 		calls := make([]call, 4096)
@@ -344,13 +345,13 @@ func BenchmarkLookupOwn(b *testing.B) {
 			if !hit {
 				text = fmt.Sprintf("+86150%08d", i)
 			}
-			calls[i] = call{ownKeyOf(line), plan.Parse(text)}
+			calls[i] = call{ownKeyOf(line), policy.HashKey(ownKeyOf(line)), plan.Parse(text)}
 		}
 		b.Run(map[bool]string{true: "listed", false: "not listed"}[hit], func(b *testing.B) {
 			b.ReportAllocs()
 			for i := range b.N {
 				c := &calls[i%len(calls)]
-				if _, ok := l.LookupOwn(c.key, "blacklist", &c.n, referenceStart); ok != hit {
+				if _, ok := l.LookupOwn(c.key, c.hash, "blacklist", &c.n, referenceStart); ok != hit {
 					b.Fatal(ok)
 				}
 			}

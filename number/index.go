@@ -35,9 +35,8 @@ type Index struct {
 
 // indexNode is one pattern and set under a block; next chains those that share the block.
 type indexNode struct {
-	pattern Pattern
-	set     uint32
-	next    int32
+	Match
+	next int32
 }
 
 // block is a part of a pattern: leading digits, and a total length unless it is 0.
@@ -118,7 +117,7 @@ func (x *Index) Add(p Pattern, set uint32) {
 		if !ok {
 			head = -1
 		}
-		x.nodes[at] = indexNode{pattern: p, set: set, next: head}
+		x.nodes[at] = indexNode{Match{set, p}, head}
 		x.heads[b.key()] = at
 		x.tally(b, 1)
 	})
@@ -134,7 +133,7 @@ func (x *Index) Remove(p Pattern, set uint32) bool {
 		before := int32(-1)
 		for at := x.heads[b.key()]; at >= 0; before, at = at, x.nodes[at].next {
 			node := &x.nodes[at]
-			if node.pattern != p || node.set != set {
+			if node.Pattern != p || node.Set != set {
 				continue
 			}
 			switch {
@@ -172,7 +171,7 @@ func (x *Index) tally(b block, by int32) {
 func (x *Index) has(p Pattern, set uint32) bool {
 	at, ok := x.heads[p.firstKey()]
 	for ; ok && at >= 0; at = x.nodes[at].next {
-		if x.nodes[at].pattern == p && x.nodes[at].set == set {
+		if x.nodes[at].Pattern == p && x.nodes[at].Set == set {
 			return true
 		}
 	}
@@ -183,16 +182,16 @@ func (x *Index) has(p Pattern, set uint32) bool {
 func (x *Index) Find(p Pattern) (set uint32, ok bool) {
 	at, ok := x.heads[p.firstKey()]
 	for ; ok && at >= 0; at = x.nodes[at].next {
-		if x.nodes[at].pattern == p {
-			return x.nodes[at].set, true
+		if x.nodes[at].Pattern == p {
+			return x.nodes[at].Set, true
 		}
 	}
 	return 0, false
 }
 
 // AppendMatches appends all patterns that match the number to dst, the narrowest first, and gives the
-// longer slice. It allocates only when dst is too small.
-func (x *Index) AppendMatches(dst []Match, n *Number) []Match {
+// longer slice. It allocates only when dst is too small. They are those of the index itself, and hold until it is changed.
+func (x *Index) AppendMatches(dst []*Match, n *Number) []*Match {
 	from := len(dst)
 	dst = x.appendForm(dst, n.national, 0)
 	dst = x.appendForm(dst, n.digits, 1)
@@ -206,7 +205,7 @@ func (x *Index) AppendMatches(dst []Match, n *Number) []Match {
 }
 
 // appendForm appends the matches among patterns of one way of writing, in no particular order.
-func (x *Index) appendForm(dst []Match, d string, form uint64) []Match {
+func (x *Index) appendForm(dst []*Match, d string, form uint64) []*Match {
 	if d == "" {
 		return dst
 	}
@@ -234,13 +233,13 @@ func (x *Index) appendForm(dst []Match, d string, form uint64) []Match {
 }
 
 // appendBlock appends everything under one key.
-func (x *Index) appendBlock(dst []Match, key uint64) []Match {
+func (x *Index) appendBlock(dst []*Match, key uint64) []*Match {
 	at, ok := x.heads[key]
 	if !ok {
 		return dst
 	}
 	for ; at >= 0; at = x.nodes[at].next {
-		dst = append(dst, Match{Set: x.nodes[at].set, Pattern: x.nodes[at].pattern})
+		dst = append(dst, &x.nodes[at].Match)
 	}
 	return dst
 }

@@ -101,7 +101,7 @@ func FuzzPattern(f *testing.F) {
 		}
 		for _, n := range []*Number{&inside, &some, &beside} {
 			found := x.AppendMatches(nil, n)
-			if want := q.Matches(n); want != (len(found) == 1) || want && found[0] != (Match{7, q}) {
+			if want := q.Matches(n); want != (len(found) == 1) || want && *found[0] != (Match{7, q}) {
 				t.Errorf("%q matches %+v: %v, the index says %v", q, n, want, found)
 			}
 			for _, written := range []string{n.E164, n.national} {

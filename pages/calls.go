@@ -38,6 +38,9 @@ type callsData struct {
 	AllJSON string
 }
 
+// Looked reports whether the search ended before it was through, which is said.
+func (d *callsData) Looked() bool { return d.Page != nil && !d.Page.Done && !d.Page.Through.IsZero() }
+
 // suggestions are words that a condition may have.
 type suggestions struct {
 	Actions, Kinds, Outcomes                        []string

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"ringfence/access"
 	"ringfence/console"
 )
 
@@ -237,6 +238,8 @@ func TestRangesPage(t *testing.T) {
 	down := h.get(viewer, "/ranges?prefix=9521")
 	wantHas(t, "9521", down, "95211", "/calls?caller=95211%2A", "All numbers")
 	h.whole("9521", down)
+	wantHas(t, "the callers behind their number", down, `<td class="r"><a href="/ranges?prefix=95211">`)
+	wantHas(t, "the calls that were over at once", h.get(viewer, "/ranges"), "max_talk=6&outcome=answered&since=7d")
 	wantHas(t, "no range", h.get(viewer, "/ranges?prefix=95x"), "is no beginning of a number")
 	v := url.Values{"do": {"open"}, "detector": {"range wakes"}, "key": {"952116"}}
 	wantStatus(t, "a reviewer", h.get(reviewer, "/ranges/breaker?"+v.Encode()), http.StatusForbidden)
@@ -259,6 +262,11 @@ func TestPeoplePage(t *testing.T) {
 			wantStatus(t, string(who.Role)+" "+at, h.get(who, at), http.StatusForbidden)
 		}
 	}
+	// Whose session is not of the last minutes is told what to do, beside the form.
+	old := h.post(admin, "/people/tokens", url.Values{"name": {"crm"}, "role": {"admin"}})
+	wantStatus(t, "an old session", old, http.StatusConflict)
+	wantHas(t, "an old session", old, access.AgainPath, `name="expires"`)
+	admin := h.signIn(console.NewUser{Name: "ann", Role: console.Admin})
 	made := h.post(admin, "/people/users", url.Values{"name": {"li"}, "role": {"reviewer"}, "lines": {"staff, hotline"}})
 	wantHas(t, "invite", made, "One-time link for li", "/welcome/", "staff, hotline")
 	h.whole("invite", made)
@@ -289,7 +297,7 @@ func TestHealthPage(t *testing.T) {
 	h := open(t)
 	h.guard()
 	page := h.get(viewer, "/health")
-	wantHas(t, "health", page, "range wakes", "pbx1")
+	wantHas(t, "health", page, "range wakes", "pbx1", "/calls?since=")
 	for _, text := range []string{"/health/pause", "/health/backup"} {
 		if strings.Contains(page.body, text) {
 			t.Errorf("a viewer is offered %s", text)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"ringfence/console"
 	"ringfence/policy"
@@ -20,7 +21,8 @@ type healthData struct {
 	Counters  []counter
 	Detectors []console.Detector
 	Feeds     []console.FeedStatus
-	Pauses    []string
+	Pauses    []pauseFor
+	Lines     int // of the database and of the policy
 }
 
 // counter is a count with its name.
@@ -37,8 +39,13 @@ func countersOf[N int | uint64](m map[string]N) []counter {
 	return out
 }
 
-// pauses are how long screening may be paused from here; "" is until somebody resumes.
-var pauses = []string{"10m", "1h", "8h", ""}
+// pauseFor is how long screening may be paused from here; 0 is until somebody resumes.
+type pauseFor struct {
+	Value string
+	Span  time.Duration
+}
+
+var pauses = []pauseFor{{"10m", 10 * time.Minute}, {"1h", time.Hour}, {"8h", 8 * time.Hour}, {"", 0}}
 
 func (p *Pages) healthPages() {
 	p.handle("GET /health", p.health)
@@ -57,7 +64,11 @@ func (p *Pages) health(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	d := &healthData{Status: s, FailOpen: countersOf(s.FailOpen), Held: countersOf(s.Held), Counters: countersOf(s.Counters), Pauses: pauses}
+	d := &healthData{Status: s, FailOpen: countersOf(s.FailOpen), Held: countersOf(s.Held), Counters: countersOf(s.Counters), Pauses: pauses, Lines: s.Lines}
+	d.Counters = slices.DeleteFunc(d.Counters, func(c counter) bool { return strings.HasSuffix(c.Name, ".accepted") }) // nothing was lost there
+	if rules := p.policy(); rules != nil {
+		d.Lines += len(rules.Lines())
+	}
 	if d.Detectors, err = p.o.Desk.Detectors(ctx); seen(err) != nil {
 		return err
 	}

@@ -17,6 +17,8 @@ type linesData struct {
 	Find  string
 	More  string // the path of the next ones
 	From  int
+
+	Figures []figure // today's, for who is bound: their lines are where they begin
 }
 
 // lineCard is a line with what is its own.
@@ -103,6 +105,11 @@ func (p *Pages) lines(w http.ResponseWriter, r *http.Request) error {
 					d.Lines = append(d.Lines, lineCard{Line: console.Line{Name: name}})
 				}
 			}
+		}
+	}
+	if bound {
+		if d.Figures, err = p.figures(r.Context()); seen(err) != nil {
+			p.o.Log.Warn("the page Lines has no figures", "error", err)
 		}
 	}
 	for i := range d.Lines {

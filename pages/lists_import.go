@@ -23,6 +23,11 @@ type importData struct {
 	Undo    uint64
 }
 
+// Nothing reports whether a file that was looked at would change nothing, as one that cannot be read.
+func (d *importData) Nothing() bool {
+	return d.Preview && d.Report != nil && d.Report.Added+d.Report.Updated+d.Report.Removed == 0
+}
+
 // importAsked is how a file shall be read.
 type importAsked struct {
 	Number, Reason, Expires string // columns, by name or by place

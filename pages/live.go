@@ -224,7 +224,7 @@ func (s *stream) flush() error {
 
 // replay writes the calls since one that the reader has.
 func (s *stream) replay(ctx context.Context, after string) {
-	page, err := s.p.o.Desk.Search(ctx, console.SearchQuery{Query: console.Query{Cursor: after, Limit: liveReplay}})
+	page, err := s.p.o.Desk.Search(ctx, console.SearchQuery{Here: true, Query: console.Query{Cursor: after, Limit: liveReplay}})
 	if err != nil { // a stream without them is better than none
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
@@ -49,8 +50,13 @@ func (p *Pages) nowPages() {
 	p.handle("GET /now/wanted", p.turnedAway)
 }
 
+// now is for who sees everything: who is bound to lines begins at these.
 func (p *Pages) now(w http.ResponseWriter, r *http.Request) error {
 	ctx := r.Context()
+	if who := console.WhoOf(ctx); who != nil && who.Bound() {
+		http.Redirect(w, r, pathWith(&url.URL{Path: "/lines"}, r.URL.Query()), http.StatusSeeOther)
+		return nil
+	}
 	d := &nowData{Size: nowRows, Wanted: true}
 	view := p.view(r, "now", d)
 	view.Live = true
@@ -69,7 +75,7 @@ func (p *Pages) now(w http.ResponseWriter, r *http.Request) error {
 		d.Idle = len(view.State) == 0 && !d.Well
 	}
 	d.Figures, d.Chart = p.counts(ctx)
-	page, err := p.o.Desk.Search(ctx, console.SearchQuery{Query: console.Query{Newest: true, Limit: nowRows}})
+	page, err := p.o.Desk.Search(ctx, console.SearchQuery{Here: true, Query: console.Query{Newest: true, Limit: nowRows}})
 	if err == nil {
 		d.Rows = rowsOf(page.Records, mayAct(console.WhoOf(ctx)))
 	} else {

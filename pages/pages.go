@@ -27,8 +27,10 @@ type Options struct {
 	Desk console.Desk
 	// Policy is the one in force: its clock is that of all times on the pages, its plan reads numbers. Nil: UTC, and numbers as they are written.
 	Policy func() *policy.Policy
-	Log    *slog.Logger
-	Now    func() time.Time
+	// Edits is another number after each change that somebody made; nil: it is not known.
+	Edits func() uint64
+	Log   *slog.Logger
+	Now   func() time.Time
 }
 
 // Pages is the http.Handler of all pages. It expects that somebody has put a console.Who into the request's context, and that what
@@ -118,6 +120,7 @@ func (p *Pages) nothingThere(w http.ResponseWriter, r *http.Request) {
 type Problem struct {
 	Status int
 	Text   string // what the daemon says of it, in English; "" for nothing
+	Read   bool   // it failed when nothing was to be done but to show something
 	Number string // to find it in the log by; "" where it is not there
 }
 
@@ -128,7 +131,9 @@ func (p *Pages) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, console.ErrBad):
 		b.Status = http.StatusBadRequest
 	case errors.Is(err, console.ErrNotFound):
-		b.Status = http.StatusNotFound
+		if b.Status = http.StatusNotFound; b.Text == console.NotFound("").Error() {
+			b.Text = "" // the page says no less
+		}
 	case errors.Is(err, console.ErrConflict):
 		b.Status = http.StatusConflict
 	case errors.Is(err, console.ErrForbidden):
@@ -136,7 +141,7 @@ func (p *Pages) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	case r.Context().Err() != nil: // who asked is gone
 		return
 	default: // nothing of the machine's insides on a page
-		b.Number = rand.Text()[:8]
+		b.Number, b.Read = rand.Text()[:8], r.Method == http.MethodGet
 		b.Text = ""
 		p.o.Log.Error("a page failed", "page", r.URL.Path, "number", b.Number, "error", err)
 	}

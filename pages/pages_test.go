@@ -126,11 +126,11 @@ func TestNavigation(t *testing.T) {
 	}{
 		{admin, "now calls lists marks ranges policy lines people health"},
 		{viewer, "now calls lists marks ranges policy lines health"},
-		{bound, "now calls lists marks lines"},
+		{bound, "lines calls lists marks"},
 		{&console.Who{Name: "link", Way: console.ByLink, Role: console.Viewer}, ""},
 	} {
 		var got []string
-		for _, e := range elements(t, test.who.Name, h.get(test.who, "/").body) {
+		for _, e := range elements(t, test.who.Name, h.get(test.who, "/calls").body) {
 			if e.at["data-page"] != "" {
 				got = append(got, e.at["data-page"])
 			}
@@ -138,6 +138,9 @@ func TestNavigation(t *testing.T) {
 		if strings.Join(got, " ") != test.want {
 			t.Errorf("%s is offered %q, want %q", test.who.Name, got, test.want)
 		}
+	}
+	if a := h.get(bound, "/?lang=zh"); a.Code != http.StatusSeeOther || a.Header().Get("Location") != "/lines?lang=zh" {
+		t.Errorf("who is bound to lines begins at %d %q, want to be led to the lines", a.Code, a.Header().Get("Location"))
 	}
 	if a := h.get(viewer, "/calls"); strings.Contains(a.body, "/block") {
 		t.Error("a viewer is offered to block callers")
@@ -420,7 +423,7 @@ func TestClusterShown(t *testing.T) {
 	}
 	h := &house{t: t, pages: p}
 	for at, wants := range map[string][]string{
-		"/":               {"Other nodes", "pbx2", "same lists", "not heard since", "reads numbers otherwise", "1 min 1 s behind"},
+		"/":               {"Other nodes", "pbx2", "same lists", "not heard since", "reads numbers otherwise", "1 min 1 s behind", "it was &lt;b&gt;away&lt;/b&gt; for too long"},
 		"/health?lang=zh": {"其他节点", "pbx2", "名单一致", "号码读法不同", "1a2b3c4d", "本机时钟有误", "black&lt;b&gt;list 的 9000 条更改"},
 	} {
 		a := h.get(admin, at)

@@ -135,6 +135,26 @@ func (d *rangesData) fill(report *console.RangeReport) {
 
 // Calls is the path of the calls behind a figure of a range.
 func (d *rangesData) Calls(prefix, outcome string) string {
+	return callsPath(d.behind(prefix, outcome))
+}
+
+// Short is the path of the calls of a range that were over at once.
+func (d *rangesData) Short(prefix string) string {
+	v := d.behind(prefix, "answered")
+	v.Set("max_talk", "6")
+	return callsPath(v)
+}
+
+// Within is the path of the same page for a range, one digit further.
+func (d *rangesData) Within(prefix string) string {
+	v := url.Values{"prefix": {prefix}}
+	if d.Since != "" {
+		v.Set("since", d.Since)
+	}
+	return "/ranges?" + v.Encode()
+}
+
+func (d *rangesData) behind(prefix, outcome string) url.Values {
 	v := url.Values{"since": {d.From}}
 	if prefix != "" {
 		v.Set("caller", prefix+"*")
@@ -142,7 +162,7 @@ func (d *rangesData) Calls(prefix, outcome string) string {
 	if outcome != "" {
 		v.Set("outcome", outcome)
 	}
-	return callsPath(v)
+	return v
 }
 
 // breakerAsk is what is asked before a breaker is changed.

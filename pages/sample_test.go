@@ -244,10 +244,10 @@ func fullSample() *sample {
 	s.status.Attached = []console.AttachStatus{{Name: "pbx1", Attached: true}, {Name: "pbx2", Trouble: "connection refused: is FreeSWITCH running on 10.0.0.2:8021?"}}
 	s.status.Lists.Entries = 12345
 	s.status.Cluster = &console.ClusterReport{
-		Name: "isp", Node: "pbx1", Since: now.Add(-time.Hour), Server: "tls://nats1.example.com:4222", Clock: "it is 3m ahead of the others", Waiting: 4,
+		Name: "isp", Node: "pbx1", Since: now.Add(-time.Hour), Server: "tls://nats1.example.com:4222", Clock: "it is 3m ahead of the others", Waiting: 4, Why: "it was <b>away</b> for too long",
 		Nodes: []console.ClusterNode{
 			{Name: "pbx2", Version: "1.0", Seen: now, Lag: 0.3, Lists: console.ListsSame, Policy: "1a2b3c4d", Loaded: now},
-			{Name: "pbx3<b>", Seen: now, Alone: now.Add(-time.Minute), Lag: 61, Lists: console.ListsOtherNumbers, Journal: "no space left on device"},
+			{Name: "pbx3<b>", Seen: now, Alone: now.Add(-time.Minute), Lag: 61, Lists: console.ListsOtherNumbers, Journal: "no space left on device", Trouble: "<b>no answer</b>"},
 		},
 		Held: []console.ClusterHeld{{Node: "pbx3", Time: now, List: "black<b>list", Entries: 9000, Why: "it takes most of the list away"}}, Dropped: map[string]uint64{"bad<b>": 2},
 	}

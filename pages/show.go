@@ -162,7 +162,7 @@ func (t *tongue) funcs() template.FuncMap {
 	return template.FuncMap{
 		"t": t.T, "word": t.Word, "n": t.N, "decimal": t.Decimal, "percent": t.Percent,
 		"when": t.When, "day": t.Day, "time": t.Time, "stamp": t.Stamp, "zone": t.Zone, "seconds": t.Seconds, "span": t.Span, "ago": t.Ago,
-		"shown": shown, "shownlines": shownLines, "q": rawtext.Escape, "static": t.p.static.path, "lang": func() string { return t.lang },
+		"shown": shown, "browserof": browserOf, "shownlines": shownLines, "q": rawtext.Escape, "static": t.p.static.path, "lang": func() string { return t.lang },
 		"dict": dict, "list": func(v ...any) []any { return v }, "has": func(text, part string) bool { return strings.Contains(text, part) },
 		"without": strings.TrimPrefix, "join": func(texts []string, by string) string { return shown(strings.Join(texts, by)) },
 	}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -87,7 +88,7 @@ var navigation = []struct {
 	least      console.Role
 	unbound    bool
 }{
-	{"now", "/", console.Viewer, false},
+	{"now", "/", console.Viewer, true},
 	{"calls", "/calls", console.Viewer, false},
 	{"lists", "/lists", console.Viewer, false},
 	{"marks", "/marks", console.Viewer, false},
@@ -119,7 +120,12 @@ func (p *Pages) view(r *http.Request, name string, data any) *View {
 	section := "/" + strings.SplitN(strings.TrimPrefix(r.URL.Path, "/"), "/", 2)[0]
 	for _, n := range navigation {
 		if v.Who.Role.Covers(n.least) && !(n.unbound && v.Who.Bound()) {
-			v.Nav = append(v.Nav, NavItem{n.page, n.path, section == n.path})
+			item := NavItem{n.page, n.path, section == n.path}
+			if n.page == "lines" && v.Who.Bound() { // where they begin
+				v.Nav = slices.Insert(v.Nav, 0, item)
+				continue
+			}
+			v.Nav = append(v.Nav, item)
 		}
 	}
 	v.State = p.state(r.Context(), set.tongue)

@@ -30,8 +30,9 @@ type wantedData struct {
 // wantedCache keeps what was found for who sees everything: it takes a look at many calls.
 type wantedCache struct {
 	sync.Mutex
-	at   time.Time
-	seen *wantedData
+	at    time.Time
+	seen  *wantedData
+	edits uint64 // when it was found
 }
 
 // Bounds of the look.
@@ -66,11 +67,16 @@ func (p *Pages) whoWasTurnedAway(ctx context.Context) (*wantedData, error) {
 	}
 	p.wanted.Lock()
 	defer p.wanted.Unlock()
+	if p.o.Edits != nil { // who lets a caller through, or marks one, wants to see what is left
+		if edits := p.o.Edits(); edits != p.wanted.edits {
+			p.wanted.edits, p.wanted.seen = edits, nil
+		}
+	}
 	if p.wanted.seen != nil && time.Since(p.wanted.at) < wantedFresh {
 		return p.wanted.seen, nil
 	}
 	d, err := p.lookForWanted(ctx)
-	if err == nil {
+	if err == nil && d.Stopped > 0 { // that nobody was is soon found out, and soon wrong: the figures beside it are newer
 		p.wanted.at, p.wanted.seen = time.Now(), d
 	}
 	return d, err

@@ -216,13 +216,14 @@ type ListEntry struct {
 // ListSource knows which caller is on which list.
 //
 // Lookup finds the narrowest entry of the list that matches n and has not expired at that time. It must
-// not keep n. LookupOwn does so in the list that a line of the database has of its own, by the line's key: the List of what it finds is "LINE:LIST". All of
-// one name are Loaded together, under "line:LIST". MayBeOwn is false if none of a line's own lists that are Loaded has an entry that matches n, by the HashKey of
-// its key; it may be true for nothing, and is asked first, since that is less work. Exists tells a list that is there, be it empty, from one that nobody made yet. Loaded is false
-// of a list that has not been read wholly yet: a call that a rule asks it for passes.
+// not keep n. LookupOwn does so in the list that a line of the database has of its own, by the line's key and its HashKey: the List of what it
+// finds is "LINE:LIST". All of one name are Loaded together, under "line:LIST". MayBeOwn is false if none of a line's own lists that are Loaded has an
+// entry that matches n, by that hash; it may be true for nothing, and is asked first, since that is less work. Exists tells a list that is there, be it
+// empty, from one that nobody made yet. Loaded is false of a list that has not been read wholly yet, or cannot be read any more: a call that a rule asks it
+// for passes.
 type ListSource interface {
 	Lookup(list string, n *number.Number, at time.Time) (ListEntry, bool)
-	LookupOwn(key, list string, n *number.Number, at time.Time) (ListEntry, bool)
+	LookupOwn(key string, hash uint64, list string, n *number.Number, at time.Time) (ListEntry, bool)
 	MayBeOwn(hash uint64, n *number.Number) bool
 	Exists(list string) bool
 	Loaded(list string) bool

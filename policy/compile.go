@@ -28,12 +28,12 @@ type matcher struct {
 type met struct {
 	hits
 	n    int
-	room [32]number.Match
-	more []number.Match // all of them, when they are more than there is room for
+	room [32]*number.Match
+	more []*number.Match // all of them, when they are more than there is room for
 }
 
 // all gives the patterns, the narrowest first.
-func (f *met) all() []number.Match {
+func (f *met) all() []*number.Match {
 	if f.more != nil {
 		return f.more
 	}
@@ -44,7 +44,7 @@ func (f *met) all() []number.Match {
 func (m *matcher) find(f *met, n *number.Number) {
 	found := m.index.AppendMatches(f.room[:0], n)
 	if f.n = len(found); f.n > len(f.room) {
-		f.more = append([]number.Match(nil), found...) // a copy, so that the compiler can tell that the room itself is not kept
+		f.more = append([]*number.Match(nil), found...) // a copy, so that the compiler can tell that the room itself is not kept
 	}
 	for i := range found {
 		for _, bit := range m.of(found[i].Set) {
@@ -57,7 +57,7 @@ func (m *matcher) find(f *met, n *number.Number) {
 func (m *matcher) of(pattern uint32) []uint16 { return m.bits[m.from[pattern]:m.from[pattern+1]] }
 
 // narrowest is the narrowest pattern of a condition that matched.
-func (m *matcher) narrowest(matches []number.Match, bit uint16) number.Pattern {
+func (m *matcher) narrowest(matches []*number.Match, bit uint16) number.Pattern {
 	for i := range matches {
 		for _, b := range m.of(matches[i].Set) {
 			if b == bit {
@@ -152,9 +152,30 @@ func (p *Policy) compile() {
 		})
 	}
 	p.callers, p.callees = callers.matcher(), callees.matcher()
+	p.giveListBits()
 	for i := range p.rules {
 		if c := p.rules[i].find(onList); c != nil && p.rules[i].refuses() {
 			p.refusing = append(p.refusing, c)
+		}
+	}
+}
+
+// giveListBits gives the lists that rules ask for their bits, as far as there are some.
+func (p *Policy) giveListBits() {
+	bits := make(map[string]uint64)
+	for i := range p.rules {
+		for j := range p.rules[i].conditions {
+			c := &p.rules[i].conditions[j]
+			if c.on != onList && c.on != onListNot {
+				continue
+			}
+			for k := range c.lists {
+				l := &c.lists[k]
+				if _, had := bits[l.name]; !had {
+					bits[l.name] = 1 << len(bits) // 0 from the 65th on
+				}
+				l.bit = bits[l.name]
+			}
 		}
 	}
 }

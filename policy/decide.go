@@ -108,6 +108,7 @@ type scan struct {
 	profile        uint32 // the number of its profile, 0 if it has none that a rule names
 	called         Line   // the line called; its name is "" if the callee belongs to none
 	own            ownAnswer
+	onNone         uint64 // the bits of lists that were asked for the caller, and that he is not on
 
 	clock    clock // of the policy's time zone, once clockSet
 	clockSet bool

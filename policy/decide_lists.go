@@ -18,15 +18,19 @@ func (s *scan) onRefusing(exact bool) bool {
 		return false
 	}
 	for _, c := range s.p.refusing {
-		for l := range s.asked(c) {
-			for h := -1; h < len(s.held); h++ {
-				n := &s.c.Caller
-				if h >= 0 {
-					n = &s.held[h].number
-				}
-				e, ok := s.lookup(l, n)
-				if ok && (!exact || e.Pattern.IsExact() && !strings.HasPrefix(e.Source, FeedSource)) {
-					return true
+		for i := range c.lists {
+			for l := range s.asked(&c.lists[i]) {
+				for h := -1; h < len(s.held); h++ {
+					n := &s.c.Caller
+					if h >= 0 {
+						n = &s.held[h].number
+					} else if s.onNone&c.lists[i].bit != 0 {
+						continue
+					}
+					e, ok := s.lookup(l, n)
+					if ok && (!exact || e.Pattern.IsExact() && !strings.HasPrefix(e.Source, FeedSource)) {
+						return true
+					}
 				}
 			}
 		}
@@ -41,27 +45,20 @@ type askedList struct {
 	key, bare string // of an own one: the line's
 }
 
-// asked gives the lists that a condition asks: those it names, and of own lists of lines those of the lines called.
-func (s *scan) asked(c *condition) iter.Seq[askedList] {
+// asked gives the lists that are meant by what a condition names: that one, and of own lists of lines those of the lines called.
+func (s *scan) asked(l *listName) iter.Seq[askedList] {
 	return func(yield func(askedList) bool) {
-		for i := range c.lists {
-			l := &c.lists[i]
-			switch {
-			case l.bare == "":
-				if !yield(askedList{name: l.name}) {
-					return
-				}
-				continue
-			case s.called.Kept:
-				if !yield(askedList{name: l.name, key: s.called.Key, bare: l.bare}) {
-					return
-				}
-				continue
-			}
-			for line, name := range l.own {
-				if s.callee.has(uint16(line)) && !yield(askedList{name: name}) {
-					return
-				}
+		switch {
+		case l.bare == "":
+			yield(askedList{name: l.name})
+			return
+		case s.called.Kept:
+			yield(askedList{name: l.name, key: s.called.Key, bare: l.bare})
+			return
+		}
+		for line, name := range l.own {
+			if s.callee.has(uint16(line)) && !yield(askedList{name: name}) {
+				return
 			}
 		}
 	}
@@ -93,7 +90,7 @@ func (s *scan) lookup(l askedList, n *number.Number) (ListEntry, bool) {
 		if n == &s.c.Caller && !s.mayBeOwn() {
 			return ListEntry{}, false
 		}
-		return s.lists.LookupOwn(l.key, l.bare, n, s.c.Time)
+		return s.lists.LookupOwn(l.key, s.called.Hash, l.bare, n, s.c.Time)
 	}
 	return s.lists.Lookup(l.name, n, s.c.Time)
 }
@@ -112,14 +109,24 @@ func (s *scan) notRead(d *Decision, r *rule) *rule {
 // every other decision.
 func (d *Decision) Unread() string { return d.evidence.unread }
 
-// listed reports whether the caller is on one of the condition's lists, and keeps which and how.
+// listed reports whether the caller is on one of the condition's lists, and keeps which and how. Many rules ask for the same lists, and most callers are
+// on none: those he is not on are not asked again.
 func (s *scan) listed(c *condition) bool {
 	if s.lists == nil {
 		return false
 	}
-	for l := range s.asked(c) {
-		if s.onList(l, &s.c.Caller) {
-			return true
+	for i := range c.lists {
+		named := &c.lists[i]
+		if s.onNone&named.bit != 0 {
+			continue
+		}
+		for l := range s.asked(named) {
+			if s.onList(l, &s.c.Caller) {
+				return true
+			}
+		}
+		if s.unread == "" {
+			s.onNone |= named.bit
 		}
 	}
 	return false
@@ -130,17 +137,20 @@ func (s *scan) heldListed(c *condition) bool {
 	if s.lists == nil {
 		return false
 	}
-	for l := range s.asked(c) {
-		for h := range s.held {
-			if s.onList(l, &s.held[h].number) {
-				s.heldBy = &s.held[h]
-				return true
+	for i := range c.lists {
+		for l := range s.asked(&c.lists[i]) {
+			for h := range s.held {
+				if s.onList(l, &s.held[h].number) {
+					s.heldBy = &s.held[h]
+					return true
+				}
 			}
 		}
 	}
 	return false
 }
 
+// onList looks before and behind whether the list is read: it may have been read meanwhile, or be found not to be readable any more.
 func (s *scan) onList(l askedList, n *number.Number) bool {
 	if !s.lists.Loaded(l.name) {
 		s.unread = l.name
@@ -149,6 +159,8 @@ func (s *scan) onList(l askedList, n *number.Number) bool {
 	entry, ok := s.lookup(l, n)
 	if ok {
 		s.list, s.entry = entry.List, entry
+	} else if !s.lists.Loaded(l.name) {
+		s.unread = l.name
 	}
 	return ok
 }

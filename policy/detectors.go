@@ -93,7 +93,7 @@ func (p *Policy) holder(n *number.Number) (string, number.Pattern) {
 	if p.ranges.index == nil {
 		return "", number.Pattern{}
 	}
-	var room [16]number.Match
+	var room [16]*number.Match
 	found := p.ranges.index.AppendMatches(room[:0], n)
 	if len(found) == 0 {
 		return "", number.Pattern{}

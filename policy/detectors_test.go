@@ -107,7 +107,7 @@ func TestReadDetectors(t *testing.T) {
 // onLists is on which lists which caller is. A list "unread: NAME" has not been read.
 type onLists map[string]string
 
-func (l onLists) LookupOwn(key, list string, n *number.Number, at time.Time) (ListEntry, bool) {
+func (l onLists) LookupOwn(key string, _ uint64, list string, n *number.Number, at time.Time) (ListEntry, bool) {
 	return l.Lookup(key+":"+list, n, at)
 }
 

@@ -28,7 +28,7 @@ func (l plainLists) Lookup(list string, n *number.Number, at time.Time) (best Li
 func (l plainLists) MayBeOwn(uint64, *number.Number) bool { return true }
 
 func (l plainLists) Exists(list string) bool { return l[list] != nil }
-func (l plainLists) LookupOwn(key, list string, n *number.Number, at time.Time) (ListEntry, bool) {
+func (l plainLists) LookupOwn(key string, _ uint64, list string, n *number.Number, at time.Time) (ListEntry, bool) {
 	return l.Lookup(key+":"+list, n, at)
 }
 

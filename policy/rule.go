@@ -133,11 +133,12 @@ type numberPattern struct {
 }
 
 // listName is a list that a condition asks for. own is set for the called line's own list: its name for each line of the policy; bare is then its name
-// without "line:".
+// without "line:". bit is the same wherever the list is asked for, and 0 of lists for which there was none left.
 type listName struct {
 	name string
 	own  []string
 	bare string
+	bit  uint64
 }
 
 // line is one [lines.NAME].

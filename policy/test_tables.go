@@ -309,7 +309,7 @@ func (l testLists) Lookup(list string, _ *number.Number, _ time.Time) (ListEntry
 }
 
 // LookupOwn finds him on the called line's own.
-func (l testLists) LookupOwn(key, list string, n *number.Number, at time.Time) (ListEntry, bool) {
+func (l testLists) LookupOwn(key string, _ uint64, list string, n *number.Number, at time.Time) (ListEntry, bool) {
 	return l.Lookup(key+":"+list, n, at)
 }
 

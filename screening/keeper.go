@@ -43,8 +43,8 @@ type Keeper struct {
 	facts   [traffic.Tables]map[string]int64
 	foreign [traffic.Tables]map[string]struct{} // those of facts that another node has learnt
 	tell    func([]Shared)                      // of what was learnt here; nil: nobody
-	most    int        // facts that may wait, of each table
-	writing sync.Mutex // held while facts go to disk, and while one is taken from there for good
+	most    int                                 // facts that may wait, of each table
+	writing sync.Mutex                          // held while facts go to disk, and while one is taken from there for good
 	wake    chan struct{}
 	dropped atomic.Uint64
 

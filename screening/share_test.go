@@ -43,8 +43,12 @@ func TestFactsOfOtherNodes(t *testing.T) {
 		t.Errorf("%d refused", n)
 	}
 	for _, wrong := range []Shared{
-		{"known", "no such line\x00+8613800138000", now}, {"known", "staff", now}, {"realms", "b.example", now}, {"known", "", now},
-		{"passed", "staff\x00+8613800138001", now.Add(time.Hour)}, {"emergency", string(make([]byte, 300)), now},
+		{"known", "no such line\x00+8613800138000", now},
+		{"known", "staff", now},
+		{"realms", "b.example", now},
+		{"known", "", now},
+		{"passed", "staff\x00+8613800138001", now.Add(time.Hour)},
+		{"emergency", string(make([]byte, 300)), now},
 	} {
 		if two.Take([]Shared{wrong}) != 1 {
 			t.Errorf("%+v is taken", wrong)

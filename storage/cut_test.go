@@ -185,7 +185,7 @@ func TestImportDiskFullMidway(t *testing.T) {
 	failed := 0
 	for _, step := range []func() error{
 		func() error {
-			r, err = d.Import("blacklist", imported(series(100, 100_000, 1, "new")...), ImportOptions{})
+			r, err = d.Import("blacklist", imported(series(100, 20_000, 1, "new")...), ImportOptions{})
 			return err
 		},
 		func() error {

@@ -181,6 +181,8 @@ type DB struct {
 	imports   chan struct{} // holds one token: one import at a time
 	importing atomic.Pointer[importing]
 
+	mended []string // see Mended
+
 	// MaxReports and so on; tests make them smaller.
 	maxReports, maxChanges, maxChangeRows, maxEdit, maxDeleted, stageBytes, maxLines, maxAudit int
 

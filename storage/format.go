@@ -80,6 +80,9 @@ func (d *DB) checkFormat(keepAt string) error {
 			return err
 		}
 	}
+	if err := d.mend(); err != nil {
+		return err
+	}
 	if err := d.openIndex(); err != nil {
 		return err
 	}

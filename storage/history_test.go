@@ -67,6 +67,7 @@ func TestUndoRandomHistories(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	now := epoch
 	d := open(t, Options{Now: func() time.Time { now = now.Add(time.Second); return now }})
+	d.maxEdit, d.stageBytes = 4000, 64<<10
 	var steps []historyStep
 	rounds, large := 15, 1
 	for round := range rounds {
@@ -90,7 +91,7 @@ func TestUndoRandomHistories(t *testing.T) {
 			n := 1 + rnd.IntN(3000)
 			if large > 0 && round > rounds/2 { // one that is built beside the list
 				large--
-				n = MaxEdit + rnd.IntN(5000)
+				n = d.maxEdit + rnd.IntN(5000)
 			}
 			rows := func(yield func(ImportRow) bool) {
 				for i, e := range series(rnd.IntN(2000), n, 1+rnd.IntN(2), reason) {
@@ -260,12 +261,13 @@ func TestHistory(t *testing.T) {
 // them alone. Nobody sees half of it.
 func TestImportBesideEdits(t *testing.T) {
 	d := open(t, Options{})
+	d.maxEdit, d.stageBytes = 3000, 64<<10 // a large import in small
 	_, err := d.AddEntries("blacklist", series(0, 1000, 1, "old"))
 	check(t, err)
-	n := 2 * MaxEdit
+	n := 2 * d.maxEdit
 	rows := func(yield func(ImportRow) bool) {
 		for i, e := range series(0, n, 1, "new") {
-			if i == MaxEdit+50_000 {
+			if i == d.maxEdit+1500 {
 				if _, err := d.Import("other", imported(entry(1)), ImportOptions{}); !errors.Is(err, ErrBusy) {
 					t.Errorf("a second import: %v", err)
 				}
@@ -313,9 +315,10 @@ func TestImportBesideEdits(t *testing.T) {
 // An import out of order, with an entry that is refused, or that the disk does not take changes nothing and leaves nothing.
 func TestImportFails(t *testing.T) {
 	d := open(t, Options{})
+	d.maxEdit, d.stageBytes = 3000, 64<<10
 	_, err := d.AddEntries("blacklist", series(0, 10, 1, "old"))
 	check(t, err)
-	n := MaxEdit + 10_000
+	n := d.maxEdit + 1000
 	for name, spoil := range map[string]func([]Entry){
 		"out of order": func(es []Entry) { es[n-1].Pattern = es[n-2].Pattern },
 		"refused":      func(es []Entry) { es[n-1].Reason = "\n" },

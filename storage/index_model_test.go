@@ -198,9 +198,9 @@ func TestIndexModel(t *testing.T) {
 			})
 		}
 		check(t, err)
-		asked(t, d, rnd, 60)
+		asked(t, d, rnd, 25)
 		check(t, j.Close(soon(t)))
-		asked(t, d, rnd, 20)
+		asked(t, d, rnd, 10)
 		check(t, d.Close())
 	}
 }

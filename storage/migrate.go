@@ -137,18 +137,20 @@ func (d *DB) upgrade(from int, keepAt string) error {
 // clearStaged removes what an import left that was cut off.
 func (d *DB) clearStaged() error {
 	var s staged
-	found := false
+	found, lost := false, false
 	err := d.view(func(tx *bolt.Tx) error {
 		v := tx.Bucket(bucketMeta).Get(keyStaged)
 		if found = v != nil; found {
-			if err := decodeJSON(v, &s); err != nil {
-				return corrupt(d.file, fmt.Errorf("what it says of an import cut off: %w", err))
-			}
+			lost = decodeJSON(v, &s) != nil
 		}
 		return nil
 	})
 	if err != nil || !found {
 		return err
+	}
+	if lost { // what it was building beside its list is no list's, and harms none
+		d.mended = append(d.mended, "what it says of an import that was cut off could not be read; what that import left stays, and is none of a list")
+		return d.update(func(tx *bolt.Tx) error { return tx.Bucket(bucketMeta).Delete(keyStaged) })
 	}
 	return d.update(func(tx *bolt.Tx) error { return clearStage(tx, s) })
 }

@@ -128,6 +128,40 @@ func boundPolicies(b *bolt.Bucket, keep string) error {
 	return nil
 }
 
+// DropPolicies takes policies away by the names of their texts, with all versions that had these. The latest version stays.
+func (d *DB) DropPolicies(names []string) error {
+	err := d.edit(func(tx *bolt.Tx) error {
+		b := tx.Bucket(bucketPolicies)
+		latest, last := lastPolicy(b)
+		var gone [][]byte // an open cursor does not survive a deletion
+		var kept PolicyVersion
+		if last != nil && decodeJSON(last, &kept) != nil {
+			kept = PolicyVersion{}
+		}
+		c := b.Cursor()
+		for k, v := c.First(); k != nil; k, v = c.Next() {
+			name, isText := bytes.CutPrefix(k, textPrefix)
+			var p PolicyVersion
+			if !isText && decodeJSON(v, &p) == nil {
+				name = []byte(p.Text)
+			}
+			if slices.Contains(names, string(name)) && string(name) != kept.Text && !bytes.Equal(k, latest) {
+				gone = append(gone, bytes.Clone(k))
+			}
+		}
+		for _, k := range gone {
+			if err := b.Delete(k); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return explain("taking policies away that were in force", err)
+	}
+	return nil
+}
+
 // Policies calls yield for each policy that was in force, the latest first, until yield returns an error, which Policies then returns.
 func (d *DB) Policies(yield func(PolicyVersion) error) error {
 	var all []PolicyVersion

@@ -3,7 +3,6 @@ package storage
 import (
 	"fmt"
 	"math/rand/v2"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -11,11 +10,7 @@ import (
 
 // TestPoliciesBounded: the oldest versions go, with the texts that no other version has, and what stays is whole.
 func TestPoliciesBounded(t *testing.T) {
-	d, err := Open(filepath.Join(t.TempDir(), "ringfence.db"), Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close()
+	d := open(t, Options{})
 	random := rand.New(rand.NewPCG(1, 2))
 	text := func(i int) []byte {
 		var b strings.Builder
@@ -44,7 +39,7 @@ func TestPoliciesBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	i := len(order)
-	err = d.Policies(func(v PolicyVersion) error {
+	err := d.Policies(func(v PolicyVersion) error {
 		i--
 		if v.Text != order[i] {
 			t.Fatalf("version %d is %s, want %s", i, v.Text, order[i])

@@ -69,6 +69,7 @@ type Mark struct {
 	Extension string    `json:"extension"`
 	Time      time.Time `json:"time"`
 	Call      string    `json:"call,omitempty"`
+	Line      string    `json:"line,omitempty"` // the line that was called; "" in a mark of before that was kept, and for a number of none
 }
 
 // NoLine is the customer of all numbers that belong to no line: nothing is known that would tell them apart, and who has ten extensions must
@@ -88,7 +89,7 @@ func (r *Report) LastTime() time.Time {
 
 // mark notes who made it.
 func (r *Report) mark(m Mark) {
-	r.Marks = slices.DeleteFunc(r.Marks, func(o Mark) bool { return o.Extension == m.Extension })
+	r.Marks = slices.DeleteFunc(r.Marks, func(o Mark) bool { return o.Extension == m.Extension && (o.Line == m.Line || o.Line == "") })
 	if len(r.Marks) >= MaxMarkers {
 		r.Marks = slices.Delete(r.Marks, 0, len(r.Marks)-MaxMarkers+1)
 	}
@@ -124,7 +125,7 @@ func (d *DB) AddReport(r Report) (kept Report, added bool, err error) {
 		r.Time = d.now()
 	}
 	r.Time = millis(r.Time)
-	mark := Mark{Extension: r.Extension, Time: r.Time, Call: r.Call}
+	mark := Mark{Extension: r.Extension, Time: r.Time, Call: r.Call, Line: r.Line}
 	err = d.edit(func(tx *bolt.Tx) error {
 		b := tx.Bucket(bucketReports)
 		count, err := d.reportCount(tx)
@@ -186,14 +187,14 @@ func (d *DB) openReport(b *bolt.Bucket, r *Report, count *reportCount) (found *R
 				return nil
 			}
 			found.Customer = r.Customer
-			found.mark(Mark{Extension: old.Extension, Time: old.LastTime(), Call: old.Call})
+			found.mark(Mark{Extension: old.Extension, Time: old.LastTime(), Call: old.Call, Line: old.Line})
 			return errors.Join(open.Delete(key), open.Put(found.openKey(), []byte(old.ID)))
 		}
 		if old.Customer != "" {
 			return nil
 		}
 		found.Repeats += old.Repeats + 1
-		found.mark(Mark{Extension: old.Extension, Time: old.LastTime(), Call: old.Call})
+		found.mark(Mark{Extension: old.Extension, Time: old.LastTime(), Call: old.Call, Line: old.Line})
 		count.Open--
 		return errors.Join(open.Delete(key), b.Bucket(partAll).Delete([]byte(old.ID)))
 	}

@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -63,7 +64,7 @@ func TestReports(t *testing.T) {
 	first, added := add(report(1))
 	want := report(1)
 	want.ID, want.State, want.Call, want.Customer = first.ID, ReportOpen, first.Call, "staff"
-	want.Marks = []Mark{{Extension: "8001", Time: want.Time, Call: want.Call}}
+	want.Marks = []Mark{{Extension: "8001", Time: want.Time, Call: want.Call, Line: "staff"}}
 	if diff := cmp.Diff(want, first); diff != "" || !added {
 		t.Errorf("added %v\n%s", added, diff)
 	}
@@ -79,6 +80,17 @@ func TestReports(t *testing.T) {
 	colleague.Extension, colleague.Time = "8002", epoch.Add(2*time.Minute)
 	if kept, added := add(colleague); added || kept.ID != first.ID || kept.Repeats != 2 || kept.Extension != "8001" || len(kept.Marks) != 2 || kept.Marks[1].Extension != "8002" {
 		t.Errorf("added %v: %+v", added, kept)
+	}
+	// Nor does another line of the customer, whose part is kept apart from that of the first.
+	second := report(1)
+	second.Customer, second.Line, second.Time = "staff", "second", epoch.Add(3*time.Minute)
+	kept, added = add(second)
+	var lines []string
+	for _, m := range kept.Marks {
+		lines = append(lines, m.Line+" "+m.Extension)
+	}
+	if added || kept.ID != first.ID || !slices.Equal(lines, []string{"staff 8001", "staff 8002", "second 8001"}) {
+		t.Errorf("added %v, marks of %q", added, lines)
 	}
 	// Another customer's, and another caller, do.
 	other := report(1)

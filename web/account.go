@@ -150,6 +150,10 @@ func (s *Server) removePasskey(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
+	if s.o.Book.Again(who) != nil {
+		http.Redirect(w, r, access.AgainPath+"&next=/account", http.StatusSeeOther)
+		return
+	}
 	id, err := base64.RawURLEncoding.DecodeString(r.PathValue("id"))
 	if err != nil {
 		s.o.Pages.Fail(w, r, console.NotFound("there is no such passkey"))

@@ -19,6 +19,7 @@ import (
 //
 // long: because it is one table of ways
 func TestCrossSite(t *testing.T) {
+	t.Parallel()
 	h := open(t, withTLS)
 	b := h.admin()
 	const entry = `[{"number":"95211613","reason":"theirs"}]`
@@ -72,6 +73,7 @@ func TestCrossSite(t *testing.T) {
 
 // A session that somebody else has slipped a browser is not the one in which its user is signed in, and is over then.
 func TestFixation(t *testing.T) {
+	t.Parallel()
 	h := open(t, withTLS)
 	admin := h.admin()
 	if c := admin.session(); c == nil {
@@ -119,6 +121,7 @@ func TestFixation(t *testing.T) {
 
 // No way leads out of the folders that are served, or around the sign-in.
 func TestPathTraversal(t *testing.T) {
+	t.Parallel()
 	h := open(t, withTLS)
 	for _, path := range []string{
 		"/static/../account", "/static/..%2faccount", "/static/%2e%2e/account", "/static/....//account", "/static/..\\account", "/static/%5c..%5caccount",
@@ -153,6 +156,7 @@ func TestPathTraversal(t *testing.T) {
 
 // Whoever calls the console by a name that is not its own, as a page whose name was bent to this machine, gets nothing.
 func TestRebinding(t *testing.T) {
+	t.Parallel()
 	h := open(t, withTLS)
 	b := h.admin()
 	for host, want := range map[string]int{
@@ -177,6 +181,7 @@ func TestRebinding(t *testing.T) {
 
 // A token or a password in an address is refused whatever is asked, loudly, and does not sign in.
 func TestTokenInAddress(t *testing.T) {
+	t.Parallel()
 	h := open(t, withTLS)
 	_, made := h.script(h.admin(), console.NewToken{Name: "importer", Role: console.Admin})
 	for _, path := range []string{
@@ -198,6 +203,7 @@ func TestTokenInAddress(t *testing.T) {
 
 // After signing in one is on a page of this console, whatever an address says.
 func TestOpenRedirects(t *testing.T) {
+	t.Parallel()
 	h := open(t, withTLS)
 	admin := h.admin()
 	for next, want := range map[string]string{
@@ -223,6 +229,7 @@ func TestOpenRedirects(t *testing.T) {
 
 // Nothing that somebody sends becomes a header of the answer.
 func TestHeaderInjection(t *testing.T) {
+	t.Parallel()
 	h := open(t, withTLS)
 	b := h.browser()
 	const evil = "x\r\nX-Evil: 1"
@@ -261,6 +268,7 @@ func TestHeaderInjection(t *testing.T) {
 
 // What is said over an old version of TLS, or without it, is not listened to.
 func TestOldTLS(t *testing.T) {
+	t.Parallel()
 	h := open(t, withTLS)
 	for version, good := range map[uint16]bool{tls.VersionTLS10: false, tls.VersionTLS11: false, tls.VersionTLS12: true, tls.VersionTLS13: true} {
 		conn, err := tls.Dial("tcp", h.d.Console().Port(), &tls.Config{RootCAs: h.roots, ServerName: name, MinVersion: version, MaxVersion: version})
@@ -285,6 +293,7 @@ func TestOldTLS(t *testing.T) {
 
 // A page of the console is framed by nobody, runs nothing of others, and is kept nowhere; and so is each refusal.
 func TestHeaders(t *testing.T) {
+	t.Parallel()
 	h := open(t, withTLS)
 	admin := h.admin()
 	for _, a := range []*answer{

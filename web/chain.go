@@ -24,6 +24,7 @@ type place struct {
 // chain is what each request passes before it is answered, in this order.
 var chain = []place{
 	{"recover", "outermost: a fault of ours in any place ends one request, and is logged", (*Server).recovering},
+	{"where from", "before anything counts, logs or writes down the address that somebody comes from", (*Server).findAddress},
 	{"headers", "before all that may refuse: a refusal is a page too, and must no more be framed, cached or sniffed at", (*Server).withHeaders},
 	{"pace", "before anything reads a body or writes an answer: who sends or takes a byte a minute holds nothing up", (*Server).pacing},
 	{"host", "before an address is believed: a page elsewhere whose name leads here is stopped while it is nobody", (*Server).checkHost},
@@ -107,7 +108,9 @@ func (s *Server) checkAddress(next http.Handler) http.Handler {
 		}
 		if found {
 			s.Counters.Address.Add(1)
-			s.o.Log.Warn("a token or password came in an address, where it is left in logs and histories: revoke it", "from", addressOf(r.RemoteAddr))
+			if before, say := s.inAddress.now(s.o.Now()); say {
+				s.o.Log.Warn("a token or password came in an address, where it is left in logs and histories: revoke it", "from", addressOf(r.RemoteAddr), "unlogged_before", before)
+			}
 			s.refuse(w, r, http.StatusBadRequest, "token_in_address", "a token does not belong in an address, where it is left in logs and histories: revoke this one, and send another as Authorization: Bearer …")
 			return
 		}

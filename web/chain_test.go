@@ -31,6 +31,8 @@ func TestChain(t *testing.T) {
 	for _, pair := range [][2]string{
 		{"recover", "headers"},
 		{"headers", "host"},
+		{"where from", "no token in the address"},
+		{"where from", "who"},
 		{"pace", "host"},
 		{"host", "who"},
 		{"no token in the address", "who"},

@@ -10,7 +10,7 @@ import (
 // Bounds on connections. A browser opens six to a server that speaks HTTP/1.1, and one of them follows the calls.
 const (
 	maxConnections = 2048
-	maxOfAddress   = 256 // from one address, but this machine's, where a proxy may be
+	maxOfAddress   = 256 // from one address, but this machine's, where a proxy may be, and those of proxies
 )
 
 // crowd is a listener that has room for so many connections. One too many is closed at once: to let it wait would let whoever holds the others shut out
@@ -18,6 +18,7 @@ const (
 type crowd struct {
 	net.Listener
 	refused *atomic.Uint64
+	proxies proxies
 
 	mu  sync.Mutex
 	all int
@@ -41,7 +42,7 @@ func (l *crowd) Accept() (net.Conn, error) {
 func (l *crowd) enter(address string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.all >= maxConnections || l.by[address] >= maxOfAddress && !local(address) {
+	if l.all >= maxConnections || l.by[address] >= maxOfAddress && !local(address) && !l.proxies.haveNetwork(address) {
 		return false
 	}
 	l.all++

@@ -65,7 +65,7 @@ func (spaces) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Who sends a byte now and then is cut off, be it in the handshake, the header or the body.
+// Who sends a byte now and then is cut off, be it in the handshake, the header or the body. That takes half a minute, in which the other tests run.
 func TestSlow(t *testing.T) {
 	t.Parallel()
 	h := open(t, withTLS)

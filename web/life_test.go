@@ -34,6 +34,7 @@ func until(t *testing.T, what string, so func() bool) {
 
 // A new certificate counts without a restart; one that cannot be used leaves the one before, and is told of until it is mended.
 func TestNewCertificate(t *testing.T) {
+	t.Parallel()
 	h := open(t, withTLS)
 	if got := h.serial(); got != 1 {
 		t.Fatalf("it shows certificate %d, want 1", got)
@@ -64,6 +65,7 @@ func TestNewCertificate(t *testing.T) {
 
 // Who follows the calls keeps no daemon from stopping.
 func TestStopWithStreams(t *testing.T) {
+	t.Parallel()
 	h := open(t, withTLS)
 	admin := h.admin()
 	for _, path := range []string{"/api/v1/calls/stream", "/live"} {
@@ -92,6 +94,7 @@ func TestStopWithStreams(t *testing.T) {
 
 // Without TLS on this machine it works as well, with cookies that browsers take there.
 func TestWithoutTLS(t *testing.T) {
+	t.Parallel()
 	h := open(t, "listen = \"127.0.0.1:0\"\n")
 	if link := h.d.FirstLink(); !strings.HasPrefix(link, "http://127.0.0.1:") || !strings.Contains(h.log.String(), link) {
 		t.Errorf("the first link is %q; the log says\n%s", link, h.log)

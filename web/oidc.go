@@ -23,12 +23,22 @@ type oidcSignIn struct {
 	back string // where that server sends people to
 	http *http.Client
 
+	failed seldom
+
 	mu       sync.Mutex
 	provider *oidc.Provider // nil: it has not been reached yet
+	reaching *reaching      // that server, at this moment; nil: nobody does
+}
+
+// reaching is one try to reach the other server, whose end all wait for who sign in meanwhile.
+type reaching struct {
+	done     chan struct{}
+	provider *oidc.Provider
+	err      error
 }
 
 const (
-	oidcWait = 10 * time.Second // for each answer of that server
+	oidcWait = 10 * time.Second // for each answer of that server, and twice that for all that one step of a sign-in needs
 	oidcTime = 10 * time.Minute // to sign in there
 	maxOIDC  = 1 << 20          // bytes of an answer
 	maxClaim = 1000             // values of the claim that are looked at
@@ -63,23 +73,52 @@ func (o *oidcSignIn) context(ctx context.Context) context.Context {
 	return oidc.ClientContext(ctx, o.http)
 }
 
-// server reaches the other server, if it was not reached before.
-func (o *oidcSignIn) server(ctx context.Context) (*oidc.Provider, *oauth2.Config, error) {
+// reach reaches the other server, if it was not reached before. Nobody waits for more than one try, whoever else waits for it.
+func (o *oidcSignIn) reach(ctx context.Context) (*oidc.Provider, error) {
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.provider == nil {
-		provider, err := oidc.NewProvider(o.context(context.WithoutCancel(ctx)), o.conf.Issuer)
-		if err != nil {
-			return nil, nil, fmt.Errorf("the server %s does not say how to sign in: %w", o.conf.Issuer, err)
-		}
-		o.provider = provider
+	if o.provider != nil {
+		defer o.mu.Unlock()
+		return o.provider, nil
+	}
+	r := o.reaching
+	if r == nil {
+		r = &reaching{done: make(chan struct{})}
+		o.reaching = r
+		// Not for as long as who asks first: he may go, and others wait for it too. The client gives it a deadline.
+		go o.try(context.WithoutCancel(ctx), r)
+	}
+	o.mu.Unlock()
+	select {
+	case <-r.done:
+		return r.provider, r.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (o *oidcSignIn) try(ctx context.Context, r *reaching) {
+	r.provider, r.err = oidc.NewProvider(o.context(ctx), o.conf.Issuer)
+	if r.err != nil {
+		r.err = fmt.Errorf("the server %s does not say how to sign in: %w", o.conf.Issuer, r.err)
+	}
+	o.mu.Lock()
+	o.provider, o.reaching = r.provider, nil
+	o.mu.Unlock()
+	close(r.done)
+}
+
+// server is the other server, and what is needed to ask it.
+func (o *oidcSignIn) server(ctx context.Context) (*oidc.Provider, *oauth2.Config, error) {
+	provider, err := o.reach(ctx)
+	if err != nil {
+		return nil, nil, err
 	}
 	secret, err := o.conf.ReadSecret()
 	if err != nil {
 		return nil, nil, err
 	}
-	return o.provider, &oauth2.Config{
-		ClientID: o.conf.ClientID, ClientSecret: secret, Endpoint: o.provider.Endpoint(), RedirectURL: o.back,
+	return provider, &oauth2.Config{
+		ClientID: o.conf.ClientID, ClientSecret: secret, Endpoint: provider.Endpoint(), RedirectURL: o.back,
 		Scopes: []string{oidc.ScopeOpenID, "profile", "email"},
 	}, nil
 }
@@ -106,6 +145,8 @@ var errNoRole = errors.New("no role")
 
 // finish asks the other server who it was that came back with a code.
 func (o *oidcSignIn) finish(ctx context.Context, b *oidcBegun, code string, now func() time.Time) (*person, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*oidcWait)
+	defer cancel()
 	provider, config, err := o.server(ctx)
 	if err != nil {
 		return nil, err

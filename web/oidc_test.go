@@ -159,6 +159,7 @@ func openWithOIDC(t testing.TB) (*house, *provider) {
 //
 // long: because it is one table of what the other server says
 func TestOIDC(t *testing.T) {
+	t.Parallel()
 	h, p := openWithOIDC(t)
 	other, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -225,6 +226,7 @@ func TestOIDC(t *testing.T) {
 
 // A sign-in counts in the browser in which it was begun, once.
 func TestOIDCState(t *testing.T) {
+	t.Parallel()
 	h, p := openWithOIDC(t)
 	p.set(func() { p.claims = map[string]any{"sub": "1", "preferred_username": "anna", "groups": "pbx-admins"} })
 	b := h.browser()

@@ -148,6 +148,7 @@ func (b *browser) signInWith(d *device, with ...func(options, answer map[string]
 //
 // long: because it is the life of one passkey
 func TestPasskeys(t *testing.T) {
+	t.Parallel()
 	h := open(t, withTLS)
 	admin := h.admin()
 	anna := h.user(admin, console.NewUser{Name: "anna", Role: console.Viewer, Lines: []string{"staff"}})
@@ -166,6 +167,12 @@ func TestPasskeys(t *testing.T) {
 	}
 	if got := anna.add(d); got.StatusCode != http.StatusConflict {
 		t.Errorf("adding it again: got %d", got.StatusCode)
+	}
+	if got := anna.get("/signin"); got.StatusCode != http.StatusSeeOther {
+		t.Errorf("who is signed in gets %d at the sign-in", got.StatusCode)
+	}
+	if got := anna.get("/signin?again=1&next=/account"); got.StatusCode != http.StatusOK || !strings.Contains(got.text, `value="anna"`) || !strings.Contains(got.text, `value="/account"`) {
+		t.Errorf("who is to sign in again gets %d: %s", got.StatusCode, got.text)
 	}
 	b := h.browser()
 	got := b.signInWith(d)
@@ -251,6 +258,7 @@ func begunOf(cookies []*http.Cookie) string {
 
 // Where browsers know the console by no name of https there are no passkeys, and nothing offers them.
 func TestNoPasskeys(t *testing.T) {
+	t.Parallel()
 	h := open(t, "listen = \"127.0.0.1:0\"\n")
 	if got := h.browser().get("/signin"); got.StatusCode != http.StatusOK || strings.Contains(got.text, "passkey") {
 		t.Errorf("got %d %s", got.StatusCode, got.text)

@@ -67,11 +67,15 @@ func (s *Server) signInView(r *http.Request, next string) SignInView {
 
 func (s *Server) signInPage(w http.ResponseWriter, r *http.Request) {
 	next := nextIn(r.URL.Query().Get("next"))
-	if console.WhoOf(r.Context()) != nil {
-		http.Redirect(w, r, next, http.StatusSeeOther)
-		return
+	v := s.signInView(r, next)
+	if who := console.WhoOf(r.Context()); who != nil {
+		if who.Way != console.BySession || !r.URL.Query().Has("again") {
+			http.Redirect(w, r, next, http.StatusSeeOther)
+			return
+		}
+		v.Name = who.Name
 	}
-	s.o.Pages.Show(w, r, http.StatusOK, "signin", s.signInView(r, next))
+	s.o.Pages.Show(w, r, http.StatusOK, "signin", v)
 }
 
 func (s *Server) signIn(w http.ResponseWriter, r *http.Request) {

@@ -81,7 +81,9 @@ func (s *Server) failedOIDC(w http.ResponseWriter, r *http.Request, next string,
 	status := http.StatusBadRequest
 	if !errors.Is(err, console.ErrBad) {
 		status = http.StatusBadGateway
-		s.o.Log.Warn("somebody could not sign in by the other server", "issuer", s.oidc.conf.Issuer, "error", err)
+		if before, say := s.oidc.failed.now(s.o.Now()); say {
+			s.o.Log.Warn("somebody could not sign in by the other server", "issuer", s.oidc.conf.Issuer, "error", err, "unlogged_before", before)
+		}
 		v.Said = "" // insides of the other server are for the log
 	}
 	s.o.Pages.Show(w, r, status, "signin", v)

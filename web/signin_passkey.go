@@ -164,6 +164,10 @@ func (s *Server) beginNewPasskey(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
+	if err := s.o.Book.Again(who); err != nil {
+		s.failedPasskey(w, r, err)
+		return
+	}
 	h, err := s.holder(who.Name)
 	if err != nil {
 		s.failedPasskey(w, r, err)

@@ -45,6 +45,7 @@ type Server struct {
 	o        Options
 	pace     pace
 	hosts    hosts
+	proxies  proxies
 	secret   *sealer
 	rates    *rates
 	passkeys *passkeys // nil: no url
@@ -53,6 +54,8 @@ type Server struct {
 	routes   *routes
 	handler  http.Handler
 	cert     *certificate // nil: without TLS
+
+	inAddress seldom // tokens that were
 
 	listener net.Listener
 	http     *http.Server
@@ -67,6 +70,7 @@ type Counters struct {
 	Address     atomic.Uint64 // had a token in the address
 	Often       atomic.Uint64 // came too often
 	Credentials atomic.Uint64 // showed a token that is none, or has ended
+	Forwarded   atomic.Uint64 // came by a proxy that does not say from where, or in two ways
 	Panics      atomic.Uint64
 }
 
@@ -78,12 +82,14 @@ func (c *Counters) Each(yield func(name string, n uint64)) {
 	yield("token_in_address", c.Address.Load())
 	yield("too_often", c.Often.Load())
 	yield("refused_tokens", c.Credentials.Load())
+	yield("forwarded_unread", c.Forwarded.Load())
 	yield("panics", c.Panics.Load())
 }
 
 // New makes a Server. The error says what of the daemon's file cannot be used.
 func New(o Options) (*Server, error) {
 	s := &Server{o: o, pace: usualPace, hosts: hostsOf(o.Conf, o.Node), secret: newSealer(o.Now)}
+	s.proxies = o.Conf.Proxies
 	s.rates, s.large = newRates(o.Now), make(chan struct{}, large)
 	if o.Conf.TLS() {
 		var err error
@@ -117,7 +123,7 @@ func (s *Server) Listen(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("the console's port ([console] listen) cannot be opened: %w", err)
 	}
-	s.listener = &crowd{Listener: ln, refused: &s.Counters.Connections, by: map[string]int{}}
+	s.listener = &crowd{Listener: ln, refused: &s.Counters.Connections, by: map[string]int{}, proxies: s.proxies}
 	// Not from ctx: with that comes whoever has started the daemon (console.WithWho), and everybody would be them.
 	base, end := context.WithCancel(context.Background())
 	s.end = end

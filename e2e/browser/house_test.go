@@ -88,6 +88,7 @@ type house struct {
 	t       *testing.T
 	browser context.Context
 	d       *daemon.Daemon
+	file    string // its ringfence.toml
 	sw      *standin.Switch
 	home    string // http://127.0.0.1:PORT
 	admin   *Tab
@@ -97,8 +98,8 @@ type house struct {
 func newHouse(t *testing.T) *house {
 	t.Helper()
 	browser := chromium(t)
-	d, _ := setup.StartDaemonWith(t, housePolicy, "[console]\nlisten = \"127.0.0.1:0\"")
-	h := &house{t: t, browser: browser, d: d, sw: &standin.Switch{Address: d.Address(), Speed: 20}, home: d.ConsoleAddress()}
+	d, file := setup.StartDaemonWith(t, housePolicy, "[console]\nlisten = \"127.0.0.1:0\"")
+	h := &house{t: t, browser: browser, d: d, file: file, sw: &standin.Switch{Address: d.Address(), Speed: 20}, home: d.ConsoleAddress()}
 	h.admin = NewTab(t, browser)
 	h.admin.Language("en")
 	return h

@@ -98,59 +98,6 @@ func TestJourneyByKeyboard(t *testing.T) {
 	tab.Quiet(h.home)
 }
 
-// Eight tabs of one browser are alive by one stream: HTTP/1.1 would let six have one, and nothing else.
-func TestEightTabsShareOneStream(t *testing.T) {
-	h := newHouse(t)
-	h.admin.welcome(h.d.FirstLink())
-	tabs := []*Tab{h.admin}
-	for range 7 {
-		tab := h.admin.Another()
-		tab.Language("en")
-		tabs = append(tabs, tab)
-	}
-	filters := []string{"/", "/calls", "/calls?line=staff", "/"}
-	for i, tab := range tabs {
-		tab.Go(h.home + filters[i%len(filters)])
-		tab.Shows("nav", "Calls")
-	}
-	streams := func() (n int) {
-		for _, tab := range tabs {
-			n += tab.Streams()
-		}
-		return n
-	}
-	// Each tab says what it wants; the stream is opened anew for it.
-	for i := 0; ; i++ {
-		caller := fmt.Sprintf("95212%03d", i)
-		h.call(caller, "05925550100", "")
-		h.record(caller)
-		alive := 0
-		for _, tab := range tabs {
-			if Ask[bool](tab, fmt.Sprintf("Boolean(document.querySelector(%s)) || document.hidden", quote(row(caller)))) {
-				alive++
-			}
-		}
-		if alive == len(tabs) && streams() == 1 {
-			break
-		}
-		if i == 200 {
-			t.Fatalf("%d of %d tabs show a call, by %d streams; want all, by one", alive, len(tabs), streams())
-		}
-		<-time.After(5 * look)
-	}
-	hidden := 0
-	for _, tab := range tabs {
-		if Ask[bool](tab, "document.hidden") {
-			hidden++
-		}
-		tab.Quiet(h.home)
-	}
-	t.Logf("%d tabs by one stream, %d of them hidden", len(tabs), hidden)
-	if hidden == len(tabs) {
-		t.Error("all tabs are hidden: nothing was shown")
-	}
-}
-
 // Who is bound to a line sees its calls, and gets nothing of another's by an address, the export, the stream or the API.
 func TestBoundUserSeesHisOwnLineAlone(t *testing.T) {
 	h := newHouse(t)
@@ -173,7 +120,7 @@ func TestBoundUserSeesHisOwnLineAlone(t *testing.T) {
 	}
 	text := "document.documentElement.outerHTML"
 	clean("the page of calls", Ask[string](tab, text))
-	for _, path := range []string{"/", "/calls?caller=" + elsewhere, "/calls?line=staff", "/calls?text=staff"} {
+	for _, path := range []string{"/", "/lines", "/calls?caller=" + elsewhere, "/calls?line=staff", "/calls?text=staff"} {
 		tab.Go(h.home + path)
 		if n := Ask[int](tab, "[...document.querySelectorAll('tr[data-row]')].filter((r) => r.textContent.includes('for the staff')).length"); n != 0 {
 			t.Errorf("%s shows another line's call", path)

@@ -1,13 +1,12 @@
 package browser
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"ringfence/console"
 )
 
 // state is a page as somebody may find it.
@@ -16,100 +15,18 @@ type state struct {
 	path string // "" where the tab is there already
 	by   *Tab
 	do   func(*Tab)
-}
-
-// emptyStates are the pages before any call has come.
-func (h *house) emptyStates() []state {
-	return []state{
-		{name: "now-empty", path: "/", by: h.admin},
-		{name: "calls-empty", path: "/calls", by: h.admin},
-		{name: "lists-empty", path: "/lists", by: h.admin},
-		{name: "marks-empty", path: "/marks", by: h.admin},
-		{name: "ranges-empty", path: "/ranges", by: h.admin},
-		{name: "account", path: "/account", by: h.admin},
-		{name: "not-found", path: "/calls/01K00000000000000000000000", by: h.admin},
-	}
-}
-
-// fullStates are the pages with calls.
-func (h *house) fullStates() []state {
-	h.t.Helper()
-	for i := range 12 {
-		h.call(fmt.Sprintf("9521%04d", 1600+i*7), "05925550100", "平安保险")
-		h.call(fmt.Sprintf("9524%04d", 300+i), fmt.Sprintf("059255501%02d", i), "Golden Loan")
-		h.call(fmt.Sprintf("138001380%02d", i), "4008001234", "")
-	}
-	h.call("", "05925550100", "")
-	h.call("95213333", "05925550100", "<script>alert(1)</script>\u202egnp.exe A very long name of a caller that goes on and on and on")
-	last := h.record("95213333")
-	for number, reason := range map[string]string{"95240303": "loans, thrice", "0592555????": "=HYPERLINK(1)", "95213333": "假冒京东客服"} {
-		if _, err := h.d.Desk().AddEntries(h.t.Context(), "blacklist", []console.NewEntry{{Number: number, Reason: reason}}, false); err != nil {
-			h.t.Fatal(err)
-		}
-	}
-	stopped := h.record("95240303")
-	shop := h.user(console.NewUser{Name: "shopkeeper", Role: console.Reviewer, Lines: []string{"shop"}})
-	sheet := func(key string) func(*Tab) {
-		return func(tab *Tab) {
-			tab.ClickFor("main [data-key="+key+"]", "document.querySelector('#sheet').open && document.querySelector('#sheet-title')")
-		}
-	}
-	return []state{
-		{name: "now", path: "/", by: h.admin, do: func(tab *Tab) {
-			tab.Until("!document.querySelector('#now-wanted a[href=\"/now/wanted\"]')", "the list of those who may have been wanted is there")
-		}},
-		{name: "calls", path: "/calls", by: h.admin},
-		{name: "calls-filtered", path: "/calls?action=reject&rule=loan+offers", by: h.admin},
-		{name: "calls-none", path: "/calls?caller=95299999", by: h.admin},
-		{name: "calls-wrong-filter", path: "/calls?since=whenever&min_talk=x", by: h.admin},
-		{name: "call", path: "/calls/" + stopped.ID, by: h.admin},
-		{name: "call-hostile", path: "/calls/" + last.ID, by: h.admin},
-		{name: "sheet-block", path: "/calls/" + last.ID, by: h.admin, do: sheet("b")},
-		{name: "sheet-wrong", path: "/calls/" + stopped.ID, by: h.admin, do: sheet("w")},
-		{name: "keys", path: "/calls", by: h.admin, do: func(tab *Tab) {
-			tab.Press("?")
-			tab.Until("document.querySelector('#keys').open", "the keys are shown")
-		}},
-		{name: "lists", path: "/lists", by: h.admin},
-		{name: "list", path: "/lists/blacklist", by: h.admin},
-		{name: "list-changes", path: "/lists/blacklist/changes", by: h.admin},
-		{name: "list-import", path: "/lists/blacklist/import", by: h.admin},
-		{name: "marks", path: "/marks", by: h.admin},
-		{name: "ranges", path: "/ranges?prefix=9", by: h.admin},
-		{name: "policy", path: "/policy", by: h.admin},
-		{name: "policy-versions", path: "/policy/versions", by: h.admin},
-		{name: "lines", path: "/lines", by: h.admin},
-		{name: "line", path: "/lines/staff", by: h.admin},
-		{name: "people", path: "/people", by: h.admin},
-		{name: "audit", path: "/people/audit", by: h.admin},
-		{name: "health", path: "/health", by: h.admin},
-		{name: "bound-lines", path: "/lines", by: shop},
-		{name: "bound-line", path: "/lines/shop", by: shop},
-		{name: "bound-now", path: "/", by: shop},
-		{name: "bound-calls", path: "/calls", by: shop},
-		{name: "bound-forbidden", path: "/policy", by: shop},
-	}
-}
-
-// signInStates are the pages for who is not in yet.
-func (h *house) signInStates() []state {
-	stranger := NewTab(h.t, h.browser)
-	return []state{
-		{name: "signin", path: "/signin", by: stranger},
-		{name: "signin-wrong", path: "/signin", by: stranger, do: func(tab *Tab) {
-			tab.Fill("input[name=name]", "admin")
-			tab.Fill("input[name=password]", "not the password")
-			tab.Click("form.card button")
-			tab.Until("document.querySelector('.problem')", "what is wrong is said")
-		}},
-		{name: "welcome-gone", path: "/welcome/never", by: stranger},
-	}
+	home string // of another console than the house's
+	twin bool   // it is so like another one that the usual run leaves it out
 }
 
 // see opens a state.
 func (h *house) see(s state) {
 	h.t.Helper()
-	s.by.Go(h.home + s.path)
+	address := s.path
+	if strings.HasPrefix(address, "/") {
+		address = h.home + address
+	}
+	s.by.Go(address)
 	s.by.Until("document.querySelector('main')", "a page is there")
 	if s.do != nil {
 		s.do(s.by)
@@ -124,6 +41,9 @@ func TestNoSeriousFaultOnAnyPage(t *testing.T) {
 	hold := func(states []state) {
 		t.Helper()
 		for _, s := range states {
+			if s.twin && !both {
+				continue
+			}
 			s.by.Window(wide, false)
 			h.see(s)
 			looked++
@@ -142,15 +62,18 @@ func TestNoSeriousFaultOnAnyPage(t *testing.T) {
 				t.Errorf("%s: on a phone %d pixels lie beside the screen, by\n%s", s.name, n, by)
 			}
 			s.by.Window(wide, false)
-			s.by.Quiet(h.home)
+			s.by.Quiet(cmp.Or(s.home, h.home))
 		}
 	}
-	first := NewTab(t, h.browser)
-	hold([]state{{name: "signin-first", path: "/signin", by: first}, {name: "welcome", path: strings.TrimPrefix(h.d.FirstLink(), h.home), by: first}})
-	h.admin.welcome(h.d.FirstLink())
+	hold(h.firstStates())
 	hold(h.emptyStates())
-	hold(h.fullStates())
+	hold(h.callStates())
+	hold(h.markStates())
+	hold(h.deskStates())
+	hold(h.boundStates())
 	hold(h.signInStates())
+	hold(h.brokenStates())
+	hold(h.wrongStates())
 	t.Logf("%d pages and states have no serious fault by axe 4.14.1", looked)
 }
 
@@ -188,11 +111,14 @@ func TestPictures(t *testing.T) {
 			s.by.Language("en")
 		}
 	}
-	first := NewTab(t, h.browser)
-	take([]state{{name: "signin-first", path: "/signin", by: first}, {name: "welcome", path: strings.TrimPrefix(h.d.FirstLink(), h.home), by: first}})
-	h.admin.welcome(h.d.FirstLink())
+	take(h.firstStates())
 	take(h.emptyStates())
-	take(h.fullStates())
+	take(h.callStates())
+	take(h.markStates())
+	take(h.deskStates())
+	take(h.boundStates())
 	take(h.signInStates())
+	take(h.brokenStates())
+	take(h.wrongStates())
 	t.Logf("figure: %d pictures", taken)
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/fetch"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
@@ -36,7 +38,9 @@ type Tab struct {
 	mu    sync.Mutex
 	asked map[network.RequestID]*Request
 	order []*Request
-	cries []string // errors that the page's scripts threw, and what the policy of the page forbade
+	page  cdp.LoaderID      // of the page that is there, or comes
+	held  []fetch.RequestID // whose answers are held back
+	cries []string          // errors that the page's scripts threw, and what the policy of the page forbade
 }
 
 // Request is what a page asked the network for.
@@ -82,8 +86,9 @@ func (tab *Tab) hear(event any) {
 			for _, r := range tab.order {
 				r.Open = false
 			}
+			tab.page = e.LoaderID
 		}
-		r := &Request{URL: e.Request.URL, Kind: e.Type, Open: true}
+		r := &Request{URL: e.Request.URL, Kind: e.Type, Open: e.LoaderID == tab.page} // nor what becomes of what the page asks for that is being left
 		tab.asked[e.RequestID] = r
 		tab.order = append(tab.order, r)
 	case *network.EventLoadingFinished:
@@ -94,6 +99,8 @@ func (tab *Tab) hear(event any) {
 		if r := tab.asked[e.RequestID]; r != nil {
 			r.Open = false
 		}
+	case *fetch.EventRequestPaused:
+		tab.held = append(tab.held, e.RequestID)
 	case *runtime.EventExceptionThrown:
 		tab.cries = append(tab.cries, fmt.Sprintf("%+v", e.ExceptionDetails))
 	case *runtime.EventConsoleAPICalled:
@@ -216,6 +223,51 @@ func (tab *Tab) Language(wish string) {
 	command(tab, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: network.Headers{"Accept-Language": wish}})
 }
 
+// Hide puts the tab where nobody looks at it, as behind another one.
+func (tab *Tab) Hide() {
+	tab.t.Helper()
+	command(tab, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: false})
+	for _, state := range []page.SetWebLifecycleStateState{page.SetWebLifecycleStateStateFrozen, page.SetWebLifecycleStateStateActive} {
+		command(tab, page.SetWebLifecycleState, page.SetWebLifecycleStateParams{State: state})
+	}
+	tab.Until("document.hidden", "the tab is hidden")
+}
+
+// Unhide has the tab looked at again.
+func (tab *Tab) Unhide() {
+	tab.t.Helper()
+	command(tab, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
+	tab.Until("!document.hidden", "the tab is seen")
+}
+
+// Hold holds back the answers to what is asked for at addresses of a pattern: held waits until there is one, which the server has made by then, and
+// release lets all go.
+func (tab *Tab) Hold(pattern string, kind network.ResourceType) (held, release func()) {
+	tab.t.Helper()
+	command(tab, fetch.Enable, fetch.EnableParams{Patterns: []*fetch.RequestPattern{{URLPattern: pattern, ResourceType: kind, RequestStage: fetch.RequestStageResponse}}})
+	all := func() []fetch.RequestID {
+		tab.mu.Lock()
+		defer tab.mu.Unlock()
+		return slices.Clone(tab.held)
+	}
+	held = func() {
+		tab.t.Helper()
+		for end := time.Now().Add(pageWait); len(all()) == 0; <-time.After(look) {
+			if time.Now().After(end) {
+				tab.t.Fatalf("nothing was asked for at %s", pattern)
+			}
+		}
+	}
+	release = func() {
+		tab.t.Helper()
+		for _, id := range all() {
+			command(tab, fetch.ContinueResponse, fetch.ContinueResponseParams{RequestID: id})
+		}
+		command(tab, fetch.Disable, cdp.Empty{})
+	}
+	return held, release
+}
+
 // Requests are what the tab asked for since the last time.
 func (tab *Tab) Requests() []Request {
 	tab.mu.Lock()
@@ -274,19 +326,20 @@ type Fault struct {
 func (tab *Tab) Faults() []Fault {
 	tab.t.Helper()
 	do(tab, "axe", chromedp.Evaluate[chromedp.Void](axe+"\n;({})"))
-	return Ask[[]Fault](tab, `axe.run(document, {resultTypes: ["violations"], runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}).then((r) => r.violations.
+	return Ask[[]Fault](tab, `axe.run(document, {resultTypes: ["violations"], preload: false, runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}).then((r) => r.violations.
 		filter((v) => v.impact === "serious" || v.impact === "critical").
 		map((v) => ({ID: v.id, Impact: v.impact, Help: v.help, Nodes: v.nodes.slice(0, 5).map((n) => n.target.join(" ") + " " + n.html.slice(0, 200) + " " + (n.failureSummary || "").slice(0, 300))})))`)
 }
 
-// Sideways is how many pixels of the page are only reached by scrolling it sideways, and by what.
+// Sideways is how many pixels of the page are only reached by scrolling it sideways, and by what. A phone's browser makes the window wider for
+// them, so that it is no measure.
 func (tab *Tab) Sideways() (pixels int, by string) {
 	tab.t.Helper()
-	pixels = Ask[int](tab, "Math.round(document.documentElement.scrollWidth - innerWidth)")
+	pixels = Ask[int](tab, "Math.round(document.documentElement.scrollWidth - document.documentElement.clientWidth)")
 	if pixels <= 0 {
 		return 0, ""
 	}
-	return pixels, Ask[string](tab, `[...document.body.querySelectorAll("*")].filter((e) => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest(".scroll")).slice(0, 5).map((e) => e.outerHTML.slice(0, 150)).join("\n")`)
+	return pixels, Ask[string](tab, `[...document.body.querySelectorAll("*")].filter((e) => e.getBoundingClientRect().right > document.documentElement.clientWidth + 1 && (!e.closest(".scroll") || getComputedStyle(e).position === "absolute")).slice(0, 5).map((e) => e.outerHTML.slice(0, 150)).join("\n")`)
 }
 
 // quote writes a text as JavaScript does.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,7 +14,7 @@ import (
 )
 
 // A policy that is broken is told of at its line as it is typed, and cannot be activated; mended it is tried and activated, and what
-// the switch's callers get goes with it.
+// the switch's callers get goes with it, there and back.
 func TestJourneyOfAPolicy(t *testing.T) {
 	h := newHouse(t)
 	tab := h.admin
@@ -48,10 +49,31 @@ func TestJourneyOfAPolicy(t *testing.T) {
 	if r := h.call("95211001", "05925550100", "sales"); r.SIP != 603 {
 		t.Errorf("the new policy: rang %v, SIP %d, want 603", r.Rang, r.SIP)
 	}
+
+	// Back to the one before, from the history, which shows what that would change.
+	tab.Click("main a[href='/policy/versions']")
+	tab.Shows("tbody tr:first-child", "in force")
+	tab.Click("tbody tr:nth-child(2) th a")
+	tab.Shows(".diff .gone", `action = "reject"`)
+	tab.Shows(".diff .new", `label = "外呼"`)
+	tab.Click("a.button[href^='/policy?from=']")
+	tab.Shows(".note", "")
+	tab.Until("document.querySelector('[data-editor]')?.value === "+quote(housePolicy), "the editor has the text of the version before")
+	if r := h.call("95211001", "05925550100", "sales"); r.SIP != 603 {
+		t.Errorf("a version that was looked at decided: rang %v, SIP %d", r.Rang, r.SIP)
+	}
+	tab.Click("form[action='/policy'] .policy-do button")
+	tab.Shows(".note.good", "")
+	if r := h.call("95211001", "05925550100", "sales"); !r.Rang {
+		t.Errorf("rolled back: SIP %d, want that it rings", r.SIP)
+	}
+	tab.Click("main a[href='/policy/versions']")
+	tab.Until("document.querySelectorAll('main tbody tr').length === 3", "the history has the way back, too")
+	tab.Shows("tbody tr:first-child", "admin")
 	tab.Quiet(h.home)
 }
 
-// A list of ten thousand lines, three of them bad, is looked at before it is taken in.
+// A list of ten thousand lines, three of them bad, is looked at before it is taken in, and taken back as one.
 func TestJourneyOfAnImport(t *testing.T) {
 	h := newHouse(t)
 	tab := h.admin
@@ -93,5 +115,19 @@ func TestJourneyOfAnImport(t *testing.T) {
 	if got := h.record("95246666").Rule; got != "listed" {
 		t.Errorf("after the import a call is decided by %q, want listed", got)
 	}
+
+	tab.Click("form[action='/undo'] button")
+	tab.Shows("#toasts", "It is undone.")
+	h.call("95247777", "4008001234", "")
+	if got := h.record("95247777").Rule; got != "loan offers" {
+		t.Errorf("after undo a call is decided by %q, want the rule that did before", got)
+	}
+	tab.Go(h.home + "/lists/blacklist")
+	tab.Shows("main", "")
+	if got := Ask[[]string](tab, `[...document.querySelectorAll("tbody [data-row]")].map((r) => r.dataset.row)`); !slices.Equal(got, []string{"+8695219999"}) {
+		t.Errorf("after undo the list has %d entries %.3q, want the one that was there before", len(got), got)
+	}
+	tab.Go(h.home + "/lists/blacklist/changes")
+	tab.Shows("tbody tr:nth-child(2)", "undone")
 	tab.Quiet(h.home)
 }

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -124,6 +126,39 @@ func TestDoctorReal(t *testing.T) {
 				t.Errorf("a handset rang: %+v", in)
 			}
 		})
+	}
+}
+
+// An <interface-allowlist> as it stands in the vanilla switch.conf.xml: the module is there, its socket application is not,
+// and each call that comes to it ends. The dialplan cannot see that, so the doctor must.
+func TestAllowlistReal(t *testing.T) {
+	program, err := exec.LookPath("freeswitch")
+	if err != nil {
+		t.Skip("NOT TESTED: there is no freeswitch on PATH; the doctor saw a simulated event socket only")
+	}
+	events := setup.FreePort(t)
+	d, file := setup.StartDaemonWith(t, setup.RejectAll, fmt.Sprintf("[[attach]]\nkind = \"freeswitch\"\naddress = \"127.0.0.1:%d\"\npassword = %q\n", events, setup.EventPassword))
+	setup.StartFreeSWITCHWith(t, program, d.Address(), phone.New(t).Addr, events, true, func(conf string) error {
+		list := "<include>\n<interface-allowlist>"
+		for _, m := range []string{"mod_commands", "mod_dptools", "mod_dialplan_xml", "mod_sofia"} {
+			list += `<allow name="` + m + `"/>`
+		}
+		folder := filepath.Join(conf, "switch")
+		return errors.Join(os.Mkdir(folder, 0o755), os.WriteFile(filepath.Join(folder, "allow.xml"), []byte(list+"</interface-allowlist>\n</include>\n"), 0o644))
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	if text, err := setup.DialSwitch(t, events).API(ctx, "show interfaces"); err != nil || !strings.Contains(text, "application,set,mod_dptools") {
+		t.Fatalf("the switch's interfaces are %q, %v", text, err)
+	} else if !strings.Contains(text, "api,interface_allowlist_dump,") {
+		t.Skip("NOT TESTED: this switch is older than 1.11.2 and knows no <interface-allowlist>")
+	}
+	var said []string
+	sound := doctor.Run(ctx, doctor.Options{Config: file}, func(c doctor.Check) {
+		said = append(said, fmt.Sprintf("%s %s — %s", c.Status, c.What, c.Todo))
+	})
+	if text := strings.Join(said, "\n"); sound || !strings.Contains(text, "FAIL the switch has its modules and not all that is needed of them: socket; ") || !strings.Contains(text, "did not reach the daemon") {
+		t.Errorf("the doctor found:\n%s", text)
 	}
 }
 

@@ -184,7 +184,8 @@ func TestRights(t *testing.T) {
 		may(publish, false, "ringfence.isp.change.OTHER", "ringfence.isp.here.OTHER", "ringfence.isp.trip.OTHER", "ringfence.isp.inbox.OTHER.x", "_INBOX_OTHER.x", "ringfence.other.here.OWN",
 			"$JS.API.STREAM.DELETE.RINGFENCE_isp", "$JS.API.STREAM.PURGE.RINGFENCE_isp", "$JS.API.STREAM.UPDATE.RINGFENCE_isp", "$JS.API.STREAM.MSG.DELETE.RINGFENCE_isp",
 			"$JS.API.STREAM.CREATE.OTHER", "$SYS.REQ.SERVER.PING", "x")
-		may(publish, node.own == "pbx1", "$KV.RINGFENCE_isp.policy")
+		may(publish, node.own == "pbx1", "$KV.RINGFENCE_isp.policy.OWN", "$JS.API.STREAM.CREATE.KV_RINGFENCE_isp")
+		may(publish, false, "$KV.RINGFENCE_isp.policy.OTHER", "$KV.RINGFENCE_isp.policy")
 		may(u.subscribe, true, "ringfence.isp.change.*", "ringfence.isp.here.*", "ringfence.isp.fact.*", "ringfence.isp.count.*", "ringfence.isp.trip.*", "ringfence.isp.ask.OWN", "ringfence.isp.inbox.OWN.>", "_INBOX_OWN.>")
 		may(u.subscribe, false, ">", "ringfence.>", "ringfence.isp.ask.*", "ringfence.isp.ask.OTHER", "ringfence.isp.inbox.OTHER.>", "_INBOX_OTHER.>", "_INBOX.>", "$JS.API.>", "$SYS.>")
 	}

@@ -69,7 +69,9 @@ const switchFile = `<?xml version="1.0"?>
     <configuration name="switch.conf"><settings>
       <param name="rtp-start-port" value="31000"/><param name="rtp-end-port" value="32000"/>
       <param name="max-sessions" value="2000"/><param name="sessions-per-second" value="400"/>
-    </settings></configuration>
+    </settings>
+    <X-PRE-PROCESS cmd="include" data="switch/*.xml"/>
+    </configuration>
     <configuration name="modules.conf"><modules>
       <load module="mod_logfile"/><load module="mod_event_socket"/><load module="mod_commands"/><load module="mod_dptools"/>
       <load module="mod_dialplan_xml"/><load module="mod_sndfile"/><load module="mod_sofia"/>

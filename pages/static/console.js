@@ -151,6 +151,7 @@
   const filter = table.dataset.filter, most = Number(table.dataset.rows);
   const me = Math.random().toString(36).slice(2);
   let calm = 0, source = null, wants = new Map(), last = $("tr[data-row]", table)?.dataset.row ?? "", opened = "", held = null, paused = false, missed = 0;
+  let joined = false, mine = last; // whether nothing is missed from here on; the newest call of the page as it was made
   const says = $("[data-live-note]"), pauseButton = $("[data-pause]");
   const say = (text) => { if (says) says.textContent = text ?? ""; };
   const channel = "BroadcastChannel" in window && navigator.locks ? new BroadcastChannel("ringfence-live") : null;
@@ -174,8 +175,18 @@
     all("[data-none]").forEach((n) => { n.hidden = true; });
     window.htmx?.process(tr);
   };
+  // What came while a page was on its way was for others. Once the stream is open for what the page shows, it is made anew, unless the stream began with
+  // the page's newest call.
+  const join = (filters) => {
+    if (joined || !filters.includes(filter)) return;
+    joined = true;
+    if (paused) missed++; // which brings the page up to date when it goes on
+    else refresh(true);
+  };
   const hear = (m) => {
-    if (m.row) put(m.row);
+    if (m.lost) { joined = false; mine = ""; }
+    if (m.row) { if (m.row.id > last) last = m.row.id; put(m.row); }
+    else if (m.open) join(m.open);
     else if (m.over) {
       say(body.dataset.over.replace("{0}", m.over));
       clearTimeout(calm);
@@ -196,15 +207,15 @@
     if (last) q.set("after", last);
     source = new EventSource(body.dataset.live + "?" + q);
     const named = (m) => ({ ...m, filters: m.for.map((i) => filters[i]) });
-    const blind = !last; // there was no call yet to go on after: one may have come since the page was made
-    source.addEventListener("open", () => { tell({ say: "" }); if (blind) refresh(true); });
-    source.addEventListener("row", (e) => { const m = JSON.parse(e.data); last = m.id; tell({ row: named(m) }); });
+    if (last && last === mine) joined = true;
+    source.addEventListener("open", () => { tell({ say: "" }); tell({ open: filters }); });
+    source.addEventListener("row", (e) => tell({ row: named(JSON.parse(e.data)) }));
     source.addEventListener("over", (e) => tell({ over: e.data }));
     source.addEventListener("gone", () => { close(); location.reload(); });
-    source.addEventListener("slow", () => { close(); tell({ say: body.dataset.slow }); setTimeout(open, 3000); });
+    source.addEventListener("slow", () => { close(); tell({ say: body.dataset.slow, lost: true }); setTimeout(open, 3000); });
     source.addEventListener("error", () => {
-      tell({ say: body.dataset.lost });
-      if (source?.readyState === EventSource.CLOSED) { close(); setTimeout(() => { if (!document.hidden && (held || !channel)) { open(); refresh(true); } }, 5000); }
+      tell({ say: body.dataset.lost, lost: true });
+      if (source?.readyState === EventSource.CLOSED) { close(); setTimeout(() => { if (!document.hidden && (held || !channel)) open(); }, 5000); }
     });
   };
   let soon = 0;
@@ -212,7 +223,12 @@
   const want = () => channel?.postMessage({ want: filter, tab: me });
   channel?.addEventListener("message", ({ data: m }) => {
     if (m.ask) { if (!document.hidden) want(); }
-    else if (m.want !== undefined) { if (held) { wants.set(m.tab, { filter: m.want, at: Date.now() }); openSoon(); } }
+    else if (m.want !== undefined) {
+      if (!held) return;
+      wants.set(m.tab, { filter: m.want, at: Date.now() });
+      if (source?.readyState === EventSource.OPEN && JSON.parse(opened).includes(m.want)) channel.postMessage({ open: [m.want] });
+      else openSoon();
+    }
     else if (m.leave) { if (wants.delete(m.leave) && held) openSoon(); }
     else if (!document.hidden) hear(m);
   });
@@ -235,6 +251,8 @@
   };
   const hide = () => {
     close();
+    joined = false;
+    mine = "";
     clearTimeout(soon);
     if (!channel) return;
     channel.postMessage({ leave: me });
@@ -249,10 +267,10 @@
   }, 15000);
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) hide();
-    else { show(); if (!paused) refresh(true); else refresh(false); }
+    else { show(); if (paused) refresh(false); }
   });
   window.addEventListener("pagehide", hide);
-  window.addEventListener("pageshow", (e) => { if (e.persisted) { show(); refresh(true); } });
+  window.addEventListener("pageshow", (e) => { if (e.persisted) show(); });
   pauseButton?.addEventListener("click", () => {
     paused = !paused;
     pauseButton.setAttribute("aria-pressed", paused);

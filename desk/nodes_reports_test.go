@@ -14,6 +14,7 @@ import (
 type told struct{ reports [][]byte }
 
 func (o *told) Report() console.ClusterReport                               { return console.ClusterReport{} }
+func (o *told) DecideHeld(context.Context, int, bool) error                 { return nil }
 func (o *told) Leave(context.Context, string) error                         { return nil }
 func (o *told) Calls(context.Context, []byte) (map[string][]byte, []string) { return nil, nil }
 func (o *told) ReportChanged(_ string, _ time.Time, report []byte) {

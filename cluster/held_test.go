@@ -1,0 +1,87 @@
+package cluster
+
+import (
+	"strings"
+	"testing"
+
+	"ringfence/storage"
+)
+
+// A node that is not in policy_from cannot empty a list, nor stop a country: what it says waits, and counts everywhere or nowhere when somebody has decided.
+func TestHeld(t *testing.T) {
+	s := startServer(t)
+	nodes := map[string]*member{}
+	for _, name := range []string{"a", "b", "stolen"} {
+		nodes[name] = join(t, s.url(), newKept(name), func(o *Options) {
+			o.PolicyFrom, o.MaxChange = []string{"a"}, 0.3
+			o.Wide = func(_, pattern string) bool { return pattern == "+86*" }
+		})
+	}
+	a, b, stolen := nodes["a"], nodes["b"], nodes["stolen"]
+	rows := func(from, to int, gone bool) (all []storage.Row) {
+		for i := from; i < to; i++ {
+			r := number(i)
+			if r.Gone = gone; gone {
+				r.Reason = ""
+			}
+			all = append(all, r)
+		}
+		return all
+	}
+	a.kept.edit("blacklist", rows(0, 1000, false)...)
+	level(t, "a list", a, b, stolen)
+	stolen.kept.edit("blacklist", rows(0, 50, true)...)
+	level(t, "some are taken off", a, b, stolen)
+
+	stolen.kept.edit("blacklist", rows(50, 1000, true)...)
+	for _, m := range []*member{a, b} {
+		eventually(t, m.kept.node+" holds it", func() bool {
+			h := m.Report().Held
+			return len(h) == 1 && h[0].Node == "stolen" && h[0].List == "blacklist" && strings.Contains(h[0].Why, "policy_from")
+		})
+		if n := len(m.kept.all("blacklist")); n != 1000 {
+			t.Errorf("%d rows", n)
+		}
+	}
+	live := func(m *member) (n int) {
+		for _, r := range m.kept.all("blacklist") {
+			if !r.Gone {
+				n++
+			}
+		}
+		return n
+	}
+	if n := live(b); n < 600 {
+		t.Errorf("%d entries are left", n)
+	}
+	if err := b.DecideHeld(t.Context(), 99, true); err == nil {
+		t.Error("a change that does not wait is decided")
+	}
+	if err := b.DecideHeld(t.Context(), b.Report().Held[0].ID, false); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.DecideHeld(t.Context(), a.Report().Held[0].ID, false); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "what was refused counts nowhere", func() bool { return live(stolen) >= 600 && live(stolen) == live(b) && live(a) == live(b) })
+
+	wide := storage.Row{Pattern: "+86*", Reason: "all of China"}
+	stolen.kept.edit("blacklist", wide)
+	eventually(t, "a country waits", func() bool { return len(b.Report().Held) == 1 && len(a.Report().Held) == 1 })
+	again := join(t, s.url(), b.kept, nil) // another run of the program reads what waits
+	if len(again.Report().Held) != 1 {
+		t.Error("what waits is not kept")
+	}
+	again.stop()
+	for _, m := range []*member{a, b} {
+		if err := m.DecideHeld(t.Context(), m.Report().Held[0].ID, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	level(t, "what was taken counts everywhere", a, b, stolen)
+	a.kept.edit("blacklist", rows(0, 1000, true)...)
+	level(t, "who is in policy_from may", a, b, stolen)
+	if n := live(b); n != 1 {
+		t.Errorf("%d entries are left", n)
+	}
+}
