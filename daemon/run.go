@@ -153,7 +153,7 @@ const mergeCalls = time.Minute
 
 // openDesk opens the database with everything that is kept in it, and puts the policy in force.
 func (d *Daemon) openDesk(c *conf.Daemon) (err error) {
-	o := storage.Options{Node: c.Node, Latest: d.latestStamp}
+	o := storage.Options{Node: c.Node, Latest: d.latestStamp, Now: d.clock}
 	if c.Cluster != nil {
 		o.KeepDeleted = c.Cluster.Keep
 	}
