@@ -68,7 +68,7 @@ crash: ## the storage's crash test with 500 kills instead of a few dozen
 	$(GO) test -run 'TestKill|TestWritesCutShort' -count 1 -timeout 30m -v ./storage -crash 500
 
 cluster: nats ## several nodes: how soon they know of each other's edits and breakers, what they send, ten million numbers for a new one, 200 rounds of nodes that die
-	RINGFENCE_NEED_NATS=1 $(GO) test ./e2e/cluster -run 'TestMeasure|TestCampaignGoesRound' -count 1 -timeout 60m -v -long
+	RINGFENCE_NEED_NATS=1 $(GO) test ./e2e/cluster -run 'TestMeasure|TestCampaignGoesRound|TestServerDiskFull' -count 1 -timeout 60m -v -long
 	RINGFENCE_NEED_NATS=1 $(GO) test ./daemon -run 'TestClusterRounds$$' -count 1 -timeout 60m -v -rounds 200
 
 bench: ## the benchmarks, each beside what it is compared with
