@@ -6,7 +6,7 @@ export CGO_ENABLED ?= 1
 # Up to three tests that fail, and not by a race, are run once more by themselves, for a machine may be busy. Those that pass then are named at the end.
 SECOND_TRY = --rerun-fails=1 --rerun-fails-max-failures=3 --rerun-fails-abort-on-data-race --rerun-fails-run-root-test
 
-.PHONY: help build demo demo-sip demo-cluster soak test prove catch race-tools short lint fuzz crash flood bench-lists bench-lines bench-calls bench tables tables-asterisk pictures sounds asterisk chromium nats clean
+.PHONY: help build demo demo-sip demo-cluster soak test prove catch race-tools short lint fuzz crash flood bench-lists bench-lines bench-calls bench cluster tables tables-asterisk pictures sounds asterisk chromium nats clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,10 @@ bench-calls: ## a million calls: how large the journal's index is, and how long 
 
 crash: ## the storage's crash test with 500 kills instead of a few dozen
 	$(GO) test -run 'TestKill|TestWritesCutShort' -count 1 -timeout 30m -v ./storage -crash 500
+
+cluster: nats ## several nodes: how soon they know of each other's edits and breakers, what they send, ten million numbers for a new one, 200 rounds of nodes that die
+	RINGFENCE_NEED_NATS=1 $(GO) test ./e2e/cluster -run 'TestMeasure|TestCampaignGoesRound|TestServerDiskFull' -count 1 -timeout 60m -v -long
+	RINGFENCE_NEED_NATS=1 $(GO) test ./daemon -run 'TestClusterRounds$$' -count 1 -timeout 60m -v -rounds 200
 
 bench: ## the benchmarks, each beside what it is compared with
 	$(GO) test -run '^$$' -bench . -benchtime 20000x ./eslbridge

@@ -169,3 +169,20 @@ func TestNames(t *testing.T) {
 		}
 	}
 }
+
+// A node that was started anew is not behind by what its earlier run has taken.
+func TestNotBehindByARestart(t *testing.T) {
+	s := startServer(t)
+	a, b := newKept("a"), newKept("b")
+	one, two := join(t, s.url(), a, nil), join(t, s.url(), b, nil)
+	level(t, "together", one, two)
+	a.edit("blacklist", number(1))
+	level(t, "an edit", one, two)
+	two.save()
+	two.stop()
+	two = join(t, s.url(), b, func(o *Options) { o.Compare = time.Hour })
+	eventually(t, "it hears the other", func() bool { return len(two.Report().Nodes) == 1 })
+	if n := two.Report().Nodes[0]; n.Lag != 0 {
+		t.Errorf("%v s behind, and has all", n.Lag)
+	}
+}

@@ -111,12 +111,8 @@ func FuzzHeard(f *testing.F) {
 		if len(c.peers) != 1 || len(c.peers["z"].Sums) > maxSums || len(c.peers["z"].Journal) > 300 {
 			t.Fatalf("%d peers: %+v", len(c.peers), c.peers["z"])
 		}
-		before := dropped()
 		c.hearCounts(&nats.Msg{Subject: "ringfence.isp.count.z", Data: b}) // without detectors
 		c.hearNews(&nats.Msg{Subject: "ringfence.isp.trip.z", Data: b})
-		if dropped() != before+2 {
-			t.Fatal("what nobody takes is not counted")
-		}
 		c.answer(&nats.Msg{Subject: "ringfence.isp.ask.a", Data: b})
 		c.Report()
 	})

@@ -173,7 +173,9 @@ func (c *Cluster) hear(m *nats.Msg) {
 			c.counts.full.Add(1)
 			return
 		}
-		p = &peer{}
+		if p = (&peer{}); c.level {
+			p.took = h.Told
+		}
 		c.peers[node] = p
 		signal(c.soon)
 	}

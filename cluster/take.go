@@ -73,6 +73,7 @@ func (c *Cluster) takeStream(ctx context.Context) error {
 		signal(c.soon) // what was told meanwhile is gone
 	}
 	from := c.at.Seq + 1
+	c.level = c.at.Seq == info.State.LastSeq
 	c.mu.Unlock()
 	consumer, err := s.OrderedConsumer(asking, jetstream.OrderedConsumerConfig{
 		FilterSubjects: []string{c.subject("change", "*")}, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from, InactiveThreshold: time.Minute,
@@ -159,7 +160,7 @@ type change struct {
 // takeBatch takes messages of the stream, those that follow each other and are of one node and list together.
 func (c *Cluster) takeBatch(ctx context.Context, batch []jetstream.Msg) error {
 	var now change
-	var last uint64
+	var last, pending uint64
 	flush := func() error {
 		if len(now.rows) == 0 {
 			return nil
@@ -182,7 +183,7 @@ func (c *Cluster) takeBatch(ctx context.Context, batch []jetstream.Msg) error {
 			c.counts.garbled.Add(1)
 			continue
 		}
-		last = meta.Sequence.Stream
+		last, pending = meta.Sequence.Stream, meta.NumPending
 		node, ok := c.sender(m.Subject())
 		if !ok {
 			c.counts.garbled.Add(1)
@@ -214,6 +215,7 @@ func (c *Cluster) takeBatch(ctx context.Context, batch []jetstream.Msg) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.at.Seq = max(c.at.Seq, last)
+	c.level = pending == 0
 	for node, id := range took {
 		if p := c.peers[node]; p != nil {
 			if p.took = id; p.Told <= id {

@@ -9,9 +9,10 @@ import (
 	"ringfence/e2e/setup"
 )
 
-// The server's disk is full: nodes say that changes wait and why, go on, and are level when there is room again.
+// The server's disk is full: nodes say that changes wait and why, go on, and are level when there is room again. It is by itself, for imports keep a machine
+// busy.
 func TestServerDiskFull(t *testing.T) {
-	t.Parallel()
+	measured(t) // it takes minutes at times: what is missing comes by comparing lists
 	g := &ground{server: setup.StartNATS(t)}
 	g.server.Kill()
 	g.server.Disk("1m")
@@ -43,9 +44,7 @@ func TestServerDiskFull(t *testing.T) {
 	g.server.Restart()
 	together(t, g.nodes...)
 	w.check(t, g.nodes)
-	if one, two := count(t, a, "bought"), count(t, b, "bought"); one != two || one == 0 {
-		t.Errorf("%d and %d entries", one, two)
-	}
+	eventually(t, "both have what was imported", func() bool { one, two := count(t, a, "bought"), count(t, b, "bought"); return one == two && one > 0 })
 	traffic.end()
 }
 

@@ -200,8 +200,9 @@ func startTraffic(t *testing.T, nodes []*node, but string) *traffic {
 			continue
 		}
 		tr.nodes = append(tr.nodes, n)
-		tr.calls[n] = &[2]int{}
-		tr.work.Go(func() { tr.run(ctx, n, tr.calls[n]) })
+		calls := new([2]int)
+		tr.calls[n] = calls
+		tr.work.Go(func() { tr.run(ctx, n, calls) })
 	}
 	return tr
 }

@@ -141,7 +141,7 @@ func together(t *testing.T, nodes ...*node) {
 	t.Helper()
 	for _, n := range nodes {
 		var r *console.ClusterReport
-		if within(time.Minute, func() bool {
+		if within(3*time.Minute, func() bool { // lists are compared each minute
 			r = n.report()
 			here := 0
 			for i := range r.Nodes {
@@ -153,7 +153,7 @@ func together(t *testing.T, nodes ...*node) {
 		}) {
 			continue
 		}
-		t.Fatalf("%s has not the same lists as all others within a minute: %+v", n.name, r)
+		t.Fatalf("%s has not the same lists as all others within three minutes: %+v", n.name, r)
 	}
 }
 
