@@ -128,7 +128,7 @@ func (b *Book) begin(key, how string, from Origin, edit func(*user) error, rows 
 	secret = newSecret()
 	s := &session{
 		ID: newID(), User: key, How: how, Began: now, Seen: now.Truncate(time.Second), Address: shownAddress(from.Address),
-		Browser: number.InertUpTo(from.Browser, 100), seen: &atomic.Int64{},
+		Browser: number.InertUpTo(from.Browser, 200), seen: &atomic.Int64{},
 	}
 	s.seen.Store(now.Unix())
 	h := hashOf(secret)

@@ -119,10 +119,6 @@ func (n *node) dial() *node {
 	return n
 }
 
-func (n *node) database() string {
-	return filepath.Join(filepath.Dir(n.p.File), "data", "ringfence.db")
-}
-
 // startNodes runs so many in this process, called a, b, c, each by a wire of its own, and waits until they have met.
 func startNodes(t *testing.T, server *setup.NATS, many int, settings ...string) []*node {
 	t.Helper()
