@@ -13,6 +13,7 @@ import (
 //
 // It is not beside others, whose nodes are in the same process.
 func TestWithout(t *testing.T) {
+	eventually(t, "what the tests before have run is over", func() bool { return clusterWork() == "" })
 	without := newNode(t, "z", "nats://127.0.0.1:1")
 	text, err := os.ReadFile(without.p.File)
 	must(t, err)
