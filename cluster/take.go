@@ -85,9 +85,9 @@ func (c *Cluster) takeStream(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("the stream of changes: %w", err)
 	}
-	defer messages.Stop()
-	stop := context.AfterFunc(ctx, messages.Stop)
-	defer stop()
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	context.AfterFunc(ctx, messages.Stop) // beside: it waits while the iterator is being made anew
 	return c.takeMessages(ctx, messages)
 }
 
@@ -99,7 +99,7 @@ func (c *Cluster) takeMessages(ctx context.Context, messages jetstream.MessagesC
 	go func() {
 		defer close(came)
 		for {
-			m, err := messages.Next()
+			m, err := messages.Next(jetstream.NextContext(ctx))
 			if err == nil {
 				err = room.Acquire(ctx, weight(m))
 			}
@@ -115,7 +115,17 @@ func (c *Cluster) takeMessages(ctx context.Context, messages jetstream.MessagesC
 			}
 		}
 	}()
-	for first := range came {
+	for {
+		var first jetstream.Msg
+		select {
+		case <-ctx.Done(): // the iterator may be stopped while it is being made anew, and then not tell: nobody waits for it
+			return ctx.Err()
+		case m, ok := <-came:
+			if !ok {
+				return <-ended
+			}
+			first = m
+		}
 		batch := []jetstream.Msg{first}
 	gather:
 		for len(batch) < takeMost {
@@ -144,7 +154,6 @@ func (c *Cluster) takeMessages(ctx context.Context, messages jetstream.MessagesC
 		}
 		room.Release(weighs)
 	}
-	return <-ended
 }
 
 // weight is what a message that waits takes of the memory for such.

@@ -57,7 +57,7 @@ func TestClusterRounds(t *testing.T) {
 	w := &world{t: t, r: rand.New(rand.NewPCG(seed, 16)), server: setup.StartNATS(t), up: true, said: map[*member]saying{}, imports: map[*member][]imported{}}
 	for _, name := range []string{"a", "b", "c"} {
 		wire := setup.NewWire(t, w.server.Address)
-		p := setup.NewProcess(t, t.TempDir(), setup.FreeAddress(t), "country = \"CN\"\n", fmt.Sprintf("[cluster]\nname = \"isp\"\nservers = [\"nats://%s\"]", wire.Address))
+		p := setup.NewProcess(t, t.TempDir(), setup.FreeAddress(t), "country = \"CN\"\n", fmt.Sprintf("[cluster]\nname = \"isp\"\nservers = [\"nats://%s\"]\npolicy_from = [\"a\", \"b\", \"c\"]", wire.Address))
 		text, err := os.ReadFile(p.File)
 		w.must(err)
 		w.must(os.WriteFile(p.File, append(fmt.Appendf(nil, "node = %q\n", name), text...), 0o644))

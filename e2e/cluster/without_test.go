@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"ringfence/e2e/setup"
 )
@@ -13,7 +14,9 @@ import (
 //
 // It is not beside others, whose nodes are in the same process.
 func TestWithout(t *testing.T) {
-	eventually(t, "what the tests before have run is over", func() bool { return clusterWork() == "" })
+	if !within(20*time.Second, func() bool { return clusterWork() == "" }) {
+		t.Fatalf("what the tests before have run goes on:\n%s", clusterWork())
+	}
 	without := newNode(t, "z", "nats://127.0.0.1:1")
 	text, err := os.ReadFile(without.p.File)
 	must(t, err)
@@ -40,7 +43,7 @@ func clusterWork() string {
 	b = b[:runtime.Stack(b, true)]
 	var found []string
 	for _, g := range strings.Split(string(b), "\n\n") {
-		if strings.Contains(g, "ringfence/cluster.") || strings.Contains(g, "nats-io/nats.go") {
+		if strings.Contains(g, "ringfence/cluster.") || strings.Contains(g, "nats%2ego.(*Conn).readLoop") {
 			found = append(found, g)
 		}
 	}
