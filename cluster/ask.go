@@ -181,7 +181,6 @@ func (a *pieces) sendRows(rows []storage.Row) error {
 	if len(rows) == 0 {
 		return a.send(nil)
 	}
-	a.c.counts.gave.Add(uint64(len(rows)))
 	b, err := packRows(&a.h, rows)
 	if err != nil {
 		return err

@@ -85,19 +85,17 @@ type Options struct {
 // Cluster is this node's part of a cluster. Run does its work.
 type Cluster struct {
 	o     Options
-	epoch int64 // of this run of the program, in nanoseconds since 1970
+	begun time.Time // this run of the program
 
 	nc     *nats.Conn
 	js     jetstream.JetStream
 	anew   chan struct{} // the connection is there again
 	soon   chan struct{} // to compare before the minute is over
 	asked  chan struct{} // holds a place for each question that is answered
+	looked chan struct{} // and for each for calls, behind which somebody waits
 	news   chan detect.News
 	came   chan struct{} // a node that was not there
-	looked chan struct{} // and for each for calls, behind which somebody waits
 	counts counts
-	// begun is when this run of the program began.
-	begun time.Time
 
 	summing  sync.Mutex // held while a list is read to sum it
 	mu       sync.Mutex
@@ -111,10 +109,10 @@ type Cluster struct {
 	stale    bool                 // away for so long that nothing of here counts, until all was taken
 	heard    time.Time            // when its own word came back last
 	alone    time.Time            // since when it does not; zero: it does
+	trouble  string               // why
 	joined   time.Time            // when it came back after it had not
 	waits    int                  // changes that were not told yet
 	counted  time.Time            // when they were counted
-	trouble  string               // why
 	sums     map[string]*sum      // of lists
 	edits    map[string]uint64    // how often lists were changed, as far as it is known here
 	clamped  bool
@@ -125,11 +123,11 @@ type Cluster struct {
 	facts    []Fact // that wait to be told
 }
 
-// counts are messages that were not taken, by reason, and other figures.
-type counts struct {
-	garbled, foreign, refused, full atomic.Uint64
-	took, gave                      atomic.Uint64 // rows
-}
+// epoch tells this run of the program from others: when it began, in nanoseconds since 1970.
+func (c *Cluster) epoch() int64 { return c.begun.UnixNano() }
+
+// counts are messages that were not taken, by reason.
+type counts struct{ garbled, foreign, refused, full atomic.Uint64 }
 
 // position is how far this node has read the stream.
 type position struct {
@@ -173,10 +171,10 @@ func New(o Options) (*Cluster, error) {
 		o.Keep = 30 * 24 * time.Hour
 	}
 	c := &Cluster{
-		o: o, begun: o.Now(), epoch: o.Now().UnixNano(), anew: make(chan struct{}, 1), soon: make(chan struct{}, 1), asked: make(chan struct{}, maxAsked), looked: make(chan struct{}, maxLooked), news: make(chan detect.News, maxNews), came: make(chan struct{}, 1),
+		o: o, begun: o.Now(), anew: make(chan struct{}, 1), soon: make(chan struct{}, 1), asked: make(chan struct{}, maxAsked), looked: make(chan struct{}, maxLooked), news: make(chan detect.News, maxNews), came: make(chan struct{}, 1),
 		peers: make(map[string]*peer), pauses: make(map[string]time.Time), takers: make(map[takerOf]*taker), sums: make(map[string]*sum), edits: make(map[string]uint64), alone: o.Now(), trouble: "no server has answered yet",
 	}
-	return c, errors.Join(c.resume(), c.loadHeld())
+	return c, errors.Join(errEncoding, errDecoding, errDecodingCounts, c.resume(), c.loadHeld())
 }
 
 // resume reads what an earlier run has kept.

@@ -3,7 +3,6 @@ package cluster
 import (
 	"crypto/rand"
 	"encoding/hex"
-	"fmt"
 	"strings"
 	"syscall"
 	"testing"
@@ -113,7 +112,11 @@ func TestAwayForTooLong(t *testing.T) {
 	two.save()
 	two.stop()
 	delete(a.lists["blacklist"], nameOf(&storage.Row{Pattern: number(1).Pattern})) // taken off, and the tombstone is gone as well
-	b.edit("blacklist", number(7))
+	many := make([]storage.Row, heldFew+50)                                        // more than another node might take off
+	for i := range many {
+		many[i] = number(100 + i)
+	}
+	b.edit("blacklist", many...)
 	two = join(t, s.url(), b, func(o *Options) { o.Now = func() time.Time { return time.Now().Add(31 * 24 * time.Hour) } })
 	if !two.isStale() {
 		t.Fatal("it does not know how long it was away")
@@ -159,14 +162,6 @@ func TestClockAhead(t *testing.T) {
 	millis, ok := two.Latest()
 	if off := time.Since(time.UnixMilli(millis)).Abs(); !ok || off > 30*time.Second || two.Report().Clock == "" {
 		t.Errorf("%v from now, %v", off, ok)
-	}
-}
-
-func TestNames(t *testing.T) {
-	for name, want := range map[string]bool{"pbx1": true, "a-b_C": true, "": false, "a.b": false, "*": false, ">": false, "ü": false, "a b": false, fmt.Sprintf("%033d", 1): false} {
-		if IsName(name) != want {
-			t.Errorf("%q: %v", name, !want)
-		}
 	}
 }
 

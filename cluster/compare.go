@@ -81,7 +81,7 @@ func (c *Cluster) compareOnce(ctx context.Context) (differed bool) {
 			err = c.fetchFacts(ctx, node)
 		}
 		if err != nil && ctx.Err() == nil {
-			c.trouble1(node, err)
+			c.troubleWith(node, err)
 		}
 		whole = whole || err == nil
 	}
@@ -167,7 +167,7 @@ func (c *Cluster) compareWith(ctx context.Context, node string) (same bool, err 
 	c.mu.Unlock()
 	switch {
 	case numbers != c.o.Numbers():
-		return false, fmt.Errorf("it reads numbers otherwise (%s, and this node %s), so that lists are not compared: bring all nodes to one version and one country", numbers, c.o.Numbers())
+		return false, fmt.Errorf("it reads numbers otherwise (%.100q, and this node %q), so that lists are not compared: bring all nodes to one version and one country", numbers, c.o.Numbers())
 	case stale:
 		return false, errors.New("it was away for too long, and takes all lists anew first")
 	}
@@ -194,7 +194,7 @@ func (c *Cluster) compareWith(ctx context.Context, node string) (same bool, err 
 		}
 		differed, err := c.compareList(ctx, node, list)
 		if err != nil {
-			return false, fmt.Errorf("the list %s: %w", list, err)
+			return false, fmt.Errorf("the list %.100q: %w", list, err)
 		}
 		same = same && !differed
 	}
@@ -258,26 +258,30 @@ func (c *Cluster) compareList(ctx context.Context, node, list string) (differed 
 	if n >= manyLeaves {
 		changed, err = c.o.Taker.MergeList(ctx, list, c.siftMany(node, list, rows), of)
 	} else {
+		take := func(page []storage.Row) error {
+			n, err := c.merge(ctx, list, page, of)
+			changed += n
+			return err
+		}
 		var page []storage.Row
 		for r, e := range rows {
 			if err = e; err != nil {
 				break
 			}
 			if page = append(page, r); len(page) == pageRows {
-				if err = c.takePage(ctx, list, page, of, &changed); err != nil {
+				if err = take(page); err != nil {
 					break
 				}
 				page = page[:0]
 			}
 		}
-		if err == nil && len(page) > 0 {
-			err = c.takePage(ctx, list, page, of, &changed)
+		if err == nil {
+			err = take(page)
 		}
 	}
 	if err == nil && theirRows != nil {
 		err = c.giveUp(ctx, list, wanted, theirRows, of)
 	}
-	c.counts.took.Add(uint64(changed))
 	if changed > 0 {
 		c.changed(list)
 	}
@@ -334,11 +338,13 @@ func (c *Cluster) giveUp(ctx context.Context, list string, leaves []byte, theirs
 	}
 	changed := 0
 	for page := range slices.Chunk(gone, pageRows) {
-		if err := c.takePage(ctx, list, page, of, &changed); err != nil {
+		n, err := c.o.Taker.MergeRows(ctx, list, page, of) // this node takes it off, not the other: nobody has to be asked, however much it is
+		if changed += n; err != nil {
 			return err
 		}
 	}
 	if changed > 0 {
+		c.changed(list)
 		c.o.Log.Warn("what no other node has was taken off a list", "list", list, "records", changed)
 	}
 	return nil
@@ -349,23 +355,13 @@ func wanting(leaves []byte) func(leaf int) bool {
 	return func(leaf int) bool { return leaves[leaf/8]&(1<<(leaf%8)) != 0 }
 }
 
-func (c *Cluster) takePage(ctx context.Context, list string, page []storage.Row, of storage.Foreign, changed *int) error {
-	n, err := c.merge(ctx, list, page, of)
-	*changed += n
-	return err
-}
-
 // rowsOf are the rows that a node answers with.
 func (c *Cluster) rowsOf(ctx context.Context, node string, q question) iter.Seq2[storage.Row, error] {
 	return func(yield func(storage.Row, error) bool) {
 		stopped := errors.New("enough")
 		err := c.ask(ctx, node, q, func(h head, body []byte) error {
-			if len(body) == 0 {
-				return nil
-			}
-			rows, err := rowsOf(body)
+			rows, err := c.rowsIn(body)
 			if err != nil {
-				c.counts.garbled.Add(1)
 				return err
 			}
 			for i := range rows {

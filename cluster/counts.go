@@ -14,9 +14,9 @@ import (
 
 const (
 	countEvery = 250 * time.Millisecond
-	// shareRoom is how many shares, and things of theirs, are in one message.
+	// sharesMost and thingsMost are how many shares, and things of theirs, are in one message.
 	sharesMost, thingsMost = 256, 8192
-	maxNews                = 1024 // that wait to be told; what finds no room is told within the minute
+	maxNews                = 1024 // that wait to be told; what finds no room is told with what stands
 	newsMost               = 64   // a message
 	standingEvery          = 10 * time.Second
 )
@@ -47,11 +47,10 @@ type share struct {
 
 // told is what a node's detectors tell of breakers, on the wire.
 type told struct {
-	Epoch uint64        `json:"epoch"`
-	News  []detect.News `json:"news"`
+	News []detect.News `json:"news"`
 }
 
-var decodingCounts = must(cbor.DecOptions{MaxArrayElements: 1 << 15, MaxNestedLevels: 6, IndefLength: cbor.IndefLengthForbidden, TagsMd: cbor.TagsForbidden}.DecMode())
+var decodingCounts, errDecodingCounts = cbor.DecOptions{MaxArrayElements: 1 << 15, MaxNestedLevels: 6, IndefLength: cbor.IndefLengthForbidden, TagsMd: cbor.TagsForbidden}.DecMode()
 
 // News has other nodes told of a breaker, at once; it is what detectors tell.
 func (c *Cluster) News(n detect.News) {
@@ -72,7 +71,7 @@ func (c *Cluster) tellCounts(ctx context.Context) {
 	for {
 		if !begun && c.nc.IsConnected() {
 			begun = true
-			c.publishCounted(&counted{Epoch: uint64(c.epoch), At: c.o.Now().UnixMilli()})
+			c.publishCounted(&counted{Epoch: uint64(c.epoch()), At: c.o.Now().UnixMilli()})
 		}
 		select {
 		case <-ctx.Done():
@@ -116,7 +115,7 @@ func (c *Cluster) tellStanding() {
 }
 
 func (c *Cluster) publishNews(all []detect.News) {
-	text, err := json.Marshal(told{uint64(c.epoch), all})
+	text, err := json.Marshal(told{all})
 	if err == nil && c.nc.IsConnected() { // who is away hears of it when they are back
 		err = c.nc.Publish(c.subject("trip", c.o.Node), text)
 	}
@@ -124,7 +123,7 @@ func (c *Cluster) publishNews(all []detect.News) {
 }
 
 func (c *Cluster) publishShares(shares []detect.Share) {
-	m := counted{Epoch: uint64(c.epoch), At: c.o.Now().UnixMilli()}
+	m := counted{Epoch: uint64(c.epoch()), At: c.o.Now().UnixMilli()}
 	things := 0
 	flush := func() {
 		if len(m.Shares) == 0 {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"sync"
 	"time"
 
 	"ringfence/console"
@@ -59,8 +60,9 @@ func (c *Cluster) sift(node, list string, rows []storage.Row) (good, refused []s
 		return rows, nil
 	}
 	good = rows[:0:0]
+	most := c.mayTakeOff(list)
 	for i := range rows {
-		switch c.judge(node, list, &rows[i]) {
+		switch c.judge(node, list, &rows[i], most) {
 		case heldTaken:
 			good = append(good, rows[i])
 		case heldRefused:
@@ -70,35 +72,25 @@ func (c *Cluster) sift(node, list string, rows []storage.Row) (good, refused []s
 	return good, refused
 }
 
+// mayTakeOff gives how many entries a node that is not in policy_from may take off a list within an hour. The list is asked once, when it is needed.
+func (c *Cluster) mayTakeOff(list string) func() int {
+	return sync.OnceValue(func() int { return max(heldFew, int(float64(c.entries(list))*c.o.MaxChange)) })
+}
+
 // judge says what becomes of a row of a node that is not in policy_from.
-func (c *Cluster) judge(node, list string, r *storage.Row) string {
-	why := ""
-	switch {
-	case r.Gone:
-		if !c.o.Store.HasEntry(list, r.Pattern) {
-			return heldTaken
-		}
-		c.mu.Lock()
-		h := c.heldOf(node, list, r.Stamp)
-		c.mu.Unlock()
-		if h != nil {
-			return c.count(h)
-		}
-		most := max(heldFew, int(float64(c.entries(list))*c.o.MaxChange))
-		if c.takes(takerOf{node, list}) <= most {
-			return heldTaken
-		}
-		why = fmt.Sprintf("it takes more than %d entries off the list within an hour, and the node is not in policy_from", most)
-	case c.o.Wide != nil && c.o.Wide(list, r.Pattern):
-		c.mu.Lock()
-		h := c.heldOf(node, list, r.Stamp)
-		c.mu.Unlock()
-		if h != nil {
-			return c.count(h)
-		}
-		why = "it names a country or more, and the node is not in policy_from"
-	default:
+func (c *Cluster) judge(node, list string, r *storage.Row, most func() int) string {
+	if r.Gone && !c.o.Store.HasEntry(list, r.Pattern) || !r.Gone && (c.o.Wide == nil || !c.o.Wide(list, r.Pattern)) {
 		return heldTaken
+	}
+	if decided, was := c.wasHeld(node, list, r.Stamp); was {
+		return decided
+	}
+	why := "it names a country or more, and the node is not in policy_from"
+	if r.Gone {
+		if c.takes(takerOf{node, list}) <= most() {
+			return heldTaken
+		}
+		why = fmt.Sprintf("it takes more than %d entries off the list within an hour, and the node is not in policy_from", most())
 	}
 	c.hold(held{Node: node, List: list, Stamp: r.Stamp, Time: c.o.Now(), Entries: 1, Why: why})
 	return heldWaits
@@ -114,14 +106,18 @@ func (c *Cluster) heldOf(node, list string, stamp storage.Tick) *held {
 	return nil
 }
 
-// count counts a further row of a change, and gives what was decided of it.
-func (c *Cluster) count(h *held) string {
+// wasHeld says what was decided of the change that a row is of, if it ever had to wait, and counts the row.
+func (c *Cluster) wasHeld(node, list string, stamp storage.Tick) (decided string, was bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	h := c.heldOf(node, list, stamp)
+	if h == nil {
+		return "", false
+	}
 	if h.Decided == heldWaits && c.o.Now().Sub(h.Time) < heldSettles {
 		h.Entries++ // later they come again, each time that lists are compared
 	}
-	return h.Decided
+	return h.Decided, true
 }
 
 // heldSettles is for how long the rows of a change that waits are counted.
@@ -265,14 +261,10 @@ func (c *Cluster) merge(ctx context.Context, list string, rows []storage.Row, of
 
 // undo takes what a person has refused and undoes it: what this node said before is then the latest word of all.
 func (c *Cluster) undo(ctx context.Context, list string, rows []storage.Row, of storage.Foreign) error {
-	last := uint64(0)
-	each := func(after uint64, do func(storage.ChangeRecord) error) error {
-		return c.o.Store.ChangesAfter(after, do)
-	}
 	c.mu.Lock()
-	last = c.told
+	last := c.told
 	c.mu.Unlock()
-	err := each(last, func(r storage.ChangeRecord) error { last = r.ID; return nil })
+	err := c.o.Store.ChangesAfter(last, func(r storage.ChangeRecord) error { last = r.ID; return nil })
 	if err != nil {
 		return err
 	}
@@ -280,7 +272,7 @@ func (c *Cluster) undo(ctx context.Context, list string, rows []storage.Row, of 
 		return err
 	}
 	var ids []uint64
-	err = each(last, func(r storage.ChangeRecord) error {
+	err = c.o.Store.ChangesAfter(last, func(r storage.ChangeRecord) error {
 		if r.Node == of.Node && r.List == list {
 			ids = append(ids, r.ID)
 		}
@@ -300,8 +292,9 @@ func (c *Cluster) siftMany(node, list string, rows iter.Seq2[storage.Row, error]
 		return rows
 	}
 	return func(yield func(storage.Row, error) bool) {
+		most := c.mayTakeOff(list)
 		for r, err := range rows {
-			if err == nil && c.judge(node, list, &r) != heldTaken {
+			if err == nil && c.judge(node, list, &r, most) != heldTaken {
 				continue
 			}
 			if !yield(r, err) {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"ringfence/conf"
 )
 
 // maxSums is how many lists a node tells the sums of.
@@ -34,14 +36,13 @@ type here struct {
 // peer is another node.
 type peer struct {
 	here
-	heard  time.Time     // when it spoke last
-	took   uint64        // the change of it that was taken last
-	behind time.Time     // since when it has told more than that; zero: it has not
-	same   time.Time     // since when its lists are the same; zero: they are not, or it is not known
-	differ time.Time     // since when its lists are others; zero: they are not
-	why    string        // what did not work between it and this node last
-	ahead  time.Duration // its clock, before ours
-	facts  time.Time     // when it was asked for what it has learnt last; zero: never
+	heard  time.Time // when it spoke last
+	took   uint64    // the change of it that was taken last
+	behind time.Time // since when it has told more than that; zero: it has not
+	same   time.Time // since when its lists are the same; zero: they are not, or it is not known
+	differ time.Time // since when its lists are others; zero: they are not
+	why    string    // what did not work between it and this node last
+	facts  time.Time // when it was asked for what it has learnt last; zero: never
 }
 
 // Pause is whether all calls pass, as a person made it.
@@ -94,7 +95,7 @@ func (c *Cluster) beat(ctx context.Context) {
 
 func (c *Cluster) say() {
 	c.mu.Lock()
-	h := here{V: wireNow, Epoch: c.epoch, Wall: c.o.Now().UnixMilli(), Version: c.o.Version, Numbers: c.o.Numbers(), Told: c.own, Stale: c.stale, Sums: make(map[string]uint64, len(c.sums))}
+	h := here{V: wireNow, Epoch: c.epoch(), Wall: c.o.Now().UnixMilli(), Version: c.o.Version, Numbers: c.o.Numbers(), Told: c.own, Stale: c.stale, Sums: make(map[string]uint64, len(c.sums))}
 	h.Summed = c.told == c.summed
 	for list, s := range c.sums {
 		if len(h.Sums) < maxSums {
@@ -160,7 +161,7 @@ func (c *Cluster) hear(m *nats.Msg) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if node == c.o.Node {
-		if h.Epoch == c.epoch {
+		if h.Epoch == c.epoch() {
 			c.heard = now
 		} else if h.V == wireNow {
 			c.trouble = "another node calls itself " + node + " too: give each a name of its own, by `node` in ringfence.toml"
@@ -183,7 +184,7 @@ func (c *Cluster) hear(m *nats.Msg) {
 		signal(c.came)
 	}
 	h.Journal = h.Journal[:min(len(h.Journal), 300)]
-	p.here, p.heard, p.ahead = h, now, time.Duration(h.Wall-now.UnixMilli())*time.Millisecond
+	p.here, p.heard = h, now
 	switch {
 	case h.Told <= p.took:
 		p.behind = time.Time{}
@@ -195,12 +196,7 @@ func (c *Cluster) hear(m *nats.Msg) {
 // sender is whose a message is, by its subject.
 func (c *Cluster) sender(subject string) (node string, ok bool) {
 	node = subject[strings.LastIndexByte(subject, '.')+1:]
-	return node, IsName(node)
-}
-
-// IsName reports whether a text can be the name of a cluster or of a node in one: 1 to 32 letters, digits, - and _.
-func IsName(name string) bool {
-	return name != "" && len(name) <= 32 && strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") == ""
+	return node, conf.IsClusterName(node)
 }
 
 // live are the nodes that have spoken within the last seconds, by name.
@@ -239,10 +235,10 @@ func (c *Cluster) known() []string {
 	return slices.Sorted(maps.Keys(c.peers))
 }
 
-// mostAhead is how far a clock may be before all others.
+// mostAhead is how far a clock may be ahead of all others.
 const mostAhead = time.Minute
 
-// Latest is the latest time, in milliseconds since 1970, that stamps of this node may have: where its clock is more than a minute before those of all
+// Latest is the latest time, in milliseconds since 1970, that stamps of this node may have: where its clock is more than a minute ahead of those of all
 // nodes that it hears, theirs. ok is false where it may have any: it is not so far ahead, or hears nobody.
 func (c *Cluster) Latest() (millis int64, ok bool) {
 	now := c.o.Now()

@@ -34,7 +34,7 @@ func (c *Cluster) Report() console.ClusterReport {
 		r.Server = c.nc.ConnectedUrlRedacted()
 	}
 	if c.clamped {
-		r.Clock = "the clock of this node is more than a minute before those of all others: what is changed here is stamped by theirs. Set it right."
+		r.Clock = "the clock of this node is more than a minute ahead of those of all others: what is changed here is stamped by theirs. Set it right."
 	}
 	if c.noPolicy != "" && !r.Alone {
 		r.Why = "the policy of this node is not that of the cluster: " + c.noPolicy

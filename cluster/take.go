@@ -178,7 +178,6 @@ func (c *Cluster) takeBatch(ctx context.Context, batch []jetstream.Msg) error {
 		if err != nil {
 			return err
 		}
-		c.counts.took.Add(uint64(n))
 		if n > 0 {
 			c.changed(now.list)
 		}
@@ -203,7 +202,7 @@ func (c *Cluster) takeBatch(ctx context.Context, batch []jetstream.Msg) error {
 		}
 		h, rows, err := c.read(m.Data())
 		if err != nil {
-			c.trouble1(node, err)
+			c.troubleWith(node, err)
 			continue
 		}
 		if took[node] = h.ID; len(rows) == 0 {
@@ -244,19 +243,14 @@ func (c *Cluster) read(b []byte) (h head, rows []storage.Row, err error) {
 	}
 	if h.Numbers != c.o.Numbers() {
 		c.counts.foreign.Add(1)
-		return h, nil, fmt.Errorf("it reads numbers otherwise (%s, and this node %s): bring all nodes to one version and one country", h.Numbers, c.o.Numbers())
+		return h, nil, fmt.Errorf("it reads numbers otherwise (%.100q, and this node %q): bring all nodes to one version and one country", h.Numbers, c.o.Numbers())
 	}
-	if len(body) == 0 {
-		return h, nil, nil
-	}
-	if rows, err = rowsOf(body); err != nil {
-		c.counts.garbled.Add(1)
-	}
+	rows, err = c.rowsIn(body)
 	return h, rows, err
 }
 
-// trouble1 notes what did not work with one node.
-func (c *Cluster) trouble1(node string, err error) {
+// troubleWith notes what did not work with one node.
+func (c *Cluster) troubleWith(node string, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if p := c.peers[node]; p != nil && p.why != err.Error() {

@@ -54,19 +54,12 @@ type head struct {
 }
 
 var (
-	encoding = must(cbor.EncOptions{}.EncMode())
-	decoding = must(cbor.DecOptions{MaxArrayElements: pageRows + storage.MaxEdit, MaxNestedLevels: 4, IndefLength: cbor.IndefLengthForbidden, TagsMd: cbor.TagsForbidden}.DecMode())
+	encoding, errEncoding = cbor.EncOptions{}.EncMode()
+	decoding, errDecoding = cbor.DecOptions{MaxArrayElements: pageRows + storage.MaxEdit, MaxNestedLevels: 4, IndefLength: cbor.IndefLengthForbidden, TagsMd: cbor.TagsForbidden}.DecMode()
 
 	castagnoli = crc32.MakeTable(crc32.Castagnoli)
 	errGarbled = errors.New("a message of another node cannot be read")
 )
-
-func must[T any](v T, err error) T {
-	if err != nil {
-		panic(err) // options of ours that contradict each other
-	}
-	return v
-}
 
 // pack makes a message of a head and some bytes.
 func pack(h *head, body []byte) ([]byte, error) {
@@ -131,6 +124,18 @@ func fit(rows []storage.Row) (n int) {
 		}
 	}
 	return n
+}
+
+// rowsIn are the rows of a message, none of one without a body. What cannot be read is counted.
+func (c *Cluster) rowsIn(body []byte) ([]storage.Row, error) {
+	if len(body) == 0 {
+		return nil, nil
+	}
+	rows, err := rowsOf(body)
+	if err != nil {
+		c.counts.garbled.Add(1)
+	}
+	return rows, err
 }
 
 func rowsOf(body []byte) ([]storage.Row, error) {

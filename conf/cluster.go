@@ -37,8 +37,9 @@ func (c *Cluster) TLS() bool { return c.TLSCA != "" || c.TLSCert != "" }
 // maxName is how long the name of a cluster or of a node in it may be: it is part of subjects.
 const maxName = 32
 
-// clusterName reports whether a text can be part of a subject, of a stream's name and of a user's rights.
-func clusterName(s string) bool {
+// IsClusterName reports whether a text can be the name of a cluster or of a node in one, which is part of a subject, of a stream's name and of a user's
+// rights: 1 to 32 letters, digits, - and _.
+func IsClusterName(s string) bool {
 	return s != "" && len(s) <= maxName && strings.Trim(s, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_") == ""
 }
 
@@ -53,10 +54,10 @@ func (d *Daemon) readCluster(top *section, folder string, secrets bool) {
 	}
 	c := &Cluster{Name: s.text("name", ""), SharePolicy: s.yes("share_policy"), PolicyFrom: s.texts("policy_from")}
 	d.Cluster = c
-	if !clusterName(c.Name) {
+	if !IsClusterName(c.Name) {
 		s.fault("name", "%q is no name of a cluster: write 1 to %d letters, digits, - or _, the same on each node, as in \"isp\"", c.Name, maxName)
 	}
-	if !clusterName(d.Node) && !top.told("node") {
+	if !IsClusterName(d.Node) && !top.told("node") {
 		top.fault("node", "%q cannot be the name of a node in a cluster: set node = \"pbx1\", 1 to %d letters, digits, - or _, another one on each node", d.Node, maxName)
 	}
 	c.readFiles(s, folder, secrets)
@@ -162,7 +163,7 @@ func readable(s *section, key, folder string, secrets bool) string {
 // readBounds reads whose word counts, for how long and for how much.
 func (c *Cluster) readBounds(s *section) {
 	for _, node := range c.PolicyFrom {
-		if !clusterName(node) {
+		if !IsClusterName(node) {
 			s.fault("policy_from", "%q is no name of a node: write what its file says as node, as in \"pbx1\"", node)
 		}
 	}

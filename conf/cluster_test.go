@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -138,5 +139,13 @@ func TestClusterPage(t *testing.T) {
 	shipped = "node = \"pbx1\"\n[cluster]\n" + strings.ReplaceAll("\n"+shipped, "\n# ", "\n")
 	if d, err := parseDaemon(filepath.Join(folder, "ringfence.toml"), []byte(shipped)); err != nil || d.Cluster.Keep != 30*24*time.Hour || d.Cluster.MaxChange != 0.3 || d.Cluster.SharePolicy {
 		t.Errorf("the shipped section reads %v", err)
+	}
+}
+
+func TestClusterNames(t *testing.T) {
+	for name, want := range map[string]bool{"pbx1": true, "a-b_C": true, "": false, "a.b": false, "*": false, ">": false, "ü": false, "a b": false, fmt.Sprintf("%033d", 1): false} {
+		if IsClusterName(name) != want {
+			t.Errorf("%q: %v", name, !want)
+		}
 	}
 }

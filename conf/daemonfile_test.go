@@ -269,7 +269,7 @@ func FuzzDaemonFile(f *testing.F) {
 					t.Fatalf("taken, but not whole: %+v", feed)
 				}
 			}
-			if c := d.Cluster; c != nil && (!clusterName(c.Name) || !clusterName(d.Node) || len(c.Servers) == 0 || c.Keep < 24*time.Hour || !(c.MaxChange > 0 && c.MaxChange <= 1)) {
+			if c := d.Cluster; c != nil && (!IsClusterName(c.Name) || !IsClusterName(d.Node) || len(c.Servers) == 0 || c.Keep < 24*time.Hour || !(c.MaxChange > 0 && c.MaxChange <= 1)) {
 				t.Fatalf("taken, but not whole: %+v", c)
 			}
 			return

@@ -31,9 +31,9 @@ func followAs(t testing.TB, ctx context.Context, d *running, room int) *followed
 	t.Helper()
 	ctx, cancel := context.WithCancel(ctx)
 	f := &followed{make(chan console.Record, room), make(chan error, 1), cancel}
-	before, _ := d.Followed()
+	joined := make(chan struct{})
 	go func() {
-		f.err <- d.Follow(ctx, nil, func(r console.Record) error {
+		f.err <- d.Follow(ctx, func() { close(joined) }, func(r console.Record) error {
 			select {
 			case f.records <- r:
 			case <-ctx.Done():
@@ -41,9 +41,7 @@ func followAs(t testing.TB, ctx context.Context, d *running, room int) *followed
 			return nil
 		})
 	}()
-	for now := before; now == before; now, _ = d.Followed() {
-		time.Sleep(time.Millisecond)
-	}
+	<-joined
 	return f
 }
 

@@ -1,7 +1,6 @@
 package desk
 
 import (
-	"context"
 	"testing"
 	"time"
 
@@ -11,12 +10,11 @@ import (
 )
 
 // told is a cluster that keeps what a desk tells of reports.
-type told struct{ reports [][]byte }
+type told struct {
+	Cluster // asked for nothing else
+	reports [][]byte
+}
 
-func (o *told) Report() console.ClusterReport                               { return console.ClusterReport{} }
-func (o *told) DecideHeld(context.Context, int, bool) error                 { return nil }
-func (o *told) Leave(context.Context, string) error                         { return nil }
-func (o *told) Calls(context.Context, []byte) (map[string][]byte, []string) { return nil, nil }
 func (o *told) ReportChanged(_ string, _ time.Time, report []byte) {
 	o.reports = append(o.reports, report)
 }

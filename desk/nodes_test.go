@@ -14,15 +14,11 @@ import (
 
 // otherNodes are desks of other nodes that are asked without a network.
 type otherNodes struct {
-	desks  map[string]*running
-	silent []string
-	spoilt bool
+	Cluster // asked for nothing else
+	desks   map[string]*running
+	silent  []string
+	spoilt  bool
 }
-
-func (o *otherNodes) Report() console.ClusterReport               { return console.ClusterReport{} }
-func (o *otherNodes) ReportChanged(string, time.Time, []byte)     {}
-func (o *otherNodes) DecideHeld(context.Context, int, bool) error { return nil }
-func (o *otherNodes) Leave(context.Context, string) error         { return nil }
 
 func (o *otherNodes) Calls(ctx context.Context, query []byte) (map[string][]byte, []string) {
 	answers := map[string][]byte{}
