@@ -24,7 +24,8 @@ const (
 
 const (
 	pieceWait  = 10 * time.Second // for a piece of an answer, or the word that it came
-	answerMost = 5 * time.Minute  // for a whole answer
+	piecesGone = 4                // pieces of an answer that are on their way at a time
+	answerMost = 10 * time.Minute // for a whole answer
 )
 
 // question is what a node asks of another.
@@ -127,6 +128,7 @@ func (c *Cluster) answerTo(m *nats.Msg, q *question) error {
 		return errors.New("it was away for too long, and takes all lists anew first")
 	}
 	a := &pieces{c: c, to: m.Reply, ends: time.Now().Add(answerMost), h: head{Numbers: c.o.Numbers(), List: q.List}}
+	defer a.close()
 	switch q.What {
 	case askLeaves:
 		s, err := c.sum(q.List, true)
@@ -169,12 +171,20 @@ func (c *Cluster) answerTo(m *nats.Msg, q *question) error {
 	return errors.New("it does not know the question")
 }
 
-// pieces is an answer, of which each piece is sent when the one before has come.
+// pieces is an answer, of which a piece is sent when all but a few of those before have come.
 type pieces struct {
 	c    *Cluster
 	to   string
 	h    head
 	ends time.Time
+	came *nats.Subscription // what says that a piece came
+	gone int                // pieces that did not yet
+}
+
+func (a *pieces) close() {
+	if a.came != nil {
+		a.came.Unsubscribe()
+	}
 }
 
 func (a *pieces) sendRows(rows []storage.Row) error {
@@ -196,13 +206,23 @@ func (a *pieces) send(body []byte) error {
 	return a.publish(b)
 }
 
-func (a *pieces) publish(b []byte) error {
+func (a *pieces) publish(b []byte) (err error) {
 	if time.Now().After(a.ends) {
 		return errors.New("the answer took too long")
 	}
-	if _, err := a.c.nc.Request(a.to, b, pieceWait); err != nil {
+	if a.came == nil {
+		if a.came, err = a.c.nc.SubscribeSync(a.c.nc.NewInbox()); err != nil {
+			return err
+		}
+	}
+	if err := a.c.nc.PublishRequest(a.to, a.came.Subject, b); err != nil {
 		return err
 	}
 	a.h.Part++
+	for a.gone++; a.gone >= piecesGone || a.h.Last && a.gone > 0; a.gone-- {
+		if _, err := a.came.NextMsg(pieceWait); err != nil {
+			return err
+		}
+	}
 	return nil
 }

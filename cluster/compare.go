@@ -2,13 +2,10 @@ package cluster
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"iter"
 	"maps"
 	"math/rand/v2"
-	"slices"
 	"time"
 
 	"ringfence/console"
@@ -24,13 +21,8 @@ type sum struct {
 	at     time.Time
 }
 
-const (
-	// restPer is how long a list rests after its leaves were summed, for the time that took: a list of millions is read to do so.
-	restPer = 20
-	// manyLeaves is how many leaves differ where it is taken for a new node, or one that was away for long: then the list is built anew, as an import does.
-	manyLeaves  = storage.LeafCount / 8
-	compareWait = 2 * time.Minute
-)
+// restPer is how long a list rests after its leaves were summed, for the time that took: a list of millions is read to do so.
+const restPer = 20
 
 // changed notes that a list has changed.
 func (c *Cluster) changed(list string) {
@@ -192,7 +184,7 @@ func (c *Cluster) compareWith(ctx context.Context, node string) (same bool, err 
 		if equal {
 			continue
 		}
-		differed, err := c.compareList(ctx, node, list)
+		differed, err := c.compareList(ctx, node, list, all)
 		if err != nil {
 			return false, fmt.Errorf("the list %.100q: %w", list, err)
 		}
@@ -214,165 +206,4 @@ func (c *Cluster) compareWith(ctx context.Context, node string) (same bool, err 
 		p.differ, p.same = c.o.Now(), time.Time{}
 	}
 	return same, nil
-}
-
-// compareList takes what a node has on a list, where that differs.
-func (c *Cluster) compareList(ctx context.Context, node, list string) (differed bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, compareWait)
-	defer cancel()
-	var theirs []uint64
-	err = c.ask(ctx, node, question{What: askLeaves, List: list}, func(_ head, body []byte) error {
-		for len(body) >= 8 && len(theirs) < storage.LeafCount {
-			theirs, body = append(theirs, binary.BigEndian.Uint64(body)), body[8:]
-		}
-		return nil
-	})
-	if err != nil {
-		return false, err
-	}
-	if len(theirs) != storage.LeafCount {
-		return false, errGarbled
-	}
-	ours, err := c.sum(list, true)
-	if err != nil {
-		return false, err
-	}
-	wanted, n := make([]byte, storage.LeafCount/8), 0
-	for i := range theirs {
-		if theirs[i] != ours.leaves[i] {
-			wanted[i/8] |= 1 << (i % 8)
-			n++
-		}
-	}
-	if n == 0 {
-		return false, nil
-	}
-	of := storage.Foreign{Node: node, Time: c.o.Now()}
-	rows := c.rowsOf(ctx, node, question{What: askRows, List: list, Leaves: wanted})
-	var theirRows map[named]bool
-	if c.isStale() {
-		theirRows = map[named]bool{}
-		rows = noted(rows, theirRows)
-	}
-	changed := 0
-	if n >= manyLeaves {
-		changed, err = c.o.Taker.MergeList(ctx, list, c.siftMany(node, list, rows), of)
-	} else {
-		take := func(page []storage.Row) error {
-			n, err := c.merge(ctx, list, page, of)
-			changed += n
-			return err
-		}
-		var page []storage.Row
-		for r, e := range rows {
-			if err = e; err != nil {
-				break
-			}
-			if page = append(page, r); len(page) == pageRows {
-				if err = take(page); err != nil {
-					break
-				}
-				page = page[:0]
-			}
-		}
-		if err == nil {
-			err = take(page)
-		}
-	}
-	if err == nil && theirRows != nil {
-		err = c.giveUp(ctx, list, wanted, theirRows, of)
-	}
-	if changed > 0 {
-		c.changed(list)
-	}
-	if err == nil && changed > 0 {
-		c.o.Log.Info("what another node has on a list was taken", "from", node, "list", list, "records", changed, "leaves", n)
-	}
-	return true, err
-}
-
-// named tells rows of one list apart.
-type named struct {
-	pattern, source string
-	origin          storage.Origin
-}
-
-// nameOfRow names what a row is of: persons are one source, and so are reports, whatever they write as theirs.
-func nameOfRow(r *storage.Row) named {
-	if r.Origin == storage.FromPerson || r.Origin == storage.FromReport {
-		return named{pattern: r.Pattern, origin: r.Origin}
-	}
-	return named{r.Pattern, r.Source, r.Origin}
-}
-
-// noted passes rows on, and notes which came.
-func noted(rows iter.Seq2[storage.Row, error], came map[named]bool) iter.Seq2[storage.Row, error] {
-	return func(yield func(storage.Row, error) bool) {
-		for r, err := range rows {
-			came[nameOfRow(&r)] = true
-			if !yield(r, err) {
-				return
-			}
-		}
-	}
-}
-
-// giveUp takes off what this node has on some leaves of a list and the others have not, where it was away for so long that nobody knows any more whether
-// that was taken off. What was said since this run began stays.
-func (c *Cluster) giveUp(ctx context.Context, list string, leaves []byte, theirs map[named]bool, of storage.Foreign) error {
-	var gone []storage.Row
-	err := c.o.Store.ListRows(list, wanting(leaves), func(rows []storage.Row) error {
-		for i := range rows {
-			r := &rows[i]
-			if r.Gone || r.Stamp.Wall >= c.begun.UnixMilli() || theirs[nameOfRow(r)] {
-				continue
-			}
-			stamp := r.Stamp // just later than what it says: whoever has said more since is right
-			stamp.Count++
-			gone = append(gone, storage.Row{Pattern: r.Pattern, Origin: r.Origin, Source: r.Source, Gone: true, Stamp: stamp})
-		}
-		return nil
-	})
-	if err != nil && !errors.Is(err, storage.ErrNoList) {
-		return err
-	}
-	changed := 0
-	for page := range slices.Chunk(gone, pageRows) {
-		n, err := c.o.Taker.MergeRows(ctx, list, page, of) // this node takes it off, not the other: nobody has to be asked, however much it is
-		if changed += n; err != nil {
-			return err
-		}
-	}
-	if changed > 0 {
-		c.changed(list)
-		c.o.Log.Warn("what no other node has was taken off a list", "list", list, "records", changed)
-	}
-	return nil
-}
-
-// wanting reports of each leaf whether its bit is set.
-func wanting(leaves []byte) func(leaf int) bool {
-	return func(leaf int) bool { return leaves[leaf/8]&(1<<(leaf%8)) != 0 }
-}
-
-// rowsOf are the rows that a node answers with.
-func (c *Cluster) rowsOf(ctx context.Context, node string, q question) iter.Seq2[storage.Row, error] {
-	return func(yield func(storage.Row, error) bool) {
-		stopped := errors.New("enough")
-		err := c.ask(ctx, node, q, func(h head, body []byte) error {
-			rows, err := c.rowsIn(body)
-			if err != nil {
-				return err
-			}
-			for i := range rows {
-				if !yield(rows[i], nil) {
-					return stopped
-				}
-			}
-			return nil
-		})
-		if err != nil && err != stopped {
-			yield(storage.Row{}, err)
-		}
-	}
 }

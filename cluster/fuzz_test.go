@@ -56,7 +56,7 @@ func FuzzRows(f *testing.F) {
 
 // FuzzRowsBody is FuzzRows behind the checksum, which a fuzzer does not find.
 func FuzzRowsBody(f *testing.F) {
-	body, err := encoding.Marshal([]row{{Pattern: "+8695211613", Wall: 1, Node: "a", Reason: "r"}})
+	body, err := encoding.Marshal(&page{Said: []said{{Wall: 1, Node: "a", Reason: "r"}}, Of: []uint32{0, 0}, Patterns: []string{"+8695211613", "+8695211614"}})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func heard(t testing.TB) (*Cluster, *kept) {
 // What comes on the subjects of facts, counts, breakers and who is there stops nothing, and is taken within bounds or counted.
 func FuzzHeard(f *testing.F) {
 	f.Add([]byte(`[{"t":"known","k":"AA==","at":5}]`))
-	f.Add([]byte(`{"v":1,"epoch":3,"wall":5,"sums":{"blacklist":7}}`))
+	f.Add([]byte(`{"v":2,"epoch":3,"wall":5,"sums":{"blacklist":7}}`))
 	f.Add([]byte(`{"epoch":1,"news":[{"detector":"d","key":"1"}]}`))
 	counts, err := encoding.Marshal(&counted{Epoch: 1, Shares: []share{{Detector: "d", Counts: []uint32{1}, Things: []detect.Thing{{ID: 1}}}}})
 	if err != nil {

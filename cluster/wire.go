@@ -20,13 +20,20 @@ const (
 	maxHead    = 8 << 10
 	pageRows   = 2_000     // rows a message
 	pageBytes  = 512 << 10 // bytes of texts in them, so that a message is not too large however badly it packs
-	wireNow    = 1         // the version of what is told
+	wireNow    = 2         // the version of what is told
 )
 
-// row is a storage.Row on the wire.
-type row struct {
+// page is rows on the wire. What is said of them stands once for all that say the same, as most do: of an import all.
+type page struct {
+	_        struct{} `cbor:",toarray"`
+	Said     []said
+	Of       []uint32 // of each row, which of Said
+	Patterns []string
+}
+
+// said is a storage.Row without its pattern.
+type said struct {
 	_                       struct{} `cbor:",toarray"`
-	Pattern                 string
 	Origin                  uint8
 	Source                  string
 	Gone                    bool
@@ -100,15 +107,28 @@ func unpack(b []byte) (h head, body []byte, err error) {
 }
 
 func packRows(h *head, rows []storage.Row) ([]byte, error) {
-	out := make([]row, len(rows))
+	p := page{Of: make([]uint32, len(rows)), Patterns: make([]string, len(rows))}
+	at := make(map[said]uint32)
+	var last said
 	for i := range rows {
 		r := &rows[i]
-		out[i] = row{
-			Pattern: r.Pattern, Origin: uint8(r.Origin), Source: r.Source, Gone: r.Gone, Wall: r.Stamp.Wall, Count: r.Stamp.Count, Node: r.Stamp.Node,
+		is := said{
+			Origin: uint8(r.Origin), Source: r.Source, Gone: r.Gone, Wall: r.Stamp.Wall, Count: r.Stamp.Count, Node: r.Stamp.Node,
 			Reason: r.Reason, Who: r.Who, Added: r.Added, Updated: r.Updated, Expires: r.Expires,
 		}
+		p.Patterns[i] = r.Pattern
+		if i > 0 && is == last {
+			p.Of[i] = p.Of[i-1]
+			continue
+		}
+		n, there := at[is]
+		if !there {
+			n = uint32(len(p.Said))
+			at[is], p.Said = n, append(p.Said, is)
+		}
+		p.Of[i], last = n, is
 	}
-	body, err := encoding.Marshal(out)
+	body, err := encoding.Marshal(&p)
 	if err != nil {
 		return nil, err
 	}
@@ -139,16 +159,19 @@ func (c *Cluster) rowsIn(body []byte) ([]storage.Row, error) {
 }
 
 func rowsOf(body []byte) ([]storage.Row, error) {
-	var in []row
-	if err := decoding.Unmarshal(body, &in); err != nil {
+	var p page
+	if err := decoding.Unmarshal(body, &p); err != nil || len(p.Of) != len(p.Patterns) {
 		return nil, errGarbled
 	}
-	rows := make([]storage.Row, len(in))
-	for i := range in {
-		r := &in[i]
+	rows := make([]storage.Row, len(p.Of))
+	for i, of := range p.Of {
+		if int64(of) >= int64(len(p.Said)) {
+			return nil, errGarbled
+		}
+		is := &p.Said[of]
 		rows[i] = storage.Row{
-			Pattern: r.Pattern, Origin: storage.Origin(r.Origin), Source: r.Source, Gone: r.Gone, Stamp: storage.Tick{Wall: r.Wall, Count: r.Count, Node: r.Node},
-			Reason: r.Reason, Who: r.Who, Added: r.Added, Updated: r.Updated, Expires: r.Expires,
+			Pattern: p.Patterns[i], Origin: storage.Origin(is.Origin), Source: is.Source, Gone: is.Gone, Stamp: storage.Tick{Wall: is.Wall, Count: is.Count, Node: is.Node},
+			Reason: is.Reason, Who: is.Who, Added: is.Added, Updated: is.Updated, Expires: is.Expires,
 		}
 	}
 	return rows, nil

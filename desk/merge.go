@@ -92,7 +92,7 @@ func (d *Desk) MergeList(ctx context.Context, list string, rows iter.Seq2[storag
 	if err != nil {
 		return 0, err
 	}
-	r, err := d.db.MergeMany(list, c.each(ctx, rows), of, func(do func() (storage.ChangeRecord, error)) error {
+	r, err := d.db.MergeMany(list, storage.Ahead(c.each(ctx, rows)), of, func(do func() (storage.ChangeRecord, error)) error {
 		return d.commitIf(ctx.Err, do)
 	})
 	if err = c.asRefused(err, 1); err != nil {

@@ -68,6 +68,10 @@ func (p *Plan) surely(d string) bool {
 func (p *Plan) internalPattern(text string) (Pattern, error) { return p.readPattern(text, true) }
 
 func (p *Plan) readPattern(text string, internal bool) (Pattern, error) {
+	if !internal && len(text) <= MaxRaw && isPlain(text) { // as most of what lists of millions have: there is nothing to look for in it
+		number := p.ParseInternal(text)
+		return p.exact(text, &number, 0)
+	}
 	text = trimInvisible(text)
 	switch {
 	case text == "":
@@ -98,6 +102,17 @@ func (p *Plan) readPattern(text string, internal bool) (Pattern, error) {
 		}
 	}
 	return p.exact(text, &number, hyphens)
+}
+
+// isPlain reports whether a text is digits of ASCII, with or without + in front.
+func isPlain(text string) bool {
+	digits := strings.TrimPrefix(text, "+")
+	for i := range len(digits) {
+		if digits[i] < '0' || digits[i] > '9' {
+			return false
+		}
+	}
+	return digits != ""
 }
 
 // weighHyphen decides what a text with one hyphen is, given the number that it would be as a whole. People group numbers so in

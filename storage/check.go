@@ -71,6 +71,7 @@ func checkEntry(e *Entry) error {
 		switch {
 		case len(f.text) > f.max:
 			return invalid("entry %.40q: its %s has %d bytes; make it %d at most", e.Pattern, f.name, len(f.text), f.max)
+		case isPlain(f.text):
 		case !utf8.ValidString(f.text):
 			return invalid("entry %.40q: its %s is not UTF-8; convert the text to UTF-8 first", e.Pattern, f.name)
 		case strings.ContainsFunc(f.text, unicode.IsControl):
@@ -86,6 +87,16 @@ func checkEntry(e *Entry) error {
 		}
 	}
 	return nil
+}
+
+// isPlain reports whether a text is ASCII that is seen, as most of what lists of millions have.
+func isPlain(text string) bool {
+	for i := range len(text) {
+		if text[i] < ' ' || text[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // millis is t as it is kept: in UTC, without what is below a millisecond.
