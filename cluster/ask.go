@@ -23,7 +23,8 @@ const (
 )
 
 const (
-	pieceWait  = 10 * time.Second // for a piece of an answer, or the word that it came
+	pieceWait  = time.Minute      // for a piece of an answer, or the word that it came: a list of ten millions is read and summed meanwhile
+	pieceLook  = 5 * time.Second  // how often it is looked meanwhile whether the node is there at all
 	piecesGone = 4                // pieces of an answer that are on their way at a time
 	answerMost = 10 * time.Minute // for a whole answer
 )
@@ -53,15 +54,8 @@ func (c *Cluster) ask(ctx context.Context, node string, q question, yield func(h
 		return err
 	}
 	for part := 0; ; part++ {
-		waiting, cancel := context.WithTimeout(ctx, pieceWait)
-		m, err := sub.NextMsgWithContext(waiting)
-		cancel()
-		switch {
-		case errors.Is(err, nats.ErrNoResponders):
-			return errors.New("it takes no questions")
-		case err != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded):
-			return errors.New("it does not answer")
-		case err != nil:
+		m, err := c.nextPiece(ctx, node, sub)
+		if err != nil {
 			return err
 		}
 		h, body, err := unpack(m.Data)
@@ -84,6 +78,25 @@ func (c *Cluster) ask(ctx context.Context, node string, q question, yield func(h
 			return nil
 		}
 	}
+}
+
+// nextPiece waits for a piece of a node's answer.
+func (c *Cluster) nextPiece(ctx context.Context, node string, sub *nats.Subscription) (*nats.Msg, error) {
+	for range int(pieceWait / pieceLook) {
+		waiting, cancel := context.WithTimeout(ctx, pieceLook)
+		m, err := sub.NextMsgWithContext(waiting)
+		cancel()
+		switch {
+		case errors.Is(err, nats.ErrNoResponders):
+			return nil, errors.New("it takes no questions")
+		case err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded):
+			return m, err
+		}
+		if !slices.Contains(c.live(), node) {
+			break
+		}
+	}
+	return nil, errors.New("it does not answer")
 }
 
 // answer answers a question of another node, some at a time.

@@ -115,6 +115,7 @@ type Cluster struct {
 	counted  time.Time            // when they were counted
 	sums     map[string]*sum      // of lists
 	edits    map[string]uint64    // how often lists were changed, as far as it is known here
+	large    map[string][]string  // of nodes, lists that they have changed so much that they are fetched, whatever they say of their sums
 	clamped  bool
 	held     []*held // changes of other nodes that wait for a person, or did
 	lastHeld int
@@ -172,7 +173,7 @@ func New(o Options) (*Cluster, error) {
 	}
 	c := &Cluster{
 		o: o, begun: o.Now(), anew: make(chan struct{}, 1), soon: make(chan struct{}, 1), asked: make(chan struct{}, maxAsked), looked: make(chan struct{}, maxLooked), news: make(chan detect.News, maxNews), came: make(chan struct{}, 1),
-		peers: make(map[string]*peer), pauses: make(map[string]time.Time), takers: make(map[takerOf]*taker), sums: make(map[string]*sum), edits: make(map[string]uint64), alone: o.Now(), trouble: "no server has answered yet",
+		peers: make(map[string]*peer), pauses: make(map[string]time.Time), takers: make(map[takerOf]*taker), sums: make(map[string]*sum), edits: make(map[string]uint64), large: make(map[string][]string), alone: o.Now(), trouble: "no server has answered yet",
 	}
 	return c, errors.Join(errEncoding, errDecoding, errDecodingCounts, c.resume(), c.loadHeld())
 }

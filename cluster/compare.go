@@ -24,6 +24,11 @@ type sum struct {
 // restPer is how long a list rests after its leaves were summed, for the time that took: a list of millions is read to do so.
 const restPer = 20
 
+const (
+	unknownSum = 1 // in the place of a list's sum that is not known
+	maxFaults  = 3 // lists of a node that cannot be compared, before the others of it are left for the next time
+)
+
 // changed notes that a list has changed.
 func (c *Cluster) changed(list string) {
 	c.mu.Lock()
@@ -152,10 +157,12 @@ func (c *Cluster) compareWith(ctx context.Context, node string) (same bool, err 
 		c.mu.Unlock()
 		return true, nil
 	}
-	theirs, numbers, stale, told := p.Sums, p.Numbers, p.Stale, uint64(0)
+	theirs, numbers, stale, told := maps.Clone(p.Sums), p.Numbers, p.Stale, uint64(0)
 	if p.Summed {
 		told = p.Told
 	}
+	large := c.large[node]
+	delete(c.large, node)
 	c.mu.Unlock()
 	switch {
 	case numbers != c.o.Numbers():
@@ -163,19 +170,25 @@ func (c *Cluster) compareWith(ctx context.Context, node string) (same bool, err 
 	case stale:
 		return false, errors.New("it was away for too long, and takes all lists anew first")
 	}
+	if theirs == nil {
+		theirs = map[string]uint64{}
+	}
 	if c.isStale() { // what is on none of theirs counts too
 		names, err := c.lists()
 		if err != nil {
 			return false, err
 		}
-		theirs = maps.Clone(theirs)
 		for _, name := range names {
 			if _, there := theirs[name]; !there {
 				theirs[name] = 0
 			}
 		}
 	}
+	for _, list := range large {
+		theirs[list] = unknownSum
+	}
 	same = true
+	var faults []error
 	for list, all := range theirs {
 		c.mu.Lock()
 		ours := c.sums[list]
@@ -186,9 +199,17 @@ func (c *Cluster) compareWith(ctx context.Context, node string) (same bool, err 
 		}
 		differed, err := c.compareList(ctx, node, list, all)
 		if err != nil {
-			return false, fmt.Errorf("the list %.100q: %w", list, err)
+			if all == unknownSum {
+				c.tooLarge(node, list)
+			}
+			if faults = append(faults, fmt.Errorf("the list %.100q: %w", list, err)); len(faults) == maxFaults || ctx.Err() != nil {
+				break // it is the node, or this one, and not the lists
+			}
 		}
 		same = same && !differed
+	}
+	if len(faults) > 0 {
+		return false, faults[0]
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

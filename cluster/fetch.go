@@ -29,7 +29,8 @@ func (c *Cluster) compareList(ctx context.Context, node, list string, all uint64
 		return false, err
 	}
 	of := storage.Foreign{Node: node, Time: c.o.Now()}
-	rows := c.rowsOf(ctx, node, question{What: askRows, List: list, Leaves: wanted})
+	some := false
+	rows := c.rowsOf(ctx, node, question{What: askRows, List: list, Leaves: wanted}, &some)
 	var came *names
 	if c.isStale() {
 		came = &names{seed: maphash.MakeSeed()}
@@ -50,7 +51,7 @@ func (c *Cluster) compareList(ctx context.Context, node, list string, all uint64
 	if err == nil && changed > 0 {
 		c.o.Log.Info("what another node has on a list was taken", "from", node, "list", list, "records", changed, "leaves", n)
 	}
-	return true, err
+	return n < storage.LeafCount || some, err
 }
 
 // wanted are the leaves of a list in which another node has other rows than this one, a bit each, and how many. Where this node has nothing of a list it
@@ -240,8 +241,8 @@ func wanting(leaves []byte) func(leaf int) bool {
 	return func(leaf int) bool { return leaves[leaf/8]&(1<<(leaf%8)) != 0 }
 }
 
-// rowsOf are the rows that a node answers with, read beside who takes them.
-func (c *Cluster) rowsOf(ctx context.Context, node string, q question) iter.Seq2[storage.Row, error] {
+// rowsOf are the rows that a node answers with, read beside who takes them, and some whether there were any.
+func (c *Cluster) rowsOf(ctx context.Context, node string, q question, some *bool) iter.Seq2[storage.Row, error] {
 	return storage.Ahead(func(yield func(storage.Row, error) bool) {
 		stopped := errors.New("enough")
 		err := c.ask(ctx, node, q, func(h head, body []byte) error {
@@ -249,6 +250,7 @@ func (c *Cluster) rowsOf(ctx context.Context, node string, q question) iter.Seq2
 			if err != nil {
 				return err
 			}
+			*some = *some || len(rows) > 0
 			for i := range rows {
 				if !yield(rows[i], nil) {
 					return stopped

@@ -103,6 +103,11 @@ func (c *Cluster) say() {
 		}
 		h.Summed = h.Summed && s.edits == c.edits[list]
 	}
+	for list := range c.edits {
+		if c.sums[list] == nil && len(h.Sums) < maxSums { // it is new
+			h.Sums[list], h.Summed = unknownSum, false
+		}
+	}
 	c.mu.Unlock()
 	if c.o.Pause != nil {
 		p, err := c.o.Pause.PauseKept()
@@ -216,6 +221,7 @@ func (c *Cluster) live() []string {
 // forget forgets a node. c.mu is held.
 func (c *Cluster) forget(node string) {
 	delete(c.peers, node)
+	delete(c.large, node)
 	if set := c.o.Detectors(); set != nil {
 		set.Gone(node)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -206,7 +207,9 @@ func (c *Cluster) takeBatch(ctx context.Context, batch []jetstream.Msg) error {
 			continue
 		}
 		if took[node] = h.ID; len(rows) == 0 {
-			signal(c.soon) // of so many that they are fetched
+			if h.Part == 0 {
+				c.tooLarge(node, h.List)
+			}
 			continue
 		}
 		of := storage.Foreign{Node: node, ID: h.ID, Kind: h.Kind, By: storage.By{Who: h.Who, From: h.From}, Source: h.Source, Time: time.UnixMilli(h.Time)}
@@ -232,6 +235,16 @@ func (c *Cluster) takeBatch(ctx context.Context, batch []jetstream.Msg) error {
 		}
 	}
 	return nil
+}
+
+// tooLarge notes that a node has changed a list by so many rows that they are fetched.
+func (c *Cluster) tooLarge(node, list string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if lists := c.large[node]; len(lists) < maxSums && (lists != nil || len(c.large) < maxNodes) && !slices.Contains(lists, list) {
+		c.large[node] = append(lists, list)
+	}
+	signal(c.soon)
 }
 
 // read reads a message with rows that another node has sent.

@@ -165,6 +165,7 @@ func (c *Cluster) tellChange(r *storage.ChangeRecord) (acks []jetstream.PubAckFu
 		return nil
 	}
 	if r.Rows > maxTold {
+		signal(c.soon) // so that the sums of the list are as it is
 		h.Last = true
 		return acks, publish(nil)
 	}

@@ -8,9 +8,9 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// maxDeleted is how many tombstones a list has at most. Each takes some six bytes. A change that takes more away leaves none for the
-// rest, and the list says so (see listMeta.Forgotten).
-const maxDeleted = 1 << 20
+// maxDeleted is how many tombstones a list has at most: more than a list of the largest size has entries, so that all of them may go at once. Each takes
+// some six bytes. A change that takes more away leaves none for the rest, and the list says so (see listMeta.Forgotten).
+const maxDeleted = 1 << 25
 
 // pruneBlocks is how many blocks one transaction frees of old tombstones.
 const pruneBlocks = 256

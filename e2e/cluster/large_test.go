@@ -92,6 +92,27 @@ func TestMeasureNewNode(t *testing.T) {
 	t.Logf("figure: a new node decides by %d numbers %v after its start; it has %s of memory, and %s at most", many, took.Round(100*time.Millisecond), b.resident("VmRSS"), b.resident("VmHWM"))
 }
 
+// Most of a large list is taken off on one node: it goes on all, and nothing of it comes back.
+func TestMeasureRemoval(t *testing.T) {
+	measured(t)
+	const many, stay = 6_000_000, 4_500_000 // less than max_change
+	nodes := startNodes(t, setup.StartNATS(t), 2)
+	a, b := nodes[0], nodes[1]
+	a.importAll("blacklist", "all", 0, many)
+	a.has("blacklist", many, time.Minute)
+	b.has("blacklist", many, 5*time.Minute)
+	begun := time.Now()
+	_, err := a.desk.Import(t.Context(), console.ImportQuery{List: "blacklist", File: "all", Replace: true, Force: true}, spread(0, stay))
+	must(t, err)
+	b.has("blacklist", stay, 5*time.Minute)
+	took := time.Since(begun)
+	together(t, a, b)
+	if one, two := count(t, a, "blacklist"), count(t, b, "blacklist"); one != stay || two != stay {
+		t.Fatalf("%d and %d entries when all were compared, want %d", one, two, stay)
+	}
+	t.Logf("figure: %d of %d entries that are taken off on one node are gone from another %v later", many-stay, many, took.Round(100*time.Millisecond))
+}
+
 // resident is how much memory a node has, in a process of its own.
 func (n *node) resident(what string) string {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", n.p.Cmd.Process.Pid))
