@@ -77,9 +77,11 @@ type Options struct {
 	Log     *slog.Logger
 	Now     func() time.Time
 
-	// Tests make these shorter.
+	// Tests make these less.
 	Beat    time.Duration // how often a node says that it is there; 1 s
 	Compare time.Duration // how often nodes compare lists; 1 min
+	// MaxTold is how many rows of a change are told one by one. One of more is found by the others as they compare lists, which they are told to do. 200,000.
+	MaxTold int
 }
 
 // Cluster is this node's part of a cluster. Run does its work.
@@ -164,6 +166,9 @@ func New(o Options) (*Cluster, error) {
 	}
 	if o.Compare == 0 {
 		o.Compare = time.Minute
+	}
+	if o.MaxTold == 0 {
+		o.MaxTold = 200_000
 	}
 	if o.Detectors == nil {
 		o.Detectors = func() *detect.Set { return nil }

@@ -3,11 +3,13 @@ package cluster
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"ringfence/console"
 	"ringfence/storage"
 )
 
@@ -55,6 +57,35 @@ func TestChangesTravel(t *testing.T) {
 	if n := two.Report().Nodes; len(n) != 1 || n[0].Name != "a" || !n[0].Alone.IsZero() {
 		t.Errorf("%+v", n)
 	}
+}
+
+// What is too large to be told is fetched when it was made, and a list by a node that comes when it was not summed yet: not when lists are next compared.
+func TestLargeChange(t *testing.T) {
+	s := startServer(t)
+	a, b, x := newKept("a"), newKept("b"), newKept("x")
+	rarely := func(o *Options) { o.Compare, o.PolicyFrom, o.MaxTold = time.Hour, []string{"a"}, 300 }
+	one, two := join(t, s.url(), a, rarely), join(t, s.url(), b, rarely)
+	a.edit("blacklist", number(1))
+	level(t, "a change", one, two)
+	eventually(t, "both have compared", func() bool {
+		return one.Report().Nodes[0].Lists == console.ListsSame && two.Report().Nodes[0].Lists == console.ListsSame
+	})
+	a.sums = time.Second // so that the others are told of it before it is summed
+	many := make([]storage.Row, 301)
+	for i := range many {
+		many[i] = number(1000 + i)
+	}
+	a.edit("blacklist", many...)
+	level(t, "a large change", one, two)
+	many = slices.Clone(many)
+	for i := range many {
+		many[i].Gone, many[i].Reason = true, ""
+	}
+	a.edit("blacklist", many...)
+	level(t, "and that it is taken off", one, two)
+	a.edit("new", number(2), number(3))
+	three := join(t, s.url(), x, rarely)
+	level(t, "one that comes", one, two, three)
 }
 
 // The server is killed, hangs, and comes back with nothing: nodes go on, know that they are alone and since when, and are level again afterwards.

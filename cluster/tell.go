@@ -21,8 +21,6 @@ const (
 	keepTold  = 7 * 24 * time.Hour    // how long the stream keeps changes
 	sameTold  = 10 * time.Minute      // how long the server knows a change that comes again
 	maxStream = 1 << 30               // bytes
-	// maxTold is how many rows of a change are told one by one. One of more is found by the others as they compare lists, which they are told to do.
-	maxTold = 200_000
 	// maxCounted is how many changes that wait are counted.
 	maxCounted = 10_000
 )
@@ -164,7 +162,7 @@ func (c *Cluster) tellChange(r *storage.ChangeRecord) (acks []jetstream.PubAckFu
 		h.Part++
 		return nil
 	}
-	if r.Rows > maxTold {
+	if r.Rows > c.o.MaxTold {
 		signal(c.soon) // so that the sums of the list are as it is
 		h.Last = true
 		return acks, publish(nil)
