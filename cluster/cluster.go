@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"iter"
 	"log/slog"
 	"sync"
@@ -28,7 +29,8 @@ type Store interface {
 	Leaves(list string) (leaves []uint64, rows int, err error)
 	Setting(key string) ([]byte, error)
 	PutSetting(key string, v []byte) error
-	HasEntry(list, pattern string) bool
+	// Lookup gives what a list has of each pattern.
+	Lookup(list string, patterns ...string) ([][]storage.Entry, error)
 }
 
 // Taker puts what other nodes say on this node's lists, having checked it; *desk.Desk is one.
@@ -36,8 +38,6 @@ type Taker interface {
 	MergeRows(ctx context.Context, list string, rows []storage.Row, of storage.Foreign) (changed int, err error)
 	// MergeList is MergeRows for very many, in the order of their patterns.
 	MergeList(ctx context.Context, list string, rows iter.Seq2[storage.Row, error], of storage.Foreign) (changed int, err error)
-	// UndoChange undoes a change of another node, so that all nodes come to say again what this one said before.
-	UndoChange(ctx context.Context, id uint64) error
 }
 
 // Options say which cluster, and as whom.
@@ -65,6 +65,8 @@ type Options struct {
 	// more. What is beyond waits for a person.
 	MaxChange float64
 	Wide      func(list, pattern string) bool
+	// Meets is how many lines, but for the one that a row of console.LineTable is of, have a number that it has; nil for none.
+	Meets func(line *storage.Row) int
 	// Pause is whether all calls pass: as the nodes in PolicyFrom have it.
 	Pause Pauses
 	// Refused counts rows of other nodes that were not taken, those of them that are of a time to come, and says why the last ones were not.
@@ -116,9 +118,13 @@ type Cluster struct {
 	sums     map[string]*sum      // of lists
 	edits    map[string]uint64    // how often lists were changed, as far as it is known here
 	clamped  bool
-	held     []*held // changes of other nodes that wait for a person, or did
+	held     []*held // what of other nodes waits for a person, or did
 	lastHeld int
-	takers   map[takerOf]*taker
+	heldNews bool // that are not kept yet
+	seen     int  // rows that are told apart while they are counted
+	seed     maphash.Seed
+	takers   map[string]*taker // by the list
+	least    least
 	noPolicy string // why the policy is not that of all nodes
 	facts    []Fact // that wait to be told
 }
@@ -172,7 +178,7 @@ func New(o Options) (*Cluster, error) {
 	}
 	c := &Cluster{
 		o: o, begun: o.Now(), anew: make(chan struct{}, 1), soon: make(chan struct{}, 1), asked: make(chan struct{}, maxAsked), looked: make(chan struct{}, maxLooked), news: make(chan detect.News, maxNews), came: make(chan struct{}, 1),
-		peers: make(map[string]*peer), pauses: make(map[string]time.Time), takers: make(map[takerOf]*taker), sums: make(map[string]*sum), edits: make(map[string]uint64), alone: o.Now(), trouble: "no server has answered yet",
+		peers: make(map[string]*peer), pauses: make(map[string]time.Time), takers: make(map[string]*taker), seed: maphash.MakeSeed(), sums: make(map[string]*sum), edits: make(map[string]uint64), alone: o.Now(), trouble: "no server has answered yet",
 	}
 	return c, errors.Join(errEncoding, errDecoding, errDecodingCounts, c.resume(), c.loadHeld())
 }

@@ -57,7 +57,7 @@ func TestHeld(t *testing.T) {
 	if err := b.DecideHeld(t.Context(), 99, true); err == nil {
 		t.Error("a change that does not wait is decided")
 	}
-	if err := b.DecideHeld(t.Context(), b.Report().Held[0].ID, false); err != nil {
+	if err := b.DecideHeld(t.Context(), b.Report().Held[0].ID, false); err != nil { // it may be said before all was counted
 		t.Fatal(err)
 	}
 	if err := a.DecideHeld(t.Context(), a.Report().Held[0].ID, false); err != nil {
@@ -74,6 +74,7 @@ func TestHeld(t *testing.T) {
 	}
 	again.stop()
 	for _, m := range []*member{a, b} {
+		eventually(t, m.kept.node+" has counted it", func() bool { return m.Report().Held[0].Until.IsZero() })
 		if err := m.DecideHeld(t.Context(), m.Report().Held[0].ID, true); err != nil {
 			t.Fatal(err)
 		}

@@ -85,12 +85,6 @@ func (d *Desk) UndoNode(ctx context.Context, node string, q console.ClusterUndo)
 	return out, nil
 }
 
-// UndoChange is Undo for the cluster itself.
-func (d *Desk) UndoChange(ctx context.Context, id uint64) error {
-	_, err := d.Undo(ctx, id)
-	return err
-}
-
 // reportChanged has a report as it is now count here, and on the other nodes.
 func (d *Desk) reportChanged(r *storage.Report) {
 	d.noteWaiting(r)
