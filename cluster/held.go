@@ -72,7 +72,8 @@ type sieve struct {
 	node, list string
 	entries    func() int // of the list when it was first asked for
 
-	took  int // of those
+	all   []judged // of a page, to be used again
+	took  int      // entries that were taken off
 	spent map[*held]int
 }
 
@@ -103,11 +104,11 @@ func (c *Cluster) sieve(node, list string) *sieve {
 // found by comparing lists when somebody has decided.
 func (s *sieve) page(rows []storage.Row) (good, instead []storage.Row) {
 	c, now := s.c, s.c.o.Now()
-	all := s.judge(rows, now)
-	good = make([]storage.Row, 0, len(rows))
-	if !slices.ContainsFunc(all, judged.asks) {
-		return append(good, rows...), nil
+	all, asks := s.judge(rows, now)
+	if !asks {
+		return rows, nil
 	}
+	good = make([]storage.Row, 0, len(rows))
 	most := c.mostOf(s.list, s.entries())
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -129,14 +130,16 @@ func (s *sieve) page(rows []storage.Row) (good, instead []storage.Row) {
 }
 
 // asks reports whether not just any node may say it.
-func (j judged) asks() bool { return j.costs > 0 || j.wide }
+func (j *judged) asks() bool { return j.costs > 0 || j.wide }
 
 // weight is by how much it counts where it waits.
 func (j *judged) weight() int { return max(j.costs, 1) }
 
-// judge says of rows what they take off the list, and which are too wide.
-func (s *sieve) judge(rows []storage.Row, now time.Time) []judged {
-	all := make([]judged, len(rows))
+// judge says of rows what they take off the list, and which are too wide; asks is whether that is any.
+func (s *sieve) judge(rows []storage.Row, now time.Time) (all []judged, asks bool) {
+	s.all = slices.Grow(s.all[:0], len(rows))[:len(rows)]
+	clear(s.all)
+	all = s.all
 	var there [][]storage.Entry
 	unknown := false
 	if s.list == console.LineTable || s.entries() > 0 { // of an empty list, as a new node's are, nothing can be taken
@@ -152,17 +155,20 @@ func (s *sieve) judge(rows []storage.Row, now time.Time) []judged {
 	comes := map[string]int{} // sources that patterns get
 	for i := range rows {
 		j := &all[i]
-		if j.row = &rows[i]; there != nil {
-			j.there = there[i]
-		}
-		if unknown {
-			j.costs = 1
+		switch j.row = &rows[i]; {
+		case unknown:
+			j.costs, asks = 1, true
 			continue
+		case there != nil:
+			j.there = there[i]
+			fallthrough
+		case j.row.Gone || j.row.Expires != 0: // else there is nothing that it could cost
+			j.costs = s.costs(j, comes, now)
 		}
-		j.costs = s.costs(j, comes, now)
 		j.wide = !j.row.Gone && s.c.o.Wide != nil && !lasts(j) && s.c.o.Wide(s.list, j.row.Pattern)
+		asks = asks || j.asks()
 	}
-	return all
+	return all, asks
 }
 
 // is is what the list has of a row's source.
@@ -383,7 +389,7 @@ func (c *Cluster) siftMany(node, list string, rows iter.Seq2[storage.Row, error]
 		var page []storage.Row
 		flush := func() bool {
 			good, instead := s.page(page)
-			page = page[:0]
+			defer func() { page = page[:0] }()
 			err := c.saveHeld()
 			if err == nil {
 				ctx, cancel := context.WithTimeout(context.Background(), compareWait)
