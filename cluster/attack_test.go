@@ -3,6 +3,7 @@ package cluster
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"iter"
 	"log/slog"
@@ -20,13 +21,14 @@ import (
 // target is that node. It hears nobody by itself.
 type target struct {
 	*Cluster
-	t    *testing.T
-	db   *storage.DB
-	now  time.Time
-	log  bytes.Buffer
-	puts int // of what waits
-	took []storage.Row
-	fail error
+	t     *testing.T
+	db    *storage.DB
+	now   time.Time
+	log   bytes.Buffer
+	puts  int // of what waits
+	facts int
+	took  []storage.Row
+	fail  error
 }
 
 func (v *target) PutSetting(key string, b []byte) error {
@@ -477,6 +479,58 @@ func TestHeldAfterAFullDisk(t *testing.T) {
 	v.says("b", "blacklist", rows...)
 	if left := v.left("blacklist", 1000); left != 750 || len(v.held()) != 0 {
 		t.Errorf("%d entries are left, %+v", left, v.held())
+	}
+}
+
+// expected are those of whom a node says that they may be called back.
+func (v *target) TakeFacts(_ string, facts []Fact) int {
+	v.facts += len(facts)
+	return 0
+}
+
+func (v *target) FactsSince(time.Time, func([]Fact) error) error { return nil }
+
+// A node cannot have all calls pass by saying that all lines have dialled an emergency number.
+func TestFewAreCalledBack(t *testing.T) {
+	v := newTarget(t)
+	v.o.Facts, v.o.PolicyFrom = v, []string{"b"}
+	say := func(node string, from, to int) int {
+		var facts []Fact
+		for i := from; i < to; i++ {
+			facts = append(facts, Fact{Table: TableEmergency, Key: fmt.Append(nil, i), At: v.now.UnixMilli() + int64(i)})
+		}
+		text, err := json.Marshal(facts)
+		must(t, err)
+		v.facts = 0
+		if !v.takeFacts(node, text) {
+			t.Fatal("it cannot be read")
+		}
+		return v.facts
+	}
+	for _, c := range []struct {
+		what     string
+		node     string
+		from, to int
+		want     int
+	}{
+		{"of many", "stolen", 0, 900, maxCallbacksOf},
+		{"of those again", "stolen", 100, 500, 100},
+		{"by another one, which heard of them", "c", 0, 300, 300},
+		{"by one of policy_from", "b", 1000, 1900, 900},
+	} {
+		if got := say(c.node, c.from, c.to); got != c.want {
+			t.Errorf("%s: %d were taken, want %d", c.what, got, c.want)
+		}
+	}
+	for i := range 20 {
+		say(fmt.Sprint("n", i), 10_000+i*1000, 10_900+i*1000)
+	}
+	if n := len(v.callbacks); n != maxCallbacks {
+		t.Errorf("%d are kept", n)
+	}
+	v.now = v.now.Add(31 * time.Minute)
+	if got := say("stolen", 5000, 5100); got != 100 || len(v.callbacks) != 100 {
+		t.Errorf("%d of the next half hour, %d kept", got, len(v.callbacks))
 	}
 }
 
