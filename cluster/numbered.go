@@ -125,6 +125,9 @@ func (c *Cluster) hold(node, list string, j *judged, most int, now time.Time) {
 		ID: c.lastHeld, Node: node, List: list, Wide: j.wide, From: j.row.Stamp, To: j.row.Stamp, Time: now, until: now.Add(c.o.Compare), seen: map[uint64]struct{}{},
 		Why: fmt.Sprintf("it takes more than %d entries off the list within an hour, and the node is not in policy_from", most),
 	}
+	if list == console.LineTable {
+		h.Why = fmt.Sprintf("it changes or removes more than %d lines within an hour, or takes numbers of theirs, and the node is not in policy_from", most)
+	}
 	c.held = append(c.held, h)
 	c.countHeld(h, j, now)
 }

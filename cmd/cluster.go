@@ -5,6 +5,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -152,11 +153,14 @@ func clusterText(r *console.ClusterReport, now time.Time) string {
 		say("waiting", "%d changes were not published yet", r.Waiting)
 	}
 	for _, h := range r.Held {
-		many := fmt.Sprintf("%d entries", h.Entries)
+		many, list := fmt.Sprintf("%d entries", h.Entries), shown(h.List)
+		if h.List == console.LineTable {
+			many, list = strconv.Itoa(h.Entries), "the lines"
+		}
 		if !h.Until.IsZero() {
 			many += " so far (it can be taken when it has been counted, after " + h.Until.Local().Format(time.TimeOnly) + ")"
 		}
-		say(fmt.Sprint("held ", h.ID), "of %s, %s: %s of %s: %s", shown(h.Node), when(h.Time), many, shown(h.List), number.InertUpTo(h.Why, 400))
+		say(fmt.Sprint("held ", h.ID), "of %s, %s: %s of %s: %s", shown(h.Node), when(h.Time), many, list, number.InertUpTo(h.Why, 400))
 	}
 	if len(r.Held) > 0 {
 		say("", "ringfence cluster take NUMBER has one count, cluster refuse NUMBER has it count nowhere")
