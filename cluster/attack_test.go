@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"math"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -77,8 +78,12 @@ func (v *target) begin() {
 	var err error
 	v.Cluster, err = New(Options{
 		Name: "isp", Node: "a", Store: targetStore{v.db, v}, Taker: v, Numbers: func() string { return "2 CN" }, MaxChange: 0.3, Compare: time.Minute,
-		Wide: func(_, pattern string) bool {
-			return strings.HasPrefix(pattern, "+86*") || strings.HasPrefix(pattern, "+7*")
+		Breadth: func(_, pattern string) float64 {
+			if digits, open := strings.CutSuffix(pattern, "*"); open {
+				digits = strings.TrimPrefix(strings.TrimPrefix(digits, "+86"), "+7")
+				return math.Pow10(-len(digits))
+			}
+			return 0
 		},
 		Meets: func(line *storage.Row) int { return strings.Count(line.Reason, "another's") },
 		Log:   slog.New(slog.NewTextHandler(&v.log, nil)), Now: func() time.Time { return v.now },
@@ -418,6 +423,49 @@ func TestTakenCountry(t *testing.T) {
 	v.says("b", "blacklist", storage.Row{Pattern: "+7*", Reason: "all"})
 	if h := v.held(); len(h) != maxHeldOf+1 || h[maxHeldOf].Node != "b" {
 		t.Errorf("%d wait", len(h))
+	}
+}
+
+// A country is not stopped by parts of it either, and who takes them knows which.
+func TestPartsOfACountry(t *testing.T) {
+	v := newTarget(t)
+	say := func(node string, patterns ...string) {
+		var rows []storage.Row
+		for _, pattern := range patterns {
+			rows = append(rows, storage.Row{Pattern: pattern, Reason: "much", Stamp: storage.Tick{Wall: 1, Node: node}})
+		}
+		v.says(node, "blacklist", rows...)
+	}
+	has := func() (n int) {
+		must(t, v.db.Entries("blacklist", func(storage.Entry) error { n++; return nil }))
+		return n
+	}
+	var all []string
+	for i := range 90 {
+		all = append(all, fmt.Sprintf("+86%d*", 10+i))
+	}
+	for i, pattern := range all {
+		say([]string{"stolen", "b"}[i%2], pattern)
+	}
+	v.now = v.now.Add(2 * time.Minute)
+	if n := has(); n != 2 {
+		t.Errorf("%d parts are on the list", n)
+	}
+	h := v.held()
+	if len(h) != 2 || h[0].Entries < 20 || len(h[0].Why) > 400 || !strings.Contains(h[0].Why, `"+8612*", "+8614*", `) {
+		t.Fatalf("%+v", h)
+	}
+	must(t, v.DecideHeld(t.Context(), h[0].ID, true))
+	for range 2 {
+		say("stolen", all...)
+	}
+	if n := has(); n != 2+h[0].Entries {
+		t.Errorf("%d parts are on the list, of %d", n, h[0].Entries)
+	}
+	v.now = v.now.Add(27 * time.Hour)
+	say("c", "+8699*")
+	if n := has(); n != 3+h[0].Entries {
+		t.Errorf("%d parts are on the list the next day", n)
 	}
 }
 

@@ -61,10 +61,10 @@ type Options struct {
 	Policy      Policies
 	SharePolicy bool
 	PolicyFrom  []string
-	// MaxChange is which share of a list a node that is not in PolicyFrom may take off within an hour; Wide reports whether a pattern names a country or
-	// more. What is beyond waits for a person.
+	// MaxChange is which share of a list nodes that are not in PolicyFrom may take off within an hour; Breadth is which share of a country's numbers a
+	// pattern takes, 1 for a whole country. What is beyond waits for a person.
 	MaxChange float64
-	Wide      func(list, pattern string) bool
+	Breadth   func(list, pattern string) float64
 	// Meets is how many lines, but for the one that a row of console.LineTable is of, have a number that it has; nil for none.
 	Meets func(line *storage.Row) int
 	// Pause is whether all calls pass: as the nodes in PolicyFrom have it.
@@ -124,6 +124,7 @@ type Cluster struct {
 	seen      int  // rows that are told apart while they are counted
 	seed      maphash.Seed
 	takers    map[string]*taker // by the list
+	widened   map[string]*taker
 	least     least
 	callbacks map[string]callback // who dialled an emergency number, as other nodes say
 	noPolicy  string              // why the policy is not that of all nodes
@@ -179,7 +180,7 @@ func New(o Options) (*Cluster, error) {
 	}
 	c := &Cluster{
 		o: o, begun: o.Now(), anew: make(chan struct{}, 1), soon: make(chan struct{}, 1), asked: make(chan struct{}, maxAsked), looked: make(chan struct{}, maxLooked), news: make(chan detect.News, maxNews), came: make(chan struct{}, 1),
-		peers: make(map[string]*peer), pauses: make(map[string]time.Time), takers: make(map[string]*taker), seed: maphash.MakeSeed(), callbacks: make(map[string]callback), sums: make(map[string]*sum), edits: make(map[string]uint64), alone: o.Now(), trouble: "no server has answered yet",
+		peers: make(map[string]*peer), pauses: make(map[string]time.Time), takers: make(map[string]*taker), widened: make(map[string]*taker), seed: maphash.MakeSeed(), callbacks: make(map[string]callback), sums: make(map[string]*sum), edits: make(map[string]uint64), alone: o.Now(), trouble: "no server has answered yet",
 	}
 	return c, errors.Join(errEncoding, errDecoding, errDecodingCounts, c.resume(), c.loadHeld())
 }

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"iter"
+	"maps"
 	"math"
 	"slices"
 	"sync"
@@ -13,15 +14,18 @@ import (
 )
 
 // A node is trusted to edit lists, but not to empty them, and not to stop a country: from nodes that are not in policy_from what takes more than a
-// share off a list within an hour, and patterns of a country's width, wait for a person. What waits has numbers, see numbered.go.
+// share off a list within an hour, and patterns of a country's width, or so many that they come to it, wait for a person. What waits has numbers, see numbered.go.
 
 const (
 	heldFew  = 100 // entries that other nodes may take off a list within an hour, however short it is
 	heldHour = time.Hour
 	// takeSlots are in an hour, and one more is kept: there is no moment at which all of it is allowed again.
 	takeSlots = 12
-	takeSlot  = heldHour / takeSlots
-	maxTakers = 2048 // lists of which it is counted what was taken off
+	// maxBreadth is how much of a country's numbers, in millionths, other nodes may put on a list within a day; wideBreadth waits in any case.
+	maxBreadth  = 20_000
+	wideBreadth = 50_000
+	widenFor    = 24 * time.Hour
+	maxTakers   = 2048 // lists of which it is counted what was taken off
 	// maxSources is how many sources of one pattern are kept: where one more comes, another gives way (see storage).
 	maxSources = 16
 )
@@ -33,16 +37,17 @@ const (
 	heldRefused = "refused"
 )
 
-// taker is what other nodes have taken off a list within the hour, all of them together: one that was taken over could give each of the others another part,
-// which they give on in their names.
+// taker is what other nodes have taken off a list within an hour, say, all of them together: one that was taken over could give each of the others another
+// part, which they give on in their names.
 type taker struct {
-	slot int64 // since 1970
-	n    [takeSlots + 1]int
+	within time.Duration
+	slot   int64 // since 1970
+	n      [takeSlots + 1]int
 }
 
-// at is how much there is now. What is older than an hour is forgotten.
+// at is how much there is now. What is older is forgotten.
 func (t *taker) at(now time.Time) (n int) {
-	slot := now.UnixNano() / int64(takeSlot)
+	slot := now.UnixNano() / int64(t.within/takeSlots)
 	if ahead := slot - t.slot; ahead < 0 || ahead >= int64(len(t.n)) { // a clock that was set back begins anew
 		t.n, t.slot = [takeSlots + 1]int{}, slot
 	}
@@ -72,9 +77,10 @@ type sieve struct {
 	node, list string
 	entries    func() int // of the list when it was first asked for
 
-	all   []judged // of a page, to be used again
-	took  int      // entries that were taken off
-	spent map[*held]int
+	all     []judged // of a page, to be used again
+	took    int      // entries that were taken off
+	widened int
+	spent   map[*held]int
 }
 
 // judged is a row and what is to be known of it.
@@ -82,7 +88,7 @@ type judged struct {
 	row   *storage.Row
 	there []storage.Entry // what the list has of its pattern
 	costs int             // entries that are taken off the list
-	wide  bool
+	broad int             // millionths of a country's numbers that are put on it
 }
 
 func (c *Cluster) sieve(node, list string) *sieve {
@@ -129,8 +135,11 @@ func (s *sieve) page(rows []storage.Row) (good, instead []storage.Row) {
 	return good, instead
 }
 
+// wide reports whether it puts a part of a country on the list.
+func (j *judged) wide() bool { return j.broad > 0 }
+
 // asks reports whether not just any node may say it.
-func (j *judged) asks() bool { return j.costs > 0 || j.wide }
+func (j *judged) asks() bool { return j.costs > 0 || j.broad > 0 }
 
 // weight is by how much it counts where it waits.
 func (j *judged) weight() int { return max(j.costs, 1) }
@@ -165,7 +174,11 @@ func (s *sieve) judge(rows []storage.Row, now time.Time) (all []judged, asks boo
 		case j.row.Gone || j.row.Expires != 0: // else there is nothing that it could cost
 			j.costs = s.costs(j, comes, now)
 		}
-		j.wide = !j.row.Gone && s.c.o.Wide != nil && !lasts(j) && s.c.o.Wide(s.list, j.row.Pattern)
+		if !j.row.Gone && s.c.o.Breadth != nil {
+			if broad := s.c.o.Breadth(s.list, j.row.Pattern); broad > 0 && !lasts(j) {
+				j.broad = int(math.Ceil(broad * 1e6))
+			}
+		}
 		asks = asks || j.asks()
 	}
 	return all, asks
@@ -253,12 +266,13 @@ func (s *sieve) decide(j *judged, most int, now time.Time) string {
 	if waits {
 		return heldWaits
 	}
-	if !j.wide {
-		if t := c.taker(s.list, now); t != nil && t.at(now)+j.costs <= most {
-			t.add(j.costs)
-			s.took += j.costs
-			return heldTaken
-		}
+	takes, widens := takerOf(c, c.takers, s.list, heldHour, now), takerOf(c, c.widened, s.list, widenFor, now)
+	if takes != nil && widens != nil && j.broad < wideBreadth && (j.broad == 0 || widens.at(now)+j.broad <= maxBreadth) && takes.at(now)+j.costs <= most {
+		takes.add(j.costs)
+		widens.add(j.broad)
+		s.took += j.costs
+		s.widened += j.broad
+		return heldTaken
 	}
 	c.hold(s.node, s.list, j, most, now)
 	return heldWaits
@@ -272,32 +286,30 @@ func (s *sieve) giveBack() {
 	if t := c.takers[s.list]; t != nil {
 		t.giveBack(s.took)
 	}
+	if t := c.widened[s.list]; t != nil {
+		t.giveBack(s.widened)
+	}
 	for h, n := range s.spent {
 		h.Left += n
 		c.heldNews = true
 	}
-	s.took, s.spent = 0, map[*held]int{}
+	s.took, s.widened, s.spent = 0, 0, map[*held]int{}
 }
 
-// taker is what was taken off a list, nil if there are too many of them. c.mu is held.
-func (c *Cluster) taker(list string, now time.Time) *taker {
-	t := c.takers[list]
-	if t != nil {
+// takerOf is that of a list, nil if there are too many of them. c.mu is held.
+func takerOf(c *Cluster, of map[string]*taker, list string, within time.Duration, now time.Time) *taker {
+	if t := of[list]; t != nil {
 		return t
 	}
-	if len(c.takers) >= maxTakers {
-		for other, t := range c.takers {
-			if t.at(now) == 0 {
-				delete(c.takers, other)
-			}
-		}
+	if len(of) >= maxTakers {
+		maps.DeleteFunc(of, func(_ string, t *taker) bool { return t.at(now) == 0 })
 	}
-	if len(c.takers) >= maxTakers {
+	if len(of) >= maxTakers {
 		c.counts.full.Add(1)
 		return nil
 	}
-	t = &taker{}
-	c.takers[list] = t
+	t := &taker{within: within}
+	of[list] = t
 	return t
 }
 

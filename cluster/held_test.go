@@ -14,7 +14,12 @@ func TestHeld(t *testing.T) {
 	for _, name := range []string{"a", "b", "stolen"} {
 		nodes[name] = join(t, s.url(), newKept(name), func(o *Options) {
 			o.PolicyFrom, o.MaxChange = []string{"a"}, 0.3
-			o.Wide = func(_, pattern string) bool { return pattern == "+86*" }
+			o.Breadth = func(_, pattern string) float64 {
+				if pattern == "+86*" {
+					return 1
+				}
+				return 0
+			}
 		})
 	}
 	a, b, stolen := nodes["a"], nodes["b"], nodes["stolen"]

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/maphash"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -28,7 +29,7 @@ import (
 const (
 	maxHeldOf    = 20      // numbers that wait of one node
 	maxDecided   = 100     // numbers that were decided and have not come yet
-	maxWidth     = 10      // patterns of a number
+	maxWidth     = 320     // bytes of the names of a number's patterns: whoever takes it has seen all
 	maxSeen      = 1 << 19 // entries that are told apart while they are gathered, of all numbers: what is more is not counted, and waits under the next number
 	heldLogs     = time.Minute
 	settingHeld  = "cluster.held"
@@ -70,7 +71,7 @@ func (h *held) gathers(now time.Time) bool {
 
 // has reports whether a row is one of those that were counted, or says that it is.
 func (h *held) has(j *judged) bool {
-	if h.Wide != j.wide || j.row.Stamp.Compare(h.To) > 0 || j.row.Stamp.Compare(h.From) < 0 {
+	if h.Wide != j.wide() || j.row.Stamp.Compare(h.To) > 0 || j.row.Stamp.Compare(h.From) < 0 {
 		return false
 	}
 	return !h.Wide || slices.Contains(h.Patterns, j.row.Pattern)
@@ -101,7 +102,7 @@ func (c *Cluster) hold(node, list string, j *judged, most int, now time.Time) {
 			continue
 		}
 		waiting++
-		if h.List != list || h.Wide != j.wide {
+		if h.List != list || h.Wide != j.wide() {
 			continue
 		}
 		if h.gathers(now) {
@@ -122,7 +123,7 @@ func (c *Cluster) hold(node, list string, j *judged, most int, now time.Time) {
 	}
 	c.lastHeld++
 	h := &held{
-		ID: c.lastHeld, Node: node, List: list, Wide: j.wide, From: j.row.Stamp, To: j.row.Stamp, Time: now, until: now.Add(c.o.Compare), seen: map[uint64]struct{}{},
+		ID: c.lastHeld, Node: node, List: list, Wide: j.wide(), From: j.row.Stamp, To: j.row.Stamp, Time: now, until: now.Add(c.o.Compare), seen: map[uint64]struct{}{},
 		Why: fmt.Sprintf("it takes more than %d entries off the list within an hour, and the node is not in policy_from", most),
 	}
 	if list == console.LineTable {
@@ -143,11 +144,13 @@ func (c *Cluster) countHeld(h *held, j *judged, now time.Time) {
 		return
 	}
 	if h.Wide && !slices.Contains(h.Patterns, j.row.Pattern) {
-		if len(h.Patterns) >= maxWidth {
+		all := append(slices.Clone(h.Patterns), j.row.Pattern)
+		text := wideText(all)
+		if len(all) > 1 && len(text) > maxWidth {
 			return
 		}
-		h.Patterns = append(h.Patterns, j.row.Pattern)
-		h.Why = fmt.Sprintf("%s: a country or more, and the node is not in policy_from", wideText(h.Patterns))
+		h.Patterns = all
+		h.Why = text + ": a country, or much of one within a day, and the node is not in policy_from"
 	}
 	h.seen[key] = struct{}{}
 	c.seen++
@@ -289,14 +292,18 @@ type least struct {
 func (c *Cluster) mostOf(list string, entries int) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if t := c.takers[list]; t != nil {
-		entries += t.at(c.o.Now()) // it had them when the hour began
-	}
-	n := entries
+	noted := math.MaxInt
 	for _, day := range []map[string]int{c.least.Now, c.least.Before} {
 		if was := day[list]; was > 0 { // what was not there, or empty, had nothing to lose
-			n = min(n, was)
+			noted = min(noted, was)
 		}
+	}
+	n := entries
+	if noted != math.MaxInt {
+		if t := c.takers[list]; t != nil {
+			n += t.at(c.o.Now()) // the hour began with these
+		}
+		n = min(n, noted)
 	}
 	return max(heldFew, int(float64(n)*c.o.MaxChange))
 }

@@ -46,9 +46,10 @@ func (d *Daemon) makeCluster(c *conf.Cluster) error {
 			return r.Rows, r.Early, r.Why
 		},
 		Self:   d.selfForCluster,
-		Policy: clusterDesk{d}, SharePolicy: c.SharePolicy, PolicyFrom: c.PolicyFrom, MaxChange: c.MaxChange, Wide: func(list, pattern string) bool { return desk.IsWide(d.force.Rules().Policy.Plan(), list, pattern) }, Pause: clusterDesk{d},
-		Meets: func(line *storage.Row) int { return desk.LinesMet(d.force.Rules(), line) },
-		Calls: func(ctx context.Context, query []byte) ([]byte, error) { return d.desk.CallsHere(ctx, query) },
+		Policy: clusterDesk{d}, SharePolicy: c.SharePolicy, PolicyFrom: c.PolicyFrom, MaxChange: c.MaxChange, Pause: clusterDesk{d},
+		Breadth: func(list, pattern string) float64 { return desk.Breadth(d.force.Rules().Policy.Plan(), list, pattern) },
+		Meets:   func(line *storage.Row) int { return desk.LinesMet(d.force.Rules(), line) },
+		Calls:   func(ctx context.Context, query []byte) ([]byte, error) { return d.desk.CallsHere(ctx, query) },
 	})
 	if err != nil {
 		return err
