@@ -28,7 +28,7 @@ import (
 
 const (
 	maxHeldOf    = 20      // numbers that wait of one node
-	maxDecided   = 100     // numbers that were decided and have not come yet
+	maxDecided   = 100     // numbers that were decided and of which not all has come yet
 	maxWidth     = 320     // bytes of the names of a number's patterns: whoever takes it has seen all
 	maxSeen      = 1 << 19 // entries that are told apart while they are gathered, of all numbers: what is more is not counted, and waits under the next number
 	heldLogs     = time.Minute
@@ -89,16 +89,9 @@ func (c *Cluster) closeHeld(now time.Time) {
 
 // hold has a row wait that is of nothing that waits already: under the number that gathers, or a new one. c.mu is held.
 func (c *Cluster) hold(node, list string, j *judged, most int, now time.Time) {
-	c.held = slices.DeleteFunc(c.held, func(h *held) bool { return h.Decided != heldWaits && h.Left == 0 })
-	waiting, decided := 0, 0
-	nodes := map[string]bool{node: true}
+	waiting := 0
 	for _, h := range c.held {
-		nodes[h.Node] = true
-		if h.Decided != heldWaits {
-			decided++
-			continue
-		}
-		if h.Node != node {
+		if h.Node != node || h.Decided != heldWaits {
 			continue
 		}
 		waiting++
@@ -113,13 +106,9 @@ func (c *Cluster) hold(node, list string, j *judged, most int, now time.Time) {
 			return
 		}
 	}
-	if waiting >= maxHeldOf || len(nodes) > maxNodes {
+	if waiting >= maxHeldOf || !c.roomFor(node) {
 		c.counts.full.Add(1)
 		return
-	}
-	if decided >= maxDecided { // those that were decided long ago
-		at := slices.IndexFunc(c.held, func(h *held) bool { return h.Decided != heldWaits })
-		c.held = slices.Delete(c.held, at, at+1)
 	}
 	c.lastHeld++
 	h := &held{
@@ -131,6 +120,22 @@ func (c *Cluster) hold(node, list string, j *judged, most int, now time.Time) {
 	}
 	c.held = append(c.held, h)
 	c.countHeld(h, j, now)
+}
+
+// roomFor reports whether what a node says may have a new number, and drops decisions of long ago that would be in the way. c.mu is held.
+func (c *Cluster) roomFor(node string) bool {
+	c.held = slices.DeleteFunc(c.held, func(h *held) bool { return h.Decided != heldWaits && h.Left == 0 })
+	decided, nodes := 0, map[string]bool{node: true}
+	for _, h := range c.held {
+		if nodes[h.Node] = true; h.Decided != heldWaits {
+			decided++
+		}
+	}
+	if decided >= maxDecided {
+		at := slices.IndexFunc(c.held, func(h *held) bool { return h.Decided != heldWaits })
+		c.held = slices.Delete(c.held, at, at+1)
+	}
+	return len(nodes) <= maxNodes
 }
 
 // countHeld counts a row that waits, once. c.mu is held.
