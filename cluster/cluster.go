@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"iter"
 	"log/slog"
 	"sync"
@@ -99,36 +98,31 @@ type Cluster struct {
 	came   chan struct{} // a node that was not there
 	counts counts
 
-	summing   sync.Mutex // held while a list is read to sum it
-	mu        sync.Mutex
-	peers     map[string]*peer
-	pauses    map[string]time.Time // when the pauses of other nodes were made that were taken
-	at        position             // in the stream
-	level     bool                 // with the stream: all that nodes have told so far was taken, be it by an earlier run
-	told      uint64               // the change up to which all are told
-	own       uint64               // the last that was told of those made here, in this run
-	summed    uint64               // what told was when the lists were last summed
-	stale     bool                 // away for so long that nothing of here counts, until all was taken
-	heard     time.Time            // when its own word came back last
-	alone     time.Time            // since when it does not; zero: it does
-	trouble   string               // why
-	joined    time.Time            // when it came back after it had not
-	waits     int                  // changes that were not told yet
-	counted   time.Time            // when they were counted
-	sums      map[string]*sum      // of lists
-	edits     map[string]uint64    // how often lists were changed, as far as it is known here
-	clamped   bool
-	held      []*held // what of other nodes waits for a person, or did
-	lastHeld  int
-	heldNews  bool // that are not kept yet
-	seen      int  // rows that are told apart while they are counted
-	seed      maphash.Seed
-	takers    map[string]*taker // by the list
-	widened   map[string]*taker
-	least     least
-	callbacks map[string]callback // who dialled an emergency number, as other nodes say
-	noPolicy  string              // why the policy is not that of all nodes
-	facts     []Fact              // that wait to be told
+	summing  sync.Mutex // held while a list is read to sum it
+	mu       sync.Mutex
+	peers    map[string]*peer
+	pauses   map[string]time.Time // when the pauses of other nodes were made that were taken
+	at       position             // in the stream
+	level    bool                 // with the stream: all that nodes have told so far was taken, be it by an earlier run
+	told     uint64               // the change up to which all are told
+	own      uint64               // the last that was told of those made here, in this run
+	summed   uint64               // what told was when the lists were last summed
+	stale    bool                 // away for so long that nothing of here counts, until all was taken
+	heard    time.Time            // when its own word came back last
+	alone    time.Time            // since when it does not; zero: it does
+	trouble  string               // why
+	joined   time.Time            // when it came back after it had not
+	waits    int                  // changes that were not told yet
+	counted  time.Time            // when they were counted
+	sums     map[string]*sum      // of lists
+	edits    map[string]uint64    // how often lists were changed, as far as it is known here
+	clamped  bool
+	held     []*held // changes of other nodes that wait for a person, or did
+	lastHeld int
+	takers   map[takerOf]*taker
+	judging
+	noPolicy string // why the policy is not that of all nodes
+	facts    []Fact // that wait to be told
 }
 
 // epoch tells this run of the program from others: when it began, in nanoseconds since 1970.
@@ -180,7 +174,7 @@ func New(o Options) (*Cluster, error) {
 	}
 	c := &Cluster{
 		o: o, begun: o.Now(), anew: make(chan struct{}, 1), soon: make(chan struct{}, 1), asked: make(chan struct{}, maxAsked), looked: make(chan struct{}, maxLooked), news: make(chan detect.News, maxNews), came: make(chan struct{}, 1),
-		peers: make(map[string]*peer), pauses: make(map[string]time.Time), takers: make(map[string]*taker), widened: make(map[string]*taker), seed: maphash.MakeSeed(), callbacks: make(map[string]callback), sums: make(map[string]*sum), edits: make(map[string]uint64), alone: o.Now(), trouble: "no server has answered yet",
+		peers: make(map[string]*peer), pauses: make(map[string]time.Time), takers: make(map[takerOf]*taker), sums: make(map[string]*sum), edits: make(map[string]uint64), alone: o.Now(), trouble: "no server has answered yet",
 	}
 	return c, errors.Join(errEncoding, errDecoding, errDecodingCounts, c.resume(), c.loadHeld())
 }

@@ -41,8 +41,14 @@ const (
 // part, which they give on in their names.
 type taker struct {
 	within time.Duration
-	slot   int64 // since 1970
+	slot   int64 // of it, since 1970
 	n      [takeSlots + 1]int
+}
+
+// takerOf names it.
+type takerOf struct {
+	list   string
+	within time.Duration // heldHour for what was taken off, widenFor for what was put on of a country
 }
 
 // at is how much there is now. What is older is forgotten.
@@ -266,7 +272,7 @@ func (s *sieve) decide(j *judged, most int, now time.Time) string {
 	if waits {
 		return heldWaits
 	}
-	takes, widens := takerOf(c, c.takers, s.list, heldHour, now), takerOf(c, c.widened, s.list, widenFor, now)
+	takes, widens := c.taker(takerOf{s.list, heldHour}, now), c.taker(takerOf{s.list, widenFor}, now)
 	if takes != nil && widens != nil && j.broad < wideBreadth && (j.broad == 0 || widens.at(now)+j.broad <= maxBreadth) && takes.at(now)+j.costs <= most {
 		takes.add(j.costs)
 		widens.add(j.broad)
@@ -283,10 +289,10 @@ func (s *sieve) giveBack() {
 	c := s.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if t := c.takers[s.list]; t != nil {
+	if t := c.takers[takerOf{s.list, heldHour}]; t != nil {
 		t.giveBack(s.took)
 	}
-	if t := c.widened[s.list]; t != nil {
+	if t := c.takers[takerOf{s.list, widenFor}]; t != nil {
 		t.giveBack(s.widened)
 	}
 	for h, n := range s.spent {
@@ -296,20 +302,20 @@ func (s *sieve) giveBack() {
 	s.took, s.widened, s.spent = 0, 0, map[*held]int{}
 }
 
-// takerOf is that of a list, nil if there are too many of them. c.mu is held.
-func takerOf(c *Cluster, of map[string]*taker, list string, within time.Duration, now time.Time) *taker {
-	if t := of[list]; t != nil {
+// taker gives one, nil if there are too many of them. c.mu is held.
+func (c *Cluster) taker(of takerOf, now time.Time) *taker {
+	if t := c.takers[of]; t != nil {
 		return t
 	}
-	if len(of) >= maxTakers {
-		maps.DeleteFunc(of, func(_ string, t *taker) bool { return t.at(now) == 0 })
+	if len(c.takers) >= maxTakers {
+		maps.DeleteFunc(c.takers, func(_ takerOf, t *taker) bool { return t.at(now) == 0 })
 	}
-	if len(of) >= maxTakers {
+	if len(c.takers) >= maxTakers {
 		c.counts.full.Add(1)
 		return nil
 	}
-	t := &taker{within: within}
-	of[list] = t
+	t := &taker{within: of.within}
+	c.takers[of] = t
 	return t
 }
 

@@ -58,6 +58,15 @@ type held struct {
 	logged time.Time
 }
 
+// judging is what else a node keeps to judge others by.
+type judging struct {
+	heldNews  bool // what waits is not kept yet
+	seen      int  // rows that are told apart while they are counted
+	seed      maphash.Seed
+	least     least
+	callbacks map[string]callback // who dialled an emergency number, as other nodes say
+}
+
 // heldKept is what the database has of all that.
 type heldKept struct {
 	Last int     `json:"last"`
@@ -214,6 +223,7 @@ func (c *Cluster) saveHeld() error {
 
 // loadHeld reads them.
 func (c *Cluster) loadHeld() error {
+	c.seed, c.callbacks = maphash.MakeSeed(), make(map[string]callback)
 	if err := c.loadLeast(); err != nil {
 		return err
 	}
@@ -305,7 +315,7 @@ func (c *Cluster) mostOf(list string, entries int) int {
 	}
 	n := entries
 	if noted != math.MaxInt {
-		if t := c.takers[list]; t != nil {
+		if t := c.takers[takerOf{list, heldHour}]; t != nil {
 			n += t.at(c.o.Now()) // the hour began with these
 		}
 		n = min(n, noted)
