@@ -27,7 +27,7 @@ func (p *peer) tells(numbers, list string, rows ...[]any) {
 			all = append(all, row)
 		}
 		p.say("change", message(map[string]any{
-			"v": 1, "numbers": numbers, "list": list, "id": p.r.Uint32(), "last": true, "kind": "add", "who": "c", "from": "cli", "time": time.Now().UnixMilli(),
+			"v": p.v, "numbers": numbers, "list": list, "id": p.r.Uint32(), "last": true, "kind": "add", "who": "c", "from": "cli", "time": time.Now().UnixMilli(),
 		}, all))
 	}
 	must(p.t, p.nc.Flush())
@@ -48,8 +48,12 @@ func TestStolenNode(t *testing.T) {
 	must(t, err)
 	said, err := heard.NextMsg(time.Minute)
 	must(t, err)
-	var here struct{ Numbers string }
+	var here struct {
+		V       int
+		Numbers string
+	}
 	must(t, json.Unmarshal(said.Data, &here))
+	p.v = here.V
 
 	const many, most = 400, 120 // three in ten
 	lists := []string{"blacklist", "allowlist", "third"}
