@@ -28,7 +28,8 @@ type Store interface {
 	Leaves(list string) (leaves []uint64, rows int, err error)
 	Setting(key string) ([]byte, error)
 	PutSetting(key string, v []byte) error
-	HasEntry(list, pattern string) bool
+	// Lookup gives what a list has of each pattern.
+	Lookup(list string, patterns ...string) ([][]storage.Entry, error)
 }
 
 // Taker puts what other nodes say on this node's lists, having checked it; *desk.Desk is one.
@@ -36,8 +37,6 @@ type Taker interface {
 	MergeRows(ctx context.Context, list string, rows []storage.Row, of storage.Foreign) (changed int, err error)
 	// MergeList is MergeRows for very many, in the order of their patterns.
 	MergeList(ctx context.Context, list string, rows iter.Seq2[storage.Row, error], of storage.Foreign) (changed int, err error)
-	// UndoChange undoes a change of another node, so that all nodes come to say again what this one said before.
-	UndoChange(ctx context.Context, id uint64) error
 }
 
 // Options say which cluster, and as whom.
@@ -61,10 +60,12 @@ type Options struct {
 	Policy      Policies
 	SharePolicy bool
 	PolicyFrom  []string
-	// MaxChange is which share of a list a node that is not in PolicyFrom may take off within an hour; Wide reports whether a pattern names a country or
-	// more. What is beyond waits for a person.
+	// MaxChange is which share of a list nodes that are not in PolicyFrom may take off within an hour; Breadth is which share of a country's numbers a
+	// pattern takes, 1 for a whole country. What is beyond waits for a person.
 	MaxChange float64
-	Wide      func(list, pattern string) bool
+	Breadth   func(list, pattern string) float64
+	// Meets is how many lines, but for the one that a row of console.LineTable is of, have a number that it has; nil for none.
+	Meets func(line *storage.Row) int
 	// Pause is whether all calls pass: as the nodes in PolicyFrom have it.
 	Pause Pauses
 	// Refused counts rows of other nodes that were not taken, those of them that are of a time to come, and says why the last ones were not.
@@ -122,6 +123,7 @@ type Cluster struct {
 	held     []*held // changes of other nodes that wait for a person, or did
 	lastHeld int
 	takers   map[takerOf]*taker
+	judging
 	noPolicy string // why the policy is not that of all nodes
 	facts    []Fact // that wait to be told
 }

@@ -103,10 +103,14 @@ func (c *Cluster) takeFacts(node string, text []byte) bool {
 		c.counts.garbled.Add(1)
 		return false
 	}
-	now := c.o.Now().UnixMilli()
+	now, expects := c.o.Now().UnixMilli(), c.expects(node, c.o.Now())
 	good := facts[:0]
 	for _, f := range facts {
 		if len(f.Key) == 0 || len(f.Key) > maxFactKey || len(f.Value) > maxValue || f.At < 0 {
+			c.counts.refused.Add(1)
+			continue
+		}
+		if f.Table == TableEmergency && !expects.may(&f) {
 			c.counts.refused.Add(1)
 			continue
 		}

@@ -1,11 +1,10 @@
 package cluster
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
-	"fmt"
 	"iter"
+	"maps"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -15,144 +14,320 @@ import (
 )
 
 // A node is trusted to edit lists, but not to empty them, and not to stop a country: from nodes that are not in policy_from what takes more than a
-// share off a list within an hour, and patterns of a country's width, wait for a person.
+// share off a list within an hour, and patterns of a country's width, or so many that they come to it, wait for a person. What waits has numbers, see numbered.go.
 
 const (
-	heldFew     = 100       // entries that any node may take off a list within an hour, however short it is
-	heldHour    = time.Hour // within which what is taken off is counted
-	maxHeld     = 100       // changes that wait or were decided
-	maxTakers   = 1024      // nodes and lists of which it is counted what was taken off
-	settingHeld = "cluster.held"
+	heldFew  = 100 // entries that other nodes may take off a list within an hour, however short it is
+	heldHour = time.Hour
+	// takeSlots are in an hour, and one more is kept: there is no moment at which all of it is allowed again.
+	takeSlots = 12
+	// maxBreadth is how much of a country's numbers, in millionths, other nodes may put on a list within a day; wideBreadth waits in any case.
+	maxBreadth  = 20_000
+	wideBreadth = 50_000
+	widenFor    = 24 * time.Hour
+	maxTakers   = 2048 // lists of which it is counted what was taken off
+	// maxSources is how many sources of one pattern are kept: where one more comes, another gives way (see storage).
+	maxSources = 16
 )
 
-// What a person made of a change that waited.
+// What a person made of what waited.
 const (
 	heldWaits   = ""
 	heldTaken   = "taken"
 	heldRefused = "refused"
 )
 
-// held is a change of another node that waits, or did.
-type held struct {
-	ID      int          `json:"id"`
-	Node    string       `json:"node"` // that said it
-	List    string       `json:"list"`
-	Stamp   storage.Tick `json:"stamp"` // all rows of a change have one
-	Time    time.Time    `json:"time"`
-	Entries int          `json:"entries"` // as many as came at first
-	Why     string       `json:"why"`
-	Decided string       `json:"decided,omitempty"`
-}
-
-// taker is what a node has taken off a list lately.
+// taker is what other nodes have taken off a list within an hour, say, all of them together: one that was taken over could give each of the others another
+// part, which they give on in their names.
 type taker struct {
-	since time.Time
-	n     int
+	within time.Duration
+	slot   int64 // of it, since 1970
+	n      [takeSlots + 1]int
 }
 
 // takerOf names it.
-type takerOf struct{ node, list string }
+type takerOf struct {
+	list   string
+	within time.Duration // heldHour for what was taken off, widenFor for what was put on of a country
+}
 
-// sift gives the rows that a node may say, and those of changes that a person has refused, which are taken and undone. What has to wait is left
-// out, and is found by comparing lists when somebody has decided.
-func (c *Cluster) sift(node, list string, rows []storage.Row) (good, refused []storage.Row) {
-	if slices.Contains(c.o.PolicyFrom, node) {
+// at is how much there is now. What is older is forgotten.
+func (t *taker) at(now time.Time) (n int) {
+	slot := now.UnixNano() / int64(t.within/takeSlots)
+	if ahead := slot - t.slot; ahead < 0 || ahead >= int64(len(t.n)) { // a clock that was set back begins anew
+		t.n, t.slot = [takeSlots + 1]int{}, slot
+	}
+	for ; t.slot < slot; t.slot++ {
+		t.n[(t.slot+1)%int64(len(t.n))] = 0
+	}
+	for _, k := range t.n {
+		n += k
+	}
+	return n
+}
+
+func (t *taker) add(n int) { t.n[t.slot%int64(len(t.n))] += n }
+
+// giveBack is that so many, of the latest, were not taken off after all.
+func (t *taker) giveBack(n int) {
+	for ago := int64(0); ago < int64(len(t.n)) && ago <= t.slot; ago++ {
+		k := &t.n[(t.slot-ago)%int64(len(t.n))]
+		back := min(n, *k)
+		*k, n = *k-back, n-back
+	}
+}
+
+// sieve holds back what a node that is not in policy_from may not say of a list.
+type sieve struct {
+	c          *Cluster
+	node, list string
+	entries    func() int // of the list when it was first asked for
+
+	all     []judged // of a page, to be used again
+	took    int      // entries that were taken off
+	widened int
+	spent   map[*held]int
+}
+
+// judged is a row and what is to be known of it.
+type judged struct {
+	row   *storage.Row
+	there []storage.Entry // what the list has of its pattern
+	costs int             // entries that are taken off the list
+	broad int             // millionths of a country's numbers that are put on it
+}
+
+func (c *Cluster) sieve(node, list string) *sieve {
+	c.noteLeast()
+	s := &sieve{c: c, node: node, list: list, spent: map[*held]int{}}
+	s.entries = sync.OnceValue(func() int {
+		n := c.entries(list)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if _, noted := c.least.Now[list]; !noted {
+			c.least.note(list, n)
+		}
+		return n
+	})
+	return s
+}
+
+// page gives the rows that may be taken, and those that a person has refused as this node has to say them instead. What has to wait is left out, and is
+// found by comparing lists when somebody has decided.
+func (s *sieve) page(rows []storage.Row) (good, instead []storage.Row) {
+	c, now := s.c, s.c.o.Now()
+	all, asks := s.judge(rows, now)
+	if !asks {
 		return rows, nil
 	}
-	good = rows[:0:0]
-	most := c.mayTakeOff(list)
-	for i := range rows {
-		switch c.judge(node, list, &rows[i], most) {
+	good = make([]storage.Row, 0, len(rows))
+	most := c.mostOf(s.list, s.entries())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closeHeld(now)
+	for i := range all {
+		j := &all[i]
+		verdict := heldTaken
+		if j.asks() {
+			verdict = s.decide(j, most, now)
+		}
+		switch verdict {
 		case heldTaken:
-			good = append(good, rows[i])
+			good = append(good, *j.row)
 		case heldRefused:
-			refused = append(refused, rows[i])
+			instead = append(instead, c.insteadOf(j))
 		}
 	}
-	return good, refused
+	return good, instead
 }
 
-// mayTakeOff gives how many entries a node that is not in policy_from may take off a list within an hour. The list is asked once, when it is needed.
-func (c *Cluster) mayTakeOff(list string) func() int {
-	return sync.OnceValue(func() int { return max(heldFew, int(float64(c.entries(list))*c.o.MaxChange)) })
-}
+// wide reports whether it puts a part of a country on the list.
+func (j *judged) wide() bool { return j.broad > 0 }
 
-// judge says what becomes of a row of a node that is not in policy_from.
-func (c *Cluster) judge(node, list string, r *storage.Row, most func() int) string {
-	if r.Gone && !c.o.Store.HasEntry(list, r.Pattern) || !r.Gone && (c.o.Wide == nil || !c.o.Wide(list, r.Pattern)) {
-		return heldTaken
-	}
-	if decided, was := c.wasHeld(node, list, r.Stamp); was {
-		return decided
-	}
-	why := "it names a country or more, and the node is not in policy_from"
-	if r.Gone {
-		if c.takes(takerOf{node, list}) <= most() {
-			return heldTaken
+// asks reports whether not just any node may say it.
+func (j *judged) asks() bool { return j.costs > 0 || j.broad > 0 }
+
+// weight is by how much it counts where it waits.
+func (j *judged) weight() int { return max(j.costs, 1) }
+
+// judge says of rows what they take off the list, and which are too wide; asks is whether that is any.
+func (s *sieve) judge(rows []storage.Row, now time.Time) (all []judged, asks bool) {
+	s.all = slices.Grow(s.all[:0], len(rows))[:len(rows)]
+	clear(s.all)
+	all = s.all
+	var there [][]storage.Entry
+	unknown := false
+	if s.list == console.LineTable || s.entries() > 0 { // of an empty list, as a new node's are, nothing can be taken
+		patterns := make([]string, len(rows))
+		for i := range rows {
+			patterns[i] = rows[i].Pattern
 		}
-		why = fmt.Sprintf("it takes more than %d entries off the list within an hour, and the node is not in policy_from", most())
+		var err error
+		if there, err = s.c.o.Store.Lookup(s.list, patterns...); err != nil || len(there) != len(rows) {
+			there, unknown = nil, true
+		}
 	}
-	c.hold(held{Node: node, List: list, Stamp: r.Stamp, Time: c.o.Now(), Entries: 1, Why: why})
-	return heldWaits
+	comes := map[string]int{} // sources that patterns get
+	for i := range rows {
+		j := &all[i]
+		switch j.row = &rows[i]; {
+		case unknown:
+			j.costs, asks = 1, true
+			continue
+		case there != nil:
+			j.there = there[i]
+			fallthrough
+		case j.row.Gone || j.row.Expires != 0: // else there is nothing that it could cost
+			j.costs = s.costs(j, comes, now)
+		}
+		if !j.row.Gone && s.c.o.Breadth != nil {
+			if broad := s.c.o.Breadth(s.list, j.row.Pattern); broad > 0 && !lasts(j) {
+				j.broad = int(math.Ceil(broad * 1e6))
+			}
+		}
+		asks = asks || j.asks()
+	}
+	return all, asks
 }
 
-// heldOf is the change that a row is of, nil if it never had to wait. c.mu is held.
-func (c *Cluster) heldOf(node, list string, stamp storage.Tick) *held {
-	for _, h := range c.held {
-		if h.Node == node && h.List == list && h.Stamp == stamp {
-			return h
+// is is what the list has of a row's source.
+func (j *judged) is() *storage.Entry {
+	of := nameOfRow(j.row)
+	for i := range j.there {
+		e := &j.there[i]
+		if nameOfRow(&storage.Row{Pattern: e.Pattern, Origin: e.Origin, Source: e.Source}) == of {
+			return e
 		}
 	}
 	return nil
 }
 
-// wasHeld says what was decided of the change that a row is of, if it ever had to wait, and counts the row.
-func (c *Cluster) wasHeld(node, list string, stamp storage.Tick) (decided string, was bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	h := c.heldOf(node, list, stamp)
-	if h == nil {
-		return "", false
-	}
-	if h.Decided == heldWaits && c.o.Now().Sub(h.Time) < heldSettles {
-		h.Entries++ // later they come again, each time that lists are compared
-	}
-	return h.Decided, true
+// lasts reports whether the list has the row's pattern as it is, for as long as the row would have it.
+func lasts(j *judged) bool {
+	return slices.ContainsFunc(j.there, func(e storage.Entry) bool {
+		return e.Expires.IsZero() || j.row.Expires != 0 && e.Expires.UnixMilli() >= j.row.Expires
+	})
 }
 
-// heldSettles is for how long the rows of a change that waits are counted.
-const heldSettles = 20 * time.Second
+// costs is how many entries a row takes off the list: by a tombstone, and by whatever comes to the same.
+func (s *sieve) costs(j *judged, comes map[string]int, now time.Time) int {
+	r, is := j.row, j.is()
+	ended := is != nil && !is.Expires.IsZero() && !is.Expires.After(now)
+	// What nobody has said yet could be taken off beforehand, by a stamp that is later than those of all who will say it.
+	beforehand := is == nil && r.Stamp.Wall > now.Add(mostAhead).UnixMilli()
+	switch {
+	case is != nil && is.Stamp.Compare(r.Stamp) >= 0: // it changes nothing
+		return 0
+	case s.list == console.LineTable:
+		return s.costsLines(r, is, beforehand)
+	case r.Gone:
+		if is != nil && !ended || beforehand {
+			return 1
+		}
+		return 0
+	case is == nil:
+		if len(j.there) > 0 {
+			comes[r.Pattern]++
+		}
+		if beforehand && r.Expires != 0 || len(j.there)+comes[r.Pattern] > maxSources {
+			return 1
+		}
+		return 0
+	case r.Expires != 0 && !ended && (is.Expires.IsZero() || r.Expires < is.Expires.UnixMilli()): // it ends sooner, now perhaps
+		return 1
+	}
+	return 0
+}
 
-// takes counts an entry that a node takes off a list, and says how many it is within the hour.
-func (c *Cluster) takes(of takerOf) int {
-	now := c.o.Now()
+// costsLines is costs for a line, of which each word counts: without its numbers, or with screening off, it may as well be gone. A number that is another
+// line's is taken from that one.
+func (s *sieve) costsLines(r *storage.Row, is *storage.Entry, beforehand bool) (n int) {
+	if is != nil && (r.Gone || r.Reason != is.Reason) || r.Gone && beforehand {
+		n++
+	}
+	if !r.Gone && s.c.o.Meets != nil {
+		n += s.c.o.Meets(r)
+	}
+	return n
+}
+
+// decide says what becomes of a row that costs something. c.mu is held.
+func (s *sieve) decide(j *judged, most int, now time.Time) string {
+	c, waits := s.c, false
+	for _, h := range c.held {
+		if h.Node != s.node || h.List != s.list || !h.has(j) {
+			continue
+		}
+		switch {
+		case h.Decided == heldWaits:
+			c.countHeld(h, j, now)
+			waits = true
+		case h.Left >= j.weight():
+			h.Left -= j.weight()
+			s.spent[h] += j.weight()
+			c.heldNews = true
+			return h.Decided
+		}
+	}
+	if waits {
+		return heldWaits
+	}
+	takes, widens := c.taker(takerOf{s.list, heldHour}, now), c.taker(takerOf{s.list, widenFor}, now)
+	if takes != nil && widens != nil && j.broad < wideBreadth && (j.broad == 0 || widens.at(now)+j.broad <= maxBreadth) && takes.at(now)+j.costs <= most {
+		takes.add(j.costs)
+		widens.add(j.broad)
+		s.took += j.costs
+		s.widened += j.broad
+		return heldTaken
+	}
+	c.hold(s.node, s.list, j, most, now)
+	return heldWaits
+}
+
+// giveBack has it count as not said: it could not be written.
+func (s *sieve) giveBack() {
+	c := s.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	t := c.takers[of]
-	if t == nil {
-		if len(c.takers) >= maxTakers {
-			for other, t := range c.takers {
-				if now.Sub(t.since) > heldHour {
-					delete(c.takers, other)
-				}
-			}
-		}
-		if len(c.takers) >= maxTakers {
-			c.counts.full.Add(1)
-			return 1 << 30
-		}
-		t = &taker{since: now}
-		c.takers[of] = t
+	if t := c.takers[takerOf{s.list, heldHour}]; t != nil {
+		t.giveBack(s.took)
 	}
-	if now.Sub(t.since) > heldHour {
-		t.since, t.n = now, 0
+	if t := c.takers[takerOf{s.list, widenFor}]; t != nil {
+		t.giveBack(s.widened)
 	}
-	t.n++
-	return t.n
+	for h, n := range s.spent {
+		h.Left += n
+		c.heldNews = true
+	}
+	s.took, s.widened, s.spent = 0, 0, map[*held]int{}
+}
+
+// taker gives one, nil if there are too many of them. c.mu is held.
+func (c *Cluster) taker(of takerOf, now time.Time) *taker {
+	if t := c.takers[of]; t != nil {
+		return t
+	}
+	if len(c.takers) >= maxTakers {
+		maps.DeleteFunc(c.takers, func(_ takerOf, t *taker) bool { return t.at(now) == 0 })
+	}
+	if len(c.takers) >= maxTakers {
+		c.counts.full.Add(1)
+		return nil
+	}
+	t := &taker{within: of.within}
+	c.takers[of] = t
+	return t
 }
 
 // entries is how many a list has.
 func (c *Cluster) entries(list string) int {
+	if list == console.LineTable {
+		_, n, err := c.o.Store.Leaves(list)
+		if err != nil {
+			return 0
+		}
+		return n
+	}
 	infos, err := c.o.Store.Lists()
 	if err != nil {
 		return 0
@@ -165,141 +340,108 @@ func (c *Cluster) entries(list string) int {
 	return 0
 }
 
-// hold has a change wait.
-func (c *Cluster) hold(h held) {
-	c.mu.Lock()
-	if c.heldOf(h.Node, h.List, h.Stamp) == nil {
-		c.lastHeld++
-		h.ID = c.lastHeld
-		if len(c.held) >= maxHeld { // those that were decided first, then the oldest: they come again with the next comparison
-			at := max(0, slices.IndexFunc(c.held, func(h *held) bool { return h.Decided != heldWaits }))
-			c.held = slices.Delete(c.held, at, at+1)
+// insteadOf is what this node says where a row was refused: what there is, in a stamp just later than that of the row. So the row never counts here, not for a
+// moment.
+func (c *Cluster) insteadOf(j *judged) storage.Row {
+	stamp := storage.Tick{Wall: j.row.Stamp.Wall, Count: j.row.Stamp.Count + 1, Node: c.o.Node}
+	if j.row.Stamp.Count == math.MaxUint32 {
+		stamp.Wall, stamp.Count = stamp.Wall+1, 0
+	}
+	e := j.is()
+	if e == nil {
+		r := storage.Row{Pattern: j.row.Pattern, Origin: j.row.Origin, Source: j.row.Source, Gone: true, Stamp: stamp}
+		if named := nameOfRow(&r); named.source == "" {
+			r.Source = "" // as tombstones of persons have it
 		}
-		c.held = append(c.held, &h)
+		return r
 	}
-	c.mu.Unlock()
-	c.o.Log.Warn("a change of another node waits for a person: ringfence cluster status", "from", h.Node, "list", h.List, "why", h.Why)
-	c.saveHeld()
+	return storage.Row{
+		Pattern: e.Pattern, Origin: e.Origin, Source: e.Source, Stamp: stamp, Reason: e.Reason, Who: e.Who,
+		Added: millisOf(e.Added), Updated: millisOf(e.Updated), Expires: millisOf(e.Expires),
+	}
 }
 
-// saveHeld keeps what waits and what was decided.
-func (c *Cluster) saveHeld() error {
-	c.mu.Lock()
-	text, err := json.Marshal(c.held)
-	c.mu.Unlock()
-	if err == nil {
-		err = c.o.Store.PutSetting(settingHeld, text)
+func millisOf(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
 	}
-	if err != nil {
-		c.o.Log.Error("the changes of other nodes that wait for a person cannot be kept", "error", err)
-	}
-	return err
-}
-
-// loadHeld reads them.
-func (c *Cluster) loadHeld() error {
-	text, err := c.o.Store.Setting(settingHeld)
-	if err != nil || text == nil {
-		return err
-	}
-	if err := json.Unmarshal(text, &c.held); err != nil {
-		return fmt.Errorf("the setting %s of the database cannot be read: %w", settingHeld, err)
-	}
-	for _, h := range c.held {
-		c.lastHeld = max(c.lastHeld, h.ID)
-	}
-	return nil
-}
-
-// DecideHeld has a change that waits be taken, or refused: then all nodes come to say again what this one says.
-func (c *Cluster) DecideHeld(_ context.Context, id int, take bool) error {
-	c.mu.Lock()
-	at := slices.IndexFunc(c.held, func(h *held) bool { return h.ID == id && h.Decided == heldWaits })
-	if at < 0 {
-		c.mu.Unlock()
-		return console.NotFound(fmt.Sprintf("no change %d waits: `ringfence cluster status` names those that do", id))
-	}
-	h := c.held[at]
-	if h.Decided = heldRefused; take {
-		h.Decided = heldTaken
-	}
-	c.mu.Unlock()
-	if err := c.saveHeld(); err != nil {
-		c.mu.Lock()
-		h.Decided = heldWaits
-		c.mu.Unlock()
-		return err
-	}
-	signal(c.soon)
-	return nil
-}
-
-// heldNow are the changes that wait, the oldest first. c.mu is held.
-func (c *Cluster) heldNow() (all []console.ClusterHeld) {
-	for _, h := range c.held {
-		if h.Decided == heldWaits {
-			all = append(all, console.ClusterHeld{ID: h.ID, Node: h.Node, Time: h.Time, List: h.List, Entries: h.Entries, Why: h.Why})
-		}
-	}
-	slices.SortFunc(all, func(a, b console.ClusterHeld) int { return cmp.Compare(a.ID, b.ID) })
-	return all
+	return t.UnixMilli()
 }
 
 // merge takes rows of a node, as far as it may say them.
 func (c *Cluster) merge(ctx context.Context, list string, rows []storage.Row, of storage.Foreign) (changed int, err error) {
-	good, refused := c.sift(of.Node, list, rows)
+	if slices.Contains(c.o.PolicyFrom, of.Node) {
+		return c.o.Taker.MergeRows(ctx, list, rows, of)
+	}
+	s := c.sieve(of.Node, list)
+	good, instead := s.page(rows)
+	if err := c.saveHeld(); err != nil { // before it counts: what was agreed to once does not count twice
+		s.giveBack()
+		return 0, err
+	}
 	if len(good) > 0 {
 		if changed, err = c.o.Taker.MergeRows(ctx, list, good, of); err != nil {
+			s.giveBack()
 			return changed, err
 		}
 	}
-	if len(refused) > 0 {
-		err = c.undo(ctx, list, refused, of)
-	}
-	return changed, err
+	n, err := c.insist(ctx, list, instead)
+	return changed + n, err
 }
 
-// undo takes what a person has refused and undoes it: what this node said before is then the latest word of all.
-func (c *Cluster) undo(ctx context.Context, list string, rows []storage.Row, of storage.Foreign) error {
-	c.mu.Lock()
-	last := c.told
-	c.mu.Unlock()
-	err := c.o.Store.ChangesAfter(last, func(r storage.ChangeRecord) error { last = r.ID; return nil })
-	if err != nil {
-		return err
+// insist says again what there is where a person refused what another node said of it.
+func (c *Cluster) insist(ctx context.Context, list string, rows []storage.Row) (int, error) {
+	if len(rows) == 0 {
+		return 0, nil
 	}
-	if _, err := c.o.Taker.MergeRows(ctx, list, rows, of); err != nil {
-		return err
-	}
-	var ids []uint64
-	err = c.o.Store.ChangesAfter(last, func(r storage.ChangeRecord) error {
-		if r.Node == of.Node && r.List == list {
-			ids = append(ids, r.ID)
-		}
-		return nil
-	})
-	for _, id := range slices.Backward(ids) {
-		if err == nil {
-			err = c.o.Taker.UndoChange(ctx, id)
-		}
-	}
-	return err
+	return c.o.Taker.MergeRows(ctx, list, rows, storage.Foreign{Node: c.o.Node, By: storage.By{Who: "cluster", From: "cluster refuse"}, Time: c.o.Now()})
 }
 
-// siftMany is sift for very many rows. What a person has refused is left out: it is undone where it comes in few.
+// siftMany is what merge does with rows before they are taken, for very many.
 func (c *Cluster) siftMany(node, list string, rows iter.Seq2[storage.Row, error]) iter.Seq2[storage.Row, error] {
 	if slices.Contains(c.o.PolicyFrom, node) {
 		return rows
 	}
 	return func(yield func(storage.Row, error) bool) {
-		most := c.mayTakeOff(list)
+		s := c.sieve(node, list)
+		var page []storage.Row
+		flush := func() bool {
+			good, instead := s.page(page)
+			defer func() { page = page[:0] }()
+			err := c.saveHeld()
+			if err == nil {
+				ctx, cancel := context.WithTimeout(context.Background(), compareWait)
+				_, err = c.insist(ctx, list, instead)
+				cancel()
+			}
+			if err != nil {
+				yield(storage.Row{}, err)
+				return false
+			}
+			for i := range good {
+				if !yield(good[i], nil) {
+					return false
+				}
+			}
+			return true
+		}
+		ok := true
 		for r, err := range rows {
-			if err == nil && c.judge(node, list, &r, most) != heldTaken {
-				continue
+			if err != nil {
+				yield(r, err)
+				ok = false
+				break
 			}
-			if !yield(r, err) {
-				return
+			// What is said of one pattern is looked at together.
+			if len(page) >= 2*pageRows || len(page) >= pageRows && page[len(page)-1].Pattern != r.Pattern {
+				if ok = flush(); !ok {
+					break
+				}
 			}
+			page = append(page, r)
+		}
+		if ok = ok && flush(); !ok {
+			s.giveBack()
 		}
 	}
 }

@@ -14,7 +14,12 @@ func TestHeld(t *testing.T) {
 	for _, name := range []string{"a", "b", "stolen"} {
 		nodes[name] = join(t, s.url(), newKept(name), func(o *Options) {
 			o.PolicyFrom, o.MaxChange = []string{"a"}, 0.3
-			o.Wide = func(_, pattern string) bool { return pattern == "+86*" }
+			o.Breadth = func(_, pattern string) float64 {
+				if pattern == "+86*" {
+					return 1
+				}
+				return 0
+			}
 		})
 	}
 	a, b, stolen := nodes["a"], nodes["b"], nodes["stolen"]
@@ -57,7 +62,7 @@ func TestHeld(t *testing.T) {
 	if err := b.DecideHeld(t.Context(), 99, true); err == nil {
 		t.Error("a change that does not wait is decided")
 	}
-	if err := b.DecideHeld(t.Context(), b.Report().Held[0].ID, false); err != nil {
+	if err := b.DecideHeld(t.Context(), b.Report().Held[0].ID, false); err != nil { // it may be said before all was counted
 		t.Fatal(err)
 	}
 	if err := a.DecideHeld(t.Context(), a.Report().Held[0].ID, false); err != nil {
@@ -74,6 +79,7 @@ func TestHeld(t *testing.T) {
 	}
 	again.stop()
 	for _, m := range []*member{a, b} {
+		eventually(t, m.kept.node+" has counted it", func() bool { return m.Report().Held[0].Until.IsZero() })
 		if err := m.DecideHeld(t.Context(), m.Report().Held[0].ID, true); err != nil {
 			t.Fatal(err)
 		}

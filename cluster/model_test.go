@@ -27,14 +27,13 @@ type kept struct {
 	rows     map[uint64][]storage.Row
 	settings map[string][]byte
 	facts    map[string]int64
-	before   map[uint64][]storage.Row // what a change of another node took away or wrote over
-	merged   int                      // calls of MergeRows and MergeList that changed something
-	many     int                      // calls of MergeList
-	sums     time.Duration            // how long it takes to sum a list
+	merged   int           // calls of MergeRows and MergeList that changed something
+	many     int           // calls of MergeList
+	sums     time.Duration // how long it takes to sum a list
 }
 
 func newKept(node string) *kept {
-	return &kept{node: node, wall: time.Now, lists: map[string]map[string]storage.Row{}, rows: map[uint64][]storage.Row{}, settings: map[string][]byte{}, facts: map[string]int64{}, before: map[uint64][]storage.Row{}}
+	return &kept{node: node, wall: time.Now, lists: map[string]map[string]storage.Row{}, rows: map[uint64][]storage.Row{}, settings: map[string][]byte{}, facts: map[string]int64{}}
 }
 
 func nameOf(r *storage.Row) string { return fmt.Sprint(r.Pattern, "|", r.Origin, "|", r.Source) }
@@ -68,16 +67,11 @@ func (k *kept) MergeRows(_ context.Context, list string, rows []storage.Row, of 
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	n := 0
-	var before []storage.Row
 	for _, r := range rows {
 		was, there := k.lists[list][nameOf(&r)]
 		if there && was.Stamp.Compare(r.Stamp) >= 0 {
 			continue
 		}
-		if !there {
-			was = storage.Row{Pattern: r.Pattern, Origin: r.Origin, Source: r.Source, Gone: true}
-		}
-		before = append(before, was)
 		n++
 		k.put(list, r)
 		if r.Stamp.Compare(k.clock) > 0 {
@@ -87,7 +81,6 @@ func (k *kept) MergeRows(_ context.Context, list string, rows []storage.Row, of 
 	if n > 0 {
 		k.merged++
 		k.changes = append(k.changes, storage.ChangeRecord{ID: uint64(len(k.changes) + 1), List: list, Node: of.Node, Of: of.ID, Kind: of.Kind, Rows: n})
-		k.before[uint64(len(k.changes))] = before
 	}
 	return n, nil
 }
@@ -106,24 +99,24 @@ func (k *kept) MergeList(ctx context.Context, list string, rows iter.Seq2[storag
 	return k.MergeRows(ctx, list, all, of)
 }
 
-func (k *kept) HasEntry(list, pattern string) bool {
+func (k *kept) Lookup(list string, patterns ...string) ([][]storage.Entry, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	of := map[string][]storage.Entry{}
 	for _, r := range k.lists[list] {
-		if r.Pattern == pattern && !r.Gone {
-			return true
+		if !r.Gone {
+			e := storage.Entry{Pattern: r.Pattern, Origin: r.Origin, Source: r.Source, Reason: r.Reason, Who: r.Who, Stamp: r.Stamp}
+			if r.Expires != 0 {
+				e.Expires = time.UnixMilli(r.Expires)
+			}
+			of[r.Pattern] = append(of[r.Pattern], e)
 		}
 	}
-	return false
-}
-
-// UndoChange says again what was there before a change, as this node's own word.
-func (k *kept) UndoChange(_ context.Context, id uint64) error {
-	k.mu.Lock()
-	before, list := k.before[id], k.changes[id-1].List
-	k.mu.Unlock()
-	k.edit(list, before...)
-	return nil
+	found := make([][]storage.Entry, len(patterns))
+	for i, pattern := range patterns {
+		found[i] = of[pattern]
+	}
+	return found, nil
 }
 
 func (k *kept) Lists() (infos []storage.ListInfo, err error) {

@@ -16,7 +16,7 @@ func (c *Cluster) Report() console.ClusterReport {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r := console.ClusterReport{
-		Name: c.o.Name, Node: c.o.Node, Alone: !c.alone.IsZero(), Since: c.alone, Waiting: c.waits, Held: c.heldNow(),
+		Name: c.o.Name, Node: c.o.Node, Alone: !c.alone.IsZero(), Since: c.alone, Waiting: c.waits, Held: c.heldNow(now),
 		Dropped: map[string]uint64{
 			"garbled": c.counts.garbled.Load(), "numbers": c.counts.foreign.Load(), "refused": c.counts.refused.Load(), "full": c.counts.full.Load(),
 		},

@@ -5,6 +5,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,8 +17,8 @@ import (
 type clusterCmd struct {
 	Status clusterStatusCmd `cmd:"" help:"Say how the nodes are. Ends with 1 if this one is alone or lists differ for over 5 minutes."`
 	Leave  clusterLeaveCmd  `cmd:"" help:"Take a node out that has gone for good."`
-	Take   clusterTakeCmd   `cmd:"" help:"Have a change of another node count that waits."`
-	Refuse clusterRefuseCmd `cmd:"" help:"Have a change of another node that waits count nowhere."`
+	Take   clusterTakeCmd   `cmd:"" help:"Have what another node changed, and what waits, count."`
+	Refuse clusterRefuseCmd `cmd:"" help:"Have what another node changed, and what waits, count nowhere."`
 	Undo   clusterUndoCmd   `cmd:"" help:"Undo what another node did to lists, here and so on all nodes."`
 }
 
@@ -152,7 +153,14 @@ func clusterText(r *console.ClusterReport, now time.Time) string {
 		say("waiting", "%d changes were not published yet", r.Waiting)
 	}
 	for _, h := range r.Held {
-		say(fmt.Sprint("held ", h.ID), "of %s, %s: %d entries of %s: %s", shown(h.Node), when(h.Time), h.Entries, shown(h.List), number.InertUpTo(h.Why, 400))
+		many, list := fmt.Sprintf("%d entries", h.Entries), shown(h.List)
+		if h.List == console.LineTable {
+			many, list = strconv.Itoa(h.Entries), "the lines"
+		}
+		if !h.Until.IsZero() {
+			many += " so far (it can be taken when it has been counted, after " + h.Until.Local().Format(time.TimeOnly) + ")"
+		}
+		say(fmt.Sprint("held ", h.ID), "of %s, %s: %s of %s: %s", shown(h.Node), when(h.Time), many, list, number.InertUpTo(h.Why, 400))
 	}
 	if len(r.Held) > 0 {
 		say("", "ringfence cluster take NUMBER has one count, cluster refuse NUMBER has it count nowhere")

@@ -100,7 +100,7 @@ func TestClusterOnATerminal(t *testing.T) {
 			{Name: "pbx2", Version: "1.2.0", Lag: 0.24, Lists: console.ListsSame, Policy: "1a2b3c4d", Loaded: at},
 			{Name: "pbx3", Alone: at, Lists: console.ListsOtherNumbers, Trouble: "it does not answer", Journal: "no space left on device"},
 		},
-		Held:    []console.ClusterHeld{{ID: 4, Node: "pbx3", Time: at, List: "blacklist", Entries: 9000, Why: "it takes most of the list away"}},
+		Held:    []console.ClusterHeld{{ID: 4, Node: "pbx3", Time: at, List: "blacklist", Entries: 9000, Why: "it takes most of the list away"}, {ID: 5, Node: "pbx3", Time: at, List: "allowlist", Entries: 200, Why: "it takes much away", Until: at.Add(time.Minute)}},
 		Dropped: map[string]uint64{"bad": 1, "late": 0},
 	}
 	const want = `cluster  isp: this node is pbx1, connected to tls://nats1.example.com:4222 since
@@ -115,6 +115,8 @@ NODE     pbx3 IS NOT HEARD since 2026-11-29 14:02, lists cannot be compared: its
 waiting  2 changes were not published yet
 held 4   of pbx3, 2026-11-29 14:02: 9000 entries of blacklist: it takes most of
          the list away
+held 5   of pbx3, 2026-11-29 14:02: 200 entries so far (it can be taken when it
+         has been counted, after 14:03:00) of allowlist: it takes much away
          ringfence cluster take NUMBER has one count, cluster refuse NUMBER has
          it count nowhere
 dropped  1 messages: bad

@@ -58,8 +58,9 @@ type ClusterHeld struct {
 	Node    string    `json:"node"`
 	Time    time.Time `json:"time"`
 	List    string    `json:"list"`
-	Entries int       `json:"entries"` // that it touches
-	Why     string    `json:"why"`     // it waits
+	Entries int       `json:"entries"`        // that it touches
+	Why     string    `json:"why"`            // it waits
+	Until   time.Time `json:"until,omitzero"` // it is still being counted, and cannot be taken
 }
 
 // Differ is how long lists may be different before something is wrong: a comparison takes seconds, and one of millions a minute.

@@ -12,7 +12,6 @@ import (
 	"ringfence/alert"
 	"ringfence/cluster"
 	"ringfence/conf"
-	"ringfence/console"
 	"ringfence/desk"
 	"ringfence/detect"
 	"ringfence/inforce"
@@ -47,8 +46,10 @@ func (d *Daemon) makeCluster(c *conf.Cluster) error {
 			return r.Rows, r.Early, r.Why
 		},
 		Self:   d.selfForCluster,
-		Policy: clusterDesk{d}, SharePolicy: c.SharePolicy, PolicyFrom: c.PolicyFrom, MaxChange: c.MaxChange, Wide: func(list, pattern string) bool { return desk.IsWide(d.force.Rules().Policy.Plan(), list, pattern) }, Pause: clusterDesk{d},
-		Calls: func(ctx context.Context, query []byte) ([]byte, error) { return d.desk.CallsHere(ctx, query) },
+		Policy: clusterDesk{d}, SharePolicy: c.SharePolicy, PolicyFrom: c.PolicyFrom, MaxChange: c.MaxChange, Pause: clusterDesk{d},
+		Breadth: func(list, pattern string) float64 { return desk.Breadth(d.force.Rules().Policy.Plan(), list, pattern) },
+		Meets:   func(line *storage.Row) int { return desk.LinesMet(d.force.Rules(), line) },
+		Calls:   func(ctx context.Context, query []byte) ([]byte, error) { return d.desk.CallsHere(ctx, query) },
 	})
 	if err != nil {
 		return err
@@ -137,10 +138,6 @@ func (c clusterDesk) MergeRows(ctx context.Context, list string, rows []storage.
 
 func (c clusterDesk) MergeList(ctx context.Context, list string, rows iter.Seq2[storage.Row, error], of storage.Foreign) (int, error) {
 	return c.d.desk.MergeList(ctx, list, rows, of)
-}
-
-func (c clusterDesk) UndoChange(ctx context.Context, id uint64) error {
-	return c.d.desk.UndoChange(console.WithBy(ctx, console.By{Who: "cluster", From: "cluster refuse"}), id)
 }
 
 func (c clusterDesk) PolicyInForce() (text, version string, err error) {

@@ -85,12 +85,6 @@ func (d *Desk) UndoNode(ctx context.Context, node string, q console.ClusterUndo)
 	return out, nil
 }
 
-// UndoChange is Undo for the cluster itself.
-func (d *Desk) UndoChange(ctx context.Context, id uint64) error {
-	_, err := d.Undo(ctx, id)
-	return err
-}
-
 // reportChanged has a report as it is now count here, and on the other nodes.
 func (d *Desk) reportChanged(r *storage.Report) {
 	d.noteWaiting(r)
@@ -113,6 +107,9 @@ func (d *Desk) ReportsSince(since time.Time, yield func(id string, at time.Time,
 	})
 }
 
+// mostOthersReports is how many reports wait where those of other nodes find no more room: the rest is for the phones of this node.
+var mostOthersReports = storage.MaxReports / 2
+
 // TakeReport takes a report as another node has it. A mark that is new here ends what its caller was trusted with, as one that is made here does.
 func (d *Desk) TakeReport(text []byte) error {
 	var r storage.Report
@@ -122,6 +119,14 @@ func (d *Desk) TakeReport(text []byte) error {
 	before, err := d.db.Report(r.ID)
 	if err != nil && !errors.Is(err, storage.ErrNoReport) {
 		return err
+	}
+	if err != nil { // a new one
+		switch open, _, err := d.db.ReportCount(); {
+		case err != nil:
+			return err
+		case open >= mostOthersReports:
+			return fmt.Errorf("%d reports wait, and no more of other nodes are taken until some were decided", open)
+		}
 	}
 	kept, changed, err := d.db.MergeReport(r)
 	if err != nil || !changed {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -124,13 +125,31 @@ func inertOf(of storage.Foreign) storage.Foreign {
 	return of
 }
 
-// IsWide reports whether a pattern, as a list has it, takes a whole country or a large part of one. A text that is none is not wide: no call matches it.
-func IsWide(plan *number.Plan, list, text string) bool {
+// Breadth is which share of the numbers of this node's country a pattern takes, as a list has it: 1 where it takes a whole country or a large part of one, be it
+// another, and 0 where it is next to nothing. A text that is no pattern takes none: no call matches it.
+func Breadth(plan *number.Plan, list, text string) float64 {
 	if storage.IsOwn(list) {
 		_, text, _ = storage.CutOwn(text)
 	}
 	p, err := plan.KeptPattern(text)
-	return err == nil && plan.Wide(p) != ""
+	if err != nil || p.IsExact() || p.Size == 0 {
+		return 0
+	}
+	if plan.Wide(p) != "" {
+		return 1
+	}
+	size := int(p.Size)
+	if p.Plus {
+		if !strings.HasPrefix(fmt.Sprintf("%0*d", size, p.Lo), plan.Code()) {
+			return 0
+		}
+		size -= len(plan.Code())
+	}
+	n := float64(p.Hi-p.Lo) + 1
+	if share := n / math.Pow10(size); share >= 1e-6 && (p.Open || n >= 1e5) {
+		return share
+	}
+	return 0
 }
 
 // mergeCheck looks at rows of another node.

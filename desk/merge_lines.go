@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"ringfence/console"
+	"ringfence/inforce"
 	"ringfence/lines"
 	"ringfence/policy"
 	"ringfence/storage"
@@ -178,4 +179,27 @@ func (d *Desk) followAllLines() error {
 		r.Lists.DropOwn(slices.Collect(maps.Keys(gone)))
 	}
 	return err
+}
+
+// LinesMet is how many lines of the database have a number that another line has, as a row of another node says it: they would lose it if that is later. A row
+// that could not be taken meets none.
+func LinesMet(r *inforce.Rules, row *storage.Row) int {
+	l, err := storage.LineOfEntry(&storage.Entry{Pattern: row.Pattern, Reason: row.Reason})
+	if err != nil {
+		return 0
+	}
+	line, err := lineInMemory(r.Policy.Plan(), &l)
+	if err != nil {
+		return 0
+	}
+	met := make(map[string]bool)
+	for _, p := range line.Numbers {
+		r.Lines.Meet(p, func(other policy.Line) bool {
+			if other.Name != line.Name {
+				met[strings.Clone(other.Name)] = true
+			}
+			return true
+		})
+	}
+	return len(met)
 }

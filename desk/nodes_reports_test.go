@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -64,5 +65,37 @@ func TestReportsOfOtherNodes(t *testing.T) {
 		if b.TakeReport([]byte(spoilt)) == nil {
 			t.Errorf("%q is taken", spoilt)
 		}
+	}
+}
+
+// Another node cannot fill the room for marks: the phones of this one go on to make them.
+func TestReportsOfOtherNodesHaveTheirRoom(t *testing.T) {
+	a, b := callsDesk(t), callsDesk(t)
+	of := &told{}
+	a.o.Cluster, b.o.Cluster = of, &told{}
+	most := mostOthersReports
+	t.Cleanup(func() { mostOthersReports = most })
+	mostOthersReports = 3
+	mark := func(d *running, number string) {
+		t.Helper()
+		caller := d.force.Rules().Policy.Plan().Parse(number)
+		if err := d.AddReport("8001", traffic.LastCall{Caller: caller, Line: "staff", Callee: staffNumber, Time: time.Now()}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, number := range []string{"95211613", "95211614", "95211615", "95211616"} {
+		mark(a, number)
+	}
+	for i, report := range of.reports {
+		if err := b.TakeReport(report); err != nil != (i == 3) || err != nil && !strings.Contains(err.Error(), "3 reports wait") {
+			t.Errorf("mark %d: %v", i, err)
+		}
+	}
+	if err := b.TakeReport(of.reports[0]); err != nil { // one that is there may change
+		t.Error(err)
+	}
+	mark(b, "95211617")
+	if open, _, err := b.db.ReportCount(); open != 4 || err != nil {
+		t.Errorf("%d wait, %v", open, err)
 	}
 }

@@ -26,6 +26,7 @@ type peer struct {
 	r    *rand.Rand
 	nc   *nats.Conn
 	real [][]byte // what honest nodes have said
+	v    int      // the version of that
 }
 
 func (p *peer) say(what string, b []byte) {
@@ -36,11 +37,28 @@ func (p *peer) say(what string, b []byte) {
 // message is rows of a change as nodes tell them.
 func message(head map[string]any, rows any) []byte {
 	text, _ := json.Marshal(head)
+	if all, ok := rows.([]any); ok && head["v"] != 1 {
+		rows = pageOf(all)
+	}
 	body, _ := cbor.Marshal(rows)
 	packed := s2.Encode(nil, body)
 	b := append(text, '\n')
 	b = binary.BigEndian.AppendUint32(b, crc32.Checksum(packed, crc32.MakeTable(crc32.Castagnoli)))
 	return append(b, packed...)
+}
+
+// pageOf is rows as nodes tell them since version 2: what is said apart from the patterns of which it is.
+func pageOf(rows []any) any {
+	said, of, patterns := []any{}, make([]uint32, len(rows)), make([]any, len(rows))
+	for i, r := range rows {
+		row, ok := r.([]any)
+		if !ok {
+			return rows
+		}
+		of[i], patterns[i] = uint32(i), row[0]
+		said = append(said, row[1:])
+	}
+	return []any{said, of, patterns}
 }
 
 func rowOf(pattern string, more ...any) []any {
@@ -56,7 +74,7 @@ var emergency = []string{"110", "119", "120", "122", "+86110", "+8611*", "1*", "
 // changes are changes that somebody who knows the form might tell.
 func (p *peer) changes(numbers string) (all [][]byte) {
 	head := func(list string, more ...any) map[string]any {
-		h := map[string]any{"v": 1, "numbers": numbers, "list": list, "id": p.r.Uint64(), "last": true, "kind": "add", "who": "c", "from": "cli", "time": time.Now().UnixMilli()}
+		h := map[string]any{"v": p.v, "numbers": numbers, "list": list, "id": p.r.Uint64(), "last": true, "kind": "add", "who": "c", "from": "cli", "time": time.Now().UnixMilli()}
 		for i := 0; i+1 < len(more); i += 2 {
 			h[more[i].(string)] = more[i+1]
 		}
@@ -87,14 +105,14 @@ func (p *peer) changes(numbers string) (all [][]byte) {
 	} {
 		all = append(all, message(head("blacklist"), []any{rowOf("+8695299999", bad...)}))
 	}
-	for _, more := range [][]any{{"kind", "forget"}, {"kind", ""}, {"kind", strings.Repeat("k", 4000)}, {"v", 2}, {"numbers", "1 XX"}, {"who", strings.Repeat("w", 7000)}, {"who", "\x1b[2J\n"}, {"time", int64(-1) << 62}, {"source", "\x00"}} {
+	for _, more := range [][]any{{"kind", "forget"}, {"kind", ""}, {"kind", strings.Repeat("k", 4000)}, {"v", p.v + 1}, {"numbers", "1 XX"}, {"who", strings.Repeat("w", 7000)}, {"who", "\x1b[2J\n"}, {"time", int64(-1) << 62}, {"source", "\x00"}} {
 		all = append(all, message(head("blacklist", more...), []any{rowOf("+8695299998")}))
 	}
 	many := make([]any, 9000)
 	for i := range many {
 		many[i] = rowOf(fmt.Sprintf("+86953%08d", i))
 	}
-	bomb := append([]byte(`{"v":1,"numbers":"x"}`+"\n\x00\x00\x00\x00"), s2.Encode(nil, make([]byte, 100<<20))...)
+	bomb := append(fmt.Appendf(nil, "{\"v\":%d,\"numbers\":\"x\"}\n\x00\x00\x00\x00", p.v), s2.Encode(nil, make([]byte, 100<<20))...)
 	return append(all, message(head("bought"), many), message(head("blacklist"), make([]any, 200_000)), message(head("blacklist"), "rows"), bomb)
 }
 
@@ -105,7 +123,7 @@ func (p *peer) others(numbers string) map[string][][]byte {
 		sums[fmt.Sprint("list", i)] = uint64(i)
 	}
 	here := func(more map[string]any) []byte {
-		h := map[string]any{"v": 1, "epoch": 5, "wall": time.Now().UnixMilli(), "numbers": numbers, "told": 1 << 60, "sums": map[string]uint64{"blacklist": 5, "lines": 6, "../x": 3}}
+		h := map[string]any{"v": p.v, "epoch": 5, "wall": time.Now().UnixMilli(), "numbers": numbers, "told": 1 << 60, "sums": map[string]uint64{"blacklist": 5, "lines": 6, "../x": 3}}
 		for k, v := range more {
 			h[k] = v
 		}
@@ -171,9 +189,12 @@ func TestHostilePeer(t *testing.T) {
 		for len(heard) > 0 {
 			m := <-heard
 			p.real = append(p.real, m.Data)
-			var h struct{ Numbers string }
+			var h struct {
+				V       int
+				Numbers string
+			}
 			if strings.Contains(m.Subject, ".here.") && json.Unmarshal(m.Data, &h) == nil {
-				numbers = h.Numbers
+				numbers, p.v = h.Numbers, h.V
 			}
 		}
 		return numbers != "" && len(p.real) > 20
@@ -181,7 +202,7 @@ func TestHostilePeer(t *testing.T) {
 	var questions atomic.Int64
 	_, err = nc.Subscribe("ringfence.isp.ask.c", func(m *nats.Msg) { // it answers with nonsense
 		n := questions.Add(1)
-		m.Respond([][]byte{{}, p.real[0], []byte("{}\n\x00\x00\x00\x00"), message(map[string]any{"v": 1, "numbers": numbers, "last": true}, []any{rowOf("110")})}[n%4])
+		m.Respond([][]byte{{}, p.real[0], []byte("{}\n\x00\x00\x00\x00"), message(map[string]any{"v": p.v, "numbers": numbers, "last": true}, []any{rowOf("110")})}[n%4])
 	})
 	must(t, err)
 	before := memory()
@@ -200,6 +221,9 @@ func TestHostilePeer(t *testing.T) {
 			p.say("change", m)
 		}
 	}
+	p.tells(numbers, "blacklist", rowOf("+8613911111111"))
+	must(t, nc.Flush())
+	decides(t, "what is said as nodes say it, so that all that has been read", "13911111111", staff, true, nodes...)
 	for range 2000 {
 		p.say([]string{"here", "change", "fact", "count", "trip"}[p.r.IntN(5)], p.noise())
 		must(t, nc.PublishRequest("ringfence.isp.ask.a", "ringfence.isp.inbox.c.x", p.noise()))
