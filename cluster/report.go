@@ -27,7 +27,7 @@ func (c *Cluster) Report() console.ClusterReport {
 	if !r.Alone {
 		r.Since = c.joined
 	}
-	if r.Why = ""; r.Alone || c.waits > 0 {
+	if r.Why = ""; r.Alone || c.waits > 0 || now.Sub(c.denied) < deniedFor {
 		r.Why = c.trouble
 	}
 	if !r.Alone && c.nc != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"os"
+	"strings"
 	"time"
 
 	"ringfence/alert"
@@ -34,7 +35,7 @@ func (d *Daemon) openCluster(c *conf.Cluster) {
 		d.log.Error("calls are screened, but this node is no part of its cluster until that is mended and the daemon is started anew", "error", err)
 		d.alerts.Begin(alert.Cluster, "", "calls are screened, but this node is no part of its cluster: "+err.Error())
 		d.without = &withoutCluster{console.ClusterReport{
-			Name: c.Name, Node: d.conf.Node, Alone: true, Since: d.clock(), Why: "mend this, and start the daemon anew: " + err.Error(),
+			Name: c.Name, Node: d.conf.Node, Alone: true, Since: d.clock(), Why: "mend this, and start the daemon anew: " + strings.ReplaceAll(err.Error(), "\n", "; "),
 		}}
 	}
 }
