@@ -157,7 +157,10 @@ func (c *Cluster) policyOnce(ctx context.Context, state policyState, refused *ui
 func (c *Cluster) policies(ctx context.Context) (jetstream.KeyValue, error) {
 	kv, err := c.js.KeyValue(ctx, c.streamName())
 	if errors.Is(err, jetstream.ErrBucketNotFound) && slices.Contains(c.o.PolicyFrom, c.o.Node) {
-		return c.js.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: c.streamName(), Description: "the policy of Ringfence's nodes", History: policyHistory, MaxValueSize: maxPolicy})
+		err = c.replicated(func(replicas int) (err error) {
+			kv, err = c.js.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: c.streamName(), Description: "the policy of Ringfence's nodes", History: policyHistory, MaxValueSize: maxPolicy, Replicas: replicas})
+			return err
+		})
 	}
 	return kv, err
 }
