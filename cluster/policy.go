@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -100,6 +101,9 @@ func (c *Cluster) policyOnce(ctx context.Context, state policyState, refused *ui
 		return state, err
 	}
 	kv, err := c.policies(ctx)
+	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		return state, fmt.Errorf("no node of policy_from (%s) has given its policy yet: it does when its daemon runs with share_policy, and its user has the rights", strings.Join(c.o.PolicyFrom, ", "))
+	}
 	if err != nil {
 		return state, fmt.Errorf("what the server keeps of policies: %w", err)
 	}
