@@ -113,6 +113,8 @@ type Cluster struct {
 	heard    time.Time            // when its own word came back last
 	alone    time.Time            // since when it does not; zero: it does
 	trouble  string               // why
+	denied   time.Time            // when a server refused something last, or another node had this one's name
+	said     map[string]time.Time // when the log told of a trouble
 	joined   time.Time            // when it came back after it had not
 	waits    int                  // changes that were not told yet
 	counted  time.Time            // when they were counted
@@ -180,7 +182,7 @@ func New(o Options) (*Cluster, error) {
 	}
 	c := &Cluster{
 		o: o, begun: o.Now(), anew: make(chan struct{}, 1), soon: make(chan struct{}, 1), asked: make(chan struct{}, maxAsked), looked: make(chan struct{}, maxLooked), news: make(chan detect.News, maxNews), came: make(chan struct{}, 1),
-		peers: make(map[string]*peer), pauses: make(map[string]time.Time), takers: make(map[takerOf]*taker), sums: make(map[string]*sum), edits: make(map[string]uint64), large: make(map[string][]string), alone: o.Now(), trouble: "no server has answered yet",
+		peers: make(map[string]*peer), said: make(map[string]time.Time), pauses: make(map[string]time.Time), takers: make(map[takerOf]*taker), sums: make(map[string]*sum), edits: make(map[string]uint64), large: make(map[string][]string), alone: o.Now(), trouble: "no server has answered yet",
 	}
 	return c, errors.Join(errEncoding, errDecoding, errDecodingCounts, c.resume(), c.loadHeld())
 }
@@ -253,6 +255,7 @@ func (c *Cluster) Run(ctx context.Context) {
 	}
 	work.Wait()
 	c.save()
+	c.nc.SetClosedHandler(nil)
 	c.nc.Close()
 }
 
@@ -291,10 +294,13 @@ func (c *Cluster) connect() (err error) {
 		nats.Name("ringfence " + c.o.Node), nats.CustomInboxPrefix(c.subject("inbox", c.o.Node)),
 		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectWait(500 * time.Millisecond), nats.Timeout(2 * time.Second),
 		nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(2), nats.ReconnectBufSize(-1), nats.DrainTimeout(time.Second),
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { c.lost(err) }),
+		nats.IgnoreAuthErrorAbort(), // a password may be mended at the server
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { c.failed(err) }),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { c.failed(err) }),
+		nats.ClosedHandler(func(nc *nats.Conn) { c.closed(nc.LastError()) }),
 		nats.ReconnectHandler(func(*nats.Conn) { signal(c.anew) }),
 		nats.ConnectHandler(func(*nats.Conn) { signal(c.anew) }),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { c.lost(err) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { c.failed(err) }),
 	}
 	switch {
 	case c.o.Credentials != "":
@@ -337,16 +343,6 @@ func (c *Cluster) connect() (err error) {
 		}
 	}
 	return nil
-}
-
-// lost notes why the server is not there, or does not do what it is asked.
-func (c *Cluster) lost(err error) {
-	if err == nil || errors.Is(err, context.Canceled) {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.trouble = err.Error()
 }
 
 // signal wakes who waits on a channel that has room for one.

@@ -17,7 +17,7 @@ import (
 // share off a list within an hour, and patterns of a country's width, or so many that they come to it, wait for a person. What waits has numbers, see numbered.go.
 
 const (
-	heldFew  = 100 // entries that other nodes may take off a list within an hour, however short it is
+	heldFew  = 20 // entries that other nodes may take off a list within an hour, however short it is
 	heldHour = time.Hour
 	// takeSlots are in an hour, and one more is kept: there is no moment at which all of it is allowed again.
 	takeSlots = 12
@@ -83,8 +83,9 @@ type sieve struct {
 	node, list string
 	entries    func() int // of the list when it was first asked for
 
-	all     []judged // of a page, to be used again
-	took    int      // entries that were taken off
+	all     []judged             // of a page, to be used again
+	comes   map[storage.Tick]int // what a change, as its stamp tells them apart, costs from where it is looked at on
+	took    int                  // entries that were taken off
 	widened int
 	spent   map[*held]int
 }
@@ -125,12 +126,17 @@ func (s *sieve) page(rows []storage.Row) (good, instead []storage.Row) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closeHeld(now)
+	s.comes = map[storage.Tick]int{} // a change that is too large waits as a whole, as far as it comes together
+	for i := range all {
+		s.comes[all[i].row.Stamp] += all[i].costs
+	}
 	for i := range all {
 		j := &all[i]
 		verdict := heldTaken
 		if j.asks() {
 			verdict = s.decide(j, most, now)
 		}
+		s.comes[j.row.Stamp] -= j.costs
 		switch verdict {
 		case heldTaken:
 			good = append(good, *j.row)
@@ -273,7 +279,7 @@ func (s *sieve) decide(j *judged, most int, now time.Time) string {
 		return heldWaits
 	}
 	takes, widens := c.taker(takerOf{s.list, heldHour}, now), c.taker(takerOf{s.list, widenFor}, now)
-	if takes != nil && widens != nil && j.broad < wideBreadth && (j.broad == 0 || widens.at(now)+j.broad <= maxBreadth) && takes.at(now)+j.costs <= most {
+	if takes != nil && widens != nil && j.broad < wideBreadth && (j.broad == 0 || widens.at(now)+j.broad <= maxBreadth) && takes.at(now)+s.comes[j.row.Stamp] <= most {
 		takes.add(j.costs)
 		widens.add(j.broad)
 		s.took += j.costs

@@ -169,7 +169,7 @@ func (c *Cluster) hear(m *nats.Msg) {
 		if h.Epoch == c.epoch() {
 			c.heard = now
 		} else if h.V == wireNow {
-			c.trouble = "another node calls itself " + node + " too: give each a name of its own, by `node` in ringfence.toml"
+			c.twin(now)
 		}
 		return
 	}

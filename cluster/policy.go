@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -100,6 +101,9 @@ func (c *Cluster) policyOnce(ctx context.Context, state policyState, refused *ui
 		return state, err
 	}
 	kv, err := c.policies(ctx)
+	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		return state, fmt.Errorf("no node of policy_from (%s) has given its policy yet: it does when its daemon runs with share_policy, and its user has the rights", strings.Join(c.o.PolicyFrom, ", "))
+	}
 	if err != nil {
 		return state, fmt.Errorf("what the server keeps of policies: %w", err)
 	}
@@ -157,7 +161,10 @@ func (c *Cluster) policyOnce(ctx context.Context, state policyState, refused *ui
 func (c *Cluster) policies(ctx context.Context) (jetstream.KeyValue, error) {
 	kv, err := c.js.KeyValue(ctx, c.streamName())
 	if errors.Is(err, jetstream.ErrBucketNotFound) && slices.Contains(c.o.PolicyFrom, c.o.Node) {
-		return c.js.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: c.streamName(), Description: "the policy of Ringfence's nodes", History: policyHistory, MaxValueSize: maxPolicy})
+		err = c.replicated(func(replicas int) (err error) {
+			kv, err = c.js.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: c.streamName(), Description: "the policy of Ringfence's nodes", History: policyHistory, MaxValueSize: maxPolicy, Replicas: replicas})
+			return err
+		})
 	}
 	return kv, err
 }

@@ -27,7 +27,7 @@ func (c *Cluster) Report() console.ClusterReport {
 	if !r.Alone {
 		r.Since = c.joined
 	}
-	if r.Why = ""; r.Alone || c.waits > 0 {
+	if r.Why = ""; r.Alone || c.waits > 0 || now.Sub(c.denied) < deniedFor {
 		r.Why = c.trouble
 	}
 	if !r.Alone && c.nc != nil {
@@ -72,7 +72,7 @@ func (c *Cluster) Report() console.ClusterReport {
 // Leave forgets a node that has gone for good. One that is there would come back with its next word.
 func (c *Cluster) Leave(_ context.Context, node string) error {
 	if slices.Contains(c.live(), node) {
-		return console.Conflict(fmt.Sprintf("the node %s is there: stop its daemon, or take [cluster] out of its file, first", node))
+		return console.Conflict(fmt.Sprintf("the node %s has been heard within the last seconds: stop its daemon, or take [cluster] out of its file, and say it again some seconds later", node))
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

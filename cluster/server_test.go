@@ -19,10 +19,14 @@ type server struct {
 	program string
 	folder  string
 	port    int
+	more    []string // arguments
 	cmd     *exec.Cmd
 }
 
-func startServer(t testing.TB) *server {
+func startServer(t testing.TB) *server { return startServerWith(t, "") }
+
+// startServerWith gives it some configuration too.
+func startServerWith(t testing.TB, settings string) *server {
 	t.Helper()
 	program, err := debian.Program(t.Context(), "nats-server", "usr/sbin/nats-server")
 	if err != nil {
@@ -34,6 +38,10 @@ func startServer(t testing.TB) *server {
 	}
 	s := &server{t: t, program: program, folder: t.TempDir(), port: l.Addr().(*net.TCPAddr).Port}
 	l.Close()
+	if settings != "" {
+		s.more = []string{"-c", filepath.Join(s.folder, "conf")}
+		s.configure(settings)
+	}
 	s.start()
 	t.Cleanup(s.kill)
 	return s
@@ -41,10 +49,25 @@ func startServer(t testing.TB) *server {
 
 func (s *server) url() string { return fmt.Sprintf("nats://127.0.0.1:%d", s.port) }
 
+// configure writes its configuration.
+func (s *server) configure(settings string) {
+	s.t.Helper()
+	if err := os.WriteFile(filepath.Join(s.folder, "conf"), []byte(settings), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// reload has a running server read its configuration again.
+func (s *server) reload() { s.cmd.Process.Signal(syscall.SIGHUP) }
+
 // start starts it, and returns when it takes connections.
 func (s *server) start() {
 	s.t.Helper()
-	s.cmd = exec.Command(s.program, "-a", "127.0.0.1", "-p", fmt.Sprint(s.port), "-js", "-sd", filepath.Join(s.folder, "store"), "-l", filepath.Join(s.folder, "log"))
+	args := []string{"-a", "127.0.0.1", "-p", fmt.Sprint(s.port), "-l", filepath.Join(s.folder, "log")}
+	if s.more == nil {
+		args = append(args, "-js", "-sd", filepath.Join(s.folder, "store"))
+	}
+	s.cmd = exec.Command(s.program, append(args, s.more...)...)
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)

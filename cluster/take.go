@@ -78,6 +78,7 @@ func (c *Cluster) takeStream(ctx context.Context) error {
 	c.mu.Unlock()
 	consumer, err := s.OrderedConsumer(asking, jetstream.OrderedConsumerConfig{
 		FilterSubjects: []string{c.subject("change", "*")}, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from, InactiveThreshold: time.Minute,
+		MaxResetAttempts: 1, // of several servers it may lie on one that is gone, and stays there by its name: another one is made
 	})
 	if err != nil {
 		return fmt.Errorf("the stream of changes: %w", err)

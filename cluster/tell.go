@@ -188,10 +188,33 @@ func (c *Cluster) tellChange(r *storage.ChangeRecord) (acks []jetstream.PubAckFu
 func (c *Cluster) stream(ctx context.Context) (jetstream.Stream, error) {
 	s, err := c.js.Stream(ctx, c.streamName())
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return c.js.CreateStream(ctx, jetstream.StreamConfig{
-			Name: c.streamName(), Description: "changes of Ringfence's lists", Subjects: []string{c.subject("change", "*")},
-			MaxAge: keepTold, MaxBytes: maxStream, Discard: jetstream.DiscardOld, Duplicates: sameTold, Storage: jetstream.FileStorage,
+		err = c.replicated(func(replicas int) (err error) {
+			s, err = c.js.CreateStream(ctx, jetstream.StreamConfig{
+				Name: c.streamName(), Description: "changes of Ringfence's lists", Subjects: []string{c.subject("change", "*")}, Replicas: replicas,
+				MaxAge: keepTold, MaxBytes: maxStream, Discard: jetstream.DiscardOld, Duplicates: sameTold, Storage: jetstream.FileStorage,
+			})
+			return err
 		})
 	}
 	return s, err
 }
+
+// replicated makes what servers keep: on three of them where they are so many that are routes of each other, so that it outlives the loss of one, else on
+// one.
+func (c *Cluster) replicated(create func(replicas int) error) error {
+	if c.nc.ConnectedClusterName() == "" {
+		return create(1)
+	}
+	err := create(3)
+	var api *jetstream.APIError
+	if errors.As(err, &api) && (api.ErrorCode == noPeers || api.ErrorCode == noReplicas) {
+		return create(1)
+	}
+	return err
+}
+
+// What a server says to replicas that it cannot make, by its errors.json.
+const (
+	noPeers    jetstream.ErrorCode = 10005 // there are fewer servers
+	noReplicas jetstream.ErrorCode = 10074 // it is not part of a cluster
+)

@@ -58,9 +58,12 @@ func (c *clusterUndoCmd) Run(a *app) error {
 		return err
 	}
 	if done.Kept > 0 {
-		return a.print(done, "%s: %d changes undone; %d records that somebody has changed since stay\n", shown(c.Node), done.Changes, done.Kept)
+		return a.print(done, "%s: %d changes undone; %d records that somebody has changed since stay", shown(c.Node), done.Changes, done.Kept)
 	}
-	return a.print(done, "%s: %d changes undone\n", shown(c.Node), done.Changes)
+	if done.Changes == 0 {
+		return a.print(done, "%s: nothing to undo: this node took no change of a node of that name since %s that stands", shown(c.Node), when(since))
+	}
+	return a.print(done, "%s: %d changes undone", shown(c.Node), done.Changes)
 }
 
 type clusterStatusCmd struct{}

@@ -190,7 +190,7 @@ func (a *app) dial() (client *console.Client, socket string, err error) {
 	}
 	client, err = console.Dial(a.ctx, socket)
 	if err == nil && faults != nil {
-		fmt.Fprintf(a.err, "ringfence: the daemon runs with what its file said when it started, and will not start again with this:\n%v\n", faults)
+		fmt.Fprintf(a.err, "ringfence: the daemon runs with what its file said when it started; what it says now has faults:\n%v\n", faults)
 	}
 	return client, socket, err
 }
@@ -200,7 +200,7 @@ func (a *app) running() (*console.Client, error) {
 	client, socket, err := a.dial()
 	if errors.Is(err, console.ErrNotRunning) {
 		if _, faults := conf.LoadForCommand(a.config); faults != nil {
-			return nil, fmt.Errorf("the daemon is not running (nobody answers on %s), and will not start with this:\n%w", socket, faults)
+			return nil, fmt.Errorf("the daemon is not running (nobody answers on %s), and its file has faults:\n%w", socket, faults)
 		}
 		return nil, fmt.Errorf("the daemon is not running (nobody answers on %s): start it with `systemctl start ringfence` or `ringfence run`", socket)
 	}

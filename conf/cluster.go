@@ -34,6 +34,9 @@ type Cluster struct {
 // TLS reports whether all connections to the servers are encrypted, whatever their addresses begin with.
 func (c *Cluster) TLS() bool { return c.TLSCA != "" || c.TLSCert != "" }
 
+// maxKeep is the longest that a node may be away and still give its changes.
+const maxKeep = 365 * 24 * time.Hour
+
 // maxName is how long the name of a cluster or of a node in it may be: it is part of subjects.
 const maxName = 32
 
@@ -49,11 +52,12 @@ func (d *Daemon) readCluster(top *section, folder string, secrets bool) {
 		return
 	}
 	s := top.table("cluster")
+	c := &Cluster{Keep: maxKeep}
+	d.Cluster = c
 	if top.told("cluster") {
 		return
 	}
-	c := &Cluster{Name: s.text("name", ""), SharePolicy: s.yes("share_policy"), PolicyFrom: s.texts("policy_from")}
-	d.Cluster = c
+	c.Name, c.SharePolicy, c.PolicyFrom = s.text("name", ""), s.yes("share_policy"), s.texts("policy_from")
 	if !IsClusterName(c.Name) {
 		s.fault("name", "%q is no name of a cluster: write 1 to %d letters, digits, - or _, the same on each node, as in \"isp\"", c.Name, maxName)
 	}
@@ -173,7 +177,8 @@ func (c *Cluster) readBounds(s *section) {
 	const day = 24 * time.Hour
 	keep, share := s.text("keep", "30d"), s.text("max_change", "30%")
 	var err error
-	if c.Keep, err = parseSpan(keep); err != nil || c.Keep < day || c.Keep > 365*day {
+	if c.Keep, err = parseSpan(keep); err != nil || c.Keep < day || c.Keep > maxKeep {
+		c.Keep = maxKeep // where the daemon goes on without its cluster, what was taken off lists is not forgotten
 		s.fault("keep", "%q is not a time from 1d to 365d: write \"30d\", longer than any node is ever away", keep)
 	}
 	if c.MaxChange, err = parseShare(share); err != nil || c.MaxChange == 0 || c.MaxChange > 1 {

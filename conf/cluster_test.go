@@ -53,8 +53,8 @@ func TestCluster(t *testing.T) {
 	if _, err := LoadForCommand(file); err != nil {
 		t.Error(err)
 	}
-	if _, err := LoadDaemon(file); err == nil || strings.Count(err.Error(), "cannot be read") != 4 {
-		t.Errorf("files that are not there: %v", err)
+	if d, err := LoadDaemon(file); err != nil || d.ClusterFault == nil || strings.Count(d.ClusterFault.Error(), "cannot be read") != 4 {
+		t.Errorf("files that are not there: %+v, %v", d, err)
 	}
 }
 

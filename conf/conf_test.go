@@ -85,3 +85,12 @@ func TestDialplans(t *testing.T) {
 		t.Error("ringfence-open.xml must unset socket_resume before anything else")
 	}
 }
+
+// parseDaemon reads a text as LoadDaemon does a file, any fault of which is an error.
+func parseDaemon(file string, text []byte) (*Daemon, error) {
+	d, faults := readDaemon(file, text, true)
+	if faults != nil {
+		return nil, faults
+	}
+	return d, nil
+}

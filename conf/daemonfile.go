@@ -30,6 +30,9 @@ type Daemon struct {
 	Feeds   []Feed
 	Console *Console // where browsers and scripts come to; nil: nowhere
 	Cluster *Cluster // nodes that have the same lists; nil: this one is alone
+	// ClusterFault is what is wrong with Cluster, as LoadDaemon's error, where that is all that is wrong with the file: calls are screened without the
+	// other nodes rather than not at all.
+	ClusterFault error
 }
 
 // Database is the file of the lists and the journal.
@@ -67,13 +70,18 @@ var sectionKeys = map[string][]string{
 }
 
 // LoadDaemon reads the daemon's file for the daemon: with the passwords, which lie in files that are often the daemon's alone. The
-// error names every fault, a line each, as FILE:LINE: key: what is wrong and what to write instead.
+// error names every fault, a line each, as FILE:LINE: key: what is wrong and what to write instead. Where all of them are of [cluster] they are no error,
+// but ClusterFault.
 func LoadDaemon(file string) (*Daemon, error) {
 	text, err := readDaemonFile(file)
 	if err != nil {
 		return nil, err
 	}
-	return parseDaemon(file, text)
+	d, faults := readDaemon(file, text, true)
+	if faults != nil && d.ClusterFault == nil {
+		return nil, faults
+	}
+	return d, nil
 }
 
 // LoadForCommand reads the daemon's file for a command, whoever gives it: passwords that lie in files are left there (see
@@ -123,14 +131,6 @@ func ReadFile(file string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, tomlfile.MaxFile+1))
 }
 
-func parseDaemon(file string, text []byte) (*Daemon, error) {
-	d, faults := readDaemon(file, text, true)
-	if faults != nil {
-		return nil, faults
-	}
-	return d, nil
-}
-
 // readDaemon reads a text, with secrets the files of passwords too. With faults the Daemon has what could be read, and no Socket
 // if that is among them.
 func readDaemon(file string, text []byte, secrets bool) (*Daemon, error) {
@@ -155,11 +155,16 @@ func readDaemon(file string, text []byte, secrets bool) (*Daemon, error) {
 	if d.Node == "" {
 		d.Node, _ = os.Hostname()
 	}
+	others := len(faults.all)
 	d.readCluster(top, filepath.Dir(file), secrets)
 	if top.told("socket") {
 		d.Socket = ""
 	}
-	return d, faults.err()
+	err := faults.err()
+	if others == 0 && err != nil {
+		d.ClusterFault = err
+	}
+	return d, err
 }
 
 // readPaths reads the files and folders named at the top of the file.

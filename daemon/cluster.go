@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"iter"
 	"os"
+	"strings"
 	"time"
 
 	"ringfence/alert"
 	"ringfence/cluster"
 	"ringfence/conf"
+	"ringfence/console"
 	"ringfence/desk"
 	"ringfence/detect"
 	"ringfence/inforce"
@@ -25,10 +27,36 @@ func (d *Daemon) openCluster(c *conf.Cluster) {
 	if c == nil {
 		return
 	}
-	if err := d.makeCluster(c); err != nil {
-		d.log.Error("calls are screened, but this node is no part of its cluster until the daemon is started anew", "error", err)
-		d.alerts.Begin(alert.Cluster, "", "calls are screened, but this node is no part of its cluster: "+err.Error())
+	err := d.conf.ClusterFault
+	if err == nil {
+		err = d.makeCluster(c)
 	}
+	if err != nil {
+		d.log.Error("calls are screened, but this node is no part of its cluster until that is mended and the daemon is started anew", "error", err)
+		d.alerts.Begin(alert.Cluster, "", "calls are screened, but this node is no part of its cluster: "+err.Error())
+		d.without = &withoutCluster{console.ClusterReport{
+			Name: c.Name, Node: d.conf.Node, Alone: true, Since: d.clock(), Why: "mend this, and start the daemon anew: " + strings.ReplaceAll(err.Error(), "\n", "; "),
+		}}
+	}
+}
+
+// withoutCluster is a node that cannot be part of its cluster, as the desk has it.
+type withoutCluster struct{ report console.ClusterReport }
+
+func (w *withoutCluster) Report() console.ClusterReport { return w.report }
+
+func (w *withoutCluster) Leave(context.Context, string) error { return w.sorry() }
+
+func (w *withoutCluster) DecideHeld(context.Context, int, bool) error { return w.sorry() }
+
+func (w *withoutCluster) Calls(context.Context, []byte) (answers map[string][]byte, silent []string) {
+	return nil, nil
+}
+
+func (w *withoutCluster) ReportChanged(string, time.Time, []byte) {}
+
+func (w *withoutCluster) sorry() error {
+	return console.Conflict("this node is no part of its cluster: " + w.report.Why)
 }
 
 func (d *Daemon) makeCluster(c *conf.Cluster) error {
@@ -71,6 +99,9 @@ func (d *Daemon) deskCluster() desk.Cluster {
 	if c := d.cluster.Load(); c != nil {
 		return c
 	}
+	if d.without != nil {
+		return d.without
+	}
 	return nil
 }
 
@@ -110,16 +141,16 @@ func clusterTLS(c *conf.Cluster) (*tls.Config, error) {
 	if c.TLSCA != "" {
 		text, err := os.ReadFile(c.TLSCA)
 		if err != nil {
-			return nil, fmt.Errorf("tls_ca cannot be read: %w", err)
+			return nil, fmt.Errorf("tls_ca cannot be read: put the file there, readable for the daemon (%w)", err)
 		}
 		t.RootCAs = x509.NewCertPool()
 		if !t.RootCAs.AppendCertsFromPEM(text) {
-			return nil, fmt.Errorf("tls_ca: %s has no certificate in the form of PEM", c.TLSCA)
+			return nil, fmt.Errorf("tls_ca: %s has no certificate in the form of PEM: put the ca.crt there that signed the server's", c.TLSCA)
 		}
 	}
 	if c.TLSCert != "" {
 		if _, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey); err != nil {
-			return nil, fmt.Errorf("tls_cert and tls_key cannot be used: %w", err)
+			return nil, fmt.Errorf("tls_cert and tls_key cannot be used: put a certificate and its key there, in the form of PEM (%w)", err)
 		}
 		t.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { // it may have been renewed
 			cert, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)

@@ -55,6 +55,7 @@ type Daemon struct {
 	notices  *notice.Notices
 	metrics  *metrics.Metrics
 	cluster  atomic.Pointer[cluster.Cluster] // nil: there is none
+	without  *withoutCluster                 // why there is none, where there should be
 
 	screen   *eslbridge.Server
 	listener net.Listener
