@@ -349,17 +349,21 @@ func TestTakenIsNoMoreThanShown(t *testing.T) {
 	}
 	v.now = v.now.Add(61 * time.Second)
 	v.says("stolen", "blacklist", many(800, 2000, at(stamp))...) // too late to be counted
-	if h := v.held(); len(h) != 1 || h[0].Entries != 200 || !h[0].Until.IsZero() {
+	if h := v.held(); len(h) != 1 || h[0].Entries != 800 || !h[0].Until.IsZero() || v.left("blacklist", 2000) != 2000 {
 		t.Fatalf("%+v", h)
 	}
 	must(t, v.DecideHeld(t.Context(), id, true))
 	v.says("stolen", "blacklist", many(1000, 1100, at(stamp))...)
 	v.begin() // another run knows how much that was
 	v.says("stolen", "blacklist", many(1100, 2000, at(stamp))...)
-	if left := v.left("blacklist", 2000); left != 1400-200-390 { // of the new run another share, within its hour
+	if left := v.left("blacklist", 2000); left != 2000-800-200 { // the new run has another share, within its hour: 600
 		t.Errorf("%d entries are left", left)
 	}
-	if h := v.held(); len(h) != 1 || h[0].ID == id || h[0].Entries != 900-100-390 {
+	v.says("stolen", "blacklist", many(0, 1000, at(stamp))...)
+	if left := v.left("blacklist", 2000); left != 1000 {
+		t.Errorf("%d entries are left", left)
+	}
+	if h := v.held(); len(h) != 1 || h[0].ID == id || h[0].Entries != 1000 {
 		t.Errorf("%+v", h)
 	}
 }
