@@ -113,6 +113,7 @@ type Cluster struct {
 	heard    time.Time            // when its own word came back last
 	alone    time.Time            // since when it does not; zero: it does
 	trouble  string               // why
+	server   string               // that the connection was made to last
 	denied   time.Time            // when a server refused something last, or another node had this one's name
 	said     map[string]time.Time // when the log told of a trouble
 	joined   time.Time            // when it came back after it had not
@@ -298,8 +299,8 @@ func (c *Cluster) connect() (err error) {
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { c.failed(err) }),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { c.failed(err) }),
 		nats.ClosedHandler(func(nc *nats.Conn) { c.closed(nc.LastError()) }),
-		nats.ReconnectHandler(func(*nats.Conn) { signal(c.anew) }),
-		nats.ConnectHandler(func(*nats.Conn) { signal(c.anew) }),
+		nats.ReconnectHandler(c.connected),
+		nats.ConnectHandler(c.connected),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { c.failed(err) }),
 	}
 	switch {
@@ -343,6 +344,15 @@ func (c *Cluster) connect() (err error) {
 		}
 	}
 	return nil
+}
+
+// connected notes that the connection is there. The client is asked for nothing while c.mu is held: it may be dialling.
+func (c *Cluster) connected(nc *nats.Conn) {
+	server := nc.ConnectedUrlRedacted()
+	c.mu.Lock()
+	c.server = server
+	c.mu.Unlock()
+	signal(c.anew)
 }
 
 // signal wakes who waits on a channel that has room for one.

@@ -136,7 +136,7 @@ func (c *Cluster) look() {
 	switch silent := now.Sub(c.heard); {
 	case silent < max(aloneAfter, 3*c.o.Beat) && silent >= 0:
 		if !c.alone.IsZero() {
-			c.o.Log.Info("this node is with its cluster", "after", now.Sub(c.alone).Round(time.Second), "server", c.nc.ConnectedUrlRedacted())
+			c.o.Log.Info("this node is with its cluster", "after", now.Sub(c.alone).Round(time.Second), "server", c.server)
 			c.alone, c.joined = time.Time{}, now
 			signal(c.soon)
 		}

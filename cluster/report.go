@@ -30,8 +30,8 @@ func (c *Cluster) Report() console.ClusterReport {
 	if r.Why = ""; r.Alone || c.waits > 0 || now.Sub(c.denied) < deniedFor {
 		r.Why = c.trouble
 	}
-	if !r.Alone && c.nc != nil {
-		r.Server = c.nc.ConnectedUrlRedacted()
+	if !r.Alone {
+		r.Server = c.server
 	}
 	if c.clamped {
 		r.Clock = "the clock of this node is more than a minute ahead of those of all others: what is changed here is stamped by theirs. Set it right."

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"ringfence/conf"
 	"ringfence/console"
 	"ringfence/storage"
 )
@@ -118,6 +120,24 @@ func TestPolicyNotWritable(t *testing.T) {
 	}
 	if got := len(d.force.Rules().Policy.Rules()); got != 1 {
 		t.Errorf("%d rules are in force, want the 1 of before", got)
+	}
+}
+
+// TestPolicyOfOthers: a node whose policy is another's does not take an edit, and says of what is read that it is changed back.
+func TestPolicyOfOthers(t *testing.T) {
+	c := installation(t, smallPolicy)
+	c.Node, c.Cluster = "b", &conf.Cluster{SharePolicy: true, PolicyFrom: []string{"a"}}
+	d, _ := startLogging(t, c)
+	r, err := d.Reload(t.Context())
+	if err != nil || !r.Loaded || len(r.Faults) == 0 || !strings.Contains(r.Faults[len(r.Faults)-1].Text, "changed back") || !r.Faults[len(r.Faults)-1].Warning {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if _, err := d.PutPolicy(t.Context(), console.PolicyEdit{Text: strictPolicy, ETag: etagOf([]byte(smallPolicy))}); !errors.Is(err, console.ErrConflict) {
+		t.Errorf("it is changed here: %v", err)
+	}
+	c.Node = "a"
+	if r, err := d.Reload(t.Context()); err != nil || slices.ContainsFunc(r.Faults, func(f console.Fault) bool { return strings.Contains(f.Text, "changed back") }) {
+		t.Errorf("%+v, %v", r, err)
 	}
 }
 

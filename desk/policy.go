@@ -27,6 +27,9 @@ func (d *Desk) Reload(ctx context.Context) (*console.ReloadReport, error) {
 	defer d.edit.Unlock()
 	report, err := d.reload(ctx, "")
 	d.alertRefused()
+	if others := d.policyOfOthers(); err == nil && report.Loaded && others != "" {
+		report.Faults = append(report.Faults, console.Fault{Text: others + ". What was read here is changed back to theirs", Warning: true})
+	}
 	return report, err
 }
 
