@@ -103,6 +103,7 @@ type Cluster struct {
 	pauses   map[string]time.Time // when the pauses of other nodes were made that were taken
 	at       position             // in the stream
 	level    bool                 // with the stream: all that nodes have told so far was taken, be it by an earlier run
+	taking   bool                 // what was read of the stream is being written
 	told     uint64               // the change up to which all are told
 	own      uint64               // the last that was told of those made here, in this run
 	summed   uint64               // what told was when the lists were last summed
@@ -333,12 +334,16 @@ func (c *Cluster) connect() (err error) {
 
 // lost notes why the server is not there, or does not do what it is asked.
 func (c *Cluster) lost(err error) {
-	if err == nil || errors.Is(err, context.Canceled) {
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, nats.ErrReconnectBufExceeded) { // the last: nothing is kept for a server that is not there, and why it is not was noted before
 		return
+	}
+	why := err.Error()
+	if errors.Is(err, nats.ErrStaleConnection) {
+		why = "the server does not answer any more"
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.trouble = err.Error()
+	c.trouble = why
 }
 
 // signal wakes who waits on a channel that has room for one.
