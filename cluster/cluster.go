@@ -106,6 +106,7 @@ type Cluster struct {
 	pauses   map[string]time.Time // when the pauses of other nodes were made that were taken
 	at       position             // in the stream
 	level    bool                 // with the stream: all that nodes have told so far was taken, be it by an earlier run
+	taking   bool                 // what was read of the stream is being written
 	told     uint64               // the change up to which all are told
 	own      uint64               // the last that was told of those made here, in this run
 	summed   uint64               // what told was when the lists were last summed

@@ -39,6 +39,8 @@ type peer struct {
 	heard  time.Time // when it spoke last
 	took   uint64    // the change of it that was taken last
 	behind time.Time // since when it has told more than that; zero: it has not
+	others bool      // it has told other sums since
+	sought time.Time // lists were compared because of what it said
 	same   time.Time // since when its lists are the same; zero: they are not, or it is not known
 	differ time.Time // since when its lists are others; zero: they are not
 	why    string    // what did not work between it and this node last
@@ -189,6 +191,7 @@ func (c *Cluster) hear(m *nats.Msg) {
 		signal(c.came)
 	}
 	h.Journal = h.Journal[:min(len(h.Journal), 300)]
+	p.others = p.others || !maps.Equal(p.Sums, h.Sums)
 	p.here, p.heard = h, now
 	switch {
 	case h.Told <= p.took:
@@ -196,6 +199,27 @@ func (c *Cluster) hear(m *nats.Msg) {
 	case p.behind.IsZero():
 		p.behind = now
 	}
+	c.seek(p, now)
+}
+
+// seekEvery is how often lists are compared because of what a node says of itself.
+const seekEvery = 10 * time.Second
+
+// seek has lists compared before the minute is over. Where a node has told changes that are not here, and the stream has nothing more, a server that lost its
+// store had them; as sums of lists may be of before those changes, new ones are reason to compare again. Where lists were different, they may be the same
+// by now if the node has other sums. c.mu is held.
+func (c *Cluster) seek(p *peer, now time.Time) {
+	rested := now.Sub(p.sought) > seekEvery
+	lost := !p.behind.IsZero() && c.level && !c.taking
+	switch {
+	case lost && p.others:
+	case lost && rested && now.Sub(p.behind) > aloneAfter:
+	case !p.differ.IsZero() && p.others && rested:
+	default:
+		return
+	}
+	p.sought, p.others = now, false
+	signal(c.soon)
 }
 
 // sender is whose a message is, by its subject.

@@ -187,6 +187,9 @@ func (c *Cluster) takeBatch(ctx context.Context, batch []jetstream.Msg) error {
 		return nil
 	}
 	took := map[string]uint64{}
+	c.mu.Lock()
+	c.taking = true // until it is done: one that cannot be written is tried again
+	c.mu.Unlock()
 	for _, m := range batch {
 		meta, err := m.Metadata()
 		if err != nil {
@@ -227,7 +230,7 @@ func (c *Cluster) takeBatch(ctx context.Context, batch []jetstream.Msg) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.at.Seq = max(c.at.Seq, last)
-	c.level = pending == 0
+	c.level, c.taking = pending == 0, false
 	for node, id := range took {
 		if p := c.peers[node]; p != nil {
 			if p.took = id; p.Told <= id {

@@ -39,7 +39,12 @@ func (c *Cluster) tell(ctx context.Context) {
 			c.countWaiting()
 			continue
 		}
-		err := c.tellSome(ctx)
+		more, err := true, error(nil)
+		for more && err == nil && ctx.Err() == nil { // what a node did that was alone is told without a rest
+			if more, err = c.tellSome(ctx); more {
+				c.countWaiting()
+			}
+		}
 		if ctx.Err() != nil {
 			return
 		}
@@ -92,14 +97,14 @@ func (c *Cluster) isStale() bool {
 
 var errEnough = errors.New("enough for now")
 
-// tellSome publishes some changes, and notes them as told when the server has them.
-func (c *Cluster) tellSome(ctx context.Context) error {
+// tellSome publishes some changes, and notes them as told when the server has them. It reports whether there are more.
+func (c *Cluster) tellSome(ctx context.Context) (more bool, err error) {
 	c.mu.Lock()
 	told := c.told
 	c.mu.Unlock()
 	var acks []jetstream.PubAckFuture
 	last, own, size := told, uint64(0), 0
-	err := c.o.Store.ChangesAfter(told, func(r storage.ChangeRecord) error {
+	err = c.o.Store.ChangesAfter(told, func(r storage.ChangeRecord) error {
 		if len(acks) >= tellMost || size >= tellBytes {
 			return errEnough
 		}
@@ -118,10 +123,11 @@ func (c *Cluster) tellSome(ctx context.Context) error {
 		return nil
 	})
 	if err != nil && !errors.Is(err, errEnough) {
-		return err
+		return false, err
 	}
+	more = err != nil
 	if last == told {
-		return nil
+		return false, nil
 	}
 	deadline := time.NewTimer(tellWait)
 	defer deadline.Stop()
@@ -129,17 +135,19 @@ func (c *Cluster) tellSome(ctx context.Context) error {
 		select {
 		case <-ack.Ok():
 		case err := <-ack.Err():
-			return fmt.Errorf("the server does not take changes: %w", err)
+			return false, fmt.Errorf("the server does not take changes: %w", err)
 		case <-deadline.C:
-			return errors.New("the server does not answer")
+			return false, errors.New("the server does not answer")
 		case <-ctx.Done():
-			return ctx.Err()
+			return false, ctx.Err()
 		}
 	}
 	c.mu.Lock()
-	c.told, c.own, c.waits = last, max(c.own, own), 0
+	if c.told, c.own = last, max(c.own, own); !more {
+		c.waits = 0
+	}
 	c.mu.Unlock()
-	return nil
+	return more, nil
 }
 
 // tellChange publishes one change, in parts.

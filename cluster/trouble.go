@@ -109,6 +109,8 @@ func advice(err error) string {
 		return "the server does not take this node's certificate, or wants one: look at tls_cert and tls_key, and at `verify` in the server's configuration"
 	case errors.Is(err, nats.ErrSecureConnWanted):
 		return "the server has no TLS: give it a certificate (tls in its configuration)"
+	case errors.Is(err, nats.ErrStaleConnection):
+		return "the server does not answer any more: look at it, and at the network"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "nobody listens there: start nats-server, or write into `servers` where it listens"
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):

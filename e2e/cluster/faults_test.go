@@ -146,32 +146,32 @@ func (w *want) edit(nodes []*node, when, but string) {
 // check waits until all nodes have what was acknowledged, and nothing else.
 func (w *want) check(t *testing.T, nodes []*node) {
 	t.Helper()
-	w.lists[listed] = true
 	for _, n := range nodes {
 		var missing []string
-		so := func() bool {
-			left := maps.Clone(w.lists)
-			maps.DeleteFunc(left, func(_ string, on bool) bool { return !on })
-			missing = nil
-			must(t, n.desk.Entries(t.Context(), "blacklist", func(e console.ListEntry) error {
-				number := strings.TrimPrefix(e.Number, "+86")
-				if !left[number] {
-					missing = append(missing, "too much: "+number)
-				}
-				delete(left, number)
-				return nil
-			}))
-			for number := range left {
-				missing = append(missing, "not there: "+number)
-			}
-			return len(missing) == 0
-		}
-		for end := time.Now().Add(time.Minute); !so(); <-time.After(50 * time.Millisecond) {
-			if time.Now().After(end) {
-				t.Fatalf("%s: %v", n.name, missing)
-			}
+		if !within(time.Minute, func() bool { missing = w.missing(t, n); return missing == nil }) {
+			t.Fatalf("%s: %v", n.name, missing)
 		}
 	}
+}
+
+// missing is what a node has not of what was acknowledged, or has besides.
+func (w *want) missing(t *testing.T, n *node) (missing []string) {
+	t.Helper()
+	w.lists[listed] = true
+	left := maps.Clone(w.lists)
+	maps.DeleteFunc(left, func(_ string, on bool) bool { return !on })
+	must(t, n.desk.Entries(t.Context(), "blacklist", func(e console.ListEntry) error {
+		number := strings.TrimPrefix(e.Number, "+86")
+		if !left[number] {
+			missing = append(missing, "too much: "+number)
+		}
+		delete(left, number)
+		return nil
+	}))
+	for number := range left {
+		missing = append(missing, "not there: "+number)
+	}
+	return missing
 }
 
 const (

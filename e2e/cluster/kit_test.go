@@ -134,9 +134,14 @@ func startNodes(t *testing.T, server *setup.NATS, many int, settings ...string) 
 // together waits until each node hears each other one, and their lists are the same.
 func together(t *testing.T, nodes ...*node) {
 	t.Helper()
+	togetherWithin(t, 3*time.Minute, nodes...) // lists are compared each minute
+}
+
+func togetherWithin(t *testing.T, most time.Duration, nodes ...*node) {
+	t.Helper()
 	for _, n := range nodes {
 		var r *console.ClusterReport
-		if within(3*time.Minute, func() bool { // lists are compared each minute
+		if within(most, func() bool {
 			r = n.report()
 			here := 0
 			for i := range r.Nodes {
@@ -148,7 +153,7 @@ func together(t *testing.T, nodes ...*node) {
 		}) {
 			continue
 		}
-		t.Fatalf("%s has not the same lists as all others within three minutes: %+v", n.name, r)
+		t.Fatalf("%s has not the same lists as all others within %v: %+v", n.name, most, r)
 	}
 }
 

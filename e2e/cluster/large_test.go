@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -53,24 +54,57 @@ func (n *node) has(list string, many int, most time.Duration) time.Duration {
 	return time.Since(begun)
 }
 
-// How long a node takes that was away for 100,000 edits.
+// How long a node takes that was away for 100,000 edits, a thousand a change and each a change; and how long theirs take that were made where no server was
+// reached.
 func TestMeasureAway(t *testing.T) {
 	measured(t)
+	t.Run("a thousand a change", func(t *testing.T) { away(t, 100_000, 1000, false) })
+	t.Run("each a change", func(t *testing.T) { away(t, 100_000, 1, false) })
+	t.Run("by a node that was alone", func(t *testing.T) { away(t, 20_000, 1, true) })
+}
+
+func away(t *testing.T, many, together int, alone bool) {
 	nodes := startNodes(t, setup.StartNATS(t), 2)
 	a, b := nodes[0], nodes[1]
 	b.halt()
-	for i := range 100 {
-		numbers := make([]string, 1000)
-		for k := range numbers {
-			numbers[k] = fmt.Sprintf("139%08d", (i*1000+k)*97%100_000_000)
-		}
-		a.add("blacklist", numbers...)
+	if alone {
+		a.wire.Cut()
 	}
 	begun := time.Now()
+	var next atomic.Int64
+	var edits sync.WaitGroup
+	for range 32 { // who edits at the same time shares a write to disk
+		edits.Go(func() {
+			for {
+				from := int(next.Add(int64(together))) - together
+				if from >= many {
+					return
+				}
+				entries := make([]console.NewEntry, together)
+				for k := range entries {
+					entries[k].Number = fmt.Sprintf("139%08d", (from+k)*97%100_000_000)
+				}
+				if _, err := a.desk.AddEntries(t.Context(), "blacklist", entries, false); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	edits.Wait()
+	made := time.Since(begun)
+	if alone {
+		a.wire.Mend()
+	}
+	begun = time.Now()
 	b.start()
 	up := time.Since(begun)
-	b.has("blacklist", 100_000, 5*time.Minute)
-	t.Logf("figure: a node that was away for 100,000 edits is level %v after its start (%v of that until it takes calls)", time.Since(begun).Round(10*time.Millisecond), up.Round(10*time.Millisecond))
+	b.has("blacklist", many, 5*time.Minute)
+	took := time.Since(begun)
+	t.Logf("figure: after %d edits, %d a change, made in %v (alone: %v), the node that was away is level %v after its start (%v of that until it takes calls)", many, together, made.Round(time.Second), alone, took.Round(10*time.Millisecond), up.Round(10*time.Millisecond))
+	if took > 10*time.Second {
+		t.Errorf("it took %v", took)
+	}
 }
 
 // How long a new node takes to have lists of ten million numbers.
