@@ -140,6 +140,7 @@ func TestAwayForTooLong(t *testing.T) {
 	one, two := join(t, s.url(), a, nil), join(t, s.url(), b, nil)
 	a.edit("blacklist", number(1), number(2))
 	level(t, "at first", one, two)
+	eventually(t, "it has heard itself", func() bool { return !two.Report().Alone })
 	two.save()
 	two.stop()
 	delete(a.lists["blacklist"], nameOf(&storage.Row{Pattern: number(1).Pattern})) // taken off, and the tombstone is gone as well
