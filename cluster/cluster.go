@@ -108,6 +108,9 @@ type Cluster struct {
 	level    bool                 // with the stream: all that nodes have told so far was taken, be it by an earlier run
 	taking   bool                 // what was read of the stream is being written
 	told     uint64               // the change up to which all are told
+	noted    uint64               // the last of which it was noted which list it is of; who tells them alone looks at it
+	stuck    bool                 // the servers are there, and take no changes
+	stuckSum time.Time            // when lists were summed because of that
 	own      uint64               // the last that was told of those made here, in this run
 	summed   uint64               // what told was when the lists were last summed
 	stale    bool                 // away for so long that nothing of here counts, until all was taken

@@ -59,6 +59,21 @@ func TestChangesTravel(t *testing.T) {
 	}
 }
 
+// Servers that carry messages and keep nothing, as where the one of three is gone that had the stream: changes come by comparing lists, within seconds.
+func TestNoStream(t *testing.T) {
+	s := startServerWith(t, "# without a store\n")
+	a, b := newKept("a"), newKept("b")
+	rarely := func(o *Options) { o.Compare = time.Hour }
+	one, two := join(t, s.url(), a, rarely), join(t, s.url(), b, rarely)
+	eventually(t, "they hear each other", func() bool { return len(one.Report().Nodes) == 1 && len(two.Report().Nodes) == 1 })
+	for i := range 2 {
+		a.edit("blacklist", number(i))
+		b.edit("allowlist", number(10+i))
+		level(t, "a change", one, two)
+		eventually(t, "it says that changes wait, and why", func() bool { r := one.Report(); return r.Waiting == i+1 && strings.Contains(r.Why, "jetstream") })
+	}
+}
+
 // What is too large to be told is fetched when it was made, and a list by a node that comes when it was not summed yet: not when lists are next compared.
 func TestLargeChange(t *testing.T) {
 	s := startServer(t)

@@ -31,6 +31,7 @@ type here struct {
 	Journal string            `json:"journal,omitempty"` // why it cannot write records of calls
 	Sums    map[string]uint64 `json:"sums,omitempty"`    // of its lists, as they were at the last full minute
 	Summed  bool              `json:"summed,omitempty"`  // Told is in the sums
+	Stuck   bool              `json:"stuck,omitempty"`   // no server takes its changes
 }
 
 // peer is another node.
@@ -97,7 +98,7 @@ func (c *Cluster) beat(ctx context.Context) {
 
 func (c *Cluster) say() {
 	c.mu.Lock()
-	h := here{V: wireNow, Epoch: c.epoch(), Wall: c.o.Now().UnixMilli(), Version: c.o.Version, Numbers: c.o.Numbers(), Told: c.own, Stale: c.stale, Sums: make(map[string]uint64, len(c.sums))}
+	h := here{V: wireNow, Epoch: c.epoch(), Wall: c.o.Now().UnixMilli(), Version: c.o.Version, Numbers: c.o.Numbers(), Told: c.own, Stale: c.stale, Stuck: c.stuck, Sums: make(map[string]uint64, len(c.sums))}
 	h.Summed = c.told == c.summed
 	for list, s := range c.sums {
 		if len(h.Sums) < maxSums {
@@ -207,7 +208,7 @@ const seekEvery = 10 * time.Second
 
 // seek has lists compared before the minute is over. Where a node has told changes that are not here, and the stream has nothing more, a server that lost its
 // store had them; as sums of lists may be of before those changes, new ones are reason to compare again. Where lists were different, they may be the same
-// by now if the node has other sums. c.mu is held.
+// by now if the node has other sums; and those of a node whose changes no server takes tell of them. c.mu is held.
 func (c *Cluster) seek(p *peer, now time.Time) {
 	rested := now.Sub(p.sought) > seekEvery
 	lost := !p.behind.IsZero() && c.level && !c.taking
@@ -215,6 +216,7 @@ func (c *Cluster) seek(p *peer, now time.Time) {
 	case lost && p.others:
 	case lost && rested && now.Sub(p.behind) > aloneAfter:
 	case !p.differ.IsZero() && p.others && rested:
+	case p.Stuck && p.others && rested:
 	default:
 		return
 	}

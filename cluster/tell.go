@@ -48,6 +48,7 @@ func (c *Cluster) tell(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		c.setStuck(err != nil)
 		if c.lost(err); err != nil {
 			c.countWaiting() // it is connected, and does not take them
 			if errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrNoStreamResponse) {
@@ -58,6 +59,17 @@ func (c *Cluster) tell(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// setStuck notes whether the servers are there and take no changes: the others are told, and find these by comparing lists meanwhile.
+func (c *Cluster) setStuck(stuck bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now := c.o.Now(); stuck && now.Sub(c.stuckSum) > seekEvery/2 {
+		c.stuckSum = now
+		signal(c.soon)
+	}
+	c.stuck = stuck
 }
 
 // countWaiting counts, each second, the changes that cannot be told now.
@@ -108,7 +120,10 @@ func (c *Cluster) tellSome(ctx context.Context) (more bool, err error) {
 		if len(acks) >= tellMost || size >= tellBytes {
 			return errEnough
 		}
-		c.changed(r.List)
+		if r.ID > c.noted { // what could not be told comes again
+			c.noted = r.ID
+			c.changed(r.List)
+		}
 		if r.Node == "" && r.List != "" {
 			more, err := c.tellChange(&r)
 			if acks = append(acks, more...); err != nil {
