@@ -79,6 +79,9 @@ func (k *Keeper) take(p *policy.Policy, f *Shared, now time.Time) bool {
 		if caller, ok = hidden(k.memory, caller); !ok {
 			return false
 		}
+		if !k.memory.Known.HasRoomForOthers(line, caller) {
+			return false
+		}
 		k.memory.Known.Remember(line, caller, f.At)
 	case traffic.PassedFacts:
 		if caller, ok = hidden(k.memory, caller); !isPair || !ok {

@@ -296,6 +296,22 @@ func (k *Known) hasShare(line, number string) bool {
 	return !at.IsZero()
 }
 
+// HasRoomForOthers reports whether what another node says of a line and a number may be remembered: a quarter of all pairs, and of a line's share, is left to what
+// calls teach here, whatever others say.
+func (k *Known) HasRoomForOthers(line, number string) bool {
+	if at, _ := k.To(number, []string{line}, time.Time{}); !at.IsZero() {
+		return true
+	}
+	n := k.pairs.Load()
+	if n < k.most/2 {
+		return true
+	}
+	k.naming.Lock()
+	defer k.naming.Unlock()
+	l := k.names[line]
+	return n < k.most-k.most/4 && (l == nil || l.pairs < k.share-k.share/4)
+}
+
 // Forget drops callers that were last known before a time. While there is no room, it drops those of lines that are not there any more as well;
 // a nil whose spares them. It holds the lock of one part at a time.
 func (k *Known) Forget(before time.Time, whose Whose) {

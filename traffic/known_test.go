@@ -119,3 +119,33 @@ func TestKnownLeavesOthersRoom(t *testing.T) {
 		t.Errorf("%d pairs of %d lines are left", k.Len(), len(k.names))
 	}
 }
+
+// What other nodes say fills three quarters of the room at most, and of that of a line: the rest is for the calls of this node.
+func TestKnownRoomForOthers(t *testing.T) {
+	k, at := NewKnown(100, nil), time.UnixMilli(1_800_000_000_000)
+	k.share = 40
+	tell := func(line string, from, to int) (taken int) {
+		for i := from; i < to; i++ {
+			if number := fmt.Sprint("+86139", i); k.HasRoomForOthers(line, number) {
+				k.Remember(line, number, at)
+				taken++
+			}
+		}
+		return taken
+	}
+	if n := tell("a", 0, 200); n != 50 { // one line may have half
+		t.Errorf("%d of one line were taken", n)
+	}
+	if n := tell("b", 200, 400); n != 25 {
+		t.Errorf("%d of another line were taken", n)
+	}
+	if n := tell("a", 0, 50); n != 50 {
+		t.Errorf("of what is known %d were taken again", n)
+	}
+	for i := range 24 {
+		k.Meet("c", fmt.Sprint("+86138", i), at)
+	}
+	if at, _ := k.To("+8613823", []string{"c"}, time.Time{}); at.IsZero() || k.IsFull() {
+		t.Error("a call of this node found no room")
+	}
+}
