@@ -234,6 +234,10 @@ func toldOf(facts []screening.Shared) []cluster.Fact {
 func (c clusterFacts) TakeFacts(node string, told []cluster.Fact) (refused int) {
 	facts := make([]screening.Shared, 0, len(told))
 	for _, f := range told {
+		if t, there := screening.SharedTable(f.Table); there && c.d.desk.IsForgottenFact(t, string(f.Key), time.UnixMilli(f.At)) {
+			refused++
+			continue
+		}
 		if f.Table != cluster.TableReports {
 			facts = append(facts, screening.Shared{Table: f.Table, Key: string(f.Key), At: time.UnixMilli(f.At)})
 			continue

@@ -116,6 +116,9 @@ func (d *Desk) TakeReport(text []byte) error {
 	if err := json.Unmarshal(text, &r); err != nil {
 		return fmt.Errorf("a report of another node cannot be read: %w", err)
 	}
+	if err := d.forgottenReport(&r); err != nil {
+		return err
+	}
 	before, err := d.db.Report(r.ID)
 	if err != nil && !errors.Is(err, storage.ErrNoReport) {
 		return err

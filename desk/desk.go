@@ -36,6 +36,11 @@ type Desk struct {
 	force *inforce.State
 	o     Options
 
+	forgotten struct { // who was, as the file has it
+		mu   sync.Mutex
+		read bool
+		all  *pseudonym.Forgotten
+	}
 	forgetting    sync.Mutex        // one number is forgotten at a time; taken before edit
 	edit          turn              // one edit or reload at a time: what is on disk and in the lists in force stays the same
 	unread        map[string]loader // lists that have not been read yet; nil when they are

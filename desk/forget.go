@@ -61,6 +61,10 @@ func (d *Desk) Forget(ctx context.Context, q console.ForgetQuery) (*console.Forg
 	if !lost.IsZero() {
 		report.Notes = append(report.Notes, fmt.Sprintf("%d numbers were forgotten before, which is the most that is remembered: delete backups from before %s, from which the first would come back", pseudonym.MaxForgotten, lost.Local().Format(time.DateOnly)))
 	}
+	d.readForgottenAgain()
+	if others := d.otherNodes(); others != "" {
+		report.Notes = append(report.Notes, fmt.Sprintf("this node has forgotten it; say it on each other node as well, for each has its own: %s", others))
+	}
 	if err := d.forgetLists(ctx, patternsOf(p, text), func(string, []storage.Entry) bool { return q.Lists }, report); err != nil {
 		return nil, err
 	}

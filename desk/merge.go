@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"ringfence/lists"
 	"ringfence/number"
 	"ringfence/policy"
+	"ringfence/pseudonym"
 	"ringfence/storage"
 )
 
@@ -158,9 +160,10 @@ type mergeCheck struct {
 	rules     *inforce.Rules
 	list      string
 	own       bool
-	stops     bool            // the list has calls stopped
-	emergency []number.Number // of the country
-	room      int             // for patterns on own lists
+	stops     bool                 // the list has calls stopped
+	emergency []number.Number      // of the country
+	forgotten *pseudonym.Forgotten // who was, nil for nobody
+	room      int                  // for patterns on own lists
 
 	bad     string // what is wrong with the list as a whole
 	refused int
@@ -170,7 +173,7 @@ type mergeCheck struct {
 // mergeCheck begins to look at rows of a list.
 func (d *Desk) mergeCheck(list string) (*mergeCheck, error) {
 	r := d.force.Rules()
-	c := &mergeCheck{d: d, rules: r, list: list, stops: !r.Policy.OnlyAllows(list)}
+	c := &mergeCheck{d: d, rules: r, list: list, stops: !r.Policy.OnlyAllows(list), forgotten: d.forgottenHere()}
 	for _, digits := range r.Policy.Plan().EmergencyNumbers() {
 		c.emergency = append(c.emergency, r.Policy.Plan().Parse(digits))
 	}
@@ -186,7 +189,10 @@ func (d *Desk) mergeCheck(list string) (*mergeCheck, error) {
 }
 
 func (c *mergeCheck) refuse(row *storage.Row, why string) {
-	if c.refused++; c.why == "" {
+	switch c.refused++; {
+	case why == whyForgotten:
+		c.why = cmp.Or(c.why, why)
+	case c.why == "":
 		c.why = fmt.Sprintf("%s: %s", number.InertUpTo(row.Pattern, 64), why)
 	}
 }
@@ -283,6 +289,9 @@ func (c *mergeCheck) fault(row *storage.Row) string {
 	}
 	if err := row.Check(c.list); err != nil {
 		return err.Error()
+	}
+	if c.isForgotten(row) {
+		return whyForgotten
 	}
 	if row.Gone { // what this node would not read as a number has to be taken off all the same
 		return ""

@@ -19,6 +19,12 @@ type Shared struct {
 // sharedTables are the tables of which nodes tell each other. Realms are those of a node's own switch.
 var sharedTables = map[string]traffic.Table{"known": traffic.KnownFacts, "passed": traffic.PassedFacts, "emergency": traffic.EmergencyFacts}
 
+// SharedTable is where the database keeps facts of a table that nodes tell each other of.
+func SharedTable(name string) (storage.StampTable, bool) {
+	t, there := sharedTables[name]
+	return stampTables[t], there
+}
+
 // Share has facts that were learnt here told to a function when they are on disk. It must not wait.
 func (k *Keeper) Share(tell func([]Shared)) {
 	k.mu.Lock()
