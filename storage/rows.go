@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"math/bits"
 
+	"github.com/cespare/xxhash/v2"
 	bolt "go.etcd.io/bbolt"
 )
 
@@ -238,7 +238,7 @@ func (d *DB) ListRows(list string, want func(leaf int) bool, yield func([]Row) e
 const LeafCount = 32768
 
 // LeafOf is the leaf of a pattern. It is the same on all nodes, and in all versions.
-func LeafOf(pattern string) int { return int(mixed(hashed(hashStart, pattern)) % LeafCount) }
+func LeafOf(pattern string) int { return int(xxhash.Sum64String(pattern) % LeafCount) }
 
 // Leaves tells the records of a list apart from those of other nodes: of each leaf the hashes of its records, which go by pattern, source and stamp, added
 // up by exclusive or; and how many there are. It is the same on each node that has the same records, and in all versions. Tombstones are not among
@@ -249,6 +249,7 @@ func (d *DB) Leaves(list string) (leaves []uint64, rows int, err error) {
 	var damage damage
 	var last *sourceRecord
 	var said uint64
+	var both [16]byte
 	err = d.rows(list, &damage, func(page []listRow) error {
 		for i := range page {
 			s := page[i].now
@@ -258,8 +259,8 @@ func (d *DB) Leaves(list string) (leaves []uint64, rows int, err error) {
 			if s != last {
 				last, said = s, s.hash()
 			}
-			p := hashed(hashStart, page[i].pattern)
-			leaves[mixed(p)%LeafCount] ^= mixed(p ^ bits.RotateLeft64(said, 31))
+			p := xxhash.Sum64String(page[i].pattern)
+			leaves[p%LeafCount] ^= xxhash.Sum64(binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(both[:0], p), said))
 			rows++
 		}
 		return nil
@@ -275,28 +276,8 @@ func (d *DB) Leaves(list string) (leaves []uint64, rows int, err error) {
 
 // hash is that of whose record it is, and of its stamp.
 func (s *sourceRecord) hash() uint64 {
-	var b [13]byte
-	b[0] = byte(s.origin)
-	binary.LittleEndian.PutUint64(b[1:], uint64(s.stamp.Wall))
-	binary.LittleEndian.PutUint32(b[9:], s.stamp.Count)
-	h := hashed(hashStart, string(b[:]))
-	h = hashed(h, keyOf(s.origin, s.source).name)
-	return mixed(hashed(hashed(h, "\x00"), s.stamp.Node))
-}
-
-// hashStart and hashed are FNV-1a of 64 bits.
-const hashStart = 14695981039346656037
-
-func hashed(h uint64, s string) uint64 {
-	for i := range len(s) {
-		h = (h ^ uint64(s[i])) * 1099511628211
-	}
-	return h
-}
-
-// mixed spreads what differs in a few bits over all, which FNV does not (the last step of MurmurHash3).
-func mixed(h uint64) uint64 {
-	h = (h ^ h>>33) * 0xff51afd7ed558ccd
-	h = (h ^ h>>33) * 0xc4ceb9fe1a85ec53
-	return h ^ h>>33
+	b := binary.LittleEndian.AppendUint64([]byte{byte(s.origin)}, uint64(s.stamp.Wall))
+	b = binary.LittleEndian.AppendUint32(b, s.stamp.Count)
+	b = append(append(b, keyOf(s.origin, s.source).name...), 0)
+	return xxhash.Sum64(append(b, s.stamp.Node...))
 }
