@@ -368,6 +368,37 @@ func TestTakenIsNoMoreThanShown(t *testing.T) {
 	}
 }
 
+// What waits goes when the node's lists are the same, as where a person refused it on another node; not while it is still said.
+func TestWaitsNoMore(t *testing.T) {
+	v := newTarget(t)
+	v.has("blacklist", 0, 1000)
+	rows := many(0, 900, gone)
+	v.says("stolen", "blacklist", rows...)
+	v.now = v.now.Add(mootAfter + time.Minute)
+	v.says("stolen", "blacklist", rows...)
+	same := func() int {
+		v.mu.Lock()
+		v.dropMoot("other", v.now)
+		v.dropMoot("stolen", v.now)
+		v.mu.Unlock()
+		must(t, v.saveHeld())
+		return len(v.held())
+	}
+	if n := same(); n != 1 {
+		t.Errorf("%d wait, of which some came a moment ago", n)
+	}
+	v.now = v.now.Add(mootAfter + time.Minute)
+	if n := same(); n != 0 {
+		t.Errorf("%d wait still", n)
+	}
+	if v.begin(); len(v.held()) != 0 {
+		t.Errorf("it waits again after a restart: %+v", v.held())
+	}
+	if left := v.left("blacklist", 1000); left != 700 { // the share of an hour
+		t.Errorf("%d entries are left", left)
+	}
+}
+
 // What was refused does not count for a moment, and the others come to hear what was there before.
 func TestRefusedNeverCounts(t *testing.T) {
 	v := newTarget(t)

@@ -82,6 +82,9 @@ func (c *Cluster) compareOnce(ctx context.Context) (differed bool) {
 		}
 		whole = whole || err == nil
 	}
+	if err := c.saveHeld(); err != nil {
+		c.o.Log.Error("what waits for a person may wait again after a restart", "error", err)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.stale && whole {
@@ -215,6 +218,7 @@ func (c *Cluster) compareWith(ctx context.Context, node string) (same bool, err 
 	defer c.mu.Unlock()
 	switch {
 	case same:
+		c.dropMoot(node, c.o.Now())
 		if p.differ, p.why = (time.Time{}), ""; p.same.IsZero() {
 			p.same = c.o.Now()
 		}

@@ -266,6 +266,7 @@ func (s *sieve) decide(j *judged, most int, now time.Time) string {
 		}
 		switch {
 		case h.Decided == heldWaits:
+			h.came = now
 			c.countHeld(h, j, now)
 			waits = true
 		case h.Left >= j.weight():

@@ -32,6 +32,7 @@ const (
 	maxWidth     = 320     // bytes of the names of a number's patterns: whoever takes it has seen all
 	maxSeen      = 1 << 19 // entries that are told apart while they are gathered, of all numbers: what is more is not counted, and waits under the next number
 	heldLogs     = time.Minute
+	mootAfter    = 3 * time.Minute // sums may be of a minute ago on either side
 	settingHeld  = "cluster.held"
 	settingLeast = "cluster.least"
 	leastEvery   = time.Hour
@@ -53,6 +54,7 @@ type held struct {
 	Decided  string       `json:"decided,omitempty"`
 	Left     int          `json:"left,omitempty"` // entries that were decided and have not come
 
+	came   time.Time           // something of it, last
 	until  time.Time           // it gathers
 	seen   map[uint64]struct{} // meanwhile
 	logged time.Time
@@ -84,6 +86,15 @@ func (h *held) has(j *judged) bool {
 		return false
 	}
 	return !h.Wide || slices.Contains(h.Patterns, j.row.Pattern)
+}
+
+// dropMoot drops what waits of a node whose lists are the same: it said something else since, or another node had a person refuse it. c.mu is held.
+func (c *Cluster) dropMoot(node string, now time.Time) {
+	n := len(c.held)
+	c.held = slices.DeleteFunc(c.held, func(h *held) bool {
+		return h.Node == node && h.Decided == heldWaits && now.Sub(h.Time) > mootAfter && now.Sub(h.came) > mootAfter
+	})
+	c.heldNews = c.heldNews || len(c.held) != n
 }
 
 // closeHeld ends the gathering of what has been gathered for long enough. c.mu is held.
