@@ -24,9 +24,15 @@ const (
 
 const (
 	pieceWait  = time.Minute      // for a piece of an answer, or the word that it came: a list of ten millions is read and summed meanwhile
-	pieceLook  = 5 * time.Second  // how often it is looked meanwhile whether the node is there at all
+	pieceLook  = time.Second      // how often it is looked meanwhile whether it can come at all
 	piecesGone = 4                // pieces of an answer that are on their way at a time
 	answerMost = 10 * time.Minute // for a whole answer
+)
+
+// A question that was lost, with the connection of this node or of the one that is asked, is asked again soon.
+var (
+	errLostQuestion = errors.New("the server was lost before it had answered")
+	errNoQuestions  = errors.New("it takes no questions")
 )
 
 // question is what a node asks of another.
@@ -44,6 +50,7 @@ func (c *Cluster) ask(ctx context.Context, node string, q question, yield func(h
 	if err != nil {
 		return err
 	}
+	connected := c.nc.Stats().Reconnects
 	inbox := c.nc.NewInbox()
 	sub, err := c.nc.SubscribeSync(inbox)
 	if err != nil {
@@ -54,7 +61,7 @@ func (c *Cluster) ask(ctx context.Context, node string, q question, yield func(h
 		return err
 	}
 	for part := 0; ; part++ {
-		m, err := c.nextPiece(ctx, node, sub)
+		m, err := c.nextPiece(ctx, node, sub, connected)
 		if err != nil {
 			return err
 		}
@@ -80,19 +87,23 @@ func (c *Cluster) ask(ctx context.Context, node string, q question, yield func(h
 	}
 }
 
-// nextPiece waits for a piece of a node's answer.
-func (c *Cluster) nextPiece(ctx context.Context, node string, sub *nats.Subscription) (*nats.Msg, error) {
+// nextPiece waits for a piece of a node's answer, or for the word that one came from whoever asked, whose node is not known. connected is how often the
+// connection had been made anew when that was asked for: with the connection what was on its way is lost.
+func (c *Cluster) nextPiece(ctx context.Context, node string, sub *nats.Subscription, connected uint64) (*nats.Msg, error) {
 	for range int(pieceWait / pieceLook) {
 		waiting, cancel := context.WithTimeout(ctx, pieceLook)
 		m, err := sub.NextMsgWithContext(waiting)
 		cancel()
 		switch {
 		case errors.Is(err, nats.ErrNoResponders):
-			return nil, errors.New("it takes no questions")
+			return nil, errNoQuestions
 		case err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded):
 			return m, err
 		}
-		if !slices.Contains(c.live(), node) {
+		if !c.nc.IsConnected() || c.nc.Stats().Reconnects != connected {
+			return nil, errLostQuestion
+		}
+		if node != "" && !slices.Contains(c.live(), node) {
 			break
 		}
 	}
@@ -192,6 +203,8 @@ type pieces struct {
 	ends time.Time
 	came *nats.Subscription // what says that a piece came
 	gone int                // pieces that did not yet
+
+	connected uint64 // see nextPiece
 }
 
 func (a *pieces) close() {
@@ -224,6 +237,7 @@ func (a *pieces) publish(b []byte) (err error) {
 		return errors.New("the answer took too long")
 	}
 	if a.came == nil {
+		a.connected = a.c.nc.Stats().Reconnects
 		if a.came, err = a.c.nc.SubscribeSync(a.c.nc.NewInbox()); err != nil {
 			return err
 		}
@@ -233,7 +247,7 @@ func (a *pieces) publish(b []byte) (err error) {
 	}
 	a.h.Part++
 	for a.gone++; a.gone >= piecesGone || a.h.Last && a.gone > 0; a.gone-- {
-		if _, err := a.came.NextMsg(pieceWait); err != nil {
+		if _, err := a.c.nextPiece(context.Background(), "", a.came, a.connected); err != nil {
 			return err
 		}
 	}

@@ -80,6 +80,9 @@ func (c *Cluster) compareOnce(ctx context.Context) (differed bool) {
 		if err != nil && ctx.Err() == nil {
 			c.troubleWith(node, err)
 		}
+		if errors.Is(err, errLostQuestion) || errors.Is(err, errNoQuestions) {
+			signal(c.soon)
+		}
 		whole = whole || err == nil
 	}
 	if err := c.saveHeld(); err != nil {
