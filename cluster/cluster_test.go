@@ -85,7 +85,7 @@ func TestLargeChange(t *testing.T) {
 	eventually(t, "both have compared", func() bool {
 		return one.Report().Nodes[0].Lists == console.ListsSame && two.Report().Nodes[0].Lists == console.ListsSame
 	})
-	a.sums = time.Second // so that the others are told of it before it is summed
+	a.slow(time.Second) // so that the others are told of it before it is summed
 	many := make([]storage.Row, 301)
 	for i := range many {
 		many[i] = number(1000 + i)

@@ -24,6 +24,17 @@ type sum struct {
 // restPer is how long a list rests after its leaves were summed, for the time that took: a list of millions is read to do so.
 const restPer = 20
 
+// tried is that a list of another node was read and nothing of it taken: what differs waits for a person, say. It is not read again and again.
+type tried struct {
+	theirs, ours uint64 // the sums
+	at           time.Time
+	took         time.Duration
+}
+
+func (t tried) rests(theirs, ours uint64, now time.Time) bool {
+	return theirs != unknownSum && t.theirs == theirs && t.ours == ours && now.Sub(t.at) < min(restPer*t.took, time.Hour)
+}
+
 const (
 	unknownSum = 1 // in the place of a list's sum that is not known
 	maxFaults  = 3 // lists of a node that cannot be compared, before the others of it are left for the next time
@@ -199,11 +210,25 @@ func (c *Cluster) compareWith(ctx context.Context, node string) (same bool, err 
 		c.mu.Lock()
 		ours := c.sums[list]
 		equal := ours != nil && ours.all == all && ours.edits == c.edits[list]
+		vain := ours != nil && ours.edits == c.edits[list] && p.tried[list].rests(all, ours.all, c.o.Now())
 		c.mu.Unlock()
 		if equal {
 			continue
 		}
-		differed, err := c.compareList(ctx, node, list, all)
+		if vain {
+			same = false
+			continue
+		}
+		begun := c.o.Now()
+		differed, changed, err := c.compareList(ctx, node, list, all)
+		c.mu.Lock()
+		if delete(p.tried, list); len(p.tried) >= 2*maxSums {
+			clear(p.tried) // it names others each time
+		}
+		if err == nil && differed && changed == 0 && ours != nil {
+			p.tried[list] = tried{theirs: all, ours: ours.all, at: c.o.Now(), took: c.o.Now().Sub(begun)}
+		}
+		c.mu.Unlock()
 		if err != nil {
 			if all == unknownSum {
 				c.tooLarge(node, list)

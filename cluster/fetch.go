@@ -21,12 +21,12 @@ const (
 )
 
 // compareList takes what a node has on a list, where that differs. all is the sum of its leaves.
-func (c *Cluster) compareList(ctx context.Context, node, list string, all uint64) (differed bool, err error) {
+func (c *Cluster) compareList(ctx context.Context, node, list string, all uint64) (differed bool, changed int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, compareWait)
 	defer cancel()
 	wanted, n, err := c.wanted(ctx, node, list, all)
 	if err != nil || n == 0 {
-		return false, err
+		return false, 0, err
 	}
 	of := storage.Foreign{Node: node, Time: c.o.Now()}
 	some := false
@@ -36,7 +36,6 @@ func (c *Cluster) compareList(ctx context.Context, node, list string, all uint64
 		came = &names{seed: maphash.MakeSeed()}
 		rows = came.noting(rows)
 	}
-	changed := 0
 	if n >= manyLeaves {
 		changed, err = c.mergeMany(ctx, list, rows, of)
 	} else {
@@ -51,7 +50,7 @@ func (c *Cluster) compareList(ctx context.Context, node, list string, all uint64
 	if err == nil && changed > 0 {
 		c.o.Log.Info("what another node has on a list was taken", "from", node, "list", list, "records", changed, "leaves", n)
 	}
-	return n < storage.LeafCount || some, err
+	return n < storage.LeafCount || some, changed, err
 }
 
 // wanted are the leaves of a list in which another node has other rows than this one, a bit each, and how many. Where this node has nothing of a list it

@@ -80,7 +80,7 @@ func heard(t testing.TB) (*Cluster, *kept) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.peers["z"] = &peer{}
+	c.peers["z"] = &peer{tried: make(map[string]tried)}
 	return c, k
 }
 

@@ -1,8 +1,10 @@
 package cluster
 
 import (
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"ringfence/storage"
 )
@@ -90,4 +92,38 @@ func TestHeld(t *testing.T) {
 	if n := live(b); n != 1 {
 		t.Errorf("%d entries are left", n)
 	}
+}
+
+// What waits for a person is not read again and again with the rest of its list: rarely where that takes long, and when somebody has decided.
+func TestHeldRests(t *testing.T) {
+	s := startServer(t)
+	a, b := newKept("a"), newKept("b")
+	trusting := func(o *Options) { o.PolicyFrom, o.MaxChange = []string{"a"}, 0.3 }
+	one, two := join(t, s.url(), a, trusting), join(t, s.url(), b, trusting)
+	var rows []storage.Row
+	for i := range 100 {
+		rows = append(rows, number(i))
+	}
+	a.edit("blacklist", rows...)
+	level(t, "a list", one, two)
+	b.slow(300 * time.Millisecond) // so that a list rests for six seconds
+	rows = slices.Clone(rows)
+	for i := range rows {
+		rows[i].Gone, rows[i].Reason = true, ""
+	}
+	b.edit("blacklist", rows...)
+	eventually(t, "it waits, and has been counted", func() bool {
+		h := one.Report().Held
+		return len(h) == 1 && h[0].Entries == 100 && h[0].Until.IsZero()
+	})
+	reads := func() int { b.mu.Lock(); defer b.mu.Unlock(); return b.read }
+	before := reads()
+	<-time.After(5 * time.Second) // ten comparisons
+	if n := reads() - before; n > 2 {
+		t.Errorf("the list was read %d times", n)
+	}
+	if err := one.DecideHeld(t.Context(), one.Report().Held[0].ID, true); err != nil {
+		t.Fatal(err)
+	}
+	level(t, "somebody has decided", one, two)
 }

@@ -37,15 +37,16 @@ type here struct {
 // peer is another node.
 type peer struct {
 	here
-	heard  time.Time // when it spoke last
-	took   uint64    // the change of it that was taken last
-	behind time.Time // since when it has told more than that; zero: it has not
-	others bool      // it has told other sums since
-	sought time.Time // lists were compared because of what it said
-	same   time.Time // since when its lists are the same; zero: they are not, or it is not known
-	differ time.Time // since when its lists are others; zero: they are not
-	why    string    // what did not work between it and this node last
-	facts  time.Time // when it was asked for what it has learnt last; zero: never
+	heard  time.Time        // when it spoke last
+	took   uint64           // the change of it that was taken last
+	behind time.Time        // since when it has told more than that; zero: it has not
+	others bool             // it has told other sums since
+	sought time.Time        // lists were compared because of what it said
+	same   time.Time        // since when its lists are the same; zero: they are not, or it is not known
+	differ time.Time        // since when its lists are others; zero: they are not
+	why    string           // what did not work between it and this node last
+	tried  map[string]tried // by list
+	facts  time.Time        // when it was asked for what it has learnt last; zero: never
 }
 
 // Pause is whether all calls pass, as a person made it.
@@ -182,7 +183,7 @@ func (c *Cluster) hear(m *nats.Msg) {
 			c.counts.full.Add(1)
 			return
 		}
-		if p = (&peer{}); c.level {
+		if p = (&peer{tried: make(map[string]tried)}); c.level {
 			p.took = h.Told
 		}
 		c.peers[node] = p

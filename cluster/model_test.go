@@ -29,7 +29,8 @@ type kept struct {
 	facts    map[string]int64
 	merged   int           // calls of MergeRows and MergeList that changed something
 	many     int           // calls of MergeList
-	sums     time.Duration // how long it takes to sum a list
+	sums     time.Duration // how long it takes to sum a list, or to read it
+	read     int           // calls of ListRows
 }
 
 func newKept(node string) *kept {
@@ -171,6 +172,11 @@ func (k *kept) all(list string) []storage.Row {
 }
 
 func (k *kept) ListRows(list string, want func(int) bool, yield func([]storage.Row) error) error {
+	k.mu.Lock()
+	k.read++
+	sums := k.sums
+	k.mu.Unlock()
+	time.Sleep(sums)
 	for _, r := range k.all(list) {
 		if want == nil || want(leafOf(r.Pattern)) {
 			if err := yield([]storage.Row{r}); err != nil {
@@ -181,8 +187,18 @@ func (k *kept) ListRows(list string, want func(int) bool, yield func([]storage.R
 	return nil
 }
 
+// slow has lists take so long to be summed or read.
+func (k *kept) slow(sums time.Duration) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.sums = sums
+}
+
 func (k *kept) Leaves(list string) ([]uint64, int, error) {
-	time.Sleep(k.sums)
+	k.mu.Lock()
+	sums := k.sums
+	k.mu.Unlock()
+	time.Sleep(sums)
 	leaves := make([]uint64, storage.LeafCount)
 	for _, r := range k.all(list) {
 		if !r.Gone {

@@ -279,6 +279,9 @@ func (c *Cluster) DecideHeld(_ context.Context, id int, take bool) error {
 	}
 	c.heldNews = true
 	c.closeHeld(now)
+	for _, p := range c.peers {
+		clear(p.tried)
+	}
 	c.mu.Unlock()
 	if err := c.saveHeld(); err != nil {
 		c.mu.Lock()
