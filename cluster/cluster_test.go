@@ -158,8 +158,11 @@ func TestAwayForTooLong(t *testing.T) {
 	eventually(t, "it has heard itself", func() bool { return !two.Report().Alone })
 	two.save()
 	two.stop()
+	a.mu.Lock()
 	delete(a.lists["blacklist"], nameOf(&storage.Row{Pattern: number(1).Pattern})) // taken off, and the tombstone is gone as well
-	many := make([]storage.Row, heldFew+50)                                        // more than another node might take off
+	a.mu.Unlock()
+	one.changed("blacklist")
+	many := make([]storage.Row, heldFew+50) // more than another node might take off
 	for i := range many {
 		many[i] = number(100 + i)
 	}

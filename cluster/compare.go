@@ -88,10 +88,10 @@ func (c *Cluster) compareOnce(ctx context.Context) (differed bool) {
 		if err == nil {
 			err = c.fetchFacts(ctx, node)
 		}
-		if err != nil && ctx.Err() == nil {
+		if err != nil && ctx.Err() == nil && !errors.Is(err, storage.ErrBusy) {
 			c.troubleWith(node, err)
 		}
-		if errors.Is(err, errLostQuestion) || errors.Is(err, errNoQuestions) {
+		if errors.Is(err, errLostQuestion) || errors.Is(err, errNoQuestions) || errors.Is(err, storage.ErrBusy) {
 			signal(c.soon)
 		}
 		whole = whole || err == nil

@@ -179,6 +179,8 @@ type DB struct {
 	wipeWait time.Duration
 
 	imports   chan struct{} // holds one token: one import at a time
+	foreign   atomic.Bool   // which is what another node of a cluster has, see MergeMany
+	giveWay   atomic.Int32  // who waits for that to give way
 	importing atomic.Pointer[importing]
 
 	mended []string // see Mended

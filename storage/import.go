@@ -117,12 +117,11 @@ func (d *DB) apply(r ChangeRecord, edits iter.Seq[edit], ended *error, o ImportO
 		o.Commit = func(do func() (ChangeRecord, error)) error { _, err := do(); return err }
 	}
 	if !o.inTurn {
-		select {
-		case d.imports <- struct{}{}:
-			defer func() { <-d.imports }()
-		default:
-			return ChangeRecord{}, &fault{kind: ErrBusy, text: "another import or undo is under way: try again when it is done"}
+		end, err := d.importTurn(r.Node != "")
+		if err != nil {
+			return ChangeRecord{}, err
 		}
+		defer end()
 	}
 	next, stop := iter.Pull(edits)
 	defer stop()
@@ -149,6 +148,36 @@ func (d *DB) apply(r ChangeRecord, edits iter.Seq[edit], ended *error, o ImportO
 	}
 	err := s.run()
 	return s.record, err
+}
+
+// giveWayWait is how long an import waits for one of another node to give way.
+const giveWayWait = time.Minute
+
+// importTurn takes the turn to import. What is done here does not fail because of what another node has: it waits until that has given way. Else there is ErrBusy
+// while another has it.
+func (d *DB) importTurn(foreign bool) (end func(), err error) {
+	end = func() {
+		d.foreign.Store(false)
+		<-d.imports
+	}
+	select {
+	case d.imports <- struct{}{}:
+		d.foreign.Store(foreign)
+		return end, nil
+	default:
+	}
+	if !foreign && d.foreign.Load() {
+		d.giveWay.Add(1)
+		defer d.giveWay.Add(-1)
+		timer := time.NewTimer(giveWayWait)
+		defer timer.Stop()
+		select {
+		case d.imports <- struct{}{}:
+			return end, nil
+		case <-timer.C:
+		}
+	}
+	return nil, &fault{kind: ErrBusy, text: "another import or undo is under way: try again when it is done"}
 }
 
 // applyFew makes edits that are few enough for one transaction.

@@ -83,6 +83,8 @@ func (d *DB) LineTurn(ctx context.Context, edits int, wait time.Duration) (*Impo
 		return turn, nil
 	default:
 	}
+	d.giveWay.Add(1)
+	defer d.giveWay.Add(-1)
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {

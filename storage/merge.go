@@ -98,8 +98,8 @@ func (d *DB) Merge(list string, rows []Row, of Foreign) (int, ChangeRecord, erro
 }
 
 // MergeMany is Merge for any number of rows, which must come in order: by the bytes of their patterns, then by origin, then by source, none twice. They
-// count all at once, as an import does, beside which nobody else may import. commit is that of ImportOptions and may be nil. An error that comes with a row
-// ends it, and nothing was changed.
+// count all at once, as an import does, beside which nobody else may import: it gives way to who wants to, which is ErrBusy. commit is that of ImportOptions and may
+// be nil. An error that comes with a row ends it, and nothing was changed.
 func (d *DB) MergeMany(list string, rows iter.Seq2[Row, error], of Foreign, commit func(do func() (ChangeRecord, error)) error) (ChangeRecord, error) {
 	r, err := of.record(list)
 	if err != nil {
@@ -110,6 +110,10 @@ func (d *DB) MergeMany(list string, rows iter.Seq2[Row, error], of Foreign, comm
 	edits := func(yield func(edit) bool) {
 		for row, err := range rows {
 			if ended = err; ended != nil {
+				return
+			}
+			if d.giveWay.Load() > 0 {
+				ended = &fault{kind: ErrBusy, text: "what is imported or undone here goes first"}
 				return
 			}
 			e, ok, err := f.edit(&row)

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -126,6 +127,57 @@ func TestMergeManyBesideEdits(t *testing.T) {
 	for i, want := range []string{"edited", "edited", "", "edited", "", "", "", "edited"} {
 		if got := sources(t, d, entry(i).Pattern); got != want {
 			t.Errorf("undone: %d is named by %q, want %q", i, got, want)
+		}
+	}
+	sound(t, d)
+}
+
+// What a person imports or undoes is not refused because of what another node has: that gives way, changes nothing, and can come again.
+func TestMergeManyGivesWay(t *testing.T) {
+	d := open(t, Options{Node: "a"})
+	d.maxEdit = 10
+	var imported uint64
+	for _, c := range []struct {
+		what string
+		do   func() error
+	}{
+		{"an import", func() error {
+			r, err := d.Import("bought", func(yield func(ImportRow) bool) {
+				for i := range 100 {
+					if !yield(ImportRow{Entry: of(entry(i), FromImport, "file", "bought")}) {
+						return
+					}
+				}
+			}, ImportOptions{Source: "file"})
+			imported = r.ID
+			return err
+		}},
+		{"an undo", func() error { _, err := d.Undo(imported, By{}, nil); return err }},
+		{"forgetting", func() error { _, err := d.ForgetTraces([]string{entry(7).Pattern}, false); return err }},
+	} {
+		began, ended := make(chan struct{}), make(chan error, 1)
+		go func() {
+			_, err := d.MergeMany(mergeList, func(yield func(Row, error) bool) {
+				for i := 0; ; i++ { // it never ends by itself
+					if i == 1000 {
+						close(began)
+					}
+					if !yield(rowAt(i, FromPerson, "console", "theirs", 30), nil) {
+						return
+					}
+				}
+			}, fromZ, nil)
+			ended <- err
+		}()
+		<-began
+		if err := c.do(); err != nil {
+			t.Fatalf("%s: %v", c.what, err)
+		}
+		if err := <-ended; !errors.Is(err, ErrBusy) {
+			t.Errorf("beside %s: %v", c.what, err)
+		}
+		if _, rows, err := d.Leaves(mergeList); rows != 0 || err != nil {
+			t.Errorf("beside %s %d rows were taken, %v", c.what, rows, err)
 		}
 	}
 	sound(t, d)

@@ -58,12 +58,11 @@ type Traces struct {
 // cannot be undone as far as that goes, that they were taken off, how often they decided. Of lists that have a pattern all of it stays. Own lists of
 // lines are each a list here. With count it says what there is and changes nothing. An import or undo under way gives ErrBusy.
 func (d *DB) ForgetTraces(patterns []string, count bool) (n Traces, err error) {
-	select {
-	case d.imports <- struct{}{}:
-		defer func() { <-d.imports }()
-	default:
-		return n, &fault{kind: ErrBusy, text: "an import or undo is under way: try again when it is done"}
+	end, err := d.importTurn(false)
+	if err != nil {
+		return n, err
 	}
+	defer end()
 	has, gone, err := d.tracesOf(patterns)
 	if err != nil {
 		return n, err
