@@ -68,7 +68,7 @@ var rooms = map[string]room{
 	"doctor":    {imports: []string{"conf", "console", "dialplan", "eslbridge", "policy"}},
 	"standin":   {},
 	"terminal":  {},
-	"cluster":   {imports: []string{"conf", "console", "detect", "storage"}},
+	"cluster":   {imports: []string{"conf", "console", "detect", "policy", "storage"}},
 	"daemon":    {wires: true},
 
 	// Who starts it.

@@ -204,6 +204,30 @@ func (c *Cluster) compareWith(ctx context.Context, node string) (same bool, err 
 	for _, list := range large {
 		theirs[list] = unknownSum
 	}
+	if same, err = c.compareLists(ctx, node, p, theirs); err != nil {
+		return false, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case same:
+		c.dropMoot(node, c.o.Now())
+		if p.differ, p.why = (time.Time{}), ""; p.same.IsZero() {
+			p.same = c.o.Now()
+		}
+		if told > p.took { // its changes came by comparing: a server that was lost had them, or they were too large
+			if p.took = told; p.Told <= told {
+				p.behind = time.Time{}
+			}
+		}
+	case p.differ.IsZero():
+		p.differ, p.same = c.o.Now(), time.Time{}
+	}
+	return same, nil
+}
+
+// compareLists compares those of a node's lists whose sums, by name, are not those of this one's.
+func (c *Cluster) compareLists(ctx context.Context, node string, p *peer, theirs map[string]uint64) (same bool, err error) {
 	same = true
 	var faults []error
 	for list, all := range theirs {
@@ -241,22 +265,6 @@ func (c *Cluster) compareWith(ctx context.Context, node string) (same bool, err 
 	}
 	if len(faults) > 0 {
 		return false, faults[0]
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch {
-	case same:
-		c.dropMoot(node, c.o.Now())
-		if p.differ, p.why = (time.Time{}), ""; p.same.IsZero() {
-			p.same = c.o.Now()
-		}
-		if told > p.took { // its changes came by comparing: a server that was lost had them, or they were too large
-			if p.took = told; p.Told <= told {
-				p.behind = time.Time{}
-			}
-		}
-	case p.differ.IsZero():
-		p.differ, p.same = c.o.Now(), time.Time{}
 	}
 	return same, nil
 }

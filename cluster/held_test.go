@@ -10,6 +10,8 @@ import (
 )
 
 // A node that is not in policy_from cannot empty a list, nor stop a country: what it says waits, and counts everywhere or nowhere when somebody has decided.
+//
+// long: because one thing is said after the other.
 func TestHeld(t *testing.T) {
 	s := startServer(t)
 	nodes := map[string]*member{}

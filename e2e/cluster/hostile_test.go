@@ -171,6 +171,8 @@ func (p *peer) noise() []byte {
 
 // Whatever a node says that somebody else has taken over, the others decide calls, take each other's edits, and say how much they did not take. Nothing that it
 // says puts an emergency number, or all of a country, on a list that stops calls. It is by itself, for a machine that is busy with other tests lets calls through.
+//
+// long: because two nodes are told all of it, one thing after the other.
 func TestHostilePeer(t *testing.T) {
 	server := setup.StartNATS(t)
 	nodes := startNodes(t, server, 2)

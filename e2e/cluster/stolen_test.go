@@ -35,6 +35,8 @@ func (p *peer) tells(numbers, list string, rows ...[]any) {
 
 // Somebody who signed in as a node that is not in policy_from takes no more off lists and lines than the share, by no way that is known, and all of what waits
 // is one number a list; what is refused stays as it was. The policy and the pause are no node's here.
+//
+// long: because two nodes are told all of it, one thing after the other.
 func TestStolenNode(t *testing.T) {
 	server := setup.StartNATS(t)
 	nodes := startNodes(t, server, 2)
