@@ -57,6 +57,11 @@ func (v *target) MergeRows(_ context.Context, list string, rows []storage.Row, o
 }
 
 func (v *target) MergeList(_ context.Context, list string, rows iter.Seq2[storage.Row, error], of storage.Foreign) (int, error) {
+	if v.fail != nil {
+		for range rows { // it fails when all has come
+		}
+		return 0, v.fail
+	}
 	r, err := v.db.MergeMany(list, rows, of, nil)
 	return r.Took, err
 }
@@ -240,7 +245,7 @@ func TestNothingTakesOffMore(t *testing.T) {
 					}
 				}
 			}
-			_, err := v.MergeList(t.Context(), "blacklist", v.siftMany("stolen", "blacklist", rows), storage.Foreign{Node: "stolen", Time: v.now})
+			_, err := v.mergeList(t.Context(), "blacklist", rows, storage.Foreign{Node: "stolen", Time: v.now})
 			must(t, err)
 		}},
 		{"before anybody has said it", "blacklist", func(v *target) {

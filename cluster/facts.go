@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"encoding/json"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -103,14 +104,15 @@ func (c *Cluster) takeFacts(node string, text []byte) bool {
 		c.counts.garbled.Add(1)
 		return false
 	}
-	now, expects := c.o.Now().UnixMilli(), c.expects(node, c.o.Now())
+	now := c.o.Now().UnixMilli()
+	expects := sync.OnceValue(func() *expects { return c.expects(node, c.o.Now()) }) // few messages name any
 	good := facts[:0]
 	for _, f := range facts {
 		if len(f.Key) == 0 || len(f.Key) > maxFactKey || len(f.Value) > maxValue || f.At < 0 {
 			c.counts.refused.Add(1)
 			continue
 		}
-		if f.Table == TableEmergency && !expects.may(&f) {
+		if f.Table == TableEmergency && !expects().may(&f) {
 			c.counts.refused.Add(1)
 			continue
 		}

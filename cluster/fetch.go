@@ -128,7 +128,7 @@ func (c *Cluster) mergeMany(ctx context.Context, list string, rows iter.Seq2[sto
 		}
 		first = append(first, r)
 	}
-	return c.o.Taker.MergeList(ctx, list, c.siftMany(of.Node, list, func(yield func(storage.Row, error) bool) {
+	return c.mergeList(ctx, list, func(yield func(storage.Row, error) bool) {
 		for _, r := range first {
 			if !yield(r, nil) {
 				return
@@ -136,7 +136,7 @@ func (c *Cluster) mergeMany(ctx context.Context, list string, rows iter.Seq2[sto
 		}
 		for r, err, more := next(); more && yield(r, err); r, err, more = next() {
 		}
-	}), of)
+	}, of)
 }
 
 // each is rows one by one.

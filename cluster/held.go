@@ -26,8 +26,6 @@ const (
 	wideBreadth = 50_000
 	widenFor    = 24 * time.Hour
 	maxTakers   = 2048 // lists of which it is counted what was taken off
-	// maxSources is how many sources of one pattern are kept: where one more comes, another gives way (see storage).
-	maxSources = 16
 )
 
 // What a person made of what waited.
@@ -235,7 +233,7 @@ func (s *sieve) costs(j *judged, comes map[string]int, now time.Time) int {
 		if len(j.there) > 0 {
 			comes[r.Pattern]++
 		}
-		if beforehand && r.Expires != 0 || len(j.there)+comes[r.Pattern] > maxSources {
+		if beforehand && r.Expires != 0 || len(j.there)+comes[r.Pattern] > storage.MaxSources { // where one more comes, another gives way
 			return 1
 		}
 		return 0
@@ -404,22 +402,29 @@ func (c *Cluster) insist(ctx context.Context, list string, rows []storage.Row) (
 	return c.o.Taker.MergeRows(ctx, list, rows, storage.Foreign{Node: c.o.Node, By: storage.By{Who: "cluster", From: "cluster refuse"}, Time: c.o.Now()})
 }
 
-// siftMany is what merge does with rows before they are taken, for very many.
-func (c *Cluster) siftMany(node, list string, rows iter.Seq2[storage.Row, error]) iter.Seq2[storage.Row, error] {
-	if slices.Contains(c.o.PolicyFrom, node) {
-		return rows
+// mergeList is merge for very many rows, which count all at once.
+func (c *Cluster) mergeList(ctx context.Context, list string, rows iter.Seq2[storage.Row, error], of storage.Foreign) (changed int, err error) {
+	if slices.Contains(c.o.PolicyFrom, of.Node) {
+		return c.o.Taker.MergeList(ctx, list, rows, of)
 	}
+	s := c.sieve(of.Node, list)
+	if changed, err = c.o.Taker.MergeList(ctx, list, s.sift(ctx, rows), of); err != nil {
+		s.giveBack() // none of it counts: it comes again
+	}
+	return changed, err
+}
+
+// sift is what merge does with rows before they are taken, for any number.
+func (s *sieve) sift(ctx context.Context, rows iter.Seq2[storage.Row, error]) iter.Seq2[storage.Row, error] {
+	c := s.c
 	return func(yield func(storage.Row, error) bool) {
-		s := c.sieve(node, list)
 		var page []storage.Row
 		flush := func() bool {
 			good, instead := s.page(page)
 			defer func() { page = page[:0] }()
 			err := c.saveHeld()
 			if err == nil {
-				ctx, cancel := context.WithTimeout(context.Background(), compareWait)
-				_, err = c.insist(ctx, list, instead)
-				cancel()
+				_, err = c.insist(ctx, s.list, instead)
 			}
 			if err != nil {
 				yield(storage.Row{}, err)
@@ -432,23 +437,19 @@ func (c *Cluster) siftMany(node, list string, rows iter.Seq2[storage.Row, error]
 			}
 			return true
 		}
-		ok := true
 		for r, err := range rows {
 			if err != nil {
 				yield(r, err)
-				ok = false
-				break
+				return
 			}
 			// What is said of one pattern is looked at together.
 			if len(page) >= 2*pageRows || len(page) >= pageRows && page[len(page)-1].Pattern != r.Pattern {
-				if ok = flush(); !ok {
-					break
+				if !flush() {
+					return
 				}
 			}
 			page = append(page, r)
 		}
-		if ok = ok && flush(); !ok {
-			s.giveBack()
-		}
+		flush()
 	}
 }

@@ -155,6 +155,9 @@ func TestHeldAfterAFullDisk(t *testing.T) {
 		if _, err := v.merge(t.Context(), "blacklist", rows, storage.Foreign{Node: "b"}); err == nil {
 			t.Fatal("it was written")
 		}
+		if _, err := v.mergeList(t.Context(), "blacklist", each(rows), storage.Foreign{Node: "b"}); err == nil {
+			t.Fatal("all of it was written")
+		}
 	}
 	v.fail = nil
 	v.says("b", "blacklist", rows...)
@@ -163,7 +166,6 @@ func TestHeldAfterAFullDisk(t *testing.T) {
 	}
 }
 
-// expected are those of whom a node says that they may be called back.
 // What an older version kept is put away, and what cannot be read is said.
 func TestHeldOfBefore(t *testing.T) {
 	v := newTarget(t)

@@ -38,8 +38,9 @@ type Desk struct {
 
 	forgotten struct { // who was, as the file has it
 		mu   sync.Mutex
-		read bool
-		all  *pseudonym.Forgotten
+		read  bool
+		all   *pseudonym.Forgotten
+		tried time.Time // to read it, in vain
 	}
 	forgetting    sync.Mutex        // one number is forgotten at a time; taken before edit
 	edit          turn              // one edit or reload at a time: what is on disk and in the lists in force stays the same

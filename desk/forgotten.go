@@ -19,7 +19,11 @@ func (d *Desk) forgottenHere() *pseudonym.Forgotten {
 	d.forgotten.mu.Lock()
 	defer d.forgotten.mu.Unlock()
 	if !d.forgotten.read {
+		if ago := d.o.Now().Sub(d.forgotten.tried); ago >= 0 && ago < time.Minute {
+			return nil // it is asked for each thing that another node says
+		}
 		if err := d.readForgotten(); err != nil {
+			d.forgotten.tried = d.o.Now()
 			d.o.Log.Error("who was forgotten cannot be told, so that other nodes may bring them back", "error", err)
 			return nil
 		}

@@ -34,7 +34,7 @@ func randomRows(rnd *rand.Rand, patterns, columns int) []listRow {
 	for i := range patterns {
 		p := fmt.Sprintf("+86138%06d", 20*i+rnd.IntN(20))
 		keys := map[sourceKey]bool{}
-		for range 1 + rnd.IntN(1+rnd.IntN(maxSources)) {
+		for range 1 + rnd.IntN(1+rnd.IntN(MaxSources)) {
 			key := keyOf(Origin(rnd.IntN(int(origins))), fmt.Sprint("s", rnd.IntN(9)))
 			if keys[key] {
 				continue

@@ -343,7 +343,7 @@ func joins(new *sourceRecord, others ...[]listRow) Change {
 }
 
 // limit drops what is too much of the pattern whose rows begin at from: tombstones that are old, and of sources
-// beyond maxSources the records and tombstones that were written longest ago.
+// beyond MaxSources the records and tombstones that were written longest ago.
 func (m *merger) limit(dst, log []listRow, from int) (_, _ []listRow) {
 	alive, gone := 0, 0
 	for at := from; at < len(dst); at++ {
@@ -357,12 +357,12 @@ func (m *merger) limit(dst, log []listRow, from int) (_, _ []listRow) {
 			gone++
 		}
 	}
-	for ; alive > maxSources; alive-- {
+	for ; alive > MaxSources; alive-- {
 		at := from + longestAgo(dst[from:], false)
 		log = m.giveWay(log, dst[at])
 		dst = slices.Delete(dst, at, at+1) // no tombstone: nobody took it back
 	}
-	for ; gone > maxSources; gone-- {
+	for ; gone > MaxSources; gone-- {
 		at := from + longestAgo(dst[from:], true)
 		m.forgo(dst[at].now.stamp)
 		dst = slices.Delete(dst, at, at+1)

@@ -178,7 +178,7 @@ func TestMergeMaxSources(t *testing.T) {
 		}
 	}
 	here, there := rowsOfList(t, d), rowsOfList(t, peer)
-	if !slices.Equal(here, there) || len(here) != maxSources || here[0] != mine {
+	if !slices.Equal(here, there) || len(here) != MaxSources || here[0] != mine {
 		t.Errorf("%v\n%v", here, there)
 	}
 	mergeInto(t, d, 0, of(0, 15, 1)...)
@@ -193,11 +193,11 @@ func TestGiveWay(t *testing.T) {
 		d := open(t, Options{Now: func() time.Time { now = now.Add(time.Second); return now }})
 		d.maxEdit = most
 		var es []Entry
-		for i := range 2 * maxSources {
+		for i := range 2 * MaxSources {
 			es = append(es, of(entry(1), FromImport, fmt.Sprintf("import %02d", i), "x"))
 		}
 		r := importAll(t, d, es)
-		if got := len(rowsOfChange(t, d, r.ID)); got != maxSources || r.Rows != maxSources {
+		if got := len(rowsOfChange(t, d, r.ID)); got != MaxSources || r.Rows != MaxSources {
 			t.Errorf("%d rows, %+v", got, r)
 		}
 		last := importAll(t, d, []Entry{of(entry(1), FromImport, "import 99", "x")})

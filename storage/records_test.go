@@ -182,11 +182,11 @@ func TestMaxSources(t *testing.T) {
 	p := entry(1).Pattern
 	_, err := d.change1("blacklist", of(entry(1), FromPerson, "cli", "mine"))
 	check(t, err)
-	for i := range 3 * maxSources {
+	for i := range 3 * MaxSources {
 		importAll(t, d, []Entry{of(entry(1), FromImport, fmt.Sprint("import ", i), fmt.Sprint("file ", i))})
 	}
 	got := strings.Split(sources(t, d, p), ", ")
-	if len(got) != maxSources || got[0] != "mine" || got[1] != "file 47" || got[maxSources-1] != "file 33" {
+	if len(got) != MaxSources || got[0] != "mine" || got[1] != "file 47" || got[MaxSources-1] != "file 33" {
 		t.Errorf("%q", got)
 	}
 	last, err := lastChange(d)
@@ -197,7 +197,7 @@ func TestMaxSources(t *testing.T) {
 	if _, err := d.Undo(last.ID, By{}, nil); err != nil {
 		t.Error(err)
 	}
-	if got := strings.Split(sources(t, d, p), ", "); len(got) != maxSources || strings.Contains(strings.Join(got, " "), "file 47") {
+	if got := strings.Split(sources(t, d, p), ", "); len(got) != MaxSources || strings.Contains(strings.Join(got, " "), "file 47") {
 		t.Errorf("%q", got)
 	}
 	if report, err := d.Verify(); err != nil || len(report.Faults) > 0 {

@@ -32,9 +32,9 @@ func (o Origin) String() string {
 	return fmt.Sprintf("origin %d", uint8(o))
 }
 
-// maxSources is how many sources of one entry are kept. When there are more, the record written longest ago that is not a
+// MaxSources is how many sources of one entry are kept. When there are more, the record written longest ago that is not a
 // person's gives way: files that are imported under a new name every day must not pile up for ever.
-const maxSources = 16
+const MaxSources = 16
 
 // sourceKey tells the sources of one entry apart: each has one record.
 type sourceKey struct {
