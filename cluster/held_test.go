@@ -3,6 +3,7 @@ package cluster
 import (
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -128,4 +129,34 @@ func TestHeldRests(t *testing.T) {
 		t.Fatal(err)
 	}
 	level(t, "somebody has decided", one, two)
+}
+
+// What a node says no longer does not wait for ever: some minutes after its lists are the same it is gone.
+func TestHeldIsMoot(t *testing.T) {
+	s := startServer(t)
+	a, b := newKept("a"), newKept("b")
+	var ahead atomic.Int64
+	aside := func(o *Options) {
+		o.MaxChange, o.Now = 0.3, func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	}
+	one, two := join(t, s.url(), a, aside), join(t, s.url(), b, aside)
+	rows := []storage.Row{}
+	for i := range 100 {
+		rows = append(rows, number(i))
+	}
+	a.edit("blacklist", rows...)
+	level(t, "a list", one, two)
+	gone := slices.Clone(rows)
+	for i := range gone {
+		gone[i].Gone, gone[i].Reason = true, ""
+	}
+	b.edit("blacklist", gone...)
+	eventually(t, "it waits", func() bool { return len(one.Report().Held) == 1 })
+	b.edit("blacklist", slices.Clone(rows)...) // it was a mistake
+	level(t, "the same again", one, two)
+	if len(one.Report().Held) != 1 {
+		t.Error("it is gone at once")
+	}
+	ahead.Store(int64(mootAfter + time.Minute))
+	eventually(t, "it waits no more", func() bool { return len(one.Report().Held) == 0 })
 }

@@ -1,6 +1,7 @@
 package number
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -313,6 +314,29 @@ func TestPatternOfEverySpelling(t *testing.T) {
 		n := p.Parse(row.text)
 		if !q.Matches(&n) {
 			t.Errorf("numbers.tsv:%d: the pattern %q does not match its own text %q", row.line, q, row.text)
+		}
+	}
+}
+
+// Digits alone, which are not searched for anything else, are read as they are where something invisible has them searched: with the same fault, too.
+func TestPatternOfDigitsAlone(t *testing.T) {
+	plans := map[string]*Plan{}
+	for _, row := range spellings(t) {
+		p := plans[row.country]
+		if p == nil {
+			p = testPlan(t, row.country)
+			plans[row.country] = p
+		}
+		if !isPlain(row.text) {
+			continue
+		}
+		for end := range row.text {
+			text := row.text[:end+1]
+			q, err := p.Pattern(text)
+			same, fault := p.Pattern(text + "\u200b")
+			if q != same || fmt.Sprint(err) != fmt.Sprint(fault) {
+				t.Errorf("%s: %q is %v, %v, and searched %v, %v", row.country, text, q, err, same, fault)
+			}
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package screening
 
 import (
+	"fmt"
 	"log/slog"
 	"path/filepath"
 	"testing"
@@ -52,6 +53,13 @@ func TestFactsOfOtherNodes(t *testing.T) {
 	} {
 		if two.Take([]Shared{wrong}) != 1 {
 			t.Errorf("%+v is taken", wrong)
+		}
+	}
+	three, threeMemory, _, _ := node()
+	threeMemory.Known = traffic.NewKnown(4, nil) // of which the rest is for the calls of this node
+	for i, want := range []int{0, 0, 0, 1} {
+		if n := three.Take([]Shared{{"known", fmt.Sprintf("staff\x00+861390000000%d", i), now}}); n != want {
+			t.Errorf("of the caller %d %d are refused, want %d", i, n, want)
 		}
 	}
 	knows := func(m *traffic.Memory) bool {

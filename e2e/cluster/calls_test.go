@@ -12,7 +12,8 @@ import (
 	"ringfence/standin"
 )
 
-// How long calls take to be decided while the server is there, hangs and is dead, by turns, so that a run is held against itself.
+// How long calls take to be decided while the server is there, hangs, drops what is sent, is dead and comes back empty, by turns, so that a run is held against
+// itself.
 func TestMeasureCalls(t *testing.T) {
 	measured(t)
 	g := startGround(t)
@@ -25,17 +26,23 @@ func TestMeasureCalls(t *testing.T) {
 		took[server] = append(took[server], p99)
 		t.Logf("the server %s: p50 %v, p99 %v", server, p50, p99)
 	}
+	faults := []struct {
+		server     string
+		harm, cure func()
+	}{
+		{"hangs", g.server.Stop, g.server.Cont},
+		{"drops what is sent", a.wire.Hold, a.wire.Mend},
+		{"is dead", g.server.Kill, g.server.Restart},
+		{"comes back empty", func() { g.server.Kill(); g.server.Wipe(); g.server.Restart() }, func() {}},
+	}
 	for range 3 {
-		turn("is there")
-		g.server.Stop()
-		turn("hangs")
-		g.server.Cont()
-		together(t, g.nodes...)
-		turn("is there")
-		g.server.Kill()
-		turn("is dead")
-		g.server.Restart()
-		together(t, g.nodes...)
+		for _, f := range faults {
+			turn("is there")
+			f.harm()
+			turn(f.server)
+			f.cure()
+			together(t, g.nodes...)
+		}
 	}
 	s, err := a.desk.Status(t.Context())
 	must(t, err)
@@ -48,10 +55,10 @@ func TestMeasureCalls(t *testing.T) {
 	}
 	there := took["is there"]
 	var said []string
-	for _, server := range []string{"hangs", "is dead"} {
-		said = append(said, fmt.Sprintf("%s %.2f", server, ratio(middle(took[server]), middle(there))))
-		if most, usual := slices.Max(took[server]), slices.Max(there); most > 2*usual+10*time.Millisecond { // beyond what the run shows against itself
-			t.Errorf("with a server that %s the 99th call takes %v, else %v", server, took[server], there)
+	for _, f := range faults {
+		said = append(said, fmt.Sprintf("%s %.2f", f.server, ratio(middle(took[f.server]), middle(there))))
+		if most, usual := slices.Max(took[f.server]), slices.Max(there); most > 2*usual+10*time.Millisecond { // beyond what the run shows against itself
+			t.Errorf("with a server that %s the 99th call takes %v, else %v", f.server, took[f.server], there)
 		}
 	}
 	t.Logf("figure: the 99th of 100 calls takes %v at 50 a second, %.2f to %.2f of that in turns of one run; where the server %s of it; %d of %d calls unscreened",

@@ -51,6 +51,17 @@ func stream(t *testing.T, server *setup.NATS) (info *jetstream.StreamInfo) {
 	return info
 }
 
+// travels lists a number on a node, and waits until another decides by that.
+func travels(t *testing.T, when, number string, from, to *node) {
+	t.Helper()
+	from.add("blacklist", number)
+	began := time.Now()
+	if !within(45*time.Second, func() bool { return to.call(number, staff) }) {
+		t.Fatalf("%s an edit on %s is not taken by %s within 45 s: %+v, %+v", when, from.name, to.name, from.report(), to.report())
+	}
+	t.Logf("figure: %s, an edit on %s is taken by %s after %v", when, from.name, to.name, time.Since(began).Round(time.Millisecond))
+}
+
 // Of three servers that are routes of each other any may be lost, that which leads the stream and those that nodes read by too: edits travel as before, and not
 // only when lists are compared.
 func TestRoutes(t *testing.T) {
@@ -69,12 +80,7 @@ func TestRoutes(t *testing.T) {
 			for from, to := range map[*node]*node{a: b, b: a} {
 				i++
 				number := fmt.Sprintf("138000000%02d", i)
-				from.add("blacklist", number)
-				began := time.Now()
-				if !within(45*time.Second, func() bool { return to.call(number, staff) }) {
-					t.Fatalf("without %s an edit on %s is not taken by %s within 45 s (%s led the stream): %+v", name, from.name, to.name, leader, from.report())
-				}
-				t.Logf("figure: without %s, an edit on %s is taken by %s after %v (%s led the stream)", name, from.name, to.name, time.Since(began).Round(time.Millisecond), leader)
+				travels(t, fmt.Sprintf("without %s (%s led the stream)", name, leader), number, from, to)
 			}
 		}
 		server.Restart()
@@ -100,12 +106,7 @@ func TestTwoRoutes(t *testing.T) {
 	servers[stream(t, servers["nats1"]).Cluster.Leader].Kill()
 	for i, from := range []*node{a, b, a, b} {
 		number, to := fmt.Sprintf("1380000000%d", i+1), []*node{b, a, b, a}[i]
-		from.add("blacklist", number)
-		began := time.Now()
-		if !within(45*time.Second, func() bool { return to.call(number, staff) }) {
-			t.Fatalf("an edit on %s is not taken by %s within 45 s: %+v, %+v", from.name, to.name, from.report(), to.report())
-		}
-		t.Logf("figure: without the server that has the changes, an edit on %s is taken by %s after %v", from.name, to.name, time.Since(began).Round(time.Millisecond))
+		travels(t, "without the server that has the changes", number, from, to)
 	}
 	for _, n := range []*node{a, b} {
 		if r := n.report(); r.Alone || r.Waiting == 0 || r.Why == "" {
