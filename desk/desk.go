@@ -37,7 +37,7 @@ type Desk struct {
 	o     Options
 
 	forgotten struct { // who was, as the file has it
-		mu   sync.Mutex
+		mu    sync.Mutex
 		read  bool
 		all   *pseudonym.Forgotten
 		tried time.Time // to read it, in vain
