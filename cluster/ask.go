@@ -50,14 +50,14 @@ func (c *Cluster) ask(ctx context.Context, node string, q question, yield func(h
 	if err != nil {
 		return err
 	}
-	connected := c.nc.Stats().Reconnects
-	inbox := c.nc.NewInbox()
-	sub, err := c.nc.SubscribeSync(inbox)
+	connected := c.nc().Stats().Reconnects
+	inbox := c.nc().NewInbox()
+	sub, err := c.nc().SubscribeSync(inbox)
 	if err != nil {
 		return err
 	}
 	defer sub.Unsubscribe()
-	if err := c.nc.PublishRequest(c.subject("ask", node), inbox, text); err != nil {
+	if err := c.nc().PublishRequest(c.subject("ask", node), inbox, text); err != nil {
 		return err
 	}
 	for part := 0; ; part++ {
@@ -100,7 +100,7 @@ func (c *Cluster) nextPiece(ctx context.Context, node string, sub *nats.Subscrip
 		case err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded):
 			return m, err
 		}
-		if !c.nc.IsConnected() || c.nc.Stats().Reconnects != connected {
+		if !c.nc().IsConnected() || c.nc().Stats().Reconnects != connected {
 			return nil, errLostQuestion
 		}
 		if node != "" && !slices.Contains(c.live(), node) {
@@ -237,12 +237,12 @@ func (a *pieces) publish(b []byte) (err error) {
 		return errors.New("the answer took too long")
 	}
 	if a.came == nil {
-		a.connected = a.c.nc.Stats().Reconnects
-		if a.came, err = a.c.nc.SubscribeSync(a.c.nc.NewInbox()); err != nil {
+		a.connected = a.c.nc().Stats().Reconnects
+		if a.came, err = a.c.nc().SubscribeSync(a.c.nc().NewInbox()); err != nil {
 			return err
 		}
 	}
-	if err := a.c.nc.PublishRequest(a.to, a.came.Subject, b); err != nil {
+	if err := a.c.nc().PublishRequest(a.to, a.came.Subject, b); err != nil {
 		return err
 	}
 	a.h.Part++

@@ -12,9 +12,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
-
 	"ringfence/detect"
 	"ringfence/storage"
 )
@@ -81,6 +78,7 @@ type Options struct {
 	// Tests make these less.
 	Beat    time.Duration // how often a node says that it is there; 1 s
 	Compare time.Duration // how often nodes compare lists; 1 min
+	Again   time.Duration // how long a node waits to connect anew when the client of NATS has given up; 10 s
 	// MaxTold is how many rows of a change are told one by one. One of more is found by the others as they compare lists, which they are told to do. 200,000.
 	MaxTold int
 }
@@ -90,8 +88,8 @@ type Cluster struct {
 	o     Options
 	begun time.Time // this run of the program
 
-	nc     *nats.Conn
-	js     jetstream.JetStream
+	link   atomic.Pointer[link]
+	closed chan struct{} // the client of NATS has given up
 	anew   chan struct{} // the connection is there again
 	soon   chan struct{} // to compare before the minute is over
 	asked  chan struct{} // holds a place for each question that is answered
@@ -176,6 +174,9 @@ func New(o Options) (*Cluster, error) {
 	if o.Compare == 0 {
 		o.Compare = time.Minute
 	}
+	if o.Again == 0 {
+		o.Again = 10 * time.Second
+	}
 	if o.MaxTold == 0 {
 		o.MaxTold = 200_000
 	}
@@ -186,7 +187,7 @@ func New(o Options) (*Cluster, error) {
 		o.Keep = 30 * 24 * time.Hour
 	}
 	c := &Cluster{
-		o: o, begun: o.Now(), anew: make(chan struct{}, 1), soon: make(chan struct{}, 1), asked: make(chan struct{}, maxAsked), looked: make(chan struct{}, maxLooked), news: make(chan detect.News, maxNews), came: make(chan struct{}, 1),
+		o: o, begun: o.Now(), closed: make(chan struct{}, 1), anew: make(chan struct{}, 1), soon: make(chan struct{}, 1), asked: make(chan struct{}, maxAsked), looked: make(chan struct{}, maxLooked), news: make(chan detect.News, maxNews), came: make(chan struct{}, 1),
 		peers: make(map[string]*peer), said: make(map[string]time.Time), pauses: make(map[string]time.Time), takers: make(map[takerOf]*taker), sums: make(map[string]*sum), edits: make(map[string]uint64), large: make(map[string][]string), alone: o.Now(), trouble: "no server has answered yet",
 	}
 	return c, errors.Join(errEncoding, errDecoding, errDecodingCounts, c.resume(), c.loadHeld())
@@ -247,21 +248,18 @@ func (c *Cluster) save() {
 
 // Run is part of the cluster until ctx ends.
 func (c *Cluster) Run(ctx context.Context) {
-	if err := c.connect(); err != nil {
-		c.o.Log.Error("this node is no part of its cluster until the daemon is started anew", "error", err)
-		c.mu.Lock()
-		c.trouble = err.Error()
-		c.mu.Unlock()
+	if !c.connectAtLast(ctx) {
 		return
 	}
 	var work sync.WaitGroup
-	for _, part := range []func(context.Context){c.beat, c.tell, c.tellFacts, c.tellCounts, c.sharePolicy, c.take, c.compareAll, c.saveNowAndThen} {
+	for _, part := range []func(context.Context){c.keepConnected, c.beat, c.tell, c.tellFacts, c.tellCounts, c.sharePolicy, c.take, c.compareAll, c.saveNowAndThen} {
 		work.Go(func() { part(ctx) })
 	}
 	work.Wait()
 	c.save()
-	c.nc.SetClosedHandler(nil)
-	c.nc.Close()
+	nc := c.nc()
+	nc.SetClosedHandler(nil)
+	nc.Close()
 }
 
 func (c *Cluster) saveNowAndThen(ctx context.Context) {
@@ -292,72 +290,6 @@ func (c *Cluster) subject(what, node string) string {
 }
 
 func (c *Cluster) streamName() string { return "RINGFENCE_" + c.o.Name }
-
-// connect makes the connection, which comes back by itself for ever.
-func (c *Cluster) connect() (err error) {
-	options := []nats.Option{
-		nats.Name("ringfence " + c.o.Node), nats.CustomInboxPrefix(c.subject("inbox", c.o.Node)),
-		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectWait(500 * time.Millisecond), nats.Timeout(2 * time.Second),
-		nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(2), nats.ReconnectBufSize(-1), nats.DrainTimeout(time.Second),
-		nats.IgnoreAuthErrorAbort(), // a password may be mended at the server
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { c.failed(err) }),
-		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { c.failed(err) }),
-		nats.ClosedHandler(func(nc *nats.Conn) { c.closed(nc.LastError()) }),
-		nats.ReconnectHandler(c.connected),
-		nats.ConnectHandler(c.connected),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { c.failed(err) }),
-	}
-	switch {
-	case c.o.Credentials != "":
-		options = append(options, nats.UserCredentials(c.o.Credentials))
-	case c.o.NkeyFile != "":
-		nkey, err := nats.NkeyOptionFromSeed(c.o.NkeyFile)
-		if err != nil {
-			return fmt.Errorf("the key of nkey_file cannot be read: %w", err)
-		}
-		options = append(options, nkey)
-	case c.o.User != "":
-		options = append(options, nats.UserInfo(c.o.User, c.o.Password))
-	}
-	if c.o.TLS != nil {
-		options = append(options, nats.Secure(c.o.TLS))
-	}
-	o := nats.GetDefaultOptions()
-	o.Servers = c.o.Servers
-	for _, option := range options {
-		if err := option(&o); err != nil {
-			return err
-		}
-	}
-	nc, err := o.Connect()
-	if err != nil {
-		return fmt.Errorf("the servers of [cluster] cannot be used: %w", err)
-	}
-	c.mu.Lock()
-	c.nc = nc
-	c.mu.Unlock()
-	if c.js, err = jetstream.New(nc); err != nil {
-		return err
-	}
-	for subject, hear := range map[string]nats.MsgHandler{
-		c.subject("here", "*"): c.hear, c.subject("fact", "*"): c.hearFacts, c.subject("count", "*"): c.hearCounts, c.subject("trip", "*"): c.hearNews,
-		c.subject("ask", c.o.Node): c.answer,
-	} {
-		if _, err := nc.Subscribe(subject, hear); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// connected notes that the connection is there. The client is asked for nothing while c.mu is held: it may be dialling.
-func (c *Cluster) connected(nc *nats.Conn) {
-	server := nc.ConnectedUrlRedacted()
-	c.mu.Lock()
-	c.server = server
-	c.mu.Unlock()
-	signal(c.anew)
-}
 
 // signal wakes who waits on a channel that has room for one.
 func signal(c chan struct{}) {

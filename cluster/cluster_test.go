@@ -196,7 +196,7 @@ func TestFactsTravel(t *testing.T) {
 		return there && at <= time.Now().UnixMilli()
 	})
 	for _, text := range []string{"", "{", `[{"t":"known","k":"","at":1}]`, `[{"k":"` + strings.Repeat("A", 400) + `","at":-5}]`} {
-		two.nc.Publish(two.subject("fact", "a"), []byte(text)) // as a would
+		two.nc().Publish(two.subject("fact", "a"), []byte(text)) // as a would
 	}
 	eventually(t, "what cannot be read is counted", func() bool { d := two.Report().Dropped; return d["garbled"] == 2 && d["refused"] == 2 })
 }

@@ -69,7 +69,7 @@ func (c *Cluster) tellCounts(ctx context.Context) {
 	var shares []detect.Share
 	begun := false // what an earlier run of the program has said is void: others are told so by a word that says nothing
 	for {
-		if !begun && c.nc.IsConnected() {
+		if !begun && c.nc().IsConnected() {
 			begun = true
 			c.publishCounted(&counted{Epoch: uint64(c.epoch()), At: c.o.Now().UnixMilli()})
 		}
@@ -95,7 +95,7 @@ func (c *Cluster) tellCounts(ctx context.Context) {
 		case <-count.C:
 		}
 		set := c.o.Detectors()
-		if nodes := len(c.live()); nodes > 0 && set != nil && c.nc.IsConnected() {
+		if nodes := len(c.live()); nodes > 0 && set != nil && c.nc().IsConnected() {
 			shares = set.Tell(c.o.Now(), nodes+1, shares[:0])
 			c.publishShares(shares)
 		}
@@ -116,8 +116,8 @@ func (c *Cluster) tellStanding() {
 
 func (c *Cluster) publishNews(all []detect.News) {
 	text, err := json.Marshal(told{all})
-	if err == nil && c.nc.IsConnected() { // who is away hears of it when they are back
-		err = c.nc.Publish(c.subject("trip", c.o.Node), text)
+	if err == nil && c.nc().IsConnected() { // who is away hears of it when they are back
+		err = c.nc().Publish(c.subject("trip", c.o.Node), text)
 	}
 	c.lost(err)
 }
@@ -148,7 +148,7 @@ func (c *Cluster) publishShares(shares []detect.Share) {
 func (c *Cluster) publishCounted(m *counted) {
 	b, err := encoding.Marshal(m)
 	if err == nil {
-		err = c.nc.Publish(c.subject("count", c.o.Node), s2.Encode(nil, b))
+		err = c.nc().Publish(c.subject("count", c.o.Node), s2.Encode(nil, b))
 	}
 	c.lost(err)
 }

@@ -74,12 +74,12 @@ func (c *Cluster) tellFacts(ctx context.Context) {
 		facts := c.facts[:n]
 		c.facts = c.facts[len(facts):]
 		c.mu.Unlock()
-		if len(facts) == 0 || !c.nc.IsConnected() || c.isStale() {
+		if len(facts) == 0 || !c.nc().IsConnected() || c.isStale() {
 			continue
 		}
 		text, err := json.Marshal(facts)
 		if err == nil {
-			err = c.nc.Publish(c.subject("fact", c.o.Node), text)
+			err = c.nc().Publish(c.subject("fact", c.o.Node), text)
 		}
 		c.lost(err)
 	}

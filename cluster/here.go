@@ -127,7 +127,7 @@ func (c *Cluster) say() {
 	}
 	text, err := json.Marshal(h)
 	if err == nil {
-		err = c.nc.Publish(c.subject("here", c.o.Node), text)
+		err = c.nc().Publish(c.subject("here", c.o.Node), text)
 	}
 	c.lost(err)
 }

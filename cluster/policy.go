@@ -64,7 +64,7 @@ func (c *Cluster) sharePolicy(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		if !c.nc.IsConnected() {
+		if !c.nc().IsConnected() {
 			continue
 		}
 		asking, cancel := context.WithTimeout(ctx, askWait)
@@ -126,7 +126,7 @@ func (c *Cluster) policyOnce(ctx context.Context, state policyState, refused *ui
 		if s, ok := seen.(*jetstream.KeyValueBucketStatus); ok {
 			before = s.StreamInfo().State.LastSeq
 		}
-		ack, err := c.js.Publish(ctx, "$KV."+c.streamName()+".policy."+c.o.Node, b, jetstream.WithExpectLastSequence(before))
+		ack, err := c.js().Publish(ctx, "$KV."+c.streamName()+".policy."+c.o.Node, b, jetstream.WithExpectLastSequence(before))
 		if err != nil {
 			return state, fmt.Errorf("the server does not take the policy: %w", err)
 		}
@@ -159,10 +159,10 @@ func (c *Cluster) policyOnce(ctx context.Context, state policyState, refused *ui
 
 // policies is where the server keeps them; it is made if there is none.
 func (c *Cluster) policies(ctx context.Context) (jetstream.KeyValue, error) {
-	kv, err := c.js.KeyValue(ctx, c.streamName())
+	kv, err := c.js().KeyValue(ctx, c.streamName())
 	if errors.Is(err, jetstream.ErrBucketNotFound) && slices.Contains(c.o.PolicyFrom, c.o.Node) {
 		err = c.replicated(func(replicas int) (err error) {
-			kv, err = c.js.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: c.streamName(), Description: "the policy of Ringfence's nodes", History: policyHistory, MaxValueSize: maxPolicy, Replicas: replicas})
+			kv, err = c.js().CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: c.streamName(), Description: "the policy of Ringfence's nodes", History: policyHistory, MaxValueSize: maxPolicy, Replicas: replicas})
 			return err
 		})
 	}

@@ -52,7 +52,7 @@ func (c *Cluster) take(ctx context.Context) {
 }
 
 func (c *Cluster) takeStream(ctx context.Context) error {
-	if !c.nc.IsConnected() {
+	if !c.nc().IsConnected() {
 		return errors.New("no server of [cluster] is connected")
 	}
 	asking, cancel := context.WithTimeout(ctx, askWait)

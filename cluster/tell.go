@@ -35,7 +35,7 @@ func (c *Cluster) tell(ctx context.Context) {
 			return
 		case <-every.C:
 		}
-		if !c.nc.IsConnected() || c.isStale() {
+		if !c.nc().IsConnected() || c.isStale() {
 			c.countWaiting()
 			continue
 		}
@@ -177,7 +177,7 @@ func (c *Cluster) tellChange(r *storage.ChangeRecord) (acks []jetstream.PubAckFu
 		m.Data = b
 		// A backup that is put back counts on from an older change: the time tells its changes from those.
 		id := fmt.Sprintf("%s-%d-%d-%d", c.o.Node, r.ID, h.Part, h.Time)
-		ack, err := c.js.PublishMsgAsync(m, jetstream.WithMsgID(id))
+		ack, err := c.js().PublishMsgAsync(m, jetstream.WithMsgID(id))
 		if err != nil {
 			return err
 		}
@@ -209,10 +209,10 @@ func (c *Cluster) tellChange(r *storage.ChangeRecord) (acks []jetstream.PubAckFu
 
 // stream finds the stream of changes, and makes it if there is none.
 func (c *Cluster) stream(ctx context.Context) (jetstream.Stream, error) {
-	s, err := c.js.Stream(ctx, c.streamName())
+	s, err := c.js().Stream(ctx, c.streamName())
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		err = c.replicated(func(replicas int) (err error) {
-			s, err = c.js.CreateStream(ctx, jetstream.StreamConfig{
+			s, err = c.js().CreateStream(ctx, jetstream.StreamConfig{
 				Name: c.streamName(), Description: "changes of Ringfence's lists", Subjects: []string{c.subject("change", "*")}, Replicas: replicas,
 				MaxAge: keepTold, MaxBytes: maxStream, Discard: jetstream.DiscardOld, Duplicates: sameTold, Storage: jetstream.FileStorage,
 			})
@@ -225,7 +225,7 @@ func (c *Cluster) stream(ctx context.Context) (jetstream.Stream, error) {
 // replicated makes what servers keep: on three of them where they are so many that are routes of each other, so that it outlives the loss of one, else on
 // one.
 func (c *Cluster) replicated(create func(replicas int) error) error {
-	if c.nc.ConnectedClusterName() == "" {
+	if c.nc().ConnectedClusterName() == "" {
 		return create(1)
 	}
 	err := create(3)

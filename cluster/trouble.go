@@ -25,8 +25,11 @@ func (c *Cluster) lost(err error) {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return
 	}
-	if c.nc != nil && !c.nc.IsConnected() {
-		err = c.nc.LastError() // nil: it was told of to failed
+	switch nc := c.nc(); {
+	case nc.IsClosed():
+		return // gaveUp has told why
+	case !nc.IsConnected():
+		err = nc.LastError() // nil: it was told of to failed
 	}
 	c.failed(err)
 }
@@ -40,7 +43,7 @@ func (c *Cluster) failed(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if errors.Is(err, nats.ErrConnectionClosed) || errors.Is(err, nats.ErrNoServers) {
-		return // closed has told of it, or will be told why with the next try
+		return // gaveUp has told of it, or will be told why with the next try
 	}
 	if errors.Is(err, context.DeadlineExceeded) && now.Sub(c.denied) < deniedFor {
 		return // what is refused is not answered
@@ -56,12 +59,9 @@ func (c *Cluster) failed(err error) {
 	c.complain(cmp.Or(do, c.trouble), now)
 }
 
-// closed notes that the client has given up, which it does where a server speaks something else.
-func (c *Cluster) closed(err error) {
-	why := "the connection was given up: look at `servers` in ringfence.toml, and start the daemon anew"
-	if err != nil {
-		why += " (" + err.Error() + ")"
-	}
+// gaveUp notes why there is no connection, nor will be one by the client's own doing: a file cannot be read, say.
+func (c *Cluster) gaveUp(err error) {
+	why := "there is no connection, and another one is tried for every " + c.o.Again.String() + ": " + err.Error()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.trouble = why

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -19,6 +20,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nkeys"
 )
 
 // book is what a node's log has.
@@ -180,4 +183,92 @@ func certify(t *testing.T, folder string) *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(parsed)
 	return pool
+}
+
+// Where something else answers than a server of NATS the client gives up: the node says so, and is with its cluster when a server is there.
+func TestGivenUp(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	a, b := newKept("a"), newKept("b")
+	var log book
+	one := join(t, s.url(), a, func(o *Options) { log.log(o); o.Again = 100 * time.Millisecond })
+	eventually(t, "it is with its cluster", func() bool { return !one.Report().Alone })
+	s.kill()
+	stop := strange(t, s.port)
+	eventually(t, "it says why", func() bool { return strings.Contains(one.Report().Why, "whether nats-server answers there (nats: what is this)") })
+	wait(t.Context(), 2*time.Second) // it is tried ten times a second
+	if n := log.times("what is this"); n > 2 {
+		t.Errorf("the log has it %d times, and not once, and with that it is alone", n)
+	}
+	a.edit("blacklist", number(1))
+	stop()
+	s.start()
+	two := join(t, s.url(), b, nil)
+	eventually(t, "it is with its cluster again", func() bool { r := one.Report(); return !r.Alone && r.Why == "" })
+	level(t, "what was changed meanwhile", one, two)
+	b.edit("blacklist", number(2))
+	level(t, "what is changed on the other", one, two)
+}
+
+// strange listens where a server was, speaks as one at first, and then as none does. The end of it is when what it returns has returned.
+func strange(t *testing.T, port int) (stop func()) {
+	t.Helper()
+	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var work sync.WaitGroup
+	work.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			work.Go(func() {
+				defer conn.Close()
+				fmt.Fprint(conn, `INFO {"server_id":"x","version":"2.9.10","proto":1,"max_payload":1048576,"headers":true}`+"\r\n")
+				for r := bufio.NewReader(conn); ; {
+					line, err := r.ReadString('\n')
+					if err != nil {
+						return
+					}
+					if strings.HasPrefix(line, "PING") {
+						fmt.Fprint(conn, "PONG\r\n-ERR 'what is this'\r\n")
+					}
+				}
+			})
+		}
+	})
+	stop = sync.OnceFunc(func() { l.Close(); work.Wait() })
+	t.Cleanup(stop)
+	return stop
+}
+
+// A file that cannot be read when the node starts is read again.
+func TestKeyComesLater(t *testing.T) {
+	t.Parallel()
+	s := startServerWith(t, fmt.Sprintf("jetstream { store_dir: %q }\n", t.TempDir()))
+	file := filepath.Join(t.TempDir(), "a.creds")
+	var log book
+	m := join(t, s.url(), newKept("a"), func(o *Options) { log.log(o); o.NkeyFile, o.Again = file, 100*time.Millisecond })
+	says(t, m, &log, "the key of nkey_file cannot be read")
+	key, err := nkeys.CreateUser()
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := key.PublicKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seed, err := key.Seed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.configure(fmt.Sprintf("jetstream { store_dir: %q }\nauthorization { users: [ { nkey: %s } ] }\n", t.TempDir(), public))
+	s.kill()
+	s.start()
+	if err := os.WriteFile(file, seed, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is with its cluster", func() bool { return !m.Report().Alone })
 }
