@@ -75,6 +75,13 @@ func TestFaults(t *testing.T) {
 func startGround(t *testing.T) *ground {
 	t.Helper()
 	g := &ground{server: setup.StartNATS(t)}
+	g.meet(t, true)
+	return g
+}
+
+// meet starts its nodes, the second in this process or in one of its own, and waits until they have met.
+func (g *ground) meet(t *testing.T, here bool) {
+	t.Helper()
 	for _, name := range []string{"a", "b"} {
 		w := setup.NewWire(t, g.server.Address)
 		n := newNode(t, name, "nats://"+w.Address)
@@ -82,9 +89,12 @@ func startGround(t *testing.T) *ground {
 		g.nodes = append(g.nodes, n)
 	}
 	g.nodes[0].startApart()
-	g.nodes[1].start()
+	if here {
+		g.nodes[1].start()
+	} else {
+		g.nodes[1].startApart()
+	}
 	together(t, g.nodes...)
-	return g
 }
 
 // noticed waits until a node says how it stands while something is wrong.
