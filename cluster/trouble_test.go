@@ -195,7 +195,9 @@ func TestGivenUp(t *testing.T) {
 	eventually(t, "it is with its cluster", func() bool { return !one.Report().Alone })
 	s.kill()
 	stop := strange(t, s.port)
-	eventually(t, "it says why", func() bool { return strings.Contains(one.Report().Why, "whether nats-server answers there (nats: what is this)") })
+	eventually(t, "it says why", func() bool {
+		return strings.Contains(one.Report().Why, "whether nats-server answers there (nats: what is this)")
+	})
 	wait(t.Context(), 2*time.Second) // it is tried ten times a second
 	if n := log.times("what is this"); n > 2 {
 		t.Errorf("the log has it %d times, and not once, and with that it is alone", n)
