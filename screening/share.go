@@ -73,11 +73,10 @@ func (k *Keeper) take(p *policy.Policy, f *Shared, now time.Time) bool {
 		return false
 	}
 	line, caller, isPair := strings.Cut(f.Key, "\x00")
+	news := false // else nothing of it is written: what is too old, or earlier than what is known here
 	switch t {
 	case traffic.EmergencyFacts:
-		if now.Sub(f.At) < policy.CallbackWindow {
-			k.memory.Callbacks.Expect(f.Key, f.At, now)
-		}
+		news = now.Sub(f.At) < policy.CallbackWindow && k.memory.Callbacks.Expect(f.Key, f.At, now)
 	case traffic.KnownFacts:
 		if _, there := p.CustomerOfKey(line); !isPair || !there {
 			return false
@@ -85,19 +84,28 @@ func (k *Keeper) take(p *policy.Policy, f *Shared, now time.Time) bool {
 		if caller, ok = hidden(k.memory, caller); !ok {
 			return false
 		}
+		if now.Sub(f.At) > traffic.KeepKnown(p) {
+			return true
+		}
 		if !k.memory.Known.HasRoomForOthers(line, caller) {
 			return false
 		}
-		k.memory.Known.Remember(line, caller, f.At)
+		news = k.memory.Known.Remember(line, caller, f.At)
 	case traffic.PassedFacts:
 		if caller, ok = hidden(k.memory, caller); !isPair || !ok {
 			return false
 		}
-		if now.Sub(f.At) < traffic.KeepPassed(p) {
-			k.memory.Challenges.Remember(line, caller, f.At)
+		if now.Sub(f.At) >= traffic.KeepPassed(p) {
+			return true
 		}
+		if !k.memory.Challenges.HasRoomForOthers(line, caller) {
+			return false
+		}
+		news = k.memory.Challenges.Remember(line, caller, f.At)
 	}
-	k.keepForeign(t, f.Key, f.At.UnixMilli())
+	if news {
+		k.keepForeign(t, f.Key, f.At.UnixMilli())
+	}
 	return true
 }
 

@@ -124,14 +124,24 @@ func (c *Challenges) Passed(a Asked) {
 	c.sink.Keep(PassedFacts, a.Line+"\x00"+a.Caller, a.At.UnixMilli())
 }
 
-// Remember notes a pass that the sink, or another node, has kept. A later one counts.
-func (c *Challenges) Remember(line, e164 string, at time.Time) {
+// Remember notes a pass that the sink, or another node, has kept. A later one counts; it is false if that is known already.
+func (c *Challenges) Remember(line, e164 string, at time.Time) bool {
 	c.some.Store(true)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if x := c.passes.put(pair{line, e164}, maxPasses); x.at.Before(at) {
-		x.at = at
+	if x := c.passes.get(pair{line, e164}); x != nil && !x.at.Before(at) {
+		return false
 	}
+	c.passes.put(pair{line, e164}, maxPasses).at = at
+	return true
+}
+
+// HasRoomForOthers reports whether a pass may be remembered of which another node tells: a quarter of the room is left to who passes here, and nobody gives way
+// to what others say.
+func (c *Challenges) HasRoomForOthers(line, e164 string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.passes.of) < maxPasses-maxPasses/4 || c.passes.get(pair{line, e164}) != nil
 }
 
 // KeyedNothing remembers a caller who heard a whole prompt and pressed no key.
