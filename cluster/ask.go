@@ -7,10 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
+	"ringfence/conf"
 	"ringfence/storage"
 )
 
@@ -126,19 +129,59 @@ func (c *Cluster) answer(m *nats.Msg) {
 	if q.What == askCalls {
 		places = c.looked
 	}
-	select {
-	case places <- struct{}{}:
-	default:
+	leave, ok := places.enter(c.asker(m.Reply))
+	if !ok {
 		c.counts.full.Add(1)
 		c.refuse(m, "it answers others already: ask again later")
 		return
 	}
 	go func() {
-		defer func() { <-places }()
+		defer leave()
 		if err := c.answerTo(m, &q); err != nil {
 			c.refuse(m, err.Error())
 		}
 	}()
+}
+
+// asker is whose a question is, by where the answer goes: to an inbox that no other node may read. "" is nobody's.
+func (c *Cluster) asker(reply string) string {
+	of, ok := strings.CutPrefix(reply, c.subject("inbox", ""))
+	node, _, more := strings.Cut(of, ".")
+	if !ok || !more || !conf.IsClusterName(node) {
+		return ""
+	}
+	return node
+}
+
+// places are for questions that are answered at a time. One node has some of them only: it may ask, and never say that the answer came.
+type places struct {
+	mu         sync.Mutex
+	most, each int
+	taken      map[string]int // by node
+	all        int
+}
+
+func newPlaces(most, each int) *places {
+	return &places{most: most, each: each, taken: make(map[string]int)}
+}
+
+// enter takes a place, which leave gives back; ok is false if there is none.
+func (p *places) enter(node string) (leave func(), ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.all >= p.most || p.taken[node] >= p.each {
+		return nil, false
+	}
+	p.all++
+	p.taken[node]++
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.all--
+		if p.taken[node]--; p.taken[node] == 0 {
+			delete(p.taken, node)
+		}
+	}, true
 }
 
 func (c *Cluster) refuse(m *nats.Msg, why string) {

@@ -69,3 +69,14 @@ func (e *expects) may(f *Fact) bool {
 	c.callbacks[key] = callback{e.node, e.now.UnixMilli()}
 	return true
 }
+
+// notHearsay leaves out who dialled an emergency number by the word of another node: each says so itself, and what it is given on by others would count as theirs, and
+// take the room of who called by them.
+func (c *Cluster) notHearsay(facts []Fact) []Fact {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(facts), func(f Fact) bool {
+		_, heard := c.callbacks[string(f.Key)]
+		return heard && f.Table == TableEmergency
+	})
+}

@@ -65,6 +65,8 @@ type Options struct {
 	Meets func(line *storage.Row) int
 	// Pause is whether all calls pass: as the nodes in PolicyFrom have it.
 	Pause Pauses
+	// Awaited reports whether somebody here waits until what another node has gives way; nil for nobody.
+	Awaited func() bool
 	// Refused counts rows of other nodes that were not taken, those of them that are of a time to come, and says why the last ones were not.
 	Refused func() (rows, early uint64, why string)
 	// Self is what other nodes are told of this one: the policy's hash and since when it is in force, and why records of calls cannot be written.
@@ -92,13 +94,15 @@ type Cluster struct {
 	closed chan struct{} // the client of NATS has given up
 	anew   chan struct{} // the connection is there again
 	soon   chan struct{} // to compare before the minute is over
-	asked  chan struct{} // holds a place for each question that is answered
-	looked chan struct{} // and for each for calls, behind which somebody waits
+	asked  *places       // for questions that are answered
+	looked *places       // and for those for calls, behind which somebody waits
 	news   chan detect.News
 	came   chan struct{} // a node that was not there
 	counts counts
 
-	summing  sync.Mutex // held while a list is read to sum it
+	summing  sync.Mutex      // held while a list is read to sum it
+	beside   sync.WaitGroup  // comparisons for which nobody waits
+	underway map[string]bool // nodes with which lists are being compared
 	mu       sync.Mutex
 	peers    map[string]*peer
 	pauses   map[string]time.Time // when the pauses of other nodes were made that were taken
@@ -112,6 +116,7 @@ type Cluster struct {
 	own      uint64               // the last that was told of those made here, in this run
 	summed   uint64               // what told was when the lists were last summed
 	stale    bool                 // away for so long that nothing of here counts, until all was taken
+	whole    bool                 // all was taken from a node that it goes by then
 	heard    time.Time            // when its own word came back last
 	alone    time.Time            // since when it does not; zero: it does
 	trouble  string               // why
@@ -149,8 +154,10 @@ const (
 	maxNodes   = 64
 	aloneAfter = 5 * time.Second
 	saveEvery  = time.Second
-	maxAsked   = 2 // questions that are answered at a time
-	maxLooked  = 4 // and those for calls
+	maxAsked   = 6 // questions that are answered at a time
+	maxLooked  = 6 // and those for calls
+	askedBy    = 2 // of one node
+	lookedBy   = 3
 )
 
 // The settings in the database.
@@ -187,8 +194,8 @@ func New(o Options) (*Cluster, error) {
 		o.Keep = 30 * 24 * time.Hour
 	}
 	c := &Cluster{
-		o: o, begun: o.Now(), closed: make(chan struct{}, 1), anew: make(chan struct{}, 1), soon: make(chan struct{}, 1), asked: make(chan struct{}, maxAsked), looked: make(chan struct{}, maxLooked), news: make(chan detect.News, maxNews), came: make(chan struct{}, 1),
-		peers: make(map[string]*peer), said: make(map[string]time.Time), pauses: make(map[string]time.Time), takers: make(map[takerOf]*taker), sums: make(map[string]*sum), edits: make(map[string]uint64), large: make(map[string][]string), alone: o.Now(), trouble: "no server has answered yet",
+		o: o, begun: o.Now(), closed: make(chan struct{}, 1), anew: make(chan struct{}, 1), soon: make(chan struct{}, 1), asked: newPlaces(maxAsked, askedBy), looked: newPlaces(maxLooked, lookedBy), news: make(chan detect.News, maxNews), came: make(chan struct{}, 1),
+		peers: make(map[string]*peer), said: make(map[string]time.Time), pauses: make(map[string]time.Time), takers: make(map[takerOf]*taker), sums: make(map[string]*sum), edits: make(map[string]uint64), large: make(map[string][]string), underway: make(map[string]bool), alone: o.Now(), trouble: "no server has answered yet",
 	}
 	return c, errors.Join(errEncoding, errDecoding, errDecodingCounts, c.resume(), c.loadHeld())
 }

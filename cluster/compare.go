@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"ringfence/console"
@@ -38,6 +40,7 @@ func (t tried) rests(theirs, ours uint64, now time.Time) bool {
 const (
 	unknownSum = 1 // in the place of a list's sum that is not known
 	maxFaults  = 3 // lists of a node that cannot be compared, before the others of it are left for the next time
+	besidePer  = 2 // of the time between comparisons, how long the other nodes wait for one
 )
 
 // changed notes that a list has changed.
@@ -49,6 +52,7 @@ func (c *Cluster) changed(list string) {
 
 // compareAll compares this node's lists with those of others, each minute and whenever there is a reason.
 func (c *Cluster) compareAll(ctx context.Context) {
+	defer c.beside.Wait()
 	again := false // a comparison follows one that has taken something, but not a third: lists that are edited all the time are not read all the time
 	for {
 		t := time.NewTimer(c.o.Compare - c.o.Compare/8 + rand.N(c.o.Compare/4)) // not all nodes at one moment
@@ -78,33 +82,80 @@ func (c *Cluster) compareOnce(ctx context.Context) (differed bool) {
 		c.o.Log.Error("the lists cannot be compared with those of other nodes", "error", err)
 		return false
 	}
-	whole := false // all was taken from one node
 	for _, node := range c.live() {
 		if ctx.Err() != nil {
 			return false
 		}
-		same, err := c.compareWith(ctx, node)
-		differed = differed || err == nil && !same
-		if err == nil {
-			err = c.fetchFacts(ctx, node)
-		}
-		if err != nil && ctx.Err() == nil && !errors.Is(err, storage.ErrBusy) {
-			c.troubleWith(node, err)
-		}
-		if errors.Is(err, errLostQuestion) || errors.Is(err, errNoQuestions) || errors.Is(err, storage.ErrBusy) {
-			signal(c.soon)
-		}
-		whole = whole || err == nil
+		differed = c.compareBeside(ctx, node) || differed
 	}
 	if err := c.saveHeld(); err != nil {
 		c.o.Log.Error("what waits for a person may wait again after a restart", "error", err)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.stale && whole {
+	if c.stale && c.whole {
 		c.stale = false
 		c.o.Log.Info("all lists were taken from the cluster: from now on what is changed here goes to the others")
 	}
+	return differed
+}
+
+// goesBy reports whether a node is one whose lists this one has as they are, where it was away for too long: those of policy_from as long as one of them is there, for
+// what they do not have is taken off.
+func (c *Cluster) goesBy(node string) bool {
+	trusted := func(node string) bool { return slices.Contains(c.o.PolicyFrom, node) }
+	return trusted(node) || !slices.ContainsFunc(c.live(), trusted)
+}
+
+// compareBeside compares lists with one node, and leaves it to go on beside if that takes long: the other nodes do not wait for one that is slow, or makes itself so. It
+// reports whether lists differed, as far as it is known.
+func (c *Cluster) compareBeside(ctx context.Context, node string) (differed bool) {
+	c.mu.Lock()
+	busy := c.underway[node]
+	c.underway[node] = true
+	c.mu.Unlock()
+	if busy {
+		return false
+	}
+	done := make(chan bool, 1)
+	var left atomic.Bool // nobody waits for it
+	c.beside.Go(func() {
+		differed := c.compareNode(ctx, node)
+		c.mu.Lock()
+		delete(c.underway, node)
+		c.mu.Unlock()
+		if done <- differed; left.Load() && differed {
+			signal(c.soon)
+		}
+	})
+	t := time.NewTimer(c.o.Compare / besidePer)
+	defer t.Stop()
+	select {
+	case differed = <-done:
+	case <-t.C:
+		left.Store(true)
+	case <-ctx.Done():
+	}
+	return differed
+}
+
+// compareNode takes what a node has that this one has not, lists and what calls have taught it. It reports whether lists differed.
+func (c *Cluster) compareNode(ctx context.Context, node string) (differed bool) {
+	same, err := c.compareWith(ctx, node)
+	differed = err == nil && !same
+	if err == nil {
+		err = c.fetchFacts(ctx, node)
+	}
+	if err != nil && ctx.Err() == nil && !errors.Is(err, storage.ErrBusy) {
+		c.troubleWith(node, err)
+	}
+	if errors.Is(err, errLostQuestion) || errors.Is(err, errNoQuestions) || errors.Is(err, storage.ErrBusy) {
+		signal(c.soon)
+	}
+	goesBy := c.goesBy(node)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.whole = c.whole || err == nil && goesBy
 	return differed
 }
 

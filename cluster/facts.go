@@ -159,7 +159,7 @@ func (c *Cluster) fetchFacts(ctx context.Context, node string) error {
 // answerFacts answers fetchFacts.
 func (c *Cluster) answerFacts(a *pieces, since time.Time) error {
 	err := c.o.Facts.FactsSince(since, func(facts []Fact) error {
-		text, err := json.Marshal(facts)
+		text, err := json.Marshal(c.notHearsay(facts))
 		if err != nil {
 			return err
 		}

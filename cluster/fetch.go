@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"hash/maphash"
 	"iter"
 	"slices"
@@ -32,7 +33,7 @@ func (c *Cluster) compareList(ctx context.Context, node, list string, all uint64
 	some := false
 	rows := c.rowsOf(ctx, node, question{What: askRows, List: list, Leaves: wanted}, &some)
 	var came *names
-	if c.isStale() {
+	if c.isStale() && c.goesBy(node) {
 		came = &names{seed: maphash.MakeSeed()}
 		rows = came.noting(rows)
 	}
@@ -243,6 +244,8 @@ func wanting(leaves []byte) func(leaf int) bool {
 // rowsOf are the rows that a node answers with, read beside who takes them, and some whether there were any.
 func (c *Cluster) rowsOf(ctx context.Context, node string, q question, some *bool) iter.Seq2[storage.Row, error] {
 	return storage.Ahead(func(yield func(storage.Row, error) bool) {
+		ctx, cancel := c.givingWay(ctx)
+		defer cancel()
 		stopped := errors.New("enough")
 		err := c.ask(ctx, node, q, func(h head, body []byte) error {
 			rows, err := c.rowsIn(body)
@@ -258,7 +261,27 @@ func (c *Cluster) rowsOf(ctx context.Context, node string, q question, some *boo
 			return nil
 		})
 		if err != nil && err != stopped {
+			if cause := context.Cause(ctx); errors.Is(cause, storage.ErrBusy) {
+				err = cause
+			}
 			yield(storage.Row{}, err)
 		}
 	})
+}
+
+// givingWay is ctx until somebody here waits for what another node has to give way, which may send nothing for as long as it likes: it ends then.
+func (c *Cluster) givingWay(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, end := context.WithCancelCause(ctx)
+	cancel := func() { end(nil) }
+	if c.o.Awaited == nil {
+		return ctx, cancel
+	}
+	go func() {
+		for wait(ctx, pieceLook) {
+			if c.o.Awaited() {
+				end(fmt.Errorf("what is imported or undone here goes first: %w", storage.ErrBusy))
+			}
+		}
+	}()
+	return ctx, cancel
 }

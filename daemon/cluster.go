@@ -73,7 +73,7 @@ func (d *Daemon) makeCluster(c *conf.Cluster) error {
 			r := d.desk.MergeRefused()
 			return r.Rows, r.Early, r.Why
 		},
-		Self:   d.selfForCluster,
+		Self: d.selfForCluster, Awaited: d.db.IsAwaited,
 		Policy: clusterDesk{d}, SharePolicy: c.SharePolicy, PolicyFrom: c.PolicyFrom, MaxChange: c.MaxChange, Pause: clusterDesk{d},
 		Breadth: func(list, pattern string) float64 { return desk.Breadth(d.force.Rules().Policy.Plan(), list, pattern) },
 		Meets:   func(line *storage.Row) int { return desk.LinesMet(d.force.Rules(), line) },

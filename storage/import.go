@@ -153,6 +153,10 @@ func (d *DB) apply(r ChangeRecord, edits iter.Seq[edit], ended *error, o ImportO
 // giveWayWait is how long an import waits for one of another node to give way.
 const giveWayWait = time.Minute
 
+// IsAwaited reports whether somebody here waits for what another node has to give way. MergeMany gives way when the next row comes; who waits for that row gives
+// way by this.
+func (d *DB) IsAwaited() bool { return d.giveWay.Load() > 0 }
+
 // importTurn takes the turn to import. What is done here does not fail because of what another node has: it waits until that has given way. Else there is ErrBusy
 // while another has it.
 func (d *DB) importTurn(foreign bool) (end func(), err error) {
