@@ -45,6 +45,7 @@ type peer struct {
 	same   time.Time        // since when its lists are the same; zero: they are not, or it is not known
 	differ time.Time        // since when its lists are others; zero: they are not
 	why    string           // what did not work between it and this node last
+	said   time.Time        // when the log told of that
 	tried  map[string]tried // by list
 	facts  time.Time        // when it was asked for what it has learnt last; zero: never
 }

@@ -270,8 +270,14 @@ func (c *Cluster) read(b []byte) (h head, rows []storage.Row, err error) {
 func (c *Cluster) troubleWith(node string, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if p := c.peers[node]; p != nil && p.why != err.Error() {
-		p.why = err.Error()
-		c.o.Log.Warn("what another node says is not taken", "from", node, "error", err)
+	p := c.peers[node]
+	if p == nil || p.why == err.Error() {
+		return
 	}
+	p.why = err.Error()
+	if ago := c.o.Now().Sub(p.said); ago >= 0 && ago < heldLogs { // it may be another one each time
+		return
+	}
+	p.said = c.o.Now()
+	c.o.Log.Warn("what another node says is not taken", "from", node, "error", err)
 }

@@ -200,3 +200,27 @@ func TestThiefGivesWay(t *testing.T) {
 	awaited.Store(true)
 	soon(t, "it gives way, and asks for another list", func() bool { return asked.Load() > 2 })
 }
+
+// What a node says that cannot be taken, for a different reason each time, does not fill the log.
+func TestThiefFillsNoLog(t *testing.T) {
+	v := newTarget(t)
+	v.peers["stolen"] = &peer{}
+	for i := range 1000 {
+		_, _, err := v.read(must1(t, func() ([]byte, error) { return pack(&head{Numbers: number(i).Pattern, List: "x"}, nil) }))
+		v.troubleWith("stolen", err)
+		v.now = v.now.Add(100 * time.Millisecond)
+	}
+	if n := strings.Count(v.log.String(), "\n"); n == 0 || n > 3 {
+		t.Errorf("%d lines within two minutes", n)
+	}
+	if why := v.peers["stolen"].why; !strings.Contains(why, number(999).Pattern) {
+		t.Errorf("the last reason is not shown, but %s", why)
+	}
+}
+
+func must1[T any](t *testing.T, do func() (T, error)) T {
+	t.Helper()
+	x, err := do()
+	must(t, err)
+	return x
+}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"ringfence/console"
 	"ringfence/inforce"
@@ -35,6 +36,27 @@ type merging struct {
 	mu      sync.Mutex
 	refused MergeRefused
 	logged  map[string]string // of a node and a list, what was logged last
+	lines   map[string]mergeLines
+}
+
+// mergeLines are what was logged of a node within a minute.
+type mergeLines struct {
+	since time.Time
+	n     int
+}
+
+// mayLog reports whether one more line of a node may be logged. m.mu is held.
+func (m *merging) mayLog(node string, now time.Time) bool {
+	if len(m.lines) >= maxMergeLogged || m.lines == nil {
+		m.lines = make(map[string]mergeLines)
+	}
+	l := m.lines[node]
+	if ago := now.Sub(l.since); ago < 0 || ago >= time.Minute {
+		l = mergeLines{since: now}
+	}
+	l.n++
+	m.lines[node] = l
+	return l.n <= maxMergeLines
 }
 
 // MergeRefused counts what other nodes said and this one did not take, since it was started.
@@ -365,8 +387,10 @@ func (c *mergeCheck) fit(line string, rows []storage.Row) ([]storage.Row, error)
 	}), nil
 }
 
-// maxMergeLogged is of how many nodes and lists it is known what was logged of them last.
-const maxMergeLogged = 1000
+const (
+	maxMergeLogged = 1000 // nodes and lists of which it is known what was logged of them last
+	maxMergeLines  = 10   // a node and minute: each reason may be another one
+)
 
 // notTaken counts what was refused, and logs it where that is news.
 func (d *Desk) notTaken(c *mergeCheck, of *storage.Foreign, early int) {
@@ -383,7 +407,7 @@ func (d *Desk) notTaken(c *mergeCheck, of *storage.Foreign, early int) {
 	}
 	m.refused.Why = why
 	key := of.Node + "\x00" + c.list
-	news := m.logged[key] != why
+	news := m.logged[key] != why && m.mayLog(of.Node, d.o.Now())
 	if len(m.logged) >= maxMergeLogged || m.logged == nil {
 		m.logged = make(map[string]string)
 	}

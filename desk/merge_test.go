@@ -475,3 +475,21 @@ func TestMergeOwnRoom(t *testing.T) {
 		t.Errorf("%d, %v", n, err)
 	}
 }
+
+// What another node says that is refused, for a different reason each time and of a different list, does not fill the log.
+func TestMergeRefusedFillsNoLog(t *testing.T) {
+	a := openMerge(t, "a")
+	before := strings.Count(a.log.String(), "\n")
+	for i := range 200 {
+		row := rowOf(fmt.Sprintf("no number %d", i))
+		if n, err := a.MergeRows(t.Context(), fmt.Sprint("list", i%20), []storage.Row{row}, storage.Foreign{Node: "z"}); n != 0 || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	if lines := strings.Count(a.log.String(), "\n") - before; lines == 0 || lines > 2*maxMergeLines {
+		t.Errorf("%d lines are logged", lines)
+	}
+	if m := a.MergeRefused(); m.Rows != 200 || !strings.Contains(m.Why, "no number 199") {
+		t.Errorf("%+v", m)
+	}
+}
