@@ -98,7 +98,8 @@ func (d *detector) followTrip(key uint64, n *News, node string, since int64) boo
 	if had && d.slots.all[at].b.since >= since {
 		return false
 	}
-	if trunk := uint8(key >> keyBits); !had && d.slots.open[trunk] >= d.slots.quota() && !d.forgetClosed(trunk) {
+	// Half of the room is left to what trips by what is counted here: a node that lies must not keep all else from tripping.
+	if trunk := uint8(key >> keyBits); !had && d.slots.open[trunk] >= d.slots.quota()/2 && !d.forgetClosed(trunk) {
 		d.capped++
 		return false
 	}
@@ -168,6 +169,10 @@ func (d *detector) followAct(key uint64, n *News, node string, since int64) bool
 	case ActReset:
 		d.reset(key, by)
 	case ActOpen, ActShut:
+		if d.pins[key] == nil && len(d.pins) >= mostPins-mostPins/4 { // the rest is for persons here
+			d.capped++
+			return false
+		}
 		if d.pinKey(key, n.Key, n.Act, by) == 0 {
 			return false
 		}

@@ -228,3 +228,30 @@ func TestHostileShares(t *testing.T) {
 		t.Errorf("as they were: %+v", is)
 	}
 }
+
+// TestHostileNews holds that trips and pins without end which a peer tells of leave room for what trips here, and for persons.
+func TestHostileNews(t *testing.T) {
+	w := newWorld(t, rangeWakes())
+	name := rangeWakes().Name
+	for i := range 20000 {
+		w.set.Follow(detect.News{Breaker: detect.Breaker{
+			Detector: name, Trunk: "telecom", Key: fmt.Sprint(13100000 + i), State: detect.Tripped, Since: w.at, Until: w.at.Add(700 * time.Hour), Hold: 700 * time.Hour, Count: math.MaxInt32, Trip: 5,
+		}}, "pbx3", w.at)
+		w.set.Follow(detect.News{Act: detect.ActOpen, Breaker: detect.Breaker{Detector: name, Trunk: "telecom", Key: fmt.Sprint(13500000 + i), Since: w.at, By: "anna"}}, "pbx3", w.at)
+	}
+	w.at = w.at.Add(time.Second)
+	stopped := 0
+	for i := range 10 {
+		if w.call(call{from: fmt.Sprintf("13905921%03d", 111*i%1000), to: line(i)}).stopped {
+			stopped++
+		}
+	}
+	if stopped < 5 {
+		t.Errorf("%d of 10 calls of a campaign are stopped", stopped)
+	}
+	for i := range 200 {
+		if w.set.Pin(name, "telecom", fmt.Sprint(13905922+i), detect.ActShut, "bob", w.at) == 0 {
+			t.Fatalf("there is room for %d pins of persons here", i)
+		}
+	}
+}
