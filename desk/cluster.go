@@ -59,7 +59,8 @@ func (d *Desk) DecideHeld(ctx context.Context, id int, take bool) (*console.Clus
 	return d.Cluster(ctx)
 }
 
-// UndoNode undoes what another node did to lists since a time by this node's clock, the latest first. What somebody has changed since stays.
+// UndoNode undoes what another node did to lists since a time by this node's clock, the latest first. What somebody has changed since stays. One that cannot be undone
+// leaves none of the others standing: it may have been made so; the error is of the latest of such.
 func (d *Desk) UndoNode(ctx context.Context, node string, q console.ClusterUndo) (*console.ClusterUndone, error) {
 	var ids []uint64
 	err := d.db.Changes(func(r storage.ChangeRecord) error {
@@ -72,15 +73,27 @@ func (d *Desk) UndoNode(ctx context.Context, node string, q console.ClusterUndo)
 		return nil, err
 	}
 	out := &console.ClusterUndone{}
+	var failed error
+	left := 0
 	for _, id := range slices.Backward(ids) {
 		c, err := d.Undo(ctx, id)
-		if err != nil {
+		switch {
+		case err == nil:
+		case ctx.Err() != nil, errors.Is(err, storage.ErrBusy), errors.Is(err, storage.ErrWrite):
 			return nil, fmt.Errorf("%d changes were undone, and then: %w", out.Changes, err)
+		default:
+			if left++; failed == nil {
+				failed = fmt.Errorf("change %d: %w", id, err)
+			}
+			continue
 		}
 		if c.ID != 0 {
 			out.Changes++
 		}
 		out.Kept += c.Skipped
+	}
+	if failed != nil {
+		return nil, fmt.Errorf("%d changes were undone, and %d could not be: %w", out.Changes, left, failed)
 	}
 	return out, nil
 }
