@@ -239,6 +239,9 @@ func (c clusterFacts) TakeFacts(node string, told []cluster.Fact) (refused int) 
 			continue
 		}
 		if f.Table != cluster.TableReports {
+			if c.d.desk.IsMarkedFact(string(f.Key), time.UnixMilli(f.At)) {
+				continue
+			}
 			facts = append(facts, screening.Shared{Table: f.Table, Key: string(f.Key), At: time.UnixMilli(f.At)})
 			continue
 		}

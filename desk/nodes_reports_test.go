@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -97,5 +98,68 @@ func TestReportsOfOtherNodesHaveTheirRoom(t *testing.T) {
 	mark(b, "95211617")
 	if open, _, err := b.db.ReportCount(); open != 4 || err != nil {
 		t.Errorf("%d wait, %v", open, err)
+	}
+}
+
+// What a node has learnt of a caller before they were marked here does not bring back what the mark ended: it may have been away then.
+func TestMarkedFactsOfOtherNodes(t *testing.T) {
+	a := callsDesk(t)
+	caller := a.force.Rules().Policy.Plan().Parse("95211613")
+	now := time.Now()
+	key := "staff\x00" + caller.E164
+	if a.IsMarkedFact(key, now) {
+		t.Error("nobody has marked them")
+	}
+	if err := a.AddReport("8001", traffic.LastCall{Caller: caller, Line: "staff", Callee: staffNumber, Time: now}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		key  string
+		at   time.Time
+		want bool
+	}{
+		{key, now.Add(-time.Minute), true},
+		{key, now.Add(time.Minute), false}, // they have passed since
+		{"sales\x00" + caller.E164, now.Add(-time.Minute), false},
+		{"staff\x00+8695211614", now.Add(-time.Minute), false},
+		{"number 8001", now.Add(-time.Minute), false},
+	} {
+		if got := a.IsMarkedFact(c.key, c.at); got != c.want {
+			t.Errorf("%q of %v: %v", c.key, c.at.Sub(now), got)
+		}
+	}
+}
+
+// A decision of a time to come would win over all that persons decide until then.
+func TestReportsOfATimeToCome(t *testing.T) {
+	a, b := callsDesk(t), callsDesk(t)
+	of := &told{}
+	a.o.Cluster, b.o.Cluster = of, &told{}
+	caller := a.force.Rules().Policy.Plan().Parse("95211613")
+	if err := a.AddReport("8001", traffic.LastCall{Caller: caller, Line: "staff", Callee: staffNumber, Time: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	var r storage.Report
+	if err := json.Unmarshal(of.reports[0], &r); err != nil {
+		t.Fatal(err)
+	}
+	for what, change := range map[string]func(r *storage.Report, at time.Time){
+		"decided": func(r *storage.Report, at time.Time) {
+			r.State, r.Decided, r.Who = storage.ReportDismissed, at, "thief"
+		},
+		"marked": func(r *storage.Report, at time.Time) { r.Last = at },
+		"made":   func(r *storage.Report, at time.Time) { r.Time = at },
+	} {
+		for ahead, taken := range map[time.Duration]bool{time.Hour: true, 26 * time.Hour: false, 100 * 365 * 24 * time.Hour: false} {
+			said := r
+			change(&said, time.Now().Add(ahead))
+			text, err := json.Marshal(said)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := b.TakeReport(text); (err == nil) != taken {
+				t.Errorf("%s %v ahead: %v", what, ahead, err)
+			}
+		}
 	}
 }

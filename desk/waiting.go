@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"strings"
 	"sync"
 	"time"
 
@@ -78,4 +79,20 @@ func (d *Desk) markedAfter(e164, customer string, at time.Time) bool {
 		return false
 	}
 	return d.waiting.marks[d.markName(e164)][customer].After(at)
+}
+
+// IsMarkedFact reports whether what another node has learnt, of whom a line deals with or who passed a challenge on its way, is from before a mark that this line's
+// customer made, and that waits: the other node may not have heard of that yet.
+func (d *Desk) IsMarkedFact(key string, at time.Time) bool {
+	line, caller, isPair := strings.Cut(key, "\x00")
+	if !isPair {
+		return false
+	}
+	customer, there := d.force.Rules().Policy.CustomerOfKey(line)
+	if !there {
+		customer = storage.NoLine
+	}
+	d.waiting.mu.RLock()
+	defer d.waiting.mu.RUnlock()
+	return d.waiting.marks[caller][customer].After(at)
 }

@@ -40,6 +40,9 @@ func (d *DB) MergeReport(r Report) (kept Report, changed bool, err error) {
 	if err := checkForeign(&r); err != nil {
 		return Report{}, false, err
 	}
+	if r.Time.UnixMilli() > d.tooFarAhead() || r.Changed().UnixMilli() > d.tooFarAhead() {
+		return Report{}, false, invalid("a report of another node whose clock is more than %v ahead: nobody could decide otherwise", MaxAhead)
+	}
 	err = d.edit(func(tx *bolt.Tx) error {
 		b := tx.Bucket(bucketReports)
 		count, err := d.reportCount(tx)
