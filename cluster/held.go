@@ -21,11 +21,13 @@ const (
 	heldHour = time.Hour
 	// takeSlots are in an hour, and one more is kept: there is no moment at which all of it is allowed again.
 	takeSlots = 12
-	// maxBreadth is how much of a country's numbers, in millionths, other nodes may put on a list within a day; wideBreadth waits in any case.
-	maxBreadth  = 20_000
-	wideBreadth = 50_000
-	widenFor    = 24 * time.Hour
-	maxTakers   = 2048 // lists of which it is counted what was taken off
+	// maxBreadth is how much of a country's numbers, in parts of breadthParts, other nodes may put on a list within a day; wideBreadth waits in any case. The parts are
+	// so small that very many ranges of a hundred numbers count as what they are together.
+	breadthParts = 1e9
+	maxBreadth   = breadthParts / 50
+	wideBreadth  = breadthParts / 20
+	widenFor     = 24 * time.Hour
+	maxTakers    = 2048 // lists of which it is counted what was taken off
 )
 
 // What a person made of what waited.
@@ -93,7 +95,7 @@ type judged struct {
 	row   *storage.Row
 	there []storage.Entry // what the list has of its pattern
 	costs int             // entries that are taken off the list
-	broad int             // millionths of a country's numbers that are put on it
+	broad int             // parts of a country's numbers that are put on it
 }
 
 func (c *Cluster) sieve(node, list string) *sieve {
@@ -186,7 +188,7 @@ func (s *sieve) judge(rows []storage.Row, now time.Time) (all []judged, asks boo
 		}
 		if !j.row.Gone && s.c.o.Breadth != nil {
 			if broad := s.c.o.Breadth(s.list, j.row.Pattern); broad > 0 && !lasts(j) {
-				j.broad = int(math.Ceil(broad * 1e6))
+				j.broad = int(math.Ceil(broad*breadthParts - 1e-6)) // a part more than it is for how floats are
 			}
 		}
 		asks = asks || j.asks()

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -223,4 +224,22 @@ func must1[T any](t *testing.T, do func() (T, error)) T {
 	x, err := do()
 	must(t, err)
 	return x
+}
+
+// So many small ranges that they come to a part of the country are as much as that part.
+func TestSmallPartsOfACountry(t *testing.T) {
+	v := newTarget(t)
+	v.o.Breadth = func(_, pattern string) float64 { return 1e-7 } // ten thousand numbers of 100,000,000,000
+	var rows []storage.Row
+	for i := range 250_000 {
+		rows = append(rows, storage.Row{Pattern: fmt.Sprintf("+86%07d????", 1_300_000+i), Reason: "much", Stamp: storage.Tick{Wall: 1, Node: "stolen"}})
+	}
+	n, err := v.mergeList(t.Context(), "blacklist", each(rows), storage.Foreign{Node: "stolen", Time: v.now})
+	must(t, err)
+	if most := 200_000; n < most-1 || n > most { // a fiftieth
+		t.Errorf("%d of %d ranges are on the list", n, len(rows))
+	}
+	if h := v.held(); len(h) != 1 || h[0].List != "blacklist" {
+		t.Errorf("%+v", h)
+	}
 }

@@ -150,7 +150,7 @@ func inertOf(of storage.Foreign) storage.Foreign {
 }
 
 // Breadth is which share of the numbers of this node's country a pattern takes, as a list has it: 1 where it takes a whole country or a large part of one, be it
-// another, and 0 where it is next to nothing. A text that is no pattern takes none: no call matches it.
+// another, and 0 for one number. A text that is no pattern takes none: no call matches it.
 func Breadth(plan *number.Plan, list, text string) float64 {
 	if storage.IsOwn(list) {
 		_, text, _ = storage.CutOwn(text)
@@ -169,11 +169,7 @@ func Breadth(plan *number.Plan, list, text string) float64 {
 		}
 		size -= len(plan.Code())
 	}
-	n := float64(p.Hi-p.Lo) + 1
-	if share := n / math.Pow10(size); share >= 1e-6 && (p.Open || n >= 1e5) {
-		return share
-	}
-	return 0
+	return (float64(p.Hi-p.Lo) + 1) / math.Pow10(size)
 }
 
 // mergeCheck looks at rows of another node.
