@@ -25,18 +25,33 @@ const (
 	maxPolicy     = 512 << 10 // bytes
 	policyHistory = 5         // that the server keeps
 	settingPolicy = "cluster.policy"
+	// policyAgain is how often a policy that was not taken is tried anew: a disk has room again, a file may be read.
+	policyAgain = time.Minute
+	// maxPolicyAhead is how far a policy's time may be ahead of this node's clock.
+	maxPolicyAhead = 24 * time.Hour
 )
 
 // sharedPolicy is a policy as the server keeps it, under the name of the node that gave it.
 type sharedPolicy struct {
 	Version string `json:"version"`
 	Text    string `json:"text"`
+	// At is when a person changed it, in milliseconds since 1970, and later than all that were given before: of two the later one counts, though the server
+	// has lost what it kept. 0: nobody has since there is a cluster.
+	At int64 `json:"at,omitempty"`
 }
 
 // policyState is what this node knows of the policy of all nodes.
 type policyState struct {
-	Version  string `json:"version"`  // that it gave or took last
-	Revision uint64 `json:"revision"` // of that, at the server
+	Version  string `json:"version"`      // that it gave or took last
+	Revision uint64 `json:"revision"`     // of that, at the server
+	At       int64  `json:"at,omitempty"` // of that, as sharedPolicy has it
+}
+
+// notTaken is a policy that could not be put in force here: it is not tried each second.
+type notTaken struct {
+	revision uint64
+	at       time.Time
+	why      error
 }
 
 // given is what the server keeps of a node.
@@ -57,7 +72,7 @@ func (c *Cluster) sharePolicy(ctx context.Context) {
 	if text, err := c.o.Store.Setting(settingPolicy); err == nil && text != nil {
 		json.Unmarshal(text, &state) // unreadable: as if it were new here
 	}
-	refused := uint64(0) // the revision that has faults here: it is not tried each second
+	var refused notTaken
 	for {
 		select {
 		case <-ctx.Done():
@@ -95,7 +110,7 @@ func (c *Cluster) policyTrouble(err error) {
 }
 
 // policyOnce looks once at what is in force here and what the server has, and makes them the same.
-func (c *Cluster) policyOnce(ctx context.Context, state policyState, refused *uint64) (policyState, error) {
+func (c *Cluster) policyOnce(ctx context.Context, state policyState, refused *notTaken) (policyState, error) {
 	text, version, err := c.o.Policy.PolicyInForce()
 	if err != nil {
 		return state, err
@@ -116,45 +131,55 @@ func (c *Cluster) policyOnce(ctx context.Context, state policyState, refused *ui
 		return state, err
 	}
 	gives := slices.Contains(c.o.PolicyFrom, c.o.Node)
-	give := func() (policyState, error) {
-		b, err := json.Marshal(sharedPolicy{version, text})
-		if err != nil || len(b) > maxPolicy {
-			return state, errors.Join(err, fmt.Errorf("the policy has more than %d bytes: the other nodes do not get it", maxPolicy))
-		}
-		// Only if nobody has given one since this node looked: of two that find nothing after the server has lost all, one may have an older policy.
-		var before uint64
-		if s, ok := seen.(*jetstream.KeyValueBucketStatus); ok {
-			before = s.StreamInfo().State.LastSeq
-		}
-		ack, err := c.js().Publish(ctx, "$KV."+c.streamName()+".policy."+c.o.Node, b, jetstream.WithExpectLastSequence(before))
-		if err != nil {
-			return state, fmt.Errorf("the server does not take the policy: %w", err)
-		}
-		return policyState{version, ack.Sequence}, nil
-	}
-	switch {
-	case last == nil: // nobody has given one, or the server has lost it
-		if !gives {
-			return state, nil
-		}
-		return give()
-	case last.revision < state.Revision: // it has lost it, and somebody has given one since
-		state.Revision = 0
-	}
 	changedHere := gives && state.Version != "" && version != state.Version
+	isNewer := last != nil && version == state.Version && state.At > last.At // the server has lost it, and was given one of before
 	switch {
-	case last.Version == version:
-		return policyState{version, last.revision}, nil
+	case last == nil && !gives: // nobody has given one, or the server has lost it
+		return state, nil
+	case last != nil && last.Version == version:
+		if state.Version != version || state.Revision != last.revision {
+			state = policyState{version, last.revision, last.At}
+		}
+		return state, nil
 	case changedHere:
-		return give()
-	case last.revision == *refused:
-		return state, fmt.Errorf("the policy of %s has faults here", last.node)
+		at, clamped := c.Latest()
+		if !clamped {
+			at = c.o.Now().UnixMilli()
+		}
+		if at = max(at, state.At+1); last != nil {
+			at = max(at, last.At+1)
+		}
+		return c.givePolicy(ctx, seen, state, sharedPolicy{version, text, at})
+	case last == nil, gives && isNewer:
+		return c.givePolicy(ctx, seen, state, sharedPolicy{version, text, state.At})
+	case isNewer:
+		return state, fmt.Errorf("the policy that the server has, of %s, is older than that of this node, which stays: start the node that changed it last, or change it on %[1]s", last.node)
+	case last.revision == refused.revision && c.o.Now().Sub(refused.at) < policyAgain:
+		return state, refused.why
 	}
 	if err := c.o.Policy.TakePolicy(ctx, last.Text, last.node); err != nil {
-		*refused = last.revision
+		*refused = notTaken{last.revision, c.o.Now(), err}
 		return state, err
 	}
-	return policyState{last.Version, last.revision}, nil
+	return policyState{last.Version, last.revision, last.At}, nil
+}
+
+// givePolicy has the server keep the policy of this node, and says what this one knows of it then: what it knew, if that is not done.
+func (c *Cluster) givePolicy(ctx context.Context, seen jetstream.KeyValueStatus, state policyState, p sharedPolicy) (policyState, error) {
+	b, err := json.Marshal(p)
+	if err != nil || len(b) > maxPolicy {
+		return state, errors.Join(err, fmt.Errorf("the policy has more than %d bytes: the other nodes do not get it", maxPolicy))
+	}
+	// Only if nobody has given one since this node looked: of two that find nothing after the server has lost all, one may have an older policy.
+	var before uint64
+	if s, ok := seen.(*jetstream.KeyValueBucketStatus); ok {
+		before = s.StreamInfo().State.LastSeq
+	}
+	ack, err := c.js().Publish(ctx, "$KV."+c.streamName()+".policy."+c.o.Node, b, jetstream.WithExpectLastSequence(before))
+	if err != nil {
+		return state, fmt.Errorf("the server does not take the policy: %w", err)
+	}
+	return policyState{p.Version, ack.Sequence, p.At}, nil
 }
 
 // policies is where the server keeps them; it is made if there is none.
@@ -183,6 +208,7 @@ func (c *Cluster) lastPolicy(ctx context.Context, kv jetstream.KeyValue) (last *
 			c.counts.garbled.Add(1)
 			continue
 		}
+		g.At = min(g.At, c.o.Now().Add(maxPolicyAhead).UnixMilli()) // else no other would be later, ever
 		if last == nil || g.revision > last.revision {
 			last = &g
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -14,7 +15,8 @@ import (
 type rules struct {
 	mu     sync.Mutex
 	text   string
-	tried  int // how often a text with a fault came
+	tried  int  // how often a text with a fault came
+	full   bool // the disk, so that nothing can be taken
 	pause  Pause
 	paused int // how often a pause was taken
 }
@@ -32,8 +34,17 @@ func (r *rules) TakePolicy(_ context.Context, text, _ string) error {
 		r.tried++
 		return errors.New("policy.toml:1: a fault")
 	}
+	if r.full {
+		return errors.New("no space left on device")
+	}
 	r.text = text
 	return nil
+}
+
+func (r *rules) fills(full bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.full = full
 }
 
 func (r *rules) set(text string) {
@@ -140,4 +151,81 @@ func TestPolicyIsShared(t *testing.T) {
 	eventually(t, "the pause of a counts on b", of["b"].isPaused)
 	of["b"].pauses(false)
 	eventually(t, "it is ended on b", func() bool { return !of["a"].isPaused() && !of["c"].isPaused() })
+}
+
+// A server that lost what it kept, and then hears first of a node that has an older policy, does not bring that back: neither on the node that changed it
+// since, nor on those that took the change.
+func TestOlderPolicyDoesNotComeBack(t *testing.T) {
+	s := startServer(t)
+	of, kept, nodes := map[string]*rules{}, map[string]*kept{}, map[string]*member{}
+	start := func(name string) {
+		if of[name] == nil {
+			of[name], kept[name] = &rules{text: strings.Repeat("first of "+name+" ", 1+int(name[0]-'a'))}, newKept(name)
+		}
+		nodes[name] = join(t, s.url(), kept[name], func(o *Options) {
+			o.Policy, o.SharePolicy, o.PolicyFrom = of[name], true, []string{"a", "b"}
+		})
+	}
+	start("a")
+	eventually(t, "the first gives its own", func() bool {
+		text, _ := kept["a"].Setting(settingPolicy)
+		return text != nil
+	})
+	start("b")
+	start("c")
+	for _, name := range []string{"b", "c"} {
+		eventually(t, name+" takes it", of[name].is("first of a "))
+	}
+	nodes["b"].stop()
+	of["a"].set("changed by a, and longer")
+	eventually(t, "c takes the change", of["c"].is("changed by a, and longer"))
+	nodes["a"].stop()
+	s.kill()
+	s.wipe()
+	s.start()
+	start("b")
+	eventually(t, "c says that the server has an older one", func() bool { return strings.Contains(nodes["c"].Report().Why, "older") })
+	if !of["c"].is("changed by a, and longer")() {
+		t.Error("the older policy came back on c")
+	}
+	start("a")
+	eventually(t, "b has what a changed", of["b"].is("changed by a, and longer"))
+	if !of["a"].is("changed by a, and longer")() || !of["c"].is("changed by a, and longer")() {
+		t.Error("the older policy came back")
+	}
+	eventually(t, "c has no word against it", func() bool { return nodes["c"].Report().Why == "" })
+	of["b"].set("changed by b once more")
+	for _, name := range []string{"a", "c"} {
+		eventually(t, name+" takes what b changed", of[name].is("changed by b once more"))
+	}
+}
+
+// A policy that a full disk did not take counts when there is room again, and until then what is said is why.
+func TestPolicyIsTriedAgain(t *testing.T) {
+	s := startServer(t)
+	a, b := &rules{text: "one"}, &rules{text: "one"}
+	var later atomic.Int64
+	start := func(name string, r *rules) *member {
+		return join(t, s.url(), newKept(name), func(o *Options) {
+			o.Policy, o.SharePolicy, o.PolicyFrom = r, true, []string{"a"}
+			o.Now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
+		})
+	}
+	start("a", a)
+	m := start("b", b)
+	eventually(t, "b has the policy", func() bool {
+		text, _ := m.kept.Setting(settingPolicy)
+		return text != nil
+	})
+	b.fills(true)
+	a.set("another")
+	const why = "no space left"
+	eventually(t, "b says why", func() bool { return strings.Contains(m.Report().Why, why) })
+	time.Sleep(3 * policyEvery)
+	if got := m.Report().Why; !strings.Contains(got, why) {
+		t.Errorf("a moment later it says %q", got)
+	}
+	b.fills(false)
+	later.Store(int64(2 * policyAgain))
+	eventually(t, "b takes it", b.is("another"))
 }
