@@ -31,7 +31,8 @@ func (r *Report) decidedLast() time.Time {
 	return r.Decided
 }
 
-// MergeReport takes a report as another node has it: who marked is joined, and the later decision counts. Two that are open on two nodes of one customer
+// MergeReport takes a report as another node has it: who marked is joined, and the later decision counts, that nothing comes of it before any that listed the
+// caller. Two that are open on two nodes of one customer
 // and caller become that with the lower id. It returns the report as it is kept, and changed is false where nothing is new. However often and
 // in whatever order reports come, nodes that have taken the same hold the same.
 //
@@ -147,11 +148,23 @@ func joined(a, b Report) Report {
 	slices.SortFunc(out.Marks, func(a, b Mark) int { return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.Extension, b.Extension)) })
 	out.Marks = out.Marks[max(0, len(out.Marks)-MaxMarkers):]
 	said := a
-	if order := b.decidedLast().Compare(a.decidedLast()); order > 0 || order == 0 && cmp.Or(cmp.Compare(b.State, a.State), cmp.Compare(b.Who, a.Who)) > 0 {
+	if cmp.Or(cmp.Compare(rank(&b), rank(&a)), b.decidedLast().Compare(a.decidedLast()), cmp.Compare(b.State, a.State), cmp.Compare(b.Who, a.Who)) > 0 {
 		said = b
 	}
 	out.State, out.Who, out.Decided, out.Free, out.Lifted, out.LiftedBy = said.State, said.Who, said.Decided, said.Free, said.Lifted, said.LiftedBy
 	return out
+}
+
+// rank is how far a report has come, whenever that was. Who was listed for one is not listed for nothing since another node's person, who knew nothing of it,
+// has dismissed it later: as with decide, only lifting it takes the caller off.
+func rank(r *Report) int {
+	switch r.State {
+	case ReportOpen:
+		return 0
+	case ReportDismissed:
+		return 1
+	}
+	return 2
 }
 
 func sameReport(a, b *Report) bool {

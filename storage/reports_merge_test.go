@@ -97,6 +97,38 @@ func TestMergeReports(t *testing.T) {
 	}
 }
 
+// Where one node's person confirms a report and another's, who has not heard of that, dismisses it, it is confirmed on both, whoever was first: its caller is on
+// the list, and can be taken off it by the report.
+func TestMergeReportConfirmedAndDismissed(t *testing.T) {
+	for _, first := range []string{ReportConfirmed, ReportDismissed} {
+		now := epoch
+		tick := func() time.Time { now = now.Add(time.Second); return now }
+		a := open(t, Options{Now: tick, Node: "a"}, filepath.Join(t.TempDir(), "ringfence.db"))
+		b := open(t, Options{Now: tick, Node: "b"}, filepath.Join(t.TempDir(), "ringfence.db"))
+		r, _, err := a.AddReport(Report{Caller: Caller{Raw: "95211613", E164: "+8695211613", Kind: "service"}, Extension: "8001", Customer: "acme"})
+		check(t, err)
+		_, _, err = b.MergeReport(r)
+		check(t, err)
+		second := map[string]string{ReportConfirmed: ReportDismissed, ReportDismissed: ReportConfirmed}[first]
+		ofA, _, err := a.DecideReport(r.ID, first, "li")
+		check(t, err)
+		ofB, _, err := b.DecideReport(r.ID, second, "wang")
+		check(t, err)
+		_, _, err = a.MergeReport(ofB)
+		check(t, err)
+		_, _, err = b.MergeReport(ofA)
+		check(t, err)
+		for _, d := range []*DB{a, b} {
+			if got, err := d.Report(r.ID); err != nil || got.State != ReportConfirmed {
+				t.Errorf("%s first: it is %s, %v", first, got.State, err)
+			}
+			if _, changed, err := d.DecideReport(r.ID, ReportLifted, "li"); !changed || err != nil {
+				t.Errorf("%s first: it cannot be lifted: %v", first, err)
+			}
+		}
+	}
+}
+
 func TestMergeReportRefuses(t *testing.T) {
 	d := open(t, Options{}, filepath.Join(t.TempDir(), "ringfence.db"))
 	good := Report{ID: NewID(epoch), Time: epoch, Caller: Caller{Raw: "95211613", E164: "+8695211613"}, Extension: "8001", Customer: "acme", State: ReportOpen}
