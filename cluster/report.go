@@ -24,6 +24,9 @@ func (c *Cluster) Report() console.ClusterReport {
 	if c.o.Refused != nil {
 		r.Dropped["rows"], r.Dropped["early"], r.NotTaken = c.o.Refused()
 	}
+	if c.o.SharePolicy && c.o.Self != nil {
+		r.Shared, _, _ = c.o.Self()
+	}
 	if !r.Alone {
 		r.Since = c.joined
 	}

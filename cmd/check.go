@@ -210,10 +210,11 @@ func (policyReloadCmd) Run(a *app) error {
 	if !r.Loaded {
 		return errors.New("the running policy stays, since " + r.File + " has faults")
 	}
-	if !a.json {
-		fmt.Fprintf(a.out, "%s is in force: %d rules\n", r.File, r.Rules)
+	if a.json {
+		return nil
 	}
-	return nil
+	fmt.Fprintf(a.out, "%s is in force: %d rules\n", r.File, r.Rules)
+	return a.saySharedPolicy(d)
 }
 
 type pauseCmd struct {

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -15,7 +16,7 @@ import (
 )
 
 type clusterCmd struct {
-	Status clusterStatusCmd `cmd:"" help:"Say how the nodes are. Ends with 1 if this one is alone or lists differ for over 5 minutes."`
+	Status clusterStatusCmd `cmd:"" help:"Say how the nodes are. Ends with 1 if this one is alone or not as it should be, or lists differ for over 5 minutes."`
 	Leave  clusterLeaveCmd  `cmd:"" help:"Take a node out that has gone for good."`
 	Take   clusterTakeCmd   `cmd:"" help:"Have what another node changed, and what waits, count."`
 	Refuse clusterRefuseCmd `cmd:"" help:"Have what another node changed, and what waits, count nowhere."`
@@ -118,6 +119,9 @@ func clusterLine(r *console.ClusterReport) string {
 		}
 	}
 	text := fmt.Sprintf("%s: %d of %d other nodes are there, %d have the same lists%s", shown(r.Name), here, len(r.Nodes), same, waitingText(r.Waiting))
+	if r.Why != "" {
+		text += "; NOT AS IT SHOULD BE: " + number.InertUpTo(r.Why, 400)
+	}
 	if len(r.Held) > 0 {
 		text += fmt.Sprintf("; %d changes of theirs wait for a person: `ringfence cluster status`", len(r.Held))
 	}
@@ -175,6 +179,53 @@ func clusterText(r *console.ClusterReport, now time.Time) string {
 	}
 	if r.NotTaken != "" {
 		say("", "the last entries that were not taken: %s", number.InertUpTo(r.NotTaken, 400))
+	}
+	return out.String()
+}
+
+// policyTaken is how long `policy reload` waits for the other nodes to have the policy: they look each second.
+const policyTaken = 4 * time.Second
+
+// saySharedPolicy says, where all nodes of a cluster are to have one policy, which of them have that of this node by now.
+func (a *app) saySharedPolicy(d console.Desk) error {
+	for end := time.Now().Add(policyTaken); ; {
+		r, err := d.Cluster(a.ctx)
+		if errors.Is(err, console.ErrNotFound) || err == nil && r.Shared == "" {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		waits := !r.Alone && slices.ContainsFunc(r.Nodes, func(n console.ClusterNode) bool { return n.Alone.IsZero() && n.Policy != r.Shared })
+		if !waits || time.Now().After(end) {
+			_, err = io.WriteString(a.out, sharedPolicyText(r))
+			return err
+		}
+		select {
+		case <-a.ctx.Done():
+			return a.ctx.Err()
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+// sharedPolicyText is which node has which policy.
+func sharedPolicyText(r *console.ClusterReport) string {
+	var out strings.Builder
+	fmt.Fprintf(&out, "%s has policy %s\n", shown(r.Node), shown(r.Shared))
+	if r.Alone {
+		fmt.Fprintf(&out, "it is ALONE since %s: what the other nodes have is not known, and they get nothing until it is not\n", when(r.Since))
+		return out.String()
+	}
+	for i := range r.Nodes {
+		switch n := &r.Nodes[i]; {
+		case !n.Alone.IsZero():
+			fmt.Fprintf(&out, "%s IS NOT HEARD since %s, and had policy %s\n", shown(n.Name), when(n.Alone), shown(n.Policy))
+		case n.Policy == r.Shared:
+			fmt.Fprintf(&out, "%s has it too\n", shown(n.Name))
+		default:
+			fmt.Fprintf(&out, "%s HAS ANOTHER, %s of %s: `ringfence cluster status` there says why\n", shown(n.Name), shown(n.Policy), when(n.Loaded))
+		}
 	}
 	return out.String()
 }

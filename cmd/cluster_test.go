@@ -69,6 +69,7 @@ func TestClusterStatus(t *testing.T) {
 	}{
 		"well":      {console.ClusterReport{Name: "isp", Node: "pbx1", Server: "nats://10.0.0.5:4222", Nodes: []console.ClusterNode{{Name: "pbx2", Lists: console.ListsSame}}}, done, "node     pbx2 is there, 0.0 s behind, lists same\n"},
 		"alone":     {console.ClusterReport{Name: "isp", Node: "pbx1", Alone: true, Since: now, Why: "connection refused", Waiting: 3}, failed, "because  connection refused\nwaiting  3 changes were not published yet"},
+		"twin":      {console.ClusterReport{Name: "isp", Node: "pbx1", Why: "another node calls itself pbx1 too"}, failed, "because  another node calls itself pbx1 too\n"},
 		"comparing": {different(time.Minute), done, "node     pbx2 is there, 0.0 s behind, lists different"},
 		"different": {different(time.Hour), failed, "NODE     pbx2 is there, 0.0 s behind, LISTS DIFFERENT since "},
 	} {
@@ -87,6 +88,49 @@ func TestClusterStatus(t *testing.T) {
 	}
 	if status, text := run("cluster", "leave", "none"); status != failed || !strings.Contains(text, "there is no node none") {
 		t.Errorf("a node that is not there: %d, %s", status, text)
+	}
+}
+
+// reloading is a desk of a node whose policy is that of all, which the other has from the second question on.
+type reloading struct {
+	clustered
+	asked int
+	err   error
+}
+
+func (d *reloading) Reload(context.Context) (*console.ReloadReport, error) {
+	return &console.ReloadReport{File: "policy.toml", Loaded: true, Rules: 5}, nil
+}
+
+func (d *reloading) Cluster(context.Context) (*console.ClusterReport, error) {
+	if d.asked++; d.asked > 1 && len(d.report.Nodes) > 0 {
+		d.report.Nodes[0].Policy = d.report.Shared
+	}
+	return &d.report, d.err
+}
+
+// Where all nodes have one policy, reloading it waits for the others, and says which of them have it.
+func TestReloadSaysWhoHasThePolicy(t *testing.T) {
+	at := time.Date(2026, 11, 29, 14, 2, 0, 0, time.Local)
+	nodes := []console.ClusterNode{{Name: "pbx2", Policy: "old"}, {Name: "pbx3", Policy: "older", Alone: at}}
+	for name, c := range map[string]struct {
+		desk reloading
+		want string
+	}{
+		"none":     {reloading{err: console.NotFound("there is no cluster here")}, ""},
+		"its own":  {reloading{clustered: clustered{report: console.ClusterReport{Node: "pbx1", Nodes: nodes[1:]}}}, ""},
+		"the same": {reloading{clustered: clustered{report: console.ClusterReport{Node: "pbx1", Shared: "new", Nodes: nodes}}}, "pbx1 has policy new\npbx2 has it too\npbx3 IS NOT HEARD since 2026-11-29 14:02, and had policy older\n"},
+		"alone":    {reloading{clustered: clustered{report: console.ClusterReport{Node: "pbx1", Shared: "new", Alone: true, Since: at, Nodes: nodes[1:]}}}, "pbx1 has policy new\nit is ALONE since 2026-11-29 14:02: what the other nodes have is not known, and they get nothing until it is not\n"},
+	} {
+		var out, errs strings.Builder
+		status := Main([]string{"policy", "reload", "--config", running(t, &c.desk)}, strings.NewReader(""), &out, &errs)
+		if want := "policy.toml is in force: 5 rules\n" + c.want; status != done || out.String() != want || errs.String() != "" {
+			t.Errorf("%s: %d, %q and %q, want %q", name, status, out.String(), errs.String(), want)
+		}
+	}
+	r := &console.ClusterReport{Node: "pbx1", Shared: "new", Nodes: []console.ClusterNode{{Name: "pbx2", Policy: "\x1b[2J", Loaded: at}}}
+	if text := sharedPolicyText(r); !strings.Contains(text, "pbx2 HAS ANOTHER") || strings.ContainsRune(text, '\x1b') {
+		t.Errorf("%q", text)
 	}
 }
 

@@ -25,6 +25,8 @@ type ClusterReport struct {
 	Held    []ClusterHeld `json:"held,omitempty"`    // changes of other nodes that wait for a person, the oldest first
 	// NotTaken is why entries of other nodes were not taken last, which Dropped counts as rows.
 	NotTaken string `json:"not_taken,omitempty"`
+	// Shared is the policy of this node, as ClusterNode has it, where all nodes are to have one.
+	Shared string `json:"shared_policy,omitempty"`
 	// Dropped counts messages that were not taken, by reason; each reason is there with 0 before it first happens.
 	Dropped map[string]uint64 `json:"dropped,omitempty"`
 }
@@ -66,7 +68,8 @@ type ClusterHeld struct {
 // Differ is how long lists may be different before something is wrong: a comparison takes seconds, and one of millions a minute.
 const Differ = 5 * time.Minute
 
-// Trouble says what somebody has to look after, "" for nothing: the node is alone, or lists have been different for longer than Differ.
+// Trouble says what somebody has to look after, "" for nothing: the node is alone or not with its cluster as it should be, or lists have been different for
+// longer than Differ.
 func (r *ClusterReport) Trouble(now time.Time) string {
 	if r.Alone {
 		return "this node is alone"
@@ -75,6 +78,9 @@ func (r *ClusterReport) Trouble(now time.Time) string {
 		if n := &r.Nodes[i]; n.Lists == ListsDifferent && now.Sub(n.Since) > Differ {
 			return "the lists of " + n.Name + " are different"
 		}
+	}
+	if r.Waiting == 0 { // else it may be no more than that the server is being started anew
+		return r.Why
 	}
 	return ""
 }

@@ -53,12 +53,14 @@ func TestClusterTrouble(t *testing.T) {
 		report ClusterReport
 		want   string
 	}{
-		"well":         {of(ListsSame, time.Hour), ""},
-		"alone":        {ClusterReport{Alone: true, Since: now}, "this node is alone"},
-		"just now":     {of(ListsDifferent, Differ), ""},
-		"for long":     {of(ListsDifferent, Differ+time.Second), "the lists of pbx3 are different"},
-		"cannot tell":  {of(ListsOtherNumbers, time.Hour), ""},
-		"has not said": {of(ListsUnknown, time.Hour), ""},
+		"well":          {of(ListsSame, time.Hour), ""},
+		"alone":         {ClusterReport{Alone: true, Since: now}, "this node is alone"},
+		"just now":      {of(ListsDifferent, Differ), ""},
+		"for long":      {of(ListsDifferent, Differ+time.Second), "the lists of pbx3 are different"},
+		"cannot tell":   {of(ListsOtherNumbers, time.Hour), ""},
+		"has not said":  {of(ListsUnknown, time.Hour), ""},
+		"two of a name": {ClusterReport{Why: "another node calls itself pbx1 too"}, "another node calls itself pbx1 too"},
+		"server anew":   {ClusterReport{Why: "the server does not answer", Waiting: 1}, ""},
 	} {
 		if got := c.report.Trouble(now); got != c.want {
 			t.Errorf("%s: got %q, want %q", name, got, c.want)
