@@ -45,6 +45,9 @@ type policyState struct {
 	Version  string `json:"version"`      // that it gave or took last
 	Revision uint64 `json:"revision"`     // of that, at the server
 	At       int64  `json:"at,omitempty"` // of that, as sharedPolicy has it
+	// Other is what was put in force here since, and has not been given yet, and Since is when that was seen first.
+	Other string `json:"other,omitempty"`
+	Since int64  `json:"since,omitempty"`
 }
 
 // notTaken is a policy that could not be put in force here: it is not tried each second.
@@ -79,12 +82,14 @@ func (c *Cluster) sharePolicy(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		if !c.nc().IsConnected() {
+		next, err := c.seePolicy(state), error(nil) // also where there is no server: it counts when it was changed, not when it can be given
+		if c.nc().IsConnected() {
+			asking, cancel := context.WithTimeout(ctx, askWait)
+			next, err = c.policyOnce(asking, next, &refused)
+			cancel()
+		} else if next == state {
 			continue
 		}
-		asking, cancel := context.WithTimeout(ctx, askWait)
-		next, err := c.policyOnce(asking, state, &refused)
-		cancel()
 		if next != state {
 			state = next
 			if text, e := json.Marshal(state); e == nil {
@@ -93,6 +98,23 @@ func (c *Cluster) sharePolicy(ctx context.Context) {
 		}
 		c.policyTrouble(err)
 	}
+}
+
+// seePolicy notes since when another policy is in force here than the one that was given or taken last, if this node gives its own.
+func (c *Cluster) seePolicy(state policyState) policyState {
+	_, version, err := c.o.Policy.PolicyInForce()
+	switch {
+	case err != nil || state.Version == "" || !slices.Contains(c.o.PolicyFrom, c.o.Node):
+	case version == state.Version:
+		state.Other, state.Since = "", 0
+	case version != state.Other:
+		now, clamped := c.Latest()
+		if !clamped {
+			now = c.o.Now().UnixMilli()
+		}
+		state.Other, state.Since = version, now
+	}
+	return state
 }
 
 // policyTrouble notes why the policy is not that of all nodes, nil for that it is.
@@ -131,22 +153,20 @@ func (c *Cluster) policyOnce(ctx context.Context, state policyState, refused *no
 		return state, err
 	}
 	gives := slices.Contains(c.o.PolicyFrom, c.o.Node)
-	changedHere := gives && state.Version != "" && version != state.Version
+	// What was changed here is given, unless another node has given a later change meanwhile.
+	changedHere := gives && state.Other == version && (last == nil || last.revision == state.Revision || last.At < state.Since)
 	isNewer := last != nil && version == state.Version && state.At > last.At // the server has lost it, and was given one of before
 	switch {
 	case last == nil && !gives: // nobody has given one, or the server has lost it
 		return state, nil
 	case last != nil && last.Version == version:
 		if state.Version != version || state.Revision != last.revision {
-			state = policyState{version, last.revision, last.At}
+			state = policyState{Version: version, Revision: last.revision, At: last.At}
 		}
 		return state, nil
 	case changedHere:
-		at, clamped := c.Latest()
-		if !clamped {
-			at = c.o.Now().UnixMilli()
-		}
-		if at = max(at, state.At+1); last != nil {
+		at := max(state.Since, state.At+1)
+		if last != nil {
 			at = max(at, last.At+1)
 		}
 		return c.givePolicy(ctx, seen, state, sharedPolicy{version, text, at})
@@ -157,11 +177,14 @@ func (c *Cluster) policyOnce(ctx context.Context, state policyState, refused *no
 	case last.revision == refused.revision && c.o.Now().Sub(refused.at) < policyAgain:
 		return state, refused.why
 	}
+	if state.Other == version {
+		c.o.Log.Warn("the policy was changed on another node after it was changed here: that one counts, and `ringfence policy history` has this one", "here", version, "from", last.node)
+	}
 	if err := c.o.Policy.TakePolicy(ctx, last.Text, last.node); err != nil {
 		*refused = notTaken{last.revision, c.o.Now(), err}
 		return state, err
 	}
-	return policyState{last.Version, last.revision, last.At}, nil
+	return policyState{Version: last.Version, Revision: last.revision, At: last.At}, nil
 }
 
 // givePolicy has the server keep the policy of this node, and says what this one knows of it then: what it knew, if that is not done.
@@ -179,7 +202,7 @@ func (c *Cluster) givePolicy(ctx context.Context, seen jetstream.KeyValueStatus,
 	if err != nil {
 		return state, fmt.Errorf("the server does not take the policy: %w", err)
 	}
-	return policyState{p.Version, ack.Sequence, p.At}, nil
+	return policyState{Version: p.Version, Revision: ack.Sequence, At: p.At}, nil
 }
 
 // policies is where the server keeps them; it is made if there is none.

@@ -200,6 +200,49 @@ func TestOlderPolicyDoesNotComeBack(t *testing.T) {
 	}
 }
 
+// Of what two nodes changed that did not hear of each other, the later change counts, though the node that made the earlier one is the last to reach the server.
+func TestLaterPolicyCounts(t *testing.T) {
+	s := startServer(t)
+	of, kept, nodes := map[string]*rules{}, map[string]*kept{}, map[string]*member{}
+	start := func(name, url string) {
+		if of[name] == nil {
+			of[name], kept[name] = &rules{text: "first"}, newKept(name)
+		}
+		nodes[name] = join(t, url, kept[name], func(o *Options) {
+			o.Policy, o.SharePolicy, o.PolicyFrom = of[name], true, []string{"a", "b"}
+		})
+	}
+	for _, name := range []string{"a", "b"} {
+		start(name, s.url())
+		eventually(t, name+" has the policy", func() bool {
+			text, _ := kept[name].Setting(settingPolicy)
+			return text != nil
+		})
+	}
+	nodes["a"].stop()
+	start("a", "nats://127.0.0.1:1") // where there is no server
+	of["a"].set("a's change, alone")
+	eventually(t, "a has seen its change", func() bool {
+		text, _ := kept["a"].Setting(settingPolicy)
+		return strings.Contains(string(text), `"since":`)
+	})
+	time.Sleep(50 * time.Millisecond)
+	const later = "b's change, which is later"
+	of["b"].set(later)
+	eventually(t, "b has given its change", func() bool {
+		text, _ := kept["b"].Setting(settingPolicy)
+		return strings.Contains(string(text), fmt.Sprintf(`"version":"%d"`, len(later)))
+	})
+	nodes["a"].stop()
+	start("a", s.url())
+	eventually(t, "a takes the later change", of["a"].is(later))
+	if !of["b"].is(later)() {
+		t.Error("the earlier change came to b")
+	}
+	of["a"].set("a's change of what b has changed")
+	eventually(t, "what a changes now counts", of["b"].is("a's change of what b has changed"))
+}
+
 // A policy that a full disk did not take counts when there is room again, and until then what is said is why.
 func TestPolicyIsTriedAgain(t *testing.T) {
 	s := startServer(t)
