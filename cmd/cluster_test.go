@@ -91,6 +91,28 @@ func TestClusterStatus(t *testing.T) {
 	}
 }
 
+// tailing is a desk of pbx1 that has found a call of its own and one of pbx2.
+type tailing struct{ clustered }
+
+func (*tailing) Search(context.Context, console.SearchQuery) (*console.SearchPage, error) {
+	at := time.Date(2026, 11, 29, 14, 2, 0, 0, time.Local)
+	record := func(node string) console.Record {
+		return console.Record{ID: node, Node: node, Time: at, Action: "allow", Would: "allow", Rule: "default", Caller: console.Caller{E164: "+8695588"}, Callee: "8001"}
+	}
+	return &console.SearchPage{Records: []console.Record{record("pbx2"), record("pbx1")}, Done: true}, nil
+}
+
+// The last calls of all nodes say which of them were on another one.
+func TestTailNamesOtherNodes(t *testing.T) {
+	var out, errs strings.Builder
+	file := running(t, &tailing{clustered{report: console.ClusterReport{Name: "isp", Node: "pbx1"}}})
+	status := Main([]string{"journal", "tail", "--config", file}, strings.NewReader(""), &out, &errs)
+	lines := strings.Split(out.String(), "\n")
+	if status != done || len(lines) != 3 || strings.Contains(lines[0], "; on ") || !strings.HasSuffix(lines[1], "; on pbx2") {
+		t.Errorf("%d, %q, %q", status, out.String(), errs.String())
+	}
+}
+
 // reloading is a desk of a node whose policy is that of all, which the other has from the second question on.
 type reloading struct {
 	clustered

@@ -181,8 +181,12 @@ func (c *journalTailCmd) Run(a *app) error {
 		return err
 	}
 	slices.Reverse(last)
+	here := ""
+	if r, err := d.Cluster(a.ctx); err == nil && !a.json {
+		here = r.Node
+	}
 	for _, r := range last {
-		if err := a.printRecord(r); err != nil {
+		if err := a.printRecord(r, here); err != nil {
 			return err
 		}
 	}
@@ -209,12 +213,17 @@ func (c *journalTailCmd) Run(a *app) error {
 			c.Trunk != "" && r.Trunk != c.Trunk:
 			return nil
 		}
-		return a.printRecord(r)
+		return a.printRecord(r, here)
 	})
 }
 
-func (a *app) printRecord(r console.Record) error {
-	return a.print(r, "%s", recordLine(r))
+// printRecord prints a decision, with the node of one that another node of a cluster made; here is "" where there is none.
+func (a *app) printRecord(r console.Record, here string) error {
+	text := recordLine(r)
+	if here != "" && r.Node != here {
+		text += "; on " + shown(r.Node)
+	}
+	return a.print(r, "%s", text)
 }
 
 // recordLine is one decision as a person reads it. Nothing in it can move a terminal's cursor.
