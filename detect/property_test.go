@@ -101,14 +101,6 @@ func seeds(short, long int) int {
 	return long
 }
 
-// notRaced skips a test of one goroutine under the race detector.
-func notRaced(t *testing.T) {
-	t.Helper()
-	if underRace {
-		t.Skip("NOT TESTED under the race detector, which has nothing to find here and takes minutes; `make test` runs this once more without it")
-	}
-}
-
 // TestPropertyProtected holds that no sequence of calls touches a protected caller, and that what he does counts for
 // nothing: all others are met by the same with and without his calls.
 func TestPropertyProtected(t *testing.T) {
