@@ -13,7 +13,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"ringfence/conf"
 	"ringfence/storage"
 )
 
@@ -60,7 +59,7 @@ func (c *Cluster) ask(ctx context.Context, node string, q question, yield func(h
 		return err
 	}
 	defer sub.Unsubscribe()
-	if err := c.nc().PublishRequest(c.subject("ask", node), inbox, text); err != nil {
+	if err := c.nc().PublishRequest(c.subject("ask", node)+"."+c.o.Node, inbox, text); err != nil {
 		return err
 	}
 	for part := 0; ; part++ {
@@ -80,6 +79,9 @@ func (c *Cluster) ask(ctx context.Context, node string, q question, yield func(h
 		}
 		if err := yield(h, body); err != nil {
 			return err
+		}
+		if !c.isInbox(m.Reply, node) {
+			return errGarbled
 		}
 		if err := m.Respond(nil); err != nil {
 			return err
@@ -113,9 +115,11 @@ func (c *Cluster) nextPiece(ctx context.Context, node string, sub *nats.Subscrip
 	return nil, errors.New("it does not answer")
 }
 
-// answer answers a question of another node, some at a time.
+// answer answers a question of another node, some at a time. Whose it is the subject says, and the answer goes to that node: who asks in another's name or has
+// the answer sent elsewhere, where it would be this node's word, gets none.
 func (c *Cluster) answer(m *nats.Msg) {
-	if m.Reply == "" || len(m.Data) > 64<<10 {
+	node, ok := c.sender(m.Subject)
+	if !ok || !c.isInbox(m.Reply, node) || len(m.Data) > 64<<10 {
 		c.counts.garbled.Add(1)
 		return
 	}
@@ -129,7 +133,7 @@ func (c *Cluster) answer(m *nats.Msg) {
 	if q.What == askCalls {
 		places = c.looked
 	}
-	leave, ok := places.enter(c.asker(m.Reply))
+	leave, ok := places.enter(node)
 	if !ok {
 		c.counts.full.Add(1)
 		c.refuse(m, "it answers others already: ask again later")
@@ -143,14 +147,9 @@ func (c *Cluster) answer(m *nats.Msg) {
 	}()
 }
 
-// asker is whose a question is, by where the answer goes: to an inbox that no other node may read. "" is nobody's.
-func (c *Cluster) asker(reply string) string {
-	of, ok := strings.CutPrefix(reply, c.subject("inbox", ""))
-	node, _, more := strings.Cut(of, ".")
-	if !ok || !more || !conf.IsClusterName(node) {
-		return ""
-	}
-	return node
+// isInbox reports whether a subject is one to which answers to a node go.
+func (c *Cluster) isInbox(subject, node string) bool {
+	return strings.HasPrefix(subject, c.subject("inbox", node)+".")
 }
 
 // places are for questions that are answered at a time. One node has some of them only: it may ask, and never say that the answer came.

@@ -100,9 +100,8 @@ type Cluster struct {
 	came   chan struct{} // a node that was not there
 	counts counts
 
-	summing  sync.Mutex      // held while a list is read to sum it
-	beside   sync.WaitGroup  // comparisons for which nobody waits
-	underway map[string]bool // nodes with which lists are being compared
+	summing  sync.Mutex     // held while a list is read to sum it
+	beside   sync.WaitGroup // comparisons for which nobody waits
 	mu       sync.Mutex
 	peers    map[string]*peer
 	pauses   map[string]time.Time // when the pauses of other nodes were made that were taken
@@ -122,6 +121,7 @@ type Cluster struct {
 	trouble  string               // why
 	server   string               // that the connection was made to last
 	denied   time.Time            // when a server refused something last, or another node had this one's name
+	noStore  bool                 // that was since it kept no changes
 	said     map[string]time.Time // when the log told of a trouble
 	joined   time.Time            // when it came back after it had not
 	waits    int                  // changes that were not told yet
@@ -129,6 +129,7 @@ type Cluster struct {
 	sums     map[string]*sum      // of lists
 	edits    map[string]uint64    // how often lists were changed, as far as it is known here
 	large    map[string][]string  // of nodes, lists that they have changed so much that they are fetched, whatever they say of their sums
+	underway map[string]bool      // nodes with which lists are being compared
 	clamped  bool
 	held     []*held // changes of other nodes that wait for a person, or did
 	lastHeld int

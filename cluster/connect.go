@@ -94,7 +94,7 @@ func (c *Cluster) connect() error {
 	c.link.Store(&link{nc, js}) // before questions come
 	for subject, hear := range map[string]nats.MsgHandler{
 		c.subject("here", "*"): c.hear, c.subject("fact", "*"): c.hearFacts, c.subject("count", "*"): c.hearCounts, c.subject("trip", "*"): c.hearNews,
-		c.subject("ask", c.o.Node): c.answer,
+		c.subject("ask", c.o.Node) + ".*": c.answer,
 	} {
 		if err == nil {
 			_, err = nc.Subscribe(subject, hear)

@@ -9,7 +9,7 @@
 //	ringfence.isp.fact.pbx1    what calls have taught it: who is known to which line, and the like
 //	ringfence.isp.count.pbx1   four times a second: what its detectors count, all of it and by itself alone, so that no loss and no repeat matters
 //	ringfence.isp.trip.pbx1    at once: what becomes of its breakers
-//	ringfence.isp.ask.pbx1     a question to pbx1, answered in pieces, each of which is acknowledged before the next
+//	ringfence.isp.ask.pbx1.pbx2  a question to pbx1 of pbx2, answered in pieces, each of which is acknowledged before the next
 //	ringfence.isp.inbox.pbx1.… answers to pbx1
 //
 // A node may publish under its own name only, which the server sees to (docs/cluster.md); whose a message is, is read from its subject. The log

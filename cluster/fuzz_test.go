@@ -3,6 +3,7 @@ package cluster
 import (
 	"log/slog"
 	"reflect"
+	"sync"
 	"testing"
 	"time"
 
@@ -73,6 +74,15 @@ func FuzzRowsBody(f *testing.F) {
 	})
 }
 
+// offline is a connection to no server.
+var offline = sync.OnceValue(func() *nats.Conn {
+	nc, err := nats.Connect("nats://127.0.0.1:1", nats.RetryOnFailedConnect(true), nats.ReconnectWait(time.Hour), nats.ReconnectBufSize(-1))
+	if err != nil {
+		panic(err)
+	}
+	return nc
+})
+
 // heard is a node that has heard of z, and runs nothing.
 func heard(t testing.TB) (*Cluster, *kept) {
 	k := newKept("a")
@@ -81,6 +91,7 @@ func heard(t testing.TB) (*Cluster, *kept) {
 		t.Fatal(err)
 	}
 	c.peers["z"] = &peer{tried: make(map[string]tried)}
+	c.link.Store(&link{nc: offline()})
 	return c, k
 }
 
@@ -88,6 +99,7 @@ func heard(t testing.TB) (*Cluster, *kept) {
 func FuzzHeard(f *testing.F) {
 	f.Add([]byte(`[{"t":"known","k":"AA==","at":5}]`))
 	f.Add([]byte(`{"v":2,"epoch":3,"wall":5,"sums":{"blacklist":7}}`))
+	f.Add([]byte(`{"what":"leaves","list":"blacklist"}`))
 	f.Add([]byte(`{"epoch":1,"news":[{"detector":"d","key":"1"}]}`))
 	counts, err := encoding.Marshal(&counted{Epoch: 1, Shares: []share{{Detector: "d", Counts: []uint32{1}, Things: []detect.Thing{{ID: 1}}}}})
 	if err != nil {
@@ -113,7 +125,7 @@ func FuzzHeard(f *testing.F) {
 		}
 		c.hearCounts(&nats.Msg{Subject: "ringfence.isp.count.z", Data: b}) // without detectors
 		c.hearNews(&nats.Msg{Subject: "ringfence.isp.trip.z", Data: b})
-		c.answer(&nats.Msg{Subject: "ringfence.isp.ask.a", Data: b})
+		c.answer(&nats.Msg{Subject: "ringfence.isp.ask.a.z", Reply: "ringfence.isp.inbox.z.1", Data: b})
 		c.Report()
 	})
 }

@@ -65,6 +65,7 @@ func (c *Cluster) takeStream(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("the stream of changes: %w", err)
 	}
+	c.hasStore()
 	c.mu.Lock()
 	if made := info.Created.UnixNano(); c.at.Stream != made || c.at.Seq > info.State.LastSeq { // or its store was put back
 		c.at = position{Stream: made}

@@ -76,7 +76,7 @@ func TestQuestionsOfAThief(t *testing.T) {
 	x.often(5*time.Millisecond, func(n int) {
 		for _, node := range []string{"a", "b"} {
 			for _, q := range []string{`{"what":"leaves","list":"blacklist"}`, `{"what":"facts"}`} {
-				x.nc.PublishRequest("ringfence.isp.ask."+node, inbox, []byte(q))
+				x.nc.PublishRequest("ringfence.isp.ask."+node+".c", inbox, []byte(q))
 			}
 		}
 	})
@@ -88,13 +88,41 @@ func TestQuestionsOfAThief(t *testing.T) {
 	}
 }
 
+// An answer goes to who asks: not where it would be this node's word, or another's.
+func TestAnswersGoToWhoAsks(t *testing.T) {
+	t.Parallel()
+	s := startServerWith(t, "# without a store\n")
+	m := join(t, s.url(), newKept("a"), nil)
+	eventually(t, "it is there", func() bool { return !m.Report().Alone })
+	x := steal(t, s.url())
+	var astray atomic.Int64
+	for _, subject := range []string{"ringfence.isp.change.*", "ringfence.isp.inbox.b.>", "ringfence.isp.inbox.cc.>", "elsewhere"} {
+		_, err := x.nc.Subscribe(subject, func(*nats.Msg) { astray.Add(1) })
+		must(t, err)
+	}
+	question := []byte(`{"what":"leaves","list":"blacklist"}`)
+	wrong := []string{"ringfence.isp.change.a", "ringfence.isp.change.b", "ringfence.isp.inbox.b.x", "ringfence.isp.inbox.cc.x", "ringfence.isp.inbox.c", "elsewhere"}
+	for _, reply := range wrong {
+		must(t, x.nc.PublishRequest("ringfence.isp.ask.a.c", reply, question))
+		must(t, x.nc.PublishRequest("ringfence.isp.ask.a.c", reply, []byte("nonsense")))
+	}
+	answer, err := x.nc.Request("ringfence.isp.ask.a.c", question, 10*time.Second)
+	must(t, err)
+	if h, _, err := unpack(answer.Data); err != nil || h.Error != "" || !h.Last {
+		t.Errorf("it answers %+v, %v", h, err)
+	}
+	if n := m.Report().Dropped["garbled"]; n != uint64(2*len(wrong)) || astray.Load() != 0 {
+		t.Errorf("%d of %d questions dropped, and %d answers astray", n, 2*len(wrong), astray.Load())
+	}
+}
+
 // Who answers without an end does not keep a node from comparing its lists with those of others.
 func TestAnswersOfAThief(t *testing.T) {
 	s := startServerWith(t, "# without a store\n")
 	one, two := join(t, s.url(), newKept("x"), nil), join(t, s.url(), newKept("y"), nil) // which come behind c
 	eventually(t, "they hear each other", func() bool { return len(one.Report().Nodes) == 1 && len(two.Report().Nodes) == 1 })
 	x := steal(t, s.url())
-	_, err := x.nc.Subscribe("ringfence.isp.ask.c", func(m *nats.Msg) {
+	_, err := x.nc.Subscribe("ringfence.isp.ask.c.*", func(m *nats.Msg) {
 		part := 0
 		x.often(200*time.Millisecond, func(int) {
 			b, err := pack(&head{Numbers: "2 CN", List: "theirs", Part: part}, nil)
@@ -130,7 +158,7 @@ func TestAwayBesideAThief(t *testing.T) {
 	one.save()
 	one.stop()
 	x := steal(t, s.url())
-	_, err := x.nc.Subscribe("ringfence.isp.ask.c", func(m *nats.Msg) { // it has nothing
+	_, err := x.nc.Subscribe("ringfence.isp.ask.c.*", func(m *nats.Msg) { // it has nothing
 		var q question
 		if json.Unmarshal(m.Data, &q) != nil {
 			return
@@ -185,7 +213,7 @@ func TestThiefGivesWay(t *testing.T) {
 	join(t, s.url(), newKept("a"), func(o *Options) { o.Awaited = awaited.Load })
 	x := steal(t, s.url())
 	var asked atomic.Int64
-	_, err := x.nc.Subscribe("ringfence.isp.ask.c", func(m *nats.Msg) {
+	_, err := x.nc.Subscribe("ringfence.isp.ask.c.*", func(m *nats.Msg) {
 		asked.Add(1)
 		h, rows := head{Numbers: "2 CN", List: "theirs"}, make([]storage.Row, pageRows)
 		for i := range rows {

@@ -52,11 +52,20 @@ func (c *Cluster) failed(err error) {
 		c.trouble = do + " (" + c.trouble + ")"
 	}
 	if errors.Is(err, nats.ErrPermissionViolation) || isWithoutStore(err) {
-		c.denied = now
+		c.denied, c.noStore = now, isWithoutStore(err)
 	} else if c.alone.IsZero() {
 		return // it may pass by itself: if it does not, look tells of it
 	}
 	c.complain(cmp.Or(do, c.trouble), now)
+}
+
+// hasStore notes that a server keeps changes: one that is being started has none for a moment.
+func (c *Cluster) hasStore() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.noStore {
+		c.denied, c.noStore = time.Time{}, false
+	}
 }
 
 // gaveUp notes why there is no connection, nor will be one by the client's own doing: a file cannot be read, say.
@@ -81,7 +90,7 @@ func (c *Cluster) complain(kind string, now time.Time) {
 // twin notes that another node has this one's name. c.mu is held.
 func (c *Cluster) twin(now time.Time) {
 	c.trouble = "another node calls itself " + c.o.Node + " too, so that each misses what the other changes: give each a name and a user of its own, by `node` and `user` in ringfence.toml"
-	c.denied = now
+	c.denied, c.noStore = now, false
 	c.complain(c.trouble, now)
 }
 

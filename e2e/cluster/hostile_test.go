@@ -202,7 +202,7 @@ func TestHostilePeer(t *testing.T) {
 		return numbers != "" && len(p.real) > 20
 	})
 	var questions atomic.Int64
-	_, err = nc.Subscribe("ringfence.isp.ask.c", func(m *nats.Msg) { // it answers with nonsense
+	_, err = nc.Subscribe("ringfence.isp.ask.c.*", func(m *nats.Msg) { // it answers with nonsense
 		n := questions.Add(1)
 		m.Respond([][]byte{{}, p.real[0], []byte("{}\n\x00\x00\x00\x00"), message(map[string]any{"v": p.v, "numbers": numbers, "last": true}, []any{rowOf("110")})}[n%4])
 	})
@@ -228,10 +228,10 @@ func TestHostilePeer(t *testing.T) {
 	decides(t, "what is said as nodes say it, so that all that has been read", "13911111111", staff, true, nodes...)
 	for range 2000 {
 		p.say([]string{"here", "change", "fact", "count", "trip"}[p.r.IntN(5)], p.noise())
-		must(t, nc.PublishRequest("ringfence.isp.ask.a", "ringfence.isp.inbox.c.x", p.noise()))
+		must(t, nc.PublishRequest("ringfence.isp.ask.a.c", "ringfence.isp.inbox.c.x", p.noise()))
 	}
 	for _, q := range []string{`{"what":"rows","list":"blacklist"}`, `{"what":"leaves","list":"../x"}`, `{"what":"facts","since":-9}`, `{"what":"calls","query":"e30="}`, `{"what":"x"}`, `{}`} {
-		must(t, nc.PublishRequest("ringfence.isp.ask.b", "ringfence.isp.inbox.c.x", []byte(q)))
+		must(t, nc.PublishRequest("ringfence.isp.ask.b.c", "ringfence.isp.inbox.c.x", []byte(q)))
 	}
 	must(t, nc.Flush())
 	for i, n := range nodes {

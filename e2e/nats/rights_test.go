@@ -180,14 +180,14 @@ func TestRights(t *testing.T) {
 			}
 		}
 		publish := func(s string) string { return u.publish(s, "", "x") }
-		may(publish, true, "ringfence.isp.change.OWN", "ringfence.isp.here.OWN", "ringfence.isp.fact.OWN", "ringfence.isp.count.OWN", "ringfence.isp.trip.OWN", "ringfence.isp.ask.OTHER")
-		may(publish, false, "ringfence.isp.change.OTHER", "ringfence.isp.here.OTHER", "ringfence.isp.trip.OTHER", "ringfence.isp.inbox.OTHER.x", "_INBOX_OTHER.x", "ringfence.other.here.OWN",
+		may(publish, true, "ringfence.isp.change.OWN", "ringfence.isp.here.OWN", "ringfence.isp.fact.OWN", "ringfence.isp.count.OWN", "ringfence.isp.trip.OWN", "ringfence.isp.ask.OTHER.OWN")
+		may(publish, false, "ringfence.isp.change.OTHER", "ringfence.isp.here.OTHER", "ringfence.isp.trip.OTHER", "ringfence.isp.inbox.OTHER.x", "_INBOX_OTHER.x", "ringfence.isp.ask.OTHER", "ringfence.isp.ask.OWN.OTHER", "ringfence.isp.ask.x.OTHER", "ringfence.other.here.OWN",
 			"$JS.API.STREAM.DELETE.RINGFENCE_isp", "$JS.API.STREAM.PURGE.RINGFENCE_isp", "$JS.API.STREAM.UPDATE.RINGFENCE_isp", "$JS.API.STREAM.MSG.DELETE.RINGFENCE_isp",
 			"$JS.API.STREAM.CREATE.OTHER", "$SYS.REQ.SERVER.PING", "x")
 		may(publish, node.own == "pbx1", "$KV.RINGFENCE_isp.policy.OWN", "$JS.API.STREAM.CREATE.KV_RINGFENCE_isp")
 		may(publish, false, "$KV.RINGFENCE_isp.policy.OTHER", "$KV.RINGFENCE_isp.policy")
-		may(u.subscribe, true, "ringfence.isp.change.*", "ringfence.isp.here.*", "ringfence.isp.fact.*", "ringfence.isp.count.*", "ringfence.isp.trip.*", "ringfence.isp.ask.OWN", "ringfence.isp.inbox.OWN.>", "_INBOX_OWN.>")
-		may(u.subscribe, false, ">", "ringfence.>", "ringfence.isp.ask.*", "ringfence.isp.ask.OTHER", "ringfence.isp.inbox.OTHER.>", "_INBOX_OTHER.>", "_INBOX.>", "$JS.API.>", "$SYS.>")
+		may(u.subscribe, true, "ringfence.isp.change.*", "ringfence.isp.here.*", "ringfence.isp.fact.*", "ringfence.isp.count.*", "ringfence.isp.trip.*", "ringfence.isp.ask.OWN.*", "ringfence.isp.inbox.OWN.>", "_INBOX_OWN.>")
+		may(u.subscribe, false, ">", "ringfence.>", "ringfence.isp.ask.*", "ringfence.isp.ask.*.*", "ringfence.isp.ask.OTHER.*", "ringfence.isp.ask.OTHER.OWN", "ringfence.isp.inbox.OTHER.>", "_INBOX_OTHER.>", "_INBOX.>", "$JS.API.>", "$SYS.>")
 	}
 }
 
@@ -220,13 +220,13 @@ func TestRightsSuffice(t *testing.T) {
 	}
 	good(two.ask("pbx2", "$JS.API.CONSUMER.DELETE.RINGFENCE_isp.reader", ""))
 
-	if no := two.subscribe("ringfence.isp.ask.pbx2"); no != "" {
+	if no := two.subscribe("ringfence.isp.ask.pbx2.*"); no != "" {
 		t.Fatal(no)
 	}
 	if no := one.subscribe("ringfence.isp.inbox.pbx1.q"); no != "" {
 		t.Fatal(no)
 	}
-	if no := one.publish("ringfence.isp.ask.pbx2", "ringfence.isp.inbox.pbx1.q", "rows?"); no != "" {
+	if no := one.publish("ringfence.isp.ask.pbx2.pbx1", "ringfence.isp.inbox.pbx1.q", "rows?"); no != "" {
 		t.Fatal(no)
 	}
 	asked, _ := two.next()
