@@ -57,7 +57,7 @@ func TestAttackFlood(t *testing.T) {
 	numbers := make([]number.Number, 256) // read again and again: the text of a number is not the detectors' memory
 	before := heap()
 	began, most := time.Now(), uint64(0)
-	const one, head = "05922116123", "9521160"
+	const one, head = "05923116123", "9521160" // not of the range: what a range stops is no probe of a number that it had tripped for
 	campaign, found := 0, map[string]int{}
 	from := calls / 2 // the flood has filled everything by then
 	for i := range calls {
