@@ -52,14 +52,15 @@ func (c *Cluster) ask(ctx context.Context, node string, q question, yield func(h
 	if err != nil {
 		return err
 	}
-	connected := c.nc().Stats().Reconnects
-	inbox := c.nc().NewInbox()
-	sub, err := c.nc().SubscribeSync(inbox)
+	nc := c.nc()
+	connected := nc.Stats().Reconnects
+	inbox := nc.NewInbox()
+	sub, err := nc.SubscribeSync(inbox)
 	if err != nil {
 		return err
 	}
 	defer sub.Unsubscribe()
-	if err := c.nc().PublishRequest(c.subject("ask", node)+"."+c.o.Node, inbox, text); err != nil {
+	if err := nc.PublishRequest(c.subject("ask", node)+"."+c.o.Node, inbox, text); err != nil {
 		return err
 	}
 	for part := 0; ; part++ {
@@ -76,12 +77,12 @@ func (c *Cluster) ask(ctx context.Context, node string, q question, yield func(h
 			return fmt.Errorf("it answers: %.200q", h.Error)
 		case h.Part != part:
 			return fmt.Errorf("a piece of its answer is missing: %d came for %d", h.Part, part)
+		case !c.isInbox(m.Reply, node):
+			c.counts.garbled.Add(1)
+			return errGarbled
 		}
 		if err := yield(h, body); err != nil {
 			return err
-		}
-		if !c.isInbox(m.Reply, node) {
-			return errGarbled
 		}
 		if err := m.Respond(nil); err != nil {
 			return err

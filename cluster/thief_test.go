@@ -189,22 +189,53 @@ func TestAwayBesideAThief(t *testing.T) {
 
 // Who dialled an emergency number by the word of one node is not told by another one: it would be twice as many, and take the room of who called by that one.
 func TestCallbacksAreNotGivenOn(t *testing.T) {
-	v := newTarget(t)
-	v.o.Facts = v
-	fact := func(table, key string) Fact { return Fact{Table: table, Key: []byte(key), At: v.now.UnixMilli()} }
+	t.Parallel()
+	s := startServerWith(t, "# without a store\n")
+	fact := func(table, key string) Fact {
+		return Fact{Table: table, Key: []byte(key), At: time.Now().UnixMilli()}
+	}
+	has := tells{fact(TableEmergency, "number 1"), fact("known", "number 1"), fact("known", "number 2"), fact(TableEmergency, "number 3")}
+	m := join(t, s.url(), newKept("a"), func(o *Options) { o.Facts = has })
+	x := steal(t, s.url())
+	eventually(t, "it hears c", func() bool { return len(m.Report().Nodes) == 1 })
+	told := func() (keys string) {
+		sub, err := x.nc.SubscribeSync(x.nc.NewInbox())
+		must(t, err)
+		defer sub.Unsubscribe()
+		must(t, x.nc.PublishRequest("ringfence.isp.ask.a.c", sub.Subject, []byte(`{"what":"facts"}`)))
+		for {
+			piece, err := sub.NextMsg(10 * time.Second)
+			must(t, err)
+			h, body, err := unpack(piece.Data)
+			must(t, err)
+			must(t, piece.Respond(nil))
+			var facts []Fact
+			if len(body) > 0 {
+				must(t, json.Unmarshal(body, &facts))
+			}
+			for _, f := range facts {
+				keys += f.Table + " " + string(f.Key) + ", "
+			}
+			if h.Last {
+				return keys
+			}
+		}
+	}
+	if got := told(); strings.Count(got, "number") != len(has) {
+		t.Errorf("%s are told, and not all that it has learnt itself", got)
+	}
 	text, err := json.Marshal([]Fact{fact(TableEmergency, "number 1"), fact("known", "number 2")})
 	must(t, err)
-	if !v.takeFacts("stolen", text) {
-		t.Fatal("it cannot be read")
-	}
-	var keys []string
-	for _, f := range v.notHearsay([]Fact{fact(TableEmergency, "number 1"), fact("known", "number 1"), fact("known", "number 2"), fact(TableEmergency, "number 3")}) {
-		keys = append(keys, f.Table+" "+string(f.Key))
-	}
-	if got := strings.Join(keys, ", "); got != "known number 1, known number 2, emergency number 3" {
-		t.Errorf("%s are told", got)
-	}
+	must(t, x.nc.Publish("ringfence.isp.fact.c", text))
+	soon(t, "what c has told is not told on, and all else is", func() bool { return told() == "known number 1, known number 2, emergency number 3, " })
 }
+
+// tells is what calls have taught a node.
+type tells []Fact
+
+func (t tells) FactsSince(_ time.Time, yield func([]Fact) error) error { return yield(t) }
+
+func (tells) TakeFacts(string, []Fact) int { return 0 }
 
 // A node that begins to send a large list, and does not go on, does not keep those who want to import here from it.
 func TestThiefGivesWay(t *testing.T) {

@@ -31,9 +31,9 @@ func (r *Report) decidedLast() time.Time {
 	return r.Decided
 }
 
-// MergeReport takes a report as another node has it: who marked is joined, and the later decision counts, that nothing comes of it before any that listed the
-// caller. Two that are open on two nodes of one customer
-// and caller become that with the lower id. It returns the report as it is kept, and changed is false where nothing is new. However often and
+// MergeReport takes a report as another node has it: who marked is joined, and the later decision counts, but that one which listed the caller goes before one
+// that dismissed the report, whichever is later. Two that are open on two nodes of one customer and caller become that with the lower id. It returns the report
+// as it is kept, and changed is false where nothing is new. However often and
 // in whatever order reports come, nodes that have taken the same hold the same.
 //
 // There is ErrFull when MaxReports are open, and ErrInvalid for what is not to be kept.
